@@ -1,0 +1,35 @@
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_HOME ?= .demo
+
+.PHONY: demo test check format clean
+
+# The stamp is newer than both files as long as the environment is up to date.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "advisor needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/.installed  ## recommend, train on the embedded digits, query the run
+	$(BIN)/advisor --home $(DEMO_HOME) recommend --budget 5M --epochs 120
+	$(BIN)/advisor --home $(DEMO_HOME) recommend --dataset digits --budget 60k --epochs 20 --family resnet --profile-seconds 15
+	$(BIN)/advisor --home $(DEMO_HOME) train --dataset digits --seed 1
+	$(BIN)/advisor --home $(DEMO_HOME) runs list
+	$(BIN)/advisor --home $(DEMO_HOME) runs show last
+
+check: .venv/.installed  ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## everything that CI runs
+	$(BIN)/python -m pytest -q
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv $(DEMO_HOME)

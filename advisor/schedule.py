@@ -1,0 +1,137 @@
+"""Learning-rate schedules and the published training settings, scaled to any number of epochs.
+
+Source: "More or Less" (ICLR 2021), appendix A; the plateau rule is that of MotherNets (MLSys 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.errors import UsageError
+
+WARMUP_EPOCHS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSchedule:
+    """A rate that is divided at fixed epochs; runs all its epochs.
+
+    Attributes:
+        epochs: passes over the training data.
+        rate: initial learning rate.
+        drops: epochs before which the rate is multiplied by `factor`.
+        factor: size of a drop.
+        warmup: whether the rate of the first epoch rises linearly from zero.
+    """
+
+    epochs: int
+    rate: float
+    drops: tuple[int, ...] = ()
+    factor: float = 0.1
+    warmup: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.epochs, self.rate)
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs that a price counts."""
+        return float(self.epochs)
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        rate = self.rate * self.factor ** sum(epoch >= drop for drop in self.drops)
+        return rate * progress if self.warmup and epoch < WARMUP_EPOCHS else rate
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Whether training ends after the epochs whose training errors are given."""
+        return len(train_errors) >= self.epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlateauSchedule:
+    """A constant rate until the training error has not improved for `patience` epochs.
+
+    Attributes:
+        epochs: upper limit.
+        rate: learning rate.
+        patience: epochs without improvement that end training.
+        expected: epochs that a price counts.
+        warmup: whether the rate of the first epoch rises linearly from zero.
+    """
+
+    epochs: int
+    rate: float
+    patience: int = 15
+    expected: float
+    warmup: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.epochs, self.rate)
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs that a price counts."""
+        return min(self.expected, float(self.epochs))
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        return self.rate * progress if self.warmup and epoch < WARMUP_EPOCHS else self.rate
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Whether training ends after the epochs whose training errors are given."""
+        if len(train_errors) >= self.epochs:
+            return True
+        best = train_errors.index(min(train_errors)) if train_errors else 0
+        return len(train_errors) - 1 - best >= self.patience
+
+
+Schedule = StepSchedule | PlateauSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Published settings of a family: SGD with momentum.
+
+    Attributes:
+        rate: initial learning rate.
+        drops: share of the epochs after which the rate is divided by 10.
+        weight_decay: of all weights.
+        momentum: of SGD.
+        reference_epochs: length of the published CIFAR-10 schedule.
+    """
+
+    rate: float = 0.1
+    drops: tuple[float, ...]
+    weight_decay: float
+    momentum: float = 0.9
+    reference_epochs: int
+
+    def schedule(self, epochs: int, *, rate: float | None = None, warmup: bool = False) -> StepSchedule:
+        """Return the step schedule scaled to `epochs`."""
+        return StepSchedule(
+            epochs=epochs,
+            rate=self.rate if rate is None else rate,
+            # At least one epoch runs at the full rate, however short the schedule.
+            drops=tuple(max(round(share * epochs), 1) for share in self.drops),
+            warmup=warmup,
+        )
+
+
+_RESNET = Recipe(drops=(0.4, 0.8), weight_decay=1e-4, reference_epochs=250)
+
+RECIPES: dict[str, Recipe] = {
+    "resnet": _RESNET,
+    "wrn": Recipe(drops=(0.5, 1.0), weight_decay=1e-4, reference_epochs=200),
+    "densenet": Recipe(drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
+    # Nothing is published for these two at this scale: they take ResNet's settings.
+    "vgg": _RESNET,
+    "mlp": _RESNET,
+}
+
+
+def _check(epochs: int, rate: float) -> None:
+    if epochs < 1:
+        raise UsageError(f"training needs at least 1 epoch, got {epochs}")
+    if not 0 < rate < float("inf"):
+        raise UsageError(f"the learning rate must be positive, got {rate}")

@@ -1,0 +1,1 @@
+"""trainer acts: builds networks from specifications, trains, hatches and evaluates them."""

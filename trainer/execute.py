@@ -1,0 +1,350 @@
+"""Execution of a plan: its steps in the order of their dependencies, several networks at a time.
+
+A step depends on nothing but the plan, the data and the checkpoints of the run's folder, so executing a
+plan again continues where it stopped: finished steps are recognised by their checkpoints. With more than
+one process in the plan every network trains in a process of its own pool with the plan's threads; the
+parent alone speaks to the listener.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from advisor.errors import AdvisorError, DataError, RunError, StorageError
+from advisor.plan import HatchStep, Step, TrainingPlan, TrainStep
+from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
+from trainer.batches import derived_seed, normalised
+from trainer.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from trainer.data import Data, load_data
+from trainer.hatching import hatch, hatch_difference, perturb
+from trainer.loop import (
+    DivergedError,
+    NetworkTraining,
+    Reporter,
+    StoppedError,
+    load_network,
+)
+from trainer.metrics import ensemble_metrics
+from trainer.step import probabilities
+
+# Images on which the exactness of a hatching is recorded.
+PROBE_IMAGES = 64
+POLL_SECONDS = 0.1
+
+DONE, STOPPED, FAILED, DIVERGED = "done", "stopped", "failed", "diverged"
+
+# Starts watching the peak memory of this process; the function it returns reads the growth in bytes.
+MemoryWatch = Callable[[str], Callable[[], int | None]]
+
+
+class Listener(Protocol):
+    """Told of what happens, in the parent process."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """A network finished an epoch."""
+
+    def step(self, record: StepRecord) -> None:
+        """A step ended."""
+
+    def notice(self, text: str) -> None:
+        """Something went another way than planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """Where a run finds and leaves its files.
+
+    Attributes:
+        folder: checkpoints of the run.
+        data_root: downloaded data sets.
+        watch: reads peak memory.
+    """
+
+    folder: Path
+    data_root: Path
+    watch: MemoryWatch
+
+    def of_network(self, name: str) -> Path:
+        """Folder of a network's checkpoints."""
+        return self.folder / "networks" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How a step speaks while it runs: finished epochs, notices, and whether to stop."""
+
+    epoch: Callable[[EpochRecord], None]
+    notice: Callable[[str], None]
+    stop: Callable[[], bool]
+
+
+def execute(
+    plan: TrainingPlan, files: RunFiles, data: Data, listener: Listener, stop: Callable[[], bool]
+) -> dict[str, StepRecord]:
+    """Execute what is left of a plan.
+
+    Args:
+        plan: what to do.
+        files: where checkpoints are.
+        data: in the parent's memory, for a plan of one process.
+        listener: told of every epoch and step.
+        stop: polled; once true, running steps write checkpoints and end.
+
+    Returns:
+        The record of every step that ended; steps that were stopped or not begun are missing.
+
+    Raises:
+        StorageError: a checkpoint could not be written.
+    """
+    torch.set_num_threads(plan.execution.threads)
+    if plan.execution.processes > 1:
+        return _Pool(plan, files, listener, stop).run()
+    channel = Channel(listener.epoch, listener.notice, stop)
+    on_device = data.to(plan.execution.device)
+    frontier = _Frontier(plan, listener)
+    while (step := frontier.next_ready()) is not None and not stop():
+        frontier.finish(step, run_step(plan, step, files, on_device, channel))
+    return frontier.ended
+
+
+def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]) -> EnsembleMetrics:
+    """Return the figures of the named members on the test set, which is read here and nowhere else."""
+    torch.set_num_threads(plan.execution.threads)
+    on_device = data.to(plan.execution.device)
+    outputs = []
+    for name in members:
+        network, _ = load_network(plan, name, files.of_network(name))
+        outputs.append(
+            probabilities(network, on_device.test.images, on_device.mean, on_device.deviation, plan.execution)
+        )
+    return ensemble_metrics(np.stack(outputs), data.test.labels.numpy())
+
+
+def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channel: Channel) -> StepRecord:
+    """Execute one step; what goes wrong with a network ends up in the record.
+
+    Raises:
+        StorageError: a checkpoint could not be written.
+    """
+    read_peak = files.watch(plan.execution.device)
+    try:
+        progress = (
+            _hatch(plan, step, files, data, channel)
+            if isinstance(step, HatchStep)
+            else _train(plan, step, files, data, channel)
+        )
+    except StoppedError:
+        return StepRecord(step=step.id, network=step.network, status=STOPPED, seconds=0.0)
+    except DivergedError as error:
+        return StepRecord(
+            step=step.id, network=step.network, status=DIVERGED, seconds=0.0, message=str(error)
+        )
+    except StorageError:
+        raise
+    except (AdvisorError, RuntimeError) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+    return StepRecord(
+        step=step.id,
+        network=step.network,
+        status=DONE,
+        seconds=progress.seconds,
+        hatch_difference=progress.hatch_difference if isinstance(step, HatchStep) else None,
+        peak_bytes=read_peak(),
+        message=f"{progress.micro_batch} images at a time, for want of memory"
+        if progress.micro_batch
+        else "",
+    )
+
+
+def _train(plan: TrainingPlan, step: TrainStep, files: RunFiles, data: Data, channel: Channel) -> Progress:
+    reporter = Reporter(channel.epoch, channel.notice, channel.stop)
+    return NetworkTraining(plan, step, data, files.of_network(step.network), reporter).run()
+
+
+def _hatch(plan: TrainingPlan, step: HatchStep, files: RunFiles, data: Data, channel: Channel) -> Progress:
+    folder = files.of_network(step.network)
+    done = load_checkpoint(folder, channel.notice)
+    if done is not None:
+        return Progress(step=step.id, hatch_difference=done.progress.hatch_difference)
+    started = time.perf_counter()
+    mother = load_network(plan, step.source, files.of_network(step.source))[0].cpu().double()
+    specs = plan.network(step.source).spec, plan.network(step.network).spec
+    seed = derived_seed(plan.seed, step.id)
+    member = hatch(mother, *specs, plan.dataset.task, seed)
+    images = normalised(
+        data.train.images[:PROBE_IMAGES].cpu(), data.mean.cpu(), data.deviation.cpu(), "contiguous"
+    )
+    difference = hatch_difference(mother, member, images)
+    perturb(member.float(), step.noise, seed)
+    progress = Progress(
+        step=step.id, done=True, hatch_difference=difference, seconds=time.perf_counter() - started
+    )
+    save_checkpoint(folder, Checkpoint(progress, dict(member.state_dict())))
+    return progress
+
+
+class _Frontier:
+    """Which steps are ready, running and done."""
+
+    def __init__(self, plan: TrainingPlan, listener: Listener) -> None:
+        self.waiting = list(plan.steps)
+        self.listener = listener
+        self.ended: dict[str, StepRecord] = {}
+
+    def next_ready(self) -> Step | None:
+        """Take the first step whose dependencies are done; steps that depend on a failure fail."""
+        for step in list(self.waiting):
+            before = [self.ended.get(name) for name in step.after]
+            failed = next((r for r in before if r is not None and r.status != DONE), None)
+            if failed is not None:
+                self.waiting.remove(step)
+                message = f"{failed.step} {failed.status}"
+                self.finish(
+                    step,
+                    StepRecord(
+                        step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message
+                    ),
+                )
+            elif all(record is not None for record in before):
+                self.waiting.remove(step)
+                return step
+        return None
+
+    def finish(self, step: Step, record: StepRecord) -> None:
+        """Note the end of a step; a stopped step has not ended."""
+        if record.status != STOPPED:
+            self.ended[step.id] = record
+            self.listener.step(record)
+
+
+class _Pool:
+    """Steps in worker processes; their epochs come back through one queue."""
+
+    def __init__(
+        self, plan: TrainingPlan, files: RunFiles, listener: Listener, stop: Callable[[], bool]
+    ) -> None:
+        self.plan, self.listener, self.stop = plan, listener, stop
+        context = multiprocessing.get_context("spawn")
+        self.events: Queue[EpochRecord | str] = context.Queue()
+        self.halt = context.Event()
+        count = plan.execution.processes
+        # Every worker waits for the others at the barrier, so that the pool starts them all at once.
+        arguments = (plan, files, self.events, self.halt, context.Barrier(count))
+        self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+
+    def run(self) -> dict[str, StepRecord]:
+        frontier = _Frontier(self.plan, self.listener)
+        running: dict[Future[StepRecord], Step] = {}
+        try:
+            self._warm_up()
+            while True:
+                self._submit_ready(frontier, running)
+                if not running:
+                    return frontier.ended
+                finished, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+                self._drain()
+                for future in finished:
+                    step = running.pop(future)
+                    frontier.finish(step, self._result(future, step))
+        finally:
+            self.halt.set()
+            self.executor.shutdown(wait=True, cancel_futures=True)
+            self._drain()
+            self.events.close()
+
+    def _warm_up(self) -> None:
+        """Start all processes and load the data in each, before any step is timed."""
+        try:
+            for ready in [self.executor.submit(_worker_ready) for _ in range(self.plan.execution.processes)]:
+                ready.result()
+        except BrokenProcessPool:
+            raise RunError("a worker process died while it started; is there enough memory?") from None
+
+    def _submit_ready(self, frontier: _Frontier, running: dict[Future[StepRecord], Step]) -> None:
+        if self.stop():
+            self.halt.set()
+            return
+        while len(running) < self.plan.execution.processes and (step := frontier.next_ready()) is not None:
+            running[self.executor.submit(_run_in_worker, step)] = step
+
+    def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            message = "its worker process was killed, perhaps for want of memory; resume the run"
+            return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                event = self.events.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(event, EpochRecord):
+                self.listener.epoch(event)
+            else:
+                self.listener.notice(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What a worker process holds between steps."""
+
+    plan: TrainingPlan
+    files: RunFiles
+    data: Data
+    channel: Channel
+    barrier: Barrier
+
+
+_worker: list[_Worker] = []
+
+
+def _start_worker(
+    plan: TrainingPlan, files: RunFiles, events: Queue[EpochRecord | str], halt: Event, barrier: Barrier
+) -> None:
+    # Ctrl-C reaches the whole group; the parent decides and tells the workers through `halt`.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(plan.execution.threads)
+    try:
+        data = load_data(plan.dataset, files.data_root).to(plan.execution.device)
+    except DataError as error:
+        events.put(str(error))
+        raise
+    channel = Channel(events.put, events.put, halt.is_set)
+    _worker.append(_Worker(plan, files, data, channel, barrier))
+
+
+def _die_with_parent() -> None:
+    """End the process when its parent was killed, since nobody would hear of its work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _worker_ready() -> None:
+    _worker[0].barrier.wait()
+
+
+def _run_in_worker(step: Step) -> StepRecord:
+    worker = _worker[0]
+    return run_step(worker.plan, step, worker.files, worker.data, worker.channel)

@@ -1,0 +1,151 @@
+"""From a specification to an `nn.Module`: one torch module a node of the graph.
+
+`SpecNetwork` executes the very nodes that `advisor.graph` counts, so parameters, MACs and shapes agree
+by construction. Names of modules are the names of nodes with dots replaced by slashes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from advisor.graph import (
+    INPUT,
+    Add,
+    AveragePool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAveragePool,
+    Graph,
+    Linear,
+    MaxPool,
+    Operation,
+    PadShortcut,
+    Relu,
+)
+
+
+class Sum(nn.Module):
+    """Elementwise sum of two maps."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return left + right, both (batch, channels, height, width)."""
+        return left + right
+
+
+class Subsample(nn.Module):
+    """Parameter-free shortcut: every stride-th pixel, missing channels zero at the end."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c, h, w) → (batch, channels, ⌈h/stride⌉, ⌈w/stride⌉)."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, 0, self.channels - x.shape[1]))
+
+
+class SpatialMean(nn.Module):
+    """Global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) → (batch, channels)."""
+        return x.mean(dim=(2, 3))
+
+
+class Join(nn.Module):
+    """Channels of two maps, one after the other."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """(batch, a, h, w), (batch, b, h, w) → (batch, a + b, h, w)."""
+        return torch.cat((left, right), dim=1)
+
+
+def _module_of(operation: Operation) -> nn.Module:
+    match operation:
+        case Conv(inputs, filters, kernel, stride):
+            return nn.Conv2d(inputs, filters, kernel, stride, padding=kernel // 2, bias=False)
+        case Linear(inputs, units):
+            return nn.Linear(inputs, units)
+        case BatchNorm(channels):
+            return nn.BatchNorm2d(channels)
+        case PadShortcut(channels, stride):
+            return Subsample(channels, stride)
+        case Relu():
+            # Every rectifier is the only reader of its input, so it may overwrite it.
+            return nn.ReLU(inplace=True)
+        case Add():
+            return Sum()
+        case MaxPool():
+            return nn.MaxPool2d(2)
+        case AveragePool():
+            return nn.AvgPool2d(2)
+        case GlobalAveragePool():
+            return SpatialMean()
+        case Flatten():
+            return nn.Flatten()
+        case Concat():
+            return Join()
+
+
+def module_name(node: str) -> str:
+    """Return the name under which a node's module is registered."""
+    return node.replace(".", "/")
+
+
+class SpecNetwork(nn.Module):
+    """A network that executes a graph, node by node.
+
+    Args:
+        graph: what to build.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.layers = nn.ModuleDict({module_name(n.name): _module_of(n.operation) for n in graph.nodes})
+        last_use = {source: node.name for node in graph.nodes for source in node.inputs}
+        # A value is dropped after its last reader, so that inference keeps no dead maps.
+        self._steps = [
+            (node, [s for s in dict.fromkeys(node.inputs) if last_use[s] == node.name])
+            for node in graph.nodes
+        ]
+
+    def layer(self, node: str) -> nn.Module:
+        """Return the module of a node."""
+        return self.layers[module_name(node)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, channels, height, width) → logits (batch, classes)."""
+        values = {INPUT: images}
+        for node, dead in self._steps:
+            module = self.layers[module_name(node.name)]
+            values[node.name] = module(*(values[source] for source in node.inputs))
+            for source in dead:
+                del values[source]
+        return values[self.graph.nodes[-1].name]
+
+
+def build_network(graph: Graph, seed: int) -> SpecNetwork:
+    """Return a network with random weights that depend on `seed` alone.
+
+    Convolutions and hidden layers start as in He et al. 2015 (normal, fan-out for convolutions, fan-in
+    for linear layers); the classifier keeps torch's default.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SpecNetwork(graph)
+        classifier = graph.nodes[-1].name
+        for node in graph.nodes:
+            module = network.layer(node.name)
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, nn.Linear) and node.name != classifier:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+    return network

@@ -1,0 +1,121 @@
+"""The one training step of the project, and the one way to ask a network for probabilities.
+
+Both the training loop and the profiler's workload call these functions, so what is timed is what runs.
+A step reports its phases to a `Mark`: ``data``, ``forward``, ``backward``, ``optimizer``, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from advisor.dataset import Augmentation
+from advisor.measurement import Execution
+from trainer.batches import augmented, normalised
+
+EVALUATION_BATCH = 256
+
+Mark = Callable[[str], None]
+
+
+def unmarked(phase: str) -> None:
+    """Ignore the end of a phase."""
+
+
+def arithmetic(execution: Execution) -> AbstractContextManager[object]:
+    """Return the autocast context of a plan."""
+    return torch.autocast(
+        execution.device, dtype=torch.bfloat16, enabled=execution.dtype == "bfloat16", cache_enabled=True
+    )
+
+
+def settle(network: nn.Module, execution: Execution) -> nn.Module:
+    """Move a network to the device and memory format of a plan."""
+    network.to(execution.device)
+    if execution.memory_format == "channels_last":
+        network.to(memory_format=torch.channels_last)
+    return network
+
+
+def make_optimizer(network: nn.Module, momentum: float, weight_decay: float) -> torch.optim.SGD:
+    """Return SGD with momentum; its rate is set before every step."""
+    return torch.optim.SGD(
+        network.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay, fused=True
+    )
+
+
+def training_step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    mean: Tensor,
+    deviation: Tensor,
+    augmentation: Augmentation,
+    seed: int,
+    execution: Execution,
+    micro_batch: int = 0,
+    mark: Mark = unmarked,
+) -> tuple[Tensor, Tensor]:
+    """Do one step of SGD on a batch.
+
+    Args:
+        network: in training mode.
+        optimizer: of its parameters.
+        images: stored images, uint8 (batch, channels, height, width).
+        labels: int64 (batch,).
+        mean: of the training pixels, (channels,).
+        deviation: of the training pixels, (channels,).
+        augmentation: of the batch.
+        seed: of the augmentation.
+        execution: arithmetic and memory format.
+        micro_batch: images at once; gradients add up to those of the batch. 0: all.
+        mark: told of the end of each phase.
+
+    Returns:
+        Sum of the losses and number of wrong answers, tensors on the device.
+    """
+    inputs = normalised(augmented(images, augmentation, seed), mean, deviation, execution.memory_format)
+    optimizer.zero_grad(set_to_none=True)
+    mark("data")
+    loss_sum = torch.zeros((), device=labels.device)
+    wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
+    size = micro_batch or len(labels)
+    for part, answers in zip(inputs.split(size), labels.split(size), strict=True):
+        with arithmetic(execution):
+            logits = network(part)
+        loss = functional.cross_entropy(logits.float(), answers, reduction="sum")
+        mark("forward")
+        (loss / len(labels)).backward()
+        mark("backward")
+        loss_sum += loss.detach()
+        wrong += (logits.detach().argmax(dim=1) != answers).sum()
+    optimizer.step()
+    mark("optimizer")
+    return loss_sum, wrong
+
+
+def probabilities(
+    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, execution: Execution
+) -> NDArray[np.float32]:
+    """Return class probabilities of stored images, (images, classes), in evaluation mode."""
+    network.eval()
+    parts = list(_softmax_batches(network, images, mean, deviation, execution))
+    return torch.cat(parts).numpy()
+
+
+def _softmax_batches(
+    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, execution: Execution
+) -> Iterator[Tensor]:
+    with torch.inference_mode():
+        for part in images.split(EVALUATION_BATCH):
+            with arithmetic(execution):
+                logits = network(normalised(part, mean, deviation, execution.memory_format))
+            yield functional.softmax(logits.float(), dim=1).cpu()

@@ -1,0 +1,85 @@
+"""What the profiler is handed: the trainer's own step on synthetic images, picklable for a fresh process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from advisor.architecture import Task, lower, parse_network
+from advisor.dataset import Augmentation
+from advisor.measurement import Execution
+from trainer.network import build_network
+from trainer.step import Mark, arithmetic, make_optimizer, settle, training_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWorkload:
+    """A training step that is described but not yet built.
+
+    Attributes:
+        network: short name.
+        task: images and classes.
+        batch: images a step.
+        augmentation: of the batch.
+        execution: device and arithmetic.
+    """
+
+    network: str
+    task: Task
+    batch: int
+    augmentation: Augmentation
+    execution: Execution
+
+    def prepare(self) -> PreparedStep:
+        """Build the network and synthetic images."""
+        return PreparedStep(self)
+
+
+class PreparedStep:
+    """A network in place, ready to train and to infer on synthetic images of the task's shape."""
+
+    def __init__(self, workload: StepWorkload) -> None:
+        self.workload = workload
+        task, device = workload.task, workload.execution.device
+        spec = parse_network(workload.network)
+        generator = torch.Generator().manual_seed(0)
+        shape = (workload.batch, task.channels, task.height, task.width)
+        self.module: nn.Module = settle(build_network(lower(spec, task), 0), workload.execution)
+        self._optimizer = make_optimizer(self.module, 0.9, 1e-4)
+        self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
+        self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
+        self._mean = torch.full((task.channels,), 0.5, device=device)
+        self._deviation = torch.full((task.channels,), 0.25, device=device)
+        memory_format = torch.channels_last if workload.execution.memory_format == "channels_last" else None
+        example = torch.randn(shape, generator=generator).to(device)
+        self._example = example.contiguous(memory_format=memory_format) if memory_format else example
+
+    def train_step(self, mark: Mark) -> None:
+        """Do one training step; `mark` is told of the end of each phase."""
+        self.module.train()
+        training_step(
+            self.module,
+            self._optimizer,
+            self._images,
+            self._labels,
+            mean=self._mean,
+            deviation=self._deviation,
+            augmentation=self.workload.augmentation,
+            seed=0,
+            execution=self.workload.execution,
+            mark=mark,
+        )
+
+    def inference_step(self) -> Tensor:
+        """Return the logits of one batch, (batch, classes), without gradients."""
+        self.module.eval()
+        with torch.inference_mode(), arithmetic(self.workload.execution):
+            logits: Tensor = self.module(self._example)
+        return logits
+
+    @property
+    def example(self) -> Tensor:
+        """Prepared input of one batch."""
+        return self._example
