@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from advisor.architecture import NetworkSpec
 from advisor.design import Design
@@ -53,6 +52,9 @@ def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluste
 
 def _assign(members: Sequence[NetworkSpec], mothers: list[NetworkSpec]) -> list[Cluster]:
     """Cheapest assignment in which every mother has ⌊m/g⌋ or ⌈m/g⌉ members."""
+    # Plans are read far more often than clusters are formed, and scipy takes a second to import.
+    from scipy.optimize import linear_sum_assignment
+
     small, extra = divmod(len(members), len(mothers))
     distances = np.array(
         [[distance(member, mother) for mother in mothers] for member in members], dtype=float

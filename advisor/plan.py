@@ -307,9 +307,9 @@ def _check_plan(plan: TrainingPlan) -> None:
     for network in plan.networks:
         family_named(network.spec.family)
         if not plan.train_steps_of(network.name):
-            raise PlanError(f"no step trains {network.name}")
+            raise PlanError(f"no step trains {network.name!r}")
     if [m.spec for m in plan.members] != list(parse_design(plan.design).members):
-        raise PlanError(f"the members of the plan are not those of {plan.design}")
+        raise PlanError(f"the members of the plan are not those of {plan.design!r}")
 
 
 def plan_to_json(plan: TrainingPlan) -> str:

@@ -264,8 +264,8 @@ def _folder_split(folder: Path, split: str, task: Task) -> Raw:
         image = _read_image(path)
         if image.shape != expected:
             raise DataError(
-                f"images differ in size: {path} has {'x'.join(map(str, image.shape))}, others have {task.text}; "
-                "resize them to one size"
+                f"images differ in size: {path} has {'x'.join(map(str, image.shape))}, others have "
+                f"{task.text}; resize them to one size"
             )
         images[i] = image
     return images, np.array([label for _, label in files], dtype=np.int64)

@@ -1,7 +1,8 @@
 """From a specification to an `nn.Module`: one torch module a node of the graph.
 
 `SpecNetwork` executes the very nodes that `advisor.graph` counts, so parameters, MACs and shapes agree
-by construction. Names of modules are the names of nodes with dots replaced by slashes.
+by construction. Names of modules are the names of nodes with dots replaced by underscores, since torch
+forbids dots in them and fvcore reads slashes as scopes.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _module_of(operation: Operation) -> nn.Module:
 
 def module_name(node: str) -> str:
     """Return the name under which a node's module is registered."""
-    return node.replace(".", "/")
+    return node.replace(".", "_")
 
 
 class SpecNetwork(nn.Module):

@@ -1,0 +1,356 @@
+"""The accuracy predictor, first version: test error of any design, with an honest interval.
+
+Notation: N parameters of a member in millions, t epochs as a share of the family's published schedule, m
+members, chance the error of guessing. On a data set D a network of family F has the error
+
+    e(N, t) = chance · (1 − exp(−x / chance)),
+    x = u_F · (floor_D + scale_D · N^(−α_F)) · exp(δ·ln²(depth/d_F)) · (1 + c·t^(−β)) / (1 + c),
+
+a power law in size and in epochs towards a floor (Lobacheva et al. 2020) that bends at chance; at one size,
+shapes far from the depths d_F of the published studies cost error. Averaging
+removes a share of it. Of the error e·s(t) that stems from variance between trainings, the variance
+identity (MotherNets, section 4) leaves V = (1/m²)·(Σ Var + Σ Cov) / Var:
+
+    e_ensemble = e · (1 − s(t)·(1 − V)),     V = 1/m + (1/m²)·Σ_{i≠j} r_ij,
+    s(t) = s·(1 + h)·t / (t + h),            r_ij = 0, or r for two members of one mother.
+
+All constants are parameters θ with a Gaussian prior. Published errors and thresholds, and the runs in the
+database, are observations with their noise; θ's posterior is Gaussian around its mode (Laplace), drawn
+`SAMPLES` times. A data set that nobody has described keeps a wide prior on floor and scale, up to chance,
+while differences between designs still follow from α, s, h and r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from advisor.architecture import Task, lower
+from advisor.clustering import clusters_of
+from advisor.design import Design
+from advisor.estimate import Estimate, Floats
+from advisor.families import FAMILIES
+from advisor.published import ERRORS, GAPS, HATCHED_PENALTY, SHARED_MOTHER_CORRELATION
+from advisor.schedule import RECIPES
+
+SAMPLES = 400
+# What the formula misses of one training, as a spread of log error: seeds and everything not modelled.
+RESIDUAL_SPREAD = 0.08
+# The same for the ratio of two errors on one data set.
+RATIO_SPREAD = 0.04
+
+# name: (mean, spread) of the global parameters.
+_GLOBAL: dict[str, tuple[float, float]] = {
+    "log_alpha": (np.log(0.55), 0.3),
+    # Ours: at equal size a quarter or four times the usual depth costs about 8 % more error.
+    "delta": (0.04, 0.02),
+    # Ours: a schedule of half the published length costs about a tenth more error, one of a tenth
+    # about twice as much.
+    "log_c": (np.log(0.08), 0.6),
+    "beta": (1.0, 0.25),
+    "logit_s": (-0.95, 0.5),
+    "log_h": (np.log(0.3), 0.6),
+    # Correlation of members that share a mother: between a third and one for members of one shape.
+    "logit_r_same": (0.4, 0.8),
+    "logit_r_mixed": (np.log(SHARED_MOTHER_CORRELATION / (1 - SHARED_MOTHER_CORRELATION)), 0.4),
+}
+_FAMILY_SPREAD = {"log_u": 0.15, "log_alpha": 0.25}
+# Depths around the middle of "More or Less", tables B and C, and of the cited papers.
+_USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
+# Log floor and log scale of the data sets that are described by published errors, and of any other.
+_DESCRIBED = {
+    "cifar10": (np.log(0.045), 0.3, np.log(0.02), 0.5),
+    "cifar100": (np.log(0.17), 0.3, np.log(0.10), 0.5),
+}
+_UNKNOWN = (np.log(0.05), 1.3, np.log(0.05), 1.3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedEvidence:
+    """What a finished run teaches.
+
+    Attributes:
+        dataset: name.
+        classes: of the data set.
+        design: what was trained.
+        epochs: schedule of a network from scratch.
+        member_error: mean over members, share.
+        ensemble_error: share.
+        test_images: that the errors were counted on.
+        task: input and classes.
+    """
+
+    dataset: str
+    task: Task
+    design: Design
+    epochs: int
+    member_error: float
+    ensemble_error: float
+    test_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A design in the variables of the formula."""
+
+    dataset: str
+    classes: int
+    family: str
+    parameters: float
+    depth: float
+    share: float
+    members: int
+    pairs_same: float = 0.0
+    pairs_mixed: float = 0.0
+    penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Observation:
+    """Log error (or, with `against`, log of the ratio of two errors) with its spread."""
+
+    case: _Case
+    value: float
+    spread: float
+    against: _Case | None = None
+
+
+@dataclass
+class AccuracyPredictor:
+    """Posterior over θ given published facts and runs.
+
+    Args:
+        datasets: names that predictions will be asked for.
+        evidence: finished runs.
+        seed: of the posterior draws.
+    """
+
+    datasets: Sequence[str]
+    evidence: Sequence[TrainedEvidence] = ()
+    seed: int = 0
+    _index: dict[str, int] = field(init=False, repr=False)
+    _samples: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = sorted({*self.datasets, *_DESCRIBED, *(e.dataset for e in self.evidence)})
+        prior = _prior(names)
+        self._index = {name: i for i, name in enumerate(prior)}
+        mean = np.array([value[0] for value in prior.values()])
+        spread = np.array([value[1] for value in prior.values()])
+        observations = [*_published(), *(o for e in self.evidence for o in _learned(e))]
+        self._samples = self._posterior(mean, spread, observations)
+
+    def _posterior(self, mean: Floats, spread: Floats, observations: list[_Observation]) -> Floats:
+        """Draws from the Laplace approximation, shape (SAMPLES, parameters)."""
+        cases = _Cases.of([o.case for o in observations], self._index)
+        against = _Cases.of([o.against or o.case for o in observations], self._index)
+        compared = np.array([o.against is not None for o in observations])
+        values = np.array([o.value for o in observations])
+        spreads = np.array([o.spread for o in observations])
+
+        def residuals(theta: Floats) -> Floats:
+            predicted = np.log(cases.errors(theta[None])[0])
+            predicted -= np.where(compared, np.log(against.errors(theta[None])[0]), 0.0)
+            return np.concatenate([(predicted - values) / spreads, (theta - mean) / spread])
+
+        fit = least_squares(residuals, mean)
+        covariance = np.linalg.inv(fit.jac.T @ fit.jac)
+        generator = np.random.default_rng(self.seed)
+        return generator.multivariate_normal(fit.x, covariance, SAMPLES, method="cholesky")
+
+    def sample_errors(self, designs: Sequence[Design], dataset: str, task: Task, epochs: int) -> Floats:
+        """Return draws of the test error without training noise, shape (SAMPLES, designs)."""
+        cases = [_case_of(design, dataset, task, epochs) for design in designs]
+        return _Cases.of(cases, self._index).errors(self._samples)
+
+    def sample_regular(
+        self,
+        family: str,
+        dataset: str,
+        classes: int,
+        *,
+        parameters: Floats,
+        depth: Floats,
+        members: Floats,
+        epochs: float | Floats,
+    ) -> Floats:
+        """Return draws for independent members without building their specification.
+
+        Args:
+            family: of all designs.
+            dataset: name.
+            classes: of the data set.
+            parameters: of one member, shape (designs,).
+            depth: of a member, shape (designs,).
+            members: shape (designs,).
+            epochs: of the schedule, one or shape (designs,).
+
+        Returns:
+            Shape (SAMPLES, designs).
+        """
+        share = np.broadcast_to(np.asarray(epochs) / RECIPES[family].reference_epochs, parameters.shape)
+        cases = [
+            _Case(dataset, classes, family, float(n) / 1e6, float(d), float(t), int(m))
+            for n, d, t, m in zip(parameters, depth, share, members, strict=True)
+        ]
+        return _Cases.of(cases, self._index).errors(self._samples)
+
+    def predict(self, errors: Floats, key: int = 0) -> Estimate:
+        """Return the estimate of a test error from its draws, training noise included.
+
+        Args:
+            errors: draws of one design, shape (SAMPLES,).
+            key: tells designs apart, so that each has noise of its own.
+        """
+        noise = np.random.default_rng((self.seed, key)).normal(0, RESIDUAL_SPREAD, len(errors))
+        return Estimate.of_samples(np.minimum(errors * np.exp(noise), 1.0))
+
+    def probability_below(self, errors: Floats, reference: Floats) -> float:
+        """Return the probability that one training of a design has less error than one of another."""
+        generator = np.random.default_rng(self.seed + 1)
+        noise = generator.normal(0, np.sqrt(2) * RATIO_SPREAD, len(errors))
+        return float(np.mean(np.log(errors / reference) + noise < 0))
+
+
+def _prior(datasets: Sequence[str]) -> dict[str, tuple[float, float]]:
+    prior = dict(_GLOBAL)
+    for family in FAMILIES:
+        for name, spread in _FAMILY_SPREAD.items():
+            prior[f"{name}/{family}"] = (0.0, spread)
+    for dataset in datasets:
+        floor, floor_spread, scale, scale_spread = _DESCRIBED.get(dataset, _UNKNOWN)
+        prior[f"log_floor/{dataset}"] = (floor, floor_spread)
+        prior[f"log_scale/{dataset}"] = (scale, scale_spread)
+    return prior
+
+
+@dataclass(frozen=True, slots=True)
+class _Cases:
+    """Many cases as columns, with the positions of their parameters in θ."""
+
+    columns: dict[str, Floats]
+    positions: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]
+    index: dict[str, int]
+
+    @classmethod
+    def of(cls, cases: Sequence[_Case], index: dict[str, int]) -> _Cases:
+        numbers = (
+            "classes",
+            "parameters",
+            "depth",
+            "share",
+            "members",
+            "pairs_same",
+            "pairs_mixed",
+            "penalty",
+        )
+        columns = {name: np.array([getattr(case, name) for case in cases], dtype=float) for name in numbers}
+        columns["depth"] /= np.array([_USUAL_DEPTH[case.family] for case in cases])
+        keys = {
+            "u": [f"log_u/{case.family}" for case in cases],
+            "alpha": [f"log_alpha/{case.family}" for case in cases],
+            "floor": [f"log_floor/{case.dataset}" for case in cases],
+            "scale": [f"log_scale/{case.dataset}" for case in cases],
+        }
+        positions = {name: np.array([index[key] for key in names], int) for name, names in keys.items()}
+        return cls(columns, positions, index)
+
+    def errors(self, theta: Floats) -> Floats:
+        """Errors for draws θ of shape (n, parameters): shape (n, cases)."""
+        c = self.columns
+
+        def shared(name: str) -> Floats:
+            return theta[:, self.index[name], None]
+
+        def own(name: str) -> Floats:
+            return theta[:, self.positions[name]]
+
+        alpha = np.exp(shared("log_alpha") + own("alpha"))
+        size = np.exp(own("scale") - alpha * np.log(c["parameters"]))
+        shape = np.exp(np.abs(shared("delta")) * np.log(c["depth"]) ** 2)
+        slowness = np.exp(shared("log_c"))
+        short = (1 + slowness * c["share"] ** -np.abs(shared("beta"))) / (1 + slowness)
+        x = np.exp(own("u")) * (np.exp(own("floor")) + size) * shape * short * c["penalty"]
+        chance = 1 - 1 / c["classes"]
+        error = chance * -np.expm1(-x / chance)
+        half = np.exp(shared("log_h"))
+        removable = _expit(shared("logit_s")) * (1 + half) * c["share"] / (c["share"] + half)
+        correlated = (
+            _expit(shared("logit_r_same")) * c["pairs_same"]
+            + _expit(shared("logit_r_mixed")) * c["pairs_mixed"]
+        )
+        variance = 1 / c["members"] + correlated
+        result: Floats = error * (1 - np.minimum(removable, 0.95) * (1 - variance))
+        return np.maximum(result, 1e-6)
+
+
+def _expit(x: Floats) -> Floats:
+    result: Floats = 1 / (1 + np.exp(-x))
+    return result
+
+
+def _published() -> list[_Observation]:
+    """Published errors and thresholds as observations."""
+    classes = {"cifar10": 10, "cifar100": 100}
+    found = []
+    for e in ERRORS:
+        share = e.epochs / RECIPES[e.family].reference_epochs
+        case = _Case(e.dataset, classes[e.dataset], e.family, e.parameters, e.depth, share, e.members)
+        found.append(_Observation(case, float(np.log(e.error / 100)), RESIDUAL_SPREAD))
+    for g in GAPS:
+        single = _Case(g.dataset, classes[g.dataset], g.family, g.parameters, 32, g.share, 1)
+        ensemble = _Case(
+            g.dataset, classes[g.dataset], g.family, g.parameters / g.members, 32, g.share, g.members
+        )
+        found.append(_Observation(ensemble, g.log_ratio, g.spread, against=single))
+    return found
+
+
+def _learned(evidence: TrainedEvidence) -> list[_Observation]:
+    """A run as observations: the members' mean error, and what averaging made of it.
+
+    Errors are counts, so their logarithm has the spread of a count; half an error stands for none.
+    """
+    n, m = evidence.test_images, len(evidence.design.members)
+    case = _case_of(evidence.design, evidence.dataset, evidence.task, evidence.epochs)
+    member = replace(case, members=1, pairs_same=0.0, pairs_mixed=0.0)
+    counted = max(evidence.member_error * n, 0.5)
+    spread = float(np.hypot(RESIDUAL_SPREAD, 1 / np.sqrt(counted * m)))
+    found = [_Observation(member, float(np.log(counted / n)), spread)]
+    if m > 1:
+        together = max(evidence.ensemble_error * n, 0.5)
+        ratio_spread = float(np.hypot(RATIO_SPREAD, 1 / np.sqrt(together)))
+        found.append(_Observation(case, float(np.log(together / counted)), ratio_spread, against=member))
+    return found
+
+
+def _case_of(design: Design, dataset: str, task: Task, epochs: int) -> _Case:
+    """Return a design in the variables of the formula; members of several sizes by their mean logs."""
+    m = len(design.members)
+    sizes = [lower(member, task).parameters / 1e6 for member in design.members]
+    family = design.members[0].family
+    same = mixed = 0
+    hatched = 0
+    for cluster in clusters_of(design):
+        hatched += len(cluster) if len(cluster) > 1 else 0
+        for i in cluster:
+            for j in cluster:
+                if i != j and design.members[i] == design.members[j]:
+                    same += 1
+                elif i != j:
+                    mixed += 1
+    return _Case(
+        dataset=dataset,
+        classes=task.classes,
+        family=family,
+        parameters=float(np.exp(np.mean(np.log(sizes)))),
+        depth=float(np.mean([member.depth for member in design.members])),
+        share=epochs / RECIPES[family].reference_epochs,
+        members=m,
+        pairs_same=same / m**2,
+        pairs_mixed=mixed / m**2,
+        penalty=1 + (HATCHED_PENALTY - 1) * hatched / m,
+    )

@@ -1,0 +1,160 @@
+"""The price of a plan: seconds of every step, the whole training, peak memory and latency.
+
+The training time is that of the plan's own concurrency: steps start in the plan's order as soon as what
+they depend on is done and a process is free, and every step runs slower by the measured contention while
+another one runs beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.cost import CostPredictor
+from advisor.estimate import Estimate, total
+from advisor.plan import HatchStep, TrainingPlan, TrainStep
+from advisor.records import Forecast, PredictedStep
+
+EVALUATION_BATCH = 256
+# One pass over the weights; far below a training step of any network worth hatching.
+HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedStep:
+    """Seconds of one step, without contention."""
+
+    step: str
+    network: str
+    seconds: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedPlan:
+    """Predicted cost of a plan.
+
+    Attributes:
+        steps: each step by itself.
+        train_seconds: the whole training at the plan's concurrency.
+        epoch_seconds: one epoch of every member at the plan's concurrency.
+        inference_ms_per_image: all members one after the other, at the plan's batch.
+        train_peak_bytes: of the networks that train at once.
+    """
+
+    steps: tuple[PricedStep, ...]
+    train_seconds: Estimate
+    epoch_seconds: Estimate
+    inference_ms_per_image: Estimate
+    train_peak_bytes: Estimate
+
+    def forecast(self, test_error: Estimate | None) -> Forecast:
+        """Return what is kept beside a run."""
+        return Forecast(
+            train_seconds=_triple(self.train_seconds),
+            train_peak_bytes=_triple(self.train_peak_bytes),
+            inference_ms_per_image=_triple(self.inference_ms_per_image),
+            test_error=None if test_error is None else _triple(test_error),
+            steps=tuple(
+                PredictedStep(step=s.step, mean=s.seconds.mean, low=s.seconds.low, high=s.seconds.high)
+                for s in self.steps
+            ),
+        )
+
+
+def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
+    """Return the price of a plan on the machine of the predictor."""
+    task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
+    epochs = {n.network: epoch_seconds(n.network, plan, predictor) for n in plan.networks}
+    steps = tuple(_price_step(step, plan, epochs) for step in plan.steps)
+    contention = predictor.contention(processes)
+    members = [member.network for member in plan.members]
+    latency = total([predictor.inference_seconds(name, task, batch) for name in members])
+    peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
+    at_once = sorted(peaks, key=lambda peak: -peak.mean)[:processes]
+    dependencies = [step.after for step in plan.steps]
+    return PricedPlan(
+        steps=steps,
+        train_seconds=_makespan_estimate(
+            [step.id for step in plan.steps], dependencies, [s.seconds for s in steps], processes, contention
+        ),
+        epoch_seconds=_makespan_estimate(
+            [str(i) for i in range(len(members))],
+            [()] * len(members),
+            [epochs[name] for name in members],
+            processes,
+            contention,
+        ),
+        inference_ms_per_image=latency.scaled(1000 / batch),
+        train_peak_bytes=total(at_once),
+    )
+
+
+def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
+    """One epoch of a network alone: all its steps and the evaluation on the validation images."""
+    data = plan.dataset
+    training = predictor.step_seconds(network, data.task, plan.batch)
+    evaluation = predictor.inference_seconds(network, data.task, EVALUATION_BATCH)
+    return total(
+        [
+            training.scaled(data.steps_per_epoch(plan.batch)),
+            evaluation.scaled(data.validation_images / EVALUATION_BATCH),
+        ]
+    )
+
+
+def _price_step(step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate]) -> PricedStep:
+    if isinstance(step, HatchStep):
+        return PricedStep(step=step.id, network=step.network, seconds=HATCH_SECONDS)
+    seconds = epochs[plan.network(step.network).network].scaled(step.schedule.expected_epochs)
+    return PricedStep(step=step.id, network=step.network, seconds=seconds)
+
+
+def _makespan_estimate(
+    names: list[str],
+    after: list[tuple[str, ...]],
+    seconds: list[Estimate],
+    processes: int,
+    contention: float,
+) -> Estimate:
+    """Makespan with all durations at their mean, low and high: one predictor errs the same way."""
+    mean, low, high = (
+        makespan(names, after, [getattr(s, end) for s in seconds], processes, contention)
+        for end in ("mean", "low", "high")
+    )
+    return Estimate(mean, min(low, mean), max(high, mean))
+
+
+def makespan(
+    names: list[str], after: list[tuple[str, ...]], seconds: list[float], processes: int, contention: float
+) -> float:
+    """Return when the last step ends if steps start in order as soon as they can.
+
+    Args:
+        names: of the steps.
+        after: names that each step waits for.
+        seconds: of each step alone.
+        processes: steps that may run at once.
+        contention: factor on the time of a step while it does not run alone.
+    """
+    left = dict(zip(names, seconds, strict=True))
+    needs = dict(zip(names, after, strict=True))
+    waiting = list(names)
+    running: list[str] = []
+    done: set[str] = set()
+    clock = 0.0
+    while waiting or running:
+        for name in [n for n in waiting if done.issuperset(needs[n])][: processes - len(running)]:
+            waiting.remove(name)
+            running.append(name)
+        slowdown = contention if len(running) > 1 else 1.0
+        shortest = min(left[name] for name in running)
+        clock += shortest * slowdown
+        for name in list(running):
+            left[name] -= shortest
+            if left[name] <= 0:
+                running.remove(name)
+                done.add(name)
+    return clock
+
+
+def _triple(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.mean, estimate.low, estimate.high

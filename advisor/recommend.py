@@ -1,0 +1,177 @@
+"""From judged designs to advice: a ranking, the best single network, and reasons.
+
+Objectives of a ranking:
+
+- ``error``: least predicted test error;
+- ``time``: shortest training among the designs that are at least as likely as not to match the best
+  single network (the smallest network always trains fastest, which is no advice);
+- ``balanced``: least error · seconds^`TIME_WEIGHT`: ten times the training must buy a fifth less error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from advisor.accuracy import AccuracyPredictor
+from advisor.cost import CostPredictor
+from advisor.design import DesignClass
+from advisor.errors import InfeasibleError
+from advisor.estimate import Estimate
+from advisor.pareto import non_dominated
+from advisor.search import Judged
+from advisor.switchover import Switchover
+
+TIME_WEIGHT = 0.1
+# Rows of the ranking, and how many of them may share family, class and member count.
+ROWS = 8
+ROWS_ALIKE = 2
+# An ensemble this close to an even chance against the single network stands near the threshold.
+NEAR_THRESHOLD = 2
+
+
+class Objective(StrEnum):
+    """What a ranking puts first."""
+
+    ERROR = "error"
+    TIME = "time"
+    BALANCED = "balanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a recommendation rests on.
+
+    Attributes:
+        accuracy: ``prior`` or ``runs``.
+        runs: finished runs that the accuracy predictor learned from.
+        runs_on_dataset: of these, on the requested data set.
+        cost: basis of the cost predictor.
+        measurements: that it learned from.
+    """
+
+    accuracy: str
+    runs: int
+    runs_on_dataset: int
+    cost: str
+    measurements: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """One row of the advice."""
+
+    rank: int
+    judged: Judged
+    test_error: Estimate
+    probability_beats_single: float
+    near_threshold: bool
+    reasons: tuple[str, ...]
+
+
+def rank(
+    judged: Sequence[Judged],
+    accuracy: AccuracyPredictor,
+    cost: CostPredictor,
+    objective: Objective,
+    switchovers: Sequence[Switchover],
+) -> list[Recommendation]:
+    """Return the advice, best first; it holds the best single network if any fits the limits.
+
+    Raises:
+        InfeasibleError: no design keeps the limits.
+    """
+    feasible = [j for j in judged if j.feasible]
+    if not feasible:
+        raise InfeasibleError(_nearest_miss(judged))
+    singles = [j for j in feasible if j.design_class is DesignClass.SINGLE]
+    reference = min(singles or feasible, key=lambda j: float(j.errors.mean()))
+    beats = {j.design.name: accuracy.probability_below(j.errors, reference.errors) for j in feasible}
+    beats[reference.design.name] = 0.5
+    order = _ordered(feasible, beats, objective)
+    near = sorted(
+        (j for j in order if j.design_class is not DesignClass.SINGLE),
+        key=lambda j: abs(beats[j.design.name] - 0.5),
+    )[:NEAR_THRESHOLD]
+    chosen = _selected(order, [reference, *near])
+    return [
+        Recommendation(
+            rank=position,
+            judged=j,
+            test_error=accuracy.predict(j.errors, position),
+            probability_beats_single=beats[j.design.name],
+            near_threshold=j in near,
+            reasons=tuple(_reasons(j, reference, beats[j.design.name], switchovers)),
+        )
+        for position, j in enumerate(chosen, 1)
+    ]
+
+
+def _ordered(feasible: list[Judged], beats: dict[str, float], objective: Objective) -> list[Judged]:
+    """Non-dominated designs by the objective, then the others."""
+    front = non_dominated(np.array([j.objectives for j in feasible]))
+    on_front = {j.design.name: bool(f) for j, f in zip(feasible, front, strict=True)}
+
+    def key(j: Judged) -> tuple[object, ...]:
+        error, seconds = j.objectives[0], j.objectives[1]
+        if objective is Objective.ERROR:
+            return error, seconds
+        if objective is Objective.TIME:
+            return beats[j.design.name] < 0.5, seconds, error
+        return error * seconds**TIME_WEIGHT, seconds
+
+    return sorted(feasible, key=lambda j: (key(j), not on_front[j.design.name]))
+
+
+def _selected(order: list[Judged], always: list[Judged]) -> list[Judged]:
+    """The first rows without too many alike, and those that always belong, in the given order."""
+    kept: list[Judged] = []
+    alike: dict[tuple[object, ...], int] = {}
+    room = ROWS - len(always)
+    for j in order:
+        kind = (j.design.families, j.design_class, len(j.design.members))
+        if len(kept) < room and alike.get(kind, 0) < ROWS_ALIKE:
+            alike[kind] = alike.get(kind, 0) + 1
+            kept.append(j)
+    return [j for j in order if j in kept or j in always]
+
+
+def _reasons(j: Judged, single: Judged, probability: float, switchovers: Sequence[Switchover]) -> list[str]:
+    if j is single:
+        return ["best single network within the budget, the reference of the comparison"]
+    difference = Estimate.of_samples(100 * (single.errors - j.errors))
+    times = j.priced.train_seconds.mean / single.priced.train_seconds.mean
+    word = "less" if difference.mean >= 0 else "more"
+    spread = (difference.high - difference.low) / 2
+    reasons = [
+        f"{abs(difference.mean):.1f} ± {spread:.1f} points {word} error than {single.design.name}, "
+        f"for {times:.2g}x its training time"
+    ]
+    for s in switchovers:
+        if s.family in j.design.families and s.members == len(j.design.members):
+            side = "past" if s.probability_past >= 0.5 else "before"
+            reasons.append(
+                f"{side} the switchover threshold of {s.members} {s.family} members with probability "
+                f"{max(s.probability_past, 1 - s.probability_past):.0%}"
+            )
+    if not j.design.independent:
+        reasons.append(
+            f"{j.design.clusters} mother network{'s' * (j.design.clusters > 1)} instead of "
+            f"{len(j.design.members)} trainings from scratch; members that share one are less diverse"
+        )
+    return reasons
+
+
+def _nearest_miss(judged: Sequence[Judged]) -> str:
+    smallest = min(judged, key=lambda j: j.priced.train_peak_bytes.mean)
+    fastest = min(judged, key=lambda j: j.priced.train_seconds.mean)
+    quickest = min(judged, key=lambda j: j.priced.inference_ms_per_image.mean)
+    return (
+        "no design keeps the limits: the least memory is "
+        f"{smallest.priced.train_peak_bytes.mean / 2**20:.0f} MiB ({smallest.design.name}), the shortest "
+        f"training {fastest.priced.train_seconds.mean:.0f} s ({fastest.design.name}), the least latency "
+        f"{quickest.priced.inference_ms_per_image.mean:.3g} ms ({quickest.design.name}); raise a limit"
+    )

@@ -1,0 +1,43 @@
+"""Reading the quantities of the command line: memory, durations."""
+
+from __future__ import annotations
+
+import re
+
+from advisor.errors import UsageError
+
+_NUMBER = r"(?P<number>\d{1,15}(?:\.\d{1,15})?)\s*"
+_MEMORY = re.compile(_NUMBER + r"(?P<unit>|[kmgt]i?)b?", re.I)
+_DURATION = re.compile(_NUMBER + r"(?P<unit>|s|m|min|h|d)", re.I)
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_bytes(text: str | None, option: str) -> float | None:
+    """Read ``8G``, ``512MiB`` or bytes; G is 10⁹ and Gi is 2³⁰.
+
+    Raises:
+        UsageError: another form, or nothing.
+    """
+    if text is None:
+        return None
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None or float(match["number"]) <= 0:
+        raise UsageError(f"{option}: cannot read {text!r} as memory: write 8G, 512MiB or a number of bytes")
+    unit = match["unit"].lower()
+    base = 1024 if unit.endswith("i") else 1000
+    power = " kmgt".index(unit[0]) if unit else 0
+    return float(match["number"]) * float(base**power)
+
+
+def parse_seconds(text: str | None, option: str) -> float | None:
+    """Read ``90s``, ``10m``, ``1.5h``, ``2d`` or seconds.
+
+    Raises:
+        UsageError: another form, or nothing.
+    """
+    if text is None:
+        return None
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or float(match["number"]) <= 0:
+        raise UsageError(f"{option}: cannot read {text!r} as a duration: write 90s, 10m, 1.5h or seconds")
+    return float(match["number"]) * _SECONDS[match["unit"].lower()]

@@ -1,0 +1,256 @@
+"""Advice, spaces, plans and profiles as tables for a person, from the very JSON that `--json` prints."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cli.formats import Plain, count, duration, interval, or_dash, percent, size, spread, table
+from cli.render_runs import run
+
+SHOWN_DESIGNS = 40
+
+
+_SHORT = {
+    "single": "single",
+    "depth_equivalent": "deq",
+    "width_equivalent": "weq",
+    "mixed": "mixed",
+}
+
+
+def recommendation(payload: Plain) -> RenderableType:
+    """The ranking, the thresholds, the reasons and the next command."""
+    request, rows = payload["request"], payload["recommendations"]
+    ranking = table(
+        f"{request['budget']} parameters, {request['epochs']} epochs of {request['dataset']}, "
+        f"batch {request['batch']}, by {request['objective']}",
+        [
+            ("#", "r"),
+            ("design\nclass, size", "l"),
+            ("test\nerror", "r"),
+            ("beats\nsingle", "r"),
+            ("training\n", "r"),
+            ("epoch\n", "r"),
+            ("memory\nlatency", "r"),
+        ],
+        [_recommendation_row(row) for row in rows],
+    )
+    best = rows[0]
+    legend = (
+        "deq, weq: depth- and width-equivalent ensemble. Intervals hold 90 %; latency is of one image; "
+        "* is nearest the switchover threshold."
+    )
+    parts: list[RenderableType] = [ranking, Text(legend, style="dim")]
+    parts += ["", Text("Why", style="bold")]
+    parts += [Text(f"{row['rank']}  {row['design']}: {'; '.join(row['reasons'])}") for row in rows[:3]]
+    parts += ["", _thresholds(payload), "", Text(_basis(best["evidence"], payload), style="dim")]
+    parts += ["", Text(f"Next: advisor train          (or --rank N; advisor explain {best['design']})")]
+    return Group(*parts)
+
+
+def _recommendation_row(row: Plain) -> list[str]:
+    predicted = row["predicted"]
+    mark = " *" if row["near_threshold"] else ""
+    reference = row["class"] == "single" and "reference" in row["reasons"][0]
+    return [
+        str(row["rank"]),
+        f"{row['design']}{mark}\n{_SHORT[row['class']]}, {count(row['parameters'])}",
+        interval(predicted["test_error"], percent),
+        "–" if reference else f"{row['probability_beats_single']:.0%}",
+        interval(predicted["train_seconds"], duration),
+        duration(predicted["epoch_seconds"]["mean"]),
+        f"{size(predicted['train_peak_bytes']['mean'])}\n"
+        f"{duration(predicted['inference_ms_per_image']['mean'] / 1000)}",
+    ]
+
+
+def _thresholds(payload: Plain) -> RenderableType:
+    request = payload["request"]
+    return table(
+        "Switchover threshold: from here on k members beat one network of their size",
+        [
+            ("family", "l"),
+            ("k", "r"),
+            (f"parameters at {request['epochs']} epochs", "r"),
+            (f"epochs at {request['budget']}", "r"),
+            ("past it", "r"),
+        ],
+        [
+            [
+                s["family"],
+                str(s["members"]),
+                f"{count(s['parameters']['mean'])} ({spread(s['parameters'], count)})",
+                f"{s['epochs']['mean']:.0f} ({spread(s['epochs'], '{:.0f}'.format)})",
+                f"{s['probability_past']:.0%}",
+            ]
+            for s in payload["switchover"]
+        ],
+    )
+
+
+def _basis(evidence: Plain, payload: Plain) -> str:
+    made, search = payload["profile"], payload["search"]
+    errors = "published figures only: this database has no finished run yet"
+    if evidence["runs"]:
+        errors = (
+            f"published figures and {evidence['runs']} finished runs "
+            f"({evidence['runs_on_dataset']} on this data)"
+        )
+    return (
+        f"Costs rest on {evidence['measurements']} measurements of this machine ({evidence['cost']}; "
+        f"{made['measurements_new']} new in {made['seconds']:.0f} s), errors on {errors}. "
+        f"The search looked at {search['designs']} designs in {search['seconds']:.1f} s."
+    )
+
+
+def space(payload: Plain, limit: int = SHOWN_DESIGNS) -> RenderableType:
+    """Designs of a budget."""
+    designs = payload["designs"]
+    listing = table(
+        f"{len(designs)} designs",
+        [
+            ("design", "l"),
+            ("class", "l"),
+            ("parameters", "r"),
+            ("of budget", "r"),
+            ("MACs", "r"),
+            ("equivalent to", "l"),
+        ],
+        [
+            [
+                d["design"],
+                d["class"].replace("_", " "),
+                f"{d['parameters']:,}",
+                f"{d['budget_share']:.1%}",
+                count(d["macs"]),
+                ", ".join(d["equivalent_to"][:2]) + (" …" if len(d["equivalent_to"]) > 2 else ""),
+            ]
+            for d in designs[:limit]
+        ],
+    )
+    if len(designs) <= limit:
+        return listing
+    return Group(
+        listing, Text(f"… and {len(designs) - limit} more: --limit N shows N, --json all", style="dim")
+    )
+
+
+def equivalents(payload: Plain) -> RenderableType:
+    """A single network and its equivalents."""
+    single = payload["single"]
+    rows = [["single", single["design"], f"{single['parameters']:,}", "100.00 %"]]
+    for kind in ("width_equivalent", "depth_equivalent"):
+        found = payload[kind]
+        name = kind.replace("_", " ")
+        if found is None:
+            rows.append([name, "does not exist", "–", "–"])
+        else:
+            share = found["parameters"] / single["parameters"]
+            rows.append([name, found["design"], f"{found['parameters']:,}", f"{share:.2%}"])
+    return table("", [("class", "l"), ("design", "l"), ("parameters", "r"), ("of single", "r")], rows)
+
+
+def explanation(payload: Plain) -> RenderableType:
+    """A plan step by step with its predicted cost, or the run beside it."""
+    if "run" in payload:
+        return run(payload)
+    plan, predicted, evidence = payload["plan"], payload["predicted"], payload["evidence"]
+    steps = table(
+        f"{plan['design']} on {plan['dataset']}, {plan['epochs']} epochs, {plan['method']}, "
+        f"{plan['processes']} at a time, {plan['dtype']} on {plan['device']}",
+        [
+            ("step", "l"),
+            ("network", "l"),
+            ("after", "l"),
+            ("epochs", "r"),
+            ("predicted", "r"),
+            ("90 % interval", "r"),
+        ],
+        [
+            [
+                s["step"],
+                s["network"],
+                ", ".join(s["after"]) or "–",
+                f"{s['epochs']:g}" if s["epochs"] else "–",
+                "–" if s["seconds"] is None else duration(s["seconds"]["mean"]),
+                "–" if s["seconds"] is None else spread(s["seconds"], duration),
+            ]
+            for s in payload["steps"]
+        ],
+    )
+    forms = {
+        "train_seconds": ("training", duration),
+        "epoch_seconds": ("an epoch of every member", duration),
+        "train_peak_bytes": ("peak memory", size),
+        "inference_ms_per_image": ("latency an image", lambda ms: duration(ms / 1000)),
+        "test_error": ("test error", percent),
+    }
+    totals = table(
+        "",
+        [("in all", "l"), ("predicted", "r"), ("90 % interval", "r")],
+        [
+            [name, "–", "–"]
+            if predicted[key] is None
+            else [
+                name,
+                form(predicted[key]["mean"]),
+                spread(predicted[key], form),
+            ]
+            for key, (name, form) in forms.items()
+        ],
+    )
+    note = (
+        f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']}), "
+        f"errors on {evidence['accuracy']} ({evidence['runs']} runs)."
+    )
+    if evidence["cost"] == "nominal":
+        note += " Measure this machine first: advisor recommend."
+    return Group(steps, "", totals, "", Text(note, style="dim"))
+
+
+def profile(payload: Plain) -> RenderableType:
+    """Whole step and every layer."""
+    step = payload["step"]
+    head = Text(
+        f"{payload['network']}, batch {payload['batch']} of {payload['input']}: "
+        f"step {duration(step['step_seconds'])} (IQR {duration(step['step_iqr_seconds'])}, "
+        f"{step['repetitions']} repetitions) = forward {duration(step['forward_seconds'])} + backward "
+        f"{duration(step['backward_seconds'])} + optimizer {duration(step['optimizer_seconds'])} + rest"
+    )
+    more = Text(
+        f"inference {step['inference_ms_per_image']:.3g} ms an image; peak memory "
+        f"{or_dash(step['train_peak_bytes'], size)}; {payload['parameters']:,} parameters; "
+        f"{count(payload['macs'])} MACs an image; on {payload['device']['device_name']}, "
+        f"{payload['device']['dtype']}, {payload['device']['memory_format']}"
+    )
+    layers = table(
+        "",
+        [
+            ("layer", "l"),
+            ("kind", "l"),
+            ("forward", "r"),
+            ("backward", "r"),
+            ("output", "r"),
+            ("params", "r"),
+            ("MACs", "r"),
+        ],
+        [
+            [
+                layer["name"],
+                layer["kind"],
+                duration(layer["forward_seconds"]),
+                duration(layer["backward_seconds"]),
+                size(layer["output_bytes"]),
+                f"{layer['parameters']:,}" if layer["parameters"] else "–",
+                count(layer["macs"]) if layer["macs"] else "–",
+            ]
+            for layer in payload["layers"]
+        ],
+    )
+    return Group(head, more, "", layers)
+
+
+def facts(payload: Plain) -> RenderableType:
+    """A small object as lines."""
+    return Group(*(Text(f"{key}: {value}") for key, value in payload.items() if key != "schema_version"))

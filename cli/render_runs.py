@@ -1,0 +1,159 @@
+"""Runs as tables for a person, from the very JSON that `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cli.formats import Plain, count, duration, or_dash, percent, size, spread, table
+
+
+def run_list(payload: Plain) -> RenderableType:
+    """One line a run."""
+    if not payload["runs"]:
+        return Text("no runs (advisor train makes one)")
+    return table(
+        "",
+        [
+            ("run", "r"),
+            ("status", "l"),
+            ("design", "l"),
+            ("data", "l"),
+            ("epochs", "r"),
+            ("test error", "r"),
+            ("mean member", "r"),
+            ("training", "r"),
+            ("created (UTC)", "l"),
+        ],
+        [
+            [
+                str(r["id"]),
+                r["status"],
+                r["design"],
+                r["dataset"],
+                str(r["epochs"]),
+                or_dash(r["test_error"], percent),
+                or_dash(r["mean_member_error"], percent),
+                or_dash(r["train_seconds"], duration),
+                str(r["created_at"])[:16].replace("T", " "),
+            ]
+            for r in payload["runs"]
+        ],
+    )
+
+
+def run(payload: Plain) -> RenderableType:
+    """One run: outcome, predicted beside actual, networks and steps."""
+    r = payload["run"]
+    head = (
+        f"run {r['id']}: {r['design']} on {r['dataset']}, {r['epochs']} epochs, {r['method']}, "
+        f"seed {r['seed']}"
+    )
+    state = r["status"] + (f" ({r['message']})" if r["message"] else "")
+    parts: list[RenderableType] = [Text(head, style="bold"), Text(state)]
+    if r["test"] is not None:
+        parts.append(Text(_outcome(r["test"], len(r["test"]["member_errors"]))))
+    parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r["steps"])]
+    return Group(*parts)
+
+
+def _outcome(test: Plain, members: int) -> str:
+    error = f"test error {percent(test['error'])}"
+    if members == 1:
+        return f"{error}, negative log-likelihood {test['nll']:.3f}"
+    return (
+        f"{error} averaged over {members} members; mean member {percent(test['mean_member_error'])}, "
+        f"oracle {percent(test['oracle_error'])}, disagreement {percent(test['disagreement'])}"
+    )
+
+
+def _predicted_and_actual(r: Plain) -> RenderableType:
+    predicted = r["predicted"] or {}
+    peaks = [s["peak_bytes"] for s in r["steps"] if s["peak_bytes"]]
+    at_once = sorted(peaks, reverse=True)[: r["execution"]["processes"]]
+    rows = [
+        ["training", predicted.get("train_seconds"), duration, r["train_seconds"] or None],
+        ["peak memory", predicted.get("train_peak_bytes"), size, sum(at_once) or None],
+        ["test error", predicted.get("test_error"), percent, r["test"] and r["test"]["error"]],
+    ]
+    return table(
+        "",
+        [("", "l"), ("predicted", "r"), ("90 % interval", "r"), ("actual", "r")],
+        [
+            [
+                name,
+                "–" if p is None else form(p["mean"]),
+                "–" if p is None else spread(p, form),
+                or_dash(actual, form),
+            ]
+            for name, p, form, actual in rows
+        ],
+    )
+
+
+def _networks(r: Plain) -> RenderableType:
+    return table(
+        "",
+        [("network", "l"), ("shape", "l"), ("epochs", "r"), ("train error", "r"), ("validation error", "r")],
+        [
+            [
+                n["name"],
+                n["network"],
+                str(n["epochs"]),
+                or_dash(n["train_error"], percent),
+                or_dash(n["validation_error"], percent),
+            ]
+            for n in r["networks"]
+        ],
+    )
+
+
+def _steps(steps: Sequence[Plain]) -> RenderableType:
+    return table(
+        "",
+        [
+            ("step", "l"),
+            ("status", "l"),
+            ("predicted", "r"),
+            ("actual", "r"),
+            ("peak", "r"),
+            ("hatching difference", "r"),
+        ],
+        [
+            [
+                s["step"],
+                (s["status"] or "not done") + (f": {s['message']}" if s["message"] else ""),
+                "–" if s["predicted_seconds"] is None else duration(s["predicted_seconds"]["mean"]),
+                or_dash(s["actual_seconds"], duration),
+                or_dash(s["peak_bytes"], size),
+                or_dash(s["hatch_difference"], lambda value: f"{value:.1e}"),
+            ]
+            for s in steps
+        ],
+    )
+
+
+def comparison(payload: Plain) -> RenderableType:
+    """Runs as columns."""
+    runs = payload["runs"]
+    lines: list[tuple[str, Callable[[Plain], str]]] = [
+        ("design", lambda r: r["design"]),
+        ("data", lambda r: r["dataset"]),
+        ("epochs", lambda r: str(r["epochs"])),
+        ("seed", lambda r: str(r["seed"])),
+        ("status", lambda r: r["status"]),
+        ("parameters", lambda r: count(r["parameters"])),
+        ("training", lambda r: duration(r["train_seconds"])),
+        ("test error", lambda r: _of_test(r, "error")),
+        ("mean member", lambda r: _of_test(r, "mean_member_error")),
+        ("oracle", lambda r: _of_test(r, "oracle_error")),
+        ("disagreement", lambda r: _of_test(r, "disagreement")),
+    ]
+    columns = [("", "l"), *((f"run {r['id']}", "r") for r in runs)]
+    return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
+
+
+def _of_test(r: Plain, name: str) -> str:
+    return "–" if r["test"] is None else percent(r["test"][name])

@@ -1,0 +1,74 @@
+"""Settings from files, and options of the program that may stand anywhere on the line.
+
+Precedence: command line, then ADVISOR_* in the environment (both by Typer), then advisor.toml or
+[tool.advisor] of pyproject.toml in the working folder, then the default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+import typer.main
+
+from advisor.errors import UsageError
+
+GLOBAL_FLAGS = ("--quiet", "-q", "--verbose", "-v", "--debug")
+GLOBAL_VALUES = ("--home",)
+
+
+def hoist_global_options(arguments: Sequence[str]) -> list[str]:
+    """Move options of the program in front of the command; after ``--`` everything stays."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            return [*front, *rest, word, *waiting]
+        if word in GLOBAL_FLAGS or word.startswith(tuple(f"{name}=" for name in GLOBAL_VALUES)):
+            front.append(word)
+        elif word in GLOBAL_VALUES and waiting:
+            front += [word, waiting.pop(0)]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def load_settings(folder: Path, app: typer.Typer) -> dict[str, Any]:
+    """Return the settings of a folder as Typer's default map.
+
+    Raises:
+        UsageError: a file that is not TOML, or a key that no command has.
+    """
+    for path, section in ((folder / "advisor.toml", ()), (folder / "pyproject.toml", ("tool", "advisor"))):
+        try:
+            settings: Any = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot read settings from {path}: {error}") from None
+        for key in section:
+            settings = settings.get(key, {})
+        if settings:
+            return _checked(settings, path, typer.main.get_command(app))
+    return {}
+
+
+def _checked(settings: Any, path: Path, command: Any) -> dict[str, Any]:
+    """Rename keys to parameters and refuse those that do not exist."""
+    parameters = {parameter.name for parameter in command.params}
+    commands = getattr(command, "commands", {})
+    checked: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = key.replace("-", "_")
+        if isinstance(value, dict) and key in commands:
+            checked[key] = _checked(value, path, commands[key])
+        elif name in parameters and not isinstance(value, dict):
+            checked[name] = value
+        else:
+            raise UsageError(f"{path}: no setting is called {key!r}; settings are named as the options")
+    return checked

@@ -1,0 +1,186 @@
+"""From what a user names (a design, a plan file, the last recommendation) to a plan and its forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from advisor.accuracy import AccuracyPredictor
+from advisor.dataset import DatasetFacts
+from advisor.design import Design, parse_design
+from advisor.errors import PlanError, UnknownNameError, UsageError
+from advisor.estimate import Estimate
+from advisor.measurement import Execution
+from advisor.plan import Method, PlanOptions, TrainingPlan, make_plan, plan_from_json
+from advisor.pricing import PricedPlan, price
+from advisor.schedule import RECIPES
+from cli.workflows.evidence import accuracy_for
+from cli.workflows.machine import chosen_execution, predictor_for
+from cli.workflows.spaces import facts_of
+from db.convert import StoredRecommendation
+from db.queries import Store
+from profiler.device import choose_device
+
+DEFAULT_DATASET = "cifar10"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What the command line says of a plan; None takes the default.
+
+    Attributes:
+        target: a design, the path of a plan, or None for the last recommendation.
+        rank: row of the last recommendation.
+    """
+
+    target: str | None = None
+    rank: int | None = None
+    dataset: str | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    hatched_epochs: int | None = None
+    method: str | None = None
+    seed: int | None = None
+    device: str | None = None
+
+    def fixed_by_a_plan(self) -> list[str]:
+        """Options given although a plan file decides them."""
+        names = ("dataset", "epochs", "batch", "rate", "hatched_epochs", "method", "seed")
+        return [name for name in names if getattr(self, name) is not None]
+
+
+def resolve_plan(request: PlanRequest, store: Store) -> TrainingPlan:
+    """Return the plan that a request names.
+
+    Raises:
+        UsageError: the request contradicts itself or names something unknown.
+        PlanError: a plan file that is missing or damaged.
+    """
+    if request.target is None:
+        return _from_recommendation(request, store)
+    if request.rank is not None:
+        raise UsageError("--rank chooses among the last recommendation: leave out the design")
+    if _is_plan_file(request.target):
+        return _from_file(request)
+    return _from_design(request, parse_design(request.target), store)
+
+
+def _is_plan_file(target: str) -> bool:
+    return target.endswith(".json") or "/" in target or Path(target).is_file()
+
+
+def _from_file(request: PlanRequest) -> TrainingPlan:
+    if fixed := request.fixed_by_a_plan():
+        raise UsageError(
+            f"a plan fixes its {', '.join(fixed)}: leave the option out, or name a design instead"
+        )
+    path = Path(str(request.target))
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"cannot read the plan {path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        plan = plan_from_json(text)
+    except PlanError as error:
+        raise PlanError(f"{path}: {error}") from None
+    if request.device not in (None, plan.execution.device):
+        raise UsageError(
+            f"the plan is made for {plan.execution.device}, not {request.device}: make a new one"
+        )
+    choose_device(plan.execution.device)
+    return plan
+
+
+def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
+    last = store.last_recommendation()
+    if last is None:
+        raise UsageError("there is no recommendation yet: run `advisor recommend` first, or name a design")
+    rank = 1 if request.rank is None else request.rank
+    rows: list[dict[str, Any]] = last.payload["recommendations"]
+    if not 1 <= rank <= len(rows):
+        raise UsageError(f"--rank {rank}: the last recommendation has ranks 1 to {len(rows)}")
+    design = parse_design(rows[rank - 1]["design"])
+    return _from_design(_with_defaults(request, last), design, store)
+
+
+def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
+    """Fill in what the recommendation was asked for; its batch only on the same data."""
+    asked = last.request
+    same_data = request.dataset in (None, asked["dataset"])
+    return PlanRequest(
+        target=request.target,
+        rank=request.rank,
+        dataset=request.dataset or asked["dataset"],
+        epochs=request.epochs or asked["epochs"],
+        batch=request.batch or (asked["batch"] if same_data else None),
+        rate=request.rate,
+        hatched_epochs=request.hatched_epochs,
+        method=request.method,
+        seed=asked["seed"] if request.seed is None else request.seed,
+        device=request.device or asked["device"],
+    )
+
+
+def _from_design(request: PlanRequest, design: Design, store: Store) -> TrainingPlan:
+    facts = facts_of(request.dataset or DEFAULT_DATASET)
+    design, method = _with_method(design, request.method)
+    longest = max(RECIPES[family].reference_epochs for family in design.families)
+    return make_plan(
+        design,
+        facts,
+        epochs=longest if request.epochs is None else request.epochs,
+        batch=_batch(request, facts),
+        seed=0 if request.seed is None else request.seed,
+        execution=_execution(request, store, facts),
+        options=PlanOptions(method=method, rate=request.rate, hatched_epochs=request.hatched_epochs),
+    )
+
+
+def _with_method(design: Design, name: str | None) -> tuple[Design, Method | None]:
+    """`--method mothernets` on a design without clusters asks for one cluster a family."""
+    if name is None:
+        return design, None
+    try:
+        method = Method(name)
+    except ValueError:
+        raise UnknownNameError("method", name, [m.value for m in Method]) from None
+    if method is Method.MOTHERNETS and design.independent and len(design.members) > 1:
+        return Design(members=design.members, clusters=len(design.families)), method
+    return design, method
+
+
+def _batch(request: PlanRequest, facts: DatasetFacts) -> int:
+    return min(facts.batch, facts.train_images) if request.batch is None else request.batch
+
+
+def _execution(request: PlanRequest, store: Store, facts: DatasetFacts) -> Execution:
+    return chosen_execution(store, choose_device(request.device), facts.task)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Predicted cost and error of a plan; cost is None where this machine was never measured."""
+
+    priced: PricedPlan | None
+    test_error: Estimate
+    basis: str
+    measurements: int
+    runs: int
+
+
+def foresee(plan: TrainingPlan, store: Store) -> Foreseen:
+    """Predict what a plan will cost and how much error it will leave."""
+    predictor = predictor_for(store, plan.execution)
+    accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
+    test_error = predicted_error(accuracy, plan)
+    priced = None if predictor.basis == "nominal" else price(plan, predictor)
+    return Foreseen(priced, test_error, predictor.basis, predictor.count, len(evidence))
+
+
+def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
+    """Return the predicted test error of a plan."""
+    design = parse_design(plan.design)
+    errors = accuracy.sample_errors([design], plan.dataset.name, plan.dataset.task, plan.epochs)
+    return accuracy.predict(errors[:, 0])

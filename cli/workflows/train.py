@@ -1,0 +1,250 @@
+"""`advisor train` and `advisor resume`: a plan becomes a run, its records go to the database as they come."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from advisor.design import parse_design
+from advisor.errors import (
+    DeadlineError,
+    InterruptedRunError,
+    PartialRunError,
+    RunError,
+    StorageError,
+    UsageError,
+)
+from advisor.plan import TrainingPlan
+from advisor.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
+from cli.workflows.home import Home, Say, locked, now
+from cli.workflows.planning import PlanRequest, foresee, resolve_plan
+from cli.workflows.runs import describe_run
+from db.queries import Store
+from db.session import open_store
+from profiler.device import fingerprint
+from profiler.memory import watch_peak
+from trainer.data import Data, load_data
+from trainer.execute import DIVERGED, DONE, RunFiles, evaluate, execute
+
+
+class TrainingView(Protocol):
+    """Shows progress to a person."""
+
+    def begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
+        """Training starts."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """A network finished an epoch."""
+
+    def end(self) -> None:
+        """Training ended, one way or another."""
+
+
+@dataclass
+class StopSignals:
+    """Whether to stop, and why: the first Ctrl-C, a termination, or the deadline."""
+
+    deadline: float | None
+    received: int | None = field(default=None)
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.received is not None or self.past_deadline()
+
+    def past_deadline(self) -> bool:
+        """Whether the time limit is used up."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take over SIGINT and SIGTERM; a second one ends the process at once."""
+        before = {s: signal.signal(s, self._receive) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            # Workers notice that their parent is gone and end too.
+            os._exit(128 + number)
+        self.received = number
+
+
+@dataclass
+class _Recorder:
+    """Listens to a run and writes it down."""
+
+    store: Store
+    run: Run
+    view: TrainingView
+    say: Say
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Store and show an epoch."""
+        self.store.record_epoch(self.run.id, record)
+        self.view.epoch(record)
+
+    def step(self, record: StepRecord) -> None:
+        """Store a step."""
+        self.store.record_step(self.run.id, record)
+
+    def notice(self, text: str) -> None:
+        """Pass a notice on."""
+        self.say(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What concerns the execution rather than the plan.
+
+    Attributes:
+        time_limit: seconds after which training checkpoints and ends, None for none.
+        download: whether a missing data set may be fetched.
+    """
+
+    time_limit: float | None = None
+    download: bool = False
+
+
+def train(
+    request: PlanRequest, options: TrainOptions, home: Home, view: TrainingView, say: Say
+) -> dict[str, Any]:
+    """Train a new run to its end and return it as plain JSON.
+
+    Raises:
+        AdvisorError: everything that can go wrong; what was trained so far is kept.
+    """
+    signals = _signals(options)
+    with open_store(home.database) as store:
+        plan = resolve_plan(request, store)
+        data = load_data(plan.dataset, home.data, download=options.download)
+        foreseen = foresee(plan, store)
+        if foreseen.priced is None:
+            say("no cost forecast: nothing was measured on this machine yet (advisor recommend does)")
+        run = store.create_run(
+            created_at=now(),
+            plan=plan,
+            parameters=parse_design(plan.design).parameters(plan.dataset.task),
+            fingerprint=fingerprint(plan.execution).digest,
+            forecast=None if foreseen.priced is None else foreseen.priced.forecast(foreseen.test_error),
+        )
+        say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
+        return _carry_out(run, store, home, data, signals, view, say)
+
+
+def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> dict[str, Any]:
+    """Continue a run where its checkpoints stand and return it as plain JSON.
+
+    Raises:
+        UsageError: the run is finished or unknown.
+        AdvisorError: as `train`.
+    """
+    signals = _signals(options)
+    with open_store(home.database) as store:
+        run = store.run(run_id)
+        if run.status not in RESUMABLE:
+            raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
+        data = load_data(run.plan.dataset, home.data, download=options.download)
+        say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
+        return _carry_out(run, store, home, data, signals, view, say)
+
+
+def _signals(options: TrainOptions) -> StopSignals:
+    if options.time_limit is None:
+        return StopSignals(None)
+    if options.time_limit <= 0:
+        raise UsageError(f"--time-limit must be positive, got {options.time_limit:g} s")
+    return StopSignals(time.monotonic() + options.time_limit)
+
+
+def _carry_out(
+    run: Run, store: Store, home: Home, data: Data, signals: StopSignals, view: TrainingView, say: Say
+) -> dict[str, Any]:
+    folder = home.run_folder(run.folder)
+    with locked(folder, f"run {run.id}"), signals.listening():
+        files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
+        expected = run.forecast.train_seconds if run.forecast else None
+        store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
+        view.begin(run.plan, expected[0] if expected else None)
+        began = time.monotonic()
+
+        def spent() -> float:
+            return run.train_seconds + time.monotonic() - began
+
+        try:
+            ended = execute(run.plan, files, data, _Recorder(store, run, view, say), signals)
+        except Exception as error:
+            _mark_failed(store, run, error, spent())
+            raise
+        finally:
+            view.end()
+        _conclude(run, store, files, data, ended, signals, spent())
+    return describe_run(store, run.id)
+
+
+def _mark_failed(store: Store, run: Run, error: Exception, seconds: float) -> None:
+    message = str(error).splitlines()[0] if str(error) else type(error).__name__
+    try:
+        store.update_run(run.id, status=RunStatus.FAILED, train_seconds=seconds, message=message)
+    except StorageError:
+        # The disk that stopped training stops this note too; the first error is the one to report.
+        return
+
+
+def _conclude(
+    run: Run,
+    store: Store,
+    files: RunFiles,
+    data: Data,
+    ended: dict[str, StepRecord],
+    signals: StopSignals,
+    seconds: float,
+) -> None:
+    """Evaluate what is trained, store how the run ended, and raise if it is not done."""
+    trained = {m.name: _last_record(run.plan, m.name, ended) for m in run.plan.members}
+    stopped = [name for name, record in trained.items() if record is None]
+    failed = [record for record in trained.values() if record is not None and record.status != DONE]
+    if stopped:
+        _conclude_stopped(run, store, signals, seconds)
+    done = [name for name, record in trained.items() if record is not None and record.status == DONE]
+    test = evaluate(run.plan, files, data, done) if done else None
+    status, message = _verdict(failed, done)
+    store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
+    if status is RunStatus.PARTIAL:
+        raise PartialRunError(f"run {run.id}: {len(failed)} of {len(trained)} members failed: {message}")
+    if status is not RunStatus.DONE:
+        raise RunError(f"run {run.id} {status.value}: {message}")
+
+
+def _last_record(plan: TrainingPlan, network: str, ended: dict[str, StepRecord]) -> StepRecord | None:
+    return ended.get(plan.train_steps_of(network)[-1].id)
+
+
+def _verdict(failed: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]:
+    message = "; ".join(dict.fromkeys(record.message for record in failed))
+    if not failed:
+        return RunStatus.DONE, ""
+    if done:
+        return RunStatus.PARTIAL, message
+    diverged = any(record.status == DIVERGED for record in failed)
+    return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
+
+
+def _conclude_stopped(run: Run, store: Store, signals: StopSignals, seconds: float) -> None:
+    remedy = f"continue with `advisor resume {run.id}`"
+    if signals.received is None:
+        store.update_run(run.id, status=RunStatus.DEADLINE, train_seconds=seconds, message="time limit")
+        raise DeadlineError(f"run {run.id} reached its time limit and is checkpointed: {remedy}")
+    name = signal.Signals(signals.received).name
+    store.update_run(run.id, status=RunStatus.INTERRUPTED, train_seconds=seconds, message=name)
+    raise InterruptedRunError(
+        f"run {run.id} is interrupted and checkpointed: {remedy}", exit_code=128 + signals.received
+    )

@@ -1,0 +1,1 @@
+"""db remembers: measurements, recommendations and runs in one SQLite file."""

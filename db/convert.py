@@ -1,0 +1,211 @@
+"""Rows to records and back; what a row repeats of a plan is worked out here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from advisor.design import parse_design
+from advisor.errors import PlanError, StorageError
+from advisor.layers import Task
+from advisor.measurement import Fingerprint, Measurement
+from advisor.plan import TrainingPlan, plan_from_json, plan_to_json
+from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.serial import from_plain, to_plain
+from db.models import EpochRow, MeasurementRow, RecommendationRow, RunRow, StepRow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRecommendation:
+    """A recommendation as it was given.
+
+    Attributes:
+        id: its number.
+        created_at: UTC time, ISO 8601.
+        request: what was asked for, plain JSON.
+        payload: what was answered, plain JSON.
+    """
+
+    id: int
+    created_at: str
+    request: dict[str, Any]
+    payload: dict[str, Any]
+
+
+def folder_of(run_id: int) -> str:
+    """Return the folder of a run, relative to the home folder."""
+    return f"runs/{run_id:04d}"
+
+
+def row_of_run(
+    *, created_at: str, plan: TrainingPlan, parameters: int, fingerprint: str, forecast: Forecast | None
+) -> RunRow:
+    """Return the row of a run that starts now."""
+    design = parse_design(plan.design)
+    return RunRow(
+        created_at=created_at,
+        status=RunStatus.RUNNING.value,
+        design=plan.design,
+        dataset=plan.dataset.name,
+        family="+".join(design.families),
+        method=plan.method.value,
+        epochs=plan.epochs,
+        members=len(design.members),
+        clusters=design.clusters,
+        batch=plan.batch,
+        seed=plan.seed,
+        device=plan.execution.device,
+        parameters=parameters,
+        train_seconds=0.0,
+        predicted_train_seconds=_mean(forecast.train_seconds) if forecast else None,
+        predicted_test_error=_mean(forecast.test_error) if forecast else None,
+        fingerprint=fingerprint,
+        message="",
+        plan=plan_to_json(plan),
+        forecast=_to_json(forecast),
+    )
+
+
+def set_test(row: RunRow, test: EnsembleMetrics) -> None:
+    """Write the figures on the test set into a run's row."""
+    row.test = _to_json(test)
+    row.test_error = test.error
+    row.mean_member_error = test.mean_member_error
+
+
+def run_of(row: RunRow) -> Run:
+    """Return the run of a row.
+
+    Raises:
+        StorageError: its plan, status, forecast or test figures cannot be read.
+    """
+    try:
+        return Run(
+            id=row.id,
+            created_at=row.created_at,
+            status=RunStatus(row.status),
+            plan=plan_from_json(row.plan),
+            parameters=row.parameters,
+            fingerprint=row.fingerprint,
+            folder=folder_of(row.id),
+            forecast=_from_json(Forecast, row.forecast),
+            train_seconds=row.train_seconds,
+            test=_from_json(EnsembleMetrics, row.test),
+            message=row.message,
+        )
+    except (PlanError, ValueError) as error:
+        raise _unreadable(f"run {row.id}", error) from error
+
+
+def values_of_epoch(run_id: int, record: EpochRecord) -> dict[str, Any]:
+    """Return the columns of an epoch."""
+    return {"run_id": run_id, **asdict(record)}
+
+
+def epoch_of(row: EpochRow) -> EpochRecord:
+    """Return the epoch of a row."""
+    return EpochRecord(
+        step=row.step,
+        network=row.network,
+        epoch=row.epoch,
+        rate=row.rate,
+        train_loss=row.train_loss,
+        train_error=row.train_error,
+        validation_loss=row.validation_loss,
+        validation_error=row.validation_error,
+        validation_probabilities=row.validation_probabilities,
+        seconds=row.seconds,
+    )
+
+
+def values_of_step(run_id: int, record: StepRecord) -> dict[str, Any]:
+    """Return the columns of a step."""
+    return {"run_id": run_id, **asdict(record)}
+
+
+def step_of(row: StepRow) -> StepRecord:
+    """Return the step of a row."""
+    return StepRecord(
+        step=row.step,
+        network=row.network,
+        status=row.status,
+        seconds=row.seconds,
+        hatch_difference=row.hatch_difference,
+        peak_bytes=row.peak_bytes,
+        message=row.message,
+    )
+
+
+def row_of_measurement(record: Measurement) -> MeasurementRow:
+    """Return the row of a measurement."""
+    values = asdict(record)
+    task = values.pop("task")
+    values["fingerprint"] = _to_json(record.fingerprint)
+    return MeasurementRow(digest=record.fingerprint.digest, **task, **values)
+
+
+def measurement_of(row: MeasurementRow) -> Measurement:
+    """Return the measurement of a row.
+
+    Raises:
+        StorageError: its fingerprint cannot be read.
+    """
+    try:
+        fingerprint = from_plain(Fingerprint, json.loads(row.fingerprint))
+    except ValueError as error:
+        raise _unreadable(f"measurement {row.id}", error) from error
+    return Measurement(
+        network=row.network,
+        task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
+        batch=row.batch,
+        fingerprint=fingerprint,
+        processes=row.processes,
+        forward_seconds=row.forward_seconds,
+        backward_seconds=row.backward_seconds,
+        optimizer_seconds=row.optimizer_seconds,
+        step_seconds=row.step_seconds,
+        step_iqr_seconds=row.step_iqr_seconds,
+        inference_seconds=row.inference_seconds,
+        peak_bytes=row.peak_bytes,
+        spent_seconds=row.spent_seconds,
+        measured_at=row.measured_at,
+    )
+
+
+def row_of_recommendation(
+    created_at: str, request: dict[str, Any], payload: dict[str, Any]
+) -> RecommendationRow:
+    """Return the row of a recommendation."""
+    return RecommendationRow(created_at=created_at, request=json.dumps(request), payload=json.dumps(payload))
+
+
+def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
+    """Return the recommendation of a row.
+
+    Raises:
+        StorageError: it is not JSON.
+    """
+    try:
+        request, payload = json.loads(row.request), json.loads(row.payload)
+    except ValueError as error:
+        raise _unreadable(f"recommendation {row.id}", error) from error
+    return StoredRecommendation(id=row.id, created_at=row.created_at, request=request, payload=payload)
+
+
+def _mean(interval: tuple[float, float, float] | None) -> float | None:
+    return None if interval is None else interval[0]
+
+
+def _to_json(record: Any) -> str | None:
+    return None if record is None else json.dumps(to_plain(record))
+
+
+def _from_json(kind: type[T], text: str | None) -> T | None:
+    return None if text is None else from_plain(kind, json.loads(text))
+
+
+def _unreadable(what: str, error: Exception) -> StorageError:
+    return StorageError(f"{what} of the database cannot be read ({error}): delete it, or upgrade advisor")

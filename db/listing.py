@@ -1,0 +1,165 @@
+"""Runs as a table, at once: the standard library's sqlite3 reads what SQLAlchemy wrote.
+
+`advisor runs list` must answer before one would think of interrupting it, and importing SQLAlchemy alone
+takes longer than that. So this module imports neither it nor anything that needs numpy, reads without
+writing, and knows of the tables only the columns of ``runs`` that it names.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from advisor.errors import UnknownNameError, UsageError
+from db.schema import HEAD, refusal, require_file, revision_of
+
+BUSY_SECONDS = 5.0
+
+# Columns of the table `runs`, in the order in which they are returned.
+COLUMNS = (
+    "id",
+    "created_at",
+    "status",
+    "design",
+    "dataset",
+    "family",
+    "method",
+    "epochs",
+    "members",
+    "clusters",
+    "batch",
+    "seed",
+    "device",
+    "parameters",
+    "train_seconds",
+    "predicted_train_seconds",
+    "test_error",
+    "predicted_test_error",
+    "mean_member_error",
+    "fingerprint",
+    "message",
+)
+
+# Columns that are compared as numbers; the others as text.
+NUMBERS: Mapping[str, type[int] | type[float]] = {
+    "id": int,
+    "epochs": int,
+    "members": int,
+    "clusters": int,
+    "batch": int,
+    "seed": int,
+    "parameters": int,
+    "train_seconds": float,
+    "predicted_train_seconds": float,
+    "test_error": float,
+    "predicted_test_error": float,
+    "mean_member_error": float,
+}
+
+# SQLite's integers have 64 bits.
+_LARGEST = 2**63 - 1
+
+
+def list_runs(
+    path: Path,
+    *,
+    where: Mapping[str, str],
+    sort: str,
+    descending: bool,
+    limit: int | None,
+    busy_seconds: float = BUSY_SECONDS,
+) -> list[dict[str, object]]:
+    """Return runs, each as a dict of `COLUMNS`; a missing file has none and is not created.
+
+    Args:
+        path: of the database.
+        where: the value that a column must have, as text; all must hold.
+        sort: column to sort by. Runs without a value come last; ties are in the order of their ids.
+        descending: largest first.
+        limit: at most so many runs; None for all.
+        busy_seconds: how long to wait for another process that writes.
+
+    Raises:
+        UnknownNameError: `where` or `sort` names a column that does not exist.
+        UsageError: a value or `limit` is not a number where it must be one.
+        StorageError: the file is damaged, locked, newer than this program, or of another program.
+    """
+    query, values = _query(where, sort, descending, limit)
+    if not os.path.lexists(path):
+        return []
+    try:
+        require_file(path)
+        with closing(_open(path, busy_seconds)) as connection:
+            revision = revision_of(connection, path)
+            if revision == HEAD:
+                rows = connection.execute(query, values).fetchall()
+                return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
+        raise refusal(path, error) from error
+    if revision is None:
+        return []
+    _migrate(path, busy_seconds)
+    return list_runs(
+        path, where=where, sort=sort, descending=descending, limit=limit, busy_seconds=busy_seconds
+    )
+
+
+def _query(
+    where: Mapping[str, str], sort: str, descending: bool, limit: int | None
+) -> tuple[str, list[str | int | float]]:
+    # Names reach the query only out of COLUMNS, values only as parameters.
+    values = [_value(_column(name), text) for name, text in where.items()]
+    query = f"SELECT {', '.join(COLUMNS)} FROM runs"
+    if where:
+        query += " WHERE " + " AND ".join(f"{name} = ?" for name in where)
+    query += f" ORDER BY {_column(sort)} IS NULL, {sort} {'DESC' if descending else 'ASC'}, id"
+    if limit is not None:
+        if limit < 1:
+            raise UsageError(f"the number of runs must be at least 1, got {limit}")
+        query += " LIMIT ?"
+        values.append(limit)
+    return query, values
+
+
+def _column(name: str) -> str:
+    if name not in COLUMNS:
+        raise UnknownNameError("column", name, COLUMNS)
+    return name
+
+
+def _value(column: str, text: str) -> str | int | float:
+    kind = NUMBERS.get(column)
+    if kind is None:
+        return text
+    what = "a whole number" if kind is int else "a number"
+    try:
+        value = kind(text)
+    except ValueError:
+        raise UsageError(f"{column} must be {what}, got {text!r}") from None
+    if kind is int and not -_LARGEST <= value <= _LARGEST:
+        raise UsageError(f"{column} must be {what} below 2**63, got {text}")
+    return value
+
+
+def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    # A file name is bytes, some of which mean something in a URI.
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
+    if not os.access(path.parent, os.W_OK) and not _has_log(path):
+        # Nobody is writing, and WAL would want to create files beside the database.
+        uri += "&immutable=1"
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds)
+
+
+def _has_log(path: Path) -> bool:
+    return any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+
+
+def _migrate(path: Path, busy_seconds: float) -> None:
+    # Once after an upgrade, and then it may take the time that SQLAlchemy and Alembic take.
+    from db.session import open_store
+
+    open_store(path, busy_seconds=busy_seconds).close()

@@ -1,0 +1,157 @@
+"""Tables of the database.
+
+::
+
+    runs ─┬─< epochs       one row a run, step and epoch
+          └─< steps        one row a run and step
+    measurements           of the profiler, by fingerprint of the machine
+    recommendations        request and payload, as JSON
+
+A run's plan is the JSON that `advisor.plan.plan_to_json` writes; the columns beside it repeat what listing
+filters and sorts on. Ids are AUTOINCREMENT, so that the number of a deleted run never names another one.
+Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from sqlalchemy import Dialect, Float, ForeignKey, Index, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+# A migration can only change a constraint that has a name.
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class NanFloat(TypeDecorator[float]):
+    """A float that may be NaN, as the loss of a diverged epoch is; SQLite stores NaN as NULL."""
+
+    impl = Float
+    cache_ok = True
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float:
+        """Read NULL as NaN."""
+        return math.nan if value is None else value
+
+
+class Base(DeclarativeBase):
+    """Registry of the tables."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    # SQLAlchemy 2.0 and 2.1 choose different types for a float.
+    type_annotation_map: ClassVar[dict[Any, Any]] = {float: Float()}
+
+
+class RunRow(Base):
+    """A run: its plan, where it stands, what was forecast and what came out."""
+
+    __tablename__ = "runs"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[str]
+    status: Mapped[str]
+    design: Mapped[str]
+    dataset: Mapped[str]
+    family: Mapped[str]
+    method: Mapped[str]
+    epochs: Mapped[int]
+    members: Mapped[int]
+    clusters: Mapped[int]
+    batch: Mapped[int]
+    seed: Mapped[int]
+    device: Mapped[str]
+    parameters: Mapped[int]
+    train_seconds: Mapped[float]
+    test_error: Mapped[float | None]
+    mean_member_error: Mapped[float | None]
+    predicted_train_seconds: Mapped[float | None]
+    predicted_test_error: Mapped[float | None]
+    fingerprint: Mapped[str]
+    message: Mapped[str]
+    plan: Mapped[str]
+    forecast: Mapped[str | None]
+    test: Mapped[str | None]
+
+
+class EpochRow(Base):
+    """One epoch of one network of a run; `id` is the order of execution."""
+
+    __tablename__ = "epochs"
+    __table_args__ = (UniqueConstraint("run_id", "step", "epoch"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    step: Mapped[str]
+    network: Mapped[str]
+    epoch: Mapped[int]
+    rate: Mapped[float]
+    train_loss: Mapped[float] = mapped_column(NanFloat, nullable=True)
+    train_error: Mapped[float] = mapped_column(NanFloat, nullable=True)
+    validation_loss: Mapped[float] = mapped_column(NanFloat, nullable=True)
+    validation_error: Mapped[float] = mapped_column(NanFloat, nullable=True)
+    validation_probabilities: Mapped[bytes]
+    seconds: Mapped[float]
+
+
+class StepRow(Base):
+    """One executed step of a run; `id` is the order in which steps were first reported."""
+
+    __tablename__ = "steps"
+    __table_args__ = (UniqueConstraint("run_id", "step"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    step: Mapped[str]
+    network: Mapped[str]
+    status: Mapped[str]
+    seconds: Mapped[float]
+    hatch_difference: Mapped[float | None]
+    peak_bytes: Mapped[int | None]
+    message: Mapped[str]
+
+
+class MeasurementRow(Base):
+    """One measurement of the profiler; the fingerprint as JSON, and its digest to select by."""
+
+    __tablename__ = "measurements"
+    __table_args__ = (Index(None, "digest"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    fingerprint: Mapped[str]
+    network: Mapped[str]
+    channels: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    classes: Mapped[int]
+    batch: Mapped[int]
+    processes: Mapped[int]
+    forward_seconds: Mapped[float]
+    backward_seconds: Mapped[float]
+    optimizer_seconds: Mapped[float]
+    step_seconds: Mapped[float]
+    step_iqr_seconds: Mapped[float]
+    inference_seconds: Mapped[float]
+    peak_bytes: Mapped[int | None]
+    spent_seconds: Mapped[float]
+    measured_at: Mapped[str]
+
+
+class RecommendationRow(Base):
+    """One recommendation: what was asked and what was answered, both JSON."""
+
+    __tablename__ = "recommendations"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[str]
+    request: Mapped[str]
+    payload: Mapped[str]

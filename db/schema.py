@@ -1,0 +1,118 @@
+"""The schema's version and the wording of every refusal, in the standard library alone.
+
+`db.session` reaches the file through SQLAlchemy and `db.listing` without it, because importing
+SQLAlchemy takes longer than listing ten thousand runs; what both need stands here. A schema version is
+the revision that Alembic writes into the table ``alembic_version``: four digits, ``0001`` the first.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import sqlite3
+from pathlib import Path
+
+from advisor.errors import StorageError
+
+# Alembic's script head; tests/db/test_migrations.py checks that it is.
+HEAD = "0001"
+
+_REVISION = re.compile(r"\d{4}")
+
+
+def shown(path: Path) -> str:
+    """Return the path as it fits into one line of text, whatever bytes its name has."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def require_file(path: Path) -> None:
+    """Refuse a folder or a device in place of the file; a missing one is fine.
+
+    Raises:
+        StorageError: `path` exists and is not a file.
+    """
+    if path.exists() and not path.is_file():
+        raise StorageError(f"the database {shown(path)} must be a file: choose another path")
+
+
+def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
+    """Return the revision of a database, None for one without tables; reads only.
+
+    Raises:
+        StorageError: the database is of another program, or newer than this one.
+        sqlite3.Error: it cannot be read.
+    """
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    names = {name for name in names if not name.startswith("sqlite_")}
+    stamps: list[str] = []
+    if "alembic_version" in names:
+        stamps = [str(stamp) for (stamp,) in connection.execute("SELECT version_num FROM alembic_version")]
+    if not stamps and names <= {"alembic_version"}:
+        return None
+    if len(stamps) != 1 or not _REVISION.fullmatch(stamps[0]) or "runs" not in names:
+        raise StorageError(
+            f"{shown(path)} is a database of another program and stays as it is: choose another folder"
+        )
+    if stamps[0] > HEAD:
+        raise StorageError(
+            f"the database {shown(path)} has schema {stamps[0]} and this program reads up to {HEAD}: "
+            "upgrade advisor"
+        )
+    return stamps[0]
+
+
+def refusal(path: Path, error: BaseException) -> StorageError:
+    """Return one line for what SQLite or the operating system answered: rule, file, remedy."""
+    if isinstance(error, sqlite3.Error):
+        # Extended codes carry their primary code in the low byte (https://www.sqlite.org/rescode.html).
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        return StorageError(_sqlite_line(shown(path), code, error))
+    if isinstance(error, OSError):
+        return StorageError(_system_line(shown(path), error))
+    return StorageError(f"the database {shown(path)} cannot hold a value: {one_line(error)}")
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
+def _sqlite_line(where: str, code: int, error: sqlite3.Error) -> str:
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"the database {where} is locked by another process: try again when that one has finished"
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return (
+            f"the database {where} is damaged ({one_line(error)}): put a backup in its place, or move it "
+            "away to start a new one"
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return read_only(where)
+    if code == sqlite3.SQLITE_FULL:
+        return _full(where)
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return f"the database {where} cannot be opened: check that it is a file in a writable folder"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the database {where} cannot be read or written ({one_line(error)}): check its disk"
+    return f"the database {where} refuses ({one_line(error)}): upgrade advisor, or put a backup in its place"
+
+
+def _system_line(where: str, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(where)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return read_only(where)
+    reason = error.strerror or one_line(error)
+    return f"the database {where} cannot be opened ({reason}): check the path, or choose another folder"
+
+
+def read_only(where: str) -> str:
+    """Return the line for a file that only allows reading; `where` is its path as shown."""
+    return (
+        f"the database {where} cannot be written: make the file and its folder writable, or choose another "
+        "folder"
+    )
+
+
+def _full(where: str) -> str:
+    return f"no space is left for the database {where}: free some disk space and try again"

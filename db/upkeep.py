@@ -1,0 +1,113 @@
+"""Checking and copying the whole file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from advisor.errors import AdvisorError, StorageError, UsageError
+from db import convert
+from db.engine import BUSY_SECONDS, connection_to, storage_errors
+from db.models import Base, MeasurementRow, RecommendationRow, RunRow
+from db.schema import shown
+
+# What is stored as JSON must also be readable as the record it stands for.
+_READERS: dict[type[Base], Callable[[Any], object]] = {
+    RunRow: convert.run_of,
+    MeasurementRow: convert.measurement_of,
+    RecommendationRow: convert.recommendation_of,
+}
+
+
+def problems(path: Path, engine: Engine) -> list[str]:
+    """Return what is wrong with the database, a line each: pages, references, stored JSON.
+
+    Args:
+        path: of the file, for the wording.
+        engine: open on it.
+    """
+    found: list[str] = []
+    try:
+        with storage_errors(path), Session(engine) as session:
+            # A generator, so that what was found before the file turned out unreadable is kept.
+            found.extend(_structure(session))
+            found.extend(_records(session))
+    except StorageError as error:
+        found.append(str(error))
+    return found
+
+
+def _structure(session: Session) -> Iterator[str]:
+    connection = session.connection()
+    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if line != "ok":
+            yield f"integrity: {line}"
+    for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield f"row {row} of {table} belongs to a row of {parent} that is not there"
+
+
+def _records(session: Session) -> Iterator[str]:
+    for table, read in _READERS.items():
+        for row in session.scalars(select(table).order_by("id").execution_options(yield_per=100)):
+            try:
+                read(row)
+            except AdvisorError as error:
+                yield str(error)
+
+
+def save_copy(path: Path, target: Path) -> None:
+    """Copy a database into one file that appears complete or not at all.
+
+    Args:
+        path: of the database; others may read and write it meanwhile.
+        target: of the copy.
+
+    Raises:
+        UsageError: `target` exists already.
+        StorageError: `path` cannot be read or `target` not written.
+    """
+    _refuse_existing(target)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    with storage_errors(path), closing(connection_to(path, BUSY_SECONDS)) as source:
+        # Read from here on: Connection.backup would wait for ever where this is refused as locked.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with storage_errors(target):
+            _save(source, part, target)
+
+
+def _save(source: sqlite3.Connection, part: Path, target: Path) -> None:
+    try:
+        with closing(sqlite3.connect(part.absolute())) as copy:
+            # Without the shared memory that WAL, which the copy inherits, needs otherwise.
+            copy.execute("PRAGMA locking_mode = EXCLUSIVE")
+            source.backup(copy)
+            # As DELETE it is one file, and opens on read-only media too.
+            copy.execute("PRAGMA journal_mode = DELETE")
+        _sync(part)
+        _refuse_existing(target)
+        os.rename(part, target)
+        _sync(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise UsageError(f"a backup never overwrites, and {shown(target)} exists: choose another name")
+
+
+def _sync(path: Path) -> None:
+    """Make the operating system write a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,119 @@
+"""Measuring in a process of its own: the plan's threads, no neighbours, and an end when the clock says so."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+import torch
+
+from profiler.layers import LayerProfile, profile_layers
+from profiler.steps import StepTimes, Workload, measure_step
+
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A workload with what is wanted of it."""
+
+    workload: Workload
+    seconds: float
+    layers: bool
+
+
+class MeasuringProcess:
+    """A fresh process that measures one workload after another.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        threads: intra-operator threads of the process.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, device, threads), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> MeasuringProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait_until_ready(self) -> bool:
+        """Return whether the process came up."""
+        return self._connection.poll(START_SECONDS) and self._receive() == "ready"
+
+    def begin(self, workload: Workload, seconds: float) -> None:
+        """Start measuring; see `measure_step` for the meaning of `seconds`."""
+        self._send(_Request(workload, seconds, layers=False))
+
+    def finish(self, timeout: float) -> StepTimes | None:
+        """Return the result; None if it is not there in time or the process died, which ends it.
+
+        Args:
+            timeout: seconds to wait.
+        """
+        result = self._receive() if self._connection.poll(max(timeout, 0.0)) else None
+        if isinstance(result, StepTimes):
+            return result
+        self.close()
+        return None
+
+    def layers(self, workload: Workload, timeout: float) -> list[LayerProfile]:
+        """Return the profile of every layer; empty if it is not there in time, which ends the process.
+
+        Args:
+            workload: what to measure.
+            timeout: seconds to wait.
+        """
+        self._send(_Request(workload, timeout, layers=True))
+        result = self._receive() if self._connection.poll(timeout) else None
+        if isinstance(result, list):
+            return result
+        self.close()
+        return []
+
+    @property
+    def alive(self) -> bool:
+        """Whether further workloads can be measured."""
+        return self._process.is_alive()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def _send(self, request: _Request) -> None:
+        # A process that is gone cannot be sent to; receiving from it says so.
+        with contextlib.suppress(OSError):
+            self._connection.send(request)
+
+    def _receive(self) -> object:
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):
+            return None
+
+
+def _serve(connection: Connection, device: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+    connection.send("ready")
+    while True:
+        try:
+            request = connection.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if request.layers:
+            connection.send(profile_layers(request.workload.prepare(), device))
+        else:
+            connection.send(measure_step(request.workload, device, request.seconds))

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from advisor.errors import StorageError
+from advisor.records import RunStatus
+from db.listing import list_runs
+from db.models import Base
+from db.queries import Store
+from db.schema import HEAD
+from db.session import SCRIPTS, open_store
+
+DATA = Path(__file__).parent.parent / "data" / "db"
+RELEASED = sorted(DATA.glob("schema_*.sql"))
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.add_column("runs", sa.Column("note", sa.String(), nullable=True))
+    {more}
+"""
+
+
+def load(dump: Path, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(dump.read_text(encoding="utf-8"))
+
+
+def definitions(store: Store) -> dict[str, str]:
+    """SQL of every table and index, with white space made equal."""
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT IN (?, ?)"
+    with store.engine.connect() as connection:
+        rows = connection.exec_driver_sql(query, ("alembic_version", "sqlite_sequence")).all()
+    return {name: " ".join(sql.split()) for name, sql in rows}
+
+
+def columns(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+
+
+@pytest.fixture
+def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Pretend that a release with schema 0002 is installed."""
+
+    def install(more: str) -> None:
+        scripts = tmp_path / "100% scripts"
+        shutil.copytree(SCRIPTS, scripts)
+        (scripts / "versions" / "0002_note.py").write_text(NEXT.format(more=more))
+        monkeypatch.setattr("db.session.SCRIPTS", scripts)
+        for module in ("schema", "session", "listing"):
+            monkeypatch.setattr(f"db.{module}.HEAD", "0002")
+
+    return install
+
+
+def test_the_head_in_code_is_that_of_the_scripts() -> None:
+    assert ScriptDirectory(str(SCRIPTS)).get_heads() == [HEAD]
+
+
+def test_every_released_schema_has_a_saved_database() -> None:
+    revisions = {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+    assert {dump.stem.removeprefix("schema_") for dump in RELEASED} == revisions
+
+
+def test_the_tables_in_code_are_those_of_the_migrations(path: Path, store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_definitions_in_code_are_those_of_the_migrations(tmp_path: Path, store: Store) -> None:
+    # compare_metadata sees neither AUTOINCREMENT nor ON DELETE CASCADE.
+    migrated = definitions(store)
+    with open_store(tmp_path / "other.db") as other:
+        Base.metadata.drop_all(other.engine)
+        Base.metadata.create_all(other.engine)
+        assert definitions(other) == migrated
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_database_of_every_release_is_read(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        assert store.check() == []
+        done, interrupted = store.runs()
+        assert (done.id, done.status, done.folder) == (1, RunStatus.DONE, "runs/0001")
+        assert done.plan.design == "2xresnet-8-8@g1"
+        assert done.forecast is not None
+        assert done.forecast.train_seconds == (12.5, 10.0, 15.0)
+        assert done.test is not None
+        assert done.test.member_errors == (0.05, 0.0625)
+        assert (interrupted.id, interrupted.status, interrupted.forecast) == (
+            3,
+            RunStatus.INTERRUPTED,
+            None,
+        )
+        assert [record.validation_probabilities for record in store.epochs(1)] == [b"\x00\xff", b"\x01\xfe"]
+        assert [(step.step, step.status) for step in store.steps(1)] == [("train mother-1", "done")]
+        assert [m.network for m in store.measurements("3aa5384bcd7f706a")] == ["resnet-8-8"]
+        last = store.last_recommendation()
+        assert last is not None
+        assert (last.request, last.payload) == ({"budget": "60k"}, {"designs": ["2xresnet-8-8@g1"]})
+    assert [row["id"] for row in list_runs(path, where={}, sort="id", descending=False, limit=None)] == [1, 3]
+
+
+def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:
+    load(DATA / "schema_0001.sql", path)
+    next_release("pass")
+    with open_store(path) as store:
+        assert [run.id for run in store.runs()] == [1, 3]
+    assert "note" in columns(path)
+    backup = path.with_name("advisor.db.backup-0001")
+    assert "note" not in columns(backup)
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT id FROM runs ORDER BY id").fetchall() == [(1,), (3,)]
+
+
+def test_a_backup_of_an_earlier_migration_is_kept(path: Path, next_release: Callable[[str], None]) -> None:
+    load(DATA / "schema_0001.sql", path)
+    path.with_name("advisor.db.backup-0001").write_text("earlier")
+    next_release("pass")
+    open_store(path).close()
+    assert path.with_name("advisor.db.backup-0001").read_text() == "earlier"
+    assert "note" not in columns(path.with_name("advisor.db.backup-0001-2"))
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path, next_release: Callable[[str], None]) -> None:
+    load(DATA / "schema_0001.sql", path)
+    next_release('op.execute("UPDATE nowhere SET a = 1")')
+    with pytest.raises(StorageError, match="no such table: nowhere"):
+        open_store(path)
+    assert "note" not in columns(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+
+def test_listing_migrates_an_older_database(path: Path, next_release: Callable[[str], None]) -> None:
+    load(DATA / "schema_0001.sql", path)
+    next_release("pass")
+    assert len(list_runs(path, where={}, sort="id", descending=False, limit=None)) == 2
+    assert "note" in columns(path)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from advisor.errors import StorageError, UsageError
+from advisor.layers import Task
+from advisor.measurement import Fingerprint, Measurement
+from advisor.plan import TrainingPlan
+from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from db.queries import Store
+from db.session import open_store
+
+NewRun = Callable[[Store], Run]
+NewEpoch = Callable[..., EpochRecord]
+
+FINGERPRINT = Fingerprint(
+    device="cpu",
+    device_name="Example 9000 – “ß”",
+    driver="",
+    torch="2.10.0",
+    threads=2,
+    dtype="float32",
+    memory_format="contiguous",
+)
+MEASUREMENT = Measurement(
+    network="resnet-8-8",
+    task=Task(channels=1, height=8, width=8, classes=10),
+    batch=32,
+    fingerprint=FINGERPRINT,
+    processes=2,
+    forward_seconds=0.001,
+    backward_seconds=0.002,
+    optimizer_seconds=0.0005,
+    step_seconds=0.004,
+    step_iqr_seconds=0.0001,
+    inference_seconds=0.0009,
+    peak_bytes=None,
+    spent_seconds=1.25,
+    measured_at="2026-01-01T00:00:00+00:00",
+)
+METRICS = EnsembleMetrics(
+    error=0.04, member_errors=(0.05, 0.0625), oracle_error=0.01, disagreement=0.03, nll=0.2
+)
+
+
+def test_measurements_come_back_as_they_were_stored(store: Store) -> None:
+    other = replace(MEASUREMENT, fingerprint=replace(FINGERPRINT, threads=4), peak_bytes=2**40)
+    store.add_measurement(MEASUREMENT)
+    store.add_measurement(other)
+    assert store.measurements() == [MEASUREMENT, other]
+    assert store.measurements(FINGERPRINT.digest) == [MEASUREMENT]
+    assert store.measurements("unknown") == []
+
+
+def test_the_newest_recommendation_comes_back(store: Store) -> None:
+    assert store.last_recommendation() is None
+    first = store.add_recommendation("2026-01-01", {"budget": 1}, {"designs": []})
+    second = store.add_recommendation("2026-01-02", {"path": "ü\udcff"}, {"designs": [{"error": 0.5}]})
+    last = store.last_recommendation()
+    assert last is not None
+    assert first < second == last.id
+    assert last.created_at == "2026-01-02"
+    assert last.request == {"path": "ü\udcff"}
+    assert last.payload == {"designs": [{"error": 0.5}]}
+
+
+def test_a_new_run_is_running_and_has_its_folder(
+    store: Store, plan: TrainingPlan, forecast: Forecast
+) -> None:
+    run = store.create_run(
+        created_at="2026-01-01", plan=plan, parameters=9876, fingerprint="abc", forecast=forecast
+    )
+    assert run == Run(
+        id=1,
+        created_at="2026-01-01",
+        status=RunStatus.RUNNING,
+        plan=plan,
+        parameters=9876,
+        fingerprint="abc",
+        folder="runs/0001",
+        forecast=forecast,
+        train_seconds=0.0,
+        test=None,
+        message="",
+    )
+    assert store.run(run.id) == run
+
+
+def test_a_run_survives_closing_and_opening(path: Path, new_run: NewRun) -> None:
+    with open_store(path) as store:
+        run = new_run(store)
+    with open_store(path) as store:
+        assert store.runs() == [run]
+
+
+def test_an_update_changes_status_time_message_and_test_figures(store: Store, new_run: NewRun) -> None:
+    run = new_run(store)
+    store.update_run(run.id, status=RunStatus.PARTIAL, train_seconds=9.5, message="one\nfailed", test=METRICS)
+    expected = replace(run, status=RunStatus.PARTIAL, train_seconds=9.5, message="one\nfailed", test=METRICS)
+    assert store.run(run.id) == expected
+
+
+def test_an_update_without_test_figures_keeps_those_stored(store: Store, new_run: NewRun) -> None:
+    run = new_run(store)
+    store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, test=METRICS)
+    store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=2.0)
+    assert store.run(run.id).test == METRICS
+
+
+def test_runs_are_listed_oldest_first_and_by_status(store: Store, new_run: NewRun) -> None:
+    assert store.last_run() is None
+    ids = [new_run(store).id for _ in range(3)]
+    store.update_run(ids[1], status=RunStatus.DONE, train_seconds=1.0)
+    assert [run.id for run in store.runs()] == ids
+    assert [run.id for run in store.runs(RunStatus.DONE)] == [ids[1]]
+    last = store.last_run()
+    assert last is not None
+    assert last.id == ids[2]
+
+
+def test_epochs_come_back_in_the_order_of_execution(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run, other = new_run(store), new_run(store)
+    records = [epoch_of(0, "train b"), epoch_of(1, "train b"), epoch_of(0, "train a")]
+    for record in records:
+        store.record_epoch(run.id, record)
+    store.record_epoch(other.id, epoch_of())
+    assert store.epochs(run.id) == records
+
+
+def test_an_epoch_that_is_repeated_replaces_the_first(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    store.record_epoch(run.id, epoch_of(0))
+    store.record_epoch(run.id, epoch_of(1))
+    again = epoch_of(0, loss=9.0)
+    store.record_epoch(run.id, again)
+    first, second = store.epochs(run.id)
+    assert first == again
+    assert second.epoch == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(loss=st.floats())
+def test_a_loss_may_be_any_float(store: Store, new_run: NewRun, epoch_of: NewEpoch, loss: float) -> None:
+    run = new_run(store)
+    store.record_epoch(run.id, epoch_of(loss=loss))
+    (record,) = store.epochs(run.id)
+    assert record.train_loss == loss or (math.isnan(record.train_loss) and math.isnan(loss))
+
+
+def test_steps_come_back_and_are_replaced(store: Store, new_run: NewRun) -> None:
+    run = new_run(store)
+    failed = StepRecord(step="hatch member-1", network="member-1", status="failed", seconds=1.0, message="x")
+    done = StepRecord(
+        step="hatch member-1",
+        network="member-1",
+        status="done",
+        seconds=2.0,
+        hatch_difference=1e-7,
+        peak_bytes=123,
+    )
+    other = replace(done, step="train member-1", hatch_difference=None)
+    for record in (failed, other, done):
+        store.record_step(run.id, record)
+    assert store.steps(run.id) == [done, other]
+
+
+def test_deleting_a_run_deletes_its_epochs_and_steps_only(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    kept, gone = new_run(store), new_run(store)
+    for run in (kept, gone):
+        store.record_epoch(run.id, epoch_of())
+        store.record_step(run.id, StepRecord(step="s", network="n", status="done", seconds=1.0))
+    store.delete_run(gone.id)
+    assert [run.id for run in store.runs()] == [kept.id]
+    assert (store.epochs(gone.id), store.steps(gone.id)) == ([], [])
+    assert len(store.epochs(kept.id)) == len(store.steps(kept.id)) == 1
+
+
+def test_the_number_of_a_deleted_run_is_never_given_again(store: Store, new_run: NewRun) -> None:
+    first = new_run(store)
+    store.delete_run(first.id)
+    assert new_run(store).id == first.id + 1
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store, epoch: store.run(7),
+        lambda store, epoch: store.delete_run(7),
+        lambda store, epoch: store.update_run(7, status=RunStatus.DONE, train_seconds=0.0),
+        lambda store, epoch: store.record_epoch(7, epoch),
+        lambda store, epoch: store.record_step(
+            7, StepRecord(step="s", network="n", status="done", seconds=1.0)
+        ),
+    ],
+)
+def test_an_unknown_run_is_named_with_where_to_look(
+    store: Store, epoch_of: NewEpoch, use: Callable[[Store, EpochRecord], None]
+) -> None:
+    with pytest.raises(UsageError, match="no run 7: `advisor runs list`"):
+        use(store, epoch_of())
+
+
+def test_a_number_that_sqlite_cannot_hold_is_refused_in_one_line(store: Store, plan: TrainingPlan) -> None:
+    with pytest.raises(StorageError, match="cannot hold a value"):
+        store.create_run(
+            created_at="", plan=replace(plan, seed=2**63), parameters=1, fingerprint="", forecast=None
+        )
+    assert store.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("plan", "{}"),
+        ("plan", "no json"),
+        ("status", "odd"),
+        ("forecast", "[]"),
+        ("test", '{"error": 1}'),
+        ("test", "no json"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(
+    store: Store, new_run: NewRun, column: str, value: str
+) -> None:
+    run = new_run(store)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET {column} = ?", (value,))
+    with pytest.raises(StorageError, match=f"run {run.id} of the database cannot be read"):
+        store.run(run.id)
+    assert len(store.check()) == 1
+    store.delete_run(run.id)
+    assert store.check() == []
