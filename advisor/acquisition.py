@@ -59,7 +59,7 @@ def next_measurement(
 
     Until the predictor knows its own spread, families take turns and sizes go from the ends inwards.
     """
-    done = {(m.network, m.batch) for m in measured if m.task == task}
+    done = {(m.network, m.batch) for m in measured if m.task == task and m.processes == 1}
     left = [wanted for wanted in pool if (wanted.network, wanted.batch) not in done]
     if not left:
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from advisor.architecture import Task, lower, parse_network
-from advisor.graph import BatchNorm, Conv, Graph, Linear, MaxPool, Node, Relu
+from advisor.graph import AveragePool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Relu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,8 @@ class NetworkFeatures:
         macs, macs_8, macs_16: multiply-adds with raw and padded channels.
         dense_elements: read and written by convolutions and linear layers.
         other_elements: read and written by everything else.
-        saved_elements: activations that training keeps for the backward pass.
+        saved_elements: activations that training keeps for the backward pass, the images left out.
+        saved_positions: of maxima, which max-pooling keeps besides, an integer each.
         largest_elements: of the largest activation.
         operations: launches of a forward pass.
         parameters: trainable scalars.
@@ -36,6 +37,7 @@ class NetworkFeatures:
     dense_elements: float
     other_elements: float
     saved_elements: float
+    saved_positions: float
     largest_elements: float
     operations: float
     parameters: float
@@ -66,6 +68,7 @@ def graph_features(graph: Graph) -> NetworkFeatures:
         dense_elements=dense,
         other_elements=other,
         saved_elements=_saved_elements(graph),
+        saved_positions=sum(n.elements for n in graph.nodes if isinstance(n.operation, MaxPool)),
         largest_elements=max(node.elements for node in graph.nodes),
         operations=len(graph.nodes),
         parameters=graph.parameters,
@@ -75,18 +78,17 @@ def graph_features(graph: Graph) -> NetworkFeatures:
 
 
 def _saved_elements(graph: Graph) -> int:
-    """Outputs that a reader needs for its gradient, and outputs of rectifiers (they overwrite theirs)."""
-    readers: dict[str, list[Node]] = {}
+    """Maps that a reader needs for its gradient, and outputs of rectifiers (they overwrite theirs).
+
+    Flattening is a view of the map that it reads, so both are one.
+    """
+    needs_input = (Conv, Linear, BatchNorm, MaxPool, AveragePool)
+    viewed = {node.name: node.inputs[0] for node in graph.nodes if isinstance(node.operation, Flatten)}
+    kept = {node.name for node in graph.nodes if isinstance(node.operation, Relu)}
     for node in graph.nodes:
-        for source in node.inputs:
-            readers.setdefault(source, []).append(node)
-    needs_input = (Conv, Linear, BatchNorm, MaxPool)
-    return sum(
-        node.elements
-        for node in graph.nodes
-        if isinstance(node.operation, Relu)
-        or any(isinstance(reader.operation, needs_input) for reader in readers.get(node.name, []))
-    )
+        if isinstance(node.operation, needs_input):
+            kept |= {viewed.get(source, source) for source in node.inputs}
+    return sum(node.elements for node in graph.nodes if node.name in kept)
 
 
 def _padded_macs(node: Node, multiple: int) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from advisor.features import NetworkFeatures
 
 FLOAT_BYTES = 4
+POSITION_BYTES = 8
 ACTIVATION_BYTES = {"float32": 4, "bfloat16": 2}
 
 
@@ -27,4 +28,5 @@ def training_bytes(features: NetworkFeatures, batch: int, dtype: str) -> float:
     if dtype != "float32":
         weights += activation * features.parameters
     maps = activation * (features.saved_elements + 2 * features.largest_elements)
-    return weights + batch * (maps + FLOAT_BYTES * features.input_elements)
+    images = FLOAT_BYTES * features.input_elements
+    return weights + batch * (maps + POSITION_BYTES * features.saved_positions + images)

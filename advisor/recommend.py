@@ -4,12 +4,14 @@ Objectives of a ranking:
 
 - ``error``: least predicted test error;
 - ``time``: shortest training among the designs that are at least as likely as not to match the best
-  single network (the smallest network always trains fastest, which is no advice);
+  single network (the smallest network always trains fastest, which is no advice), then the others, the
+  likeliest to match it first;
 - ``balanced``: least error · seconds^`TIME_WEIGHT`: ten times the training must buy a fifth less error.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +31,7 @@ TIME_WEIGHT = 0.1
 # Rows of the ranking, and how many of them may share family, class and member count.
 ROWS = 8
 ROWS_ALIKE = 2
-# An ensemble this close to an even chance against the single network stands near the threshold.
+# Ensembles marked as nearest the threshold: those closest to an even chance against the single network.
 NEAR_THRESHOLD = 2
 
 
@@ -92,11 +94,9 @@ def rank(
     beats = {j.design.name: accuracy.probability_below(j.errors, reference.errors) for j in feasible}
     beats[reference.design.name] = 0.5
     order = _ordered(feasible, beats, objective)
-    near = sorted(
-        (j for j in order if j.design_class is not DesignClass.SINGLE),
-        key=lambda j: abs(beats[j.design.name] - 0.5),
-    )[:NEAR_THRESHOLD]
-    chosen = _selected(order, [reference, *near])
+    ensembles = [j for j in order if j.design_class is not DesignClass.SINGLE] if singles else []
+    near = sorted(ensembles, key=lambda j: abs(beats[j.design.name] - 0.5))[:NEAR_THRESHOLD]
+    chosen = _selected(order, _front(feasible), [order[0], reference, *near])
     return [
         Recommendation(
             rank=position,
@@ -110,45 +110,54 @@ def rank(
     ]
 
 
-def _ordered(feasible: list[Judged], beats: dict[str, float], objective: Objective) -> list[Judged]:
-    """Non-dominated designs by the objective, then the others."""
+def _front(feasible: list[Judged]) -> set[str]:
+    """Names of the designs that no other is as good as everywhere and better than once."""
     front = non_dominated(np.array([j.objectives for j in feasible]))
-    on_front = {j.design.name: bool(f) for j, f in zip(feasible, front, strict=True)}
+    return {j.design.name for j, kept in zip(feasible, front, strict=True) if kept}
+
+
+def _ordered(feasible: list[Judged], beats: dict[str, float], objective: Objective) -> list[Judged]:
+    """All designs by the objective; of equals the one that is better otherwise."""
 
     def key(j: Judged) -> tuple[object, ...]:
-        error, seconds = j.objectives[0], j.objectives[1]
+        error, seconds, *others = j.objectives
         if objective is Objective.ERROR:
-            return error, seconds
+            return error, seconds, *others
         if objective is Objective.TIME:
-            return beats[j.design.name] < 0.5, seconds, error
-        return error * seconds**TIME_WEIGHT, seconds
+            chance = beats[j.design.name]
+            return (0.0, seconds, error, *others) if chance >= 0.5 else (1.0, -chance, seconds, *others)
+        return error * seconds**TIME_WEIGHT, seconds, *others
 
-    return sorted(feasible, key=lambda j: (key(j), not on_front[j.design.name]))
+    return sorted(feasible, key=key)
 
 
-def _selected(order: list[Judged], always: list[Judged]) -> list[Judged]:
-    """The first rows without too many alike, and those that always belong, in the given order."""
-    kept: list[Judged] = []
-    alike: dict[tuple[object, ...], int] = {}
-    room = ROWS - len(always)
-    for j in order:
-        kind = (j.design.families, j.design_class, len(j.design.members))
-        if len(kept) < room and alike.get(kind, 0) < ROWS_ALIKE:
-            alike[kind] = alike.get(kind, 0) + 1
+def _selected(order: list[Judged], front: set[str], always: list[Judged]) -> list[Judged]:
+    """Rows without too many alike, non-dominated ones first, and those that always belong, in order."""
+    kept = list(dict.fromkeys(always))
+    alike = Counter(map(_kind, kept))
+    for j in sorted(order, key=lambda j: j.design.name not in front):
+        if len(kept) < ROWS and j not in kept and alike[_kind(j)] < ROWS_ALIKE:
+            alike[_kind(j)] += 1
             kept.append(j)
-    return [j for j in order if j in kept or j in always]
+    return [j for j in order if j in kept]
+
+
+def _kind(j: Judged) -> tuple[object, ...]:
+    return j.design.families, j.design_class, len(j.design.members)
 
 
 def _reasons(j: Judged, single: Judged, probability: float, switchovers: Sequence[Switchover]) -> list[str]:
-    if j is single:
+    if j is single and j.design_class is DesignClass.SINGLE:
         return ["best single network within the budget, the reference of the comparison"]
+    if j is single:
+        return ["no single network keeps the limits: the most accurate design that does is the reference"]
     difference = Estimate.of_samples(100 * (single.errors - j.errors))
     times = j.priced.train_seconds.mean / single.priced.train_seconds.mean
     word = "less" if difference.mean >= 0 else "more"
     spread = (difference.high - difference.low) / 2
     reasons = [
         f"{abs(difference.mean):.1f} ± {spread:.1f} points {word} error than {single.design.name}, "
-        f"for {times:.2g}x its training time"
+        f"for {times:{'.2g' if times < 100 else '.0f'}}x its training time"
     ]
     for s in switchovers:
         if s.family in j.design.families and s.members == len(j.design.members):

@@ -4,7 +4,7 @@ Every trial is a design of the budget with its price and its error, both predict
 Four objectives are minimised: test error, training seconds, inference latency and peak memory; limits
 on the last three are constraints. The sampler is NSGA-II, which needs no torch and handles constraints,
 conditional parameters and several objectives; for every family, member count and class it starts from the
-design with the least predicted error.
+design with the least predicted error, and under limits also from the cheapest ones.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from advisor.space import Candidate
 
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
 POPULATION = 40
+# Under limits a search starts from the best of all designs of a group and of its cheapest by MACs.
+CHEAPEST_SHARES = (1.0, 0.3, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +187,14 @@ def _grouped(candidates: Sequence[Candidate]) -> dict[Group, list[Candidate]]:
 
 
 def _starting_points(scenario: Scenario, groups: dict[Group, list[Candidate]]) -> list[dict[str, str | int]]:
-    """The design of least predicted error of every group, small ensembles first."""
-    points = []
+    """The design of least predicted error of every group, small ensembles first.
+
+    Under limits also that of the cheapest designs of the group, or a tight limit would leave the sampler
+    without any design that keeps it.
+    """
+    limits = scenario.limits
+    limited = (limits.memory_bytes, limits.latency_ms, limits.train_seconds) != (None, None, None)
+    points: list[dict[str, str | int]] = []
     for (family, members, kind), group in sorted(groups.items(), key=lambda item: item[0][1]):
         errors = scenario.accuracy.sample_regular(
             family,
@@ -196,15 +204,19 @@ def _starting_points(scenario: Scenario, groups: dict[Group, list[Candidate]]) -
             depth=np.array([float(c.depth) for c in group]),
             members=np.array([float(c.members) for c in group]),
             epochs=scenario.epochs,
-        )
-        for clusters in (members, 1) if family in HATCHABLE and members > 1 else (members,):
-            point: dict[str, str | int] = {
-                "family": family,
-                f"members/{family}": members,
-                f"class/{family}/{members}": kind.value,
-                f"position/{family}/{members}/{kind.value}": int(np.argmin(errors.mean(axis=0))),
-            }
-            if family in HATCHABLE and members > 1:
-                point[f"clusters/{members}"] = clusters
-            points.append(point)
+        ).mean(axis=0)
+        macs = np.array([c.macs for c in group])
+        for share in CHEAPEST_SHARES if limited else (1.0,):
+            affordable = np.where(macs <= np.quantile(macs, share), errors, np.inf)
+            for clusters in (members, 1) if family in HATCHABLE and members > 1 else (members,):
+                point: dict[str, str | int] = {
+                    "family": family,
+                    f"members/{family}": members,
+                    f"class/{family}/{members}": kind.value,
+                    f"position/{family}/{members}/{kind.value}": int(np.argmin(affordable)),
+                }
+                if family in HATCHABLE and members > 1:
+                    point[f"clusters/{members}"] = clusters
+                if point not in points:
+                    points.append(point)
     return points

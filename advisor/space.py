@@ -20,6 +20,8 @@ from advisor.errors import InfeasibleError, InvalidDesignError, UsageError
 from advisor.families import family_named
 
 DEPTH_LIMIT = 200
+# More widths than this are more designs than anyone can use, and take minutes to count.
+WIDTH_LIMIT = 20_000
 MEMBER_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
@@ -190,6 +192,11 @@ def _single_networks(counts: RegularCounts, budget: int, minimum: int) -> list[t
     """(depth, width) of the widest network of every depth and the deepest of every width."""
     widest = [(d, w) for d in counts.depths if (w := counts.widest(d, budget, minimum)) is not None]
     top = max((w for _, w in widest), default=minimum - 1)
+    if top > WIDTH_LIMIT:
+        raise UsageError(
+            f"{counts.family} has {top:,} widths within {budget:,} parameters, more than {WIDTH_LIMIT:,}: "
+            "choose a smaller budget"
+        )
     deepest = [(d, w) for w in range(minimum, top + 1) if (d := counts.deepest(w, budget)) is not None]
     return sorted(set(widest) | set(deepest))
 

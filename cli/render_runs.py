@@ -23,9 +23,8 @@ def run_list(payload: Plain) -> RenderableType:
             ("data", "l"),
             ("epochs", "r"),
             ("test error", "r"),
-            ("mean member", "r"),
             ("training", "r"),
-            ("created (UTC)", "l"),
+            ("created", "l"),
         ],
         [
             [
@@ -35,9 +34,8 @@ def run_list(payload: Plain) -> RenderableType:
                 r["dataset"],
                 str(r["epochs"]),
                 or_dash(r["test_error"], percent),
-                or_dash(r["mean_member_error"], percent),
                 or_dash(r["train_seconds"], duration),
-                str(r["created_at"])[:16].replace("T", " "),
+                str(r["created_at"])[:10],
             ]
             for r in payload["runs"]
         ],

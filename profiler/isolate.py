@@ -50,7 +50,7 @@ class MeasuringProcess:
 
     def wait_until_ready(self) -> bool:
         """Return whether the process came up."""
-        return self._connection.poll(START_SECONDS) and self._receive() == "ready"
+        return self._receive(START_SECONDS) == "ready"
 
     def begin(self, workload: Workload, seconds: float) -> None:
         """Start measuring; see `measure_step` for the meaning of `seconds`."""
@@ -62,7 +62,7 @@ class MeasuringProcess:
         Args:
             timeout: seconds to wait.
         """
-        result = self._receive() if self._connection.poll(max(timeout, 0.0)) else None
+        result = self._receive(timeout)
         if isinstance(result, StepTimes):
             return result
         self.close()
@@ -76,7 +76,7 @@ class MeasuringProcess:
             timeout: seconds to wait.
         """
         self._send(_Request(workload, timeout, layers=True))
-        result = self._receive() if self._connection.poll(timeout) else None
+        result = self._receive(timeout)
         if isinstance(result, list):
             return result
         self.close()
@@ -98,9 +98,10 @@ class MeasuringProcess:
         with contextlib.suppress(OSError):
             self._connection.send(request)
 
-    def _receive(self) -> object:
+    def _receive(self, timeout: float) -> object:
+        """Return what the process answers; None if that takes too long or the process is gone."""
         try:
-            return self._connection.recv()
+            return self._connection.recv() if self._connection.poll(max(timeout, 0.0)) else None
         except (EOFError, OSError):
             return None
 

@@ -91,8 +91,11 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
         steps = _training_times(prepared, device, began + 0.8 * seconds)
         peak = read_peak()
         inference = _inference_times(prepared, device, began + seconds)
-    except (torch.OutOfMemoryError, MemoryError):
-        return StepTimes(fits=False, spent=time.perf_counter() - began)
+    except (RuntimeError, MemoryError) as error:
+        # torch has a class for this error on CUDA, and on a CPU a text.
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+            return StepTimes(fits=False, spent=time.perf_counter() - began)
+        raise
     totals = np.array([sum(step.values()) for step in steps])
     return StepTimes(
         forward=_median(steps, "forward"),

@@ -1,7 +1,7 @@
 """Checkpoints that survive `kill -9` and never execute.
 
 A checkpoint is one safetensors file with the weights (``weights/…``), the momentum of SGD
-(``momentum/…``) and, beside it, a JSON manifest with the progress and the SHA-256 of the tensors. Both
+(``momentum/…``) and, beside it, a JSON manifest with the progress and the SHA-256 of both. Both files
 are written to a temporary name, flushed to the disk and renamed; the manifest comes last, so a
 checkpoint exists when its manifest does. The newest two are kept: a file that fails its checksum falls
 back to the one before.
@@ -21,9 +21,12 @@ from torch import Tensor
 
 from advisor.errors import StorageError
 from advisor.records import EpochRecord
-from advisor.serial import MalformedError, from_plain, to_plain
+from advisor.serial import from_plain, to_plain
 
 KEPT = 2
+
+# What a truncated, overwritten or missing file can raise when it is read.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError, safetensors.SafetensorError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     content = safetensors.torch.save(tensors)
     numbers = _numbers(folder)
     name = f"checkpoint-{max(numbers, default=0) + 1:06d}"
-    manifest = {"sha256": hashlib.sha256(content).hexdigest(), "progress": to_plain(checkpoint.progress)}
+    progress = to_plain(checkpoint.progress)
+    manifest = {"sha256": _digest(progress, content), "progress": progress}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / f"{name}.safetensors", content)
@@ -88,6 +92,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for number in numbers[: len(numbers) + 1 - KEPT]:
             for suffix in ("json", "safetensors"):
                 (folder / f"checkpoint-{number:06d}.{suffix}").unlink(missing_ok=True)
+        # What a killed process was writing; a folder has one writer.
+        for unfinished in folder.glob(".checkpoint-*.tmp"):
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
             f"cannot write a checkpoint to {folder}: {error.strerror}; make room and resume"
@@ -105,15 +112,20 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | N
         path = folder / f"checkpoint-{number:06d}.json"
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, MalformedError, safetensors.SafetensorError) as error:
+        except _DAMAGE as error:
             warn(f"{folder.name}: {path.stem} is damaged ({error}); falling back to the one before")
     return None
+
+
+def _digest(progress: object, content: bytes) -> str:
+    """SHA-256 of the progress, written in one way, and the tensors."""
+    return hashlib.sha256(json.dumps(progress, sort_keys=True).encode() + content).hexdigest()
 
 
 def _read(path: Path) -> Checkpoint:
     manifest = json.loads(path.read_text())
     content = path.with_suffix(".safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
+    if _digest(manifest["progress"], content) != manifest["sha256"]:
         raise ValueError("wrong checksum")
     tensors = safetensors.torch.load(content)
     parts: dict[str, dict[str, Tensor]] = {"weights": {}, "momentum": {}}
@@ -144,5 +156,6 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Numbers of the checkpoints that are complete, oldest first."""
-    return sorted(int(path.stem.removeprefix("checkpoint-")) for path in folder.glob("checkpoint-*.json"))
+    """Numbers of the checkpoints that are complete, oldest first; other names are not ours."""
+    names = (path.stem.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*.json"))
+    return sorted(int(name) for name in names if name.isdecimal())

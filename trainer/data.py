@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +113,9 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
 
 
 def _split(images: Bytes, labels: Labels) -> Split:
-    return Split(
-        torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(np.ascontiguousarray(labels))
-    )
+    # Arrays that were read from a file may be views of read-only memory, which torch cannot hold.
+    writable = [np.require(array, requirements=["C", "W"]) for array in (images, labels)]
+    return Split(torch.from_numpy(writable[0]), torch.from_numpy(writable[1]))
 
 
 def _stratified(labels: Labels, held: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -169,8 +170,8 @@ def _read_idx(path: Path) -> Bytes:
     """Read a gzipped idx file of unsigned bytes (LeCun): magic number, big-endian sizes, values."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} is missing or damaged: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is missing or damaged ({error}): install or fetch it anew") from None
     dimensions = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
     header = 4 + 4 * dimensions
     sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
@@ -210,16 +211,27 @@ def _arrays(source: object) -> Raw:
 
 def _folder_facts(folder: Path) -> DatasetFacts:
     classes = _class_folders(folder, "train")
-    if _class_folders(folder, "test") != classes:
-        raise DataError(f"{folder}: train and test must have the same class folders")
+    differing = sorted(set(classes) ^ set(_class_folders(folder, "test")))
+    if differing:
+        raise DataError(
+            f"{folder}: train and test must have the same class folders, and only one of them has "
+            f"{differing[0]!r}: add or remove it"
+        )
     if len(classes) < 2:
-        raise DataError(f"{folder}/train has {len(classes)} class folder; a classifier needs at least 2")
+        raise DataError(
+            f"{folder}/train has {len(classes)} class folders; a classifier needs at least 2: add train/CLASS/…"
+        )
     files = {split: _image_files(folder / split, classes) for split in ("train", "test")}
     channels, height, width = _read_image(files["train"][0][0]).shape
-    total = len(files["train"])
+    labels = [label for _, label in files["train"]]
+    rarest = min(range(len(classes)), key=labels.count)
+    if labels.count(rarest) < 2:
+        raise DataError(
+            f"the class folder {folder / 'train' / classes[rarest]} has 1 image and needs at least 2, one to "
+            "train on and one to validate on: add images or remove the class"
+        )
+    total = len(labels)
     held = max(round(FOLDER_VALIDATION_SHARE * total), len(classes))
-    if total - held < len(classes):
-        raise DataError(f"{folder}/train has {total} images, too few for {len(classes)} classes")
     return DatasetFacts(
         name=f"{FOLDER_PREFIX}{folder}",
         task=Task(channels=channels, height=height, width=width, classes=len(classes)),
@@ -233,7 +245,7 @@ def _folder_facts(folder: Path) -> DatasetFacts:
 
 def _class_folders(folder: Path, split: str) -> list[str]:
     if not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist")
+        raise DataError(f"the data folder {folder} does not exist: check the path")
     if not (folder / split).is_dir():
         raise DataError(
             f"the data folder {folder} has no {split} folder: it needs train/CLASS/… and test/CLASS/…"
@@ -249,7 +261,9 @@ def _image_files(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
     for label, name in enumerate(classes):
         paths = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in IMG_EXTENSIONS)
         if not paths:
-            raise DataError(f"the class folder {folder / name} has no images ({', '.join(IMG_EXTENSIONS)})")
+            raise DataError(
+                f"the class folder {folder / name} has no images ({', '.join(IMG_EXTENSIONS)}): add some"
+            )
         found += [(path, label) for path in paths]
     if not found:
         raise DataError(f"the folder {folder} has no class folders")
@@ -264,8 +278,8 @@ def _folder_split(folder: Path, split: str, task: Task) -> Raw:
         image = _read_image(path)
         if image.shape != expected:
             raise DataError(
-                f"images differ in size: {path} has {'x'.join(map(str, image.shape))}, others have "
-                f"{task.text}; resize them to one size"
+                f"images differ in shape: {path} has {'x'.join(map(str, image.shape))}, others have "
+                f"{task.text}; resize or convert them to one shape"
             )
         images[i] = image
     return images, np.array([label for _, label in files], dtype=np.int64)

@@ -56,6 +56,9 @@ MemoryWatch = Callable[[str], Callable[[], int | None]]
 class Listener(Protocol):
     """Told of what happens, in the parent process."""
 
+    def started(self) -> None:
+        """All processes are up and hold the data; the first step begins."""
+
     def epoch(self, record: EpochRecord) -> None:
         """A network finished an epoch."""
 
@@ -118,6 +121,7 @@ def execute(
     channel = Channel(listener.epoch, listener.notice, stop)
     on_device = data.to(plan.execution.device)
     frontier = _Frontier(plan, listener)
+    listener.started()
     while (step := frontier.next_ready()) is not None and not stop():
         frontier.finish(step, run_step(plan, step, files, on_device, channel))
     return frontier.ended
@@ -254,6 +258,7 @@ class _Pool:
         running: dict[Future[StepRecord], Step] = {}
         try:
             self._warm_up()
+            self.listener.started()
             while True:
                 self._submit_ready(frontier, running)
                 if not running:
@@ -282,14 +287,16 @@ class _Pool:
             self.halt.set()
             return
         while len(running) < self.plan.execution.processes and (step := frontier.next_ready()) is not None:
-            running[self.executor.submit(_run_in_worker, step)] = step
+            try:
+                running[self.executor.submit(_run_in_worker, step)] = step
+            except BrokenProcessPool:
+                frontier.finish(step, _killed(step))
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
         try:
             return future.result()
         except BrokenProcessPool:
-            message = "its worker process was killed, perhaps for want of memory; resume the run"
-            return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+            return _killed(step)
 
     def _drain(self) -> None:
         while True:
@@ -301,6 +308,11 @@ class _Pool:
                 self.listener.epoch(event)
             else:
                 self.listener.notice(event)
+
+
+def _killed(step: Step) -> StepRecord:
+    message = "its worker process was killed, perhaps for want of memory; resume the run"
+    return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
 
 
 @dataclass(frozen=True, slots=True)

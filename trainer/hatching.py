@@ -32,6 +32,7 @@ from advisor.graph import (
     Node,
     PadShortcut,
 )
+from advisor.mothernet import mother_of
 from advisor.plan import HATCHABLE
 from trainer.network import SpecNetwork, build_network
 
@@ -79,10 +80,10 @@ def hatch(
         seed: draws donors and the free weights of new residual units.
 
     Raises:
-        PlanError: the family cannot be grown, or the mother is larger than the member somewhere.
+        PlanError: the family cannot be grown, the mother is larger than the member somewhere, or a new
+            fully connected layer is narrower than the mother's last one.
     """
-    if member_spec.family not in HATCHABLE or mother_spec.family != member_spec.family:
-        raise PlanError(f"{member_spec.name} cannot be hatched from {mother_spec.name}")
+    _check_growable(mother_spec, member_spec)
     graph = lower(member_spec, task)
     member = build_network(graph, seed).to(next(mother.parameters()).dtype)
     maps = _channel_maps(mother.graph, graph, torch.Generator().manual_seed(seed))
@@ -94,6 +95,16 @@ def hatch(
             else:
                 _make_identity(member.layer(node.name), node, maps)
     return member
+
+
+def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
+    if member.family not in HATCHABLE or mother.family != member.family:
+        raise PlanError(f"{member.name} cannot be hatched from {mother.name}")
+    if mother_of([mother, member]).blocks != mother.blocks:
+        raise PlanError(
+            f"{member.name} cannot be hatched from {mother.name}: the mother network is larger than its "
+            "member somewhere"
+        )
 
 
 def perturb(network: SpecNetwork, noise: float, seed: int) -> None:
@@ -108,7 +119,8 @@ def perturb(network: SpecNetwork, noise: float, seed: int) -> None:
     with torch.no_grad():
         for node in network.graph.nodes:
             module = network.layer(node.name)
-            if isinstance(module, nn.Conv2d | nn.Linear):
+            # A single weight has no deviation.
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.numel() > 1:
                 drawn = torch.randn(module.weight.shape, generator=generator, dtype=torch.float32)
                 module.weight += noise * module.weight.std() * drawn.to(module.weight)
 
@@ -199,7 +211,13 @@ def _donors(
 def _donors_of_new_layer(node: Node, before: Tensor, generator: torch.Generator) -> Tensor:
     """A new plain layer repeats what it reads; the inside of a new residual unit is free."""
     if isinstance(node.operation, Linear):
-        return _widened(int(before.max()) + 1, node.shape[0], generator)
+        passed, units = int(before.max()) + 1, node.shape[0]
+        if units < passed:
+            raise PlanError(
+                f"the new layer {node.name} has {units} units and must pass on the {passed} of the mother's "
+                f"last layer: give it at least {passed}"
+            )
+        return _widened(passed, units, generator)
     return torch.arange(node.shape[0])
 
 
@@ -211,8 +229,6 @@ def _flattened(before: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _widened(old: int, new: int, generator: torch.Generator) -> Tensor:
     """Keep `old` channels in place and draw a donor for each of the others."""
-    if new < old:
-        raise PlanError(f"the mother network is larger than its member: {old} channels against {new}")
     return torch.cat((torch.arange(old), torch.randint(old, (new - old,), generator=generator)))
 
 

@@ -25,7 +25,7 @@ from trainer.checkpoint import Checkpoint, Progress, load_checkpoint, save_check
 from trainer.data import Data
 from trainer.metrics import pack_probabilities
 from trainer.network import SpecNetwork, build_network
-from trainer.step import make_optimizer, probabilities, settle, training_step
+from trainer.step import make_optimizer, probabilities, ran_out_of_memory, settle, training_step
 
 # A run whose loss is not finite goes back to its last checkpoint once, at half the rate.
 ROLLBACKS = 1
@@ -137,7 +137,9 @@ class NetworkTraining:
         self.network.train()
         for number in range(self.progress.batch, steps):
             if self.reporter.stop():
-                self._save_within(number, float(loss_sum), int(wrong), started)
+                # Weights after a loss that is not finite are no point to go on from.
+                if math.isfinite(float(loss_sum)):
+                    self._save_within(number, float(loss_sum), int(wrong), started)
                 raise StoppedError
             self._set_rate(number / steps)
             loss, errors = self._train_batch(order[number * batch : (number + 1) * batch], number)
@@ -161,15 +163,18 @@ class NetworkTraining:
                     execution=self.plan.execution,
                     micro_batch=self.progress.micro_batch,
                 )
-            except torch.OutOfMemoryError:
-                self._halve_micro_batch()
+            except RuntimeError as error:
+                if not ran_out_of_memory(error):
+                    raise
+            # Outside of the handler, so that the traceback holds no maps of the failed attempt.
+            self._halve_micro_batch()
 
     def _halve_micro_batch(self) -> None:
         smaller = (self.progress.micro_batch or self.plan.batch) // 2
         if smaller < 2:
             raise RunError(
                 f"{self.step.network} does not fit into memory two images at a time; choose a smaller design"
-            ) from None
+            )
         self.progress = replace(self.progress, micro_batch=smaller)
         self.reporter.warn(f"{self.step.network}: out of memory, going on with {smaller} images at a time")
         if torch.cuda.is_available():

@@ -6,6 +6,7 @@ A step reports its phases to a `Mark`: ``data``, ``forward``, ``backward``, ``op
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -76,7 +77,7 @@ def training_step(
         augmentation: of the batch.
         seed: of the augmentation.
         execution: arithmetic and memory format.
-        micro_batch: images at once; gradients add up to those of the batch. 0: all.
+        micro_batch: images at once, at most; gradients add up to those of the batch. 0: all.
         mark: told of the end of each phase.
 
     Returns:
@@ -87,8 +88,9 @@ def training_step(
     mark("data")
     loss_sum = torch.zeros((), device=labels.device)
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
-    size = micro_batch or len(labels)
-    for part, answers in zip(inputs.split(size), labels.split(size), strict=True):
+    # Parts of one size as far as possible: a last part of one image has no batch statistics.
+    parts = math.ceil(len(labels) / (micro_batch or len(labels)))
+    for part, answers in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with arithmetic(execution):
             logits = network(part)
         loss = functional.cross_entropy(logits.float(), answers, reduction="sum")
@@ -100,6 +102,11 @@ def training_step(
     optimizer.step()
     mark("optimizer")
     return loss_sum, wrong
+
+
+def ran_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was the reason; torch has a class for that error on CUDA and a text on a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def probabilities(

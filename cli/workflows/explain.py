@@ -7,7 +7,7 @@ from typing import Any
 
 from advisor.plan import HatchStep, TrainingPlan
 from cli.workflows.home import SCHEMA_VERSION, Home
-from cli.workflows.planning import Foreseen, PlanRequest, foresee, resolve_plan
+from cli.workflows.planning import Foreseen, PlanRequest, check_target, foresee, resolve_plan
 from cli.workflows.runs import describe_run, run_id_of
 from db.session import open_store
 
@@ -15,6 +15,8 @@ from db.session import open_store
 def explain(request: PlanRequest, home: Home) -> dict[str, Any]:
     """Return a plan (or a run, named by its number or ``last``) with predicted and actual cost."""
     target = request.target
+    if target is None or not (target == "last" or target.isdecimal()):
+        check_target(request)
     with open_store(home.database) as store:
         if target is not None and (target == "last" or target.isdecimal()):
             number = run_id_of(target, home)

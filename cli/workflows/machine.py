@@ -19,7 +19,7 @@ from advisor.measurement import Execution, Fingerprint, Measurement
 from advisor.space import Candidate
 from cli.workflows.home import Say, now
 from db.queries import Store
-from profiler.device import choose_device, fingerprint, usable_cores
+from profiler.device import fingerprint, usable_cores
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.workload import StepWorkload
@@ -96,7 +96,7 @@ def profile_candidates(
     facts: DatasetFacts,
     *,
     batch: int,
-    device: str | None,
+    device: str,
     seconds: float,
     say: Say,
 ) -> Profiled:
@@ -107,24 +107,23 @@ def profile_candidates(
         candidates: of the request.
         facts: of its data.
         batch: of the request.
-        device: wanted, or None for the best one.
+        device: to measure on.
         seconds: of measuring that a task may cost on this machine.
         say: told what is measured.
     """
     began = time.perf_counter()
-    where = choose_device(device)
-    known = [m for e in executions(where) for m in store.measurements(fingerprint(e).digest)]
+    known = [m for e in executions(device) for m in store.measurements(fingerprint(e).digest)]
     families = sorted({c.family for c in candidates})
     left = _seconds_left([m for m in known if m.task == facts.task], families, seconds)
     new = 0
     if left > 0:
-        session = _Session(store, facts, where, began + left, say)
+        session = _Session(store, facts, device, began + left, say)
         new = session.run(candidates, batch)
-    execution = chosen_execution(store, where, facts.task)
+    execution = chosen_execution(store, device, facts.task)
     mark = fingerprint(execution)
     stored = store.measurements(mark.digest)
     return Profiled(
-        predictor=CostPredictor(stored, where, execution.dtype),
+        predictor=CostPredictor(stored, device, execution.dtype),
         execution=execution,
         fingerprint=mark,
         seconds=time.perf_counter() - began,

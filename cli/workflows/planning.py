@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from advisor.plan import Method, PlanOptions, TrainingPlan, make_plan, plan_from
 from advisor.pricing import PricedPlan, price
 from advisor.schedule import RECIPES
 from cli.workflows.evidence import accuracy_for
-from cli.workflows.machine import chosen_execution, predictor_for
+from cli.workflows.machine import chosen_execution, plain_execution, predictor_for
 from cli.workflows.spaces import facts_of
 from db.convert import StoredRecommendation
 from db.queries import Store
@@ -60,11 +60,28 @@ def resolve_plan(request: PlanRequest, store: Store) -> TrainingPlan:
     """
     if request.target is None:
         return _from_recommendation(request, store)
+    if _is_plan_file(request.target):
+        return _from_file(request)
+    plan = _from_design(request, parse_design(request.target), plain_execution(choose_device(request.device)))
+    return _with_chosen_execution(plan, store)
+
+
+def check_target(request: PlanRequest) -> None:
+    """Refuse a request that no stored measurement could save, before anything is opened or written.
+
+    Raises:
+        UsageError: as said.
+        DataError: a data folder that cannot be used.
+    """
+    device = choose_device(request.device)
+    if request.target is None:
+        return
     if request.rank is not None:
         raise UsageError("--rank chooses among the last recommendation: leave out the design")
     if _is_plan_file(request.target):
-        return _from_file(request)
-    return _from_design(request, parse_design(request.target), store)
+        _from_file(request)
+    else:
+        _from_design(request, parse_design(request.target), plain_execution(device))
 
 
 def _is_plan_file(target: str) -> bool:
@@ -102,7 +119,15 @@ def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
     if not 1 <= rank <= len(rows):
         raise UsageError(f"--rank {rank}: the last recommendation has ranks 1 to {len(rows)}")
     design = parse_design(rows[rank - 1]["design"])
-    return _from_design(_with_defaults(request, last), design, store)
+    filled = _with_defaults(request, last)
+    plan = _from_design(filled, design, plain_execution(choose_device(filled.device)))
+    return _with_chosen_execution(plan, store)
+
+
+def _with_chosen_execution(plan: TrainingPlan, store: Store) -> TrainingPlan:
+    """The plan with the arithmetic that measured fastest here; its concurrency stays."""
+    chosen = chosen_execution(store, plan.execution.device, plan.dataset.task)
+    return replace(plan, execution=replace(chosen, processes=plan.execution.processes))
 
 
 def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
@@ -123,7 +148,7 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
     )
 
 
-def _from_design(request: PlanRequest, design: Design, store: Store) -> TrainingPlan:
+def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
     facts = facts_of(request.dataset or DEFAULT_DATASET)
     design, method = _with_method(design, request.method)
     longest = max(RECIPES[family].reference_epochs for family in design.families)
@@ -133,7 +158,7 @@ def _from_design(request: PlanRequest, design: Design, store: Store) -> Training
         epochs=longest if request.epochs is None else request.epochs,
         batch=_batch(request, facts),
         seed=0 if request.seed is None else request.seed,
-        execution=_execution(request, store, facts),
+        execution=execution,
         options=PlanOptions(method=method, rate=request.rate, hatched_epochs=request.hatched_epochs),
     )
 
@@ -153,10 +178,6 @@ def _with_method(design: Design, name: str | None) -> tuple[Design, Method | Non
 
 def _batch(request: PlanRequest, facts: DatasetFacts) -> int:
     return min(facts.batch, facts.train_images) if request.batch is None else request.batch
-
-
-def _execution(request: PlanRequest, store: Store, facts: DatasetFacts) -> Execution:
-    return chosen_execution(store, choose_device(request.device), facts.task)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import optuna
 
 from advisor.accuracy import TrainedEvidence
 from advisor.budget import parse_budget
-from advisor.errors import StorageError, UsageError
+from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.plan import make_plan, plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
@@ -24,6 +24,7 @@ from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
 from cli.workflows.machine import Profiled, profile_candidates
 from cli.workflows.spaces import facts_of, families_of, member_counts_of
 from db.session import open_store
+from profiler.device import choose_device
 
 # Member counts whose thresholds are shown where the user names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -62,13 +63,14 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
     families, counts = families_of(request.families), member_counts_of(request.members)
     candidates = enumerate_candidates(parse_budget(request.budget), families, facts.task, counts)
     batch = min(request.batch or facts.batch, facts.train_images)
+    device = choose_device(request.device)
     with open_store(home.database) as store:
         profiled = profile_candidates(
             store,
             candidates,
             facts,
             batch=batch,
-            device=request.device,
+            device=device,
             seconds=request.profile_seconds,
             say=say,
         )
@@ -113,6 +115,8 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
 
 
 def _check(request: RecommendRequest) -> None:
+    if request.objective not in set(Objective):
+        raise UnknownNameError("objective", request.objective, [o.value for o in Objective])
     if request.epochs < 1:
         raise UsageError(f"--epochs must be at least 1, got {request.epochs}")
     if request.trials < 1:

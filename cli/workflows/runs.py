@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+NO_RUN = "there is no run yet: `advisor train` makes one"
+
+
 def listed(home: Home, where: Sequence[str], sort: str, limit: int | None) -> dict[str, Any]:
     """Return runs by conditions ``key=value``; `sort` is a column, with ``-`` in front for descending.
 
@@ -48,7 +51,7 @@ def run_id_of(text: str, home: Home) -> int:
     if text == "last":
         rows = list_runs(home.database, where={}, sort="id", descending=True, limit=1)
         if not rows:
-            raise UsageError("there is no run yet: `advisor train` makes one")
+            raise UsageError(NO_RUN)
         return int(str(rows[0]["id"]))
     if not text.isdecimal() or len(text) > 18:
         raise UsageError(f"a run is a number or 'last', got {text!r}: see `advisor runs list`")
@@ -57,7 +60,8 @@ def run_id_of(text: str, home: Home) -> int:
 
 def shown(home: Home, run: str) -> dict[str, Any]:
     """Return one run with its networks, steps and forecast."""
-    return _with_store(home, lambda store: describe_run(store, run_id_of(run, home)))
+    number = run_id_of(run, home)
+    return _with_store(home, lambda store: describe_run(store, number))
 
 
 def compared(home: Home, runs: Sequence[str]) -> dict[str, Any]:
@@ -201,7 +205,18 @@ def _without_kind(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_store(home: Home, use: Callable[[Store], Result]) -> Result:
+    with existing_store(home) as store:
+        return use(store)
+
+
+def existing_store(home: Home) -> Store:
+    """Open the database, which must exist: a query creates nothing.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    if not home.database.exists():
+        raise UsageError(NO_RUN)
     from db.session import open_store
 
-    with open_store(home.database) as store:
-        return use(store)
+    return open_store(home.database)

@@ -23,8 +23,8 @@ from advisor.errors import (
 from advisor.plan import TrainingPlan
 from advisor.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
 from cli.workflows.home import Home, Say, locked, now
-from cli.workflows.planning import PlanRequest, foresee, resolve_plan
-from cli.workflows.runs import describe_run
+from cli.workflows.planning import PlanRequest, check_target, foresee, resolve_plan
+from cli.workflows.runs import describe_run, existing_store
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
@@ -80,20 +80,37 @@ class StopSignals:
 
 @dataclass
 class _Recorder:
-    """Listens to a run and writes it down."""
+    """Listens to a run, writes it down, and keeps its clock: from the first step to the last event."""
 
     store: Store
     run: Run
     view: TrainingView
     say: Say
+    began: float | None = None
+    latest: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of training, earlier sittings included, starting of processes left out."""
+        return self.run.train_seconds + (0.0 if self.began is None else self.latest - self.began)
+
+    def started(self) -> None:
+        """Start the clock."""
+        self.began = self.latest = time.monotonic()
+        expected = self.run.forecast.train_seconds if self.run.forecast else None
+        self.view.begin(self.run.plan, expected[0] if expected else None)
 
     def epoch(self, record: EpochRecord) -> None:
         """Store and show an epoch."""
+        self.latest = time.monotonic()
         self.store.record_epoch(self.run.id, record)
+        # After a kill the time of this sitting is known up to its last epoch.
+        self.store.update_run(self.run.id, status=RunStatus.RUNNING, train_seconds=self.seconds)
         self.view.epoch(record)
 
     def step(self, record: StepRecord) -> None:
         """Store a step."""
+        self.latest = time.monotonic()
         self.store.record_step(self.run.id, record)
 
     def notice(self, text: str) -> None:
@@ -123,6 +140,7 @@ def train(
         AdvisorError: everything that can go wrong; what was trained so far is kept.
     """
     signals = _signals(options)
+    check_target(request)
     with open_store(home.database) as store:
         plan = resolve_plan(request, store)
         data = load_data(plan.dataset, home.data, download=options.download)
@@ -148,7 +166,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, s
         AdvisorError: as `train`.
     """
     signals = _signals(options)
-    with open_store(home.database) as store:
+    with existing_store(home) as store:
         run = store.run(run_id)
         if run.status not in RESUMABLE:
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
@@ -171,22 +189,16 @@ def _carry_out(
     folder = home.run_folder(run.folder)
     with locked(folder, f"run {run.id}"), signals.listening():
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
-        expected = run.forecast.train_seconds if run.forecast else None
         store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
-        view.begin(run.plan, expected[0] if expected else None)
-        began = time.monotonic()
-
-        def spent() -> float:
-            return run.train_seconds + time.monotonic() - began
-
+        recorder = _Recorder(store, run, view, say)
         try:
-            ended = execute(run.plan, files, data, _Recorder(store, run, view, say), signals)
+            ended = execute(run.plan, files, data, recorder, signals)
         except Exception as error:
-            _mark_failed(store, run, error, spent())
+            _mark_failed(store, run, error, recorder.seconds)
             raise
         finally:
             view.end()
-        _conclude(run, store, files, data, ended, signals, spent())
+        _conclude(run, store, files, data, ended, signals, recorder.seconds)
     return describe_run(store, run.id)
 
 

@@ -1,0 +1,158 @@
+"""How long should a hatched member train, and how much noise should it start with?
+
+For every share of the schedule and every noise, MotherNets with one cluster is trained with several
+seeds, and the ensemble is scored on *validation* images only; the test set is never read. The default of
+`advisor.plan.HATCHED_SHARE` is the smallest share whose mean error is within one standard error of the
+best. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's dataset-fashion-mnist).
+
+    python benchmarks/hatched_share.py            # about 25 minutes on two cores, resumable
+    python benchmarks/hatched_share.py --quick    # digits, one seed
+
+Writes benchmarks/results/hatched_share.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from advisor.dataset import DatasetFacts
+from advisor.design import parse_design
+from advisor.measurement import Execution
+from advisor.plan import HatchStep, PlanOptions, TrainingPlan, make_plan
+from advisor.records import EpochRecord, StepRecord
+from trainer.data import Data, Split, find_facts, load_data
+from trainer.execute import RunFiles, execute
+from trainer.metrics import ensemble_metrics, unpack_probabilities
+
+RESULT = Path(__file__).parent / "results" / "hatched_share.json"
+DESIGN = "4xresnet-8-8@g1"
+SHARES = (0.1, 0.2, 0.3, 0.5)
+NOISES = (1e-3, 0.2)
+EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last")
+
+
+class LastEpochs:
+    """Keeps the newest epoch of every network."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, EpochRecord] = {}
+
+    def started(self) -> None: ...
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.newest[record.network] = record
+
+    def step(self, record: StepRecord) -> None:
+        assert record.status == "done", record
+
+    def notice(self, text: str) -> None:
+        print(text)
+
+
+def no_memory(device: str):
+    return lambda: None
+
+
+def data_set(name: str) -> tuple[DatasetFacts, Data, int]:
+    """Facts, images and epochs of a data set of the benchmark."""
+    facts = find_facts(name)
+    data = load_data(facts, Path(tempfile.gettempdir()))
+    if name == "digits":
+        return facts, data, 20
+    kept = 6000
+    subset = replace(facts, train_images=kept, batch=64)
+    train = Split(data.train.images[:kept], data.train.labels[:kept])
+    held = Split(data.validation.images[:3000], data.validation.labels[:3000])
+    return subset, Data(subset, train, held, data.test, data.mean, data.deviation), 10
+
+
+def plan_of(facts: DatasetFacts, epochs: int, share: float, noise: float, seed: int) -> TrainingPlan:
+    plan = make_plan(
+        parse_design(DESIGN),
+        facts,
+        epochs=epochs,
+        batch=facts.batch,
+        seed=seed,
+        execution=EXECUTION,
+        options=PlanOptions(hatched_epochs=max(round(share * epochs), 1)),
+    )
+    steps = tuple(replace(s, noise=noise) if isinstance(s, HatchStep) else s for s in plan.steps)
+    return replace(plan, steps=steps)
+
+
+def score(facts: DatasetFacts, data: Data, plan: TrainingPlan) -> dict[str, float]:
+    """Train a plan and return the ensemble's figures on the validation images."""
+    newest = LastEpochs()
+    with tempfile.TemporaryDirectory() as folder:
+        files = RunFiles(folder=Path(folder), data_root=Path(folder), watch=no_memory)
+        execute(plan, files, data, newest, lambda: False)
+    outputs = [
+        unpack_probabilities(newest.newest[m.name].validation_probabilities, facts.task.classes)
+        for m in plan.members
+    ]
+    figures = ensemble_metrics(np.stack(outputs), data.validation.labels.numpy())
+    return {
+        "error": figures.error,
+        "mean_member_error": figures.mean_member_error,
+        "disagreement": figures.disagreement,
+        "mother_error": newest.newest["mother-1"].validation_error,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    jobs = [("digits", seed) for seed in range(1 if quick else 5)]
+    jobs += [] if quick else [("fashion-mnist", seed) for seed in range(2)]
+    result = json.loads(RESULT.read_text()) if RESULT.exists() and not quick else {"runs": []}
+    done = {(r["dataset"], r["seed"], r["share"], r["noise"]) for r in result["runs"]}
+    sets = {name: data_set(name) for name in dict.fromkeys(name for name, _ in jobs)}
+    for name, seed in jobs:
+        facts, data, epochs = sets[name]
+        for share in SHARES:
+            for noise in NOISES:
+                if (name, seed, share, noise) in done:
+                    continue
+                figures = score(facts, data, plan_of(facts, epochs, share, noise, seed))
+                row = {"dataset": name, "seed": seed, "share": share, "noise": noise, **figures}
+                result["runs"].append(row)
+                print(json.dumps(row), flush=True)
+                if not quick:
+                    write(result)
+    table(result["runs"])
+
+
+def write(result: dict) -> None:
+    result["design"], result["split"] = DESIGN, "validation"
+    result["device"] = f"{platform.machine()} CPU, 1 thread"
+    result["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
+    result["date"] = datetime.now(UTC).date().isoformat()
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def table(runs: list[dict]) -> None:
+    print(f"{'data':14} {'share':>5} {'noise':>6} {'error %':>14} {'member %':>9} {'disagree %':>10} runs")
+    for key in sorted({(r["dataset"], r["share"], r["noise"]) for r in runs}):
+        rows = [r for r in runs if (r["dataset"], r["share"], r["noise"]) == key]
+        errors = np.array([100 * r["error"] for r in rows])
+        spread = errors.std(ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else float("nan")
+        member = np.mean([100 * r["mean_member_error"] for r in rows])
+        differ = np.mean([100 * r["disagreement"] for r in rows])
+        print(
+            f"{key[0]:14} {key[1]:5} {key[2]:6} {errors.mean():7.2f} ± {spread:4.2f} {member:9.2f} "
+            f"{differ:10.2f} {len(rows)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""What to measure next: never twice, families in turn, then where the least is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from advisor.acquisition import (
+    BATCHES,
+    NETWORKS_PER_FAMILY,
+    STEP_SECONDS,
+    Wanted,
+    measurement_pool,
+    next_measurement,
+)
+from advisor.architecture import lower, parse_network
+from advisor.cost import CostPredictor, Workpiece
+from advisor.layers import Task
+from advisor.measurement import Fingerprint, Measurement
+from advisor.space import enumerate_candidates
+
+CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
+MACHINE = Fingerprint(
+    device="cpu",
+    device_name="one",
+    driver="",
+    torch="2",
+    threads=1,
+    dtype="float32",
+    memory_format="contiguous",
+)
+FAMILIES = ["resnet", "vgg", "wrn"]
+CANDIDATES = enumerate_candidates(200_000, FAMILIES, CIFAR10)
+
+
+def measured(wanted, processes=1, task=CIFAR10):
+    macs = lower(parse_network(wanted.network), task).macs
+    forward = wanted.batch * macs / 2e10 + 1e-3
+    return Measurement(
+        network=wanted.network,
+        task=task,
+        batch=wanted.batch,
+        fingerprint=MACHINE,
+        processes=processes,
+        forward_seconds=forward,
+        backward_seconds=2 * forward,
+        optimizer_seconds=1e-4,
+        step_seconds=3 * forward + 1e-3,
+        step_iqr_seconds=0.0,
+        inference_seconds=forward,
+        peak_bytes=None,
+        spent_seconds=1.0,
+        measured_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+def family(wanted):
+    return wanted.network.split("-")[0]
+
+
+def predictor_of(measurements):
+    return CostPredictor(measurements, "cpu", "float32")
+
+
+def sitting(rounds, batch=128, start=()):
+    """Measure what is proposed, so many times, refitting as the program does."""
+    measurements, proposed = list(start), []
+    for _ in range(rounds):
+        predictor = predictor_of(measurements)
+        pool = measurement_pool(CANDIDATES, CIFAR10, batch, predictor)
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor)
+        if wanted is None:
+            break
+        proposed.append(wanted)
+        measurements.append(measured(wanted))
+    return proposed
+
+
+@pytest.mark.parametrize("batch", [2, 3, 20, 128, 4096])
+def test_the_pool_stays_within_the_batch_and_what_a_step_may_take(batch):
+    predictor = predictor_of([])
+    pool = measurement_pool(CANDIDATES, CIFAR10, batch, predictor)
+    for wanted in pool:
+        step = predictor.step_seconds(wanted.network, CIFAR10, wanted.batch).mean
+        assert 2 <= wanted.batch <= batch
+        assert step <= STEP_SECONDS or wanted.batch == 2
+        # The next larger batch would be above the request or too slow.
+        larger = [b for b in BATCHES if wanted.batch < b <= batch]
+        assert all(predictor.step_seconds(wanted.network, CIFAR10, b).mean > STEP_SECONDS for b in larger)
+
+
+def test_the_pool_spreads_over_families_and_sizes():
+    pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
+    assert {family(w) for w in pool} == set(FAMILIES)
+    for name in FAMILIES:
+        own = [w.network for w in pool if family(w) == name]
+        assert len(own) == len(set(own)) <= NETWORKS_PER_FAMILY
+        macs = {f"{c.family}-{c.depth}-{c.width}": c.macs / c.members for c in CANDIDATES if c.family == name}
+        assert {min(macs, key=macs.get), max(macs, key=macs.get)} <= set(own)
+        assert [macs[n] for n in own] == sorted(macs[n] for n in own)
+
+
+def test_first_looks_take_families_in_turn():
+    first = sitting(6)
+    assert sorted(family(w) for w in first[:3]) == FAMILIES
+    assert sorted(family(w) for w in first[3:]) == FAMILIES
+
+
+def test_first_looks_at_a_family_differ_much_in_size():
+    looks = [w for w in sitting(9) if family(w) == "resnet"][:2]
+    sizes = [lower(parse_network(w.network), CIFAR10).macs for w in looks]
+    assert sizes[1] > 4 * sizes[0]
+
+
+def test_nothing_is_proposed_twice():
+    proposed = sitting(25)
+    assert len(proposed) == len(set(proposed)) == 25
+
+
+def test_a_measurement_among_several_processes_or_of_another_task_does_not_count():
+    predictor = predictor_of([])
+    pool = [Wanted("resnet-8-4", 32)]
+    other = replace(CIFAR10, classes=100)
+    crowded = [measured(pool[0], processes=2), measured(pool[0], task=other)]
+    assert next_measurement(pool, crowded, CIFAR10, predictor) == pool[0]
+
+
+def test_with_enough_measurements_the_least_known_step_is_next():
+    measurements = [measured(w) for w in sitting(10)]
+    predictor = predictor_of(measurements)
+    assert predictor.basis == "measurements"
+    pool = measurement_pool(CANDIDATES, CIFAR10, 128, predictor)
+    wanted = next_measurement(pool, measurements, CIFAR10, predictor)
+    done = {(m.network, m.batch) for m in measurements}
+    left = [w for w in pool if (w.network, w.batch) not in done]
+    spreads = {w: predictor.spreads([Workpiece.of(w.network, CIFAR10, w.batch)])[0] for w in left}
+    assert spreads[wanted] == pytest.approx(max(spreads.values()))
+
+
+def test_measuring_ends_when_the_pool_is_exhausted():
+    pool = [Wanted(name, 16) for name in ("resnet-8-4", "vgg-11-4", "wrn-10-1", "resnet-14-4")]
+    measurements = []
+    for _ in pool:
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor_of(measurements))
+        assert wanted in pool
+        measurements.append(measured(wanted))
+    assert next_measurement(pool, measurements, CIFAR10, predictor_of(measurements)) is None
+    assert next_measurement([], [], CIFAR10, predictor_of([])) is None
+
+
+def test_measuring_narrows_what_was_least_known():
+    before = [measured(w) for w in sitting(10)]
+    after = [measured(w) for w in sitting(30)]
+    pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
+    pieces = [Workpiece.of(w.network, CIFAR10, w.batch) for w in pool]
+    widest = [np.max(predictor_of(m).spreads(pieces)) for m in (before, after)]
+    assert widest[1] < widest[0]
+
+
+def test_proposals_are_the_same_every_time():
+    assert sitting(12) == sitting(12)

@@ -1,0 +1,127 @@
+"""Features of networks: by hand for two tiny ones, by recounting the graph, and against torch."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from advisor.architecture import lower, parse_network, regular_network
+from advisor.features import NetworkFeatures, features_of, graph_features
+from advisor.graph import Graph
+from advisor.layers import Task
+from trainer.network import build_network
+
+DIGITS = Task(channels=1, height=8, width=8, classes=10)
+CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
+DEPTHS = {
+    "resnet": (8, 14, 20),
+    "wrn": (10, 16),
+    "densenet": (7, 10, 13),
+    "vgg": (11, 13, 16, 19),
+    "mlp": (1, 2, 5),
+}
+
+
+@st.composite
+def graphs(draw):
+    family = draw(st.sampled_from(sorted(DEPTHS)))
+    depth = draw(st.sampled_from(DEPTHS[family]))
+    width = draw(st.integers(1, 3 if family == "wrn" else 20))
+    return lower(regular_network(family, depth, width), draw(st.sampled_from([DIGITS, CIFAR10])))
+
+
+def test_a_tiny_mlp_by_hand():
+    # flatten 64, linear 64 -> 4, relu 4, linear 4 -> 10
+    assert features_of("mlp-1-4", DIGITS) == NetworkFeatures(
+        macs=64 * 4 + 4 * 10,
+        macs_8=64 * 8 + 8 * 16,
+        macs_16=64 * 16 + 16 * 16,
+        dense_elements=(64 + 4) + (4 + 10),
+        other_elements=(64 + 64) + (4 + 4),
+        saved_elements=4,
+        saved_positions=0,
+        largest_elements=64,
+        operations=4,
+        parameters=65 * 4 + 5 * 10,
+        tensors=4,
+        input_elements=64,
+    )
+
+
+def test_a_tiny_resnet_by_hand():
+    # Stages of 4x8x8 = 256, 8x4x4 = 128 and 16x2x2 = 64 elements; a stem and one unit in each stage.
+    assert features_of("resnet-8-4", DIGITS) == NetworkFeatures(
+        macs=9 * 64 * (1 * 4 + 2 * 4 * 4) + 9 * 16 * (4 * 8 + 8 * 8) + 9 * 4 * (8 * 16 + 16 * 16) + 160,
+        macs_8=9 * 64 * 3 * 64 + 9 * 16 * 2 * 64 + 9 * 4 * (8 * 16 + 16 * 16) + 16 * 16,
+        macs_16=9 * 64 * 3 * 256 + 9 * 16 * 2 * 256 + 9 * 4 * 2 * 256 + 16 * 16,
+        dense_elements=(64 + 256) + 4 * 256 + (256 + 3 * 128) + (128 + 3 * 64) + (16 + 10),
+        # stem: norm, relu; unit: three of norm and relu, the sum and a relu; then shortcuts; the pool.
+        other_elements=4 * 256
+        + (3 * 2 + 3 + 2) * 256
+        + (3 * 2 + 3 + 2) * 128
+        + (256 + 128)
+        + (3 * 2 + 3 + 2) * 64
+        + (128 + 64)
+        + (64 + 16),
+        saved_elements=2 * 256 + 4 * 256 + 4 * 128 + 4 * 64 + 16,
+        saved_positions=0,
+        largest_elements=256,
+        operations=3 + 7 + 8 + 8 + 2,
+        parameters=9 * (4 + 2 * 16 + 32 + 64 + 128 + 256) + 2 * (3 * 4 + 2 * 8 + 2 * 16) + 170,
+        tensors=7 + 2 * 7 + 2,
+        input_elements=64,
+    )
+
+
+def test_max_pooling_keeps_one_position_an_output():
+    # vgg-11-4 on 8x8: pooled to 4x4x4, 8x2x2 and 16x1x1, and no further.
+    assert features_of("vgg-11-4", DIGITS).saved_positions == 64 + 32 + 16
+
+
+@given(graphs())
+@settings(max_examples=40)
+def test_features_agree_with_a_recount_of_the_nodes(graph):
+    found = graph_features(graph)
+    moved = 0
+    for node in graph.nodes:
+        moved += sum(_product(graph.shapes[name]) for name in (node.name, *node.inputs))
+    assert found.macs == sum(node.macs for node in graph.nodes)
+    assert found.parameters == sum(node.parameters for node in graph.nodes)
+    assert found.operations == len(graph.nodes)
+    assert found.dense_elements + found.other_elements == moved
+    assert found.macs <= found.macs_8 <= found.macs_16
+    assert found.largest_elements == max(_product(node.shape) for node in graph.nodes)
+    assert found.saved_elements <= sum(_product(node.shape) for node in graph.nodes)
+
+
+@given(graphs(), st.data())
+@settings(max_examples=30)
+def test_what_is_counted_by_node_adds_up_over_any_cut(graph, data):
+    cut = data.draw(st.integers(1, len(graph.nodes) - 1))
+
+    def counted(nodes):
+        # A part of a graph still knows the shapes of what it reads.
+        part = Graph(graph.input_shape, nodes)
+        part.__dict__["shapes"] = graph.shapes
+        found = graph_features(part)
+        return [
+            getattr(found, name)
+            for name in ("macs", "macs_8", "macs_16", "dense_elements", "other_elements", "operations")
+        ] + [found.parameters, found.tensors, found.saved_positions]
+
+    first, second = counted(graph.nodes[:cut]), counted(graph.nodes[cut:])
+    assert [a + b for a, b in zip(first, second, strict=True)] == counted(graph.nodes)
+
+
+@pytest.mark.parametrize("name", ["resnet-14-5", "wrn-16-2", "densenet-10-6", "vgg-13-4", "mlp-3-9"])
+def test_tensors_and_parameters_are_those_of_the_real_module(name):
+    found = features_of(name, DIGITS)
+    real = list(build_network(lower(parse_network(name), DIGITS), 0).parameters())
+    assert found.tensors == len(real)
+    assert found.parameters == sum(p.numel() for p in real)
+
+
+def _product(shape):
+    count = 1
+    for size in shape:
+        count *= size
+    return count

@@ -1,0 +1,278 @@
+"""Prices of plans: makespans by hand and by their bounds, and whole plans with a stub predictor."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from advisor.dataset import DATASETS
+from advisor.design import parse_design
+from advisor.estimate import Estimate
+from advisor.measurement import Execution
+from advisor.plan import HatchStep, PlanOptions, TrainStep, make_plan
+from advisor.pricing import HATCH_SECONDS, epoch_seconds, makespan, price
+from advisor.schedule import PlateauSchedule
+
+DIGITS = DATASETS["digits"]
+# 1077 training images at batch 32 are 33 whole steps; 360 validation images at batch 256.
+STEPS, EVALUATIONS = 33, 360 / 256
+
+
+def planned(design, processes=1, epochs=20, **options):
+    execution = Execution(
+        device="cpu", processes=processes, threads=1, dtype="float32", memory_format="contiguous"
+    )
+    return make_plan(
+        parse_design(design),
+        DIGITS,
+        epochs=epochs,
+        batch=32,
+        seed=0,
+        execution=execution,
+        options=PlanOptions(**options),
+    )
+
+
+@dataclass
+class Stub:
+    """A predictor that has a table: a training step costs its entry, inference a tenth of it."""
+
+    steps: dict[str, float]
+    slowdown: float = 1.0
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def step_seconds(self, network, task, batch):
+        self.asked.append((network, batch))
+        return self._spread(self.steps[network])
+
+    def inference_seconds(self, network, task, batch):
+        return self._spread(self.steps[network] / 10)
+
+    def training_peak_bytes(self, network, task, batch):
+        return self._spread(1e6 * self.steps[network])
+
+    def contention(self, processes):
+        return self.slowdown if processes > 1 else 1.0
+
+    @staticmethod
+    def _spread(mean):
+        return Estimate(mean, mean / 2, mean * 3)
+
+
+# Makespans.
+
+
+def test_one_process_takes_the_sum():
+    assert makespan(["a", "b", "c"], [(), (), ()], [1.0, 2.0, 3.0], 1, 5.0) == 6.0
+
+
+def test_two_processes_start_steps_in_order_as_they_become_free():
+    # a and b start; c follows a at 1 and ends at 4.
+    assert makespan(["a", "b", "c"], [(), (), ()], [1.0, 2.0, 3.0], 2, 1.0) == 4.0
+
+
+def test_contention_slows_steps_only_while_they_have_company():
+    # Both for 1 s of work at 1.5, then b alone for its other second.
+    assert makespan(["a", "b"], [(), ()], [1.0, 2.0], 2, 1.5) == pytest.approx(1.5 + 1.0)
+
+
+def test_a_step_waits_for_what_it_needs():
+    # c needs both, d needs a: a 0-1, b 0-4, d 1-3, c 4-5.
+    after = [(), (), ("a", "b"), ("a",)]
+    assert makespan(["a", "b", "c", "d"], after, [1.0, 4.0, 1.0, 2.0], 2, 1.0) == 5.0
+
+
+def test_a_chain_takes_its_sum_however_many_processes_there_are():
+    assert makespan(["a", "b", "c"], [(), ("a",), ("b",)], [1.0, 2.0, 3.0], 8, 2.0) == 6.0
+
+
+def test_nothing_takes_no_time():
+    assert makespan([], [], [], 4, 1.5) == 0.0
+
+
+def test_steps_without_duration_still_unlock_what_needs_them():
+    assert makespan(["a", "b"], [(), ("a",)], [0.0, 2.0], 2, 1.0) == 2.0
+
+
+@st.composite
+def graphs(draw):
+    """Names, dependencies on earlier steps, and durations in halves, so that sums are exact."""
+    count = draw(st.integers(1, 9))
+    names = [f"s{i}" for i in range(count)]
+    after = [tuple(draw(st.sets(st.sampled_from(names[:i]), max_size=3))) if i else () for i in range(count)]
+    seconds = [draw(st.integers(0, 20)) / 2 for _ in names]
+    return names, after, seconds
+
+
+def longest_chain(names, after, seconds):
+    ends = {}
+    for name, needs, duration in zip(names, after, seconds, strict=True):
+        ends[name] = duration + max((ends[n] for n in needs), default=0.0)
+    return max(ends.values())
+
+
+@given(graphs(), st.integers(1, 5))
+def test_a_makespan_is_between_its_bounds(graph, processes):
+    names, after, seconds = graph
+    found = makespan(names, after, seconds, processes, 1.0)
+    assert found >= max(longest_chain(names, after, seconds), sum(seconds) / processes) - 1e-9
+    assert found <= sum(seconds) + 1e-9
+    # Graham 1969: list scheduling is at most (2 - 1/m) times the best.
+    best = max(longest_chain(names, after, seconds), sum(seconds) / processes)
+    assert (
+        found <= sum(seconds) / processes + (1 - 1 / processes) * longest_chain(names, after, seconds) + 1e-9
+    )
+    assert found <= 2 * best + 1e-9
+
+
+@given(graphs(), st.integers(1, 5), st.floats(1.0, 3.0))
+def test_contention_lengthens_by_at_most_its_factor(graph, processes, contention):
+    names, after, seconds = graph
+    found = makespan(names, after, seconds, processes, contention)
+    assert longest_chain(names, after, seconds) - 1e-9 <= found <= contention * sum(seconds) + 1e-9
+
+
+@given(graphs())
+def test_as_many_processes_as_steps_take_the_longest_chain(graph):
+    names, after, seconds = graph
+    assert makespan(names, after, seconds, len(names), 1.0) == pytest.approx(
+        longest_chain(names, after, seconds)
+    )
+
+
+@given(graphs(), st.integers(1, 5), st.floats(1.0, 2.0))
+def test_a_makespan_agrees_with_a_simulation_in_small_ticks(graph, processes, contention):
+    names, after, seconds = graph
+    left, needs = dict(zip(names, seconds, strict=True)), dict(zip(names, after, strict=True))
+    waiting, running, clock = list(names), [], 0.0
+    while waiting or running:
+        for name in list(waiting):
+            if len(running) < processes and all(n not in waiting and n not in running for n in needs[name]):
+                waiting.remove(name)
+                running.append(name)
+        # Durations are halves, so half a second of work ends no step between two ticks.
+        tick = min([0.5, *(left[n] for n in running)])
+        clock += tick * (contention if len(running) > 1 else 1.0)
+        for name in running:
+            left[name] -= tick
+        running = [n for n in running if left[n] > 0]
+    assert makespan(names, after, seconds, processes, contention) == pytest.approx(clock)
+
+
+# Whole plans.
+
+
+def test_an_epoch_is_its_steps_and_the_evaluation():
+    stub = Stub({"resnet-8-4": 2.0})
+    found = epoch_seconds("resnet-8-4", planned("resnet-8-4"), stub)
+    assert found.mean == pytest.approx(STEPS * 2.0 + EVALUATIONS * 0.2)
+    assert (found.low, found.high) == (pytest.approx(found.mean / 2), pytest.approx(found.mean * 3))
+
+
+def test_a_single_network_trains_its_epochs():
+    priced = price(planned("resnet-8-4", epochs=20), Stub({"resnet-8-4": 2.0}))
+    epoch = STEPS * 2.0 + EVALUATIONS * 0.2
+    assert priced.epoch_seconds.mean == pytest.approx(epoch)
+    assert priced.train_seconds.mean == pytest.approx(20 * epoch)
+    assert priced.inference_ms_per_image.mean == pytest.approx(1000 * 0.2 / 32)
+    assert priced.train_peak_bytes.mean == pytest.approx(2e6)
+    assert [step.step for step in priced.steps] == ["train member-1"]
+
+
+def test_members_one_after_the_other_take_the_sum():
+    stub = Stub({"resnet-8-4": 1.0, "mlp-1-4": 0.5})
+    priced = price(planned("2xresnet-8-4+mlp-1-4", epochs=10), stub)
+    epoch = STEPS + EVALUATIONS * 0.1
+    assert priced.epoch_seconds.mean == pytest.approx(2.5 * epoch)
+    assert priced.train_seconds.mean == pytest.approx(10 * 2.5 * epoch)
+    assert priced.inference_ms_per_image.mean == pytest.approx(1000 * 0.25 / 32)
+    # One at a time: the largest network.
+    assert priced.train_peak_bytes.mean == pytest.approx(1e6)
+
+
+def test_members_side_by_side_take_turns_and_share_memory():
+    stub = Stub({"resnet-8-4": 1.0, "mlp-1-4": 0.5}, slowdown=1.2)
+    priced = price(planned("2xresnet-8-4+mlp-1-4", processes=2, epochs=10), stub)
+    epoch = STEPS + EVALUATIONS * 0.1
+    # Two resnets with company for a whole epoch each, then the mlp alone.
+    assert priced.epoch_seconds.mean == pytest.approx((1.2 + 0.5) * epoch)
+    assert priced.train_seconds.mean == pytest.approx(10 * (1.2 + 0.5) * epoch)
+    assert priced.train_peak_bytes.mean == pytest.approx(2e6)
+
+
+def test_a_mother_is_trained_before_her_members_hatch():
+    plan = planned("2xresnet-8-4@g1", processes=2, epochs=20, hatched_epochs=5)
+    priced = price(plan, Stub({"resnet-8-4": 1.0}, slowdown=1.5))
+    epoch = STEPS + EVALUATIONS * 0.1
+    hatch = HATCH_SECONDS.mean
+    # The mother alone, then both members hatch and train side by side.
+    assert priced.train_seconds.mean == pytest.approx(20 * epoch + 1.5 * (hatch + 5 * epoch))
+    # An epoch of every member leaves the mother out.
+    assert priced.epoch_seconds.mean == pytest.approx(1.5 * epoch)
+    assert [s.seconds.mean for s in priced.steps] == pytest.approx(
+        [20 * epoch, hatch, 5 * epoch, hatch, 5 * epoch]
+    )
+    assert [s.network for s in priced.steps] == ["mother-1", "member-1", "member-1", "member-2", "member-2"]
+
+
+def test_a_single_hatched_step_costs_next_to_nothing():
+    plan = planned("2xresnet-8-4@g1")
+    hatches = [s.id for s in plan.steps if isinstance(s, HatchStep)]
+    priced = {s.step: s.seconds for s in price(plan, Stub({"resnet-8-4": 1.0})).steps}
+    assert len(hatches) == 2
+    assert all(priced[name] == HATCH_SECONDS for name in hatches)
+
+
+def test_a_plateau_is_priced_by_its_expected_epochs():
+    plan = planned("resnet-8-4", epochs=100)
+    schedule = PlateauSchedule(epochs=100, rate=0.1, expected=37.5)
+    step = plan.steps[0]
+    assert isinstance(step, TrainStep)
+    plateau = replace(plan, steps=(replace(step, schedule=schedule),))
+    epoch = STEPS + EVALUATIONS * 0.1
+    assert price(plateau, Stub({"resnet-8-4": 1.0})).train_seconds.mean == pytest.approx(37.5 * epoch)
+    # Never more than its limit.
+    short = replace(schedule, epochs=10)
+    plateau = replace(plan, steps=(replace(step, schedule=short),))
+    assert price(plateau, Stub({"resnet-8-4": 1.0})).train_seconds.mean == pytest.approx(10 * epoch)
+
+
+def test_networks_are_priced_at_the_batch_of_the_plan():
+    stub = Stub({"resnet-8-4": 1.0})
+    price(planned("resnet-8-4"), stub)
+    assert set(stub.asked) == {("resnet-8-4", 32)}
+
+
+@given(
+    st.sampled_from(
+        ["resnet-8-4", "3xresnet-8-4", "4xresnet-8-4@g2", "resnet-8-4+2xmlp-1-4", "3xmlp-1-4@g1"]
+    ),
+    st.integers(1, 4),
+    st.integers(1, 300),
+    st.floats(1.0, 2.0),
+)
+@settings(max_examples=40)
+def test_every_figure_is_an_interval_and_a_forecast_repeats_it(design, processes, epochs, slowdown):
+    plan = planned(design, processes=processes, epochs=epochs)
+    priced = price(plan, Stub({"resnet-8-4": 1.0, "mlp-1-4": 0.3}, slowdown=slowdown))
+    for found in (
+        priced.train_seconds,
+        priced.epoch_seconds,
+        priced.inference_ms_per_image,
+        priced.train_peak_bytes,
+        *(s.seconds for s in priced.steps),
+    ):
+        assert 0 < found.low < found.mean < found.high
+    total = sum(s.seconds.mean for s in priced.steps)
+    assert total / processes <= priced.train_seconds.mean * (1 + 1e-9)
+    assert priced.train_seconds.mean <= slowdown * total * (1 + 1e-9)
+    forecast = priced.forecast(Estimate(0.2, 0.1, 0.3))
+    assert forecast.train_seconds == (
+        priced.train_seconds.mean,
+        priced.train_seconds.low,
+        priced.train_seconds.high,
+    )
+    assert forecast.test_error == (0.2, 0.1, 0.3)
+    assert [s.step for s in forecast.steps] == [s.id for s in plan.steps]
+    assert priced.forecast(None).test_error is None

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from advisor.errors import UsageError
+from cli.formats import count, duration, percent, size, spread
+from cli.quantities import parse_bytes, parse_seconds
+from cli.settings import hoist_global_options
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("8G", 8e9), ("8GB", 8e9), ("512MiB", 512 * 2**20), ("1000", 1000.0), ("1.5k", 1500.0)],
+)
+def test_memory_is_read_in_decimal_and_binary_units(text, value):
+    assert parse_bytes(text, "--max-memory") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90", 90.0), ("90s", 90.0), ("10m", 600.0), ("10min", 600.0), ("1.5h", 5400.0), ("2d", 172800.0)],
+)
+def test_durations_are_read_in_seconds(text, value):
+    assert parse_seconds(text, "--time-limit") == value
+
+
+@pytest.mark.parametrize("text", ["", "-1", "0", "soon", "1e400", "9" * 400, "10 parsecs", "nan", "inf"])
+def test_other_quantities_are_refused(text):
+    with pytest.raises(UsageError):
+        parse_seconds(text, "--time-limit")
+    with pytest.raises(UsageError):
+        parse_bytes(text, "--max-memory")
+
+
+def test_nothing_given_is_no_limit():
+    assert parse_bytes(None, "--max-memory") is None
+    assert parse_seconds(None, "--time-limit") is None
+
+
+def test_figures_are_shown_in_readable_units():
+    assert [count(v) for v in (12, 1250, 4_990_000, 2.5e9)] == ["12", "1.25k", "4.99M", "2.5G"]
+    assert [duration(v) for v in (0.0125, 15, 150, 9000, 259200)] == [
+        "12.5 ms",
+        "15 s",
+        "2.5 min",
+        "2.5 h",
+        "3 d",
+    ]
+    assert [size(v) for v in (10, 2048, 3 * 2**20, 1.5 * 2**30)] == ["10 B", "2 KiB", "3 MiB", "1.5 GiB"]
+    assert [percent(v) for v in (0.0056, 0.173)] == ["0.56 %", "17.3 %"]
+    assert spread({"low": 0.01, "high": 0.02}, percent) == "1.00–2.00 %"
+    assert spread({"low": 50, "high": 300}, duration) == "50 s–5 min"
+
+
+def test_options_of_the_program_may_stand_anywhere():
+    assert hoist_global_options(["runs", "list", "--home", "x", "-q"]) == [
+        "--home",
+        "x",
+        "-q",
+        "runs",
+        "list",
+    ]
+    assert hoist_global_options(["--home=x", "db", "path"]) == ["--home=x", "db", "path"]
+    assert hoist_global_options(["runs", "--", "--quiet"]) == ["runs", "--", "--quiet"]

@@ -1,0 +1,134 @@
+"""Budget to advice through the command line, with few measurements."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+QUICK = ("recommend", "--dataset", "digits", "--budget", "60k", "--epochs", "5", "--family", "resnet")
+
+
+@pytest.fixture(scope="module")
+def measured_home(tmp_path_factory):
+    """A home with a recommendation that rests on real measurements."""
+    home = tmp_path_factory.mktemp("measured")
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from cli.app import main; main()",
+            *("--home", str(home), *QUICK, "--profile-seconds", "14", "--trials", "60", "--quiet"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return home
+
+
+def test_the_answer_has_the_promised_form(measured_home, advisor):
+    answer = advisor(
+        "--home", str(measured_home), *QUICK, "--profile-seconds", "14", "--json", "--trials", "60"
+    ).json
+    assert answer["schema_version"] == 1
+    assert set(answer) == {
+        "schema_version",
+        "request",
+        "device",
+        "profile",
+        "recommendations",
+        "switchover",
+        "search",
+    }
+    assert set(answer["profile"]) == {"seconds", "measurements_new", "measurements_reused"}
+    assert answer["profile"]["measurements_reused"] > 0
+    rows = answer["recommendations"]
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    assert any(row["class"] == "single" for row in rows)
+    assert any(row["members"] > 1 for row in rows)
+    for row in rows:
+        assert row["parameters"] <= 60_000
+        for name in (
+            "test_error",
+            "epoch_seconds",
+            "train_seconds",
+            "inference_ms_per_image",
+            "train_peak_bytes",
+        ):
+            figure = row["predicted"][name]
+            assert 0 <= figure["low"] <= figure["mean"] <= figure["high"]
+        assert 0 <= row["probability_beats_single"] <= 1
+        assert row["evidence"]["accuracy"] == "prior"
+        assert row["reasons"]
+    for threshold in answer["switchover"]:
+        assert set(threshold) == {"family", "members", "parameters", "epochs", "probability_past"}
+
+
+def test_a_repeated_request_measures_little_and_answers_soon(measured_home, advisor):
+    began = time.monotonic()
+    advisor("--home", str(measured_home), *QUICK, "--profile-seconds", "0", "--trials", "60")
+    assert time.monotonic() - began < 20
+
+
+def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = advisor("--home", str(measured_home), *QUICK, "--profile-seconds", "0", "--trials", "60").out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+    assert "Next: advisor train" in out
+
+
+def test_a_study_can_be_opened_by_optuna(measured_home):
+    storage = optuna.storages.RDBStorage(f"sqlite:///{measured_home / 'studies.sqlite'}")
+    studies = storage.get_all_studies()
+    assert studies
+    assert len(storage.get_all_trials(studies[0]._study_id)) == 60
+
+
+def test_a_saved_plan_is_explained_and_trained_as_it_stands(measured_home, advisor):
+    plan = Path("plan.json")
+    home = ("--home", str(measured_home))
+    advisor(*home, *QUICK, "--profile-seconds", "0", "--trials", "60", "--save", str(plan))
+    explained = advisor(*home, "explain", str(plan), "--json").json
+    assert explained["predicted"]["train_seconds"]["mean"] > 0
+    run = advisor(*home, "train", str(plan), "--json", "--quiet").json["run"]
+    assert run["design"] == explained["plan"]["design"]
+    assert run["predicted"]["train_seconds"]["mean"] == pytest.approx(
+        explained["predicted"]["train_seconds"]["mean"]
+    )
+
+
+def test_train_without_a_name_takes_the_last_recommendation(measured_home, advisor):
+    home = ("--home", str(measured_home))
+    rows = advisor(*home, *QUICK, "--profile-seconds", "0", "--trials", "60", "--json").json[
+        "recommendations"
+    ]
+    smallest = min(rows, key=lambda row: row["predicted"]["train_seconds"]["mean"])
+    run = advisor(*home, "train", "--rank", str(smallest["rank"]), "--epochs", "1", "--quiet", "--json").json
+    assert run["run"]["design"] == smallest["design"]
+    assert run["run"]["dataset"] == "digits"
+    answer = advisor(*home, "train", "--rank", "99")
+    assert answer.code == 2
+    assert "ranks 1 to" in answer.error_line
+
+
+def test_limits_that_nothing_keeps_are_infeasible(measured_home, advisor):
+    answer = advisor(
+        "--home", str(measured_home), *QUICK, "--profile-seconds", "0", "--max-train-time", "0.001", "--quiet"
+    )
+    assert answer.code == 1
+    assert "no design keeps the limits" in answer.error_line
+
+
+def test_profile_reports_layers_that_add_up_to_the_network(measured_home, advisor):
+    answer = advisor(
+        "--home", str(measured_home), "profile", "resnet-8-4", "--dataset", "digits", "--json"
+    ).json
+    explicit = advisor("equivalents", "resnet-8-4", "--input", "1x8x8", "--json").json
+    assert answer["parameters"] == explicit["single"]["parameters"]
+    assert sum(layer["macs"] for layer in answer["layers"]) == answer["macs"]
+    assert answer["step"]["step_seconds"] > 0
+    assert answer["layers"][0]["name"] == "stem.conv"

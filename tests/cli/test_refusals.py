@@ -1,0 +1,210 @@
+"""Bad input: one clear line, the right exit code, nothing written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+REFUSED = [
+    (("recommend", "--budget", "10", "--epochs", "5"), 1, "smallest"),
+    (("recommend", "--budget", "5X", "--epochs", "5"), 2, "5M"),
+    (("recommend", "--budget", "-5", "--epochs", "5"), 2, "5M"),
+    (("recommend", "--budget", "5M", "--epochs", "0"), 2, "at least 1"),
+    (("recommend", "--budget", "5M", "--epochs", "many"), 2, "--epochs"),
+    (("recommend", "--budget", "5M"), 2, "--epochs"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--family", "resnext"), 2, "did you mean 'resnet'"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--dataset", "cifar"), 2, "did you mean 'cifar10'"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--members", "0"), 2, "1 to 256"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--objective", "fast"), 2, "objective"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--device", "tpu"), 2, "cpu or cuda"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--max-memory", "lots"), 2, "8G"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--max-train-time", "soon"), 2, "10m"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--trials", "0"), 2, "--trials"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--profile-seconds", "-1"), 2, "negative"),
+    (("train", "4xresnet", "--dataset", "digits"), 2, "family-depth-width"),
+    (("train", "resnet-27-16", "--dataset", "digits"), 2, "26 or 32"),
+    (("train", "2xresnet-8-4@g3", "--dataset", "digits"), 2, "1 to 2 clusters"),
+    (("train", "resnet-8-4+mlp-1-8@g1", "--dataset", "digits"), 2, "families"),
+    (("train", "resnet-8-4", "--dataset", "digit"), 2, "did you mean 'digits'"),
+    (("train", "resnet-8-4", "--dataset", "digits", "--method", "magic"), 2, "method"),
+    (("train", "2xdensenet-7-4@g1", "--dataset", "digits"), 2, "cannot be hatched"),
+    (("train", "2xresnet-8-4@g1", "--dataset", "digits", "--method", "full_data"), 2, "leave out @g1"),
+    (("train", "resnet-8-4", "--rank", "2", "--dataset", "digits"), 2, "--rank"),
+    (("train", "resnet-8-4", "--dataset", "folder:/nowhere/at/all"), 2, "does not exist"),
+    (("train", "resnet-8-4", "--dataset", "digits", "--time-limit", "0"), 2, "--time-limit"),
+    (("train", "no-such-plan.json"), 2, "cannot read the plan"),
+    (("resume", "3"), 2, "no run"),
+    (("runs", "show", "3"), 2, "no run"),
+    (("runs", "show", "three"), 2, "number"),
+    (("runs", "delete", "3"), 2, "no run"),
+    (("runs", "compare", "1"), 2, "at least 2"),
+    (("runs", "list", "--where", "colour=red"), 2, "column"),
+    (("runs", "list", "--where", "status"), 2, "key=value"),
+    (("runs", "list", "--sort", "colour"), 2, "column"),
+    (("runs", "list", "--limit", "0"), 2, "at least 1"),
+    (("runs", "export", "--format", "xml"), 2, "format"),
+    (("db", "check"), 4, "no database"),
+    (("db", "backup", "copy.sqlite"), 4, "no database"),
+    (("equivalents", "resnet-26-16", "--members", "1"), 2, "at least 2"),
+    (("equivalents", "resnet-26-16", "--input", "32"), 2, "3x32x32"),
+    (("space", "--budget", "10G", "--family", "mlp"), 2, "smaller budget"),
+    (("nonsense",), 2, "nonsense"),
+    (("runs", "lst"), 2, "lst"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "remedy"), REFUSED, ids=lambda value: str(value)[:60])
+def test_bad_input_is_one_line_and_nothing_is_written(advisor, home, arguments, code, remedy):
+    answer = advisor(*arguments)
+    assert answer.code == code
+    assert remedy in answer.error_line
+    assert answer.out == ""
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("", "damaged"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema_version": 1}', "damaged"),
+        ('{"schema_version": 2}', "upgrade"),
+        ("\x00\xff", "damaged"),
+    ],
+)
+def test_a_damaged_or_newer_plan_is_refused(advisor, tmp_path, text, remedy):
+    path = tmp_path / "plan.json"
+    path.write_text(text, encoding="latin-1")
+    answer = advisor("train", str(path))
+    assert answer.code == 2
+    assert remedy in answer.error_line
+    assert str(path) in answer.error_line
+
+
+def test_a_plan_does_not_take_options_that_it_fixes(advisor, tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text("{}")
+    assert "leave the option out" in advisor("train", str(path), "--epochs", "3").error_line
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to be read as one" * 40, b"SQLite format 3\0junk"]
+)
+def test_a_damaged_database_is_a_storage_error(advisor, home, content):
+    home.mkdir()
+    (home / "advisor.sqlite").write_bytes(content)
+    for command in (
+        ("runs", "list"),
+        ("runs", "show", "last"),
+        ("train", "resnet-8-4", "--dataset", "digits"),
+    ):
+        answer = advisor(*command)
+        assert answer.code == 4
+        assert "advisor.sqlite" in answer.error_line
+    assert (home / "advisor.sqlite").read_bytes() == content
+
+
+def test_a_newer_database_is_a_storage_error(advisor, home):
+    home.mkdir()
+    with sqlite3.connect(home / "advisor.sqlite") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.close()
+    for command in (("runs", "list"), ("db", "check")):
+        answer = advisor(*command)
+        assert answer.code == 4
+        assert "newer" in answer.error_line
+
+
+def test_a_home_that_cannot_be_a_folder_is_a_storage_error(advisor, tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = advisor("--home", str(tmp_path / "file" / "home"), "train", "resnet-8-4", "--dataset", "digits")
+    assert answer.code == 4
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_a_settings_file_with_an_unknown_key_is_refused(advisor):
+    Path("advisor.toml").write_text("[recommend]\nbudgett = '5M'\n")
+    answer = advisor("runs", "list")
+    assert answer.code == 2
+    assert "budgett" in answer.error_line
+
+
+def test_a_settings_file_that_is_not_toml_is_refused(advisor):
+    Path("advisor.toml").write_text("[recommend")
+    assert "advisor.toml" in advisor("runs", "list").error_line
+
+
+def test_settings_come_from_line_then_environment_then_file(advisor, monkeypatch):
+    Path("advisor.toml").write_text("[equivalents]\nmembers = 2\n")
+    assert advisor("equivalents", "resnet-26-16", "--json").json["width_equivalent"]["members"] == 2
+    monkeypatch.setenv("ADVISOR_EQUIVALENTS_MEMBERS", "3")
+    assert advisor("equivalents", "resnet-26-16", "--json").json["width_equivalent"]["members"] == 3
+    answer = advisor("equivalents", "resnet-26-16", "--members", "6", "--json").json
+    assert answer["width_equivalent"] is None or answer["width_equivalent"]["members"] == 6
+
+
+def test_the_home_may_stand_behind_the_command(advisor, tmp_path):
+    answer = advisor("db", "path", "--home", str(tmp_path / "elsewhere"))
+    assert answer.out.strip() == str(tmp_path / "elsewhere" / "advisor.sqlite")
+
+
+def test_a_project_folder_is_the_home_when_none_is_named(advisor, monkeypatch):
+    monkeypatch.delenv("ADVISOR_HOME")
+    Path(".advisor").mkdir()
+    assert advisor("db", "path").out.strip() == str(Path(".advisor/advisor.sqlite").absolute())
+
+
+def test_json_of_an_empty_home_is_an_empty_list(advisor, home):
+    assert advisor("runs", "list", "--json").json == {"schema_version": 1, "runs": []}
+    assert not home.exists()
+
+
+def test_a_run_of_a_folder_with_images_of_mixed_sizes_is_refused(advisor, tmp_path):
+    from PIL import Image
+
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            folder = tmp_path / "data" / split / label
+            folder.mkdir(parents=True)
+            for i in range(12):
+                side = 9 if (split, label, i) == ("train", "b", 7) else 8
+                Image.new("L", (side, 8), color=20 * i).save(folder / f"{i}.png")
+    answer = advisor("train", "mlp-1-4", "--dataset", f"folder:{tmp_path / 'data'}", "--epochs", "1")
+    assert answer.code == 2
+    assert "7.png" in answer.error_line
+    assert "size" in answer.error_line
+
+
+def test_errors_show_where_with_debug(advisor):
+    with pytest.raises(Exception, match="27"):
+        advisor("--debug", "equivalents", "resnet-27-16")
+
+
+def test_every_json_object_carries_a_schema_version(advisor):
+    for command in (("db", "path"), ("runs", "list"), ("runs", "export", "--format", "json")):
+        arguments = command if "export" in command else (*command, "--json")
+        assert json.loads(advisor(*arguments).out)["schema_version"] == 1
+
+
+def test_no_command_is_without_help(advisor):
+    from typer.main import get_command
+
+    from cli.app import app
+
+    def walk(command, names):
+        if hasattr(command, "commands"):
+            for name, sub in command.commands.items():
+                yield from walk(sub, (*names, name))
+        else:
+            yield names, command
+
+    found = dict(walk(get_command(app), ()))
+    assert len(found) == 15
+    for names, command in found.items():
+        assert command.help, names
+        assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

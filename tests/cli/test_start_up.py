@@ -1,0 +1,33 @@
+"""What answers at once must not import what is slow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "sklearn", "scipy", "optuna", "sqlalchemy", "numpy")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["runs", "list"], ["recommend", "--help"], ["db", "path"]])
+def test_quick_commands_import_nothing_heavy(arguments, tmp_path):
+    script = (
+        "import sys\nfrom cli.app import main\n"
+        f"sys.argv = ['advisor', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"ADVISOR_HOME": str(tmp_path), "PATH": ""},
+    )
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_importing_the_command_line_does_not_import_torch():
+    script = "import cli.app, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,196 @@
+"""The loop through the command line on real data: train, query, stop, resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+TINY = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "3", "--seed", "5")
+COMMAND = [sys.executable, "-c", "from cli.app import main; main()"]
+
+
+def weights_of(home: Path, run: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Newest weights of every network of a run."""
+    found = {}
+    for folder in sorted((home / "runs" / f"{run:04d}" / "networks").iterdir()):
+        newest = sorted(folder.glob("checkpoint-*.safetensors"))[-1]
+        tensors = safetensors.torch.load_file(newest)
+        found[folder.name] = {k: v for k, v in tensors.items() if k.startswith("weights/")}
+    return found
+
+
+def equal(a: dict[str, dict[str, torch.Tensor]], b: dict[str, dict[str, torch.Tensor]]) -> bool:
+    return a.keys() == b.keys() and all(
+        a[n].keys() == b[n].keys() and all(torch.equal(a[n][k], b[n][k]) for k in a[n]) for n in a
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """One finished run, made by a process of its own."""
+    home = tmp_path_factory.mktemp("reference")
+    done = subprocess.run(
+        [*COMMAND, "--home", str(home), *TINY, "--json", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return home, json.loads(done.stdout)["run"]
+
+
+def test_a_run_is_stored_with_everything_it_was(reference):
+    _, run = reference
+    assert run["status"] == "done"
+    assert run["method"] == "mothernets"
+    assert [n["role"] for n in run["networks"]] == ["mother", "member", "member"]
+    assert [n["epochs"] for n in run["networks"]] == [3, 1, 1]
+    assert all(s["status"] == "done" for s in run["steps"])
+    hatched = [s["hatch_difference"] for s in run["steps"] if s["step"].startswith("hatch")]
+    assert hatched == [0.0, 0.0]
+    assert len(run["test"]["member_errors"]) == 2
+    assert run["test"]["oracle_error"] <= run["test"]["error"] < 0.9
+
+
+def test_the_same_seed_gives_the_same_figures_and_weights(reference, advisor, home):
+    first_home, first = reference
+    again = advisor(*TINY, "--json", "--quiet").json["run"]
+    assert again["test"] == first["test"]
+    assert equal(weights_of(home, 1), weights_of(first_home, 1))
+
+
+def test_past_runs_can_be_listed_shown_compared_exported_and_deleted(reference, advisor, home):
+    import shutil
+
+    shutil.copytree(reference[0], home)
+    rows = advisor("runs", "list", "--where", "dataset=digits", "--sort", "test_error", "--json").json["runs"]
+    assert [row["id"] for row in rows] == [1]
+    assert advisor("runs", "list", "--where", "dataset=svhn", "--json").json["runs"] == []
+    shown = advisor("runs", "show", "last")
+    assert "2xresnet-8-4@g1" in shown.out
+    assert "hatch member-1" in shown.out
+    assert "disagreement" in advisor("runs", "compare", "1", "1").out
+    header, row = advisor("runs", "export", "--format", "csv").out.splitlines()
+    assert header.startswith("id,created_at,status,design")
+    assert "2xresnet-8-4@g1" in row
+    assert "actual" in advisor("explain", "1").out
+    assert advisor("db", "check").code == 0
+    assert advisor("runs", "delete", "1", "--yes").code == 0
+    assert not (home / "runs" / "0001").exists()
+    assert advisor("runs", "show", "1").code == 2
+
+
+def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
+    import shutil
+
+    shutil.copytree(reference[0], home)
+    answer = advisor("resume", "1")
+    assert answer.code == 2
+    assert "nothing to resume" in answer.error_line
+
+
+def started_run(home: Path, *more: str) -> subprocess.Popen[str]:
+    """A longer training in a process of its own that has finished at least one epoch."""
+    process = subprocess.Popen(
+        [*COMMAND, "--home", str(home), *TINY[:5], "12", *TINY[6:], *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    deadline = time.monotonic() + 60
+    for line in process.stderr:
+        if "epoch 2" in line:
+            break
+        assert time.monotonic() < deadline
+    return process
+
+
+@pytest.fixture(scope="module")
+def long_reference(tmp_path_factory):
+    home = tmp_path_factory.mktemp("long")
+    subprocess.run(
+        [*COMMAND, "--home", str(home), *TINY[:5], "12", *TINY[6:], "--quiet"],
+        check=True,
+        capture_output=True,
+    )
+    return weights_of(home, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "interrupted"),
+        (signal.SIGKILL, -9, "running"),
+    ],
+)
+def test_a_stopped_run_resumes_to_the_same_weights(home, advisor, long_reference, number, code, status):
+    process = started_run(home)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    if code > 0:
+        assert err.strip().splitlines()[-1] == (
+            "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
+        )
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == status
+    assert advisor("resume", "--quiet").code == 0
+    assert equal(weights_of(home, 1), long_reference)
+
+
+def test_a_run_in_progress_cannot_be_resumed_or_deleted(home, advisor):
+    process = started_run(home)
+    try:
+        assert "in use by another process" in advisor("resume", "1", "--quiet").error_line
+        assert "in use by another process" in advisor("runs", "delete", "1", "--yes").error_line
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_time_limit_checkpoints_and_exits_75(advisor, home):
+    answer = advisor(*TINY[:5], "500", "--time-limit", "8s", "--quiet")
+    assert answer.code == 75
+    assert "resume" in answer.error_line
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "deadline"
+
+
+def test_a_full_disk_is_a_storage_error_and_the_run_can_go_on(advisor, home, monkeypatch):
+    import errno
+
+    from trainer import checkpoint
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_durably", full)
+        answer = advisor("train", "mlp-1-4", "--dataset", "digits", "--epochs", "2", "--quiet")
+    assert answer.code == 4
+    assert "No space left" in answer.error_line
+    assert advisor("resume", "--quiet").code == 0
+
+
+def test_a_diverged_run_is_marked_and_kept_out_of_the_evidence(advisor):
+    answer = advisor("train", "mlp-2-16", "--dataset", "digits", "--epochs", "2", "--lr", "1e30")
+    assert answer.code == 1
+    assert "lower the learning rate" in answer.err
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "diverged"
+    explained = advisor("explain", "mlp-1-4", "--dataset", "digits", "--epochs", "2", "--json").json
+    assert explained["evidence"]["runs"] == 0
+
+
+def test_progress_is_one_line_an_epoch_where_there_is_no_terminal(advisor):
+    answer = advisor("train", "mlp-1-4", "--dataset", "digits", "--epochs", "3")
+    assert sum("epoch" in line and "validation error" in line for line in answer.err.splitlines()) == 3
+    assert "epoch 1:" not in answer.out
