@@ -14,6 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from advisor.architecture import NetworkSpec
 from advisor.errors import InvalidDesignError
+from advisor.families import family_named
 from advisor.layers import Blocks, Layer
 
 EMPTY = (0, 0)
@@ -36,6 +37,27 @@ def mother_of(members: Sequence[NetworkSpec]) -> NetworkSpec:
             for blocks in zip(*(member.blocks for member in members), strict=True)
         ),
     )
+
+
+def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
+    """Refuse a member that cannot be grown out of its mother without changing the function.
+
+    A new layer of a network without skip connections must pass on all that it reads, so it is at least
+    as wide as the mother's last layer of its block.
+
+    Raises:
+        InvalidDesignError: as said.
+    """
+    if family_named(member.family).skip_connections:
+        return
+    for b, (grown, kept) in enumerate(zip(member.blocks, mother.blocks, strict=True), 1):
+        for i, layer in enumerate(grown[len(kept) :], len(kept) + 1):
+            if layer.filters < kept[-1].filters:
+                raise InvalidDesignError(
+                    f"{member.name} cannot be hatched from its mother network {mother.name}: layer "
+                    f"b{b}l{i} has {layer.filters} units and must pass on {kept[-1].filters}; widen it or "
+                    "use more clusters"
+                )
 
 
 def distance(member: NetworkSpec, mother: NetworkSpec) -> int:

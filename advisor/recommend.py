@@ -19,7 +19,6 @@ from enum import StrEnum
 import numpy as np
 
 from advisor.accuracy import AccuracyPredictor
-from advisor.cost import CostPredictor
 from advisor.design import DesignClass
 from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate
@@ -77,7 +76,6 @@ class Recommendation:
 def rank(
     judged: Sequence[Judged],
     accuracy: AccuracyPredictor,
-    cost: CostPredictor,
     objective: Objective,
     switchovers: Sequence[Switchover],
 ) -> list[Recommendation]:
@@ -95,7 +93,7 @@ def rank(
     beats[reference.design.name] = 0.5
     order = _ordered(feasible, beats, objective)
     ensembles = [j for j in order if j.design_class is not DesignClass.SINGLE] if singles else []
-    near = sorted(ensembles, key=lambda j: abs(beats[j.design.name] - 0.5))[:NEAR_THRESHOLD]
+    near = sorted(ensembles, key=lambda j: _distance(j, reference, beats))[:NEAR_THRESHOLD]
     chosen = _selected(order, _front(feasible), [order[0], reference, *near])
     return [
         Recommendation(
@@ -108,6 +106,11 @@ def rank(
         )
         for position, j in enumerate(chosen, 1)
     ]
+
+
+def _distance(j: Judged, single: Judged, beats: dict[str, float]) -> tuple[float, float]:
+    """From an even chance against the single network; where chances are all but certain, in error."""
+    return abs(beats[j.design.name] - 0.5), abs(j.objectives[0] - single.objectives[0])
 
 
 def _front(feasible: list[Judged]) -> set[str]:

@@ -1,9 +1,9 @@
 """How long should a hatched member train, and how much noise should it start with?
 
 For every share of the schedule and every noise, MotherNets with one cluster is trained with several
-seeds, and the ensemble is scored on *validation* images only; the test set is never read. The default of
-`advisor.plan.HATCHED_SHARE` is the smallest share whose mean error is within one standard error of the
-best. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's dataset-fashion-mnist).
+seeds, and the ensemble is scored on *validation* images only; the test set is never read. It informs
+the default `advisor.plan.HATCHED_SHARE`. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images
+(Debian's dataset-fashion-mnist).
 
     python benchmarks/hatched_share.py            # about 25 minutes on two cores, resumable
     python benchmarks/hatched_share.py --quick    # digits, one seed

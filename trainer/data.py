@@ -219,7 +219,7 @@ def _folder_facts(folder: Path) -> DatasetFacts:
         )
     if len(classes) < 2:
         raise DataError(
-            f"{folder}/train has {len(classes)} class folders; a classifier needs at least 2: add train/CLASS/…"
+            f"{folder}/train has {len(classes)} class folders; a classifier needs 2: add train/CLASS/…"
         )
     files = {split: _image_files(folder / split, classes) for split in ("train", "test")}
     channels, height, width = _read_image(files["train"][0][0]).shape

@@ -121,6 +121,8 @@ def execute(
     channel = Channel(listener.epoch, listener.notice, stop)
     on_device = data.to(plan.execution.device)
     frontier = _Frontier(plan, listener)
+    # The first watch of a process loads libraries for seconds, which belong to its start.
+    files.watch(plan.execution.device)
     listener.started()
     while (step := frontier.next_ready()) is not None and not stop():
         frontier.finish(step, run_step(plan, step, files, on_device, channel))
@@ -341,6 +343,7 @@ def _start_worker(
     except DataError as error:
         events.put(str(error))
         raise
+    files.watch(plan.execution.device)
     channel = Channel(events.put, events.put, halt.is_set)
     _worker.append(_Worker(plan, files, data, channel, barrier))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from advisor.acquisition import measurement_pool, next_measurement
+from advisor.acquisition import Wanted, measurement_pool, next_measurement
 from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.layers import Task
@@ -194,20 +194,22 @@ class _Session:
     def _measure_candidates(
         self, process: MeasuringProcess, execution: Execution, candidates: Sequence[Candidate], batch: int
     ) -> None:
+        refused: set[Wanted] = set()
         while time.perf_counter() + MEASUREMENT_SECONDS < self.deadline and process.alive:
             stored = self.store.measurements(fingerprint(execution).digest)
             predictor = CostPredictor(stored, self.device, execution.dtype)
             pool = measurement_pool(candidates, self.facts.task, batch, predictor)
+            pool = [wanted for wanted in pool if wanted not in refused]
             wanted = next_measurement(pool, stored, self.facts.task, predictor)
             if wanted is None:
                 return
             if not self._measure(process, wanted.network, wanted.batch, execution, MEASUREMENT_SECONDS):
-                return
+                refused.add(wanted)
 
     def _measure(
         self, process: MeasuringProcess, network: str, batch: int, execution: Execution, seconds: float
     ) -> bool:
-        """Measure and keep one workload; false when the time is up or it does not fit."""
+        """Measure and keep one workload; false if the time is up or it does not fit into memory."""
         left = self.deadline - time.perf_counter()
         if left <= 0:
             return False

@@ -105,7 +105,7 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
             budget=float(parse_budget(request.budget)),
             epochs=float(request.epochs),
         )
-        rows = rank(judged, accuracy, profiled.predictor, Objective(request.objective), crossings)
+        rows = rank(judged, accuracy, Objective(request.objective), crossings)
         evidence = _evidence(runs, facts.name, profiled)
         payload = _payload(request, batch, profiled, rows, crossings, evidence, len(judged), searched)
         if save is not None:

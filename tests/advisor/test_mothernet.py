@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from advisor.architecture import NetworkSpec, parse_network, regular_network
 from advisor.errors import InvalidDesignError
 from advisor.layers import Layer
-from advisor.mothernet import distance, mother_of
+from advisor.mothernet import check_growth, distance, mother_of
 
 DEPTHS = {
     "resnet": [8, 14, 20],
@@ -204,3 +204,12 @@ def test_a_mother_is_no_further_than_all_layers_of_a_member(members):
     mother = mother_of(members)
     for member in members:
         assert distance(member, mother) <= sum(len(block) for block in member.blocks)
+
+
+def test_a_new_plain_layer_that_cannot_pass_on_what_it_reads_is_refused():
+    narrow = parse_network("mlp-3-64~b1l3:1x16")
+    with pytest.raises(InvalidDesignError, match="b1l3 has 16 units and must pass on 64"):
+        check_growth(parse_network("mlp-2-64"), narrow)
+    check_growth(parse_network("mlp-2-16"), narrow)
+    # A residual unit adds to the stream, whatever its inner width.
+    check_growth(parse_network("resnet-8-8"), parse_network("resnet-14-8~b1l3:3x2"))

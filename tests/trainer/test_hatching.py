@@ -88,7 +88,7 @@ def units(*filters):
 fully_connected = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(lambda f: units(*f))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     members=st.one_of(
         st.lists(residual(), min_size=1, max_size=3), st.lists(fully_connected, min_size=1, max_size=3)

@@ -1,0 +1,194 @@
+"""The search on small spaces, against judging every design of them."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import optuna
+import pytest
+
+from advisor.accuracy import AccuracyPredictor
+from advisor.cost import CostPredictor
+from advisor.dataset import DATASETS
+from advisor.design import parse_design
+from advisor.measurement import Execution
+from advisor.pareto import non_dominated
+from advisor.plan import HATCHABLE
+from advisor.search import OBJECTIVES, Limits, Scenario, judge, search
+from advisor.space import enumerate_candidates
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+DIGITS = DATASETS["digits"]
+EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous")
+FAMILIES = ("densenet", "resnet", "vgg")
+
+
+@cache
+def scenario(budget=40_000, families=FAMILIES, members=(1, 2, 4), **limits):
+    return Scenario(
+        candidates=enumerate_candidates(budget, families, DIGITS.task, members),
+        dataset=DIGITS,
+        epochs=20,
+        batch=32,
+        seed=3,
+        execution=EXECUTION,
+        limits=Limits(**limits),
+        cost=CostPredictor([], "cpu", "float32"),
+        accuracy=AccuracyPredictor(["digits"]),
+    )
+
+
+def looked_at(where, trials=80, storage=None):
+    return search(where, storage or optuna.storages.InMemoryStorage(), "study", trials)
+
+
+def everything(where):
+    """Every design of the scenario, with every number of clusters that can be trained."""
+    return [
+        judge(where, c, clusters)
+        for c in where.candidates
+        for clusters in (range(1, c.members + 1) if c.family in HATCHABLE else (c.members,))
+    ]
+
+
+def test_every_design_is_of_the_budget_and_judged_once():
+    where = scenario()
+    found = looked_at(where)
+    names = [j.design.name for j in found]
+    assert len(names) == len(set(names)) <= 80
+    known = {c.name for c in where.candidates}
+    for j in found:
+        assert j.design.name.split("@")[0] in known
+        assert j.parameters <= 40_000
+        assert j.parameters == parse_design(j.design.name).parameters(DIGITS.task)
+
+
+@pytest.mark.parametrize(
+    ("families", "members"), [(("resnet",), (1, 4)), (("vgg", "mlp"), (2,)), (("wrn",), (1,))]
+)
+def test_families_and_numbers_of_members_are_those_asked_for(families, members):
+    found = looked_at(scenario(200_000, families, members), 40)
+    assert {j.design.families[0] for j in found} == set(families)
+    assert {len(j.design.members) for j in found} == set(members)
+
+
+def test_only_families_that_can_be_hatched_share_mothers():
+    found = looked_at(scenario(400_000, ("resnet", "mlp", "vgg", "wrn"), (1, 4)), 120)
+    hatched = [j for j in found if not j.design.independent]
+    assert {j.design.families[0] for j in hatched} == {"resnet", "mlp"}
+    assert {j.design.clusters for j in hatched} <= {1, 2, 3}
+
+
+@pytest.mark.parametrize("trials", [1, 2, 17, 60])
+def test_the_number_of_trials_is_kept(trials):
+    storage = optuna.storages.InMemoryStorage()
+    found = looked_at(scenario(), trials, storage)
+    study = optuna.load_study(study_name="study", storage=storage)
+    assert len(study.trials) == trials
+    assert 1 <= len(found) <= trials
+
+
+def test_one_trial_looks_at_a_single_network():
+    assert len(looked_at(scenario(), 1)[0].design.members) == 1
+
+
+def test_a_seed_fixes_the_search():
+    first, second = ([j.design.name for j in looked_at(scenario())] for _ in range(2))
+    assert first == second
+    assert [j.design.name for j in looked_at(replace(scenario(), seed=4))] != first
+
+
+def test_a_design_is_feasible_if_it_keeps_every_limit():
+    free = everything(scenario())
+    limits = {
+        "train_seconds": float(np.median([j.priced.train_seconds.mean for j in free])),
+        "memory_bytes": float(np.median([j.priced.train_peak_bytes.mean for j in free])),
+        "latency_ms": float(np.median([j.priced.inference_ms_per_image.mean for j in free])),
+    }
+    found = looked_at(scenario(**limits), 120)
+    for j in found:
+        assert j.feasible == (
+            j.priced.train_seconds.mean <= limits["train_seconds"]
+            and j.priced.train_peak_bytes.mean <= limits["memory_bytes"]
+            and j.priced.inference_ms_per_image.mean <= limits["latency_ms"]
+        )
+    assert {j.feasible for j in found} == {True, False}
+
+
+def test_without_limits_everything_is_feasible():
+    assert all(j.feasible for j in looked_at(scenario()))
+
+
+@pytest.mark.parametrize(
+    ("limit", "figure"),
+    [
+        ("train_seconds", "train_seconds"),
+        ("memory_bytes", "train_peak_bytes"),
+        ("latency_ms", "inference_ms_per_image"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.03, 0.2])
+def test_under_a_tight_limit_a_design_that_keeps_it_is_found(limit, figure, share):
+    values = sorted(getattr(j.priced, figure).mean for j in everything(scenario()))
+    found = looked_at(scenario(**{limit: values[int(share * len(values))]}), 100)
+    assert any(j.feasible for j in found)
+
+
+def test_excess_is_relative_and_only_of_limits_that_are_set():
+    priced = everything(scenario())[0].priced
+    limits = Limits(
+        train_seconds=priced.train_seconds.mean / 2, memory_bytes=priced.train_peak_bytes.mean * 4
+    )
+    assert limits.excess(priced) == pytest.approx({"training": 1.0, "memory": -0.75})
+    assert Limits().excess(priced) == {}
+
+
+def test_objectives_are_the_means_that_were_predicted():
+    where = scenario()
+    j = judge(where, where.candidates[0], where.candidates[0].members)
+    errors = where.accuracy.sample_errors([j.design], "digits", DIGITS.task, 20)[:, 0]
+    assert np.array_equal(j.errors, errors)
+    assert j.objectives == (
+        pytest.approx(errors.mean()),
+        j.priced.train_seconds.mean,
+        j.priced.inference_ms_per_image.mean,
+        j.priced.train_peak_bytes.mean,
+    )
+    assert len(OBJECTIVES) == 4
+
+
+def test_the_front_of_a_small_space_is_mostly_reached():
+    where = scenario(12_000, ("resnet", "vgg"), (1, 2, 4))
+    every = everything(where)
+    front = {
+        j.design.name
+        for j, kept in zip(every, non_dominated(np.array([j.objectives for j in every])), strict=True)
+        if kept
+    }
+    found = looked_at(where, 250)
+    names = {j.design.name for j in found}
+    assert len(names & front) >= 0.7 * len(front)
+    assert min(j.objectives[0] for j in found) == min(j.objectives[0] for j in every)
+
+
+def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    where = scenario(train_seconds=5.0)
+    found = looked_at(where, 30, optuna.storages.RDBStorage(url))
+    study = optuna.load_study(study_name="study", storage=url)
+    assert study.user_attrs["objectives"] == list(OBJECTIVES)
+    assert len(study.trials) == 30
+    judged = {j.design.name: j for j in found}
+    assert {trial.user_attrs["design"] for trial in study.trials} == set(judged)
+    for trial in study.trials:
+        j = judged[trial.user_attrs["design"]]
+        assert tuple(trial.values) == pytest.approx(j.objectives)
+        assert trial.constraints == pytest.approx({"training": j.priced.train_seconds.mean / 5.0 - 1})
+        assert (trial.constraints["training"] <= 0) == j.feasible
+
+
+def test_two_studies_share_a_file(tmp_path):
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+    for name in ("one", "two"):
+        search(scenario(), storage, name, 3)
+    assert set(optuna.get_all_study_names(storage)) == {"one", "two"}

@@ -1,0 +1,241 @@
+"""Several processes, and processes that are killed: the bits at the end are those of one quiet process."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from advisor.dataset import dataset_named
+from advisor.errors import RunError
+from advisor.plan import plan_to_json
+from trainer.checkpoint import load_checkpoint
+from trainer.execute import DONE, FAILED, RunFiles, execute
+
+# Executes a plan and tells on stdout what happens; a folder and a plan are its arguments.
+SCRIPT = """
+import multiprocessing
+import sys
+from pathlib import Path
+
+from advisor.plan import plan_from_json
+from trainer.data import load_data
+from trainer.execute import RunFiles, execute
+
+
+def without_memory(device):
+    return lambda: None
+
+
+def never():
+    return False
+
+
+class Telling:
+    def started(self):
+        print("workers", *(p.pid for p in multiprocessing.active_children()), flush=True)
+
+    def epoch(self, record):
+        print("epoch", record.network, record.epoch, flush=True)
+
+    def step(self, record):
+        print("step", record.step, record.status, flush=True)
+
+    def notice(self, text):
+        print("notice", text, flush=True)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    plan = plan_from_json(Path(sys.argv[2]).read_text())
+    files = RunFiles(folder=folder, data_root=folder, watch=without_memory)
+    execute(plan, files, load_data(plan.dataset, folder), Telling(), never)
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(plan_of):
+    """Three members of a few seconds in all."""
+    return plan_of("3xresnet-14-4", epochs=3)
+
+
+def nothing(device):
+    """Watch no memory; picklable by name."""
+    return no_figure
+
+
+def no_figure():
+    return None
+
+
+class Silent:
+    def started(self):
+        """Not asked."""
+
+    def epoch(self, record):
+        """Not asked."""
+
+    def step(self, record):
+        """Not asked."""
+
+    def notice(self, text):
+        """Not asked."""
+
+
+@pytest.fixture(scope="module")
+def reference(plan, digits, tmp_path_factory):
+    """Weights and epochs of one process that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("reference")
+    files = RunFiles(folder=folder, data_root=folder, watch=nothing)
+    epochs = {}
+    listener = Silent()
+    listener.epoch = lambda r: epochs.update({(r.step, r.epoch): replace(r, seconds=0.0)})
+    execute(plan, files, digits, listener, lambda: False)
+    return {m.name: checkpoint_of(files, m.name).weights for m in plan.members}, epochs
+
+
+def checkpoint_of(files, name):
+    return load_checkpoint(files.of_network(name), pytest.fail)
+
+
+@pytest.fixture
+def assert_equals_reference(reference, files, same_bits):
+    def check(story):
+        weights, epochs = reference
+        assert {r.status for r in story.ended.values()} == {DONE}
+        for name, expected in weights.items():
+            assert same_bits(expected, checkpoint_of(files, name).weights)
+        for key, record in story.epoch_records().items():
+            assert record == epochs[key]
+
+    return check
+
+
+def picklable(files):
+    return replace(files, watch=nothing)
+
+
+class Executing:
+    """A subprocess that executes a plan."""
+
+    def __init__(self, plan, folder: Path) -> None:
+        folder.mkdir()
+        script, written = folder.with_name("script.py"), folder.with_name("plan.json")
+        script.write_text(SCRIPT)
+        written.write_text(plan_to_json(plan))
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(folder), str(written)], stdout=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, *beginnings: str) -> str:
+        """Read what it tells up to the line that has one of the beginnings."""
+        for line in self.process.stdout:
+            if line.startswith(beginnings):
+                return line
+        raise AssertionError("the process ended before it told what was waited for")
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def is_running(pid):
+    """Whether a process lives; one that waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def test_two_processes_end_with_the_bits_of_one(plan, run, files, assert_equals_reference, reference):
+    story = run(replace(plan, execution=replace(plan.execution, processes=2)), picklable(files))
+    assert_equals_reference(story)
+    assert story.epoch_records().keys() == reference[1].keys()
+    assert story.begun == 1
+    assert len(story.steps) == 3
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_stopped_write_checkpoints_and_one_goes_on(
+    plan, run, files, digits, assert_equals_reference
+):
+    parallel = replace(plan, execution=replace(plan.execution, processes=2))
+    stop, listener = threading.Event(), Silent()
+    listener.epoch = lambda record: stop.set() if record.epoch == 1 else None
+    ended = execute(parallel, picklable(files), digits, listener, stop.is_set)
+    assert len(ended) < 3
+    assert checkpoint_of(files, "member-1").progress.epoch >= 1
+    assert multiprocessing.active_children() == []
+    assert_equals_reference(run(plan))
+
+
+def test_after_kill_9_in_the_middle_of_an_epoch_the_run_goes_on_to_the_same_bits(
+    plan, run, files, assert_equals_reference
+):
+    executing = Executing(plan, files.folder)
+    executing.wait_for("epoch member-2 1")
+    time.sleep(0.05)
+    executing.kill()
+    standing = checkpoint_of(files, "member-2")
+    assert standing is not None
+    assert not standing.progress.done
+    assert not files.of_network("member-3").exists()
+    assert_equals_reference(run(plan))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_with_their_killed_parent_and_the_run_goes_on_to_the_same_bits(
+    plan, run, files, assert_equals_reference
+):
+    parallel = replace(plan, execution=replace(plan.execution, processes=2))
+    executing = Executing(parallel, files.folder)
+    workers = [int(pid) for pid in executing.wait_for("workers").split()[1:]]
+    assert len(workers) == 2
+    executing.wait_for("epoch member-1 0", "epoch member-2 0")
+    assert all(is_running(pid) for pid in workers)
+    executing.kill()
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, "a worker outlives its parent"
+        time.sleep(0.02)
+    assert_equals_reference(run(plan))
+
+
+def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
+    plan, run, files, digits, assert_equals_reference
+):
+    parallel = replace(plan, execution=replace(plan.execution, processes=2))
+    listener, records = Silent(), []
+
+    def kill_a_worker(record):
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGKILL)
+
+    listener.epoch, listener.step = kill_a_worker, records.append
+    ended = execute(parallel, picklable(files), digits, listener, lambda: False)
+    # The two that ran and the one that waited.
+    assert {r.status for r in ended.values()} == {FAILED}
+    assert len(ended) == len(records) == 3
+    assert all("worker process was killed" in r.message for r in records)
+    assert all("resume the run" in r.message for r in records)
+    assert_equals_reference(run(plan))
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
+    missing = replace(dataset_named("digits"), train_images=1)
+    plan = replace(plan_of("2xmlp-1-4", processes=2), dataset=missing)
+    listener, notices = Silent(), []
+    listener.notice = notices.append
+    with pytest.raises(RunError, match="worker process died while it started"):
+        execute(plan, picklable(files), digits, listener, lambda: False)
+    assert any("digits has 1437 training" in notice for notice in notices)
