@@ -26,9 +26,9 @@ from trainer.workload import StepWorkload
 
 REFERENCE = "resnet-20-16"
 REFERENCE_BATCH = 32
-REFERENCE_SECONDS = 1.5
+REFERENCE_SECONDS = 1.0
 # A measurement ends after this long, once it has its least repetitions.
-MEASUREMENT_SECONDS = 1.2
+MEASUREMENT_SECONDS = 1.0
 # Longer than this for one measurement and it is given up.
 LONGEST_SECONDS = 30.0
 BFLOAT16_ADVANTAGE = 1.15

@@ -22,7 +22,7 @@ def measured_home(tmp_path_factory):
             sys.executable,
             "-c",
             "from cli.app import main; main()",
-            *("--home", str(home), *QUICK, "--profile-seconds", "14", "--trials", "60", "--quiet"),
+            *("--home", str(home), *QUICK, "--profile-seconds", "20", "--trials", "60", "--quiet"),
         ],
         check=True,
         capture_output=True,
@@ -32,7 +32,7 @@ def measured_home(tmp_path_factory):
 
 def test_the_answer_has_the_promised_form(measured_home, advisor):
     answer = advisor(
-        "--home", str(measured_home), *QUICK, "--profile-seconds", "14", "--json", "--trials", "60"
+        "--home", str(measured_home), *QUICK, "--profile-seconds", "20", "--json", "--trials", "60"
     ).json
     assert answer["schema_version"] == 1
     assert set(answer) == {

@@ -100,7 +100,7 @@ def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
 def started_run(home: Path, *more: str) -> subprocess.Popen[str]:
     """A longer training in a process of its own that has finished at least one epoch."""
     process = subprocess.Popen(
-        [*COMMAND, "--home", str(home), *TINY[:5], "12", *TINY[6:], *more],
+        [*COMMAND, "--home", str(home), *TINY[:5], "8", *TINY[6:], *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,7 +119,7 @@ def started_run(home: Path, *more: str) -> subprocess.Popen[str]:
 def long_reference(tmp_path_factory):
     home = tmp_path_factory.mktemp("long")
     subprocess.run(
-        [*COMMAND, "--home", str(home), *TINY[:5], "12", *TINY[6:], "--quiet"],
+        [*COMMAND, "--home", str(home), *TINY[:5], "8", *TINY[6:], "--quiet"],
         check=True,
         capture_output=True,
     )
@@ -130,8 +130,8 @@ def long_reference(tmp_path_factory):
     ("number", "code", "status"),
     [
         (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "interrupted"),
-        (signal.SIGKILL, -9, "running"),
+        pytest.param(signal.SIGTERM, 143, "interrupted", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -9, "running", marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_resumes_to_the_same_weights(home, advisor, long_reference, number, code, status):

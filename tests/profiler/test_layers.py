@@ -69,21 +69,25 @@ def test_flags_and_hooks_are_restored_when_a_step_fails(workload):
     assert not any(m._forward_hooks for m in prepared.module.modules())
 
 
-def test_times_of_all_layers_add_up_to_no_more_than_the_step(workload):
-    prepared = workload("resnet-8-8", batch=32).prepare()
+def seconds_of_layers_and_of_steps(prepared):
     profiles = profile_layers(prepared, "cpu")
     assert all(p.forward_seconds > 0 for p in profiles)
     # Only the first layer reads images, which need no gradient.
     assert all(p.backward_seconds > 0 for p in profiles[1:])
-    durations = []
+    steps = []
     for _ in range(9):
         began = time.perf_counter()
         prepared.train_step(lambda phase: None)
-        durations.append(time.perf_counter() - began)
-    step = sorted(durations)[4]
-    total = sum(p.forward_seconds + p.backward_seconds for p in profiles)
-    # Layers run one after the other; hooks and rectifiers out of place cost something.
-    assert 0.2 * step < total < 1.5 * step + 0.005
+        steps.append(time.perf_counter() - began)
+    return sum(p.forward_seconds + p.backward_seconds for p in profiles), sorted(steps)[4]
+
+
+def test_times_of_all_layers_add_up_to_the_order_of_a_step_and_not_to_more(workload):
+    prepared = workload("resnet-8-8", batch=32).prepare()
+    # Layers run one after the other; hooks and rectifiers out of place cost something. Neighbours on a
+    # busy machine may disturb one of the two measurements, so there are three attempts.
+    attempts = [seconds_of_layers_and_of_steps(prepared) for _ in range(3)]
+    assert any(0.2 * step < layers < 1.5 * step for layers, step in attempts), attempts
 
 
 def test_a_layer_with_many_more_macs_takes_longer(workload):

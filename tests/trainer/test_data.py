@@ -438,7 +438,7 @@ def test_class_folders_that_differ_are_named(folder):
 def test_splits_without_classes_are_refused(tmp_path):
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
-    refused(lambda: find_facts(f"folder:{tmp_path}"), tmp_path, "0 class folders", "at least 2")
+    refused(lambda: find_facts(f"folder:{tmp_path}"), tmp_path, "0 class folders", "needs 2")
 
 
 def test_an_empty_class_folder_is_named(folder):

@@ -190,7 +190,8 @@ def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_sittings(plan_of, run
     first = run(plan, stop=StopAfter(13))
     second = run(plan)
     total = sum({r.epoch: r.seconds for r in [*first.epochs, *second.epochs]}.values())
-    assert second.ended["train member-1"].seconds == pytest.approx(total, rel=0.2)
+    # Checkpoints and the listener come on top.
+    assert total <= second.ended["train member-1"].seconds <= 1.2 * total + 0.5
 
 
 def test_a_damaged_newest_checkpoint_is_told_and_costs_one_interval(plan_of, run, files, weights, same_bits):

@@ -202,9 +202,9 @@ def test_convolutions_start_with_the_deviation_of_he_initialisation():
     network = build_network(
         lower(parse_network("resnet-8-32"), Task(channels=3, height=8, width=8, classes=2)), 0
     )
-    # block3: 128 filters of 3×3 on 128 channels: variance 2 / (9·128), fan-out as fan-in.
-    weight = network.layer("block3.unit1.outer.conv").weight
-    assert float(weight.detach().std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.01)
+    # 64 channels to 128 filters of 3×3: the variance is 2 by the fan-out, 9·128.
+    weight = network.layer("block3.unit1.inner.conv").weight
+    assert float(weight.detach().std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
 
 
 def test_dead_maps_are_dropped_during_inference():

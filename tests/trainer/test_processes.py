@@ -173,7 +173,8 @@ def test_two_processes_that_are_stopped_write_checkpoints_and_one_goes_on(
     listener.epoch = lambda record: stop.set() if record.epoch == 1 else None
     ended = execute(parallel, picklable(files), digits, listener, stop.is_set)
     assert len(ended) < 3
-    assert checkpoint_of(files, "member-1").progress.epoch >= 1
+    begun = [m.name for m in plan.members if files.of_network(m.name).exists()]
+    assert max(checkpoint_of(files, name).progress.epoch for name in begun) >= 2
     assert multiprocessing.active_children() == []
     assert_equals_reference(run(plan))
 
@@ -193,21 +194,21 @@ def test_after_kill_9_in_the_middle_of_an_epoch_the_run_goes_on_to_the_same_bits
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_workers_end_with_their_killed_parent_and_the_run_goes_on_to_the_same_bits(
-    plan, run, files, assert_equals_reference
-):
-    parallel = replace(plan, execution=replace(plan.execution, processes=2))
-    executing = Executing(parallel, files.folder)
+def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(plan_of, files):
+    # Workers would go on for a minute.
+    executing = Executing(plan_of("2xresnet-14-4", epochs=600, processes=2), files.folder)
     workers = [int(pid) for pid in executing.wait_for("workers").split()[1:]]
     assert len(workers) == 2
     executing.wait_for("epoch member-1 0", "epoch member-2 0")
     assert all(is_running(pid) for pid in workers)
     executing.kill()
-    deadline = time.monotonic() + 10
-    while any(is_running(pid) for pid in workers):
-        assert time.monotonic() < deadline, "a worker outlives its parent"
+    deadline = time.monotonic() + 5
+    while (alive := [pid for pid in workers if is_running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert_equals_reference(run(plan))
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    assert alive == [], "workers outlive their parent"
+    assert not any(checkpoint_of(files, f"member-{n}").progress.done for n in (1, 2))
 
 
 def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
