@@ -15,8 +15,9 @@ demo: .venv/.installed  ## recommend, train on the embedded digits, query the ru
 	$(BIN)/advisor --home $(DEMO_HOME) recommend --budget 5M --epochs 120
 	$(BIN)/advisor --home $(DEMO_HOME) recommend --dataset digits --budget 60k --epochs 20 --family resnet --profile-seconds 15
 	$(BIN)/advisor --home $(DEMO_HOME) train --dataset digits --seed 1
+	$(BIN)/advisor --home $(DEMO_HOME) train 4xresnet-8-7@g1 --dataset digits --epochs 20 --seed 1
 	$(BIN)/advisor --home $(DEMO_HOME) runs list
-	$(BIN)/advisor --home $(DEMO_HOME) runs show last
+	$(BIN)/advisor --home $(DEMO_HOME) runs compare 1 2
 
 check: .venv/.installed  ## lint, types, layers
 	$(BIN)/ruff check .
@@ -25,7 +26,7 @@ check: .venv/.installed  ## lint, types, layers
 	$(BIN)/lint-imports
 
 test: check  ## everything that CI runs
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 format: .venv/.installed
 	$(BIN)/ruff check --fix .

@@ -99,7 +99,7 @@ def rank(
         Recommendation(
             rank=position,
             judged=j,
-            test_error=accuracy.predict(j.errors, position),
+            test_error=accuracy.predict(j.errors),
             probability_beats_single=beats[j.design.name],
             near_threshold=j in near,
             reasons=tuple(_reasons(j, reference, beats[j.design.name], switchovers)),

@@ -148,7 +148,7 @@ def recommend(
     device: Device = None,
     batch: Batch = None,
     seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = 0,
-    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 150,
+    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 120,
     profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 60.0,
     save: Annotated[Path | None, typer.Option(help="Write the plan of rank 1 to this file.")] = None,
     as_json: AsJson = False,

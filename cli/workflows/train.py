@@ -88,6 +88,10 @@ class _Recorder:
     say: Say
     began: float | None = None
     latest: float = 0.0
+    recorded: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status == DONE}
 
     @property
     def seconds(self) -> float:
@@ -109,9 +113,10 @@ class _Recorder:
         self.view.epoch(record)
 
     def step(self, record: StepRecord) -> None:
-        """Store a step."""
+        """Store a step; one that was done in an earlier sitting keeps its figures."""
         self.latest = time.monotonic()
-        self.store.record_step(self.run.id, record)
+        if record.step not in self.recorded:
+            self.store.record_step(self.run.id, record)
 
     def notice(self, text: str) -> None:
         """Pass a notice on."""

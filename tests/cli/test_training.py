@@ -144,8 +144,11 @@ def test_a_stopped_run_resumes_to_the_same_weights(home, advisor, long_reference
             "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
         )
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == status
+    before = {s["step"]: s for s in advisor("runs", "show", "1", "--json").json["run"]["steps"]}
     assert advisor("resume", "--quiet").code == 0
     assert equal(weights_of(home, 1), long_reference)
+    after = {s["step"]: s for s in advisor("runs", "show", "1", "--json").json["run"]["steps"]}
+    assert all(after[name] == step for name, step in before.items() if step["status"] == "done")
 
 
 def test_a_run_in_progress_cannot_be_resumed_or_deleted(home, advisor):

@@ -183,12 +183,13 @@ def test_after_kill_9_in_the_middle_of_an_epoch_the_run_goes_on_to_the_same_bits
     plan, run, files, assert_equals_reference
 ):
     executing = Executing(plan, files.folder)
-    executing.wait_for("epoch member-2 1")
-    time.sleep(0.05)
+    executing.wait_for("epoch member-2 0")
+    # An epoch takes twice as long: its checkpoint is written and the next one is under way.
+    time.sleep(0.04)
     executing.kill()
+    assert checkpoint_of(files, "member-1").progress.done
     standing = checkpoint_of(files, "member-2")
-    assert standing is not None
-    assert not standing.progress.done
+    assert standing is None or not standing.progress.done
     assert not files.of_network("member-3").exists()
     assert_equals_reference(run(plan))
 
@@ -208,7 +209,10 @@ def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(pla
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
     assert alive == [], "workers outlive their parent"
-    assert not any(checkpoint_of(files, f"member-{n}").progress.done for n in (1, 2))
+    # One of them may not have finished an epoch yet.
+    standing = [checkpoint_of(files, f"member-{n}") for n in (1, 2)]
+    assert any(standing)
+    assert not any(checkpoint.progress.done for checkpoint in standing if checkpoint)
 
 
 def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
