@@ -228,7 +228,6 @@ def profile(payload: Plain) -> RenderableType:
         "",
         [
             ("layer", "l"),
-            ("kind", "l"),
             ("forward", "r"),
             ("backward", "r"),
             ("output", "r"),
@@ -238,7 +237,6 @@ def profile(payload: Plain) -> RenderableType:
         [
             [
                 layer["name"],
-                layer["kind"],
                 duration(layer["forward_seconds"]),
                 duration(layer["backward_seconds"]),
                 size(layer["output_bytes"]),

@@ -133,7 +133,8 @@ def layer_macs(module: nn.Module, example: Tensor) -> dict[str, int]:
 
 def _run_steps(prepared: Prepared, clock: _LayerClock) -> None:
     with warnings.catch_warnings():
-        # The first layer reads images, which need no gradient; its own time is still right.
+        # The first layer reads images, which need no gradient: its hook fires before its weights' gradient
+        # is computed, and that time ends up in the remainder.
         warnings.filterwarnings("ignore", "Full backward hook is firing")
         for repetition in range(WARM_UP + REPETITIONS):
             if repetition == WARM_UP:
