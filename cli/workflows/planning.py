@@ -14,6 +14,7 @@ from advisor.estimate import Estimate
 from advisor.measurement import Execution
 from advisor.plan import Method, PlanOptions, TrainingPlan, make_plan, plan_from_json
 from advisor.pricing import PricedPlan, price
+from advisor.records import Forecast
 from advisor.schedule import RECIPES
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.machine import chosen_execution, plain_execution, predictor_for
@@ -189,6 +190,20 @@ class Foreseen:
     basis: str
     measurements: int
     runs: int
+
+    @property
+    def forecast(self) -> Forecast:
+        """What is kept beside a run; costs are left out where nothing was measured."""
+        if self.priced is not None:
+            return self.priced.forecast(self.test_error)
+        error = (self.test_error.mean, self.test_error.low, self.test_error.high)
+        return Forecast(
+            train_seconds=None,
+            train_peak_bytes=None,
+            inference_ms_per_image=None,
+            test_error=error,
+            steps=(),
+        )
 
 
 def foresee(plan: TrainingPlan, store: Store) -> Foreseen:

@@ -157,7 +157,7 @@ def train(
             plan=plan,
             parameters=parse_design(plan.design).parameters(plan.dataset.task),
             fingerprint=fingerprint(plan.execution).digest,
-            forecast=None if foreseen.priced is None else foreseen.priced.forecast(foreseen.test_error),
+            forecast=foreseen.forecast,
         )
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
         return _carry_out(run, store, home, data, signals, view, say)
