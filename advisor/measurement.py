@@ -10,7 +10,15 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from advisor.errors import UnknownNameError, UsageError
 from advisor.layers import Task
+
+MOST_WORKERS = 1024
+_CHOICES = {
+    "device": ("cpu", "cuda"),
+    "dtype": ("float32", "bfloat16"),
+    "memory_format": ("contiguous", "channels_last"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +38,14 @@ class Execution:
     threads: int
     dtype: str
     memory_format: str
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UnknownNameError(name.replace("_", " "), getattr(self, name), choices)
+        for name in ("processes", "threads"):
+            if not 1 <= getattr(self, name) <= MOST_WORKERS:
+                raise UsageError(f"{name} must be between 1 and {MOST_WORKERS}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,12 @@ class TrainStep:
     momentum: float
     weight_decay: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"the momentum must be at least 0 and below 1, got {self.momentum}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise UsageError(f"the weight decay must not be negative, got {self.weight_decay}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HatchStep:
@@ -294,7 +300,7 @@ def _plan_cluster(
 
 def _check_plan(plan: TrainingPlan) -> None:
     if plan.epochs < 1 or plan.batch < 2 or plan.execution.processes < 1:
-        raise PlanError("a plan needs 1 epoch, a batch of 2 and 1 process at least")
+        raise PlanError("a plan needs 1 epoch and a batch of 2 at least")
     names = [n.name for n in plan.networks]
     done: set[str] = set()
     if len(set(names)) != len(names):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from advisor.errors import UsageError
 
 WARMUP_EPOCHS = 1
+MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def _check(epochs: int, rate: float) -> None:
-    if epochs < 1:
-        raise UsageError(f"training needs at least 1 epoch, got {epochs}")
+    if not 1 <= epochs <= MOST_EPOCHS:
+        raise UsageError(f"training needs at least 1 epoch and at most {MOST_EPOCHS:,}, got {epochs}")
     if not 0 < rate < float("inf"):
         raise UsageError(f"the learning rate must be positive, got {rate}")

@@ -5,8 +5,10 @@ Heavy imports stand inside the commands, so that `advisor --help` and `advisor r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "Options of the program itself (--home, --quiet, --debug) may stand before or after the command. "
     "Every option can also be set in the environment (ADVISOR_HOME, ADVISOR_RECOMMEND_EPOCHS, …) and in "
-    "advisor.toml ([recommend] epochs = 120)."
+    "advisor.toml (\\[recommend] epochs = 120)."
 )
 EXIT_CODES: list[tuple[type[errors.AdvisorError], int]] = [
     (errors.UsageError, 2),
@@ -429,6 +431,9 @@ def main() -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
     arguments = hoist_global_options(sys.argv[1:])
     debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "") not in ("", "0")
+    # A termination ends as Ctrl-C does, so that processes of our own are closed; training has its own way.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
         code = app(arguments, standalone_mode=False)
     except Exception as error:

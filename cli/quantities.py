@@ -41,3 +41,13 @@ def parse_seconds(text: str | None, option: str) -> float | None:
     if match is None or float(match["number"]) <= 0:
         raise UsageError(f"{option}: cannot read {text!r} as a duration: write 90s, 10m, 1.5h or seconds")
     return float(match["number"]) * _SECONDS[match["unit"].lower()]
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that cannot be stored.
+
+    Raises:
+        UsageError: it is negative or has more than 32 bits.
+    """
+    if seed is not None and not 0 <= seed < 2**32:
+        raise UsageError(f"--seed must be between 0 and {2**32 - 1}, got {seed}")

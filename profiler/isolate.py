@@ -107,6 +107,12 @@ class MeasuringProcess:
 
 
 def _serve(connection: Connection, device: str, threads: int) -> None:
+    # When the parent is gone there is nobody to send to, and nothing to say about it.
+    with contextlib.suppress(OSError):
+        _answer(connection, device, threads)
+
+
+def _answer(connection: Connection, device: str, threads: int) -> None:
     torch.set_num_threads(threads)
     connection.send("ready")
     while True:

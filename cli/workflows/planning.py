@@ -16,6 +16,7 @@ from advisor.plan import Method, PlanOptions, TrainingPlan, make_plan, plan_from
 from advisor.pricing import PricedPlan, price
 from advisor.records import Forecast
 from advisor.schedule import RECIPES
+from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.machine import chosen_execution, plain_execution, predictor_for
 from cli.workflows.spaces import facts_of
@@ -74,6 +75,7 @@ def check_target(request: PlanRequest) -> None:
         UsageError: as said.
         DataError: a data folder that cannot be used.
     """
+    check_seed(request.seed)
     device = choose_device(request.device)
     if request.target is None:
         return

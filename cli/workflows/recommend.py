@@ -16,9 +16,11 @@ from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.plan import make_plan, plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
+from advisor.schedule import MOST_EPOCHS
 from advisor.search import Limits, Scenario, search
 from advisor.space import enumerate_candidates
 from advisor.switchover import Switchover, thresholds
+from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
 from cli.workflows.machine import Profiled, profile_candidates
@@ -117,8 +119,11 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
 def _check(request: RecommendRequest) -> None:
     if request.objective not in set(Objective):
         raise UnknownNameError("objective", request.objective, [o.value for o in Objective])
-    if request.epochs < 1:
-        raise UsageError(f"--epochs must be at least 1, got {request.epochs}")
+    check_seed(request.seed)
+    if not 1 <= request.epochs <= MOST_EPOCHS:
+        raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")
+    if request.max_latency_ms is not None and not 0 < request.max_latency_ms < float("inf"):
+        raise UsageError(f"--max-latency-ms must be positive, got {request.max_latency_ms}")
     if request.trials < 1:
         raise UsageError(f"--trials must be at least 1, got {request.trials}")
     if request.batch is not None and request.batch < 2:

@@ -151,7 +151,7 @@ def train(
         data = load_data(plan.dataset, home.data, download=options.download)
         foreseen = foresee(plan, store)
         if foreseen.priced is None:
-            say("no cost forecast: nothing was measured on this machine yet (advisor recommend does)")
+            say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
         run = store.create_run(
             created_at=now(),
             plan=plan,

@@ -184,7 +184,8 @@ def test_no_more_processes_are_planned_than_members():
     assert planned("2xresnet-8-4").execution.processes == 2
     assert planned("resnet-8-4").execution.processes == 1
     assert planned("5xresnet-8-4").execution.processes == 3
-    assert planned("2xresnet-8-4", execution=replace(EXECUTION, processes=0)).execution.processes == 1
+    with pytest.raises(UsageError, match="between 1 and 1024"):
+        replace(EXECUTION, processes=0)
 
 
 def test_options_set_the_rate_and_the_epochs_of_hatched_members():
@@ -316,7 +317,7 @@ def without(*path):
         (changed("epochs", to=True), "epochs must be int, got True"),
         (changed("epochs", to=0), "1 epoch"),
         (changed("batch", to=0), "batch of 2"),
-        (changed("execution", "processes", to=0), "1 process"),
+        (changed("execution", "processes", to=0), "processes must be between 1 and 1024"),
         (changed("method", to="magic"), "method has the unknown value 'magic'"),
         (changed("method", to=[]), "method has the unknown value []"),
         (changed("dataset", to=None), "dataset must be an object, got NoneType"),
