@@ -154,6 +154,8 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
 def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
     facts = facts_of(request.dataset or DEFAULT_DATASET)
     design, method = _with_method(design, request.method)
+    if request.hatched_epochs is not None and design.independent:
+        raise UsageError(f"--hatched-epochs: {design.name} hatches no member; leave it out or add @g1")
     longest = max(RECIPES[family].reference_epochs for family in design.families)
     return make_plan(
         design,
