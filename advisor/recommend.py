@@ -102,7 +102,7 @@ def rank(
             test_error=accuracy.predict(j.errors),
             probability_beats_single=beats[j.design.name],
             near_threshold=j in near,
-            reasons=tuple(_reasons(j, reference, beats[j.design.name], switchovers)),
+            reasons=tuple(_reasons(j, reference, switchovers)),
         )
         for position, j in enumerate(chosen, 1)
     ]
@@ -149,7 +149,7 @@ def _kind(j: Judged) -> tuple[object, ...]:
     return j.design.families, j.design_class, len(j.design.members)
 
 
-def _reasons(j: Judged, single: Judged, probability: float, switchovers: Sequence[Switchover]) -> list[str]:
+def _reasons(j: Judged, single: Judged, switchovers: Sequence[Switchover]) -> list[str]:
     if j is single and j.design_class is DesignClass.SINGLE:
         return ["best single network within the budget, the reference of the comparison"]
     if j is single:
