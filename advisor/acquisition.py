@@ -1,8 +1,10 @@
-"""What to measure next: the workpiece whose step time is known least.
+"""What to measure next: what teaches most about the candidates for each second that it costs.
 
 The pool spans the candidates of a request: of every family, networks spread over their multiply-adds,
 each at the largest batch whose step is expected to stay within `STEP_SECONDS`. Large designs on slow
-machines are thus measured at small batches, the batch being a feature of the predictor.
+machines are thus measured at small batches, the batch being a feature of the predictor. Once the predictor
+knows its own covariance, the measurement with the largest expected reduction of variance, summed over the
+pool at the batch of the request, per second is next.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from advisor.measurement import Measurement
 from advisor.space import Candidate
 
 STEP_SECONDS = 0.4
+# A measurement ends after this long, once it has its least repetitions.
+MEASUREMENT_SECONDS = 1.0
+# Training steps that the least repetitions come to, inference counted in.
+LEAST_STEPS = 8
 BATCHES = (256, 128, 64, 32, 16, 8, 4, 2)
 NETWORKS_PER_FAMILY = 24
 
@@ -52,21 +58,45 @@ def measurement_pool(
     return pool
 
 
+def measurement_seconds(wanted: Wanted, task: Task, predictor: CostPredictor) -> float:
+    """Return about how long a measurement will take."""
+    step = predictor.step_seconds(wanted.network, task, wanted.batch).mean
+    return max(MEASUREMENT_SECONDS, LEAST_STEPS * step)
+
+
 def next_measurement(
-    pool: Sequence[Wanted], measured: Sequence[Measurement], task: Task, predictor: CostPredictor
+    pool: Sequence[Wanted],
+    measured: Sequence[Measurement],
+    task: Task,
+    predictor: CostPredictor,
+    *,
+    batch: int,
+    seconds: float = float("inf"),
 ) -> Wanted | None:
-    """Return the member of the pool whose step time is most uncertain, or None if all are measured.
+    """Return the member of the pool to measure next, or None if none is left or none fits into the time.
 
     Until the predictor knows its own spread, families take turns and sizes go from the ends inwards.
+
+    Args:
+        pool: what could be measured.
+        measured: what was.
+        task: of the request.
+        predictor: fitted on what was measured.
+        batch: of the request, at which the pool must be known.
+        seconds: left for measuring.
     """
     done = {(m.network, m.batch) for m in measured if m.task == task and m.processes == 1}
     left = [wanted for wanted in pool if (wanted.network, wanted.batch) not in done]
+    costs = {wanted: measurement_seconds(wanted, task, predictor) for wanted in left}
+    left = [wanted for wanted in left if costs[wanted] <= seconds]
     if not left:
         return None
     if predictor.basis != "measurements":
         return _first_look(left, pool, [m for m in measured if m.task == task])
-    spreads = predictor.spreads([Workpiece.of(w.network, task, w.batch) for w in left])
-    return left[int(np.argmax(spreads))]
+    options = [Workpiece(w.network, task, w.batch) for w in left]
+    goals = [Workpiece(w.network, task, batch) for w in pool]
+    gains = predictor.expected_reductions(options, goals) / [costs[w] for w in left]
+    return left[int(np.argmax(gains))]
 
 
 def _first_look(left: list[Wanted], pool: Sequence[Wanted], measured: Sequence[Measurement]) -> Wanted:

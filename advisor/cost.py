@@ -1,298 +1,200 @@
 """The cost predictor: time and memory of networks that were not measured, each with an interval.
 
-Forward, backward, optimizer and the rest of a step are each a non-negative combination of features
-(MACs raw and padded, elements moved, launches, parameters, a constant), fitted by least squares on
-relative errors. A Gaussian process on the log of what this misses adds the correction and, widened until
-it holds networks that were left out of both fits, the interval. The predictor is refitted from stored
-measurements whenever it is needed; nothing fitted is ever stored.
+A step is the sum of its layers' forward and backward passes (`layer_cost`), the loss, the optimizer's update
+and the preparation of the batch, each a non-negative combination of sizes fitted on measurements. A Gaussian
+process on the logarithm of what this misses (`residual`) adds the correction and the interval, widened until
+it holds networks that were left out of both. Layers, scaled by the correction, add up to the step.
+
+Times are first brought to the machine's usual speed: every measurement on a CPU comes with the time of a
+reference convolution in the same second. The predictor is refitted from stored measurements whenever it is
+needed; nothing fitted is ever stored.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import nnls
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Kernel, WhiteKernel
 
 from advisor.estimate import LEVEL, Estimate, Floats, Z
-from advisor.features import NetworkFeatures, features_of
+from advisor.features import features_of, layer_sizes
+from advisor.layer_cost import LayerCosts, PassTimes
 from advisor.layers import Task
-from advisor.measurement import Measurement
-from advisor.memory import training_bytes
+from advisor.measurement import Execution, LayerTime, Measurement, TrainedEpochs
+from advisor.memory_fit import MemoryFit
+from advisor.novelty import Range
+from advisor.residual import Point, Residuals
 
-# Below this the Gaussian process has nothing to learn from, and the interval is a guess.
+# Below this the Gaussian process has little to learn from, and the interval is a guess.
 LEAST_MEASUREMENTS = 8
+SPARSE_SPREAD = float(np.log(2)) / Z
 # Times that networks are held out to find how wide intervals must be; more of them only cost time.
-FOLDS = 10
+FOLDS = 8
 
+LOSS = "loss"
 # What no clock tells apart from nothing.
-LEAST_SECONDS = 1e-9
+LEAST_SECONDS = 1e-7
 
 # Multiply-adds a second that stand in for measurements where there is none: the order of magnitude of one
 # core and of a data-centre GPU on small networks. The interval spans a factor of ten either way.
 NOMINAL_RATE = {"cpu": 3e10, "cuda": 3e12}
 NOMINAL_SPREAD = float(np.log(10)) / Z
-SPARSE_SPREAD = float(np.log(2)) / Z
 # Two processes on neighbouring cores share caches and memory; used until it is measured.
 UNMEASURED_CONTENTION = 1.15
+# Of an epoch, besides its steps and the evaluation: its order, its record.
+EPOCH_SECONDS = 0.003
 
 
 @dataclass(frozen=True, slots=True)
 class Workpiece:
     """A network with the batch it is run at."""
 
-    features: NetworkFeatures
+    network: str
+    task: Task
     batch: int
 
-    @classmethod
-    def of(cls, network: str, task: Task, batch: int) -> Workpiece:
-        """Return the workpiece of a named network."""
-        return cls(features_of(network, task), batch)
+    def point(self, *, epoch: bool = False) -> Point:
+        """Return where it stands for the Gaussian process."""
+        f, b = features_of(self.network, self.task), self.batch
+        moved = f.dense_elements + f.other_elements
+        position = (b * f.macs, f.macs / moved, f.operations, b, f.macs_16 / f.macs)
+        return Point(tuple(np.log(position).tolist()), family_of(self.network), epoch)
 
 
-def _pass_row(piece: Workpiece) -> list[float]:
-    """Features of a forward or backward pass, scaled to be of order one for a small network."""
-    f, b = piece.features, piece.batch
-    return [
-        b * f.macs / 1e9,
-        b * f.macs_8 / 1e9,
-        b * f.macs_16 / 1e9,
-        b * f.dense_elements / 1e8,
-        b * f.other_elements / 1e8,
-        f.operations / 1e2,
-        1e-3,
-    ]
-
-
-def _update_row(piece: Workpiece) -> list[float]:
-    """Features of the optimizer's update."""
-    return [piece.features.parameters / 1e8, piece.features.tensors / 1e3, 1e-3]
-
-
-def _rest_row(piece: Workpiece) -> list[float]:
-    """Features of batch preparation and what stands between the phases."""
-    return [piece.batch * piece.features.input_elements / 1e8, 1e-3]
-
-
-def _log_position(piece: Workpiece) -> list[float]:
-    """Where a workpiece stands for the Gaussian process: logarithms of size, batch and shape."""
-    f, b = piece.features, piece.batch
-    moved = f.dense_elements + f.other_elements
-    return [
-        float(np.log(b * f.macs)),
-        float(np.log(f.macs / moved)),
-        float(np.log(f.operations)),
-        float(np.log(b)),
-        float(np.log(f.macs_16 / f.macs)),
-    ]
-
-
-Row = Callable[[Workpiece], list[float]]
-
-
-class _Phase:
-    """One non-negative linear part of a time."""
-
-    def __init__(self, row: Row, pieces: Sequence[Workpiece], seconds: Floats) -> None:
-        self._row = row
-        rows = np.array([row(piece) for piece in pieces])
-        weight = 1 / np.maximum(seconds, LEAST_SECONDS)
-        self.coefficients: Floats = nnls(rows * weight[:, None], np.ones(len(seconds)))[0]
-
-    def __call__(self, pieces: Sequence[Workpiece]) -> Floats:
-        return np.array([self._row(piece) for piece in pieces]) @ self.coefficients
-
-
-class _Correction:
-    """Gaussian process on log(actual / linear), with the kernel given or fitted."""
-
-    def __init__(self, pieces: Sequence[Workpiece], ratios: Floats, kernel: Kernel | None = None) -> None:
-        positions = np.array([_log_position(piece) for piece in pieces])
-        self._centre = positions.mean(axis=0)
-        self._scale = np.maximum(positions.std(axis=0), 0.3)
-        prior = ConstantKernel(0.01, (1e-3, 0.3)) * RBF(2.0, (0.7, 10.0)) + WhiteKernel(1e-3, (2e-4, 0.1))
-        self._process = GaussianProcessRegressor(
-            prior if kernel is None else kernel,
-            optimizer="fmin_l_bfgs_b" if kernel is None else None,
-            random_state=0,
-        )
-        with warnings.catch_warnings():
-            # A bound that is reached is the prior doing its work on few points.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._process.fit(self._placed(positions), np.log(ratios))
-
-    @property
-    def kernel(self) -> Kernel:
-        return self._process.kernel_
-
-    def _placed(self, positions: Floats) -> Floats:
-        placed: Floats = (positions - self._centre) / self._scale
-        return placed
-
-    def __call__(self, pieces: Sequence[Workpiece]) -> tuple[Floats, Floats]:
-        positions = np.array([_log_position(piece) for piece in pieces])
-        mean, spread = self._process.predict(self._placed(positions), return_std=True)
-        return mean, spread
-
-
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Measured times of workpieces: the seconds of each phase with its features, and the totals."""
-
-    pieces: Sequence[Workpiece]
-    phases: Sequence[tuple[Row, Floats]]
-    totals: Floats
-
-    def without(self, held_out: set[NetworkFeatures]) -> _Times:
-        """Return the times of all other networks."""
-        kept = [i for i, piece in enumerate(self.pieces) if piece.features not in held_out]
-        phases = [(row, seconds[kept]) for row, seconds in self.phases]
-        return _Times([self.pieces[i] for i in kept], phases, self.totals[kept])
-
-
-class _Linear:
-    """Sum of the phases."""
-
-    def __init__(self, times: _Times) -> None:
-        self._phases = [_Phase(row, times.pieces, seconds) for row, seconds in times.phases]
-
-    def __call__(self, pieces: Sequence[Workpiece]) -> Floats:
-        return np.maximum(
-            sum((phase(pieces) for phase in self._phases), np.zeros(len(pieces))), LEAST_SECONDS
-        )
-
-
-class _TimePredictor:
-    """Sum of phases, with a correction once there is enough to learn it from."""
-
-    def __init__(self, times: _Times) -> None:
-        self._linear = _Linear(times)
-        self._correction: _Correction | None = None
-        self._inflation = 1.0
-        if len(times.pieces) >= LEAST_MEASUREMENTS:
-            self._correction = _Correction(times.pieces, times.totals / self._linear(times.pieces))
-            self._inflation = _inflation(times, self._correction.kernel)
-
-    def __call__(self, pieces: Sequence[Workpiece]) -> tuple[Floats, Floats]:
-        """Return means in seconds and spreads of their logarithms."""
-        linear = self._linear(pieces)
-        if self._correction is None:
-            return linear, np.full(len(pieces), SPARSE_SPREAD)
-        shift, spread = self._correction(pieces)
-        return linear * np.exp(shift), spread * self._inflation
-
-
-def _inflation(times: _Times, kernel: Kernel) -> float:
-    """How much wider than its own spread the process must be to hold 90 % of what it was not fitted on.
-
-    Networks are held out in turn, all batches of a network together, and both the linear part and the
-    process are fitted on the others: few points are all close to a linear part that was fitted on them.
-    """
-    networks = list(dict.fromkeys(piece.features for piece in times.pieces))
-    folds = min(len(networks), FOLDS)
-    misses: list[float] = []
-    for fold in range(folds if folds > 1 else 0):
-        held_out = set(networks[fold::folds])
-        rest = times.without(held_out)
-        linear = _Linear(rest)
-        correction = _Correction(rest.pieces, rest.totals / linear(rest.pieces), kernel)
-        left = [i for i, piece in enumerate(times.pieces) if piece.features in held_out]
-        pieces = [times.pieces[i] for i in left]
-        shift, spread = correction(pieces)
-        missed = np.log(times.totals[left] / linear(pieces))
-        misses += (np.abs(missed - shift) / spread).tolist()
-    # The quantile of n misses that holds the next one with 90 %.
-    level = min(LEVEL * (1 + 1 / max(len(misses), 1)), 1.0)
-    return max(1.0, float(np.quantile(misses or [0.0], level)) / Z)
-
-
-class _NominalPredictor:
-    """Stands in for measurements where there is none."""
-
-    def __init__(self, device: str, passes: float) -> None:
-        self._seconds_per_mac = passes / NOMINAL_RATE[device]
-
-    def __call__(self, pieces: Sequence[Workpiece]) -> tuple[Floats, Floats]:
-        means = np.array([piece.batch * piece.features.macs * self._seconds_per_mac for piece in pieces])
-        return means, np.full(len(pieces), NOMINAL_SPREAD)
-
-
-_AnyPredictor = _TimePredictor | _NominalPredictor
+def family_of(network: str) -> str:
+    """Return the family in a short name."""
+    return network.split("-")[0]
 
 
 class CostPredictor:
-    """Predicts step time, inference time and peak memory on the machine of its measurements.
+    """Predicts times and peak memory on the machine of its measurements.
 
     Args:
-        measurements: all of one fingerprint; those that did not fit into memory left out.
-        device: ``cpu`` or ``cuda``, for the stand-in without measurements.
-        dtype: arithmetic, for memory.
+        measurements: of one machine; those of another arithmetic are borrowed while there are too few of
+            the execution's own.
+        execution: how networks are trained.
+        epochs: of finished runs on this machine and under this execution.
     """
 
-    def __init__(self, measurements: Sequence[Measurement], device: str, dtype: str) -> None:
-        alone = [m for m in measurements if m.processes == 1]
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        execution: Execution,
+        epochs: Sequence[TrainedEpochs] = (),
+    ) -> None:
+        self._execution = execution
+        own = [m for m in measurements if _is_own(m, execution)]
+        alone = [m for m in own if m.processes == 1 and m.fits]
         self.count = len(alone)
-        self.families = tuple(sorted({m.network.split("-")[0] for m in alone}))
-        self._dtype = dtype
+        self._misfits = [m for m in own if not m.fits]
+        fitted, borrowed = _with_borrowed(alone, measurements)
+        self._range = Range.of(fitted, execution.dtype if borrowed else "")
         self._contention = _contention(measurements)
-        self._cache: dict[tuple[int, str, Task, int], Estimate] = {}
-        self._step: _AnyPredictor = _NominalPredictor(device, 3.0)
-        self._inference: _AnyPredictor = _NominalPredictor(device, 1.0)
-        if len(alone) >= 2:
-            self._fit(alone)
-        self._memory = _fit_memory([m for m in alone if m.peak_bytes], dtype)
-
-    def _fit(self, alone: list[Measurement]) -> None:
-        pieces = [Workpiece.of(m.network, m.task, m.batch) for m in alone]
-        forward, backward, update, step, inference = (
-            np.maximum([getattr(m, name) for m in alone], LEAST_SECONDS)
-            for name in (
-                "forward_seconds",
-                "backward_seconds",
-                "optimizer_seconds",
-                "step_seconds",
-                "inference_seconds",
-            )
-        )
-        rest = np.maximum(step - forward - backward - update, 1e-6)
-        phases = [(_pass_row, forward), (_pass_row, backward), (_update_row, update), (_rest_row, rest)]
-        self._step = _TimePredictor(_Times(pieces, phases, step))
-        self._inference = _TimePredictor(_Times(pieces, [(_pass_row, inference)], inference))
+        self._times = _Times(at_usual_speed(fitted)) if fitted else None
+        self._step = _Corrected(self._times, "step", epochs, self.contention) if self._times else None
+        self._inference = _Corrected(self._times, "inference") if self._times else None
+        self._memory = MemoryFit([m for m in fitted if m.peak_bytes], execution.dtype)
+        watts = [m.watts for m in fitted if m.watts is not None]
+        self.watts = float(np.median(watts)) if watts else None
+        self._cache: dict[tuple[str, Workpiece], Estimate] = {}
 
     @property
     def basis(self) -> str:
         """What the figures rest on: ``nominal``, ``few measurements`` or ``measurements``."""
-        if self.count < 2:
+        if self._times is None:
             return "nominal"
         return "measurements" if self.count >= LEAST_MEASUREMENTS else "few measurements"
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families that were measured."""
+        return self._range.families
+
+    def unmeasured(self, network: str, task: Task, batch: int) -> tuple[str, ...]:
+        """Return what of a network was never measured, so that its interval is wider."""
+        return self._range.beyond(network, task, batch)[0]
+
+    def fits(self, network: str, task: Task, batch: int) -> bool:
+        """Return whether it never ran out of memory while it was measured, at this batch or a smaller one."""
+        return not any((m.network, m.task) == (network, task) and m.batch <= batch for m in self._misfits)
+
     def step_seconds(self, network: str, task: Task, batch: int) -> Estimate:
         """Seconds of one training step, the network alone on its cores."""
-        return self._predicted(self._step, network, task, batch)
+        return self._estimate("step", Workpiece(network, task, batch))
 
     def inference_seconds(self, network: str, task: Task, batch: int) -> Estimate:
         """Seconds of a forward pass of a batch without gradients."""
-        return self._predicted(self._inference, network, task, batch)
+        return self._estimate("inference", Workpiece(network, task, batch))
 
-    def _predicted(self, predictor: _AnyPredictor, network: str, task: Task, batch: int) -> Estimate:
-        # A search asks for the same networks again and again.
-        key = (id(predictor), network, task, batch)
-        if key not in self._cache:
-            means, spreads = predictor([Workpiece.of(network, task, batch)])
-            mean, width = float(means[0]), float(np.exp(Z * spreads[0]))
-            self._cache[key] = Estimate(mean, mean / width, mean * width)
-        return self._cache[key]
+    def epoch_seconds(self, network: str, task: Task, batch: int, *, steps: int, evaluated: int) -> Estimate:
+        """Seconds of one whole epoch as the trainer runs it, the network alone on its cores.
+
+        Args:
+            network: short name.
+            task: what it is built for.
+            batch: images in a step and in a batch of the evaluation.
+            steps: training steps.
+            evaluated: images of the evaluation.
+        """
+        step = self.step_seconds(network, task, batch)
+        passes = self.inference_seconds(network, task, batch).scaled(evaluated / batch)
+        low, mean, high = (
+            steps * getattr(step, end) + getattr(passes, end) + EPOCH_SECONDS
+            for end in ("low", "mean", "high")
+        )
+        if self._step is None:
+            return Estimate(mean, low, high)
+        shift, spread = self._step.of_epochs(Workpiece(network, task, batch))
+        # Low and high are those of the steps; that epochs differ from their steps adds to the width.
+        down, up = (float(np.log(mean / low)), float(np.log(high / mean)))
+        mean *= shift
+        width = Z * spread
+        return Estimate(mean, mean * np.exp(-np.hypot(down, width)), mean * np.exp(np.hypot(up, width)))
+
+    def layer_seconds(self, network: str, task: Task, batch: int) -> tuple[LayerTime, ...]:
+        """Return the predicted seconds of every layer, the loss last; none without measurements.
+
+        With those of `phase_seconds` that are no layers' (data, optimizer) they add up to the step's mean.
+        """
+        if self._times is None or self._step is None or self._inference is None:
+            return ()
+        piece = Workpiece(network, task, batch)
+        sizes = layer_sizes(network, task, batch)
+        trained, inferred = self._step.factor(piece), self._inference.factor(piece)
+        forward, backward = (self._times.passes[p](sizes) * trained for p in ("forward", "backward"))
+        inference = self._times.passes["inference"](sizes) * inferred
+        layers = [
+            LayerTime(name=n, forward_seconds=f, backward_seconds=b, inference_seconds=i)
+            for n, f, b, i in zip(
+                sizes.names, forward.tolist(), backward.tolist(), inference.tolist(), strict=True
+            )
+        ]
+        loss = [trained * self._times.part(f"loss {p}", piece) for p in ("forward", "backward")]
+        last = LayerTime(name=LOSS, forward_seconds=loss[0], backward_seconds=loss[1], inference_seconds=0.0)
+        return (*layers, last)
+
+    def phase_seconds(self, network: str, task: Task, batch: int) -> dict[str, float]:
+        """Return the mean seconds of data, forward, backward and optimizer, which add up to the step's."""
+        if self._times is None or self._step is None:
+            return {}
+        piece = Workpiece(network, task, batch)
+        factor = self._step.factor(piece)
+        return {phase: factor * seconds for phase, seconds in self._times.phases(piece).items()}
 
     def training_peak_bytes(self, network: str, task: Task, batch: int) -> Estimate:
         """Peak bytes of training one network, beyond the idle process."""
-        offset, factor, spread = self._memory
-        mean = offset + factor * training_bytes(features_of(network, task), batch, self._dtype)
-        return Estimate(mean, mean * float(np.exp(-Z * spread)), mean * float(np.exp(Z * spread)))
+        return self._memory.training(network, task, batch)
+
+    def inference_peak_bytes(self, network: str, task: Task, batch: int) -> Estimate:
+        """Peak bytes of a forward pass of a batch without gradients, weights included."""
+        return self._memory.inference(network, task, batch)
+
+    def reserved_bytes(self, network: str, task: Task, batch: int) -> Estimate | None:
+        """Bytes that CUDA's allocator reserves for training; None where that was never measured."""
+        return self._memory.reserved(network, task, batch)
 
     def contention(self, processes: int) -> float:
         """How much longer a step takes while `processes` networks train at once.
@@ -307,29 +209,273 @@ class CostPredictor:
         factors = [self._contention.get(count, 1.0) for count in counts]
         return float(np.interp(processes, counts, factors))
 
-    def spreads(self, pieces: Sequence[Workpiece]) -> Floats:
-        """Spread of the logarithm of each predicted step time, shape (pieces,)."""
-        return self._step(pieces)[1]
+    def expected_reductions(self, options: Sequence[Workpiece], wanted: Sequence[Workpiece]) -> Floats:
+        """Return by how much measuring each option would lower the variance of the wanted, summed over them.
+
+        Args:
+            options: what could be measured, n.
+            wanted: what must be known, m.
+
+        Returns:
+            Squared logarithms of seconds, shape (n,).
+        """
+        process = Residuals([], np.zeros(0)) if self._step is None else self._step.process
+        points = [piece.point() for piece in options]
+        across = process.covariance(points, [piece.point() for piece in wanted])
+        _, own = process.predict(points)
+        reductions: Floats = (across**2).sum(axis=1) / own
+        return reductions
+
+    def _estimate(self, quantity: str, piece: Workpiece) -> Estimate:
+        # A search asks for the same networks again and again.
+        key = (quantity, piece)
+        if key not in self._cache:
+            self._cache[key] = self._computed(quantity, piece)
+        return self._cache[key]
+
+    def _computed(self, quantity: str, piece: Workpiece) -> Estimate:
+        corrected = self._step if quantity == "step" else self._inference
+        if corrected is None:
+            passes = 3.0 if quantity == "step" else 1.0
+            macs = piece.batch * features_of(piece.network, piece.task).macs
+            mean, spread = passes * macs / NOMINAL_RATE[self._execution.device], NOMINAL_SPREAD
+        else:
+            mean, spread = corrected(piece)
+            spread = float(np.hypot(spread, self._range.beyond(piece.network, piece.task, piece.batch)[1]))
+            if self.count < LEAST_MEASUREMENTS:
+                spread = max(spread, SPARSE_SPREAD)
+        width = float(np.exp(Z * spread))
+        return Estimate(mean, mean / width, mean * width)
+
+
+def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return measurements as if the machine had always run at its median speed."""
+    known = [m.reference_seconds for m in measurements if m.reference_seconds]
+    if not known:
+        return list(measurements)
+    usual = float(np.median(known))
+    return [m if not m.reference_seconds else _scaled(m, usual / m.reference_seconds) for m in measurements]
+
+
+def _scaled(m: Measurement, factor: float) -> Measurement:
+    return replace(
+        m,
+        forward_seconds=m.forward_seconds * factor,
+        backward_seconds=m.backward_seconds * factor,
+        optimizer_seconds=m.optimizer_seconds * factor,
+        step_seconds=m.step_seconds * factor,
+        inference_seconds=m.inference_seconds * factor,
+    )
+
+
+class _Times:
+    """The parts of a step by their formulas, and the measurements that these were fitted on.
+
+    Args:
+        measurements: at least one.
+        held_out: networks to leave out of the fit.
+    """
+
+    def __init__(self, measurements: Sequence[Measurement], held_out: frozenset[str] = frozenset()) -> None:
+        self.measurements = measurements
+        fitted = [m for m in measurements if m.network not in held_out]
+        layered = [m for m in fitted if m.layers]
+        self.passes = {
+            name: LayerCosts([_pass_of(m, name) for m in layered])
+            for name in ("forward", "backward", "inference")
+        }
+        self._parts = {
+            part: _fit(
+                [_row(part, _piece(m)) for m in fitted],
+                [_part_seconds(m, part) for m in fitted],
+                [m.step_seconds for m in fitted],
+            )
+            for part in ("optimizer", "data", "loss forward", "loss backward")
+        }
+
+    def part(self, part: str, piece: Workpiece) -> float:
+        """Seconds of what is no layer."""
+        return float(np.dot(_row(part, piece), self._parts[part]))
+
+    def phases(self, piece: Workpiece) -> dict[str, float]:
+        """Seconds of data, forward, backward and optimizer by the formulas alone."""
+        sizes = layer_sizes(piece.network, piece.task, piece.batch)
+        passes = {
+            name: float(self.passes[name](sizes).sum()) + self.part(f"loss {name}", piece)
+            for name in ("forward", "backward")
+        }
+        return {"data": self.part("data", piece), **passes, "optimizer": self.part("optimizer", piece)}
+
+    def step(self, piece: Workpiece) -> float:
+        """Seconds of a step by the formulas alone."""
+        return max(sum(self.phases(piece).values()), LEAST_SECONDS)
+
+    def inference(self, piece: Workpiece) -> float:
+        """Seconds of a forward pass without gradients by the formulas alone."""
+        sizes = layer_sizes(piece.network, piece.task, piece.batch)
+        return max(float(self.passes["inference"](sizes).sum()), LEAST_SECONDS)
+
+    def without(self, networks: frozenset[str]) -> _Times:
+        """Return the same fitted on all other networks."""
+        return _Times(self.measurements, networks)
+
+
+class _Corrected:
+    """A time by formula, with the correction of the Gaussian process and the width of its interval.
+
+    Args:
+        times: formulas and measurements.
+        quantity: ``step`` or ``inference``.
+        epochs: real ones, which the correction of a step learns from too.
+        contention: of the networks that trained at the same time.
+    """
+
+    def __init__(
+        self,
+        times: _Times,
+        quantity: str,
+        epochs: Sequence[TrainedEpochs] = (),
+        contention: Callable[[int], float] = lambda processes: 1.0,
+    ) -> None:
+        self._times, self._quantity = times, quantity
+        points = [_piece(m).point() for m in times.measurements]
+        values = [self._missed(m, times) for m in times.measurements]
+        for e in epochs:
+            points.append(Workpiece(e.network, e.task, e.batch).point(epoch=True))
+            values.append(float(np.log(e.seconds / (contention(e.processes) * _epoch_by_formula(e, times)))))
+        self.process = Residuals(points, np.array(values))
+
+    def _missed(self, m: Measurement, times: _Times) -> float:
+        actual = m.step_seconds if self._quantity == "step" else m.inference_seconds
+        return float(np.log(max(actual, LEAST_SECONDS) / self._formula(_piece(m), times)))
+
+    def _formula(self, piece: Workpiece, times: _Times) -> float:
+        return times.step(piece) if self._quantity == "step" else times.inference(piece)
+
+    def __call__(self, piece: Workpiece) -> tuple[float, float]:
+        """Return the mean in seconds and the spread of its logarithm."""
+        shift, variance = self.process.predict([piece.point()])
+        mean = self._formula(piece, self._times) * float(np.exp(shift[0]))
+        return mean, self._inflation * float(np.sqrt(variance[0]))
+
+    def factor(self, piece: Workpiece) -> float:
+        """Return what the formula is multiplied by."""
+        return float(np.exp(self.process.predict([piece.point()])[0][0]))
+
+    def of_epochs(self, piece: Workpiece) -> tuple[float, float]:
+        """Return the factor of real epochs on their steps, and the spread of its logarithm."""
+        means, variances = self.process.predict([piece.point(), piece.point(epoch=True)])
+        return float(np.exp(means[1] - means[0])), float(np.sqrt(max(variances[1] - variances[0], 0.0)))
+
+    @cached_property
+    def _inflation(self) -> float:
+        """How much wider than its own spread the process must be to hold 90 % of what it was not fitted on.
+
+        Networks are held out in turn, all batches of a network together, and both the formulas and the
+        process are fitted on the others: few points are all close to formulas that were fitted on them.
+        """
+        networks = list(dict.fromkeys(m.network for m in self._times.measurements))
+        folds = min(len(networks), FOLDS)
+        misses: list[float] = []
+        settings = (self.process.amplitude, self.process.noise)
+        for fold in range(folds if folds > 1 else 0):
+            held_out = frozenset(networks[fold::folds])
+            times = self._times.without(held_out)
+            rest = [m for m in self._times.measurements if m.network not in held_out]
+            process = Residuals(
+                [_piece(m).point() for m in rest], np.array([self._missed(m, times) for m in rest]), settings
+            )
+            left = [m for m in self._times.measurements if m.network in held_out]
+            shift, variance = process.predict([_piece(m).point() for m in left])
+            missed = np.array([self._missed(m, times) for m in left])
+            misses += (np.abs(missed - shift) / np.sqrt(variance)).tolist()
+        # The quantile of n misses that holds the next one with 90 %.
+        level = min(LEVEL * (1 + 1 / max(len(misses), 1)), 1.0)
+        return max(1.0, float(np.quantile(misses or [0.0], level)) / Z)
+
+
+def _epoch_by_formula(e: TrainedEpochs, times: _Times) -> float:
+    piece = Workpiece(e.network, e.task, e.batch)
+    steps = max(e.train_images // e.batch, 1) * times.step(piece)
+    return steps + e.validation_images / e.batch * times.inference(piece) + EPOCH_SECONDS
+
+
+def _piece(m: Measurement) -> Workpiece:
+    return Workpiece(m.network, m.task, m.batch)
+
+
+def _pass_of(m: Measurement, name: str) -> PassTimes:
+    layers = [layer for layer in m.layers if layer.name != LOSS]
+    seconds = np.array([getattr(layer, f"{name}_seconds") for layer in layers])
+    whole = {
+        "forward": m.forward_seconds - _part_seconds(m, "loss forward"),
+        "backward": m.backward_seconds - _part_seconds(m, "loss backward"),
+        "inference": m.inference_seconds,
+    }[name]
+    return PassTimes(layer_sizes(m.network, m.task, m.batch), seconds, max(whole, LEAST_SECONDS))
+
+
+def _part_seconds(m: Measurement, part: str) -> float:
+    if part == "optimizer":
+        return m.optimizer_seconds
+    if part == "data":
+        return max(
+            m.step_seconds - m.forward_seconds - m.backward_seconds - m.optimizer_seconds, LEAST_SECONDS
+        )
+    loss = [layer for layer in m.layers if layer.name == LOSS]
+    return float(sum(getattr(layer, f"{part.removeprefix('loss ')}_seconds") for layer in loss))
+
+
+def _row(part: str, piece: Workpiece) -> list[float]:
+    """Sizes that a part of the step grows with, of order one for a small network."""
+    f = features_of(piece.network, piece.task)
+    match part:
+        case "optimizer":
+            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3]
+        case "data":
+            return [piece.batch * f.input_elements / 1e8, 1e-3]
+        case _:
+            return [piece.batch * piece.task.classes / 1e6, 1e-3]
+
+
+def _fit(rows: list[list[float]], seconds: list[float], steps: list[float]) -> Floats:
+    """Non-negative least squares on errors as shares of the step, which is where they matter."""
+    weights = 1 / np.maximum(steps, LEAST_SECONDS)
+    coefficients: Floats = nnls(np.array(rows) * weights[:, None], np.array(seconds) * weights)[0]
+    return coefficients
+
+
+def _is_own(m: Measurement, execution: Execution) -> bool:
+    mark = m.fingerprint
+    return (mark.dtype, mark.memory_format) == (execution.dtype, execution.memory_format)
+
+
+def _with_borrowed(
+    alone: list[Measurement], measurements: Sequence[Measurement]
+) -> tuple[list[Measurement], bool]:
+    """Add measurements of another arithmetic while there are few, at the ratio of what both measured."""
+    if len(alone) >= LEAST_MEASUREMENTS:
+        return alone, False
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for m in measurements:
+        if m.processes == 1 and m.fits and m not in alone:
+            groups.setdefault((m.fingerprint.dtype, m.fingerprint.memory_format), []).append(m)
+    largest = max(groups.values(), key=len, default=[])
+    if len(largest) <= len(alone):
+        return alone, False
+    here = {_piece(m): m.step_seconds for m in alone}
+    ratios = [here[_piece(m)] / m.step_seconds for m in largest if _piece(m) in here]
+    ratio = float(np.median(ratios)) if ratios else 1.0
+    lent = [_scaled(m, ratio) for m in largest if _piece(m) not in here]
+    return [*alone, *lent], True
 
 
 def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
     """Median ratio of a step among several processes to the same step alone, by their number."""
-    alone = {(m.network, m.task, m.batch): m.step_seconds for m in measurements if m.processes == 1}
+    alone = {(m.fingerprint, _piece(m)): m.step_seconds for m in measurements if m.processes == 1 and m.fits}
     ratios: dict[int, list[float]] = {}
     for m in measurements:
-        reference = alone.get((m.network, m.task, m.batch))
-        if m.processes > 1 and reference:
+        reference = alone.get((m.fingerprint, _piece(m)))
+        if m.processes > 1 and m.fits and reference:
             ratios.setdefault(m.processes, []).append(m.step_seconds / reference)
     return {count: max(float(np.median(r)), 1.0) for count, r in ratios.items()}
-
-
-def _fit_memory(measured: list[Measurement], dtype: str) -> tuple[float, float, float]:
-    """Offset in bytes, factor on the computed peak, and spread of the logarithm."""
-    if len(measured) < 3:
-        return 0.0, 1.2, float(np.log(1.5)) / Z
-    computed = np.array([training_bytes(features_of(m.network, m.task), m.batch, dtype) for m in measured])
-    actual = np.array([float(m.peak_bytes or 0) for m in measured])
-    rows = np.stack([np.full(len(actual), 1e6), computed], axis=1) / actual[:, None]
-    (offset, factor), _ = nnls(rows, np.ones(len(actual)))
-    predicted = np.maximum(offset * 1e6 + factor * computed, 1.0)
-    return offset * 1e6, factor, max(float(np.quantile(np.abs(np.log(actual / predicted)), 0.9)) / Z, 0.02)

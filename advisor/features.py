@@ -1,17 +1,66 @@
-"""What time and memory of a network depend on, read from its graph.
+"""What time depends on, read from a network's graph: layer by layer, and of the network as a whole.
 
-All figures are for one image, in elements rather than bytes, since the arithmetic of a fingerprint is
-fixed. MACs are counted raw and with channels padded to 8 and 16, the widths of vector units and tensor
-cores, because a layer with 5 channels costs as much as one with 8.
+All sizes are elements rather than bytes, since the arithmetic of a fingerprint is fixed. MACs are counted
+raw and with channels padded to 8 and 16, the widths of vector units and tensor cores, because a layer with
+5 channels costs as much as one with 8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
+
+import numpy as np
 
 from advisor.architecture import Task, lower, parse_network
-from advisor.graph import AveragePool, BatchNorm, Conv, Flatten, Graph, Linear, MaxPool, Node, Relu
+from advisor.estimate import Floats
+from advisor.graph import INPUT, Conv, Flatten, Graph, Linear, Node
+
+# Kinds of layers that are fitted apart. A layer that reads the images has no gradient to pass on, and the
+# channels of an image are few, so those are kinds of their own.
+READS_IMAGES = "@images"
+KINDS = (
+    "Conv",
+    "Conv@images",
+    "Linear",
+    "Linear@images",
+    "BatchNorm",
+    "Relu",
+    "Add",
+    "PadShortcut",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Flatten",
+    "Concat",
+)
+# Kinds that only move and add elements; one that was never measured is taken to be like the others.
+MOVING = KINDS[4:]
+
+# Elements of a core's own cache (1 MiB of float32): what a layer moves beyond costs more.
+CACHED_ELEMENTS = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSizes:
+    """Sizes of the layers of one network at one batch.
+
+    Attributes:
+        names: of the nodes in order, n of them.
+        kinds: index into `KINDS`, shape (n,).
+        rows: shape (n, `WORK_FEATURES`), of order one for a layer of a small network: MACs raw, padded to
+            8, to 16 and with filters alone padded; elements read and written, raw and padded to 16
+            channels; weights raw and padded; MACs of strided convolutions; elements moved beyond the
+            cache; and a constant for the launch.
+    """
+
+    names: tuple[str, ...]
+    kinds: np.ndarray
+    rows: Floats
+
+
+WORK_FEATURES = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +71,6 @@ class NetworkFeatures:
         macs, macs_8, macs_16: multiply-adds with raw and padded channels.
         dense_elements: read and written by convolutions and linear layers.
         other_elements: read and written by everything else.
-        saved_elements: activations that training keeps for the backward pass, the images left out.
-        saved_positions: of maxima, which max-pooling keeps besides, an integer each.
-        largest_elements: of the largest activation.
         operations: launches of a forward pass.
         parameters: trainable scalars.
         tensors: trainable tensors.
@@ -36,9 +82,6 @@ class NetworkFeatures:
     macs_16: float
     dense_elements: float
     other_elements: float
-    saved_elements: float
-    saved_positions: float
-    largest_elements: float
     operations: float
     parameters: float
     tensors: float
@@ -53,42 +96,71 @@ def features_of(network: str, task: Task) -> NetworkFeatures:
 
 def graph_features(graph: Graph) -> NetworkFeatures:
     """Return the features of a graph."""
-    shapes = graph.shapes
-    dense = other = 0
-    for node in graph.nodes:
-        moved = node.elements + sum(_count(shapes[source]) for source in node.inputs)
-        if isinstance(node.operation, Conv | Linear):
-            dense += moved
-        else:
-            other += moved
+    moved = [(node, node.elements + _read(graph, node)) for node in graph.nodes]
     return NetworkFeatures(
         macs=graph.macs,
         macs_8=sum(_padded_macs(node, 8) for node in graph.nodes),
         macs_16=sum(_padded_macs(node, 16) for node in graph.nodes),
-        dense_elements=dense,
-        other_elements=other,
-        saved_elements=_saved_elements(graph),
-        saved_positions=sum(n.elements for n in graph.nodes if isinstance(n.operation, MaxPool)),
-        largest_elements=max(node.elements for node in graph.nodes),
+        dense_elements=sum(m for node, m in moved if isinstance(node.operation, Conv | Linear)),
+        other_elements=sum(m for node, m in moved if not isinstance(node.operation, Conv | Linear)),
         operations=len(graph.nodes),
         parameters=graph.parameters,
         tensors=sum(2 - isinstance(n.operation, Conv) for n in graph.nodes if n.parameters),
-        input_elements=_count(graph.input_shape),
+        input_elements=prod(graph.input_shape),
     )
 
 
-def _saved_elements(graph: Graph) -> int:
-    """Maps that a reader needs for its gradient, and outputs of rectifiers (they overwrite theirs).
+@lru_cache(maxsize=16384)
+def layer_sizes(network: str, task: Task, batch: int) -> LayerSizes:
+    """Return the sizes of the layers of a named network at a batch."""
+    graph = lower(parse_network(network), task)
+    images = {INPUT} | {
+        n.name for n in graph.nodes if isinstance(n.operation, Flatten) and n.inputs == (INPUT,)
+    }
+    return LayerSizes(
+        names=tuple(node.name for node in graph.nodes),
+        kinds=np.array([KINDS.index(_kind(node, images)) for node in graph.nodes]),
+        rows=np.array([_work(graph, node, batch) for node in graph.nodes]),
+    )
 
-    Flattening is a view of the map that it reads, so both are one.
-    """
-    needs_input = (Conv, Linear, BatchNorm, MaxPool, AveragePool)
-    viewed = {node.name: node.inputs[0] for node in graph.nodes if isinstance(node.operation, Flatten)}
-    kept = {node.name for node in graph.nodes if isinstance(node.operation, Relu)}
-    for node in graph.nodes:
-        if isinstance(node.operation, needs_input):
-            kept |= {viewed.get(source, source) for source in node.inputs}
-    return sum(node.elements for node in graph.nodes if node.name in kept)
+
+def _kind(node: Node, images: set[str]) -> str:
+    name = type(node.operation).__name__
+    dense = isinstance(node.operation, Conv | Linear)
+    return name + READS_IMAGES if dense and node.inputs[0] in images else name
+
+
+def _work(graph: Graph, node: Node, batch: int) -> list[float]:
+    read, written = batch * _read(graph, node), batch * node.elements
+    beyond = max(0, read + written - CACHED_ELEMENTS)
+    moving = [read / 1e8, written / 1e8]
+    match node.operation:
+        case Conv(inputs, filters, kernel, stride):
+            pixels = batch * prod(node.shape[1:]) * kernel * kernel
+            padded = batch * _padded_macs(node, 16) / 1e9
+            macs = [
+                batch * node.macs / 1e9,
+                batch * _padded_macs(node, 8) / 1e9,
+                padded,
+                pixels * inputs * _ceil(filters, 16) / 1e9,
+            ]
+            moving += [read / inputs * _ceil(inputs, 16) / 1e8, written / filters * _ceil(filters, 16) / 1e8]
+            weights = [
+                node.parameters / 1e8,
+                _ceil(inputs, 16) * _ceil(filters, 16) * kernel * kernel / 1e8,
+            ]
+            strided = padded if stride > 1 else 0.0
+            return [*macs, *moving, *weights, strided, beyond / 1e8, 1e-4]
+        case Linear(inputs, units):
+            rows = _ceil(batch, 16) * inputs * _ceil(units, 16) / 1e9
+            macs = [batch * node.macs / 1e9, 0.0, rows, 0.0]
+            return [*macs, *moving, 0.0, 0.0, node.parameters / 1e8, 0.0, 0.0, beyond / 1e8, 1e-4]
+        case _:
+            return [0.0, 0.0, 0.0, 0.0, *moving, 0.0, 0.0, 0.0, 0.0, 0.0, beyond / 1e8, 1e-4]
+
+
+def _read(graph: Graph, node: Node) -> int:
+    return sum(prod(graph.shapes[source]) for source in node.inputs)
 
 
 def _padded_macs(node: Node, multiple: int) -> int:
@@ -104,10 +176,3 @@ def _padded_macs(node: Node, multiple: int) -> int:
 
 def _ceil(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count

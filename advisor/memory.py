@@ -1,32 +1,99 @@
-"""Peak training memory of a network from its specification, without building it.
+"""Peak memory of training and of inference, from the specification without building anything.
 
-Training with SGD and momentum holds every weight three times (value, gradient, momentum) in float32,
-keeps the activations that the backward pass reads, and at the largest map two gradients besides. Under
-bfloat16 autocast activations take 2 bytes and a cast copy of the weights is cached. What libraries and
-the allocator add is learned by the cost predictor.
+`advisor.liveness` walks a step and gives its moments, each a pair (c, m): c bytes whatever the batch and m
+bytes an image. Of the moments only those are kept that are the largest for some batch; the peak of a batch
+of b is the maximum of c + b·m over them, so that one walk serves every batch.
 """
 
 from __future__ import annotations
 
-from advisor.features import NetworkFeatures
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
-FLOAT_BYTES = 4
-POSITION_BYTES = 8
-ACTIVATION_BYTES = {"float32": 4, "bfloat16": 2}
+from advisor.architecture import lower, parse_network
+from advisor.graph import Graph
+from advisor.layers import Task
+from advisor.liveness import ForwardWalk, Moment, TrainingWalk
 
 
-def training_bytes(features: NetworkFeatures, batch: int, dtype: str) -> float:
-    """Return the peak bytes of training one network.
+@dataclass(frozen=True, slots=True)
+class GraphMemory:
+    """Moments that decide the peak of one network in one arithmetic."""
+
+    training: tuple[Moment, ...]
+    inference: tuple[Moment, ...]
+
+    def training_bytes(self, batch: int) -> int:
+        """Return the peak bytes of a training step of `batch` images."""
+        return _peak(self.training, batch)
+
+    def inference_bytes(self, batch: int) -> int:
+        """Return the peak bytes of a forward pass of `batch` images without gradients."""
+        return _peak(self.inference, batch)
+
+
+def training_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
+    """Return the peak bytes of tensors while a named network is trained.
 
     Args:
-        features: of the network.
+        network: short name.
+        task: images and classes.
         batch: images in a step.
-        dtype: ``float32`` or ``bfloat16``.
+        dtype: ``float32`` or ``bfloat16`` (autocast).
     """
-    activation = ACTIVATION_BYTES[dtype]
-    weights = 3 * FLOAT_BYTES * features.parameters
-    if dtype != "float32":
-        weights += activation * features.parameters
-    maps = activation * (features.saved_elements + 2 * features.largest_elements)
-    images = FLOAT_BYTES * features.input_elements
-    return weights + batch * (maps + POSITION_BYTES * features.saved_positions + images)
+    return _memory_of(network, task, dtype).training_bytes(batch)
+
+
+def inference_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
+    """Return the peak bytes of tensors of a forward pass without gradients; arguments as for training."""
+    return _memory_of(network, task, dtype).inference_bytes(batch)
+
+
+@lru_cache(maxsize=65536)
+def _memory_of(network: str, task: Task, dtype: str) -> GraphMemory:
+    return graph_memory(lower(parse_network(network), task), dtype)
+
+
+def graph_memory(graph: Graph, dtype: str, memory_format: str = "contiguous") -> GraphMemory:
+    """Walk a training step and a forward pass of a graph.
+
+    Args:
+        graph: the network.
+        dtype: ``float32`` or ``bfloat16`` (autocast).
+        memory_format: ``contiguous``, or ``channels_last``, in which flattening a map copies it.
+    """
+    return GraphMemory(
+        _deciding(TrainingWalk(graph, dtype, memory_format).run()),
+        _deciding(ForwardWalk(graph, dtype, memory_format).run()),
+    )
+
+
+def saved_bytes(graph: Graph, dtype: str) -> dict[str, int]:
+    """Return by node what it keeps of one image for the backward pass.
+
+    A tensor that several nodes keep counts for the first of them; the network's input is such a tensor. What
+    does not grow with the batch is left out: weights, their copies, and statistics of batch normalisation.
+    """
+    walk = TrainingWalk(graph, dtype, "contiguous")
+    walk.run()
+    counted: set[int] = set()
+    found = {}
+    for node in graph.nodes:
+        first = {id(tensor): tensor.image for tensor in walk.saved[node.name] if id(tensor) not in counted}
+        counted |= first.keys()
+        found[node.name] = sum(first.values())
+    return found
+
+
+def _peak(moments: Iterable[Moment], batch: int) -> int:
+    return max(moment.constant + batch * moment.image for moment in moments)
+
+
+def _deciding(moments: Iterable[Moment]) -> tuple[Moment, ...]:
+    """Return the moments that no other one exceeds in both parts."""
+    kept: list[Moment] = []
+    for moment in sorted(set(moments), key=lambda m: (-m.image, -m.constant)):
+        if not kept or moment.constant > kept[-1].constant:
+            kept.append(moment)
+    return tuple(kept)

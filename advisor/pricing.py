@@ -14,9 +14,10 @@ from advisor.estimate import Estimate, total
 from advisor.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.records import Forecast, PredictedStep
 
-EVALUATION_BATCH = 256
 # One pass over the weights; far below a training step of any network worth hatching.
 HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
+# Name of the step that a plan leaves unsaid: its members on the test images, after training.
+EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,14 @@ class PricedPlan:
     """Predicted cost of a plan.
 
     Attributes:
-        steps: each step by itself.
+        steps: each step by itself, and the evaluation on the test images, which is no part of training.
         train_seconds: the whole training at the plan's concurrency.
         epoch_seconds: one epoch of every member at the plan's concurrency.
         inference_ms_per_image: all members one after the other, at the plan's batch.
         train_peak_bytes: of the networks that train at once.
+        energy_joules: of the whole training at the power that the device reported while it was measured;
+            None where it reports none.
+        unmeasured: what of the plan's networks was never measured, in words; intervals are wider for it.
     """
 
     steps: tuple[PricedStep, ...]
@@ -45,6 +49,8 @@ class PricedPlan:
     epoch_seconds: Estimate
     inference_ms_per_image: Estimate
     train_peak_bytes: Estimate
+    energy_joules: Estimate | None = None
+    unmeasured: tuple[str, ...] = ()
 
     def forecast(self, test_error: Estimate | None) -> Forecast:
         """Return what is kept beside a run."""
@@ -71,11 +77,14 @@ def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
     peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
     at_once = sorted(peaks, key=lambda peak: -peak.mean)[:processes]
     dependencies = [step.after for step in plan.steps]
+    train_seconds = _makespan_estimate(
+        [step.id for step in plan.steps], dependencies, [s.seconds for s in steps], processes, contention
+    )
+    evaluation = latency.scaled(plan.dataset.test_images / batch)
+    names = {n.network for n in plan.networks}
     return PricedPlan(
-        steps=steps,
-        train_seconds=_makespan_estimate(
-            [step.id for step in plan.steps], dependencies, [s.seconds for s in steps], processes, contention
-        ),
+        steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
+        train_seconds=train_seconds,
         epoch_seconds=_makespan_estimate(
             [str(i) for i in range(len(members))],
             [()] * len(members),
@@ -85,19 +94,22 @@ def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
         ),
         inference_ms_per_image=latency.scaled(1000 / batch),
         train_peak_bytes=total(at_once),
+        energy_joules=None if predictor.watts is None else train_seconds.scaled(predictor.watts),
+        unmeasured=tuple(
+            dict.fromkeys(text for name in sorted(names) for text in predictor.unmeasured(name, task, batch))
+        ),
     )
 
 
 def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
     """One epoch of a network alone: all its steps and the evaluation on the validation images."""
     data = plan.dataset
-    training = predictor.step_seconds(network, data.task, plan.batch)
-    evaluation = predictor.inference_seconds(network, data.task, EVALUATION_BATCH)
-    return total(
-        [
-            training.scaled(data.steps_per_epoch(plan.batch)),
-            evaluation.scaled(data.validation_images / EVALUATION_BATCH),
-        ]
+    return predictor.epoch_seconds(
+        network,
+        data.task,
+        plan.batch,
+        steps=data.steps_per_epoch(plan.batch),
+        evaluated=data.validation_images,
     )
 
 

@@ -1,12 +1,11 @@
-"""Advice, spaces, plans and profiles as tables for a person, from the very JSON that `--json` prints."""
+"""Advice and spaces as tables for a person, from the very JSON that `--json` prints."""
 
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.formats import Plain, count, duration, interval, or_dash, percent, size, spread, table
-from cli.render_runs import run
+from cli.formats import Plain, count, duration, interval, percent, size, spread, table
 
 SHOWN_DESIGNS = 40
 
@@ -149,104 +148,6 @@ def equivalents(payload: Plain) -> RenderableType:
             share = found["parameters"] / single["parameters"]
             rows.append([name, found["design"], f"{found['parameters']:,}", f"{share:.2%}"])
     return table("", [("class", "l"), ("design", "l"), ("parameters", "r"), ("of single", "r")], rows)
-
-
-def explanation(payload: Plain) -> RenderableType:
-    """A plan step by step with its predicted cost, or the run beside it."""
-    if "run" in payload:
-        return run(payload)
-    plan, predicted, evidence = payload["plan"], payload["predicted"], payload["evidence"]
-    steps = table(
-        f"{plan['design']} on {plan['dataset']}, {plan['epochs']} epochs, {plan['method']}, "
-        f"{plan['processes']} at a time, {plan['dtype']} on {plan['device']}",
-        [
-            ("step", "l"),
-            ("network", "l"),
-            ("after", "l"),
-            ("epochs", "r"),
-            ("predicted", "r"),
-            ("90 % interval", "r"),
-        ],
-        [
-            [
-                s["step"],
-                s["network"],
-                ", ".join(s["after"]) or "–",
-                f"{s['epochs']:g}" if s["epochs"] else "–",
-                "–" if s["seconds"] is None else duration(s["seconds"]["mean"]),
-                "–" if s["seconds"] is None else spread(s["seconds"], duration),
-            ]
-            for s in payload["steps"]
-        ],
-    )
-    forms = {
-        "train_seconds": ("training", duration),
-        "epoch_seconds": ("an epoch of every member", duration),
-        "train_peak_bytes": ("peak memory", size),
-        "inference_ms_per_image": ("latency an image", lambda ms: duration(ms / 1000)),
-        "test_error": ("test error", percent),
-    }
-    totals = table(
-        "",
-        [("in all", "l"), ("predicted", "r"), ("90 % interval", "r")],
-        [
-            [name, "–", "–"]
-            if predicted[key] is None
-            else [
-                name,
-                form(predicted[key]["mean"]),
-                spread(predicted[key], form),
-            ]
-            for key, (name, form) in forms.items()
-        ],
-    )
-    note = (
-        f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']}), "
-        f"errors on {evidence['accuracy']} ({evidence['runs']} runs)."
-    )
-    if evidence["cost"] == "nominal":
-        note += " Measure this machine first: advisor recommend."
-    return Group(steps, "", totals, "", Text(note, style="dim"))
-
-
-def profile(payload: Plain) -> RenderableType:
-    """Whole step and every layer."""
-    step = payload["step"]
-    head = Text(
-        f"{payload['network']}, batch {payload['batch']} of {payload['input']}: "
-        f"step {duration(step['step_seconds'])} (IQR {duration(step['step_iqr_seconds'])}, "
-        f"{step['repetitions']} repetitions) = forward {duration(step['forward_seconds'])} + backward "
-        f"{duration(step['backward_seconds'])} + optimizer {duration(step['optimizer_seconds'])} + rest"
-    )
-    more = Text(
-        f"inference {step['inference_ms_per_image']:.3g} ms an image; peak memory "
-        f"{or_dash(step['train_peak_bytes'], size)}; {payload['parameters']:,} parameters; "
-        f"{count(payload['macs'])} MACs an image; on {payload['device']['device_name']}, "
-        f"{payload['device']['dtype']}, {payload['device']['memory_format']}"
-    )
-    layers = table(
-        "",
-        [
-            ("layer", "l"),
-            ("forward", "r"),
-            ("backward", "r"),
-            ("output", "r"),
-            ("params", "r"),
-            ("MACs", "r"),
-        ],
-        [
-            [
-                layer["name"],
-                duration(layer["forward_seconds"]),
-                duration(layer["backward_seconds"]),
-                size(layer["output_bytes"]),
-                f"{layer['parameters']:,}" if layer["parameters"] else "–",
-                count(layer["macs"]) if layer["macs"] else "–",
-            ]
-            for layer in payload["layers"]
-        ],
-    )
-    return Group(head, more, "", layers)
 
 
 def facts(payload: Plain) -> RenderableType:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, TypeVar
 
 from advisor.design import parse_design
-from advisor.errors import PlanError, StorageError
+from advisor.errors import PlanError, StorageError, UsageError
 from advisor.layers import Task
-from advisor.measurement import Fingerprint, Measurement
-from advisor.plan import TrainingPlan, plan_from_json, plan_to_json
+from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from advisor.serial import from_plain, to_plain
 from db.models import EpochRow, MeasurementRow, RecommendationRow, RunRow, StepRow
@@ -121,6 +124,35 @@ def epoch_of(row: EpochRow) -> EpochRecord:
     )
 
 
+def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) -> list[TrainedEpochs]:
+    """Return the training steps of a plan that have epochs, in its order.
+
+    Args:
+        plan: of a run.
+        seconds: of its epochs in their order, by step.
+    """
+    return [
+        _trained(plan, step, seconds[step.id])
+        for step in plan.steps
+        if isinstance(step, TrainStep) and seconds.get(step.id)
+    ]
+
+
+def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float]) -> TrainedEpochs:
+    # The first epoch chooses kernels and fills caches.
+    counted = seconds[1:] if len(seconds) > 2 else seconds
+    return TrainedEpochs(
+        network=plan.network(step.network).network,
+        task=plan.dataset.task,
+        batch=plan.batch,
+        train_images=plan.dataset.train_images,
+        validation_images=plan.dataset.validation_images,
+        processes=plan.execution.processes,
+        epochs=len(counted),
+        seconds=median(counted),
+    )
+
+
 def values_of_step(run_id: int, record: StepRecord) -> dict[str, Any]:
     """Return the columns of a step."""
     return {"run_id": run_id, **asdict(record)}
@@ -144,6 +176,7 @@ def row_of_measurement(record: Measurement) -> MeasurementRow:
     values = asdict(record)
     task = values.pop("task")
     values["fingerprint"] = _to_json(record.fingerprint)
+    values["layers"] = _text_of_layers(record.layers)
     return MeasurementRow(digest=record.fingerprint.digest, **task, **values)
 
 
@@ -151,27 +184,59 @@ def measurement_of(row: MeasurementRow) -> Measurement:
     """Return the measurement of a row.
 
     Raises:
-        StorageError: its fingerprint cannot be read.
+        StorageError: its fingerprint, layers or times cannot be read.
     """
     try:
-        fingerprint = from_plain(Fingerprint, json.loads(row.fingerprint))
-    except ValueError as error:
+        return _measurement_of(row)
+    except (ValueError, TypeError, UsageError) as error:
         raise _unreadable(f"measurement {row.id}", error) from error
+
+
+def _measurement_of(row: MeasurementRow) -> Measurement:
     return Measurement(
         network=row.network,
         task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
         batch=row.batch,
-        fingerprint=fingerprint,
+        fingerprint=from_plain(Fingerprint, json.loads(row.fingerprint)),
         processes=row.processes,
+        fits=row.fits,
         forward_seconds=row.forward_seconds,
         backward_seconds=row.backward_seconds,
         optimizer_seconds=row.optimizer_seconds,
         step_seconds=row.step_seconds,
         step_iqr_seconds=row.step_iqr_seconds,
         inference_seconds=row.inference_seconds,
+        layers=_layers_of(row.layers),
+        reference_seconds=row.reference_seconds,
         peak_bytes=row.peak_bytes,
+        reserved_bytes=row.reserved_bytes,
+        watts=row.watts,
+        clock_mhz=row.clock_mhz,
+        throttle=row.throttle,
         spent_seconds=row.spent_seconds,
         measured_at=row.measured_at,
+    )
+
+
+def _text_of_layers(layers: tuple[LayerTime, ...]) -> str:
+    rows = [[t.name, t.forward_seconds, t.backward_seconds, t.inference_seconds] for t in layers]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _layers_of(text: str) -> tuple[LayerTime, ...]:
+    rows = json.loads(text)
+    if not isinstance(rows, list):
+        raise ValueError("layers must be a list")
+    return tuple(_layer_of(*row) for row in rows)
+
+
+def _layer_of(name: str, forward: float, backward: float, inference: float) -> LayerTime:
+    # By hand, since `from_plain` would take seconds for the layers of some hundred measurements.
+    times = (forward, backward, inference)
+    if not isinstance(name, str) or not all(type(t) in (float, int) and 0 <= t < math.inf for t in times):
+        raise ValueError("a layer must have a name and three times")
+    return LayerTime(
+        name=name, forward_seconds=forward, backward_seconds=backward, inference_seconds=inference
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from sqlalchemy import Dialect, Float, ForeignKey, Index, MetaData, UniqueConstraint
+from sqlalchemy import Dialect, Float, ForeignKey, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -85,7 +85,12 @@ class EpochRow(Base):
     """One epoch of one network of a run; `id` is the order of execution."""
 
     __tablename__ = "epochs"
-    __table_args__ = (UniqueConstraint("run_id", "step", "epoch"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("run_id", "step", "epoch"),
+        # Seconds lie behind the probabilities in a row; out of this index they are read without them.
+        Index(None, "run_id", "step", "epoch", "seconds"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
@@ -119,7 +124,11 @@ class StepRow(Base):
 
 
 class MeasurementRow(Base):
-    """One measurement of the profiler; the fingerprint as JSON, and its digest to select by."""
+    """One measurement of the profiler; the fingerprint as JSON, and its digest to select by.
+
+    `layers` is JSON without spaces, a list [name, forward, backward, inference] for each layer. The columns
+    from `fits` on came with schema 0002; their defaults are what they mean for older rows.
+    """
 
     __tablename__ = "measurements"
     __table_args__ = (Index(None, "digest"), {"sqlite_autoincrement": True})
@@ -143,6 +152,13 @@ class MeasurementRow(Base):
     peak_bytes: Mapped[int | None]
     spent_seconds: Mapped[float]
     measured_at: Mapped[str]
+    fits: Mapped[bool] = mapped_column(server_default=text("1"))
+    layers: Mapped[str] = mapped_column(server_default=text("'[]'"))
+    reference_seconds: Mapped[float | None]
+    reserved_bytes: Mapped[int | None]
+    watts: Mapped[float | None]
+    clock_mhz: Mapped[int | None]
+    throttle: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class RecommendationRow(Base):

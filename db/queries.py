@@ -6,18 +6,19 @@ it is. One process writes at a time; a second one waits for its turn, and then i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, Select, delete, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from advisor.errors import UsageError
-from advisor.measurement import Measurement
+from advisor.measurement import Measurement, TrainedEpochs
 from advisor.plan import TrainingPlan
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import convert, upkeep
@@ -179,11 +180,6 @@ class Store:
         with self._session(self.engine) as session:
             return convert.run_of(_run_row(session, run_id))
 
-    def last_run(self) -> Run | None:
-        """Return the newest run, None if there is none."""
-        query = select(RunRow).order_by(RunRow.id.desc()).limit(1)
-        return next(iter(self._runs(query)), None)
-
     def runs(self, status: RunStatus | None = None) -> list[Run]:
         """Return runs, oldest first.
 
@@ -191,9 +187,8 @@ class Store:
             status: where they must stand; None for all.
         """
         query = select(RunRow).order_by(RunRow.id)
-        return self._runs(query if status is None else query.where(RunRow.status == status.value))
-
-    def _runs(self, query: Select[Any]) -> list[Run]:
+        if status is not None:
+            query = query.where(RunRow.status == status.value)
         with self._session(self.engine) as session:
             return [convert.run_of(row) for row in session.scalars(query)]
 
@@ -202,6 +197,18 @@ class Store:
         query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.id)
         with self._session(self.engine) as session:
             return [convert.epoch_of(row) for row in session.scalars(query)]
+
+    def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
+        """Return what epochs took, one record a training step: oldest run first, in the order of its plan.
+
+        Args:
+            fingerprint: digest of the machine that the runs must have been on.
+        """
+        with self._session(self.engine) as session:
+            seconds = _seconds_of_epochs(session, fingerprint)
+            query = select(RunRow).where(RunRow.id.in_(list(seconds))).order_by(RunRow.id)
+            runs = [convert.run_of(row) for row in session.scalars(query)]
+        return [each for run in runs for each in convert.trained_epochs_of(run.plan, seconds[run.id])]
 
     def steps(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run in the order in which they were reported, none if there is no run."""
@@ -229,6 +236,25 @@ class Store:
             StorageError: it cannot be written.
         """
         upkeep.save_copy(self.path, target)
+
+
+def _seconds_of_epochs(session: Session, fingerprint: str) -> dict[int, dict[str, list[float]]]:
+    """Return seconds of epochs in their order, by run and step, of runs on a machine that tell its speed.
+
+    A run that failed or diverged may have done so because of what disturbed it, and one that still runs has
+    not come to its usual pace.
+    """
+    told = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
+    query = (
+        select(EpochRow.run_id, EpochRow.step, EpochRow.seconds)
+        .join(RunRow)
+        .where(RunRow.fingerprint == fingerprint, RunRow.status.in_(told))
+        .order_by(EpochRow.run_id, EpochRow.step, EpochRow.epoch)
+    )
+    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run_id, step, seconds in session.execute(query):
+        found[run_id][step].append(seconds)
+    return found
 
 
 def _run_row(session: Session, run_id: int) -> RunRow:

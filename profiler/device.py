@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
 import torch
 
 from advisor.errors import UsageError
-from advisor.measurement import Execution, Fingerprint
+from advisor.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, PROTOCOL, Execution, Fingerprint
+from profiler.sensors import driver_version
 
 DEVICES = ("cpu", "cuda")
+# Long enough for a few of the kernel's ticks.
+QUIET_SECONDS = 0.1
+_CAN_BE_HELD = hasattr(os, "sched_setaffinity")
 
 
 def choose_device(wanted: str | None) -> str:
@@ -43,9 +48,51 @@ def fingerprint(execution: Execution) -> Fingerprint:
         driver=_cuda_driver() if on_cuda else f"{platform.system()} {platform.machine()}",
         torch=torch.__version__,
         threads=execution.threads,
+        cores=0 if on_cuda or not _CAN_BE_HELD else execution.threads,
+        kernels=_cuda_kernels() if on_cuda else torch.backends.cpu.get_cpu_capability(),
         dtype=execution.dtype,
         memory_format=execution.memory_format,
+        protocol=PROTOCOL,
     )
+
+
+def quiet_cores(count: int) -> list[int]:
+    """Return up to `count` cores of those this process may use, the least busy of the last moments first."""
+    if not _CAN_BE_HELD:
+        return []
+    cores = sorted(os.sched_getaffinity(0))
+    before = _idle_ticks()
+    time.sleep(QUIET_SECONDS)
+    after = _idle_ticks()
+    # The first core serves most interrupts, so of equals the last is taken.
+    idle = {core: after.get(core, 0) - before.get(core, 0) for core in cores}
+    return sorted(cores, key=lambda core: (idle[core], core), reverse=True)[:count]
+
+
+def hold_to(cores: list[int]) -> None:
+    """Keep this process on some cores, all of its threads to come included."""
+    if cores and _CAN_BE_HELD:
+        os.sched_setaffinity(0, cores)
+
+
+def _idle_ticks() -> dict[int, int]:
+    """Ticks that each core has been idle, where the system says."""
+    try:
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+        return {int(f[0][3:]): int(f[4]) for f in lines if f[0].startswith("cpu") and f[0] != "cpu"}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def _cuda_kernels() -> str:
+    autotuned = "autotuned" if CUDNN_BENCHMARK else "default"
+    return f"{CUDA_PRECISION}, cuDNN {torch.backends.cudnn.version()}, {autotuned}"
+
+
+def _cuda_driver() -> str:
+    """Driver version through nvidia-ml-py where it is installed, with the CUDA version of torch."""
+    driver, cuda = driver_version(), f"CUDA {torch.version.cuda}"
+    return cuda if driver is None else f"{driver}, {cuda}"
 
 
 def _processor() -> str:
@@ -55,16 +102,3 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _cuda_driver() -> str:
-    """Driver version through nvidia-ml-py where it is installed, with the CUDA version of torch."""
-    cuda = f"CUDA {torch.version.cuda}"
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        driver = pynvml.nvmlSystemGetDriverVersion()
-    except Exception:  # an optional library that may be missing or see no driver
-        return cuda
-    return f"{driver.decode() if isinstance(driver, bytes) else driver}, {cuda}"

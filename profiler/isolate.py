@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 
 import torch
 
-from profiler.layers import LayerProfile, profile_layers
-from profiler.steps import StepTimes, Workload, measure_step
+from profiler.device import hold_to
+from profiler.layers import LayerFacts, layer_facts
+from profiler.memory import watch_peak
+from profiler.steps import StepTimes, measure_step
+from profiler.workload import Workload
 
 START_SECONDS = 120.0
 
@@ -31,12 +35,15 @@ class MeasuringProcess:
     Args:
         device: ``cpu`` or ``cuda``.
         threads: intra-operator threads of the process.
+        cores: that it is held to; none: any.
     """
 
-    def __init__(self, device: str, threads: int) -> None:
+    def __init__(self, device: str, threads: int, cores: Sequence[int] = ()) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, device, threads), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(theirs, device, threads, list(cores)), daemon=True
+        )
         self._process.start()
         theirs.close()
 
@@ -68,8 +75,8 @@ class MeasuringProcess:
         self.close()
         return None
 
-    def layers(self, workload: Workload, timeout: float) -> list[LayerProfile]:
-        """Return the profile of every layer; empty if it is not there in time, which ends the process.
+    def layers(self, workload: Workload, timeout: float) -> list[LayerFacts]:
+        """Return what every layer is and holds; empty if it is not there in time, which ends the process.
 
         Args:
             workload: what to measure.
@@ -106,14 +113,17 @@ class MeasuringProcess:
             return None
 
 
-def _serve(connection: Connection, device: str, threads: int) -> None:
+def _serve(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
     # When the parent is gone there is nobody to send to, and nothing to say about it.
     with contextlib.suppress(OSError):
-        _answer(connection, device, threads)
+        _answer(connection, device, threads, cores)
 
 
-def _answer(connection: Connection, device: str, threads: int) -> None:
+def _answer(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
+    hold_to(cores)
     torch.set_num_threads(threads)
+    # The first watch of a process loads libraries, which belong to its start.
+    watch_peak(device)
     connection.send("ready")
     while True:
         try:
@@ -121,6 +131,6 @@ def _answer(connection: Connection, device: str, threads: int) -> None:
         except (EOFError, KeyboardInterrupt):
             return
         if request.layers:
-            connection.send(profile_layers(request.workload.prepare(), device))
+            connection.send(layer_facts(request.workload.prepare()))
         else:
             connection.send(measure_step(request.workload, device, request.seconds))

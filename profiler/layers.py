@@ -1,111 +1,159 @@
-"""Time and memory of every layer of a network, by hooks around its leaf modules.
+"""Time and memory of every layer of a network: where a step goes.
 
-Times are medians over repetitions; what a step does between and outside the layers (loss, Python, the
-optimizer) is the remainder against the whole step, which is measured without hooks. MACs come from
-fvcore, so that they check those of `advisor.graph` by another route.
+A step is one line of time, cut at every moment when a layer begins: in the forward pass when its module is
+called, in the backward pass when the gradient of its output arrives at the autograd graph. What lies between
+two cuts belongs to the layer that began, the weights' gradients and Python's own work included, so that
+layers add up to the step by construction, up to what the cuts themselves cost. Nothing is taken out of
+place for it: rectifiers go on overwriting their input.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
-from profiler.clock import clock_for
-from profiler.steps import Prepared
+from advisor.measurement import LayerTime
+from profiler.clock import PhaseClock, clock_for
+from profiler.workload import Prepared
 
-REPETITIONS = 5
-WARM_UP = 2
-
+LOSS = "loss"
 # fvcore counts a multiply-add as one; these are the operators that carry MACs here.
 MAC_OPERATORS = ("conv", "linear", "addmm", "matmul")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerProfile:
-    """One leaf module.
+class LayerFacts:
+    """What one leaf module is and holds.
 
     Attributes:
-        name: of the module.
+        name: of the node that it executes.
         kind: its class.
-        forward_seconds, backward_seconds: medians for the whole batch.
         output_bytes: of its output for the whole batch.
+        saved_bytes: that it keeps for the backward pass, weights and what earlier layers keep left out.
         parameters: trainable scalars.
-        macs: multiply-adds for one image.
+        macs: multiply-adds for one image, counted by fvcore: a check of `advisor.graph` by another route.
     """
 
     name: str
     kind: str
-    forward_seconds: float
-    backward_seconds: float
     output_bytes: int
+    saved_bytes: int
     parameters: int
     macs: int
 
 
-class _LayerClock:
-    """Collects (layer, phase, seconds) of the hooks of one step."""
+class LayerTimer:
+    """Cuts steps into layers while it is attached.
 
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.times: dict[tuple[str, str], list[float]] = {}
-        self.output_bytes: dict[str, int] = {}
-        self._running: dict[tuple[str, str], Any] = {}
+    Args:
+        module: network whose leaves are the layers.
+        device: ``cpu`` or ``cuda``.
+    """
 
-    def begin(self, name: str, phase: str) -> None:
-        clock = clock_for(self.device)
-        clock.start()
-        self._running[name, phase] = clock
+    def __init__(self, module: nn.Module, device: str) -> None:
+        self._leaves = _leaves(module)
+        self._device = device
+        self._clock: PhaseClock | None = None
+        self._running: Hashable = None
+        self._last = next(reversed(self._leaves))
 
-    def end(self, name: str, phase: str) -> None:
-        clock = self._running.get((name, phase))
-        if clock is not None:
-            clock.mark(phase)
+    def train(self, prepared: Prepared) -> PhaseClock:
+        """Do one training step; the clock's phases are (layer, pass), and the step's own."""
+        self._begin(("step", "data"))
+        prepared.train_step(self._mark)
+        return self._end()
 
-    def close_step(self) -> None:
-        """Read the clocks of the step: on CUDA this waits for the device."""
-        for key, clock in self._running.items():
-            seconds = clock.seconds()
-            if key[1] in seconds:
-                self.times.setdefault(key, []).append(seconds[key[1]])
-        self._running = {}
+    def infer(self, prepared: Prepared) -> PhaseClock:
+        """Do one inference step; the clock's phases are (layer, ``forward``)."""
+        self._begin(("step", "data"))
+        prepared.inference_step()
+        return self._end()
 
-    def median(self, name: str, phase: str) -> float:
-        return float(np.median(self.times.get((name, phase), [0.0])))
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Attach to every layer."""
+        handles = []
+        for name, module in self._leaves.items():
+            handles.append(module.register_forward_pre_hook(self._before(name)))
+            handles.append(module.register_forward_hook(self._after(name)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _begin(self, what: Hashable) -> None:
+        self._running = what
+        self._clock = clock_for(self._device)
+
+    def _cut(self, what: Hashable) -> None:
+        if self._clock is not None:
+            self._clock.mark(self._running)
+            self._running = what
+
+    def _end(self) -> PhaseClock:
+        clock, self._clock = self._clock, None
+        assert clock is not None
+        clock.mark(self._running)
+        return clock
+
+    def _mark(self, phase: str) -> None:
+        """The step's own marks: what follows the forward pass is the loss's gradient, and so on."""
+        following = {"data": ("step", "data"), "forward": (LOSS, "backward"), "backward": ("step", "update")}
+        self._cut(following.get(phase, ("step", "end")))
+
+    def _before(self, name: str) -> Callable[..., None]:
+        return lambda *_: self._cut((name, "forward"))
+
+    def _after(self, name: str) -> Callable[..., None]:
+        def arrived(_gradients: object) -> None:
+            self._cut((name, "backward"))
+
+        def note(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            if output.grad_fn is not None:
+                output.grad_fn.register_prehook(arrived)
+            if name == self._last:
+                self._cut((LOSS, "forward"))
+
+        return note
+
+    def times(self, training: list[PhaseClock], inference: list[PhaseClock]) -> tuple[LayerTime, ...]:
+        """Return the medians of every layer in the order of execution, the loss last."""
+        steps, passes = [c.seconds() for c in training], [c.seconds() for c in inference]
+        return tuple(
+            LayerTime(
+                name=node_name(name),
+                forward_seconds=_median(steps, (name, "forward")),
+                backward_seconds=_median(steps, (name, "backward")),
+                inference_seconds=_median(passes, (name, "forward")),
+            )
+            for name in (*self._leaves, LOSS)
+        )
 
 
-def profile_layers(prepared: Prepared, device: str) -> list[LayerProfile]:
-    """Return every leaf module in the order of execution."""
-    leaves = {name: m for name, m in prepared.module.named_modules() if not list(m.children())}
-    clock = _LayerClock(device)
-    # A module that overwrites its input cannot carry a backward hook.
-    overwriting = [m for m in leaves.values() if getattr(m, "inplace", False)]
-    handles = [handle for name, module in leaves.items() for handle in _hook(name, module, clock)]
-    _set_inplace(overwriting, False)
-    try:
-        _run_steps(prepared, clock)
-    finally:
-        _set_inplace(overwriting, True)
-        for handle in handles:
-            handle.remove()
+def layer_facts(prepared: Prepared) -> list[LayerFacts]:
+    """Return every leaf module in the order of execution, after one training step."""
+    output_bytes, saved_bytes = _bytes_of_layers(prepared)
     macs = layer_macs(prepared.module, prepared.example[:1])
     return [
-        LayerProfile(
-            name=name.removeprefix("layers.").replace("_", "."),
+        LayerFacts(
+            name=node_name(name),
             kind=type(module).__name__,
-            forward_seconds=clock.median(name, "forward"),
-            backward_seconds=clock.median(name, "backward"),
-            output_bytes=clock.output_bytes[name],
+            output_bytes=output_bytes[name],
+            saved_bytes=saved_bytes.get(name, 0),
             parameters=sum(p.numel() for p in module.parameters()),
             macs=macs.get(name, 0),
         )
-        for name, module in leaves.items()
+        for name, module in _leaves(prepared.module).items()
     ]
 
 
@@ -131,41 +179,53 @@ def layer_macs(module: nn.Module, example: Tensor) -> dict[str, int]:
     return {name: int(sum(ops.get(o, 0) for o in MAC_OPERATORS)) for name, ops in by_module.items()}
 
 
-def _run_steps(prepared: Prepared, clock: _LayerClock) -> None:
-    with warnings.catch_warnings():
-        # The first layer reads images, which need no gradient: its hook fires before its weights' gradient
-        # is computed, and that time ends up in the remainder.
-        warnings.filterwarnings("ignore", "Full backward hook is firing")
-        for repetition in range(WARM_UP + REPETITIONS):
-            if repetition == WARM_UP:
-                clock.times.clear()
-            prepared.train_step(_ignore)
-            clock.close_step()
+def node_name(module_name: str) -> str:
+    """Return the name of the node that a module executes (`trainer.network` registers them so)."""
+    return module_name.removeprefix("layers.").replace("_", ".")
 
 
-def _ignore(phase: str, /) -> None:
-    """Whole-step phases are not wanted here."""
+def _bytes_of_layers(prepared: Prepared) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes of the outputs and of what is saved, by module name, seen during one step."""
+    output_bytes: dict[str, int] = {}
+    saved_bytes: dict[str, int] = {}
+    # Weights and running statistics do not count, nor does what an earlier layer saved: it is kept anyway.
+    module = prepared.module
+    seen = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    running = [""]
+
+    def enter(name: str) -> Callable[..., None]:
+        return lambda *_: running.__setitem__(0, name)
+
+    def leave(name: str) -> Callable[..., None]:
+        def note(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            output_bytes[name] = output.numel() * output.element_size()
+            running[0] = ""
+
+        return note
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if running[0] and storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            saved_bytes[running[0]] = saved_bytes.get(running[0], 0) + storage.nbytes()
+        return tensor
+
+    handles: list[Any] = []
+    for name, module in _leaves(prepared.module).items():
+        handles.append(module.register_forward_pre_hook(enter(name)))
+        handles.append(module.register_forward_hook(leave(name)))
+    try:
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            prepared.train_step(lambda phase: None)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return output_bytes, saved_bytes
 
 
-def _set_inplace(modules: list[nn.Module], value: bool) -> None:
-    for module in modules:
-        setattr(module, "inplace", value)  # noqa: B010 - torch types the attribute as a module
+def _leaves(module: nn.Module) -> dict[str, nn.Module]:
+    return {name: m for name, m in module.named_modules() if not list(m.children())}
 
 
-def _hook(name: str, module: nn.Module, clock: _LayerClock) -> list[torch.utils.hooks.RemovableHandle]:
-    def begin(phase: str) -> Callable[..., None]:
-        return lambda *_: clock.begin(name, phase)
-
-    def end_backward(*_: object) -> None:
-        clock.end(name, "backward")
-
-    def end_forward(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        clock.end(name, "forward")
-        clock.output_bytes[name] = output.numel() * output.element_size()
-
-    return [
-        module.register_forward_pre_hook(begin("forward")),
-        module.register_forward_hook(end_forward),
-        module.register_full_backward_pre_hook(begin("backward")),
-        module.register_full_backward_hook(end_backward),
-    ]
+def _median(steps: list[dict[Hashable, float]], phase: Hashable) -> float:
+    return float(np.median([step.get(phase, 0.0) for step in steps])) if steps else 0.0

@@ -25,11 +25,17 @@ def watch_peak(device: str) -> Callable[[], int | None]:
     """Start watching; the function returned reads the growth of memory since then in bytes, or None."""
     if device == "cuda":
         torch.cuda.synchronize()
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         return lambda: torch.cuda.max_memory_allocated() - before
     _load_libraries()
     return _watch_resident()
+
+
+def reserved_bytes(device: str) -> int | None:
+    """Return the most that CUDA's allocator has reserved since the watch began; None on a CPU."""
+    return torch.cuda.max_memory_reserved() if device == "cuda" else None
 
 
 @cache

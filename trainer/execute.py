@@ -137,7 +137,14 @@ def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]
     for name in members:
         network, _ = load_network(plan, name, files.of_network(name))
         outputs.append(
-            probabilities(network, on_device.test.images, on_device.mean, on_device.deviation, plan.execution)
+            probabilities(
+                network,
+                on_device.test.images,
+                on_device.mean,
+                on_device.deviation,
+                plan.batch,
+                plan.execution,
+            )
         )
     return ensemble_metrics(np.stack(outputs), data.test.labels.numpy())
 

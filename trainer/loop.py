@@ -190,7 +190,12 @@ class NetworkTraining:
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         held = self.data.validation
         predicted = probabilities(
-            self.network, held.images, self.data.mean, self.data.deviation, self.plan.execution
+            self.network,
+            held.images,
+            self.data.mean,
+            self.data.deviation,
+            self.plan.batch,
+            self.plan.execution,
         )
         labels = held.labels.cpu().numpy()
         right = np.take_along_axis(predicted, labels[:, None], axis=1)

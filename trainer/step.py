@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advisor.dataset import Augmentation
-from advisor.measurement import Execution
+from advisor.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, Execution
 from trainer.batches import augmented, normalised
-
-EVALUATION_BATCH = 256
+from trainer.heap import keep_freed_memory
 
 Mark = Callable[[str], None]
 
@@ -37,7 +36,13 @@ def arithmetic(execution: Execution) -> AbstractContextManager[object]:
 
 
 def settle(network: nn.Module, execution: Execution) -> nn.Module:
-    """Move a network to the device and memory format of a plan."""
+    """Move a network to the device and memory format of a plan, and the process into its settings."""
+    if execution.device == "cpu":
+        keep_freed_memory()
+    else:
+        torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
+        for products in (torch.backends.cudnn.conv, torch.backends.cuda.matmul):  # type: ignore[attr-defined]
+            products.fp32_precision = CUDA_PRECISION
     network.to(execution.device)
     if execution.memory_format == "channels_last":
         network.to(memory_format=torch.channels_last)
@@ -110,19 +115,19 @@ def ran_out_of_memory(error: RuntimeError) -> bool:
 
 
 def probabilities(
-    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, execution: Execution
+    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, batch: int, execution: Execution
 ) -> NDArray[np.float32]:
-    """Return class probabilities of stored images, (images, classes), in evaluation mode."""
+    """Return class probabilities of stored images, (images, classes), in evaluation mode, `batch` at once."""
     network.eval()
-    parts = list(_softmax_batches(network, images, mean, deviation, execution))
+    parts = list(_softmax_batches(network, images, mean, deviation, batch, execution))
     return torch.cat(parts).numpy()
 
 
 def _softmax_batches(
-    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, execution: Execution
+    network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, batch: int, execution: Execution
 ) -> Iterator[Tensor]:
     with torch.inference_mode():
-        for part in images.split(EVALUATION_BATCH):
+        for part in images.split(batch):
             with arithmetic(execution):
                 logits = network(normalised(part, mean, deviation, execution.memory_format))
             yield functional.softmax(logits.float(), dim=1).cpu()

@@ -50,6 +50,8 @@ class PreparedStep:
         self._optimizer = make_optimizer(self.module, 0.9, 1e-4)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
+        # As in the training loop, the images of a batch are gathered from all over the data set.
+        self._order = torch.randperm(workload.batch, generator=generator).to(device)
         self._mean = torch.full((task.channels,), 0.5, device=device)
         self._deviation = torch.full((task.channels,), 0.25, device=device)
         memory_format = torch.channels_last if workload.execution.memory_format == "channels_last" else None
@@ -62,8 +64,8 @@ class PreparedStep:
         training_step(
             self.module,
             self._optimizer,
-            self._images,
-            self._labels,
+            self._images[self._order],
+            self._labels[self._order],
             mean=self._mean,
             deviation=self._deviation,
             augmentation=self.workload.augmentation,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from advisor.acquisition import Wanted, measurement_pool, next_measurement
+from advisor.acquisition import MEASUREMENT_SECONDS, Wanted, measurement_pool, next_measurement
 from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.layers import Task
@@ -19,7 +19,7 @@ from advisor.measurement import Execution, Fingerprint, Measurement
 from advisor.space import Candidate
 from cli.workflows.home import Say, now
 from db.queries import Store
-from profiler.device import fingerprint, usable_cores
+from profiler.device import fingerprint, quiet_cores, usable_cores
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.workload import StepWorkload
@@ -27,8 +27,6 @@ from trainer.workload import StepWorkload
 REFERENCE = "resnet-20-16"
 REFERENCE_BATCH = 32
 REFERENCE_SECONDS = 1.0
-# A measurement ends after this long, once it has its least repetitions.
-MEASUREMENT_SECONDS = 1.0
 # Longer than this for one measurement and it is given up.
 LONGEST_SECONDS = 30.0
 BFLOAT16_ADVANTAGE = 1.15
@@ -86,8 +84,8 @@ class Profiled:
 
 def predictor_for(store: Store, execution: Execution) -> CostPredictor:
     """Return the predictor of this machine under given settings."""
-    stored = store.measurements(fingerprint(execution).digest)
-    return CostPredictor(stored, execution.device, execution.dtype)
+    stored = [m for e in executions(execution.device) for m in store.measurements(fingerprint(e).digest)]
+    return CostPredictor(stored, execution, store.trained_epochs(fingerprint(execution).digest))
 
 
 def profile_candidates(
@@ -121,9 +119,8 @@ def profile_candidates(
         new = session.run(candidates, batch)
     execution = chosen_execution(store, device, facts.task)
     mark = fingerprint(execution)
-    stored = store.measurements(mark.digest)
     return Profiled(
-        predictor=CostPredictor(stored, device, execution.dtype),
+        predictor=predictor_for(store, execution),
         execution=execution,
         fingerprint=mark,
         seconds=time.perf_counter() - began,
@@ -155,7 +152,7 @@ class _Session:
 
     def run(self, candidates: Sequence[Candidate], batch: int) -> int:
         threads = plain_execution(self.device).threads
-        with MeasuringProcess(self.device, threads) as process:
+        with MeasuringProcess(self.device, threads, quiet_cores(threads)) as process:
             if not process.wait_until_ready():
                 return 0
             self._measure_references(process)
@@ -195,12 +192,13 @@ class _Session:
         self, process: MeasuringProcess, execution: Execution, candidates: Sequence[Candidate], batch: int
     ) -> None:
         refused: set[Wanted] = set()
-        while time.perf_counter() + MEASUREMENT_SECONDS < self.deadline and process.alive:
+        while process.alive:
             stored = self.store.measurements(fingerprint(execution).digest)
-            predictor = CostPredictor(stored, self.device, execution.dtype)
+            predictor = predictor_for(self.store, execution)
             pool = measurement_pool(candidates, self.facts.task, batch, predictor)
             pool = [wanted for wanted in pool if wanted not in refused]
-            wanted = next_measurement(pool, stored, self.facts.task, predictor)
+            left = self.deadline - time.perf_counter()
+            wanted = next_measurement(pool, stored, self.facts.task, predictor, batch=batch, seconds=left)
             if wanted is None:
                 return
             if not self._measure(process, wanted.network, wanted.batch, execution, MEASUREMENT_SECONDS):
@@ -216,10 +214,11 @@ class _Session:
         self.say(f"measuring {network} at batch {batch}, {execution.dtype}, {execution.memory_format}")
         process.begin(_workload(network, batch, self.facts, execution), min(seconds, left))
         result = process.finish(min(LONGEST_SECONDS, left))
-        if result is None or not result.fits:
+        if result is None:
             return False
+        # That it does not fit is worth knowing too.
         self._keep(network, batch, execution, result, 1)
-        return True
+        return result.fits
 
     def _keep(self, network: str, batch: int, execution: Execution, times: StepTimes, processes: int) -> None:
         self.store.add_measurement(
@@ -244,6 +243,13 @@ def measurement_of(
         step_seconds=times.step,
         step_iqr_seconds=times.step_iqr,
         inference_seconds=times.inference,
+        fits=times.fits,
+        layers=times.layers,
+        reference_seconds=times.reference,
+        reserved_bytes=times.reserved_bytes,
+        watts=times.watts,
+        clock_mhz=times.clock_mhz,
+        throttle=times.throttle,
         peak_bytes=times.peak_bytes,
         spent_seconds=times.spent,
         measured_at=now(),

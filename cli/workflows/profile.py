@@ -1,95 +1,243 @@
-"""`advisor profile`: time and memory of one network, layer by layer and as a whole."""
+"""`advisor profile`: time and memory of one network, layer by layer and as a whole.
+
+A step is the sum of its parts: batch preparation, the layers and the loss, the optimizer, and a remainder,
+which is what the layers leave of the forward and backward pass that were timed without cutting them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import csv
+import io
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
-from advisor.errors import RunError, UsageError
-from advisor.layers import Task
-from advisor.measurement import Execution
+from advisor.errors import RunError, StorageError, UsageError
+from advisor.measurement import Execution, LayerTime
+from advisor.memory import inference_bytes, training_bytes
 from cli.workflows.home import SCHEMA_VERSION, Home, Say
 from cli.workflows.machine import chosen_execution, measurement_of
 from cli.workflows.spaces import facts_of
+from db.queries import Store
 from db.session import open_store
-from profiler.device import choose_device, fingerprint
+from profiler.device import choose_device, fingerprint, quiet_cores
 from profiler.isolate import MeasuringProcess
-from profiler.layers import LayerProfile
+from profiler.layers import LOSS, LayerFacts
+from profiler.simulation import simulate_training_bytes
 from profiler.steps import StepTimes
 from trainer.workload import StepWorkload
 
 SECONDS = 5.0
 LONGEST_SECONDS = 600.0
+STDOUT = "-"
+CSV_COLUMNS = (
+    "name",
+    "kind",
+    "forward_seconds",
+    "backward_seconds",
+    "total_seconds",
+    "inference_seconds",
+    "output_bytes",
+    "saved_bytes",
+    "parameters",
+    "macs",
+)
 
 
-def profile(
-    design: str, dataset: str, batch: int | None, device: str | None, home: Home, say: Say
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """What to measure, and how the result is wanted.
+
+    Attributes:
+        design: a network, or several of one shape.
+        dataset: its name; only the shape of the images is needed.
+        batch: images in a step, None for that of the data set.
+        device: ``cpu`` or ``cuda``, None for what there is.
+        csv: file for a row a layer, ``-`` for stdout, None for none.
+        as_json: whether stdout is taken by JSON.
+    """
+
+    design: str
+    dataset: str
+    batch: int | None = None
+    device: str | None = None
+    csv: str | None = None
+    as_json: bool = False
+
+
+def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
     """Measure a network in a fresh process, store the step's figures and return everything.
 
     Raises:
-        UsageError: the design has members of several shapes, or the batch is too small.
+        UsageError: the design has members of several shapes, the batch is too small, or both kinds of
+            output are wanted.
         RunError: it does not fit into memory, or the measuring process died.
+        StorageError: the CSV file or the database cannot be written.
     """
-    facts = facts_of(dataset)
+    _check_output(request)
+    facts = facts_of(request.dataset)
+    network, batch = _network_of(request.design), _batch_of(request, facts)
+    device = choose_device(request.device)
+    with open_store(home.database) as store:
+        workload = StepWorkload(
+            network=network,
+            task=facts.task,
+            batch=batch,
+            augmentation=facts.augmentation,
+            execution=chosen_execution(store, device, facts.task),
+        )
+        say(f"measuring {network} at batch {batch}")
+        times, layers = _measured(workload, store)
+    payload = _described(workload, times, layers)
+    if request.csv not in (None, STDOUT):
+        _write(Path(str(request.csv)), layers_as_csv(payload))
+    return payload
+
+
+def layers_as_csv(payload: dict[str, Any]) -> str:
+    """Return a row a layer and one for each other part of the step; an empty cell is not known."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for layer in payload["layers"]:
+        writer.writerow(layer | {"total_seconds": layer["forward_seconds"] + layer["backward_seconds"]})
+    for name, seconds in (
+        ("batch preparation", payload["parts"]["data_seconds"]),
+        ("optimizer", payload["parts"]["optimizer_seconds"]),
+        ("remainder", payload["remainder_seconds"]),
+    ):
+        writer.writerow({"name": name, "kind": "part", "total_seconds": seconds})
+    return text.getvalue()
+
+
+def _check_output(request: ProfileRequest) -> None:
+    """Refuse before anything is measured what could not be written after it."""
+    if request.csv is None:
+        return
+    if request.as_json:
+        raise UsageError("--csv and --json are two forms of one result: choose one of them")
+    if request.csv == STDOUT:
+        return
+    path = Path(request.csv)
+    folder = path.parent
+    if path.is_dir():
+        raise StorageError(f"cannot write the layers to {path}: it is a folder")
+    if not folder.is_dir():
+        raise StorageError(f"cannot write the layers to {path}: there is no folder {folder}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise StorageError(f"cannot write the layers to {path}: permission denied")
+
+
+def _network_of(design: str) -> str:
     parsed = parse_design(design)
     if not parsed.homogeneous:
         raise UsageError(f"{design} has members of several shapes: profile them one by one")
-    size = facts.batch if batch is None else batch
-    if size < 2:
-        raise UsageError(f"--batch must be at least 2, got {size}")
-    network = parsed.members[0].name
-    where = choose_device(device)
-    with open_store(home.database) as store:
-        execution = chosen_execution(store, where, facts.task)
-        workload = StepWorkload(
-            network=network, task=facts.task, batch=size, augmentation=facts.augmentation, execution=execution
-        )
-        say(f"measuring {network} at batch {size}")
-        times, layers = _measure(workload, execution)
-        mark = fingerprint(execution)
-        store.add_measurement(measurement_of(network, facts.task, size, mark, times))
-    return _described(network, facts.task, size, times, layers) | {"device": asdict(mark)}
+    return parsed.members[0].name
 
 
-def _measure(workload: StepWorkload, execution: Execution) -> tuple[StepTimes, list[LayerProfile]]:
-    with MeasuringProcess(execution.device, execution.threads) as process:
+def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
+    batch = facts.batch if request.batch is None else request.batch
+    if batch < 2:
+        raise UsageError(f"--batch must be at least 2, got {batch}")
+    return batch
+
+
+def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:
+    """Measure, and store the step, also when it is known now that it does not fit into memory."""
+    execution = workload.execution
+    with MeasuringProcess(execution.device, execution.threads, _cores(execution)) as process:
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
-        process.begin(workload, SECONDS)
-        times = process.finish(LONGEST_SECONDS)
-        if times is None:
-            raise RunError(f"measuring {workload.network} ended without a result, perhaps for want of memory")
+        times = _times(process, workload)
+        store.add_measurement(
+            measurement_of(workload.network, workload.task, workload.batch, fingerprint(execution), times)
+        )
         if not times.fits:
             raise RunError(
                 f"{workload.network} at batch {workload.batch} does not fit into memory: lower --batch"
             )
-        return times, process.layers(workload, LONGEST_SECONDS)
+        layers = process.layers(workload, LONGEST_SECONDS)
+    if not layers:
+        raise RunError(f"looking at the layers of {workload.network} ended without a result")
+    return times, layers
 
 
-def _described(
-    network: str, task: Task, batch: int, times: StepTimes, layers: list[LayerProfile]
-) -> dict[str, Any]:
-    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in layers)
+def _times(process: MeasuringProcess, workload: StepWorkload) -> StepTimes:
+    process.begin(workload, SECONDS)
+    times = process.finish(LONGEST_SECONDS)
+    if times is None:
+        raise RunError(f"measuring {workload.network} ended without a result, perhaps for want of memory")
+    return times
+
+
+def _cores(execution: Execution) -> list[int]:
+    """Cores to hold the process to; what drives a GPU runs where it likes, as its fingerprint says."""
+    return quiet_cores(execution.threads) if execution.device == "cpu" else []
+
+
+def _described(workload: StepWorkload, times: StepTimes, facts: list[LayerFacts]) -> dict[str, Any]:
+    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
+    remainder = times.forward + times.backward - in_layers
     return {
         "schema_version": SCHEMA_VERSION,
-        "network": network,
-        "input": task.text,
-        "classes": task.classes,
-        "batch": batch,
+        "network": workload.network,
+        "input": workload.task.text,
+        "classes": workload.task.classes,
+        "batch": workload.batch,
         "step": {
             "forward_seconds": times.forward,
             "backward_seconds": times.backward,
             "optimizer_seconds": times.optimizer,
             "step_seconds": times.step,
             "step_iqr_seconds": times.step_iqr,
-            "inference_ms_per_image": 1000 * times.inference / batch,
+            "inference_ms_per_image": 1000 * times.inference / workload.batch,
             "train_peak_bytes": times.peak_bytes,
             "repetitions": times.repetitions,
         },
-        "layers": [asdict(layer) for layer in layers],
-        "remainder_seconds": times.step - in_layers,
-        "parameters": sum(layer.parameters for layer in layers),
-        "macs": sum(layer.macs for layer in layers),
+        "layers": _layers(times.layers, facts),
+        "parts": {
+            "data_seconds": times.step - times.forward - times.backward - times.optimizer,
+            "optimizer_seconds": times.optimizer,
+        },
+        "remainder_seconds": remainder,
+        "remainder_share": remainder / times.step,
+        "memory": _memory(workload, times),
+        "conditions": {
+            "disturbed": times.disturbed,
+            "reference_seconds": times.reference,
+            "watts": times.watts,
+            "clock_mhz": times.clock_mhz,
+            "throttle": times.throttle,
+        },
+        "parameters": sum(layer.parameters for layer in facts),
+        "macs": sum(layer.macs for layer in facts),
+        "device": asdict(fingerprint(workload.execution)),
     }
+
+
+def _layers(times: tuple[LayerTime, ...], facts: list[LayerFacts]) -> list[dict[str, Any]]:
+    """Times and facts of every layer; the loss is no module, so that its bytes are not known."""
+    loss = {"kind": LOSS, "output_bytes": None, "saved_bytes": None, "parameters": 0, "macs": 0}
+    known = {layer.name: asdict(layer) for layer in facts}
+    return [asdict(time) | known.get(time.name, loss) for time in times]
+
+
+def _memory(workload: StepWorkload, times: StepTimes) -> dict[str, int | None]:
+    shape = (workload.network, workload.task, workload.batch, workload.execution.dtype)
+    return {
+        "measured_peak_bytes": times.peak_bytes,
+        "formula_bytes": training_bytes(*shape),
+        "simulated_bytes": simulate_training_bytes(workload),
+        "inference_formula_bytes": inference_bytes(*shape),
+        "reserved_bytes": times.reserved_bytes,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise StorageError(f"cannot write the layers to {path}: {error.strerror}") from None

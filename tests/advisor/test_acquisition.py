@@ -11,12 +11,13 @@ from advisor.acquisition import (
     STEP_SECONDS,
     Wanted,
     measurement_pool,
+    measurement_seconds,
     next_measurement,
 )
 from advisor.architecture import lower, parse_network
 from advisor.cost import CostPredictor, Workpiece
 from advisor.layers import Task
-from advisor.measurement import Fingerprint, Measurement
+from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement
 from advisor.space import enumerate_candidates
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
@@ -29,13 +30,15 @@ MACHINE = Fingerprint(
     dtype="float32",
     memory_format="contiguous",
 )
+EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 FAMILIES = ["resnet", "vgg", "wrn"]
 CANDIDATES = enumerate_candidates(200_000, FAMILIES, CIFAR10)
 
 
 def measured(wanted, processes=1, task=CIFAR10):
-    macs = lower(parse_network(wanted.network), task).macs
-    forward = wanted.batch * macs / 2e10 + 1e-3
+    nodes = lower(parse_network(wanted.network), task).nodes
+    shares = {node.name: wanted.batch * node.macs / 2e10 + 1e-3 / len(nodes) for node in nodes}
+    forward = sum(shares.values())
     return Measurement(
         network=wanted.network,
         task=task,
@@ -48,6 +51,10 @@ def measured(wanted, processes=1, task=CIFAR10):
         step_seconds=3 * forward + 1e-3,
         step_iqr_seconds=0.0,
         inference_seconds=forward,
+        layers=tuple(
+            LayerTime(name=name, forward_seconds=s, backward_seconds=2 * s, inference_seconds=s)
+            for name, s in shares.items()
+        ),
         peak_bytes=None,
         spent_seconds=1.0,
         measured_at="2026-01-01T00:00:00+00:00",
@@ -59,7 +66,7 @@ def family(wanted):
 
 
 def predictor_of(measurements):
-    return CostPredictor(measurements, "cpu", "float32")
+    return CostPredictor(measurements, EXECUTION)
 
 
 def sitting(rounds, batch=128, start=()):
@@ -68,7 +75,7 @@ def sitting(rounds, batch=128, start=()):
     for _ in range(rounds):
         predictor = predictor_of(measurements)
         pool = measurement_pool(CANDIDATES, CIFAR10, batch, predictor)
-        wanted = next_measurement(pool, measurements, CIFAR10, predictor)
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor, batch=128)
         if wanted is None:
             break
         proposed.append(wanted)
@@ -122,39 +129,55 @@ def test_a_measurement_among_several_processes_or_of_another_task_does_not_count
     pool = [Wanted("resnet-8-4", 32)]
     other = replace(CIFAR10, classes=100)
     crowded = [measured(pool[0], processes=2), measured(pool[0], task=other)]
-    assert next_measurement(pool, crowded, CIFAR10, predictor) == pool[0]
+    assert next_measurement(pool, crowded, CIFAR10, predictor, batch=128) == pool[0]
 
 
-def test_with_enough_measurements_the_least_known_step_is_next():
+def test_with_enough_measurements_the_most_instructive_a_second_is_next():
     measurements = [measured(w) for w in sitting(10)]
     predictor = predictor_of(measurements)
     assert predictor.basis == "measurements"
     pool = measurement_pool(CANDIDATES, CIFAR10, 128, predictor)
-    wanted = next_measurement(pool, measurements, CIFAR10, predictor)
+    wanted = next_measurement(pool, measurements, CIFAR10, predictor, batch=128)
     done = {(m.network, m.batch) for m in measurements}
     left = [w for w in pool if (w.network, w.batch) not in done]
-    spreads = {w: predictor.spreads([Workpiece.of(w.network, CIFAR10, w.batch)])[0] for w in left}
-    assert spreads[wanted] == pytest.approx(max(spreads.values()))
+    goals = [Workpiece(w.network, CIFAR10, 128) for w in pool]
+
+    def worth(w):
+        gain = predictor.expected_reductions([Workpiece(w.network, CIFAR10, w.batch)], goals)[0]
+        return gain / measurement_seconds(w, CIFAR10, predictor)
+
+    assert worth(wanted) == pytest.approx(max(worth(w) for w in left))
+
+
+def test_what_would_take_longer_than_the_time_left_is_not_proposed():
+    predictor = predictor_of([measured(w) for w in sitting(10)])
+    pool = [Wanted("resnet-8-4", 2), Wanted("wrn-22-4", 256)]
+    seconds = measurement_seconds(pool[0], CIFAR10, predictor)
+    assert measurement_seconds(pool[1], CIFAR10, predictor) > seconds
+    assert next_measurement(pool, [], CIFAR10, predictor, batch=256, seconds=seconds) == pool[0]
+    assert next_measurement(pool, [], CIFAR10, predictor, batch=256, seconds=seconds / 2) is None
 
 
 def test_measuring_ends_when_the_pool_is_exhausted():
     pool = [Wanted(name, 16) for name in ("resnet-8-4", "vgg-11-4", "wrn-10-1", "resnet-14-4")]
     measurements = []
     for _ in pool:
-        wanted = next_measurement(pool, measurements, CIFAR10, predictor_of(measurements))
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor_of(measurements), batch=128)
         assert wanted in pool
         measurements.append(measured(wanted))
-    assert next_measurement(pool, measurements, CIFAR10, predictor_of(measurements)) is None
-    assert next_measurement([], [], CIFAR10, predictor_of([])) is None
+    assert next_measurement(pool, measurements, CIFAR10, predictor_of(measurements), batch=128) is None
+    assert next_measurement([], [], CIFAR10, predictor_of([]), batch=128) is None
 
 
 def test_measuring_narrows_what_was_least_known():
     before = [measured(w) for w in sitting(10)]
     after = [measured(w) for w in sitting(30)]
     pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
-    pieces = [Workpiece.of(w.network, CIFAR10, w.batch) for w in pool]
-    widest = [np.max(predictor_of(m).spreads(pieces)) for m in (before, after)]
-    assert widest[1] < widest[0]
+    widths = [
+        [e.high / e.low for w in pool for e in [predictor_of(m).step_seconds(w.network, CIFAR10, w.batch)]]
+        for m in (before, after)
+    ]
+    assert np.mean(widths[1]) < np.mean(widths[0])
 
 
 def test_proposals_are_the_same_every_time():

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from advisor.architecture import lower, parse_network
 from advisor.cost import LEAST_MEASUREMENTS, CostPredictor, Workpiece
 from advisor.layers import Task
-from advisor.measurement import Fingerprint, Measurement
+from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.memory import training_bytes
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
 MACHINE = Fingerprint(
@@ -23,6 +24,7 @@ MACHINE = Fingerprint(
     dtype="float32",
     memory_format="contiguous",
 )
+EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 NAMES = [
     *(f"resnet-{d}-{w}" for d in (8, 14, 20, 32, 44) for w in (4, 6, 8, 12, 16, 24)),
     *(f"wrn-{d}-{w}" for d in (10, 16, 22) for w in (1, 2, 3)),
@@ -34,27 +36,37 @@ NOISE = 0.02
 
 
 @cache
-def sizes(name):
-    """MACs with a penalty on channels that are no multiple of 8, elements written, operations, weights."""
-    graph = lower(parse_network(name), CIFAR10)
-    macs = sum(node.macs * (1.0 if node.shape[0] % 8 == 0 else 1.3) for node in graph.nodes)
-    return macs, sum(node.elements for node in graph.nodes), len(graph.nodes), graph.parameters
+def layers_of(name, batch):
+    """Seconds of every layer in a forward pass: MACs, with a penalty on channels that are no multiple of 8,
+    elements written, and a launch."""
+    nodes = lower(parse_network(name), CIFAR10).nodes
+    macs = [node.macs * (1.0 if node.shape[0] % 8 == 0 else 1.3) for node in nodes]
+    return {
+        node.name: batch * m / 3e10 + batch * node.elements / 2e9 + 2e-5
+        for node, m in zip(nodes, macs, strict=True)
+    }
 
 
+@cache
 def truth(name, batch):
     """Forward, backward, optimizer, step and inference seconds, and peak bytes."""
-    macs, elements, operations, parameters = sizes(name)
-    forward = batch * macs / 3e10 + batch * elements / 2e9 + 2e-5 * operations + 1e-4
-    backward = 2.1 * forward
-    update = parameters / 1e9 + 1e-5 * operations
+    graph = lower(parse_network(name), CIFAR10)
+    layers = sum(layers_of(name, batch).values())
+    forward, backward = layers + 1e-4, 2.1 * layers + 2e-4
+    update = graph.parameters / 1e9 + 1e-5 * len(graph.nodes)
     step = forward + backward + update + 3e-6 * batch + 2e-4
-    peak = 3e7 + 16 * parameters + 6 * batch * elements
-    return forward, backward, update, step, 0.8 * forward, peak
+    peak = 3e7 + 1.1 * training_bytes(name, CIFAR10, batch, "float32")
+    return forward, backward, update, step, 0.8 * layers, peak
 
 
 def measured(name, batch, seed=0, processes=1, slowdown=1.0):
     noise = np.random.default_rng([seed, batch, *name.encode()])
     values = [value * slowdown * np.exp(noise.normal(0, NOISE)) for value in truth(name, batch)]
+    layers = [
+        LayerTime(name=n, forward_seconds=t, backward_seconds=2.1 * t, inference_seconds=0.8 * t)
+        for n, t in layers_of(name, batch).items()
+    ]
+    loss = LayerTime(name="loss", forward_seconds=1e-4, backward_seconds=2e-4, inference_seconds=0.0)
     return Measurement(
         network=name,
         task=CIFAR10,
@@ -67,6 +79,7 @@ def measured(name, batch, seed=0, processes=1, slowdown=1.0):
         step_seconds=values[3],
         step_iqr_seconds=0.0,
         inference_seconds=values[4],
+        layers=(*layers, loss),
         peak_bytes=round(values[5]),
         spent_seconds=1.0,
         measured_at="2026-01-01T00:00:00+00:00",
@@ -82,7 +95,7 @@ def chosen(count, seed):
 @cache
 def fitted(count, seed):
     measurements = chosen(count, seed)
-    return CostPredictor(measurements, "cpu", "float32"), {m.network for m in measurements}
+    return CostPredictor(measurements, EXECUTION), {m.network for m in measurements}
 
 
 def held_out(count, seed):
@@ -144,21 +157,21 @@ def test_memory_is_recovered_with_intervals_that_hold():
     ("count", "basis"),
     [
         (0, "nominal"),
-        (1, "nominal"),
+        (1, "few measurements"),
         (2, "few measurements"),
         (LEAST_MEASUREMENTS - 1, "few measurements"),
         (LEAST_MEASUREMENTS, "measurements"),
     ],
 )
 def test_the_basis_says_what_the_figures_rest_on(count, basis):
-    predictor = CostPredictor(chosen(count, 0), "cpu", "float32")
+    predictor = CostPredictor(chosen(count, 0), EXECUTION)
     assert (predictor.basis, predictor.count) == (basis, count)
 
 
 def test_measurements_without_a_memory_figure_still_teach_time():
     # Where the peak cannot be read it is None.
     unread = [replace(m, peak_bytes=None) for m in chosen(12, 0)]
-    with_memory, without = fitted(12, 0)[0], CostPredictor(unread, "cpu", "float32")
+    with_memory, without = fitted(12, 0)[0], CostPredictor(unread, EXECUTION)
     asked = ("resnet-20-16", CIFAR10, 32)
     assert without.step_seconds(*asked) == with_memory.step_seconds(*asked)
     assert without.training_peak_bytes(*asked).high / without.training_peak_bytes(*asked).low > 2
@@ -166,7 +179,7 @@ def test_measurements_without_a_memory_figure_still_teach_time():
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_without_measurements_times_are_nominal_and_span_a_factor_of_ten_either_way(device):
-    predictor = CostPredictor([], device, "float32")
+    predictor = CostPredictor([], replace(EXECUTION, device=device))
     macs = lower(parse_network("resnet-20-16"), CIFAR10).macs
     rate = {"cpu": 3e10, "cuda": 3e12}[device]
     step = predictor.step_seconds("resnet-20-16", CIFAR10, 32)
@@ -177,7 +190,7 @@ def test_without_measurements_times_are_nominal_and_span_a_factor_of_ten_either_
 
 
 def test_few_measurements_give_a_factor_of_two_either_way():
-    step = CostPredictor(chosen(4, 0), "cpu", "float32").step_seconds("resnet-20-16", CIFAR10, 32)
+    step = CostPredictor(chosen(4, 0), EXECUTION).step_seconds("resnet-20-16", CIFAR10, 32)
     assert step.high / step.mean == pytest.approx(2)
     assert step.mean / step.low == pytest.approx(2)
 
@@ -217,7 +230,7 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("measurements", DEGENERATE.values(), ids=DEGENERATE)
 def test_poor_measurements_give_figures_all_the_same(measurements):
-    predictor = CostPredictor(measurements, "cpu", "float32")
+    predictor = CostPredictor(measurements, EXECUTION)
     for name in ("resnet-20-16", "densenet-40-12", "mlp-1-4"):
         for estimate in (
             predictor.step_seconds(name, CIFAR10, 64),
@@ -254,21 +267,21 @@ def spread_of(predictor, name, batch):
 
 def test_a_family_that_was_not_measured_has_wider_intervals():
     names = [name for name in NAMES if name.startswith("resnet")][::2]
-    predictor = CostPredictor([measured(name, 32) for name in names], "cpu", "float32")
+    predictor = CostPredictor([measured(name, 32) for name in names], EXECUTION)
     known = np.median([spread_of(predictor, name, 32) for name in NAMES if name.startswith("resnet")])
     for other in ("densenet-40-12", "vgg-11-8", "wrn-16-4"):
         assert spread_of(predictor, other, 32) > known
 
 
 def test_a_batch_far_above_the_measured_ones_has_a_wider_interval():
-    predictor = CostPredictor([measured(name, b) for name in NAMES[::4] for b in (8, 16)], "cpu", "float32")
+    predictor = CostPredictor([measured(name, b) for name in NAMES[::4] for b in (8, 16)], EXECUTION)
     for name in ("resnet-20-16", "vgg-13-8"):
         assert spread_of(predictor, name, 4096) > spread_of(predictor, name, 16)
 
 
 def test_the_same_measurements_give_the_same_figures():
     measurements = chosen(15, 4)
-    first, second = (CostPredictor(measurements, "cpu", "float32") for _ in range(2))
+    first, second = (CostPredictor(measurements, EXECUTION) for _ in range(2))
     for name in NAMES[::5]:
         assert first.step_seconds(name, CIFAR10, 64) == second.step_seconds(name, CIFAR10, 64)
         assert first.training_peak_bytes(name, CIFAR10, 64) == second.training_peak_bytes(name, CIFAR10, 64)
@@ -277,7 +290,7 @@ def test_the_same_measurements_give_the_same_figures():
 def test_measurements_among_several_processes_are_kept_out_of_the_fit():
     alone = chosen(12, 5)
     crowded = [measured(name, 32, processes=2, slowdown=3.0) for name in NAMES[:20]]
-    plain, mixed = (CostPredictor(m, "cpu", "float32") for m in (alone, alone + crowded))
+    plain, mixed = (CostPredictor(m, EXECUTION) for m in (alone, alone + crowded))
     assert mixed.count == 12
     for name in NAMES[::5]:
         assert mixed.step_seconds(name, CIFAR10, 64) == plain.step_seconds(name, CIFAR10, 64)
@@ -292,31 +305,151 @@ def side_by_side(ratios):
 
 
 def test_contention_is_the_median_ratio_to_the_same_step_alone():
-    predictor = CostPredictor(side_by_side([(2, 1.3), (2, 1.2), (2, 9.0)]), "cpu", "float32")
+    predictor = CostPredictor(side_by_side([(2, 1.3), (2, 1.2), (2, 9.0)]), EXECUTION)
     assert predictor.contention(2) == pytest.approx(1.3)
 
 
 def test_contention_between_measured_numbers_grows_evenly():
-    predictor = CostPredictor(side_by_side([(5, 1.8)]), "cpu", "float32")
+    predictor = CostPredictor(side_by_side([(5, 1.8)]), EXECUTION)
     assert [predictor.contention(n) for n in range(1, 6)] == pytest.approx([1.0, 1.2, 1.4, 1.6, 1.8])
     assert predictor.contention(9) >= 1.8
 
 
 def test_company_is_never_taken_to_speed_a_step_up():
-    assert CostPredictor(side_by_side([(2, 0.9)]), "cpu", "float32").contention(2) == 1.0
+    assert CostPredictor(side_by_side([(2, 0.9)]), EXECUTION).contention(2) == 1.0
 
 
 def test_contention_without_a_measurement_is_a_small_slowdown():
-    predictor = CostPredictor([], "cpu", "float32")
+    predictor = CostPredictor([], EXECUTION)
     assert predictor.contention(1) == 1.0
     assert 1.0 < predictor.contention(4) < 1.5
     # A crowded step of a design that was never measured alone says nothing.
     lonely = [m for m in side_by_side([(2, 3.0)]) if m.processes == 2]
-    assert CostPredictor(lonely, "cpu", "float32").contention(2) == predictor.contention(2)
+    assert CostPredictor(lonely, EXECUTION).contention(2) == predictor.contention(2)
 
 
-def test_spreads_are_those_of_the_step_intervals():
+# Layers, phases, epochs.
+
+
+def test_layers_and_the_other_phases_add_up_to_the_step():
+    predictor, _ = fitted(12, 0)
+    for name in NAMES[::6]:
+        layers = predictor.layer_seconds(name, CIFAR10, 32)
+        phases = predictor.phase_seconds(name, CIFAR10, 32)
+        assert [layer.name for layer in layers] == [*layers_of(name, 32), "loss"]
+        assert sum(t.forward_seconds for t in layers) == pytest.approx(phases["forward"])
+        assert sum(t.backward_seconds for t in layers) == pytest.approx(phases["backward"])
+        assert sum(phases.values()) == pytest.approx(predictor.step_seconds(name, CIFAR10, 32).mean)
+        inferred = predictor.inference_seconds(name, CIFAR10, 32).mean
+        assert sum(t.inference_seconds for t in layers) == pytest.approx(inferred)
+
+
+def test_an_epoch_is_its_steps_and_its_evaluation():
     predictor, _ = fitted(20, 0)
-    pieces = [Workpiece.of(name, CIFAR10, 32) for name in NAMES[:4]]
-    expected = [np.log(spread_of(predictor, name, 32)) / 2 / 1.6448536 for name in NAMES[:4]]
-    assert predictor.spreads(pieces) == pytest.approx(expected, rel=1e-5)
+    name = "resnet-20-16"
+    epoch = predictor.epoch_seconds(name, CIFAR10, 32, steps=100, evaluated=320)
+    step, passes = (f(name, CIFAR10, 32) for f in (predictor.step_seconds, predictor.inference_seconds))
+    assert epoch.mean == pytest.approx(100 * step.mean + 10 * passes.mean, rel=0.01)
+    # That real epochs may differ from their steps makes the interval wider.
+    assert epoch.high / epoch.low > step.high / step.low
+
+
+def trained(name, slowdown):
+    seconds = slowdown * (100 * truth(name, 32)[3] + 10 * truth(name, 32)[4])
+    return TrainedEpochs(
+        network=name,
+        task=CIFAR10,
+        batch=32,
+        train_images=3200,
+        validation_images=320,
+        processes=1,
+        epochs=5,
+        seconds=seconds,
+    )
+
+
+def test_real_epochs_teach_what_epochs_take_and_leave_steps_alone():
+    measurements = chosen(16, 1)
+    lessons = [trained(name, 1.2) for name in ("resnet-14-8", "vgg-11-8", "wrn-10-1", "densenet-13-8")]
+    before, after = CostPredictor(measurements, EXECUTION), CostPredictor(measurements, EXECUTION, lessons)
+    asked = dict(steps=100, evaluated=320)
+    ratio = [p.epoch_seconds("resnet-20-12", CIFAR10, 32, **asked) for p in (before, after)]
+    assert 1.05 < ratio[1].mean / ratio[0].mean < 1.25
+    steps = [p.step_seconds("resnet-20-12", CIFAR10, 32).mean for p in (before, after)]
+    assert steps[1] / steps[0] == pytest.approx(1.0, abs=0.12)
+
+
+def test_measurements_of_a_slow_minute_are_brought_to_the_usual_speed():
+    # Half of them were taken while the machine ran at half its speed, which the reference saw as well.
+    plain = [replace(m, reference_seconds=1e-3) for m in chosen(16, 2)]
+
+    def slowed(m):
+        times = (
+            "forward_seconds",
+            "backward_seconds",
+            "optimizer_seconds",
+            "step_seconds",
+            "inference_seconds",
+        )
+        return replace(m, reference_seconds=2e-3, **{t: 2 * getattr(m, t) for t in times})
+
+    mixed = [slowed(m) if i % 3 == 0 else m for i, m in enumerate(plain)]
+    first, second = CostPredictor(plain, EXECUTION), CostPredictor(mixed, EXECUTION)
+    for name in NAMES[::9]:
+        assert first.step_seconds(name, CIFAR10, 32).mean == pytest.approx(
+            second.step_seconds(name, CIFAR10, 32).mean, rel=1e-6
+        )
+
+
+# What was never measured.
+
+
+def test_what_was_never_measured_is_named():
+    predictor = CostPredictor([measured(n, b) for n in NAMES[:10] for b in (16, 32)], EXECUTION)
+    digits = Task(channels=1, height=8, width=8, classes=10)
+    assert predictor.unmeasured("resnet-20-16", CIFAR10, 24) == ()
+    assert predictor.unmeasured("vgg-11-8", CIFAR10, 128) == ("family vgg", "batch 128")
+    assert predictor.unmeasured("resnet-20-16", digits, 32) == ("images of 1x8x8",)
+
+
+def test_another_arithmetic_is_borrowed_at_the_measured_ratio_and_named():
+    lent = [measured(name, 32) for name in NAMES[::4]]
+    half = replace(MACHINE, dtype="bfloat16")
+    own = replace(lent[3], fingerprint=half, step_seconds=lent[3].step_seconds / 2)
+    predictor = CostPredictor([*lent, own], replace(EXECUTION, dtype="bfloat16"))
+    full = CostPredictor(lent, EXECUTION)
+    asked = ("resnet-20-16", CIFAR10, 32)
+    ratio = predictor.step_seconds(*asked).mean / full.step_seconds(*asked).mean
+    assert ratio == pytest.approx(0.5, rel=0.1)
+    assert predictor.unmeasured(*asked) == ("bfloat16",)
+    assert predictor.basis == "few measurements"
+
+
+def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
+    misfit = replace(
+        measured("resnet-20-16", 64),
+        fits=False,
+        forward_seconds=0.0,
+        backward_seconds=0.0,
+        optimizer_seconds=0.0,
+        step_seconds=0.0,
+        inference_seconds=0.0,
+        layers=(),
+        peak_bytes=None,
+    )
+    alone = [measured(name, 32) for name in NAMES[::4]]
+    predictor = CostPredictor([*alone, misfit], EXECUTION)
+    assert predictor.count == len(alone)
+    assert predictor.step_seconds("vgg-11-8", CIFAR10, 64) == CostPredictor(alone, EXECUTION).step_seconds(
+        "vgg-11-8", CIFAR10, 64
+    )
+    fits = [predictor.fits("resnet-20-16", CIFAR10, batch) for batch in (32, 64, 128)]
+    assert fits == [True, False, False]
+
+
+def test_measuring_a_design_teaches_most_about_itself_and_something_about_its_family():
+    predictor, _ = fitted(12, 0)
+    wanted = [Workpiece("resnet-32-12", CIFAR10, 64)]
+    options = [Workpiece(name, CIFAR10, 64) for name in ("resnet-32-12", "resnet-32-16", "vgg-16-4")]
+    itself, sibling, stranger = predictor.expected_reductions(options, wanted)
+    assert itself > sibling > stranger >= 0

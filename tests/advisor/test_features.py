@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.architecture import lower, parse_network, regular_network
-from advisor.features import NetworkFeatures, features_of, graph_features
+from advisor.features import KINDS, NetworkFeatures, features_of, graph_features, layer_sizes
 from advisor.graph import Graph
 from advisor.layers import Task
 from trainer.network import build_network
@@ -37,9 +37,6 @@ def test_a_tiny_mlp_by_hand():
         macs_16=64 * 16 + 16 * 16,
         dense_elements=(64 + 4) + (4 + 10),
         other_elements=(64 + 64) + (4 + 4),
-        saved_elements=4,
-        saved_positions=0,
-        largest_elements=64,
         operations=4,
         parameters=65 * 4 + 5 * 10,
         tensors=4,
@@ -62,19 +59,11 @@ def test_a_tiny_resnet_by_hand():
         + (3 * 2 + 3 + 2) * 64
         + (128 + 64)
         + (64 + 16),
-        saved_elements=2 * 256 + 4 * 256 + 4 * 128 + 4 * 64 + 16,
-        saved_positions=0,
-        largest_elements=256,
         operations=3 + 7 + 8 + 8 + 2,
         parameters=9 * (4 + 2 * 16 + 32 + 64 + 128 + 256) + 2 * (3 * 4 + 2 * 8 + 2 * 16) + 170,
         tensors=7 + 2 * 7 + 2,
         input_elements=64,
     )
-
-
-def test_max_pooling_keeps_one_position_an_output():
-    # vgg-11-4 on 8x8: pooled to 4x4x4, 8x2x2 and 16x1x1, and no further.
-    assert features_of("vgg-11-4", DIGITS).saved_positions == 64 + 32 + 16
 
 
 @given(graphs())
@@ -89,8 +78,6 @@ def test_features_agree_with_a_recount_of_the_nodes(graph):
     assert found.operations == len(graph.nodes)
     assert found.dense_elements + found.other_elements == moved
     assert found.macs <= found.macs_8 <= found.macs_16
-    assert found.largest_elements == max(_product(node.shape) for node in graph.nodes)
-    assert found.saved_elements <= sum(_product(node.shape) for node in graph.nodes)
 
 
 @given(graphs(), st.data())
@@ -106,7 +93,7 @@ def test_what_is_counted_by_node_adds_up_over_any_cut(graph, data):
         return [
             getattr(found, name)
             for name in ("macs", "macs_8", "macs_16", "dense_elements", "other_elements", "operations")
-        ] + [found.parameters, found.tensors, found.saved_positions]
+        ] + [found.parameters, found.tensors]
 
     first, second = counted(graph.nodes[:cut]), counted(graph.nodes[cut:])
     assert [a + b for a, b in zip(first, second, strict=True)] == counted(graph.nodes)
@@ -125,3 +112,25 @@ def _product(shape):
     for size in shape:
         count *= size
     return count
+
+
+def test_sizes_of_layers_by_hand():
+    # conv 4 -> 8 channels, 3x3, stride 2, from 8x8 to 4x4, at a batch of 2.
+    sizes = layer_sizes("resnet-8-4", DIGITS, 2)
+    row = sizes.rows[sizes.names.index("block2.unit1.inner.conv")]
+    pixels = 2 * 16
+    assert row[0] == pytest.approx(pixels * 9 * 4 * 8 / 1e9)
+    assert row[1] == pytest.approx(pixels * 9 * 8 * 8 / 1e9)
+    assert row[2] == pytest.approx(pixels * 9 * 16 * 16 / 1e9)
+    assert row[3] == pytest.approx(pixels * 9 * 4 * 16 / 1e9)
+    assert row[4:8] == pytest.approx([2 * 256 / 1e8, 2 * 128 / 1e8, 2 * 64 * 16 / 1e8, pixels * 16 / 1e8])
+    assert row[8:10] == pytest.approx([9 * 4 * 8 / 1e8, 9 * 16 * 16 / 1e8])
+    # Strided, so its MACs count again; all of it fits into the cache.
+    assert row[10] == row[2]
+    assert row[11] == 0
+    assert KINDS[sizes.kinds[0]] == "Conv@images"
+
+
+def test_a_layer_that_reads_the_images_is_a_kind_of_its_own_behind_a_flatten_too():
+    kinds = [KINDS[k] for k in layer_sizes("mlp-2-8", DIGITS, 4).kinds]
+    assert kinds == ["Flatten", "Linear@images", "Relu", "Linear", "Relu", "Linear"]

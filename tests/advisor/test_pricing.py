@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
-from advisor.estimate import Estimate
+from advisor.estimate import Estimate, total
 from advisor.measurement import Execution
 from advisor.plan import HatchStep, PlanOptions, TrainStep, make_plan
 from advisor.pricing import HATCH_SECONDS, epoch_seconds, makespan, price
 from advisor.schedule import PlateauSchedule
 
 DIGITS = DATASETS["digits"]
-# 1077 training images at batch 32 are 33 whole steps; 360 validation images at batch 256.
-STEPS, EVALUATIONS = 33, 360 / 256
+# 1077 training images at batch 32 are 33 whole steps; 360 validation images at the same batch.
+STEPS, EVALUATIONS = 33, 360 / 32
 
 
 def planned(design, processes=1, epochs=20, **options):
@@ -40,6 +40,8 @@ class Stub:
 
     steps: dict[str, float]
     slowdown: float = 1.0
+    watts: float | None = None
+    unknown: tuple[str, ...] = ()
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def step_seconds(self, network, task, batch):
@@ -48,6 +50,13 @@ class Stub:
 
     def inference_seconds(self, network, task, batch):
         return self._spread(self.steps[network] / 10)
+
+    def epoch_seconds(self, network, task, batch, *, steps, evaluated):
+        passes = self.inference_seconds(network, task, batch).scaled(evaluated / batch)
+        return total([self.step_seconds(network, task, batch).scaled(steps), passes])
+
+    def unmeasured(self, network, task, batch):
+        return self.unknown
 
     def training_peak_bytes(self, network, task, batch):
         return self._spread(1e6 * self.steps[network])
@@ -177,7 +186,21 @@ def test_a_single_network_trains_its_epochs():
     assert priced.train_seconds.mean == pytest.approx(20 * epoch)
     assert priced.inference_ms_per_image.mean == pytest.approx(1000 * 0.2 / 32)
     assert priced.train_peak_bytes.mean == pytest.approx(2e6)
-    assert [step.step for step in priced.steps] == ["train member-1"]
+    assert [step.step for step in priced.steps] == ["train member-1", "evaluate"]
+    # The test images, which are no part of training.
+    assert priced.steps[-1].seconds.mean == pytest.approx(360 / 32 * 0.2)
+
+
+def test_energy_is_the_power_that_was_measured_over_the_training():
+    stub = Stub({"resnet-8-4": 2.0})
+    assert price(planned("resnet-8-4"), stub).energy_joules is None
+    priced = price(planned("resnet-8-4"), replace(stub, watts=50.0))
+    assert priced.energy_joules == priced.train_seconds.scaled(50.0)
+
+
+def test_what_was_never_measured_is_named_once():
+    stub = Stub({"resnet-8-4": 1.0, "mlp-1-4": 0.5}, unknown=("batch 32",))
+    assert price(planned("2xresnet-8-4+mlp-1-4"), stub).unmeasured == ("batch 32",)
 
 
 def test_members_one_after_the_other_take_the_sum():
@@ -210,10 +233,11 @@ def test_a_mother_is_trained_before_her_members_hatch():
     assert priced.train_seconds.mean == pytest.approx(20 * epoch + 1.5 * (hatch + 5 * epoch))
     # An epoch of every member leaves the mother out.
     assert priced.epoch_seconds.mean == pytest.approx(1.5 * epoch)
-    assert [s.seconds.mean for s in priced.steps] == pytest.approx(
+    assert [s.seconds.mean for s in priced.steps[:-1]] == pytest.approx(
         [20 * epoch, hatch, 5 * epoch, hatch, 5 * epoch]
     )
-    assert [s.network for s in priced.steps] == ["mother-1", "member-1", "member-1", "member-2", "member-2"]
+    networks = [s.network for s in priced.steps[:-1]]
+    assert networks == ["mother-1", "member-1", "member-1", "member-2", "member-2"]
 
 
 def test_a_single_hatched_step_costs_next_to_nothing():
@@ -264,9 +288,9 @@ def test_every_figure_is_an_interval_and_a_forecast_repeats_it(design, processes
         *(s.seconds for s in priced.steps),
     ):
         assert 0 < found.low < found.mean < found.high
-    total = sum(s.seconds.mean for s in priced.steps)
-    assert total / processes <= priced.train_seconds.mean * (1 + 1e-9)
-    assert priced.train_seconds.mean <= slowdown * total * (1 + 1e-9)
+    trained = sum(s.seconds.mean for s in priced.steps[:-1])
+    assert trained / processes <= priced.train_seconds.mean * (1 + 1e-9)
+    assert priced.train_seconds.mean <= slowdown * trained * (1 + 1e-9)
     forecast = priced.forecast(Estimate(0.2, 0.1, 0.3))
     assert forecast.train_seconds == (
         priced.train_seconds.mean,
@@ -274,5 +298,5 @@ def test_every_figure_is_an_interval_and_a_forecast_repeats_it(design, processes
         priced.train_seconds.high,
     )
     assert forecast.test_error == (0.2, 0.1, 0.3)
-    assert [s.step for s in forecast.steps] == [s.id for s in plan.steps]
+    assert [s.step for s in forecast.steps] == [*(s.id for s in plan.steps), "evaluate"]
     assert priced.forecast(None).test_error is None

@@ -33,7 +33,7 @@ def scenario(budget=40_000, families=FAMILIES, members=(1, 2, 4), **limits):
         seed=3,
         execution=EXECUTION,
         limits=Limits(**limits),
-        cost=CostPredictor([], "cpu", "float32"),
+        cost=CostPredictor([], EXECUTION),
         accuracy=AccuracyPredictor(["digits"]),
     )
 

@@ -18,6 +18,7 @@ from advisor.records import EnsembleMetrics, Forecast, Run, RunStatus
 from db.listing import COLUMNS, NUMBERS, list_runs
 from db.models import RunRow
 from db.queries import Store
+from db.schema import HEAD
 from db.session import open_store
 
 NewRun = Callable[[Store], Run]
@@ -152,7 +153,7 @@ def test_any_path_can_be_listed(tmp_path: Path, new_run: NewRun, name: str) -> N
 
 def test_a_newer_database_is_refused(three: Path) -> None:
     with closing(sqlite3.connect(three)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", (f"{int(HEAD) + 1:04d}",))
     with pytest.raises(StorageError, match="upgrade advisor"):
         listed(three)
 

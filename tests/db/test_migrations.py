@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from advisor.errors import StorageError
+from advisor.measurement import LayerTime
 from advisor.records import RunStatus
 from db.listing import list_runs
 from db.models import Base
@@ -21,18 +23,19 @@ from db.session import SCRIPTS, open_store
 
 DATA = Path(__file__).parent.parent / "data" / "db"
 RELEASED = sorted(DATA.glob("schema_*.sql"))
+NEXT_REVISION = f"{int(HEAD) + 1:04d}"
 
-NEXT = """
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT_REVISION}"
+down_revision = "{HEAD}"
 
 
 def upgrade():
     op.add_column("runs", sa.Column("note", sa.String(), nullable=True))
-    {more}
+    {{more}}
 """
 
 
@@ -42,11 +45,11 @@ def load(dump: Path, path: Path) -> None:
 
 
 def definitions(store: Store) -> dict[str, str]:
-    """SQL of every table and index, with white space made equal."""
+    """SQL of every table and index, with white space made equal; an added column has it elsewhere."""
     query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT IN (?, ?)"
     with store.engine.connect() as connection:
         rows = connection.exec_driver_sql(query, ("alembic_version", "sqlite_sequence")).all()
-    return {name: " ".join(sql.split()) for name, sql in rows}
+    return {name: re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())) for name, sql in rows}
 
 
 def columns(path: Path) -> set[str]:
@@ -56,15 +59,15 @@ def columns(path: Path) -> set[str]:
 
 @pytest.fixture
 def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Pretend that a release with schema 0002 is installed."""
+    """Pretend that a release with one schema more is installed."""
 
     def install(more: str) -> None:
         scripts = tmp_path / "100% scripts"
         shutil.copytree(SCRIPTS, scripts)
-        (scripts / "versions" / "0002_note.py").write_text(NEXT.format(more=more))
+        (scripts / "versions" / f"{NEXT_REVISION}_note.py").write_text(NEXT.format(more=more))
         monkeypatch.setattr("db.session.SCRIPTS", scripts)
         for module in ("schema", "session", "listing"):
-            monkeypatch.setattr(f"db.{module}.HEAD", "0002")
+            monkeypatch.setattr(f"db.{module}.HEAD", NEXT_REVISION)
 
     return install
 
@@ -117,6 +120,29 @@ def test_a_saved_database_of_every_release_is_read(dump: Path, path: Path) -> No
         assert last is not None
         assert (last.request, last.payload) == ({"budget": "60k"}, {"designs": ["2xresnet-8-8@g1"]})
     assert [row["id"] for row in list_runs(path, where={}, sort="id", descending=False, limit=None)] == [1, 3]
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_measurement_from_before_layers_has_none_and_fitted(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        (m,) = store.measurements("3aa5384bcd7f706a")
+    assert (m.fits, m.layers, m.throttle) == (True, (), "")
+    assert (m.reference_seconds, m.reserved_bytes, m.watts, m.clock_mhz) == (None, None, None, None)
+    assert (m.step_seconds, m.peak_bytes) == (0.004, None)
+    assert (m.fingerprint.cores, m.fingerprint.kernels, m.fingerprint.protocol) == (0, "", 1)
+
+
+def test_a_saved_measurement_with_layers_is_read(path: Path) -> None:
+    load(DATA / "schema_0002.sql", path)
+    with open_store(path) as store:
+        (m,) = store.measurements("0de68cea59737580")
+    assert m.layers == (
+        LayerTime(name="flatten", forward_seconds=1e-6, backward_seconds=0.0, inference_seconds=1e-6),
+        LayerTime(name="classifier", forward_seconds=2e-4, backward_seconds=5e-4, inference_seconds=1e-4),
+    )
+    assert (m.reserved_bytes, m.watts, m.clock_mhz) == (2097152, 212.5, 1755)
+    assert m.throttle == "power cap, thermal limit"
 
 
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:

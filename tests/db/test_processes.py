@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +11,8 @@ from pathlib import Path
 from advisor.records import Run
 from db.queries import Store
 from db.session import open_store
+
+ROOT = Path(__file__).parent.parent.parent
 
 WRITER = """
 import sys
@@ -34,6 +39,64 @@ with open_store(Path(sys.argv[1]), busy_seconds=30.0) as store:
     store.add_recommendation("now", {}, {})
 """
 
+MEASURER = """
+import sys
+from pathlib import Path
+from advisor.layers import Task
+from advisor.measurement import Fingerprint, LayerTime, Measurement
+from db.session import open_store
+
+path, name = Path(sys.argv[1]), sys.argv[2]
+mark = Fingerprint(device="cpu", device_name="", driver="", torch="", threads=1, dtype="float32",
+    memory_format="contiguous")
+with open_store(path, busy_seconds=30.0) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(1, 41):
+        layers = tuple(
+            LayerTime(name=f"{name}.{number}.{i}", forward_seconds=number / 7, backward_seconds=i / 3,
+                inference_seconds=0.0)
+            for i in range(300))
+        store.add_measurement(Measurement(
+            network=name, task=Task(channels=1, height=8, width=8, classes=10), batch=number,
+            fingerprint=mark, forward_seconds=0.0, backward_seconds=0.0, optimizer_seconds=0.0,
+            step_seconds=0.0, step_iqr_seconds=0.0, inference_seconds=0.0, layers=layers, peak_bytes=None,
+            spent_seconds=0.0, measured_at=""))
+"""
+
+PROFILER = """
+import sys
+from pathlib import Path
+from advisor.architecture import Task
+from advisor.dataset import Augmentation
+from advisor.measurement import Execution, Measurement
+from db.session import open_store
+from profiler.device import fingerprint
+from profiler.isolate import MeasuringProcess
+from trainer.workload import StepWorkload
+
+if __name__ == "__main__":
+    execution = Execution(
+        device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
+    task = Task(channels=1, height=8, width=8, classes=10)
+    with open_store(Path(sys.argv[1])) as store, MeasuringProcess("cpu", 1) as process:
+        assert process.wait_until_ready()
+        for network, seconds in (("mlp-1-4", 0.2), ("mlp-1-8", 60.0)):
+            process.begin(StepWorkload(network=network, task=task, batch=8,
+                augmentation=Augmentation.NONE, execution=execution), seconds)
+            print(process._process.pid, flush=True)
+            times = process.finish(60.0)
+            if times is not None:
+                store.add_measurement(Measurement(
+                    network=network, task=task, batch=8, fingerprint=fingerprint(execution),
+                    forward_seconds=times.forward, backward_seconds=times.backward,
+                    optimizer_seconds=times.optimizer, step_seconds=times.step,
+                    step_iqr_seconds=times.step_iqr, inference_seconds=times.inference,
+                    layers=times.layers, peak_bytes=times.peak_bytes, spent_seconds=times.spent,
+                    measured_at=""))
+        print("done", flush=True)
+"""
+
 LATE = """
 import sys
 from pathlib import Path
@@ -44,10 +107,27 @@ print(any(name.partition(".")[0] == "alembic" for name in sys.modules))
 """
 
 
-def start(code: str, path: Path) -> subprocess.Popen[str]:
+def start(code: str, path: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+
+
+def let_go(processes: list[subprocess.Popen[str]]) -> None:
+    """Wait until all are ready, start them at once and see that all end well."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.wait() for process in processes] == [0] * len(processes)
+    for process in processes:
+        process.communicate()
 
 
 def test_a_killed_writer_leaves_every_epoch_that_it_had_stored(
@@ -72,22 +152,52 @@ def test_a_killed_writer_leaves_every_epoch_that_it_had_stored(
 
 
 def test_processes_that_open_a_new_file_at_once_all_get_it(path: Path) -> None:
-    processes = [start(OPENER, path) for _ in range(4)]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [process.wait() for process in processes] == [0, 0, 0, 0]
-    for process in processes:
-        process.communicate()
+    let_go([start(OPENER, path) for _ in range(4)])
     with open_store(path) as store:
         last = store.last_recommendation()
         assert last is not None
         assert last.id == 4
         assert store.check() == []
+
+
+def test_processes_that_measure_at_once_spoil_no_measurement(path: Path) -> None:
+    open_store(path).close()
+    let_go([start(MEASURER, path, name) for name in ("mlp-1-4", "mlp-1-8")])
+    with open_store(path) as store:
+        assert store.check() == []
+        found = store.measurements()
+    assert sorted((m.network, m.batch) for m in found) == [
+        (name, number) for name in ("mlp-1-4", "mlp-1-8") for number in range(1, 41)
+    ]
+    for m in found:
+        assert [t.name for t in m.layers] == [f"{m.network}.{m.batch}.{i}" for i in range(300)]
+        assert {t.forward_seconds for t in m.layers} == {m.batch / 7}
+        assert [t.backward_seconds for t in m.layers] == [i / 3 for i in range(300)]
+
+
+def test_a_program_killed_in_the_middle_of_a_measurement_leaves_only_the_one_before(
+    path: Path, tmp_path: Path
+) -> None:
+    # As a file: a spawned process imports the program of the one that started it.
+    program = tmp_path / "profile_two.py"
+    program.write_text(PROFILER, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(program), str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        first, second = process.stdout.readline(), process.stdout.readline()
+        assert first == second
+        process.kill()
+        # Else what it started would go on measuring until it finds nobody to tell.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(second), signal.SIGKILL)
+    with open_store(path) as store:
+        assert store.check() == []
+        assert [m.network for m in store.measurements()] == ["mlp-1-4"]
+        assert all(m.layers for m in store.measurements())
 
 
 def test_opening_an_up_to_date_file_does_not_import_alembic(path: Path) -> None:

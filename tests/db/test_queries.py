@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from advisor.errors import StorageError, UsageError
 from advisor.layers import Task
-from advisor.measurement import Fingerprint, Measurement
+from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.plan import TrainingPlan
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db.queries import Store
@@ -45,6 +46,10 @@ MEASUREMENT = Measurement(
     spent_seconds=1.25,
     measured_at="2026-01-01T00:00:00+00:00",
 )
+LAYERS = (
+    LayerTime(name="stem.conv", forward_seconds=0.1, backward_seconds=1 / 3, inference_seconds=5e-324),
+    LayerTime(name="“loß”", forward_seconds=0.0, backward_seconds=2.0, inference_seconds=1e300),
+)
 METRICS = EnsembleMetrics(
     error=0.04, member_errors=(0.05, 0.0625), oracle_error=0.01, disagreement=0.03, nll=0.2
 )
@@ -57,6 +62,68 @@ def test_measurements_come_back_as_they_were_stored(store: Store) -> None:
     assert store.measurements() == [MEASUREMENT, other]
     assert store.measurements(FINGERPRINT.digest) == [MEASUREMENT]
     assert store.measurements("unknown") == []
+
+
+def test_layers_and_the_state_of_the_device_come_back_as_they_were_stored(store: Store) -> None:
+    m = replace(
+        MEASUREMENT,
+        layers=LAYERS,
+        reference_seconds=0.0015,
+        reserved_bytes=2**41,
+        watts=212.5,
+        clock_mhz=1755,
+        throttle="power cap, thermal limit",
+    )
+    store.add_measurement(m)
+    assert store.measurements() == [m]
+
+
+def test_a_measurement_that_did_not_fit_comes_back(store: Store) -> None:
+    m = replace(MEASUREMENT, fits=False, step_seconds=0.0)
+    store.add_measurement(m)
+    assert store.measurements() == [m]
+
+
+def test_layers_are_stored_without_spaces(store: Store) -> None:
+    store.add_measurement(replace(MEASUREMENT, layers=LAYERS[:1]))
+    with store.engine.connect() as connection:
+        (text,) = connection.exec_driver_sql("SELECT layers FROM measurements").one()
+    assert text == '[["stem.conv",0.1,0.3333333333333333,5e-324]]'
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("layers", text)
+        for text in (
+            "",
+            "no json",
+            "{}",
+            "1",
+            '"abcd"',
+            "[1]",
+            '["abcd"]',
+            '[["a",1,1]]',
+            '[["a",1,1,1,1]]',
+            "[[1,1,1,1]]",
+            '[["a",1,"1",1]]',
+            '[["a",1,null,1]]',
+            '[["a",1,-1,1]]',
+            '[["a",1,NaN,1]]',
+            '[["a",1,1,Infinity]]',
+            '[["a",1,1,1],["b",true,1,1]]',
+        )
+    ]
+    + [("fingerprint", "{}"), ("step_seconds", -1.0), ("step_seconds", "slow")],
+)
+def test_a_measurement_that_cannot_be_read_is_reported(store: Store, column: str, value: object) -> None:
+    store.add_measurement(replace(MEASUREMENT, layers=LAYERS))
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE measurements SET {column} = ?", (value,))
+    with pytest.raises(StorageError, match="measurement 1 of the database cannot be read") as raised:
+        store.measurements()
+    assert "\n" not in str(raised.value)
+    assert store.check() == [str(raised.value)]
 
 
 def test_the_newest_recommendation_comes_back(store: Store) -> None:
@@ -115,14 +182,10 @@ def test_an_update_without_test_figures_keeps_those_stored(store: Store, new_run
 
 
 def test_runs_are_listed_oldest_first_and_by_status(store: Store, new_run: NewRun) -> None:
-    assert store.last_run() is None
     ids = [new_run(store).id for _ in range(3)]
     store.update_run(ids[1], status=RunStatus.DONE, train_seconds=1.0)
     assert [run.id for run in store.runs()] == ids
     assert [run.id for run in store.runs(RunStatus.DONE)] == [ids[1]]
-    last = store.last_run()
-    assert last is not None
-    assert last.id == ids[2]
 
 
 def test_epochs_come_back_in_the_order_of_execution(
@@ -243,3 +306,116 @@ def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(
     assert len(store.check()) == 1
     store.delete_run(run.id)
     assert store.check() == []
+
+
+# Epochs as evidence.
+
+MACHINE = "0123456789abcdef"
+
+
+def finish(store: Store, run: Run, status: RunStatus = RunStatus.DONE) -> None:
+    store.update_run(run.id, status=status, train_seconds=1.0)
+
+
+def record(store: Store, run: Run, epoch_of: NewEpoch, *seconds: float, step: str = "train mother-1") -> None:
+    for number, spent in enumerate(seconds):
+        store.record_epoch(run.id, replace(epoch_of(number, step), seconds=spent))
+
+
+def test_epochs_are_evidence_step_by_step_in_the_order_of_the_plan(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    record(store, run, epoch_of, 3.0, step="train member-1")
+    record(store, run, epoch_of, 9.0, 1.0, 4.0, 2.0, step="train mother-1")
+    finish(store, run)
+    mother = TrainedEpochs(
+        network="resnet-8-8",
+        task=Task(channels=1, height=8, width=8, classes=10),
+        batch=32,
+        train_images=1077,
+        validation_images=360,
+        processes=2,
+        epochs=3,
+        seconds=2.0,
+    )
+    assert store.trained_epochs(MACHINE) == [mother, replace(mother, epochs=1, seconds=3.0)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs", "median"),
+    [((9.0,), 1, 9.0), ((9.0, 1.0), 2, 5.0), ((9.0, 1.0, 2.0), 2, 1.5), ((9.0, 1.0, 2.0, 50.0), 3, 2.0)],
+)
+def test_the_first_epoch_is_left_out_where_there_are_more_than_two(
+    store: Store,
+    new_run: NewRun,
+    epoch_of: NewEpoch,
+    seconds: tuple[float, ...],
+    epochs: int,
+    median: float,
+) -> None:
+    run = new_run(store)
+    record(store, run, epoch_of, *seconds)
+    finish(store, run)
+    (found,) = store.trained_epochs(MACHINE)
+    assert (found.epochs, found.seconds) == (epochs, median)
+
+
+def test_the_first_epoch_is_the_one_numbered_zero_and_not_the_one_stored_first(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    for number, spent in ((2, 3.0), (1, 5.0), (0, 100.0)):
+        store.record_epoch(run.id, replace(epoch_of(number), seconds=spent))
+    finish(store, run)
+    assert [e.seconds for e in store.trained_epochs(MACHINE)] == [4.0]
+
+
+def test_epochs_of_runs_that_failed_diverged_or_run_still_are_no_evidence(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    for number, status in enumerate(RunStatus, 1):
+        run = new_run(store)
+        record(store, run, epoch_of, float(number))
+        finish(store, run, status)
+    counted = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
+    expected = [float(number) for number, status in enumerate(RunStatus, 1) if status in counted]
+    assert [e.seconds for e in store.trained_epochs(MACHINE)] == expected
+
+
+def test_epochs_of_another_machine_and_of_steps_outside_the_plan_are_no_evidence(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run, bare = new_run(store), new_run(store)
+    record(store, run, epoch_of, 1.0, step="train nobody")
+    record(store, run, epoch_of, 1.0, step="hatch member-1")
+    finish(store, run)
+    finish(store, bare)
+    assert store.trained_epochs(MACHINE) == []
+    record(store, run, epoch_of, 1.0)
+    assert store.trained_epochs("another") == []
+    assert len(store.trained_epochs(MACHINE)) == 1
+
+
+def test_evidence_is_read_without_the_probabilities(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    record(store, run, epoch_of, 1.0)
+    finish(store, run)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, sql: str, values: tuple[object, ...], *_: object) -> None:
+        asked.append((sql, values))
+
+    store.trained_epochs(MACHINE)
+    event.remove(store.engine, "before_cursor_execute", note)
+    assert not any("validation_probabilities" in sql for sql, _ in asked)
+    (of_epochs,) = [(sql, values) for sql, values in asked if "FROM epochs" in sql]
+    with store.engine.connect() as connection:
+        way = [
+            row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {of_epochs[0]}", of_epochs[1])
+        ]
+    # Else SQLite would walk through the pages of every blob on its way to the column behind it.
+    assert any("epochs USING COVERING INDEX ix_epochs_run_id_step_epoch_seconds" in line for line in way), way

@@ -13,6 +13,7 @@ import pytest
 from advisor.errors import StorageError
 from advisor.records import EpochRecord, Run
 from db.queries import Store
+from db.schema import HEAD
 from db.session import open_store
 
 NewRun = Callable[[Store], Run]
@@ -160,8 +161,9 @@ def test_a_truncated_database_is_reported_and_left_as_it_is(
 
 def test_a_newer_database_is_refused(path: Path) -> None:
     open_store(path).close()
-    execute(path, "UPDATE alembic_version SET version_num = '0002'")
-    assert "has schema 0002 and this program reads up to 0001: upgrade advisor" in refused(path)
+    newer = f"{int(HEAD) + 1:04d}"
+    execute(path, f"UPDATE alembic_version SET version_num = '{newer}'")
+    assert f"has schema {newer} and this program reads up to {HEAD}: upgrade advisor" in refused(path)
 
 
 @pytest.mark.parametrize("script", [FOREIGN, OPTUNA, OTHER_ALEMBIC])

@@ -1,13 +1,23 @@
-"""Which device is chosen, and what makes two machines differ."""
+"""Which device is chosen, what makes two machines differ, and on which cores a process is held."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from advisor.errors import UsageError
+from advisor.measurement import PROTOCOL
 from profiler import device
-from profiler.device import choose_device, fingerprint, usable_cores
+from profiler.device import choose_device, fingerprint, hold_to, quiet_cores, usable_cores
+
+ROOT = Path(__file__).parent.parent.parent
+can_be_held = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 
 
 @pytest.fixture
@@ -58,6 +68,30 @@ def test_the_fingerprint_of_a_processor_names_it_its_cores_and_torch(execution):
     assert mark == fingerprint(execution)
 
 
+def test_the_fingerprint_of_a_processor_has_its_instructions_the_cores_held_to_and_the_protocol(
+    execution, monkeypatch
+):
+    mark = fingerprint(replace(execution, threads=2))
+    assert mark.kernels == torch.backends.cpu.get_cpu_capability()
+    assert mark.protocol == PROTOCOL
+    assert mark.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
+    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+    assert fingerprint(execution).cores == 0
+
+
+def test_the_fingerprint_of_a_gpu_has_driver_precision_autotuning_and_cudnn(execution, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Example GPU")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    monkeypatch.setattr(device, "driver_version", lambda: "600.1")
+    mark = fingerprint(replace(execution, device="cuda"))
+    assert (mark.device, mark.device_name, mark.cores) == ("cuda", "Example GPU", 0)
+    assert mark.driver == "600.1, CUDA 13.0"
+    assert mark.kernels == "tf32, cuDNN 91002, autotuned"
+    monkeypatch.setattr(device, "driver_version", lambda: None)
+    assert fingerprint(replace(execution, device="cuda")).driver == "CUDA 13.0"
+
+
 @pytest.mark.parametrize(
     "changes", [{"threads": 2}, {"dtype": "bfloat16"}, {"memory_format": "channels_last"}]
 )
@@ -76,3 +110,119 @@ def test_the_digest_changes_with_every_field(execution):
         value = getattr(mark, field.name)
         digests.add(replace(mark, **{field.name: value + (1 if isinstance(value, int) else "x")}).digest)
     assert len(digests) == 1 + len(fields(mark))
+
+
+# Cores.
+
+BEFORE = """cpu  1 1 1 400 0
+cpu0 1 1 1 100 0 0
+cpu1 1 1 1 100 0 0
+cpu2 1 1 1 100 0 0
+cpu3 1 1 1 100 0 0
+intr 1 2 3
+"""
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """Four cores that this process may use, of which each was idle for the ticks told."""
+
+    def tell(*idle, before=BEFORE, usable=(0, 1, 2, 3)):
+        after = before
+        for core, more in enumerate(idle):
+            after = after.replace(f"cpu{core} 1 1 1 100", f"cpu{core} 1 1 1 {100 + more}")
+        texts = iter([before, after])
+        stat = SimpleNamespace(read_text=lambda: next(texts))
+        monkeypatch.setattr(device, "_CAN_BE_HELD", True)
+        monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(usable), raising=False)
+        monkeypatch.setattr(device, "Path", {"/proc/stat": stat}.__getitem__)
+        monkeypatch.setattr(device, "QUIET_SECONDS", 0.0)
+
+    return tell
+
+
+def test_the_idlest_cores_come_first(ticks):
+    ticks(3, 9, 0, 7)
+    assert quiet_cores(4) == [1, 3, 0, 2]
+    ticks(3, 9, 0, 7)
+    assert quiet_cores(2) == [1, 3]
+
+
+def test_of_cores_that_are_idle_alike_the_last_comes_first(ticks):
+    ticks(5, 5, 5, 5)
+    assert quiet_cores(2) == [3, 2]
+
+
+def test_only_cores_that_this_process_may_use_are_named_and_no_more_than_there_are(ticks):
+    ticks(3, 9, 0, 7, usable=(0, 2))
+    assert quiet_cores(4) == [0, 2]
+
+
+@pytest.mark.parametrize("text", ["", "cpu0 1 1", "cpu0 1 1 1 many", "cpux 1 1 1 1"])
+def test_a_system_that_does_not_count_as_expected_gives_the_last_cores(ticks, text):
+    ticks(before=text)
+    assert quiet_cores(2) == [3, 2]
+
+
+def test_a_system_without_counters_gives_the_last_cores(ticks, monkeypatch):
+    def missing():
+        raise FileNotFoundError("/proc/stat")
+
+    ticks()
+    monkeypatch.setattr(device, "Path", lambda _: SimpleNamespace(read_text=missing))
+    assert quiet_cores(1) == [3]
+
+
+def test_where_processes_cannot_be_held_no_core_is_named_and_none_is_held(monkeypatch):
+    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+    monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
+    assert quiet_cores(1) == []
+    hold_to([0])
+
+
+def test_holding_to_no_core_changes_nothing(monkeypatch):
+    monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
+    hold_to([])
+
+
+@can_be_held
+def test_real_quiet_cores_are_among_those_of_this_process():
+    cores = quiet_cores(1000)
+    assert sorted(cores) == sorted(os.sched_getaffinity(0))
+    assert quiet_cores(1)[0] in cores
+
+
+@can_be_held
+def test_a_process_that_is_held_to_a_core_runs_there_with_all_its_threads():
+    code = (
+        "import json, os, threading\n"
+        "from profiler.device import hold_to\n"
+        "core = max(os.sched_getaffinity(0))\n"
+        "hold_to([core])\n"
+        "seen = [sorted(os.sched_getaffinity(0))]\n"
+        "t = threading.Thread(target=lambda: seen.append(sorted(os.sched_getaffinity(0))))\n"
+        "t.start(); t.join()\n"
+        "print(json.dumps([core, seen]))\n"
+    )
+    before = os.sched_getaffinity(0)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    core, seen = json.loads(done.stdout)
+    assert seen == [[core], [core]]
+    assert os.sched_getaffinity(0) == before
+
+
+def test_nothing_of_cuda_is_needed_to_import_the_profiler():
+    code = (
+        "import sys\n"
+        "sys.modules['pynvml'] = None\n"  # importing it raises ImportError
+        "import torch\n"
+        "class Gone:\n"
+        "    def __getattr__(self, name):\n"
+        "        raise RuntimeError(f'torch.cuda.{name} at import')\n"
+        "torch.cuda = Gone()\n"
+        "import profiler.clock, profiler.device, profiler.isolate, profiler.layers, profiler.memory\n"
+        "import profiler.sensors, profiler.simulation, profiler.steps, profiler.workload\n"
+        "print(profiler.sensors.driver_version(), profiler.device._processor() != '')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.returncode) == ("None True\n", 0), done.stderr

@@ -6,27 +6,39 @@ import time
 
 import pytest
 
+from advisor.architecture import lower, parse_network
+from db.session import open_store
 from profiler.isolate import MeasuringProcess
+from profiler.layers import LOSS, LayerFacts
 from profiler.steps import StepTimes
+
+CAN_BE_HELD = hasattr(os, "sched_setaffinity")
+# Empty where a process cannot be held to cores.
+CORES = [min(os.sched_getaffinity(0))] if CAN_BE_HELD else []
 
 
 @pytest.fixture
 def process():
-    with MeasuringProcess("cpu", 1) as opened:
+    with MeasuringProcess("cpu", 1, CORES) as opened:
         assert opened.wait_until_ready()
         yield opened
     assert not opened.alive
 
 
-def test_one_process_measures_one_workload_after_another(process, workload):
+def test_one_process_measures_one_workload_after_another_on_the_cores_it_is_held_to(process, workload):
+    if CAN_BE_HELD:
+        assert os.sched_getaffinity(process._process.pid) == set(CORES)
     for network in ("resnet-8-4", "mlp-2-8"):
         process.begin(workload(network), 0.1)
         times = process.finish(60)
         assert isinstance(times, StepTimes)
         assert times.fits
         assert times.step > 0
-    profiles = process.layers(workload("mlp-2-8"), 60)
-    assert [p.name for p in profiles if p.macs] == [
+        nodes = lower(parse_network(network), workload(network).task).nodes
+        assert [t.name for t in times.layers] == [*(n.name for n in nodes), LOSS]
+    facts = process.layers(workload("mlp-2-8"), 60)
+    assert all(isinstance(f, LayerFacts) for f in facts)
+    assert [f.name for f in facts if f.macs] == [
         "block1.layer1.linear",
         "block1.layer2.linear",
         "classifier",
@@ -49,14 +61,18 @@ def test_a_measurement_that_takes_too_long_ends_the_process_in_time(process, wor
     assert time.perf_counter() - began < 3
 
 
-def test_a_killed_process_gives_nothing_and_is_not_waited_for(process, workload):
-    process.begin(workload("resnet-56-32", batch=512), 60)
-    os.kill(process._process.pid, signal.SIGKILL)
-    began = time.perf_counter()
-    assert process.finish(60) is None
-    assert time.perf_counter() - began < 5
-    assert not process.alive
-    process.close()
+def test_a_killed_process_gives_nothing_to_store_and_is_not_waited_for(process, workload, tmp_path):
+    with open_store(tmp_path / "advisor.db") as store:
+        process.begin(workload("resnet-56-32", batch=512), 60)
+        os.kill(process._process.pid, signal.SIGKILL)
+        began = time.perf_counter()
+        assert process.finish(60) is None
+        assert time.perf_counter() - began < 5
+        assert not process.alive
+        process.close()
+        # Nobody but the one who waits has the database open, so there is nothing half done in it.
+        assert store.measurements() == []
+        assert store.check() == []
 
 
 def test_a_workload_that_breaks_the_process_gives_nothing(process, workload, capfd):

@@ -1,6 +1,5 @@
-"""Profiles of every layer: counts equal the specification's, and times are of the right size."""
+"""Every layer: counts equal the specification's, times add up to the step, and nothing is left behind."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -9,8 +8,12 @@ from torch import nn
 
 from advisor.architecture import lower, parse_network
 from advisor.dataset import Augmentation
+from advisor.graph import BatchNorm, Conv, GlobalAveragePool, GraphBuilder, Linear, Relu
 from advisor.layers import Task
-from profiler.layers import layer_macs, profile_layers
+from advisor.memory import saved_bytes
+from profiler.layers import LOSS, LayerTimer, layer_facts, layer_macs
+from profiler.steps import measure_step
+from trainer.network import build_network
 
 KINDS = {
     "Conv": "Conv2d",
@@ -26,85 +29,107 @@ KINDS = {
     "Concat": "Join",
 }
 FAMILIES = ["resnet-8-4", "wrn-10-1", "densenet-7-4", "vgg-11-4", "mlp-2-8"]
+# Steps of 30 ms and more, where the cuts themselves hardly show.
+LARGER = {
+    "resnet-8-16": 64,
+    "wrn-10-2": 64,
+    "densenet-10-12": 64,
+    "vgg-11-16": 128,
+    "mlp-3-1024": 128,
+}
 BATCH = 6
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def nodes_of(described):
+    return lower(parse_network(described.network), described.task).nodes
+
+
+# What a layer is and holds.
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_names_kinds_and_counts_of_all_layers_equal_the_specification(workload, name):
     described = workload(name, batch=BATCH)
-    profiles = profile_layers(described.prepare(), "cpu")
-    nodes = lower(parse_network(name), described.task).nodes
-    assert [p.name for p in profiles] == [n.name for n in nodes]
-    assert [p.kind for p in profiles] == [KINDS[type(n.operation).__name__] for n in nodes]
-    assert [p.parameters for p in profiles] == [n.parameters for n in nodes]
-    assert [p.macs for p in profiles] == [n.macs for n in nodes]
+    facts, nodes = layer_facts(described.prepare()), nodes_of(described)
+    assert [f.name for f in facts] == [n.name for n in nodes]
+    assert [f.kind for f in facts] == [KINDS[type(n.operation).__name__] for n in nodes]
+    assert [f.parameters for f in facts] == [n.parameters for n in nodes]
+    assert [f.macs for f in facts] == [n.macs for n in nodes]
     # Four bytes a float32, for every image of the batch.
-    assert [p.output_bytes for p in profiles] == [4 * BATCH * n.elements for n in nodes]
+    assert [f.output_bytes for f in facts] == [4 * BATCH * n.elements for n in nodes]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_profiling_leaves_no_hook_and_no_flag_behind(workload, name):
-    prepared = workload(name).prepare()
-    before = {n: getattr(m, "inplace", None) for n, m in prepared.module.named_modules()}
-    assert True in before.values()
-    profile_layers(prepared, "cpu")
-    assert before == {n: getattr(m, "inplace", None) for n, m in prepared.module.named_modules()}
-    for module in prepared.module.modules():
-        for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-            assert not getattr(module, hooks)
+class Given:
+    """A network in place that was built by hand."""
+
+    def __init__(self, graph, batch):
+        self.module = build_network(graph, 0).train()
+        self.example = torch.randn(batch, *graph.input_shape)
+        self._answers = torch.zeros(batch, dtype=torch.int64)
+
+    def train_step(self, mark):
+        nn.functional.cross_entropy(self.module(self.example), self._answers).backward()
 
 
-def test_flags_and_hooks_are_restored_when_a_step_fails(workload):
-    class Failing:
-        def __init__(self, prepared):
-            self.module, self.example = prepared.module, prepared.example
-
-        def train_step(self, mark):
-            raise RuntimeError("broken")
-
-    prepared = workload("resnet-8-4").prepare()
-    with pytest.raises(RuntimeError, match="broken"):
-        profile_layers(Failing(prepared), "cpu")
-    assert all(m.inplace for m in prepared.module.modules() if isinstance(m, nn.ReLU))
-    assert not any(m._forward_hooks for m in prepared.module.modules())
-
-
-def seconds_of_layers_and_of_steps(prepared):
-    profiles = profile_layers(prepared, "cpu")
-    assert all(p.forward_seconds > 0 for p in profiles)
-    # Only the first layer reads images, which need no gradient.
-    assert all(p.backward_seconds > 0 for p in profiles[1:])
-    steps = []
-    for _ in range(9):
-        began = time.perf_counter()
-        prepared.train_step(lambda phase: None)
-        steps.append(time.perf_counter() - began)
-    return sum(p.forward_seconds + p.backward_seconds for p in profiles), sorted(steps)[4]
-
-
-def test_times_of_all_layers_add_up_to_the_order_of_a_step_and_not_to_more(workload):
-    prepared = workload("resnet-8-8", batch=32).prepare()
-    # Layers run one after the other; hooks and rectifiers out of place cost something. Neighbours on a
-    # busy machine may disturb one of the two measurements, so there are three attempts.
-    attempts = [seconds_of_layers_and_of_steps(prepared) for _ in range(3)]
-    assert any(0.2 * step < layers < 1.5 * step for layers, step in attempts), attempts
-
-
-def test_a_layer_with_many_more_macs_takes_longer(workload):
-    profiles = {
-        p.name: p for p in profile_layers(workload("resnet-8-4~b1l1:7x64", batch=32).prepare(), "cpu")
+def test_what_a_small_convolutional_network_keeps_by_hand():
+    build = GraphBuilder((1, 8, 8))
+    out = build.add("relu", Relu(), build.norm("norm", build.conv("conv", "input", 2, 3)))
+    build.linear("classifier", build.add("pool", GlobalAveragePool(), out), 3)
+    facts = layer_facts(Given(build.build(), 5))
+    assert {f.name: f.saved_bytes for f in facts} == {
+        "conv": 5 * 4 * 64,  # the images
+        "norm": 5 * 4 * 2 * 64 + 4 * 2 * 2,  # what it reads; mean and deviation of two channels
+        "relu": 5 * 4 * 2 * 64,  # what it gives
+        "pool": 0,
+        "classifier": 5 * 4 * 2,  # what it reads
     }
-    heavy, light = (profiles[f"block{b}.unit1.inner.conv"] for b in (1, 2))
-    assert heavy.macs > 100 * light.macs
-    assert heavy.forward_seconds > light.forward_seconds
+
+
+def test_what_a_small_mlp_keeps_by_hand(workload):
+    task = Task(channels=1, height=8, width=8, classes=10)
+    facts = layer_facts(workload("mlp-2-4", batch=7, task=task, augmentation=Augmentation.NONE).prepare())
+    # The classifier and the second layer read what a rectifier keeps already.
+    assert {f.name: f.saved_bytes for f in facts} == {
+        "flatten": 0,
+        "block1.layer1.linear": 7 * 4 * 64,
+        "block1.layer1.relu": 7 * 4 * 4,
+        "block1.layer2.linear": 0,
+        "block1.layer2.relu": 7 * 4 * 4,
+        "classifier": 0,
+    }
+
+
+def whatever_the_batch(node, flows, dtype):
+    """Bytes that `advisor.memory.saved_bytes` leaves out since they do not grow with the batch."""
+    match node.operation:
+        case BatchNorm(channels):
+            return 2 * 4 * channels  # mean and deviation of the batch
+        case Conv() if dtype == "bfloat16":
+            return 2 * node.parameters  # autocast's copy of the weights
+        case Linear(inputs, units) if dtype == "bfloat16" and flows:
+            return 2 * inputs * units  # the same, needed where a gradient goes on
+    return 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_layer_keeps_what_the_specification_says(workload, execution, name, dtype):
+    described = workload(name, batch=BATCH, execution=replace(execution, dtype=dtype))
+    nodes = nodes_of(described)
+    images = saved_bytes(lower(parse_network(name), described.task), dtype)
+    first = next(node.name for node in nodes if node.parameters)
+    assert {f.name: f.saved_bytes for f in layer_facts(described.prepare())} == {
+        n.name: BATCH * images[n.name] + whatever_the_batch(n, n.name != first, dtype) for n in nodes
+    }
 
 
 def test_half_precision_shows_in_the_bytes_of_the_outputs(workload, execution):
     described = workload("resnet-8-4", batch=BATCH, execution=replace(execution, dtype="bfloat16"))
-    profiles = {p.name: p for p in profile_layers(described.prepare(), "cpu")}
-    nodes = {n.name: n for n in lower(parse_network("resnet-8-4"), described.task).nodes}
+    facts = {f.name: f for f in layer_facts(described.prepare())}
+    nodes = {n.name: n for n in nodes_of(described)}
     for name in ("stem.conv", "block2.unit1.outer.conv", "classifier"):
-        assert profiles[name].output_bytes == 2 * BATCH * nodes[name].elements
+        assert facts[name].output_bytes == 2 * BATCH * nodes[name].elements
 
 
 def test_macs_are_counted_without_a_trace_in_the_module(workload):
@@ -118,3 +143,131 @@ def test_macs_are_counted_without_a_trace_in_the_module(workload):
     assert counted["layers.classifier"] == 16 * 3
     assert prepared.module.training
     assert torch.equal(statistics, prepared.module.layer("stem.norm").running_mean)
+
+
+# Nothing is left behind.
+
+
+def rectifiers(module):
+    return [m for m in module.modules() if isinstance(m, nn.ReLU)]
+
+
+def has_hooks(module):
+    return any(getattr(m, hooks) for m in module.modules() for hooks in HOOKS)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rectifiers_overwrite_their_input_while_they_are_timed(workload, name):
+    prepared = workload(name).prepare()
+    timer = LayerTimer(prepared.module, "cpu")
+    shared = []
+    for module in rectifiers(prepared.module):
+        module.register_forward_hook(
+            lambda m, inputs, out: shared.append(m.inplace and inputs[0].data_ptr() == out.data_ptr())
+        )
+    with timer.attached():
+        timer.train(prepared)
+        timer.infer(prepared)
+    assert shared == [True] * (2 * len(rectifiers(prepared.module)))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_neither_timing_nor_counting_leaves_a_hook_or_changes_a_flag(workload, name):
+    prepared = workload(name).prepare()
+    timer = LayerTimer(prepared.module, "cpu")
+    with timer.attached():
+        assert has_hooks(prepared.module)
+        timer.train(prepared)
+    layer_facts(prepared)
+    assert not has_hooks(prepared.module)
+    assert all(m.inplace for m in rectifiers(prepared.module))
+
+
+class Failing:
+    """A workload whose step fails after its forward pass."""
+
+    def __init__(self, prepared):
+        self.module, self.example = prepared.module, prepared.example
+
+    def train_step(self, mark):
+        self.module(self.example)
+        raise RuntimeError("broken")
+
+
+def test_hooks_are_gone_and_flags_as_they_were_after_a_step_that_fails(workload):
+    failing = Failing(workload("resnet-8-4").prepare())
+    timer = LayerTimer(failing.module, "cpu")
+    with pytest.raises(RuntimeError, match="broken"), timer.attached():
+        timer.train(failing)
+    assert not has_hooks(failing.module)
+    with pytest.raises(RuntimeError, match="broken"):
+        layer_facts(failing)
+    assert not has_hooks(failing.module)
+    assert all(m.inplace for m in rectifiers(failing.module))
+
+
+def test_timing_layers_changes_no_gradient(workload):
+    plain, timed = workload("resnet-8-4").prepare(), workload("resnet-8-4").prepare()
+    timer = LayerTimer(timed.module, "cpu")
+    plain.train_step(lambda phase: None)
+    with timer.attached():
+        timer.train(timed)
+    for a, b in zip(plain.module.parameters(), timed.module.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
+
+
+# Times.
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_layer_takes_time_forward_and_backward_and_the_loss_as_well(workload, name):
+    described = workload(name)
+    times = measure_step(described, "cpu", 0.1).layers
+    assert [t.name for t in times] == [*(n.name for n in nodes_of(described)), LOSS]
+    assert all(t.forward_seconds > 0 and t.inference_seconds > 0 for t in times[:-1])
+    assert times[-1].forward_seconds > 0
+    # A flatten of the images is the one layer through which no gradient goes.
+    assert [t.name for t in times if not t.backward_seconds > 0] == ["flatten"] * name.startswith("mlp")
+
+
+def test_the_cuts_of_one_step_leave_no_time_out(workload):
+    prepared = workload("resnet-8-4").prepare()
+    timer = LayerTimer(prepared.module, "cpu")
+    with timer.attached():
+        seconds = timer.train(prepared).seconds()
+    kinds = {kind for _, kind in seconds}
+    assert kinds == {"forward", "backward", "data", "update", "end"}
+    names = {name for name, kind in seconds if kind == "forward"}
+    assert {name for name, kind in seconds if kind == "backward"} == names
+    assert min(seconds.values()) >= 0
+
+
+def share_of_layers(described):
+    """What the layers and the loss take, as a share of the forward and backward pass of whole steps."""
+    times = measure_step(described, "cpu", 1.2)
+    layers = sum(t.forward_seconds + t.backward_seconds for t in times.layers)
+    return layers / (times.forward + times.backward)
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_layers_add_up_to_the_step(workload, name):
+    task = Task(channels=3, height=32, width=32, classes=10)
+    described = workload(name, batch=LARGER[name], task=task, augmentation=Augmentation.NONE)
+    shares = []
+    # Neighbours on a busy machine may disturb the one and not the other, so there are three attempts.
+    for _ in range(3):
+        shares.append(share_of_layers(described))
+        if abs(shares[-1] - 1) <= 0.05:
+            return
+    raise AssertionError(f"layers take {shares} of the step")
+
+
+def test_a_layer_with_many_more_macs_takes_longer(workload):
+    described = workload("resnet-8-4~b1l1:7x64", batch=32)
+    macs = {n.name: n.macs for n in nodes_of(described)}
+    times = {t.name: t for t in measure_step(described, "cpu", 0.3).layers}
+    heavy, light = (f"block{b}.unit1.inner.conv" for b in (1, 2))
+    assert macs[heavy] > 100 * macs[light]
+    assert times[heavy].forward_seconds > times[light].forward_seconds
+    assert times[heavy].backward_seconds > times[light].backward_seconds
+    assert times[heavy].inference_seconds > times[light].inference_seconds

@@ -1,14 +1,24 @@
-"""Whole steps of a workload that sleeps for known times, and of the trainer's own."""
+"""Whole steps of a workload that sleeps for known times, of one on its own clock, and of the trainer's."""
 
 import time
 from dataclasses import replace
-from itertools import cycle
+from itertools import chain, cycle, repeat
 
 import pytest
 import torch
 from torch import nn
 
-from profiler.steps import LEAST_REPETITIONS, MOST_REPETITIONS, WARM_UP, measure_step
+from profiler import steps
+from profiler.clock import REFERENCE_INTERVAL, Reference
+from profiler.layers import LayerTimer
+from profiler.steps import (
+    LEAST_REPETITIONS,
+    MOST_REPETITIONS,
+    TRAINING_SHARE,
+    WARM_UP,
+    WARM_UP_SHARE,
+    measure_step,
+)
 
 
 class Sleeping:
@@ -38,7 +48,7 @@ class Sleeping:
 
 def test_the_medians_are_those_of_the_phases():
     workload = Sleeping()
-    times = measure_step(workload, "cpu", 0.6)
+    times = measure_step(workload, "cpu", 0.8)
     measured = (times.forward, times.backward, times.optimizer, times.step, times.inference)
     for seconds, slept in zip(measured, (0.004, 0.008, 0.002, 0.016, 0.006), strict=True):
         # A sleep lasts longer than asked for, and more so on a busy machine.
@@ -47,40 +57,69 @@ def test_the_medians_are_those_of_the_phases():
 
 
 class Counted(Sleeping):
-    """A workload on a clock of its own, whose steps cost what a list says."""
+    """A workload on a clock of its own.
 
-    def __init__(self, monkeypatch, costs, inference=1.0):
+    Args:
+        costs: seconds of every training step.
+        busy: share of every training step in which the thread runs.
+        inference: seconds of a forward pass.
+        busy_inference: share of a forward pass in which the thread runs.
+    """
+
+    def __init__(self, monkeypatch, costs, busy=(1.0,), inference=1.0, busy_inference=1.0):
         super().__init__()
-        self.now, self.costs, self.inference = 0.0, cycle(costs), inference
+        self.now = self.ran = 0.0
+        self.costs, self.busy = cycle(costs), chain(busy, repeat(busy[-1]))
+        self.inference, self.busy_inference = inference, busy_inference
+        self.layered = 0
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(time, "thread_time", lambda: self.ran)
 
     def train_step(self, mark):
         self.trained += 1
-        cost = next(self.costs)
+        self.layered += isinstance(getattr(mark, "__self__", None), LayerTimer)
+        cost, busy = next(self.costs), next(self.busy)
         for phase, share in (("data", 0.0), ("forward", 0.25), ("backward", 0.5), ("optimizer", 0.25)):
             self.now += share * cost
+            self.ran += share * cost * busy
             mark(phase)
 
     def inference_step(self):
         self.inferred += 1
         self.now += self.inference
+        self.ran += self.inference * self.busy_inference
         return self.example
 
 
+@pytest.fixture
+def whole(monkeypatch):
+    """Steps are never cut into layers."""
+    # No number leaves one over when it is divided by one.
+    monkeypatch.setattr(steps, "LAYERED_EVERY", 1)
+
+
+def training_until(now):
+    """Time for a measurement whose training ends with the step that is under way at `now`."""
+    return (now - 0.5) / TRAINING_SHARE
+
+
+@pytest.mark.usefixtures("whole")
 def test_one_slow_step_moves_no_median_and_warm_up_does_not_count(monkeypatch):
     # Two steps to warm up, then ten.
     costs = [900, 900, 4, 4, 4, 400, 4, 4, 4, 4, 4, 4]
     workload = Counted(monkeypatch, costs)
-    times = measure_step(workload, "cpu", (900 * 2 + 9 * 4 + 400) / 0.8)
+    times = measure_step(workload, "cpu", training_until(900 * 2 + 9 * 4 + 400))
     assert (times.forward, times.backward, times.optimizer, times.step) == (1, 2, 1, 4)
     assert times.step_iqr == 0
     assert times.repetitions == 10
+    assert times.disturbed == 0
     assert times.spent == workload.now
 
 
+@pytest.mark.usefixtures("whole")
 def test_the_spread_is_the_distance_of_the_quartiles(monkeypatch):
-    workload = Counted(monkeypatch, [8, 8, 4, 8, 12, 16, 20])
-    times = measure_step(workload, "cpu", (16 + 60) / 0.8)
+    workload = Counted(monkeypatch, [40, 40, 4, 8, 12, 16, 20])
+    times = measure_step(workload, "cpu", training_until(80 + 60))
     # Steps of 4, 8, 12, 16 and 20: the quartiles are 8 and 16.
     assert (times.step, times.step_iqr) == (12, 8)
 
@@ -88,26 +127,114 @@ def test_the_spread_is_the_distance_of_the_quartiles(monkeypatch):
 def test_a_step_that_is_slower_than_the_time_given_is_still_repeated_a_little(monkeypatch):
     workload = Counted(monkeypatch, [100], inference=70)
     times = measure_step(workload, "cpu", 1)
-    assert times.repetitions == LEAST_REPETITIONS["cpu"]
-    assert workload.trained == WARM_UP["cpu"] + LEAST_REPETITIONS["cpu"]
-    assert workload.inferred == WARM_UP["cpu"] // 2 + LEAST_REPETITIONS["cpu"]
+    least = LEAST_REPETITIONS["cpu"]
+    assert times.repetitions == least == 3
+    # The first and the third are followed by one that is cut into layers.
+    assert workload.layered == 2
+    assert workload.trained == WARM_UP["cpu"] + least + 2
+    assert workload.inferred == WARM_UP["cpu"] // 2 + least + 2
     assert (times.step, times.inference) == (100, 70)
 
 
-def test_no_repetition_begins_after_the_time_and_four_fifths_of_it_are_for_training(monkeypatch):
+@pytest.mark.usefixtures("whole")
+def test_a_fifth_of_the_time_warms_up_and_three_quarters_are_over_when_training_is(monkeypatch):
     workload = Counted(monkeypatch, [1], inference=1)
-    times = measure_step(workload, "cpu", 30)
-    # Training until 24, of which 2 steps warm up; inference until 30, of which 1 step warms up.
+    times = measure_step(workload, "cpu", 40)
+    assert (WARM_UP_SHARE, TRAINING_SHARE) == (0.2, 0.75)
+    # Warm-up until 8, training until 30; inference until 40, of which 1 step warms up.
     assert times.repetitions == 22
-    assert workload.inferred == 6
-    assert workload.now == 30
+    assert workload.trained == 30
+    assert workload.inferred == 10
+    assert workload.now == 40
 
 
+def test_every_second_step_is_followed_by_one_in_layers(monkeypatch):
+    workload = Counted(monkeypatch, [1], inference=1)
+    times = measure_step(workload, "cpu", 40)
+    # In the 22 seconds for training, two whole steps and one in layers take three.
+    assert (times.repetitions, workload.layered) == (15, 8)
+
+
+@pytest.mark.usefixtures("whole")
 def test_a_fast_step_is_not_repeated_for_ever(monkeypatch):
     workload = Counted(monkeypatch, [1e-3], inference=1e-3)
     times = measure_step(workload, "cpu", 1000)
     assert times.repetitions == MOST_REPETITIONS
+    assert workload.trained == 2 * MOST_REPETITIONS
     assert workload.inferred == WARM_UP["cpu"] // 2 + MOST_REPETITIONS
+
+
+# Under load.
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_step_under_load_is_left_out(monkeypatch):
+    # Two steps to warm up, then six of which two had to share their core.
+    workload = Counted(monkeypatch, [40, 40, 4, 40, 4, 4, 40, 4], [1, 1, 1, 0.5, 1, 1, 0.1, 1])
+    times = measure_step(workload, "cpu", training_until(80 + 4 * 4 + 80))
+    assert (times.repetitions, times.disturbed) == (4, 2)
+    assert (times.forward, times.backward, times.optimizer, times.step) == (1, 2, 1, 4)
+    assert times.step_iqr == 0
+
+
+@pytest.mark.usefixtures("whole")
+def test_where_all_steps_are_under_load_all_count(monkeypatch):
+    workload = Counted(monkeypatch, [4, 4, 4, 8, 12, 16, 20, 4, 8], [0.5], busy_inference=0.5)
+    times = measure_step(workload, "cpu", 1)
+    # Twice the least number are tried for the sake of undisturbed ones, of training and of inference.
+    assert (times.repetitions, times.disturbed) == (6, 12)
+    assert times.step == 10
+    assert times.inference == 1
+
+
+@pytest.mark.usefixtures("whole")
+def test_where_fewer_than_the_least_number_are_undisturbed_all_count(monkeypatch):
+    workload = Counted(monkeypatch, [4, 4, 4, 4, 40, 40, 40, 40], [1, 1, 1, 1, 0.5])
+    times = measure_step(workload, "cpu", 1)
+    assert (times.repetitions, times.disturbed) == (6, 4)
+    assert times.step == 40
+
+
+@pytest.mark.usefixtures("whole")
+def test_after_a_step_under_load_one_more_is_taken_until_the_least_number_is_there(monkeypatch):
+    workload = Counted(monkeypatch, [4, 4, 40, 4, 4, 4, 4], [1, 1, 0.5, 1])
+    times = measure_step(workload, "cpu", 1)
+    assert (times.repetitions, times.disturbed, times.step) == (3, 1, 4)
+
+
+# The reference.
+
+
+@pytest.mark.usefixtures("whole")
+def test_the_reference_is_sampled_between_steps_and_is_no_part_of_them(monkeypatch):
+    # Steps that take less than the reference's interval.
+    step = REFERENCE_INTERVAL / 4
+    workload = Counted(monkeypatch, [step], inference=step)
+
+    def convolve(self):
+        workload.now += 0.002
+
+    monkeypatch.setattr(Reference, "_convolve", convolve)
+    sampled = []
+    original = Reference.sample
+
+    def sample(self):
+        before = self.spent
+        original(self)
+        if self.spent > before:
+            sampled.append(workload.now)
+
+    monkeypatch.setattr(Reference, "sample", sample)
+    times = measure_step(workload, "cpu", 1.0)
+    assert times.reference == pytest.approx(0.002)
+    assert times.step == pytest.approx(step)
+    assert times.inference == pytest.approx(step)
+    gaps = [later - earlier for earlier, later in zip(sampled, sampled[1:], strict=False)]
+    assert min(gaps) >= REFERENCE_INTERVAL
+    # From the first training step to the last forward pass, without a hole longer than a few steps.
+    assert sampled[0] <= 0.2 + 2 * step + 0.004
+    assert sampled[-1] >= 1.0 - REFERENCE_INTERVAL - step
+    assert max(gaps) <= REFERENCE_INTERVAL + 3 * step
 
 
 class Failing(Sleeping):
@@ -147,6 +274,7 @@ def test_a_workload_that_runs_out_of_memory_anywhere_does_not_fit(error, where):
     assert not times.fits
     assert times.spent > 0
     assert times.repetitions == 0
+    assert times.layers == ()
 
 
 def test_a_real_allocation_that_cannot_be_had_does_not_fit():
@@ -166,9 +294,10 @@ def test_the_trainers_own_step_is_measured(workload):
     times = measure_step(workload("resnet-8-4"), "cpu", 0.3)
     parts = (times.forward, times.backward, times.optimizer)
     assert times.fits
-    assert min(*parts, times.inference) > 0
+    assert min(*parts, times.inference, times.reference) > 0
     assert times.step >= 0.8 * sum(parts)
     assert times.repetitions >= LEAST_REPETITIONS["cpu"]
+    assert times.reserved_bytes is None
     assert times.spent < 30
 
 
@@ -180,3 +309,8 @@ def test_the_trainers_own_step_is_measured_on_a_gpu(workload, execution):
     assert min(times.forward, times.backward, times.optimizer, times.inference) > 0
     assert times.repetitions >= LEAST_REPETITIONS["cuda"]
     assert times.peak_bytes > 0
+    assert times.reserved_bytes >= times.peak_bytes
+    assert times.reference is None
+    assert sum(t.forward_seconds + t.backward_seconds for t in times.layers) == pytest.approx(
+        times.forward + times.backward, rel=0.25
+    )

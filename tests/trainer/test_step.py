@@ -200,11 +200,12 @@ def test_channels_last_changes_the_layout_and_the_result_only_by_rounding(plain)
 # Probabilities.
 
 
-def test_probabilities_are_the_softmax_of_every_image_alone(plain):
+@pytest.mark.parametrize("batch", [256, 7, 300, 1000])
+def test_probabilities_are_the_softmax_of_every_image_alone(plain, batch):
     network = build_network(lower(parse_network("resnet-8-2"), TASK), 0).train()
     images, _ = batch_of(300)
     mean, deviation = torch.tensor([0.4]), torch.tensor([0.3])
-    found = probabilities(network, images, mean, deviation, plain)
+    found = probabilities(network, images, mean, deviation, batch, plain)
     assert found.shape == (300, 4)
     assert not network.training
     for n in (0, 255, 256, 299):
@@ -214,10 +215,17 @@ def test_probabilities_are_the_softmax_of_every_image_alone(plain):
         assert found[n].tolist() == pytest.approx([w / sum(weights) for w in weights], abs=1e-6)
 
 
+def test_no_more_images_than_a_batch_are_looked_at_at_once(plain, mlp):
+    sizes = []
+    mlp.register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
+    probabilities(mlp, batch_of(20)[0], ZERO, ONE, 8, plain)
+    assert sizes == [8, 8, 4]
+
+
 def test_asking_for_probabilities_changes_no_weight_and_no_statistic(plain, same_bits):
     network = build_network(lower(parse_network("resnet-8-2"), TASK), 0).train()
     before = copy.deepcopy(network.state_dict())
-    probabilities(network, batch_of(20)[0], ZERO, ONE, plain)
+    probabilities(network, batch_of(20)[0], ZERO, ONE, 8, plain)
     assert same_bits(before, network.state_dict())
 
 

@@ -1,0 +1,39 @@
+"""Upkeep of the database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson, print_result
+
+
+def path(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Show where the database is."""
+    from cli.workflows.database import path_of
+
+    payload = path_of(ctx.obj.home)
+    typer.echo(json.dumps(payload, indent=2) if as_json else payload["database"])
+
+
+def check(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Check that the database is whole."""
+    from cli.render import facts
+    from cli.workflows.database import check as checked
+
+    print_result(checked(ctx.obj.home), as_json, facts)
+
+
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy the database, also while it is in use."""
+    from cli.render import facts
+    from cli.workflows.database import backup as copied
+
+    print_result(copied(ctx.obj.home, file), as_json, facts)

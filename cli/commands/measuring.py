@@ -1,0 +1,35 @@
+"""Measuring one network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson, Batch, Device, print_result
+
+
+def profile(
+    ctx: typer.Context,
+    design: Annotated[str, typer.Argument(help="A network, for example resnet-26-16.")],
+    dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = "cifar10",
+    batch: Batch = None,
+    device: Device = None,
+    csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a row a layer to this file; - for stdout.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure time and memory of a network, layer by layer and as a whole step."""
+    from cli.render_profile import profile as render
+    from cli.workflows.profile import ProfileRequest, layers_as_csv
+    from cli.workflows.profile import profile as measured
+
+    request = ProfileRequest(
+        design=design, dataset=dataset, batch=batch, device=device, csv=csv, as_json=as_json
+    )
+    payload = measured(request, ctx.obj.home, ctx.obj.speaker().say)
+    if csv == "-":
+        typer.echo(layers_as_csv(payload), nl=False)
+    else:
+        print_result(payload, as_json, render)

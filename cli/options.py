@@ -1,0 +1,88 @@
+"""What commands share: their options, the options of the program itself, and how a result is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cli.progress import Speaker
+    from cli.workflows.home import Home
+    from cli.workflows.planning import PlanRequest
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Families = Annotated[list[str] | None, typer.Option("--family", help="Family; repeat for several.")]
+Members = Annotated[list[int] | None, typer.Option("--members", help="Member count; repeat for several.")]
+Budget = Annotated[str, typer.Option(help="Parameters in all: 5M, 750k, 5e6.")]
+Classes = Annotated[int, typer.Option(help="Number of classes.")]
+Input = Annotated[str, typer.Option(help="Image shape: channels x height x width.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one.")]
+Batch = Annotated[int | None, typer.Option(help="Images in a step; default: that of the data set.")]
+Rank = Annotated[int | None, typer.Option(help="Row of the last recommendation; default: 1.")]
+Epochs = Annotated[
+    int | None, typer.Option(help="Schedule of a network trained from scratch; default: the published one.")
+]
+Dataset = Annotated[
+    str | None, typer.Option(help="digits, fashion-mnist, cifar10, cifar100, svhn or folder:PATH.")
+]
+Method = Annotated[str | None, typer.Option(help="full_data or mothernets; default: as the design says.")]
+Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate; default: the published.")]
+Hatched = Annotated[
+    int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Origin of all randomness; default: 0, or the recommendation's.")
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")]
+TimeLimit = Annotated[str | None, typer.Option(help="Checkpoint and stop after this long: 90s, 10m, 2h.")]
+RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """Options of the program itself."""
+
+    home: Home
+    quiet: bool
+    verbose: bool
+
+    def speaker(self) -> Speaker:
+        """Return what shows progress."""
+        from cli.progress import Speaker
+
+        return Speaker(self.quiet)
+
+
+def plan_request(ctx: typer.Context) -> PlanRequest:
+    """Return what a command line says of a plan; an option that the command does not have is not given."""
+    from cli.workflows.planning import PlanRequest
+
+    given = ctx.params
+    return PlanRequest(
+        target=given["target"],
+        rank=given["rank"],
+        dataset=given["dataset"],
+        epochs=given["epochs"],
+        batch=given["batch"],
+        rate=given.get("lr"),
+        hatched_epochs=given["hatched_epochs"],
+        method=given["method"],
+        seed=given.get("seed"),
+        device=given["device"],
+    )
+
+
+def print_result(payload: Any, as_json: bool, renderer: Callable[[Any], RenderableType]) -> None:
+    """Print a result on stdout, for a program or for a person."""
+    if as_json:
+        typer.echo(json.dumps(payload, indent=2))
+        return
+    from cli.formats import show
+
+    show(renderer(payload))

@@ -1,0 +1,128 @@
+"""A plan, or a run beside its forecast, as one table: its steps, and below them what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.formats import Plain, duration, or_dash, percent, size, spread
+
+Form = Callable[[float], str]
+OUTSIDE = "*"
+
+
+def energy(joules: float) -> str:
+    """Joules in a readable unit; what a bill counts in once it is much."""
+    for limit, suffix in ((3.6e6, "kWh"), (1e3, "kJ")):
+        if joules >= limit:
+            return f"{joules / limit:.3g} {suffix}"
+    return f"{joules:.3g} J"
+
+
+def dollars(value: float) -> str:
+    """USD without the unit, which its row names: cents, or three digits of less than a dollar."""
+    return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
+
+
+def _latency(milliseconds: float) -> str:
+    return duration(milliseconds / 1000)
+
+
+# Name, remark and form of every total.
+TOTALS: dict[str, tuple[str, str, Form]] = {
+    "train_seconds": ("training", "{processes} at a time", duration),
+    "epoch_seconds": ("an epoch", "of every member", duration),
+    "train_peak_bytes": ("peak memory", "in training", size),
+    "inference_ms_per_image": ("latency", "of an image", _latency),
+    "test_error": ("test error", "", percent),
+    "energy_joules": ("energy", "of training", energy),
+    "cost_usd": ("cost", "USD at {price_per_hour_usd:g}/h", dollars),
+}
+
+
+def explanation(payload: Plain) -> RenderableType:
+    """A plan step by step with its predicted cost, and for a run the actual beside it."""
+    plan, run = payload["plan"], payload["run"]
+    title = f"{plan['design']} on {plan['dataset']}, {plan['epochs']} epochs"
+    settings = (
+        f"{plan['method']}, batch {plan['batch']}, {plan['processes']} at a time, {plan['dtype']} "
+        f"on {plan['device']}"
+    )
+    parts: list[RenderableType] = [Text(title, style="bold"), Text(settings)]
+    if run is not None:
+        message = f" ({run['message']})" if run["message"] else ""
+        parts.append(Text(f"run {run['id']} of {run['created_at'][:10]}: {run['status']}{message}"))
+    parts += ["", _table(payload), ""]
+    return Group(*parts, *(Text(note, style="dim") for note in _notes(payload)))
+
+
+def _table(payload: Plain) -> Table:
+    beside = payload["run"] is not None
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    drawn.add_column("step", no_wrap=True)
+    drawn.add_column("network", overflow="fold")
+    for name in ("epochs", "predicted", "90 % interval", *(("actual", "error") if beside else ())):
+        drawn.add_column(name, justify="right", no_wrap=True)
+    for step in payload["steps"]:
+        drawn.add_row(*_step_row(step, beside=beside))
+    drawn.add_section()
+    drawn.add_row()
+    for name in TOTALS:
+        if _has(payload, name):
+            drawn.add_row(*_total_row(payload, name, beside=beside))
+    return drawn
+
+
+def _step_row(step: Plain, *, beside: bool) -> list[str]:
+    seconds = step["seconds"]
+    row = [step["step"], step["network"] or "all members", f"{step['epochs']:g}" if step["epochs"] else "–"]
+    row += _predicted(seconds, duration)
+    if beside:
+        row += [or_dash(step["actual_seconds"], duration), _error(step["deviation"])]
+    return row
+
+
+def _has(payload: Plain, name: str) -> bool:
+    """Energy is only there where it was measured; of a run, only what was predicted or came to be."""
+    predicted = payload["predicted"].get(name)
+    if payload["run"] is None:
+        return name in payload["predicted"] and (name != "energy_joules" or predicted is not None)
+    return predicted is not None or name in payload["actual"]
+
+
+def _total_row(payload: Plain, name: str, *, beside: bool) -> list[str]:
+    label, remark, form = TOTALS[name]
+    row = [label, remark.format(**payload["plan"]), "", *_predicted(payload["predicted"].get(name), form)]
+    if beside:
+        row += [or_dash(payload["actual"].get(name), form), _error(payload["deviation"].get(name))]
+    return row
+
+
+def _predicted(estimate: Plain | None, form: Form) -> list[str]:
+    return ["–", "–"] if estimate is None else [form(estimate["mean"]), spread(estimate, form)]
+
+
+def _error(deviation: Plain | None) -> str:
+    """Actual ÷ predicted − 1, marked if the actual lies outside the interval."""
+    if deviation is None:
+        return "–  "
+    share = 100 * deviation["share"]
+    number = f"{share:+.1f}" if abs(share) < 100 else f"{share:+.0f}"
+    return f"{number} %{' ' if deviation['inside'] else OUTSIDE}"
+
+
+def _notes(payload: Plain) -> list[str]:
+    notes, evidence = list(payload["notes"]), payload["evidence"]
+    if payload["run"] is not None:
+        return [f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval.", *notes]
+    if evidence["cost"] == "nominal":
+        notes.append("Too little was measured on this machine for a cost: run advisor recommend.")
+    else:
+        notes.append(f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']}).")
+    notes.append(f"The error rests on {evidence['accuracy']} ({evidence['runs']} runs).")
+    if evidence["unmeasured"]:
+        notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence['unmeasured'])}.")
+    return notes
