@@ -1,0 +1,248 @@
+"""Measures the designs of `cost_model.py`: every one in a fresh process, in random order, twice far apart.
+
+    python benchmarks/cost_measure.py [--device cpu] [--quick] [--work FILE]
+
+Appends one line of JSON a job to a working file and skips what stands there, so that it can be ended and
+run again at any time. A pass does every job once in random order; the second pass begins when the first is
+done, so that two measurements of a design are the whole rest of the set apart.
+
+A job of the pool is a measurement as `advisor recommend` makes it, a dozen to a process. A job of the test
+set or of the development set is a fresh process that measures the step (time, inference, peak memory) and
+then trains for a few real epochs by the trainer's own loop, on 1,024 images with 256 for validation; its
+epoch time is that of the epochs' records (batches, augmentation, optimizer, evaluation).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+DESIGNS = Path(__file__).with_name("cost_model_designs.json")
+QUICK_TEST, QUICK_POOL = 8, 16
+PASSES = 2
+TRAIN_IMAGES, VALIDATION_IMAGES = 1024, 256
+SECONDS = 1.0
+POOL_AT_ONCE = 12
+LONGEST_SECONDS = 120.0
+# Multiply-adds an image above which two epochs must do; below, four.
+LARGE_MACS = 1e7
+
+
+def frozen_designs() -> dict:
+    """Return the lists that were drawn before anything was fitted."""
+    return json.loads(DESIGNS.read_text())
+
+
+def facts_of_subset():
+    """Return the facts of the images that epochs run over."""
+    from advisor.dataset import dataset_named
+
+    facts = dataset_named(frozen_designs()["dataset"])
+    return replace(facts, train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
+
+
+def execution_on(device: str):
+    """Return the settings of every measurement: float32, channels last, one thread."""
+    from advisor.measurement import Execution
+
+    return Execution(device=device, processes=1, threads=1, dtype="float32", memory_format="channels_last")
+
+
+def workload(network: str, batch: int, device: str):
+    """Return the trainer's step on a network."""
+    from trainer.workload import StepWorkload
+
+    facts = facts_of_subset()
+    return StepWorkload(
+        network=network,
+        task=facts.task,
+        batch=batch,
+        augmentation=facts.augmentation,
+        execution=execution_on(device),
+    )
+
+
+def jobs_of(quick: bool, pass_number: int) -> list[tuple[str, list]]:
+    """Return the jobs of a pass in its own random order: (kind, [[network, batch], …])."""
+    lists = frozen_designs()
+    chance = random.Random(pass_number)
+    pool, test, develop = list(lists["pool"]), list(lists["test"]), list(lists["develop"])
+    chance.shuffle(pool)
+    if quick:
+        chance = random.Random(0)
+        pool, test, develop = chance.sample(pool, QUICK_POOL), chance.sample(test, QUICK_TEST), []
+    # The pool is what is fitted on; a user measures it once, too.
+    if pass_number:
+        pool = []
+    jobs = [("pool", pool[i : i + POOL_AT_ONCE]) for i in range(0, len(pool), POOL_AT_ONCE)]
+    jobs += [("test", [row]) for row in test] + [("develop", [row]) for row in develop]
+    random.Random(100 + pass_number).shuffle(jobs)
+    return jobs
+
+
+def measured(kind: str, rows: list, device: str) -> Iterator[dict]:
+    """Yield a result for each row of a job, in a fresh process for the job."""
+    if kind == "pool":
+        yield from _measured_pool(rows, device)
+        return
+    [(network, batch)] = rows
+    command = [sys.executable, __file__, "--one", network, str(batch), "--device", device]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{network} at batch {batch}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+        return
+    yield json.loads(done.stdout)
+
+
+def _measured_pool(rows: list, device: str) -> Iterator[dict]:
+    from profiler.device import quiet_cores
+    from profiler.isolate import MeasuringProcess
+
+    with MeasuringProcess(device, 1, quiet_cores(1)) as process:
+        process.wait_until_ready()
+        for network, batch in rows:
+            process.begin(workload(network, batch, device), SECONDS)
+            times = process.finish(LONGEST_SECONDS)
+            if times is not None and times.fits:
+                yield {"network": network, "batch": batch, **_plain(times)}
+
+
+def measure_one(network: str, batch: int, device: str) -> dict:
+    """Measure a step, then train for real epochs; called in a fresh process."""
+    import torch
+
+    from profiler.device import hold_to, quiet_cores
+    from profiler.memory import watch_peak
+    from profiler.steps import measure_step
+
+    hold_to(quiet_cores(1))
+    torch.set_num_threads(1)
+    # Libraries belong to the idle process.
+    watch_peak(device)
+    times = measure_step(workload(network, batch, device), device, SECONDS)
+    result = {"network": network, "batch": batch, **_plain(times)}
+    seconds, reference = _real_epochs(network, batch, device)
+    return result | {"epoch_seconds": statistics.fmean(seconds), "epoch_reference": reference}
+
+
+def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], float | None]:
+    """Return the seconds of real epochs, and those of the reference convolution meanwhile.
+
+    The trainer asks before every batch whether to stop; that is when the reference is sampled, and what the
+    samples took is taken off the epoch.
+    """
+    from advisor.dataset import dataset_named
+    from advisor.design import parse_design
+    from advisor.features import features_of
+    from advisor.plan import make_plan
+    from profiler.clock import Reference
+    from trainer.data import Data, Split, load_data
+    from trainer.loop import NetworkTraining, Reporter
+
+    facts = facts_of_subset()
+    whole = load_data(dataset_named(facts.name), Path("unused"))
+
+    def first(split: Split, count: int) -> Split:
+        return Split(split.images[:count].clone(), split.labels[:count].clone())
+
+    data = Data(
+        facts,
+        first(whole.train, TRAIN_IMAGES),
+        first(whole.validation, VALIDATION_IMAGES),
+        first(whole.test, VALIDATION_IMAGES),
+        whole.mean,
+        whole.deviation,
+    ).to(device)
+    epochs = 2 if features_of(network, facts.task).macs > LARGE_MACS else 4
+    plan = make_plan(
+        parse_design(network), facts, epochs=epochs, batch=batch, seed=0, execution=execution_on(device)
+    )
+    reference = Reference()
+    seconds: list[float] = []
+    spent = [0.0]
+
+    def finished(record) -> None:
+        seconds.append(record.seconds - (reference.spent - spent[0]))
+        spent[0] = reference.spent
+
+    def asked() -> bool:
+        if device == "cpu":
+            reference.sample()
+        return False
+
+    reporter = Reporter(finished, print, asked)
+    with tempfile.TemporaryDirectory() as folder:
+        NetworkTraining(plan, plan.steps[0], data, Path(folder), reporter).run()
+    return seconds, reference.seconds
+
+
+def _plain(times) -> dict:
+    plain = asdict(times)
+    plain["layers"] = [
+        [
+            t["name"],
+            *(float(f"{t[k]:.4g}") for k in ("forward_seconds", "backward_seconds", "inference_seconds")),
+        ]
+        for t in plain["layers"]
+    ]
+    return plain
+
+
+def run(device: str, quick: bool, work: Path) -> None:
+    """Do every job that the working file lacks."""
+    done = {(r["kind"], r["pass"], r["network"], r["batch"]) for r in read(work)}
+    for number in range(1 if quick else PASSES):
+        for kind, rows in jobs_of(quick, number):
+            left = [row for row in rows if (kind, number, *row) not in done]
+            if left:
+                _append(work, kind, number, measured(kind, left, device))
+
+
+def _append(work: Path, kind: str, number: int, results: Iterator[dict]) -> None:
+    for result in results:
+        # Layers are what is fitted on; of a design to predict, the whole is the truth.
+        result = result if kind == "pool" else result | {"layers": []}
+        line = {"kind": kind, "pass": number, "at": round(time.time()), "load": os.getloadavg()[0], **result}
+        with work.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(f"pass {number + 1} {kind:8} {result['network']} at batch {result['batch']}", file=sys.stderr)
+
+
+def read(work: Path) -> list[dict]:
+    """Return what the working file has; a line cut short by a kill is left out."""
+    if not work.exists():
+        return []
+    rows = []
+    for line in work.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--work", type=Path, default=Path(".cost-model.jsonl"))
+    parser.add_argument("--one", nargs=2, metavar=("NETWORK", "BATCH"))
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure_one(given.one[0], int(given.one[1]), given.device)))
+    else:
+        run(given.device, given.quick, given.work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""How right is the cost model on designs that nobody measured?
+
+    python benchmarks/cost_model.py             # measures what is missing (about 40 minutes), then judges
+    python benchmarks/cost_model.py --quick     # a part of the designs, once each: under 5 minutes
+    python benchmarks/cost_model.py --judge     # judges what was measured before
+
+Measuring is `cost_measure.py`, resumable; its lists were frozen before anything was fitted. The truth of a
+test design is the mean of two measurements, the whole rest of the set apart; the noise floor is half the
+mean relative difference of the two. Truth and floor are given as measured and brought to the machine's
+usual speed by the reference convolution. Fitted is on the pool alone, a dozen measurements that
+`advisor.acquisition` chooses one by one as `advisor recommend` does. Writes results/cost_model-DEVICE.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import cost_measure
+import numpy as np
+from scipy.optimize import nnls
+from scipy.stats import binomtest, kendalltau
+from sklearn.ensemble import GradientBoostingRegressor
+
+from advisor.acquisition import Wanted, next_measurement
+from advisor.cost import CostPredictor, at_usual_speed
+from advisor.features import features_of
+from advisor.measurement import Fingerprint, LayerTime, Measurement
+from advisor.memory import training_bytes
+
+RESULTS = Path(__file__).parent / "results"
+MEASUREMENTS, OF_NEW_FAMILY = 12, 4
+TASK = cost_measure.facts_of_subset().task
+FAMILIES = ("resnet", "wrn", "vgg", "densenet", "mlp")
+GROUP, GROUPS = 6, 300
+
+Predict = Callable[[str, int], tuple[float, float, float]]
+
+
+def measurement(row: dict, device: str) -> Measurement:
+    """Return a line of the working file as the profiler's record."""
+    execution = cost_measure.execution_on(device)
+    mark = Fingerprint(
+        device=device,
+        device_name="",
+        driver="",
+        torch="",
+        threads=1,
+        dtype=execution.dtype,
+        memory_format=execution.memory_format,
+    )
+    names = ("forward_seconds", "backward_seconds", "inference_seconds")
+    return Measurement(
+        network=row["network"],
+        task=TASK,
+        batch=row["batch"],
+        fingerprint=mark,
+        forward_seconds=row["forward"],
+        backward_seconds=row["backward"],
+        optimizer_seconds=row["optimizer"],
+        step_seconds=row["step"],
+        step_iqr_seconds=row["step_iqr"],
+        inference_seconds=row["inference"],
+        layers=tuple(LayerTime(name=n, **dict(zip(names, t, strict=True))) for n, *t in row["layers"]),
+        reference_seconds=row["reference"],
+        peak_bytes=row["peak_bytes"],
+        reserved_bytes=row["reserved_bytes"],
+        spent_seconds=row["spent"],
+        measured_at="",
+    )
+
+
+def chosen(pool: Sequence[Measurement], count: int, device: str, start: Sequence[Measurement] = ()) -> list:
+    """Return `count` measurements of the pool, one after the other as the tool would ask for them."""
+    taken, left = list(start), {Wanted(m.network, m.batch): m for m in pool}
+    while left and len(taken) < count + len(start):
+        predictor = CostPredictor(taken, cost_measure.execution_on(device))
+        wanted = next_measurement(sorted(left), taken, TASK, predictor, batch=64)
+        taken.append(left.pop(wanted))
+    return taken
+
+
+def ours(fitted: Sequence[Measurement], device: str) -> Predict:
+    predictor = CostPredictor(fitted, cost_measure.execution_on(device))
+
+    def predict(network: str, batch: int) -> tuple[float, float, float]:
+        e = predictor.epoch_seconds(
+            network,
+            TASK,
+            batch,
+            steps=cost_measure.TRAIN_IMAGES // batch,
+            evaluated=cost_measure.VALIDATION_IMAGES,
+        )
+        return e.low, e.mean, e.high
+
+    return predict
+
+
+def _row(network: str, batch: int, names: Sequence[str]) -> list[float]:
+    f = features_of(network, TASK)
+    sizes = {
+        "macs": batch * f.macs / 1e9,
+        "bytes": batch * (f.dense_elements + f.other_elements) / 1e8,
+        "operations": f.operations / 1e2,
+        "one": 1e-3,
+    }
+    return [sizes[name] for name in names]
+
+
+def least_squares(names: Sequence[str]) -> Callable[[Sequence[Measurement]], Predict]:
+    """Non-negative least squares on relative errors of step and inference."""
+
+    def fit(fitted: Sequence[Measurement]) -> Predict:
+        rows = np.array([_row(m.network, m.batch, names) for m in fitted])
+        coefficients = {}
+        for quantity in ("step_seconds", "inference_seconds"):
+            seconds = np.array([getattr(m, quantity) for m in fitted])
+            coefficients[quantity] = nnls(rows / seconds[:, None], np.ones(len(seconds)))[0]
+        return _epochs(lambda n, b, q: float(np.dot(_row(n, b, names), coefficients[q])))
+
+    return fit
+
+
+def boosted_trees(fitted: Sequence[Measurement]) -> Predict:
+    """Gradient-boosted trees on logarithms."""
+    names = ("macs", "bytes", "operations")
+    rows = np.log([[*_row(m.network, m.batch, names), m.batch] for m in fitted])
+    trees = {
+        q: GradientBoostingRegressor(random_state=0).fit(rows, np.log([getattr(m, q) for m in fitted]))
+        for q in ("step_seconds", "inference_seconds")
+    }
+    return _epochs(lambda n, b, q: float(np.exp(trees[q].predict(np.log([[*_row(n, b, names), b]]))[0])))
+
+
+def _epochs(seconds: Callable[[str, int, str], float]) -> Predict:
+    def predict(network: str, batch: int) -> tuple[float, float, float]:
+        steps = cost_measure.TRAIN_IMAGES // batch * seconds(network, batch, "step_seconds")
+        mean = steps + cost_measure.VALIDATION_IMAGES / batch * seconds(network, batch, "inference_seconds")
+        return mean, mean, mean
+
+    return predict
+
+
+class Truth:
+    """Measured figures of the test designs: the mean of their measurements, as measured and normalised."""
+
+    def __init__(self, rows: Sequence[dict], usual: float | None) -> None:
+        self.values: dict[tuple[str, int], dict[str, list[float]]] = {}
+        for row in rows:
+            entry = self.values.setdefault((row["network"], row["batch"]), {})
+            for name, reference in (("epoch_seconds", "epoch_reference"), ("inference", "reference")):
+                scale = usual / row[reference] if usual and row[reference] else 1.0
+                entry.setdefault(name, []).append(row[name] * scale)
+                entry.setdefault(f"raw {name}", []).append(row[name])
+            entry.setdefault("peak_bytes", []).append(row["peak_bytes"] or np.nan)
+
+    def of(self, name: str, wanted: Callable[[str, int], bool] = lambda n, b: True) -> dict:
+        """Return the mean of a figure by design."""
+        return {k: float(np.mean(v[name])) for k, v in self.values.items() if wanted(*k)}
+
+    def floor(self, name: str) -> float | None:
+        """Half the mean relative difference of two measurements."""
+        pairs = [v[name] for v in self.values.values() if len(v[name]) == 2]
+        return float(np.mean([abs(a - b) / (a + b) for a, b in pairs])) if pairs else None
+
+
+def judged(truth: dict, predict: Predict) -> dict:
+    """Return the errors of predictions against the truth, and how often and how wide intervals hold."""
+    found = {key: predict(*key) for key in truth}
+    errors = {k: found[k][1] / truth[k] - 1 for k in truth}
+    sizes = np.abs(list(errors.values()))
+    held = [found[k][0] <= truth[k] <= found[k][2] for k in truth]
+    by_family = {
+        family: float(np.mean([abs(e) for (n, _), e in errors.items() if n.split("-")[0] == family]))
+        for family in FAMILIES
+        if any(n.split("-")[0] == family for n, _ in errors)
+    }
+    return {
+        "designs": len(truth),
+        "mape": float(sizes.mean()),
+        "median": float(np.median(sizes)),
+        "bias": float(np.mean(list(errors.values()))),
+        "within_10": float((sizes <= 0.1).mean()),
+        "by_family": by_family,
+        "held_90": float(np.mean(held)),
+        "binomial_p": float(binomtest(sum(held), len(held), 0.9).pvalue),
+        "width": float(np.mean([f[2] / f[0] for f in found.values()])),
+    }
+
+
+def ranking(truth: dict, predict: Predict) -> dict:
+    """Kendall's τ at one batch size, and what choosing the predicted fastest of some designs costs."""
+    chance, taus, losses = random.Random(0), [], []
+    for batch in sorted({b for _, b in truth}):
+        keys = [k for k in truth if k[1] == batch]
+        means = {k: predict(*k)[1] for k in keys}
+        taus.append(kendalltau([means[k] for k in keys], [truth[k] for k in keys]).statistic)
+        for _ in range(GROUPS):
+            # Designs of similar size, or the choice would be easy.
+            first = chance.choice(keys)
+            near = sorted(keys, key=lambda k: abs(np.log(truth[k] / truth[first])))[:GROUP]
+            losses.append(truth[min(near, key=means.__getitem__)] / min(truth[k] for k in near) - 1)
+    return {"tau": float(np.mean(taus)), "regret": float(np.mean(losses))}
+
+
+def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
+    """Judge every split of the issue, ours and the baselines."""
+    dozen = chosen(pool, MEASUREMENTS, device)
+    epochs = truth.of("epoch_seconds")
+    baselines = {
+        "macs only": least_squares(["macs"]),
+        "macs and bytes": least_squares(["macs", "bytes", "operations", "one"]),
+        "boosted trees": boosted_trees,
+    }
+    found: dict[str, dict] = {
+        "chosen": {"networks": [[m.network, m.batch] for m in dozen]},
+        "epoch, 12 measurements": judged(epochs, ours(dozen, device)),
+        "epoch as measured, 12 measurements": judged(truth.of("raw epoch_seconds"), ours(dozen, device)),
+        "epoch, whole pool": judged(epochs, ours(pool, device)),
+        "ranking": ranking(epochs, ours(dozen, device)),
+    }
+    for name, fit in baselines.items():
+        found[f"epoch, 12 measurements, {name}"] = judged(epochs, fit(at_usual_speed(dozen)))
+        found[f"epoch, whole pool, {name}"] = judged(epochs, fit(at_usual_speed(pool)))
+    predictor = CostPredictor(dozen, cost_measure.execution_on(device))
+
+    def latency(network: str, batch: int) -> tuple[float, float, float]:
+        e = predictor.inference_seconds(network, TASK, batch)
+        return e.low, e.mean, e.high
+
+    found["inference latency"] = judged(truth.of("inference"), latency)
+    low, middle, high = cost_measure.frozen_designs()["batches"]
+    for name, kept, asked in (("inside", (low, high), middle), ("outside", (low, middle), high)):
+        some = chosen([m for m in pool if m.batch in kept], MEASUREMENTS, device)
+        at_batch = truth.of("epoch_seconds", lambda n, b, asked=asked: b == asked)
+        found[f"batch {name}"] = judged(at_batch, ours(some, device))
+    for extra in (0, OF_NEW_FAMILY):
+        parts = {}
+        for family in FAMILIES:
+            others = [m for m in pool if m.network.split("-")[0] != family]
+            some = chosen(others, MEASUREMENTS, device)
+            own = [m for m in pool if m.network.split("-")[0] == family]
+            some = chosen(own, extra, device, some) if extra else some
+            of_family = truth.of("epoch_seconds", lambda n, b, family=family: n.split("-")[0] == family)
+            parts[family] = judged(of_family, ours(some, device))
+        found[f"unseen family, {extra} measurements"] = _together(parts)
+    return found
+
+
+def _together(parts: dict[str, dict]) -> dict:
+    counts = np.array([p["designs"] for p in parts.values()])
+    mean = {
+        key: float(np.average([p[key] for p in parts.values()], weights=counts))
+        for key in ("mape", "held_90", "width", "within_10")
+    }
+    held = round(mean["held_90"] * counts.sum())
+    return mean | {
+        "designs": int(counts.sum()),
+        "binomial_p": float(binomtest(held, int(counts.sum()), 0.9).pvalue),
+        "by_family": {family: p["mape"] for family, p in parts.items()},
+    }
+
+
+def memory(truth: Truth, dozen: list[Measurement], device: str) -> dict:
+    """Formula against simulation on fake tensors, prediction against the growth of a fresh process."""
+    from profiler.simulation import simulate_training_bytes
+
+    predictor = CostPredictor(dozen, cost_measure.execution_on(device))
+    simulated, grown = [], []
+    for (network, batch), peak in truth.of("peak_bytes").items():
+        formula = training_bytes(network, TASK, batch, "float32")
+        simulated.append(formula / simulate_training_bytes(cost_measure.workload(network, batch, device)) - 1)
+        grown.append(
+            (network, batch, predictor.training_peak_bytes(network, TASK, batch).mean / peak - 1, peak)
+        )
+    sizes = np.abs([g[2] for g in grown])
+    large = np.abs([g[2] for g in grown if g[3] > 64 * 2**20])
+    return {
+        "formula_against_simulation_mape": float(np.mean(np.abs(simulated))),
+        "formula_against_simulation_worst": float(np.max(np.abs(simulated))),
+        "growth_mape": float(sizes.mean()),
+        "growth_mape_above_64_MiB": float(large.mean()) if len(large) else None,
+        "growth_floor": truth.floor("peak_bytes"),
+        "worst": sorted(([n, b, e] for n, b, e, _ in grown), key=lambda g: -abs(g[2]))[:5],
+    }
+
+
+def judge(rows: list[dict], device: str) -> dict:
+    pool = [measurement(r, device) for r in rows if r["kind"] == "pool"]
+    references = [m.reference_seconds for m in pool if m.reference_seconds]
+    truth = Truth(
+        [r for r in rows if r["kind"] == "test"], float(np.median(references)) if references else None
+    )
+    found = splits(pool, truth, device)
+    dozen = [m for m in pool if [m.network, m.batch] in found["chosen"]["networks"]]
+    remainder = [
+        (r["forward"] + r["backward"] - sum(t[1] + t[2] for t in r["layers"])) / r["step"]
+        for r in rows
+        if r["kind"] == "pool"
+    ]
+    names = ("epoch_seconds", "raw epoch_seconds", "inference", "raw inference")
+    return {
+        "device": device,
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "versions": {n: version(n) for n in ("torch", "numpy", "scikit-learn", "fvcore")},
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "measured": {k: sum(r["kind"] == k for r in rows) for k in ("pool", "test", "develop")},
+        "noise_floor": {name: truth.floor(name) for name in names},
+        "layers_remainder": {
+            "median": float(np.median(np.abs(remainder))),
+            "share_within_5_percent": float(np.mean(np.abs(remainder) <= 0.05)),
+        },
+        "profiling_seconds": sum(m.spent_seconds for m in dozen),
+        "splits": found,
+        "memory": memory(truth, dozen, device),
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def show(result: dict) -> None:
+    """Print the table."""
+    floor = result["noise_floor"]
+    print("noise floor: " + ", ".join(f"{k} {v:.1%}" for k, v in floor.items() if v is not None))
+    print(f"{'split':48}{'n':>4}{'MAPE':>8}{'≤10 %':>8}{'held':>7}{'p':>7}{'width':>7}")
+    for name, s in result["splits"].items():
+        if "mape" in s:
+            print(
+                f"{name:48}{s['designs']:4}{s['mape']:8.1%}{s['within_10']:8.0%}{s['held_90']:7.0%}"
+                f"{s['binomial_p']:7.2f}{s['width']:7.2f}  "
+                + " ".join(f"{f} {e:.1%}" for f, e in s["by_family"].items())
+            )
+    ranked = result["splits"]["ranking"]
+    print(f"ranking: τ {ranked['tau']:.3f}, choosing by prediction costs {ranked['regret']:.1%}")
+    print("memory: " + json.dumps(result["memory"]))
+    print(
+        f"layers: {json.dumps(result['layers_remainder'])}; "
+        f"12 measurements in {result['profiling_seconds']:.0f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--judge", action="store_true", help="measure nothing")
+    parser.add_argument("--work", type=Path, default=None)
+    given = parser.parse_args()
+    name = f"cost_model-{given.device}" + ("-quick" if given.quick else "")
+    work = given.work or RESULTS / f"{name}.jsonl"
+    if not given.judge:
+        cost_measure.run(given.device, given.quick, work)
+    result = judge(cost_measure.read(work), given.device)
+    if not given.quick:
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    show(result)
+
+
+if __name__ == "__main__":
+    main()
