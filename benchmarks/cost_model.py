@@ -36,6 +36,8 @@ from advisor.memory import training_bytes
 
 RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4
+# How the error falls with what is measured; about forty fit into the default minute.
+MORE_MEASUREMENTS = (8, 24, 40)
 TASK = cost_measure.facts_of_subset().task
 FAMILIES = ("resnet", "wrn", "vgg", "densenet", "mlp")
 GROUP, GROUPS = 6, 300
@@ -225,6 +227,8 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
         "epoch, whole pool": judged(epochs, ours(pool, device)),
         "ranking": ranking(epochs, ours(dozen, device)),
     }
+    for more in MORE_MEASUREMENTS:
+        found[f"epoch, {more} measurements"] = judged(epochs, ours(chosen(pool, more, device), device))
     for name, fit in baselines.items():
         found[f"epoch, 12 measurements, {name}"] = judged(epochs, fit(at_usual_speed(dozen)))
         found[f"epoch, whole pool, {name}"] = judged(epochs, fit(at_usual_speed(pool)))

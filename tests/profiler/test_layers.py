@@ -1,5 +1,6 @@
 """Every layer: counts equal the specification's, times add up to the step, and nothing is left behind."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from advisor.dataset import Augmentation
 from advisor.graph import BatchNorm, Conv, GlobalAveragePool, GraphBuilder, Linear, Relu
 from advisor.layers import Task
 from advisor.memory import saved_bytes
+from profiler.clock import clock_for
 from profiler.layers import LOSS, LayerTimer, layer_facts, layer_macs
 from profiler.steps import measure_step
 from trainer.network import build_network
@@ -29,14 +31,16 @@ KINDS = {
     "Concat": "Join",
 }
 FAMILIES = ["resnet-8-4", "wrn-10-1", "densenet-7-4", "vgg-11-4", "mlp-2-8"]
-# Steps of 30 ms and more, where the cuts themselves hardly show.
+# Steps of some ten milliseconds, where the cuts themselves hardly show.
 LARGER = {
     "resnet-8-16": 64,
-    "wrn-10-2": 64,
-    "densenet-10-12": 64,
+    "wrn-10-2": 32,
+    "densenet-10-12": 32,
     "vgg-11-16": 128,
     "mlp-3-1024": 128,
 }
+# Seconds in which a quiet moment is waited for.
+LONGEST = 15
 BATCH = 6
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -242,24 +246,34 @@ def test_the_cuts_of_one_step_leave_no_time_out(workload):
     assert min(seconds.values()) >= 0
 
 
-def share_of_layers(described):
-    """What the layers and the loss take, as a share of the forward and backward pass of whole steps."""
-    times = measure_step(described, "cpu", 1.2)
-    layers = sum(t.forward_seconds + t.backward_seconds for t in times.layers)
-    return layers / (times.forward + times.backward)
+def seconds_of_passes(step):
+    """What the forward and the backward pass of a step that was cut into layers took."""
+    return sum(spent for (_, kind), spent in step.items() if kind in ("forward", "backward"))
 
 
 @pytest.mark.parametrize("name", LARGER)
-def test_layers_add_up_to_the_step(workload, name):
+def test_layers_add_up_to_the_step(workload, name, monkeypatch):
+    # On one thread its own time is that of the step, less what neighbours on a busy machine take.
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)
     task = Task(channels=3, height=32, width=32, classes=10)
     described = workload(name, batch=LARGER[name], task=task, augmentation=Augmentation.NONE)
-    shares = []
-    # Neighbours on a busy machine may disturb the one and not the other, so there are three attempts.
-    for _ in range(3):
-        shares.append(share_of_layers(described))
-        if abs(shares[-1] - 1) <= 0.05:
+    prepared = described.prepare()
+    timer = LayerTimer(prepared.module, "cpu")
+    whole, layered = [], []
+    began = time.monotonic()
+    # What neighbours do to caches only ever adds to a step, so the fastest of each kind are compared, and
+    # more are taken as long as one kind may have had no quiet moment.
+    while time.monotonic() < began + LONGEST:
+        clock = clock_for("cpu")
+        prepared.train_step(clock.mark)
+        seconds = clock.seconds()
+        whole.append(seconds["forward"] + seconds["backward"])
+        with timer.attached():
+            layered.append(seconds_of_passes(timer.train(prepared).seconds()))
+        # The first ones choose kernels and fill the heap.
+        if len(whole) > 7 and min(layered[2:]) == pytest.approx(min(whole[2:]), rel=0.05):
             return
-    raise AssertionError(f"layers take {shares} of the step")
+    raise AssertionError(f"layers take {min(layered[2:])} s of {min(whole[2:])} s")
 
 
 def test_a_layer_with_many_more_macs_takes_longer(workload):
