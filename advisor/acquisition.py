@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.cost import CostPredictor, Workpiece
+from advisor.architecture import family_of
+from advisor.cost import CostPredictor
 from advisor.layers import Task
 from advisor.measurement import Measurement
 from advisor.space import Candidate
+from advisor.step_cost import Workpiece
 
 STEP_SECONDS = 0.4
 # A measurement ends after this long, once it has its least repetitions.
@@ -102,10 +104,10 @@ def next_measurement(
 def _first_look(left: list[Wanted], pool: Sequence[Wanted], measured: Sequence[Measurement]) -> Wanted:
     seen: dict[str, int] = {}
     for m in measured:
-        family = m.network.split("-")[0]
+        family = family_of(m.network)
         seen[family] = seen.get(family, 0) + 1
-    family = min((w.network.split("-")[0] for w in left), key=lambda name: (seen.get(name, 0), name))
-    own = [w for w in pool if w.network.startswith(f"{family}-")]
+    family = min((family_of(w.network) for w in left), key=lambda name: (seen.get(name, 0), name))
+    own = [w for w in pool if family_of(w.network) == family]
     # Small, large, middle, and then whatever is left.
     order = [0.1, 0.9, 0.5, 0.3, 0.7]
     target = order[seen.get(family, 0) % len(order)] * (len(own) - 1)

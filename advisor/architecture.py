@@ -19,7 +19,7 @@ from advisor.errors import InvalidDesignError
 from advisor.graph import Graph
 from advisor.layers import Blocks, Layer, Task
 
-__all__ = ["Blocks", "Layer", "NetworkSpec", "Task", "lower", "parse_network", "regular_network"]
+__all__ = ["Blocks", "Layer", "NetworkSpec", "Task", "family_of", "lower", "parse_network", "regular_network"]
 
 _NAME = re.compile(r"(?P<family>[a-z]+)-(?P<depth>\d{1,6})-(?P<width>\d{1,6})(?:~(?P<changes>.+))?")
 _CHANGE = re.compile(r"b(?P<block>\d{1,4})l(?P<layer>\d{1,4}):(?P<kernel>\d{1,3})x(?P<filters>\d{1,6})")
@@ -80,6 +80,11 @@ def regular_network(family: str, depth: int, width: int) -> NetworkSpec:
     if width < 1:
         raise InvalidDesignError(f"{family}: the width must be at least 1, got {width}")
     return NetworkSpec(family=family, width=width, blocks=kind.regular_blocks(depth, width))
+
+
+def family_of(name: str) -> str:
+    """Return the family in a short name, without reading the rest of it."""
+    return name.split("-", 1)[0]
 
 
 @lru_cache(maxsize=4096)

@@ -1,42 +1,33 @@
 """The cost predictor: time and memory of networks that were not measured, each with an interval.
 
-A step is the sum of its layers' forward and backward passes (`layer_cost`), the loss, the optimizer's update
-and the preparation of the batch, each a non-negative combination of sizes fitted on measurements. A Gaussian
-process on the logarithm of what this misses (`residual`) adds the correction and the interval, widened until
-it holds networks that were left out of both. Layers, scaled by the correction, add up to the step.
+A step is the sum of its layers' forward and backward passes, the loss, the optimizer's update and the
+preparation of the batch, each a non-negative combination of sizes fitted on measurements (`step_cost`). A
+Gaussian process on the logarithm of what this misses adds the correction and the interval (`correction`).
+Layers, scaled by the correction, add up to the step.
 
-Times are first brought to the machine's usual speed: every measurement on a CPU comes with the time of a
-reference convolution in the same second. The predictor is refitted from stored measurements whenever it is
+The predictor is refitted from stored measurements whenever it is
 needed; nothing fitted is ever stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import nnls
 
-from advisor.estimate import LEVEL, Estimate, Floats, Z
+from advisor.correction import EPOCH_SECONDS, Corrected
+from advisor.estimate import Estimate, Floats, Z
 from advisor.features import features_of, layer_sizes
-from advisor.layer_cost import LayerCosts, PassTimes
 from advisor.layers import Task
 from advisor.measurement import Execution, LayerTime, Measurement, TrainedEpochs
 from advisor.memory_fit import MemoryFit
 from advisor.novelty import Range
-from advisor.residual import Point, Residuals
+from advisor.residual import Residuals
+from advisor.step_cost import LOSS, StepFormulas, Workpiece, at_usual_speed, scaled_times
 
 # Below this the Gaussian process has little to learn from, and the interval is a guess.
 LEAST_MEASUREMENTS = 8
 SPARSE_SPREAD = float(np.log(2)) / Z
-# Times that networks are held out to find how wide intervals must be; more of them only cost time.
-FOLDS = 8
-
-LOSS = "loss"
-# What no clock tells apart from nothing.
-LEAST_SECONDS = 1e-7
 
 # Multiply-adds a second that stand in for measurements where there is none: the order of magnitude of one
 # core and of a data-centre GPU on small networks. The interval spans a factor of ten either way.
@@ -44,29 +35,6 @@ NOMINAL_RATE = {"cpu": 3e10, "cuda": 3e12}
 NOMINAL_SPREAD = float(np.log(10)) / Z
 # Two processes on neighbouring cores share caches and memory; used until it is measured.
 UNMEASURED_CONTENTION = 1.15
-# Of an epoch, besides its steps and the evaluation: its order, its record.
-EPOCH_SECONDS = 0.003
-
-
-@dataclass(frozen=True, slots=True)
-class Workpiece:
-    """A network with the batch it is run at."""
-
-    network: str
-    task: Task
-    batch: int
-
-    def point(self, *, epoch: bool = False) -> Point:
-        """Return where it stands for the Gaussian process."""
-        f, b = features_of(self.network, self.task), self.batch
-        moved = f.dense_elements + f.other_elements
-        position = (b * f.macs, f.macs / moved, f.operations, b, f.macs_16 / f.macs)
-        return Point(tuple(np.log(position).tolist()), family_of(self.network), epoch)
-
-
-def family_of(network: str) -> str:
-    """Return the family in a short name."""
-    return network.split("-")[0]
 
 
 class CostPredictor:
@@ -93,9 +61,9 @@ class CostPredictor:
         fitted, borrowed = _with_borrowed(alone, measurements)
         self._range = Range.of(fitted, execution.dtype if borrowed else "")
         self._contention = _contention(measurements)
-        self._times = _Times(at_usual_speed(fitted)) if fitted else None
-        self._step = _Corrected(self._times, "step", epochs, self.contention) if self._times else None
-        self._inference = _Corrected(self._times, "inference") if self._times else None
+        self._times = StepFormulas(at_usual_speed(fitted)) if fitted else None
+        self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
+        self._inference = Corrected(self._times, "inference") if self._times else None
         self._memory = MemoryFit([m for m in fitted if m.peak_bytes], execution.dtype)
         watts = [m.watts for m in fitted if m.watts is not None]
         self.watts = float(np.median(watts)) if watts else None
@@ -248,203 +216,6 @@ class CostPredictor:
         return Estimate(mean, mean / width, mean * width)
 
 
-def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return measurements as if the machine had always run at its median speed."""
-    known = [m.reference_seconds for m in measurements if m.reference_seconds]
-    if not known:
-        return list(measurements)
-    usual = float(np.median(known))
-    return [m if not m.reference_seconds else _scaled(m, usual / m.reference_seconds) for m in measurements]
-
-
-def _scaled(m: Measurement, factor: float) -> Measurement:
-    return replace(
-        m,
-        forward_seconds=m.forward_seconds * factor,
-        backward_seconds=m.backward_seconds * factor,
-        optimizer_seconds=m.optimizer_seconds * factor,
-        step_seconds=m.step_seconds * factor,
-        inference_seconds=m.inference_seconds * factor,
-    )
-
-
-class _Times:
-    """The parts of a step by their formulas, and the measurements that these were fitted on.
-
-    Args:
-        measurements: at least one.
-        held_out: networks to leave out of the fit.
-    """
-
-    def __init__(self, measurements: Sequence[Measurement], held_out: frozenset[str] = frozenset()) -> None:
-        self.measurements = measurements
-        fitted = [m for m in measurements if m.network not in held_out]
-        layered = [m for m in fitted if m.layers]
-        self.passes = {
-            name: LayerCosts([_pass_of(m, name) for m in layered])
-            for name in ("forward", "backward", "inference")
-        }
-        self._parts = {
-            part: _fit(
-                [_row(part, _piece(m)) for m in fitted],
-                [_part_seconds(m, part) for m in fitted],
-                [m.step_seconds for m in fitted],
-            )
-            for part in ("optimizer", "data", "loss forward", "loss backward")
-        }
-
-    def part(self, part: str, piece: Workpiece) -> float:
-        """Seconds of what is no layer."""
-        return float(np.dot(_row(part, piece), self._parts[part]))
-
-    def phases(self, piece: Workpiece) -> dict[str, float]:
-        """Seconds of data, forward, backward and optimizer by the formulas alone."""
-        sizes = layer_sizes(piece.network, piece.task, piece.batch)
-        passes = {
-            name: float(self.passes[name](sizes).sum()) + self.part(f"loss {name}", piece)
-            for name in ("forward", "backward")
-        }
-        return {"data": self.part("data", piece), **passes, "optimizer": self.part("optimizer", piece)}
-
-    def step(self, piece: Workpiece) -> float:
-        """Seconds of a step by the formulas alone."""
-        return max(sum(self.phases(piece).values()), LEAST_SECONDS)
-
-    def inference(self, piece: Workpiece) -> float:
-        """Seconds of a forward pass without gradients by the formulas alone."""
-        sizes = layer_sizes(piece.network, piece.task, piece.batch)
-        return max(float(self.passes["inference"](sizes).sum()), LEAST_SECONDS)
-
-    def without(self, networks: frozenset[str]) -> _Times:
-        """Return the same fitted on all other networks."""
-        return _Times(self.measurements, networks)
-
-
-class _Corrected:
-    """A time by formula, with the correction of the Gaussian process and the width of its interval.
-
-    Args:
-        times: formulas and measurements.
-        quantity: ``step`` or ``inference``.
-        epochs: real ones, which the correction of a step learns from too.
-        contention: of the networks that trained at the same time.
-    """
-
-    def __init__(
-        self,
-        times: _Times,
-        quantity: str,
-        epochs: Sequence[TrainedEpochs] = (),
-        contention: Callable[[int], float] = lambda processes: 1.0,
-    ) -> None:
-        self._times, self._quantity = times, quantity
-        points = [_piece(m).point() for m in times.measurements]
-        values = [self._missed(m, times) for m in times.measurements]
-        for e in epochs:
-            points.append(Workpiece(e.network, e.task, e.batch).point(epoch=True))
-            values.append(float(np.log(e.seconds / (contention(e.processes) * _epoch_by_formula(e, times)))))
-        self.process = Residuals(points, np.array(values))
-
-    def _missed(self, m: Measurement, times: _Times) -> float:
-        actual = m.step_seconds if self._quantity == "step" else m.inference_seconds
-        return float(np.log(max(actual, LEAST_SECONDS) / self._formula(_piece(m), times)))
-
-    def _formula(self, piece: Workpiece, times: _Times) -> float:
-        return times.step(piece) if self._quantity == "step" else times.inference(piece)
-
-    def __call__(self, piece: Workpiece) -> tuple[float, float]:
-        """Return the mean in seconds and the spread of its logarithm."""
-        shift, variance = self.process.predict([piece.point()])
-        mean = self._formula(piece, self._times) * float(np.exp(shift[0]))
-        return mean, self._inflation * float(np.sqrt(variance[0]))
-
-    def factor(self, piece: Workpiece) -> float:
-        """Return what the formula is multiplied by."""
-        return float(np.exp(self.process.predict([piece.point()])[0][0]))
-
-    def of_epochs(self, piece: Workpiece) -> tuple[float, float]:
-        """Return the factor of real epochs on their steps, and the spread of its logarithm."""
-        means, variances = self.process.predict([piece.point(), piece.point(epoch=True)])
-        return float(np.exp(means[1] - means[0])), float(np.sqrt(max(variances[1] - variances[0], 0.0)))
-
-    @cached_property
-    def _inflation(self) -> float:
-        """How much wider than its own spread the process must be to hold 90 % of what it was not fitted on.
-
-        Networks are held out in turn, all batches of a network together, and both the formulas and the
-        process are fitted on the others: few points are all close to formulas that were fitted on them.
-        """
-        networks = list(dict.fromkeys(m.network for m in self._times.measurements))
-        folds = min(len(networks), FOLDS)
-        misses: list[float] = []
-        settings = (self.process.amplitude, self.process.noise)
-        for fold in range(folds if folds > 1 else 0):
-            held_out = frozenset(networks[fold::folds])
-            times = self._times.without(held_out)
-            rest = [m for m in self._times.measurements if m.network not in held_out]
-            process = Residuals(
-                [_piece(m).point() for m in rest], np.array([self._missed(m, times) for m in rest]), settings
-            )
-            left = [m for m in self._times.measurements if m.network in held_out]
-            shift, variance = process.predict([_piece(m).point() for m in left])
-            missed = np.array([self._missed(m, times) for m in left])
-            misses += (np.abs(missed - shift) / np.sqrt(variance)).tolist()
-        # The quantile of n misses that holds the next one with 90 %.
-        level = min(LEVEL * (1 + 1 / max(len(misses), 1)), 1.0)
-        return max(1.0, float(np.quantile(misses or [0.0], level)) / Z)
-
-
-def _epoch_by_formula(e: TrainedEpochs, times: _Times) -> float:
-    piece = Workpiece(e.network, e.task, e.batch)
-    steps = max(e.train_images // e.batch, 1) * times.step(piece)
-    return steps + e.validation_images / e.batch * times.inference(piece) + EPOCH_SECONDS
-
-
-def _piece(m: Measurement) -> Workpiece:
-    return Workpiece(m.network, m.task, m.batch)
-
-
-def _pass_of(m: Measurement, name: str) -> PassTimes:
-    layers = [layer for layer in m.layers if layer.name != LOSS]
-    seconds = np.array([getattr(layer, f"{name}_seconds") for layer in layers])
-    whole = {
-        "forward": m.forward_seconds - _part_seconds(m, "loss forward"),
-        "backward": m.backward_seconds - _part_seconds(m, "loss backward"),
-        "inference": m.inference_seconds,
-    }[name]
-    return PassTimes(layer_sizes(m.network, m.task, m.batch), seconds, max(whole, LEAST_SECONDS))
-
-
-def _part_seconds(m: Measurement, part: str) -> float:
-    if part == "optimizer":
-        return m.optimizer_seconds
-    if part == "data":
-        return max(
-            m.step_seconds - m.forward_seconds - m.backward_seconds - m.optimizer_seconds, LEAST_SECONDS
-        )
-    loss = [layer for layer in m.layers if layer.name == LOSS]
-    return float(sum(getattr(layer, f"{part.removeprefix('loss ')}_seconds") for layer in loss))
-
-
-def _row(part: str, piece: Workpiece) -> list[float]:
-    """Sizes that a part of the step grows with, of order one for a small network."""
-    f = features_of(piece.network, piece.task)
-    match part:
-        case "optimizer":
-            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3]
-        case "data":
-            return [piece.batch * f.input_elements / 1e8, 1e-3]
-        case _:
-            return [piece.batch * piece.task.classes / 1e6, 1e-3]
-
-
-def _fit(rows: list[list[float]], seconds: list[float], steps: list[float]) -> Floats:
-    """Non-negative least squares on errors as shares of the step, which is where they matter."""
-    weights = 1 / np.maximum(steps, LEAST_SECONDS)
-    coefficients: Floats = nnls(np.array(rows) * weights[:, None], np.array(seconds) * weights)[0]
-    return coefficients
-
-
 def _is_own(m: Measurement, execution: Execution) -> bool:
     mark = m.fingerprint
     return (mark.dtype, mark.memory_format) == (execution.dtype, execution.memory_format)
@@ -463,19 +234,21 @@ def _with_borrowed(
     largest = max(groups.values(), key=len, default=[])
     if len(largest) <= len(alone):
         return alone, False
-    here = {_piece(m): m.step_seconds for m in alone}
-    ratios = [here[_piece(m)] / m.step_seconds for m in largest if _piece(m) in here]
+    here = {Workpiece.of(m): m.step_seconds for m in alone}
+    ratios = [here[Workpiece.of(m)] / m.step_seconds for m in largest if Workpiece.of(m) in here]
     ratio = float(np.median(ratios)) if ratios else 1.0
-    lent = [_scaled(m, ratio) for m in largest if _piece(m) not in here]
+    lent = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
     return [*alone, *lent], True
 
 
 def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
     """Median ratio of a step among several processes to the same step alone, by their number."""
-    alone = {(m.fingerprint, _piece(m)): m.step_seconds for m in measurements if m.processes == 1 and m.fits}
+    alone = {
+        (m.fingerprint, Workpiece.of(m)): m.step_seconds for m in measurements if m.processes == 1 and m.fits
+    }
     ratios: dict[int, list[float]] = {}
     for m in measurements:
-        reference = alone.get((m.fingerprint, _piece(m)))
+        reference = alone.get((m.fingerprint, Workpiece.of(m)))
         if m.processes > 1 and m.fits and reference:
             ratios.setdefault(m.processes, []).append(m.step_seconds / reference)
     return {count: max(float(np.median(r)), 1.0) for count, r in ratios.items()}

@@ -29,10 +29,12 @@ from scipy.stats import binomtest, kendalltau
 from sklearn.ensemble import GradientBoostingRegressor
 
 from advisor.acquisition import Wanted, next_measurement
-from advisor.cost import CostPredictor, at_usual_speed
+from advisor.architecture import family_of
+from advisor.cost import CostPredictor
 from advisor.features import features_of
 from advisor.measurement import Fingerprint, LayerTime, Measurement
 from advisor.memory import training_bytes
+from advisor.step_cost import at_usual_speed
 
 RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4
@@ -179,9 +181,9 @@ def judged(truth: dict, predict: Predict) -> dict:
     sizes = np.abs(list(errors.values()))
     held = [found[k][0] <= truth[k] <= found[k][2] for k in truth]
     by_family = {
-        family: float(np.mean([abs(e) for (n, _), e in errors.items() if n.split("-")[0] == family]))
+        family: float(np.mean([abs(e) for (n, _), e in errors.items() if family_of(n) == family]))
         for family in FAMILIES
-        if any(n.split("-")[0] == family for n, _ in errors)
+        if any(family_of(n) == family for n, _ in errors)
     }
     return {
         "designs": len(truth),
@@ -247,11 +249,11 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
     for extra in (0, OF_NEW_FAMILY):
         parts = {}
         for family in FAMILIES:
-            others = [m for m in pool if m.network.split("-")[0] != family]
+            others = [m for m in pool if family_of(m.network) != family]
             some = chosen(others, MEASUREMENTS, device)
-            own = [m for m in pool if m.network.split("-")[0] == family]
+            own = [m for m in pool if family_of(m.network) == family]
             some = chosen(own, extra, device, some) if extra else some
-            of_family = truth.of("epoch_seconds", lambda n, b, family=family: n.split("-")[0] == family)
+            of_family = truth.of("epoch_seconds", lambda n, b, family=family: family_of(n) == family)
             parts[family] = judged(of_family, ours(some, device))
         found[f"unseen family, {extra} measurements"] = _together(parts)
     return found

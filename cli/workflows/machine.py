@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from advisor.acquisition import MEASUREMENT_SECONDS, Wanted, measurement_pool, next_measurement
+from advisor.architecture import family_of
 from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.layers import Task
@@ -133,7 +134,7 @@ def _seconds_left(known: list[Measurement], families: list[str], seconds: float)
     """Time that may still be spent; all of it while a family is all but unmeasured."""
     counts = {family: 0 for family in families}
     for m in known:
-        family = m.network.split("-")[0]
+        family = family_of(m.network)
         if family in counts:
             counts[family] += 1
     if min(counts.values(), default=0) < LEAST_PER_FAMILY:

@@ -15,10 +15,11 @@ from advisor.acquisition import (
     next_measurement,
 )
 from advisor.architecture import lower, parse_network
-from advisor.cost import CostPredictor, Workpiece
+from advisor.cost import CostPredictor
 from advisor.layers import Task
 from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement
 from advisor.space import enumerate_candidates
+from advisor.step_cost import Workpiece
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
 MACHINE = Fingerprint(

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.architecture import lower, parse_network
-from advisor.cost import LEAST_MEASUREMENTS, CostPredictor, Workpiece
+from advisor.cost import LEAST_MEASUREMENTS, CostPredictor
 from advisor.layers import Task
 from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.memory import training_bytes
+from advisor.step_cost import Workpiece
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
 MACHINE = Fingerprint(
