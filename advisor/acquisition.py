@@ -16,6 +16,7 @@ import numpy as np
 
 from advisor.architecture import family_of
 from advisor.cost import CostPredictor
+from advisor.features import features_of
 from advisor.layers import Task
 from advisor.measurement import Measurement
 from advisor.space import Candidate
@@ -94,20 +95,23 @@ def next_measurement(
     if not left:
         return None
     if predictor.basis != "measurements":
-        return _first_look(left, pool, [m for m in measured if m.task == task])
+        return _first_look(left, pool, [m for m in measured if m.task == task], task)
     options = [Workpiece(w.network, task, w.batch) for w in left]
     goals = [Workpiece(w.network, task, batch) for w in pool]
     gains = predictor.expected_reductions(options, goals) / [costs[w] for w in left]
     return left[int(np.argmax(gains))]
 
 
-def _first_look(left: list[Wanted], pool: Sequence[Wanted], measured: Sequence[Measurement]) -> Wanted:
+def _first_look(
+    left: list[Wanted], pool: Sequence[Wanted], measured: Sequence[Measurement], task: Task
+) -> Wanted:
     seen: dict[str, int] = {}
     for m in measured:
         family = family_of(m.network)
         seen[family] = seen.get(family, 0) + 1
     family = min((family_of(w.network) for w in left), key=lambda name: (seen.get(name, 0), name))
     own = [w for w in pool if family_of(w.network) == family]
+    own.sort(key=lambda w: w.batch * features_of(w.network, task).macs)
     # Small, large, middle, and then whatever is left.
     order = [0.1, 0.9, 0.5, 0.3, 0.7]
     target = order[seen.get(family, 0) % len(order)] * (len(own) - 1)

@@ -156,7 +156,13 @@ def _work(graph: Graph, node: Node, batch: int) -> list[float]:
             macs = [batch * node.macs / 1e9, 0.0, rows, 0.0]
             return [*macs, *moving, 0.0, 0.0, node.parameters / 1e8, 0.0, 0.0, beyond / 1e8, 1e-4]
         case _:
-            return [0.0, 0.0, 0.0, 0.0, *moving, 0.0, 0.0, 0.0, 0.0, 0.0, beyond / 1e8, 1e-4]
+            channels, pixels = node.shape[0], prod(node.shape[1:])
+            padding = _ceil(channels, 16) / channels / 1e8
+            consumers = sum(node.name in other.inputs for other in graph.nodes)
+            summed = max(0, consumers - 1) * batch * node.elements / 1e8
+            rows = batch * pixels / 1e7
+            moving += [read * padding, written * padding]
+            return [rows, summed, 0.0, 0.0, *moving, 0.0, 0.0, 0.0, beyond / 1e8, 1e-4]
 
 
 def _read(graph: Graph, node: Node) -> int:

@@ -27,6 +27,7 @@ from advisor.graph import (
     Concat,
     Conv,
     Flatten,
+    GlobalAveragePool,
     Graph,
     Linear,
     MaxPool,
@@ -38,6 +39,7 @@ from advisor.graph import (
 FLOAT_BYTES = 4
 INTEGER_BYTES = 8  # labels, positions of maxima, and the steps that batch normalisation counts
 ACTIVATION_BYTES = {"float32": 4, "bfloat16": 2}
+PAD_SHARE = 8  # of the height, on every side of an augmented image
 SCALAR_BYTES = 4  # of the loss and of what its gradient begins with
 
 
@@ -142,6 +144,11 @@ class ForwardWalk:
                 out = self._output(node)
                 self.ledger.drop(positions)
                 return out
+            case PadShortcut(stride=stride) if stride > 1:
+                picked = self.ledger.new(image=self._picked(node))
+                out = self._output(node)
+                self.ledger.drop(picked)
+                return out
             case Relu():
                 return self.values[node.inputs[0]].held()
             case Flatten() if not (self.channels_last and _interleaves(self.graph.shapes[node.inputs[0]])):
@@ -158,6 +165,11 @@ class ForwardWalk:
     def release(self, casts: list[Storage]) -> None:
         """Let cast copies of weights go after their layer: there is a cache with gradients only."""
         self.ledger.drop(*casts)
+
+    def _picked(self, node: Node) -> int:
+        """Return the bytes of the pixels that a shortcut picks, before and after channels are added."""
+        source = node.inputs[0]
+        return self.width[source] * self.graph.shapes[source][0] * prod(node.shape[1:])
 
     def _output(self, node: Node) -> Storage:
         return self.ledger.new(image=node.elements * self.width[node.name])
@@ -214,11 +226,24 @@ class TrainingWalk(ForwardWalk):
         gradients = ledger.new(FLOAT_BYTES * self.graph.parameters)
         # Stored images and labels with their order, and the same gathered.
         ledger.new(image=2 * (self.pixels + INTEGER_BYTES) + INTEGER_BYTES)
-        raw = ledger.new(image=FLOAT_BYTES * self.pixels)
+        augmented = self._augmented()
         images = ledger.new(image=FLOAT_BYTES * self.pixels)
-        ledger.drop(raw, gradients)
+        if channels > 1 and self.channels_last:
+            images = self._replaced(images, image=FLOAT_BYTES * self.pixels)
+        ledger.drop(augmented, gradients)
         ledger.new(SCALAR_BYTES + INTEGER_BYTES)  # sum of losses, number of wrong answers
         return images
+
+    def _augmented(self) -> Storage:
+        """Crop and flip the stored images; without augmentation a step needs less before its forward pass."""
+        ledger, (channels, height, width) = self.ledger, self.graph.input_shape
+        pad = max(height // PAD_SHARE, 1)
+        offsets = ledger.new(image=INTEGER_BYTES * (2 + height + 2 * width) + 1)
+        padded = ledger.new(image=channels * (height + 2 * pad) * (width + 2 * pad))
+        places = ledger.new(image=INTEGER_BYTES * height * width)
+        picked = ledger.new(image=self.pixels)
+        ledger.drop(offsets, padded, places)
+        return picked
 
     def normalised(self, node: Node) -> Storage:
         """Return the output of a batch normalisation, whose mean and deviation are kept."""
@@ -232,7 +257,9 @@ class TrainingWalk(ForwardWalk):
         """Return the output of a node and keep what its gradient needs."""
         out = super().apply(node)
         match node.operation:
-            case BatchNorm() | MaxPool() | AveragePool():
+            case BatchNorm() | MaxPool() | AveragePool() | GlobalAveragePool():
+                self.keep(node, self.values[node.inputs[0]])
+            case PadShortcut(stride=stride) if stride > 1:
                 self.keep(node, self.values[node.inputs[0]])
             case Relu():
                 self.keep(node, out)
@@ -286,16 +313,10 @@ class TrainingWalk(ForwardWalk):
 
     def _read_gradient(self, node: Node, source: str) -> Storage:
         """Return the gradient of what a node reads."""
-        width = self.width[source]
-        channels, *rest = self.graph.shapes[source]
-        if not isinstance(node.operation, PadShortcut):
-            return self.ledger.new(image=width * channels * prod(rest))
-        # Backwards one dimension at a time: without the padding, then wide, then high again.
-        gradient = self.ledger.new(image=width * channels * prod(node.shape[1:]))
-        if node.operation.stride > 1:
-            gradient = self._replaced(gradient, image=width * channels * node.shape[1] * rest[1])
-            gradient = self._replaced(gradient, image=width * channels * rest[0] * rest[1])
-        return gradient
+        whole = self.width[source] * prod(self.graph.shapes[source])
+        if not (isinstance(node.operation, PadShortcut) and node.operation.stride > 1):
+            return self.ledger.new(image=whole)
+        return self._replaced(self.ledger.new(image=self._picked(node)), image=whole)
 
     def _accumulate(self, source: str, gradient: Storage) -> None:
         """Add a gradient to that which other readers of the same value gave."""

@@ -14,13 +14,15 @@ from scipy.optimize import nnls
 
 from advisor.architecture import family_of
 from advisor.estimate import Floats
-from advisor.features import features_of, layer_sizes
+from advisor.features import CACHED_ELEMENTS, features_of, layer_sizes
 from advisor.layer_cost import LayerCosts, PassTimes
 from advisor.layers import Task
 from advisor.measurement import Measurement
 from advisor.residual import Point
 
 LOSS = "loss"
+# Elements of the last cache that a core has a part of (8 MiB of float32).
+SHARED_CACHE_ELEMENTS = 2**21
 # What no clock tells apart from nothing.
 LEAST_SECONDS = 1e-7
 
@@ -146,11 +148,16 @@ def _part_seconds(m: Measurement, part: str) -> float:
 def _row(part: str, piece: Workpiece) -> list[float]:
     """Sizes that a part of the step grows with, of order one for a small network."""
     f = features_of(piece.network, piece.task)
+    # What a large step leaves of the caches is nothing, so that all else takes longer beside it.
+    touched = piece.batch * (f.dense_elements + f.other_elements) + f.parameters
+    cold = min(1.0, touched / SHARED_CACHE_ELEMENTS)
     match part:
         case "optimizer":
-            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3]
+            beyond = max(0.0, f.parameters - CACHED_ELEMENTS)
+            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3, beyond / 1e8, cold * f.tensors / 1e3]
         case "data":
-            return [piece.batch * f.input_elements / 1e8, 1e-3]
+            elements = piece.batch * f.input_elements / 1e8
+            return [elements, 1e-3, cold * elements, cold * 1e-3]
         case _:
             return [piece.batch * piece.task.classes / 1e6, 1e-3]
 

@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 Plain = dict[str, Any]
+# From here on a number rounds to four digits, and the next unit is easier to read.
+BEYOND_THREE_DIGITS = 999.5
 
 
 def show(renderable: RenderableType) -> None:
@@ -16,33 +18,49 @@ def show(renderable: RenderableType) -> None:
     Console(highlight=False).print(renderable)
 
 
+def digits(value: float) -> str:
+    """Three significant digits, and all of a larger number, never an exponent of ten for it."""
+    return f"{value:,.0f}" if value >= BEYOND_THREE_DIGITS else f"{value:.3g}"
+
+
 def count(value: float) -> str:
     """Parameters and MACs: 1.25M."""
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g}{suffix}"
+    for unit, below, suffix in ((1e9, 1e6, "G"), (1e6, 1e3, "M"), (1e3, 1, "k")):
+        if value >= BEYOND_THREE_DIGITS * below:
+            return f"{digits(value / unit)}{suffix}"
     return f"{value:.0f}"
 
 
 def duration(seconds: float) -> str:
     """Seconds in a readable unit."""
-    for limit, unit, suffix in ((172800, 86400, "d"), (7200, 3600, "h"), (120, 60, "min"), (1, 1, "s")):
+    least_second = BEYOND_THREE_DIGITS / 1000
+    for limit, unit, suffix in (
+        (172800, 86400, "d"),
+        (7200, 3600, "h"),
+        (120, 60, "min"),
+        (least_second, 1, "s"),
+    ):
         if seconds >= limit:
-            return f"{seconds / unit:.3g} {suffix}"
-    return f"{seconds * 1000:.3g} ms"
+            return f"{digits(seconds / unit)} {suffix}"
+    return f"{digits(seconds * 1000)} ms"
 
 
 def size(value: float) -> str:
-    """Bytes in a readable unit."""
-    for limit, suffix in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= limit:
-            return f"{value / limit:.3g} {suffix}"
-    return f"{value:.0f} B"
+    """Bytes in a readable unit: 1,020 MiB are 0.996 GiB."""
+    for power, suffix in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
+        if value >= BEYOND_THREE_DIGITS * 2 ** (power - 10):
+            return f"{digits(value / 2**power)} {suffix}"
+    return f"{digits(value / 2**10)} KiB" if value >= 2**10 else f"{value:.0f} B"
 
 
 def percent(share: float) -> str:
     """A share as a percentage."""
     return f"{100 * share:.2f} %" if share < 0.1 else f"{100 * share:.1f} %"
+
+
+def deviation(share: float) -> str:
+    """How far an actual figure is from a predicted one, with its sign: +9.1 %."""
+    return f"{100 * share:+.1f} %" if abs(share) < 1 else f"{100 * share:+,.0f} %"
 
 
 def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:

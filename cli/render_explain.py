@@ -1,4 +1,7 @@
-"""A plan, or a run beside its forecast, as one table: its steps, and below them what they come to."""
+"""A plan, or a run beside its forecast, as one table: its steps, and below them what they come to.
+
+The layers of its networks, where they are asked for, stand above it, because a terminal shows the end.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.formats import Plain, duration, or_dash, percent, size, spread
+from cli.formats import (
+    BEYOND_THREE_DIGITS,
+    Plain,
+    deviation,
+    digits,
+    duration,
+    or_dash,
+    percent,
+    size,
+    spread,
+)
+from cli.render_profile import forecast
 
 Form = Callable[[float], str]
 OUTSIDE = "*"
@@ -16,10 +30,10 @@ OUTSIDE = "*"
 
 def energy(joules: float) -> str:
     """Joules in a readable unit; what a bill counts in once it is much."""
-    for limit, suffix in ((3.6e6, "kWh"), (1e3, "kJ")):
-        if joules >= limit:
-            return f"{joules / limit:.3g} {suffix}"
-    return f"{joules:.3g} J"
+    for limit, unit, suffix in ((1e6, 3.6e6, "kWh"), (1e3, 1e3, "kJ")):
+        if joules >= limit * BEYOND_THREE_DIGITS / 1000:
+            return f"{digits(joules / unit)} {suffix}"
+    return f"{digits(joules)} J"
 
 
 def dollars(value: float) -> str:
@@ -55,6 +69,8 @@ def explanation(payload: Plain) -> RenderableType:
     if run is not None:
         message = f" ({run['message']})" if run["message"] else ""
         parts.append(Text(f"run {run['id']} of {run['created_at'][:10]}: {run['status']}{message}"))
+    for network in payload["layers"] or []:
+        parts += ["", forecast(network)]
     parts += ["", _table(payload), ""]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(payload)))
 
@@ -105,13 +121,11 @@ def _predicted(estimate: Plain | None, form: Form) -> list[str]:
     return ["–", "–"] if estimate is None else [form(estimate["mean"]), spread(estimate, form)]
 
 
-def _error(deviation: Plain | None) -> str:
+def _error(error: Plain | None) -> str:
     """Actual ÷ predicted − 1, marked if the actual lies outside the interval."""
-    if deviation is None:
+    if error is None:
         return "–  "
-    share = 100 * deviation["share"]
-    number = f"{share:+.1f}" if abs(share) < 100 else f"{share:+.0f}"
-    return f"{number} %{' ' if deviation['inside'] else OUTSIDE}"
+    return f"{deviation(error['share'])}{' ' if error['inside'] else OUTSIDE}"
 
 
 def _notes(payload: Plain) -> list[str]:
@@ -119,7 +133,7 @@ def _notes(payload: Plain) -> list[str]:
     if payload["run"] is not None:
         return [f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval.", *notes]
     if evidence["cost"] == "nominal":
-        notes.append("Too little was measured on this machine for a cost: run advisor recommend.")
+        notes.append("Nothing was measured here yet: run advisor recommend or advisor profile.")
     else:
         notes.append(f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']}).")
     notes.append(f"The error rests on {evidence['accuracy']} ({evidence['runs']} runs).")

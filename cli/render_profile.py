@@ -1,18 +1,19 @@
 """A profile for a person: a row a layer, then bars of where the step goes, memory and conditions.
 
-The summary comes last, because a terminal shows the end of a table of hundreds of layers.
+The summary comes last, because a terminal shows the end of a table of hundreds of layers. A step that is only
+predicted is drawn in the same way, with what is known of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from cli.formats import Plain, count, duration, or_dash, size
+from cli.formats import Plain, count, deviation, duration, or_dash, size, spread
 from cli.step_parts import Part, Units, by_kind, parts_of
 
 # From this width on a layer's kind, its speed and a bar find room beside it.
@@ -21,12 +22,27 @@ MOST_EXPENSIVE = 10
 LONGEST_BAR = 50
 # Of the columns before a bar.
 BEFORE_BAR = 48
+KIND = "kind"
 BARS = (("█", "forward", "cyan"), ("▒", "backward", "magenta"), ("░", "neither", "yellow"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What a table tells of every layer beyond its times: a header, a cell a part, and that of the step."""
+
+    header: str
+    cell: Callable[[Part], str]
+    step: str = ""
 
 
 def profile(payload: Plain) -> RenderableType:
     """Layers, bars, memory and conditions."""
     return _Profile(payload)
+
+
+def forecast(payload: Plain) -> RenderableType:
+    """The layers of a step that is predicted, and bars by kind."""
+    return _Forecast(payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ class _Profile:
         yield Group(
             *_head(payload),
             "",
-            _layers(payload, parts, units, wide=width >= WIDE),
+            _layers(payload, parts, units, _columns(payload, units, wide=width >= WIDE)),
             "",
             _legend("Where the step goes, by kind"),
             _bars(kinds, payload, units, width),
@@ -54,6 +70,30 @@ class _Profile:
             _memory(payload["memory"]),
             "",
             Text(_conditions(payload["conditions"]), style="dim"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Forecast:
+    """Drawn for the width that there is."""
+
+    payload: Plain
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        payload, parts, units = self.payload, parts_of(self.payload), Units.of(self.payload)
+        predicted = payload["predicted_step_seconds"]
+        yield Group(
+            Text(f"{payload['network']} at batch {payload['batch']} of {payload['input']}", style="bold"),
+            "",
+            _layers(payload, parts, units, [_kinds()]),
+            "",
+            _legend("Where the step goes, by kind"),
+            _bars(by_kind(parts), payload, units, options.max_width),
+            "",
+            Text(
+                f"step {duration(predicted['mean'])}, 90 % interval {spread(predicted, duration)}, "
+                "of the network alone on its cores"
+            ),
         )
 
 
@@ -68,61 +108,69 @@ def _head(payload: Plain) -> list[Text]:
             f"{step['repetitions']} repetitions), inference "
             f"{duration(step['inference_ms_per_image'] / 1000)} an image"
         ),
+        *_predicted(payload["predicted_step_seconds"]),
     ]
 
 
-def _layers(payload: Plain, parts: Sequence[Part], units: Units, *, wide: bool) -> Table:
-    step, time, memory = payload["step"], units.time, units.memory
-    drawn = _grid(
-        "layer",
-        f"forward\n{time}",
-        f"backw.\n{time}",
-        f"both\n{time}",
-        "step\n%",
-        f"saved\n{memory}",
-        f"output\n{memory}",
-        "para-\nmeters",
-        "MACs\nimage",
-        *(("GMAC/s\nforward", "kind") if wide else ()),
-    )
-    if wide:
+def _predicted(predicted: Plain | None) -> list[Text]:
+    """What was foretold of the step, and how far off that was."""
+    if predicted is None:
+        return []
+    error = predicted["deviation"]
+    return [
+        Text(
+            f"predicted before: {duration(predicted['mean'])} (90 % interval {spread(predicted, duration)}); "
+            f"measured {deviation(error['share'])}{'' if error['inside'] else ', outside the interval'}"
+        )
+    ]
+
+
+def _layers(payload: Plain, parts: Sequence[Part], units: Units, columns: Sequence[_Column]) -> Table:
+    """A row a part, and one for the step; a column of kinds is the last."""
+    step, time = payload["step"], units.time
+    names = ("layer", f"forward\n{time}", f"backw.\n{time}", f"both\n{time}", "step\n%")
+    drawn = _grid(*names, *(column.header for column in columns))
+    if columns[-1].header == KIND:
         drawn.columns[-1].justify = "left"
     for part in parts:
-        row = _layer_row(part, payload, units)
-        drawn.add_row(*row if wide else row[:-2], style="dim" if part.layer is None else None)
+        passes = ["–", "–"] if part.other else [units.of_time(part.forward), units.of_time(part.backward)]
+        drawn.add_row(
+            part.name,
+            *passes,
+            units.of_time(part.seconds),
+            _share(part, payload),
+            *(column.cell(part) for column in columns),
+            style="dim" if part.layer is None else None,
+        )
     drawn.add_section()
-    drawn.add_row(
-        "step",
-        units.of_time(step["forward_seconds"]),
-        units.of_time(step["backward_seconds"]),
-        units.of_time(step["step_seconds"]),
-        "100.0",
-        units.of_memory(sum(layer["saved_bytes"] or 0 for layer in payload["layers"])),
-        "",
-        count(payload["parameters"]),
-        count(payload["macs"]),
-        style="bold",
-    )
+    whole = [units.of_time(step[f"{name}_seconds"]) for name in ("forward", "backward", "step")]
+    drawn.add_row("step", *whole, "100.0", *(column.step for column in columns), style="bold")
     return drawn
 
 
-def _layer_row(part: Part, payload: Plain, units: Units) -> list[str]:
-    layer = part.layer or {}
-    macs = layer.get("macs", 0)
-    speed = macs * payload["batch"] / part.forward / 1e9 if macs and part.forward else None
-    passes = ["–", "–"] if part.other else [units.of_time(part.forward), units.of_time(part.backward)]
-    return [
-        part.name,
-        *passes,
-        units.of_time(part.seconds),
-        _share(part, payload),
-        units.of_memory(layer.get("saved_bytes")),
-        units.of_memory(layer.get("output_bytes")),
-        or_dash(layer.get("parameters") or None, count),
-        or_dash(macs or None, count),
-        or_dash(speed, "{:.1f}".format),
-        part.kind if part.layer else "",
+def _columns(payload: Plain, units: Units, *, wide: bool) -> list[_Column]:
+    """What is measured of a layer, or known, beside its times."""
+
+    def of_layer(key: str, form: Callable[[float], str]) -> Callable[[Part], str]:
+        return lambda part: or_dash((part.layer or {}).get(key) or None, form)
+
+    def speed(part: Part) -> str:
+        macs = (part.layer or {}).get("macs", 0)
+        known = macs and part.forward
+        return or_dash(macs * payload["batch"] / part.forward / 1e9 if known else None, "{:.1f}".format)
+
+    saved = sum(layer["saved_bytes"] or 0 for layer in payload["layers"])
+    columns = [
+        _Column(f"saved\n{units.memory}", of_layer("saved_bytes", units.of_memory), units.of_memory(saved)),
+        _Column(f"output\n{units.memory}", of_layer("output_bytes", units.of_memory)),
+        _Column("para-\nmeters", of_layer("parameters", count), count(payload["parameters"])),
+        _Column("MACs\nimage", of_layer("macs", count), count(payload["macs"])),
     ]
+    return [*columns, _Column("GMAC/s\nforward", speed), _kinds()] if wide else columns
+
+
+def _kinds() -> _Column:
+    return _Column(KIND, lambda part: part.kind if part.layer else "")
 
 
 def _share(part: Part, payload: Plain) -> str:

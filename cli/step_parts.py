@@ -50,7 +50,7 @@ class Units:
         """Return units in which the largest figure is at least 1."""
         step = payload["step"]["step_seconds"]
         seconds, time = (1e-6, "µs") if step < 0.01 else (1e-3, "ms") if step < 100 else (1.0, "s")
-        largest = max((layer["output_bytes"] or 0 for layer in payload["layers"]), default=0)
+        largest = max((layer.get("output_bytes") or 0 for layer in payload["layers"]), default=0)
         divisor, memory = (2**10, "KiB") if largest < 2**20 else (2**20, "MiB")
         return cls(
             seconds,
@@ -71,22 +71,27 @@ class Units:
 
 
 def parts_of(payload: Plain) -> list[Part]:
-    """Return everything that a step consists of, in the order of execution, the remainder last."""
+    """Return everything that a step consists of, in the order of execution, the remainder last.
+
+    Args:
+        payload: of a measured step, or of a predicted one, which has no remainder.
+    """
     step, extra = payload["step"], payload["parts"]
     layers = [
         Part(layer["name"], layer["kind"], layer["forward_seconds"], layer["backward_seconds"], layer=layer)
         for layer in payload["layers"]
     ]
+    remainder = Part(
+        "remainder",
+        "remainder",
+        step["forward_seconds"] - sum(p.forward for p in layers),
+        step["backward_seconds"] - sum(p.backward for p in layers),
+    )
     return [
         *layers,
         Part("batch preparation", "batch preparation", other=extra["data_seconds"]),
         Part("optimizer", "optimizer", other=extra["optimizer_seconds"]),
-        Part(
-            "remainder",
-            "remainder",
-            step["forward_seconds"] - sum(p.forward for p in layers),
-            step["backward_seconds"] - sum(p.backward for p in layers),
-        ),
+        *([remainder] if "remainder_seconds" in payload else []),
     ]
 
 

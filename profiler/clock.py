@@ -28,24 +28,30 @@ class PhaseClock(Protocol):
     def mark(self, phase: Hashable) -> None:
         """End a phase; the time since the mark before, or since the clock was made, belongs to it."""
 
+    def stop(self) -> None:
+        """End the step, right after its last mark."""
+
     def seconds(self) -> dict[Hashable, float]:
         """Return the seconds of every phase, summed by name."""
 
     @property
     def undisturbed(self) -> bool:
-        """Whether the step had its processor to itself, as far as can be told."""
+        """Whether the step that was stopped had its processor to itself, as far as can be told."""
 
 
 class CpuClock:
-    """Reads `time.perf_counter` at every mark."""
+    """Reads `time.perf_counter` at every mark, and at both ends the thread's time, which takes longer."""
 
     def __init__(self) -> None:
-        self._ran = self._ran_until = time.thread_time()
+        self._ran_since = self._ran_until = time.thread_time()
         self._marks: list[tuple[Hashable, float]] = [("", time.perf_counter())]
 
     def mark(self, phase: Hashable) -> None:
         """End a phase."""
         self._marks.append((phase, time.perf_counter()))
+
+    def stop(self) -> None:
+        """End the step."""
         self._ran_until = time.thread_time()
 
     def seconds(self) -> dict[Hashable, float]:
@@ -56,7 +62,7 @@ class CpuClock:
     def undisturbed(self) -> bool:
         """Whether the thread ran nearly all the time."""
         passed = self._marks[-1][1] - self._marks[0][1]
-        return self._ran_until - self._ran >= LEAST_BUSY * passed
+        return self._ran_until - self._ran_since >= LEAST_BUSY * passed
 
 
 class CudaClock:
@@ -73,6 +79,9 @@ class CudaClock:
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         self._marks.append((phase, event))
+
+    def stop(self) -> None:
+        """Do nothing: whether a GPU was shared cannot be told."""
 
     def seconds(self) -> dict[Hashable, float]:
         """Return the seconds of every phase."""

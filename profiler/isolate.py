@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 import torch
@@ -114,9 +116,18 @@ class MeasuringProcess:
 
 
 def _serve(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # When the parent is gone there is nobody to send to, and nothing to say about it.
     with contextlib.suppress(OSError):
         _answer(connection, device, threads, cores)
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent does; one that was killed cannot end its measuring processes itself."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _answer(connection: Connection, device: str, threads: int, cores: list[int]) -> None:

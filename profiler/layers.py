@@ -3,8 +3,9 @@
 A step is one line of time, cut at every moment when a layer begins: in the forward pass when its module is
 called, in the backward pass when the gradient of its output arrives at the autograd graph. What lies between
 two cuts belongs to the layer that began, the weights' gradients and Python's own work included, so that
-layers add up to the step by construction, up to what the cuts themselves cost. Nothing is taken out of
-place for it: rectifiers go on overwriting their input.
+layers add up to the step by construction, up to what the cuts themselves cost. They are kept cheap for that:
+a layer's `forward` is wrapped, since hooks of modules take longer, and the time in which a cut of the
+backward pass is prepared is cut out. Nothing is taken out of place: rectifiers go on overwriting their input.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from profiler.clock import PhaseClock, clock_for
 from profiler.workload import Prepared
 
 LOSS = "loss"
+# What the timer itself does in a step, as far as it can be cut out.
+CUTTING = ("step", "cutting")
 # fvcore counts a multiply-add as one; these are the operators that carry MACs here.
 MAC_OPERATORS = ("conv", "linear", "addmm", "matmul")
 
@@ -64,35 +67,35 @@ class LayerTimer:
         self._device = device
         self._clock: PhaseClock | None = None
         self._running: Hashable = None
+        self._after_last: Hashable = None
         self._last = next(reversed(self._leaves))
 
     def train(self, prepared: Prepared) -> PhaseClock:
         """Do one training step; the clock's phases are (layer, pass), and the step's own."""
-        self._begin(("step", "data"))
+        self._begin(after_last=(LOSS, "forward"))
         prepared.train_step(self._mark)
         return self._end()
 
     def infer(self, prepared: Prepared) -> PhaseClock:
         """Do one inference step; the clock's phases are (layer, ``forward``)."""
-        self._begin(("step", "data"))
+        # Inference has no loss.
+        self._begin(after_last=("step", "end"))
         prepared.inference_step()
         return self._end()
 
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Attach to every layer."""
-        handles = []
         for name, module in self._leaves.items():
-            handles.append(module.register_forward_pre_hook(self._before(name)))
-            handles.append(module.register_forward_hook(self._after(name)))
+            vars(module)["forward"] = self._timed(name, module.forward)
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            for module in self._leaves.values():
+                del vars(module)["forward"]
 
-    def _begin(self, what: Hashable) -> None:
-        self._running = what
+    def _begin(self, after_last: Hashable) -> None:
+        self._running, self._after_last = ("step", "data"), after_last
         self._clock = clock_for(self._device)
 
     def _cut(self, what: Hashable) -> None:
@@ -104,6 +107,7 @@ class LayerTimer:
         clock, self._clock = self._clock, None
         assert clock is not None
         clock.mark(self._running)
+        clock.stop()
         return clock
 
     def _mark(self, phase: str) -> None:
@@ -111,20 +115,25 @@ class LayerTimer:
         following = {"data": ("step", "data"), "forward": (LOSS, "backward"), "backward": ("step", "update")}
         self._cut(following.get(phase, ("step", "end")))
 
-    def _before(self, name: str) -> Callable[..., None]:
-        return lambda *_: self._cut((name, "forward"))
+    def _timed(self, name: str, forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Wrap a layer's forward pass so that the step is cut where it and its backward pass begin."""
+        forwards, backwards, is_last = (name, "forward"), (name, "backward"), name == self._last
 
-    def _after(self, name: str) -> Callable[..., None]:
         def arrived(_gradients: object) -> None:
-            self._cut((name, "backward"))
+            self._cut(backwards)
 
-        def note(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        def timed(*inputs: Tensor) -> Tensor:
+            self._cut(forwards)
+            output = forward(*inputs)
             if output.grad_fn is not None:
+                self._cut(CUTTING)
                 output.grad_fn.register_prehook(arrived)
-            if name == self._last:
-                self._cut((LOSS, "forward"))
+                self._cut(forwards)
+            if is_last:
+                self._cut(self._after_last)
+            return output
 
-        return note
+        return timed
 
     def times(self, training: list[PhaseClock], inference: list[PhaseClock]) -> tuple[LayerTime, ...]:
         """Return the medians of every layer in the order of execution, the loss last."""

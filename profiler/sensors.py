@@ -7,7 +7,6 @@ where they may be read. A device that says nothing is no error: the figures are 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +62,10 @@ class Sensors:
         if self._handle is None:
             return None
         nvml, handle = self._handle
-        with suppress(Exception):
+        try:
             return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
-        return None
+        except nvml.NVMLError:
+            return None
 
 
 def driver_version() -> str | None:
@@ -73,22 +73,29 @@ def driver_version() -> str | None:
     found = _nvml_handle()
     if found is None:
         return None
-    with suppress(Exception):
-        version = found[0].nvmlSystemGetDriverVersion()
-        return version.decode() if isinstance(version, bytes) else str(version)
-    return None
+    nvml, _ = found
+    try:
+        version = nvml.nvmlSystemGetDriverVersion()
+    except nvml.NVMLError:
+        return None
+    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _nvml_handle() -> tuple[Any, Any] | None:
     """The library and the GPU that torch uses; an optional library that may be missing or see no driver."""
     try:
         import pynvml
-        import torch
+    except ImportError:
+        return None
+    # Torch takes long to import, and who watches a processor does without.
+    import torch
 
+    try:
         pynvml.nvmlInit()
         identity = str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
         return pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{identity.removeprefix('GPU-')}")
-    except Exception:
+    # Torch built without CUDA fails an assertion, torch without a driver or GPU raises a RuntimeError.
+    except (pynvml.NVMLError, RuntimeError, AssertionError):
         return None
 
 
@@ -96,7 +103,7 @@ def _clock_and_throttle(nvml: Any, handle: Any) -> tuple[int | None, str]:
     try:
         clock = int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
         bits = int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
-    except Exception:
+    except nvml.NVMLError:
         return None, ""
     return clock, ", ".join(text for bit, text in _THROTTLE_REASONS.items() if bits & bit)
 

@@ -2,8 +2,9 @@
 
 The workload is handed in: it builds itself (in a fresh process, if need be) and does one step at a time,
 telling a mark of the end of each phase. Medians are over repetitions after warm-up, steps that are cut into
-layers between those that are not, so that both see the same minute of the machine. Samples taken under load
-are left out, and on a CPU a reference convolution before, between and after tells how fast the processor ran.
+layers between those that are not, so that both see the same minute of the machine. Samples of either kind
+that were taken under load are left out, and on a CPU a reference convolution before, between and after tells
+how fast the processor ran.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ LEAST_REPETITIONS = {"cpu": 3, "cuda": 30}
 MOST_REPETITIONS = 200
 # Of the time of a measurement, the part for training steps.
 TRAINING_SHARE = 0.75
-# Every so many steps one is cut into layers.
+# Every so many steps one is cut into layers,
 LAYERED_EVERY = 2
+# and after each of the first ones, until so many undisturbed ones are there: medians of two are means.
+LEAST_LAYERED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTimes:
     """Medians in seconds, and peak memory in bytes; `fits` is false when memory ran out.
 
-    The fields are those of `advisor.measurement.Measurement`; `disturbed` counts steps taken under load,
-    which the medians leave out as long as enough others are there.
+    The fields are those of `advisor.measurement.Measurement`; `disturbed` counts whole steps taken under
+    load, which the medians leave out as long as enough others are there, as they do steps cut into layers.
     """
 
     fits: bool = True
@@ -107,7 +110,7 @@ def _measured(
         step=float(np.median(totals)),
         step_iqr=float(np.subtract(*np.quantile(totals, [0.75, 0.25]))),
         inference=passes.median("inference"),
-        layers=timer.times(steps.layered, passes.layered),
+        layers=timer.times(steps.layered(), passes.layered()),
         reference=None if reference is None else reference.seconds,
         peak_bytes=peak,
         reserved_bytes=reserved,
@@ -133,12 +136,12 @@ class _Samples:
     def __init__(self, device: str, deadline: float, reference: Reference | None) -> None:
         self._device, self._deadline, self._reference = device, deadline, reference
         self._whole: list[PhaseClock] = []
-        self.layered: list[PhaseClock] = []
+        self._layered: list[PhaseClock] = []
 
     @property
     def disturbed(self) -> int:
         """Whole steps taken under load."""
-        return sum(not clock.undisturbed for clock in self._whole)
+        return len(self._whole) - len(_undisturbed(self._whole))
 
     def take(
         self, whole: Callable[[], PhaseClock], layered: Callable[[], PhaseClock], timer: LayerTimer
@@ -148,9 +151,10 @@ class _Samples:
         while self._wants_more():
             self._whole.append(whole())
             self._sample_reference()
-            if len(self._whole) % LAYERED_EVERY == 1:
+            wanted = max(LEAST_LAYERED, len(self._whole) / LAYERED_EVERY)
+            if len(_undisturbed(self._layered)) < wanted:
                 with timer.attached():
-                    self.layered.append(layered())
+                    self._layered.append(layered())
 
     def _sample_reference(self) -> None:
         if self._reference is not None:
@@ -169,8 +173,11 @@ class _Samples:
         return undisturbed < MOST_REPETITIONS and time.perf_counter() < self._deadline
 
     def _kept(self) -> list[PhaseClock]:
-        undisturbed = [clock for clock in self._whole if clock.undisturbed]
-        return undisturbed if len(undisturbed) >= LEAST_REPETITIONS[self._device] else self._whole
+        return _kept(self._whole, LEAST_REPETITIONS[self._device])
+
+    def layered(self) -> list[PhaseClock]:
+        """Return the steps cut into layers that count."""
+        return _kept(self._layered, LEAST_LAYERED)
 
     def seconds(self) -> list[float]:
         """Return the seconds of every step that counts."""
@@ -181,9 +188,20 @@ class _Samples:
         return float(np.median([clock.seconds()[phase] for clock in self._kept()]))
 
 
+def _undisturbed(clocks: list[PhaseClock]) -> list[PhaseClock]:
+    return [clock for clock in clocks if clock.undisturbed]
+
+
+def _kept(clocks: list[PhaseClock], least: int) -> list[PhaseClock]:
+    """Those that were not disturbed; where they are fewer than the least number, all."""
+    undisturbed = _undisturbed(clocks)
+    return undisturbed if len(undisturbed) >= least else clocks
+
+
 def _whole_step(prepared: Prepared, device: str) -> PhaseClock:
     clock = clock_for(device)
     prepared.train_step(clock.mark)
+    clock.stop()
     return clock
 
 
@@ -191,4 +209,5 @@ def _whole_inference(prepared: Prepared, device: str) -> PhaseClock:
     clock = clock_for(device)
     prepared.inference_step()
     clock.mark("inference")
+    clock.stop()
     return clock

@@ -35,29 +35,32 @@ def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
     if augmentation is Augmentation.NONE:
         return images
     generator = torch.Generator().manual_seed(seed)
-    images = _cropped(images, max(images.shape[2] // PAD_SHARE, 1), generator)
+    count, _, height, width = images.shape
+    pad = max(height // PAD_SHARE, 1)
+    down, right = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
+    rows, columns = down + torch.arange(height), torch.arange(width).expand(count, width)
     if augmentation is Augmentation.CROP_FLIP:
-        flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
-        images = torch.where(flipped[:, None, None, None], images.flip(3), images)
-    return images
+        flipped = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(flipped, width - 1 - columns, columns)
+    return _picked(images, pad, rows.to(images.device), (columns + right).to(images.device))
 
 
 def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: str) -> Tensor:
     """Return float32 images with training mean 0 and deviation 1 in each channel."""
     shape = (1, -1, 1, 1)
-    prepared = (images.float() / 255 - mean.view(shape)) / deviation.view(shape)
+    prepared = images.float()
+    prepared.mul_((1 / (255 * deviation)).view(shape)).sub_((mean / deviation).view(shape))
     if memory_format == "channels_last":
         return prepared.contiguous(memory_format=torch.channels_last)
     return prepared
 
 
-def _cropped(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
-    """Shift every image by up to `pad` pixels, zeros moving in."""
-    count, _, height, width = images.shape
+def _picked(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Pick rows and columns, each (batch, size), of images with a margin of zeros.
+
+    One gather of whole planes: indexing all dimensions at once takes five times as long on a CPU.
+    """
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    offsets = torch.randint(0, 2 * pad + 1, (2, count), generator=generator).to(images.device)
-    rows = offsets[0][:, None] + torch.arange(height, device=images.device)  # (count, height)
-    columns = offsets[1][:, None] + torch.arange(width, device=images.device)  # (count, width)
-    which = torch.arange(count, device=images.device)[:, None, None]
-    # Advanced indices around a slice move in front: (count, height, width, channels).
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    places = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
+    picked = padded.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+    return picked.view_as(images)

@@ -60,7 +60,8 @@ class PreparedStep:
 
     def train_step(self, mark: Mark) -> None:
         """Do one training step; `mark` is told of the end of each phase."""
-        self.module.train()
+        if not self.module.training:
+            self.module.train()
         training_step(
             self.module,
             self._optimizer,
@@ -76,7 +77,9 @@ class PreparedStep:
 
     def inference_step(self) -> Tensor:
         """Return the logits of one batch, (batch, classes), without gradients."""
-        self.module.eval()
+        # Once for all batches, as in an evaluation: it visits every module.
+        if self.module.training:
+            self.module.eval()
         with torch.inference_mode(), arithmetic(self.workload.execution):
             logits: Tensor = self.module(self._example)
         return logits

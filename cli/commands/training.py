@@ -88,10 +88,14 @@ def explain(
     price_per_hour: Annotated[
         float | None, typer.Option(help="USD an hour of this machine; adds the cost.")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a plan step by step with its predicted cost; for a run, the actual beside it."""
     from cli.render_explain import explanation
     from cli.workflows.explain import explain as explained
 
-    print_result(explained(plan_request(ctx), price_per_hour, ctx.obj.home), as_json, explanation)
+    payload = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers)
+    print_result(payload, as_json, explanation)

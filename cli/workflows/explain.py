@@ -18,8 +18,9 @@ from advisor.plan import HatchStep, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
 from advisor.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.home import SCHEMA_VERSION, Home
+from cli.workflows.layers import forecast_layers
 from cli.workflows.planning import Foreseen, PlanRequest, check_target, foresee, resolve_plan
-from cli.workflows.runs import existing_store, run_id_of
+from cli.workflows.runs import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
 from trainer.execute import DONE
@@ -27,13 +28,16 @@ from trainer.execute import DONE
 SECONDS_PER_HOUR = 3600
 
 
-def explain(request: PlanRequest, price_per_hour: float | None, home: Home) -> dict[str, Any]:
+def explain(
+    request: PlanRequest, price_per_hour: float | None, home: Home, *, layers: bool = False
+) -> dict[str, Any]:
     """Return a plan (or a run, named by its number or ``last``) with predicted and actual cost.
 
     Args:
         request: a design, a plan or a run, and the options of a plan.
         price_per_hour: USD an hour of the machine, None for no cost.
         home: of the database.
+        layers: whether the steps of every network are wanted layer by layer.
 
     Raises:
         UsageError: the request cannot be understood, or the price is no price.
@@ -41,14 +45,16 @@ def explain(request: PlanRequest, price_per_hour: float | None, home: Home) -> d
     _check_price(price_per_hour)
     target = request.target
     if target is not None and (target == "last" or target.isdecimal()):
-        _refuse_options(request)
+        _refuse_options(request, layers=layers)
         number = run_id_of(target, home)
         with existing_store(home) as store:
-            return _described_run(store, store.run(number), price_per_hour)
+            return _described_run(store, stored_run(store, home, number), price_per_hour)
     check_target(request)
     with open_store(home.database) as store:
         plan = resolve_plan(request, store)
-        payload = _described_plan(plan, foresee(plan, store), price_per_hour)
+        foreseen = foresee(plan, store)
+    payload = _described_plan(plan, foreseen, price_per_hour)
+    payload["layers"] = forecast_layers(plan, foreseen.predictor) if layers else None
     payload["notes"] += _about_clusters(target, plan)
     return payload
 
@@ -60,7 +66,11 @@ def _check_price(price: float | None) -> None:
         )
 
 
-def _refuse_options(request: PlanRequest) -> None:
+def _refuse_options(request: PlanRequest, *, layers: bool) -> None:
+    if layers:
+        raise UsageError(
+            f"--layers {request.target}: the forecast of a run is stored by step, not by layer: name a design"
+        )
     fixed = request.fixed_by_a_plan() + [n for n in ("rank", "device") if getattr(request, n) is not None]
     if fixed:
         raise UsageError(
@@ -90,8 +100,8 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
         "steps": steps,
         "predicted": {name: _plain(estimate) for name, estimate in _with_cost(totals, price).items()},
         "evidence": {
-            "cost": foreseen.basis,
-            "measurements": foreseen.measurements,
+            "cost": foreseen.predictor.basis,
+            "measurements": foreseen.predictor.count,
             "accuracy": "runs" if foreseen.runs else "prior",
             "runs": foreseen.runs,
             "unmeasured": [] if priced is None else list(priced.unmeasured),
@@ -136,9 +146,10 @@ def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any
         "predicted": {name: _plain(estimate) for name, estimate in predicted.items()},
         "actual": actual,
         "deviation": {
-            name: _deviation(predicted.get(name), value) if complete else None
+            name: deviation(predicted.get(name), value) if complete else None
             for name, value in actual.items()
         },
+        "layers": None,
         "evidence": None,
         "notes": _about_run(run) + _about_concurrency(run.plan),
     }
@@ -193,7 +204,7 @@ def _held_against(predicted: Estimate | None, record: StepRecord | None) -> dict
         "seconds": _plain(predicted),
         "status": None if record is None else record.status,
         "actual_seconds": actual,
-        "deviation": _deviation(predicted, actual) if done else None,
+        "deviation": deviation(predicted, actual) if done else None,
     }
 
 
@@ -217,7 +228,8 @@ def _with_cost(totals: dict[str, Estimate | None], price: float | None) -> dict[
     return totals | {"cost_usd": None if seconds is None else seconds.scaled(price / SECONDS_PER_HOUR)}
 
 
-def _deviation(predicted: Estimate | None, actual: float | None) -> dict[str, Any] | None:
+def deviation(predicted: Estimate | None, actual: float | None) -> dict[str, Any] | None:
+    """Return actual ÷ predicted − 1 and whether the actual lies in the interval; None if one is unknown."""
     if predicted is None or actual is None or predicted.mean <= 0:
         return None
     return {"share": actual / predicted.mean - 1, "inside": predicted.low <= actual <= predicted.high}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from advisor.errors import RunError, StorageError
 # Of every JSON object that a command prints.
 SCHEMA_VERSION = 1
 PROJECT_FOLDER = Path(".advisor")
+LOCK = "lock"
+# A query that asks for a lock holds it for a moment; who wants to keep it tries again for so long.
+LOCK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,12 @@ class Home:
 
     @property
     def database(self) -> Path:
-        """Measurements, recommendations and runs."""
+        """Measurements, recommendations and runs.
+
+        Raises:
+            StorageError: there is something else where the folder would have to be.
+        """
+        _require_folder(self.path)
         return self.path / "advisor.sqlite"
 
     @property
@@ -53,6 +63,10 @@ class Home:
         """Folder of a run as the database names it."""
         return self.path / relative
 
+    def folder_of_run(self, number: int) -> Path:
+        """Folder of a run by its number, as `db.convert` names it, which takes long to import."""
+        return self.run_folder(f"runs/{number:04d}")
+
 
 class Say(Protocol):
     """Progress that a person may want to see; results never go this way."""
@@ -66,6 +80,15 @@ def now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
+def _require_folder(path: Path) -> None:
+    """Refuse a home that is, or lies below, a file: SQLite would only say that there is no database."""
+    nearest = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise StorageError(
+            f"the home {path} must be a folder, which {nearest} is not: choose another with --home"
+        )
+
+
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for this process alone.
@@ -76,7 +99,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
     try:
@@ -91,7 +114,32 @@ def _lock(descriptor: int, what: str) -> None:
         return
     import fcntl
 
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= until:
+            raise RunError(f"{what} is in use by another process: wait for it or stop it")
+        time.sleep(LOCK_SECONDS / 10)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds a folder; asking writes nothing. Where there are no locks, always."""
+    if os.name != "posix":
+        return True
+    import fcntl
+
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     except OSError:
-        raise RunError(f"{what} is in use by another process: wait for it or stop it") from None
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.accuracy import AccuracyPredictor
+from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.design import Design, parse_design
 from advisor.errors import PlanError, UnknownNameError, UsageError
@@ -187,12 +188,18 @@ def _batch(request: PlanRequest, facts: DatasetFacts) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """Predicted cost and error of a plan; cost is None where this machine was never measured."""
+    """Predicted cost and error of a plan; cost is None where this machine was never measured.
+
+    Attributes:
+        priced: what it costs.
+        test_error: what error it leaves.
+        predictor: of the costs.
+        runs: that the error rests on.
+    """
 
     priced: PricedPlan | None
     test_error: Estimate
-    basis: str
-    measurements: int
+    predictor: CostPredictor
     runs: int
 
     @property
@@ -216,7 +223,7 @@ def foresee(plan: TrainingPlan, store: Store) -> Foreseen:
     accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
     test_error = predicted_error(accuracy, plan)
     priced = None if predictor.basis == "nominal" else price(plan, predictor)
-    return Foreseen(priced, test_error, predictor.basis, predictor.count, len(evidence))
+    return Foreseen(priced, test_error, predictor, len(evidence))
 
 
 def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:

@@ -16,10 +16,12 @@ from typing import Any
 from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.errors import RunError, StorageError, UsageError
+from advisor.estimate import Estimate
 from advisor.measurement import Execution, LayerTime
 from advisor.memory import inference_bytes, training_bytes
+from cli.workflows.explain import deviation
 from cli.workflows.home import SCHEMA_VERSION, Home, Say
-from cli.workflows.machine import chosen_execution, measurement_of
+from cli.workflows.machine import chosen_execution, measurement_of, predictor_for
 from cli.workflows.spaces import facts_of
 from db.queries import Store
 from db.session import open_store
@@ -89,9 +91,14 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
             augmentation=facts.augmentation,
             execution=chosen_execution(store, device, facts.task),
         )
+        # Before this measurement is stored: afterwards the predictor would know the outcome.
+        predicted = _predicted(workload, store)
         say(f"measuring {network} at batch {batch}")
         times, layers = _measured(workload, store)
     payload = _described(workload, times, layers)
+    payload["predicted_step_seconds"] = predicted and asdict(predicted) | {
+        "deviation": deviation(predicted, times.step)
+    }
     if request.csv not in (None, STDOUT):
         _write(Path(str(request.csv)), layers_as_csv(payload))
     return payload
@@ -143,6 +150,14 @@ def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
     if batch < 2:
         raise UsageError(f"--batch must be at least 2, got {batch}")
     return batch
+
+
+def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
+    """What is foretold of the step, None where nothing was measured."""
+    predictor = predictor_for(store, workload.execution)
+    if predictor.basis == "nominal":
+        return None
+    return predictor.step_seconds(workload.network, workload.task, workload.batch)
 
 
 def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:

@@ -10,20 +10,21 @@ from typing import Any
 
 import optuna
 
-from advisor.accuracy import TrainedEvidence
+from advisor.accuracy import AccuracyPredictor, TrainedEvidence
 from advisor.budget import parse_budget
+from advisor.dataset import DatasetFacts
 from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.plan import make_plan, plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
 from advisor.search import Limits, Scenario, search
-from advisor.space import enumerate_candidates
+from advisor.space import Candidate, enumerate_candidates
 from advisor.switchover import Switchover, thresholds
 from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
-from cli.workflows.machine import Profiled, profile_candidates
+from cli.workflows.measuring import Profiled, profile_candidates
 from cli.workflows.spaces import facts_of, families_of, member_counts_of
 from db.session import open_store
 from profiler.device import choose_device
@@ -61,59 +62,91 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
         StorageError: the database or the plan file cannot be written.
     """
     _check(request)
-    facts = facts_of(request.dataset)
-    families, counts = families_of(request.families), member_counts_of(request.members)
-    candidates = enumerate_candidates(parse_budget(request.budget), families, facts.task, counts)
-    batch = min(request.batch or facts.batch, facts.train_images)
-    device = choose_device(request.device)
+    asked = _Asked.of(request)
     with open_store(home.database) as store:
         profiled = profile_candidates(
             store,
-            candidates,
-            facts,
-            batch=batch,
-            device=device,
+            asked.candidates,
+            asked.facts,
+            batch=asked.batch,
+            device=asked.device,
             seconds=request.profile_seconds,
             say=say,
         )
-        accuracy, runs = accuracy_for(store, facts.name, request.seed)
-        scenario = Scenario(
-            candidates=candidates,
-            dataset=facts,
-            epochs=request.epochs,
-            batch=batch,
-            seed=request.seed,
-            execution=profiled.execution,
-            limits=Limits(
-                memory_bytes=request.max_memory_bytes,
-                latency_ms=request.max_latency_ms,
-                train_seconds=request.max_train_seconds,
-            ),
-            cost=profiled.predictor,
-            accuracy=accuracy,
-        )
+        accuracy, runs = accuracy_for(store, asked.facts.name, request.seed)
+        scenario = _scenario(request, asked, profiled, accuracy)
         say("searching")
         began = time.perf_counter()
         judged = search(
             scenario, _storage(home), f"recommend {now()} {time.time_ns() % 10**6}", request.trials
         )
         searched = time.perf_counter() - began
-        crossings = thresholds(
-            accuracy,
-            families,
-            [k for k in counts if k > 1] if request.members else list(SHOWN_MEMBERS),
-            dataset=facts.name,
-            classes=facts.task.classes,
-            budget=float(parse_budget(request.budget)),
-            epochs=float(request.epochs),
-        )
+        crossings = _crossings(request, asked, accuracy)
         rows = rank(judged, accuracy, Objective(request.objective), crossings)
-        evidence = _evidence(runs, facts.name, profiled)
-        payload = _payload(request, batch, profiled, rows, crossings, evidence, len(judged), searched)
+        evidence = _evidence(runs, asked.facts.name, profiled)
+        payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
         if save is not None:
             _save_plan(save, rows[0], scenario)
-        store.add_recommendation(now(), asdict(request) | {"batch": batch}, payload)
+        store.add_recommendation(now(), asdict(request) | {"batch": asked.batch}, payload)
     return payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A request understood: what its words stand for."""
+
+    facts: DatasetFacts
+    families: list[str]
+    counts: list[int]
+    candidates: Sequence[Candidate]
+    batch: int
+    device: str
+
+    @classmethod
+    def of(cls, request: RecommendRequest) -> _Asked:
+        facts = facts_of(request.dataset)
+        families, counts = families_of(request.families), member_counts_of(request.members)
+        return cls(
+            facts=facts,
+            families=families,
+            counts=counts,
+            candidates=enumerate_candidates(parse_budget(request.budget), families, facts.task, counts),
+            batch=min(request.batch or facts.batch, facts.train_images),
+            device=choose_device(request.device),
+        )
+
+
+def _scenario(
+    request: RecommendRequest, asked: _Asked, profiled: Profiled, accuracy: AccuracyPredictor
+) -> Scenario:
+    return Scenario(
+        candidates=asked.candidates,
+        dataset=asked.facts,
+        epochs=request.epochs,
+        batch=asked.batch,
+        seed=request.seed,
+        execution=profiled.execution,
+        limits=Limits(
+            memory_bytes=request.max_memory_bytes,
+            latency_ms=request.max_latency_ms,
+            train_seconds=request.max_train_seconds,
+        ),
+        cost=profiled.predictor,
+        accuracy=accuracy,
+    )
+
+
+def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
+    """Switchover thresholds of the member counts that were asked for."""
+    return thresholds(
+        accuracy,
+        asked.families,
+        [k for k in asked.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
+        dataset=asked.facts.name,
+        classes=asked.facts.task.classes,
+        budget=float(parse_budget(request.budget)),
+        epochs=float(request.epochs),
+    )
 
 
 def _check(request: RecommendRequest) -> None:

@@ -1,4 +1,8 @@
-"""Past runs: list, show, compare, export, delete. Listing goes a way of its own that imports little."""
+"""Past runs: list, show, compare, export, delete. Listing goes a way of its own that imports little.
+
+A run whose process was killed cannot say so: the database has it running. It is shown as interrupted, because
+nobody holds its folder any more; a query writes nothing, so the database learns it when the run is resumed.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor.errors import UnknownNameError, UsageError
-from cli.workflows.home import SCHEMA_VERSION, Home, locked
+from cli.workflows.home import SCHEMA_VERSION, Home, is_held, locked
 from db.listing import COLUMNS, list_runs
 
 if TYPE_CHECKING:
@@ -21,6 +26,9 @@ Result = TypeVar("Result")
 
 
 NO_RUN = "there is no run yet: `advisor train` makes one"
+# As in `advisor.records`, whose import takes longer than listing runs.
+RUNNING, INTERRUPTED = "running", "interrupted"
+Row = dict[str, object]
 
 
 def listed(home: Home, where: Sequence[str], sort: str, limit: int | None) -> dict[str, Any]:
@@ -35,11 +43,47 @@ def listed(home: Home, where: Sequence[str], sort: str, limit: int | None) -> di
         if not sign or not key:
             raise UsageError(f"--where {condition!r}: write key=value, for example status=done")
         conditions[key] = value
-    column = sort.removeprefix("-")
+    return {"schema_version": SCHEMA_VERSION, "runs": _rows(home, conditions, sort, limit)}
+
+
+def _rows(home: Home, where: dict[str, str], sort: str, limit: int | None) -> list[Row]:
+    """Return runs as they stand; a status that is asked for is the one that is shown."""
+    column, descending = sort.removeprefix("-"), sort.startswith("-")
+    rows = list_runs(home.database, where=where, sort=column, descending=descending, limit=limit)
+    running = list_runs(home.database, where={"status": RUNNING}, sort="id", descending=False, limit=None)
+    abandoned = {row["id"] for row in running if not is_held(home.folder_of_run(int(str(row["id"]))))}
+    if not abandoned:
+        return rows
+    # Read again: a run that came to its end in between has told so before it let go of its folder.
+    others = {key: value for key, value in where.items() if key != "status"}
+    by_status = column == "status"
     rows = list_runs(
-        home.database, where=conditions, sort=column, descending=sort.startswith("-"), limit=limit
+        home.database,
+        where=others,
+        sort="id" if by_status else column,
+        descending=descending and not by_status,
+        limit=None,
     )
-    return {"schema_version": SCHEMA_VERSION, "runs": rows}
+    rows = [row | {"status": _standing(str(row["status"]), row["id"] in abandoned)} for row in rows]
+    if by_status:
+        rows.sort(key=lambda row: str(row["status"]), reverse=descending)
+    return [row for row in rows if row["status"] == where.get("status", row["status"])][:limit]
+
+
+def _standing(status: str, abandoned: bool) -> str:
+    return INTERRUPTED if abandoned and status == RUNNING else status
+
+
+def stored_run(store: Store, home: Home, number: int) -> Run:
+    """Return a run as it stands."""
+    from advisor.records import RunStatus
+
+    run = store.run(number)
+    if run.status is RunStatus.RUNNING and not is_held(home.run_folder(run.folder)):
+        # Read again, as above.
+        run = store.run(number)
+        return replace(run, status=RunStatus(_standing(run.status.value, abandoned=True)))
+    return run
 
 
 def run_id_of(text: str, home: Home) -> int:
@@ -61,7 +105,7 @@ def run_id_of(text: str, home: Home) -> int:
 def shown(home: Home, run: str) -> dict[str, Any]:
     """Return one run with its networks, steps and forecast."""
     number = run_id_of(run, home)
-    return _with_store(home, lambda store: describe_run(store, number))
+    return _with_store(home, lambda store: describe_run(store, home, number))
 
 
 def compared(home: Home, runs: Sequence[str]) -> dict[str, Any]:
@@ -73,7 +117,7 @@ def compared(home: Home, runs: Sequence[str]) -> dict[str, Any]:
     if len(runs) < 2:
         raise UsageError(f"compare needs at least 2 runs, got {len(runs)}")
     ids = [run_id_of(run, home) for run in runs]
-    found = _with_store(home, lambda store: [describe_run(store, number)["run"] for number in ids])
+    found = _with_store(home, lambda store: [describe_run(store, home, number)["run"] for number in ids])
     return {"schema_version": SCHEMA_VERSION, "runs": found}
 
 
@@ -85,7 +129,7 @@ def exported(home: Home, form: str) -> str:
     """
     if form not in ("csv", "json"):
         raise UnknownNameError("format", form, ["csv", "json"])
-    rows = list_runs(home.database, where={}, sort="id", descending=False, limit=None)
+    rows = _rows(home, {}, "id", None)
     if form == "json":
         return json.dumps({"schema_version": SCHEMA_VERSION, "runs": rows}, indent=2) + "\n"
     text = io.StringIO()
@@ -113,11 +157,11 @@ def deleted(home: Home, run: str) -> dict[str, Any]:
     return _with_store(home, delete)
 
 
-def describe_run(store: Store, number: int) -> dict[str, Any]:
+def describe_run(store: Store, home: Home, number: int) -> dict[str, Any]:
     """Return a run as plain JSON: what was planned, predicted, done, and how it turned out."""
     from advisor.serial import to_plain
 
-    run = store.run(number)
+    run = stored_run(store, home, number)
     steps = {record.step: record for record in store.steps(number)}
     newest: dict[str, Any] = {}
     counts: dict[str, int] = {}

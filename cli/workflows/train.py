@@ -204,7 +204,7 @@ def _carry_out(
         finally:
             view.end()
         _conclude(run, store, files, data, ended, signals, recorder.seconds)
-    return describe_run(store, run.id)
+    return describe_run(store, home, run.id)
 
 
 def _mark_failed(store: Store, run: Run, error: Exception, seconds: float) -> None:

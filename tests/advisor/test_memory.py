@@ -37,7 +37,7 @@ DIGIT_DATA = 2 * (64 + 8) + 8
 def workload(name, task, batch, dtype, memory_format="contiguous"):
     execution = Execution(device="cpu", processes=1, threads=1, dtype=dtype, memory_format=memory_format)
     return StepWorkload(
-        network=name, task=task, batch=batch, augmentation=Augmentation.NONE, execution=execution
+        network=name, task=task, batch=batch, augmentation=Augmentation.CROP_FLIP, execution=execution
     )
 
 
@@ -59,9 +59,12 @@ def small_network():
     return build.build()
 
 
-def test_an_mlp_trains_at_its_peak_while_images_are_normalised_and_old_gradients_are_there():
+def test_an_mlp_trains_at_its_peak_while_images_are_augmented_and_old_gradients_are_there():
+    # Places of all pixels in images with a margin of one, and the pixels that are picked; offsets, rows,
+    # columns before and after they are moved, and whether an image is flipped.
+    augmenting = 8 * 64 + 100 + 64 + 8 * (2 + 8 + 2 * 8) + 1
     # 310 weights with momentum and gradient, mean and deviation of one channel.
-    expected = 3 * 4 * 310 + 2 * 4 + 10 * (DIGIT_DATA + 2 * 4 * 64)
+    expected = 3 * 4 * 310 + 2 * 4 + 10 * (DIGIT_DATA + augmenting)
     assert training_bytes("mlp-1-4", DIGITS, 10, "float32") == expected
     assert training_bytes("mlp-1-4", DIGITS, 10, "bfloat16") == expected
 

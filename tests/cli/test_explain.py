@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from advisor.architecture import lower, parse_network
+from advisor.cost import CostPredictor
 from advisor.dataset import dataset_named
 from advisor.design import parse_design
 from advisor.estimate import Estimate
-from advisor.measurement import Execution
+from advisor.measurement import Execution, LayerTime, Measurement
 from advisor.plan import PlanOptions, make_plan, plan_to_json
 from advisor.pricing import PricedPlan, PricedStep
 from advisor.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord
 from cli.workflows import explain as workflow
+from cli.workflows.home import Home, locked
+from cli.workflows.machine import plain_execution
 from cli.workflows.planning import Foreseen
 from db.session import open_store
+from profiler.device import fingerprint
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 DESIGN = "2xresnet-8-4@g1"
@@ -50,7 +55,7 @@ def priced(monkeypatch):
             energy_joules=energy_joules,
             unmeasured=unmeasured,
         )
-        foreseen = Foreseen(plan, Estimate(0.05, 0.02, 0.1), "interpolated", 21, 0)
+        foreseen = Foreseen(plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0)
         monkeypatch.setattr(workflow, "foresee", lambda plan, store: foreseen)
 
     put()
@@ -103,6 +108,54 @@ def trained(home):
             )
 
     return make
+
+
+def measurement(network: str, batch: int) -> Measurement:
+    """What a step took whose every layer took 1 ms forward and 2 ms backward."""
+    task = dataset_named("digits").task
+    names = [node.name for node in lower(parse_network(network), task).nodes]
+    layers = [
+        LayerTime(name=name, forward_seconds=0.001, backward_seconds=0.002, inference_seconds=0.001)
+        for name in [*names, "loss"]
+    ]
+    return Measurement(
+        network=network,
+        task=task,
+        batch=batch,
+        fingerprint=fingerprint(plain_execution("cpu")),
+        forward_seconds=0.001 * len(layers),
+        backward_seconds=0.002 * len(layers),
+        optimizer_seconds=0.003,
+        step_seconds=0.003 * len(layers) + 0.005,
+        step_iqr_seconds=0.0,
+        inference_seconds=0.001 * len(names),
+        layers=tuple(layers),
+        peak_bytes=None,
+        spent_seconds=1.0,
+        measured_at="2026-11-21T10:00:00+00:00",
+    )
+
+
+@pytest.fixture
+def measured(home):
+    """A machine with a few measurements of steps in layers."""
+    with open_store(home / "advisor.sqlite") as store:
+        for network in ("resnet-8-4", "resnet-14-4", "resnet-8-8"):
+            for batch in (16, 32):
+                store.add_measurement(measurement(network, batch))
+
+
+LAYERS = (
+    "explain",
+    "resnet-8-4+resnet-8-6",
+    "--dataset",
+    "digits",
+    "--batch",
+    "32",
+    "--device",
+    "cpu",
+    "--layers",
+)
 
 
 def row_of(out: str, name: str) -> str:
@@ -191,6 +244,87 @@ def test_clusters_of_one_are_said_to_change_nothing(advisor, design, said):
     assert any("none is hatched" in note for note in notes) == said
 
 
+def test_every_distinct_network_of_a_plan_is_told_layer_by_layer(advisor, measured):
+    networks = advisor(*LAYERS, "--json").json["layers"]
+    assert [(n["network"], n["batch"]) for n in networks] == [("resnet-8-4", 32), ("resnet-8-6", 32)]
+    for network in networks:
+        nodes = lower(parse_network(network["network"]), dataset_named("digits").task).nodes
+        assert [layer["name"] for layer in network["layers"]] == [*(n.name for n in nodes), "loss"]
+        assert [layer["kind"] for layer in network["layers"]][:3] == ["Conv", "BatchNorm", "Relu"]
+    (one,) = advisor(*HATCHED[:1], "3xresnet-8-4", *LAYERS[2:], "--json").json["layers"]
+    assert one["network"] == "resnet-8-4"
+
+
+def test_predicted_layers_and_parts_add_up_to_the_predicted_step(advisor, measured):
+    for network in advisor(*LAYERS, "--json").json["layers"]:
+        whole = sum(layer["forward_seconds"] + layer["backward_seconds"] for layer in network["layers"])
+        whole += sum(network["parts"].values())
+        predicted = network["predicted_step_seconds"]
+        assert whole == pytest.approx(predicted["mean"])
+        assert predicted["low"] < predicted["mean"] < predicted["high"]
+        assert network["step"]["step_seconds"] == predicted["mean"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_layers_fits_and_stands_above_the_plan(advisor, measured, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = advisor(*LAYERS).out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= width
+    table = out.split("Where the step goes")[0]
+    for name in ("stem.conv ", "loss ", "batch preparation", "optimizer", "step  "):
+        assert row_of(table, name)
+    assert "remainder" not in out
+    assert row_of(table, "stem.conv").split()[-1] == "Conv"
+    assert len(row_of(table, "stem.conv").split()) == 6
+    assert out.index("90 % interval") < out.index("train member-1")
+    assert out.count("of the network alone on its cores") == 2
+
+
+def test_layers_of_what_was_never_measured_are_one_line_with_the_remedy(advisor):
+    assert advisor(*LAYERS, "--json").json["layers"] == []
+    out = advisor(*LAYERS).out
+    assert row_of(out, "Nothing was measured here yet: run advisor recommend or advisor profile.")
+    assert "Where the step goes" not in out
+
+
+def test_layers_are_told_only_when_asked_for(advisor, measured):
+    assert advisor(*LAYERS[:-1], "--json").json["layers"] is None
+    assert "stem.conv" not in advisor(*LAYERS[:-1]).out
+
+
+def test_a_run_that_nobody_trains_any_more_is_interrupted(advisor, home, trained):
+    trained(status=RunStatus.RUNNING, done=1)
+    trained()
+    assert advisor("explain", "1", "--json").json["run"]["status"] == "interrupted"
+    assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "interrupted"
+    assert "interrupted" in row_of(advisor("runs", "list").out, "   1")
+    assert "interrupted" in advisor("runs", "export").out
+    assert "interrupted" in advisor("runs", "compare", "1", "2").out
+
+    def ids(*options: str) -> list[int]:
+        return [run["id"] for run in advisor("runs", "list", *options, "--json").json["runs"]]
+
+    assert ids("--where", "status=interrupted") == [1]
+    assert ids("--where", "status=running") == []
+    assert ids("--where", "status=done", "--where", "batch=32") == [2]
+    assert ids("--sort", "status") == [2, 1]
+    assert ids("--sort", "-status", "--limit", "1") == [1]
+    with open_store(home / "advisor.sqlite") as store:
+        assert store.run(1).status is RunStatus.RUNNING
+
+
+def test_a_run_whose_folder_is_held_is_running(advisor, home, trained):
+    trained(status=RunStatus.RUNNING, done=1)
+    with open_store(home / "advisor.sqlite") as store:
+        folder = Home(home).run_folder(store.run(1).folder)
+    assert folder == Home(home).folder_of_run(1)
+    with locked(folder, "run 1"):
+        assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
+        assert advisor("runs", "list", "--where", "status=running", "--json").json["runs"]
+        assert advisor("explain", "1", "--json").json["run"]["status"] == "running"
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "interrupted"
+
+
 def test_a_run_is_held_against_the_forecast_of_its_beginning(advisor, trained, monkeypatch):
     trained()
     monkeypatch.setattr(workflow, "foresee", lambda *_: pytest.fail("a run is not predicted again"))
@@ -276,6 +410,7 @@ def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, wid
     [
         (("1", "--epochs", "3"), "a run fixes its epochs"),
         (("1", "--device", "cpu"), "a run fixes its device"),
+        (("3", "--layers"), "stored by step, not by layer: name a design"),
         (("7",), "no run"),
         (("last",), "no run"),
     ],

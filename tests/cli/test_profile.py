@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from advisor.dataset import dataset_named
 from advisor.measurement import LayerTime
 from cli.workflows import profile as workflow
 from db.session import open_store
+from profiler.device import choose_device
 from profiler.layers import LayerFacts
 from profiler.steps import StepTimes
 
@@ -213,6 +216,26 @@ def test_no_row_is_wrapped(advisor, measuring, monkeypatch, width):
     assert max(len(line.rstrip()) for line in out.splitlines()) <= width
     assert "…" not in out
     assert ("GMAC/s" in out) == (width == 120)
+
+
+def test_without_measurements_nothing_was_predicted(advisor, measuring):
+    assert advisor(*MLP, "--json").json["predicted_step_seconds"] is None
+
+
+def test_the_step_is_held_against_what_was_predicted_before_it_was_measured(advisor, home, measuring):
+    advisor("profile", "mlp-1-16", *MLP[2:])
+    measuring.setattr(FakeProcess, "times", replace(TIMES, step=0.054))
+    with open_store(home / "advisor.sqlite") as store:
+        execution = workflow.chosen_execution(store, choose_device(None), dataset_named("digits").task)
+        foretold = workflow.predictor_for(store, execution).step_seconds(
+            "mlp-1-8", dataset_named("digits").task, 4
+        )
+    predicted = advisor(*MLP, "--json").json["predicted_step_seconds"]
+    error = predicted.pop("deviation")
+    assert predicted == pytest.approx(asdict(foretold))
+    assert error["share"] == pytest.approx(0.054 / foretold.mean - 1)
+    assert error["inside"] == (foretold.low <= 0.054 <= foretold.high)
+    assert rows_of(advisor(*MLP).out, "predicted before")[0].count("90 % interval") == 1
 
 
 def test_csv_has_a_row_for_every_part_and_units_in_its_columns(advisor, measuring):

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from advisor.errors import UsageError
-from cli.formats import count, duration, percent, size, spread
+from cli.formats import count, deviation, duration, percent, size, spread
 from cli.quantities import parse_bytes, parse_seconds
+from cli.render_explain import energy
 from cli.settings import hoist_global_options
 
 
@@ -50,6 +51,36 @@ def test_figures_are_shown_in_readable_units():
     assert [percent(v) for v in (0.0056, 0.173)] == ["0.56 %", "17.3 %"]
     assert spread({"low": 0.01, "high": 0.02}, percent) == "1.00–2.00 %"
     assert spread({"low": 50, "high": 300}, duration) == "50 s–5 min"
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "text"),
+    [
+        (1023, "1023 B"),
+        (2**10, "1 KiB"),
+        (999 * 2**10, "999 KiB"),
+        (999.5 * 2**10, "0.976 MiB"),
+        (1020 * 2**20, "0.996 GiB"),
+        (2**30 - 1, "1 GiB"),
+        (2**30, "1 GiB"),
+        (1000 * 2**30, "0.977 TiB"),
+        (5000 * 2**40, "5,000 TiB"),
+    ],
+)
+def test_sizes_at_the_boundaries_of_units_have_three_digits(bytes_, text):
+    assert size(bytes_) == text
+
+
+def test_no_figure_is_shown_with_an_exponent_at_the_boundary_of_its_unit():
+    assert [count(v) for v in (999, 999_499, 999_500, 999.9e6, 5e12)] == ["999", "999k", "1M", "1G", "5,000G"]
+    assert [duration(v) for v in (0.9994, 0.9996, 119.9, 1500 * 86400)] == [
+        "999 ms",
+        "1 s",
+        "120 s",
+        "1,500 d",
+    ]
+    assert [energy(v) for v in (999, 999.6, 9.99e5, 1.8e6)] == ["999 J", "1 kJ", "999 kJ", "0.5 kWh"]
+    assert [deviation(v) for v in (0.091, -0.2, 1.25, 12.5)] == ["+9.1 %", "-20.0 %", "+125 %", "+1,250 %"]
 
 
 def test_options_of_the_program_may_stand_anywhere():

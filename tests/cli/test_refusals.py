@@ -131,6 +131,45 @@ def test_a_home_that_cannot_be_a_folder_is_a_storage_error(advisor, tmp_path):
     assert len(answer.err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("runs", "list"),
+        ("runs", "show", "1"),
+        ("runs", "show", "last"),
+        ("runs", "compare", "1", "2"),
+        ("runs", "export"),
+        ("runs", "delete", "1", "--yes"),
+        ("db", "path"),
+        ("db", "check"),
+        ("db", "backup", "copy.sqlite"),
+        ("explain", "1"),
+        ("explain", "mlp-1-4", "--dataset", "digits"),
+        ("profile", "mlp-1-4", "--dataset", "digits"),
+        ("train", "mlp-1-4", "--dataset", "digits"),
+        ("resume", "1"),
+        ("recommend", "--budget", "60k", "--epochs", "5", "--dataset", "digits"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("below", [False, True])
+def test_a_file_as_home_is_refused_by_every_command_that_opens_it(advisor, tmp_path, command, below):
+    file = tmp_path / "file"
+    file.write_text("precious")
+    home = file / "home" if below else file
+    answer = advisor("--home", str(home), *command)
+    assert answer.code == 4
+    assert answer.error_line == (
+        f"advisor: the home {home} must be a folder, which {file} is not: choose another with --home"
+    )
+    assert file.read_text() == "precious"
+
+
+def test_commands_without_a_home_do_not_mind_a_file_in_its_place(advisor, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert advisor("--home", str(tmp_path / "file"), "equivalents", "resnet-26-16").code == 0
+
+
 def test_a_settings_file_with_an_unknown_key_is_refused(advisor):
     Path("advisor.toml").write_text("[recommend]\nbudgett = '5M'\n")
     answer = advisor("runs", "list")

@@ -1,8 +1,12 @@
 """A process of its own measures, ends when the time is up, and is never waited for in vain."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
+from multiprocessing.connection import wait
 
 import pytest
 
@@ -73,6 +77,49 @@ def test_a_killed_process_gives_nothing_to_store_and_is_not_waited_for(process, 
         # Nobody but the one who waits has the database open, so there is nothing half done in it.
         assert store.measurements() == []
         assert store.check() == []
+
+
+PARENT = """
+import time
+from advisor.dataset import Augmentation
+from advisor.layers import Task
+from advisor.measurement import Execution
+from profiler.isolate import MeasuringProcess
+from trainer.workload import StepWorkload
+
+if __name__ == "__main__":
+    execution = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
+    task = Task(channels=3, height=16, width=16, classes=10)
+    workload = StepWorkload(
+        network="resnet-56-32", batch=512, task=task, augmentation=Augmentation.NONE, execution=execution
+    )
+    with MeasuringProcess("cpu", 1) as process:
+        assert process.wait_until_ready()
+        process.begin(workload, 60)
+        time.sleep(2)
+        print(process._process.pid, process.alive, flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_measuring_process_ends_soon_after_its_parent_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid, alive = parent.stdout.readline().split()
+    assert alive == "True"
+    parent.kill()
+    assert parent.wait() == -signal.SIGKILL
+    try:
+        # The child holds the same output, which ends when nobody is left who could write to it.
+        assert wait([parent.stdout], timeout=3)
+        assert parent.stdout.read() == ""
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+        parent.stdout.close()
 
 
 def test_a_workload_that_breaks_the_process_gives_nothing(process, workload, capfd):

@@ -42,7 +42,7 @@ LARGER = {
 # Seconds in which a quiet moment is waited for.
 LONGEST = 15
 BATCH = 6
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "forward")
 
 
 def nodes_of(described):
@@ -157,7 +157,7 @@ def rectifiers(module):
 
 
 def has_hooks(module):
-    return any(getattr(m, hooks) for m in module.modules() for hooks in HOOKS)
+    return any(vars(m).get(hooks) for m in module.modules() for hooks in HOOKS)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -230,6 +230,8 @@ def test_every_layer_takes_time_forward_and_backward_and_the_loss_as_well(worklo
     assert [t.name for t in times] == [*(n.name for n in nodes_of(described)), LOSS]
     assert all(t.forward_seconds > 0 and t.inference_seconds > 0 for t in times[:-1])
     assert times[-1].forward_seconds > 0
+    # Inference has no loss.
+    assert times[-1].inference_seconds == 0
     # A flatten of the images is the one layer through which no gradient goes.
     assert [t.name for t in times if not t.backward_seconds > 0] == ["flatten"] * name.startswith("mlp")
 
@@ -240,10 +242,19 @@ def test_the_cuts_of_one_step_leave_no_time_out(workload):
     with timer.attached():
         seconds = timer.train(prepared).seconds()
     kinds = {kind for _, kind in seconds}
-    assert kinds == {"forward", "backward", "data", "update", "end"}
+    assert kinds == {"forward", "backward", "data", "update", "end", "cutting"}
     names = {name for name, kind in seconds if kind == "forward"}
     assert {name for name, kind in seconds if kind == "backward"} == names
     assert min(seconds.values()) >= 0
+
+
+def test_after_the_last_layer_of_an_inference_step_comes_its_end(workload):
+    prepared = workload("vgg-11-4").prepare()
+    timer = LayerTimer(prepared.module, "cpu")
+    with timer.attached():
+        seconds = timer.infer(prepared).seconds()
+    assert {name for name, kind in seconds if kind in ("data", "end")} == {"step"}
+    assert LOSS not in {name for name, _ in seconds}
 
 
 def seconds_of_passes(step):

@@ -104,6 +104,9 @@ def test_a_counter_that_cannot_be_read_gives_no_power(packages, passing, tmp_pat
 class Nvml:
     """As pynvml, on one GPU whose energy counter is in millijoules."""
 
+    class NVMLError(Exception):
+        """What the library raises, whatever it is that it does not do."""
+
     NVML_CLOCK_SM = 1
 
     def __init__(self):
@@ -111,7 +114,7 @@ class Nvml:
 
     def _answer(self, what, value):
         if what in self.broken:
-            raise RuntimeError(f"{what} is not supported")
+            raise self.NVMLError(f"{what} is not supported")
         return value
 
     def nvmlInit(self):
@@ -226,6 +229,36 @@ def test_without_the_library_nothing_is_told(monkeypatch, passing):
     passing(1.0)
     assert watched.read() == Conditions(None, None, "")
     assert driver_version() is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Found no NVIDIA driver on your system"),
+        AssertionError("Torch not compiled with CUDA enabled"),
+    ],
+    ids=["no driver", "no CUDA"],
+)
+def test_a_torch_that_sees_no_gpu_tells_nothing(nvml, monkeypatch, error):
+    def current_device():
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "current_device", current_device)
+    assert Sensors("cuda").read() == Conditions(None, None, "")
+    assert driver_version() is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that sees no GPU")
+def test_this_torch_without_a_gpu_tells_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml())
+    assert driver_version() is None
+
+
+def test_a_mistake_in_the_program_is_not_taken_for_a_silent_gpu(nvml):
+    watched = Sensors("cuda")
+    nvml.nvmlDeviceGetClockInfo = None
+    with pytest.raises(TypeError):
+        watched.read()
 
 
 @pytest.mark.parametrize("version", ["600.1", b"600.1"])

@@ -1,5 +1,6 @@
 """Whole steps of a workload that sleeps for known times, of one on its own clock, and of the trainer's."""
 
+import math
 import time
 from dataclasses import replace
 from itertools import chain, cycle, repeat
@@ -12,6 +13,7 @@ from profiler import steps
 from profiler.clock import REFERENCE_INTERVAL, Reference
 from profiler.layers import LayerTimer
 from profiler.steps import (
+    LEAST_LAYERED,
     LEAST_REPETITIONS,
     MOST_REPETITIONS,
     TRAINING_SHARE,
@@ -94,8 +96,8 @@ class Counted(Sleeping):
 @pytest.fixture
 def whole(monkeypatch):
     """Steps are never cut into layers."""
-    # No number leaves one over when it is divided by one.
-    monkeypatch.setattr(steps, "LAYERED_EVERY", 1)
+    monkeypatch.setattr(steps, "LEAST_LAYERED", 0)
+    monkeypatch.setattr(steps, "LAYERED_EVERY", math.inf)
 
 
 def training_until(now):
@@ -129,10 +131,10 @@ def test_a_step_that_is_slower_than_the_time_given_is_still_repeated_a_little(mo
     times = measure_step(workload, "cpu", 1)
     least = LEAST_REPETITIONS["cpu"]
     assert times.repetitions == least == 3
-    # The first and the third are followed by one that is cut into layers.
-    assert workload.layered == 2
-    assert workload.trained == WARM_UP["cpu"] + least + 2
-    assert workload.inferred == WARM_UP["cpu"] // 2 + least + 2
+    # Each is followed by one that is cut into layers.
+    assert workload.layered == LEAST_LAYERED == 3
+    assert workload.trained == WARM_UP["cpu"] + 2 * least
+    assert workload.inferred == WARM_UP["cpu"] // 2 + 2 * least
     assert (times.step, times.inference) == (100, 70)
 
 
@@ -151,8 +153,9 @@ def test_a_fifth_of_the_time_warms_up_and_three_quarters_are_over_when_training_
 def test_every_second_step_is_followed_by_one_in_layers(monkeypatch):
     workload = Counted(monkeypatch, [1], inference=1)
     times = measure_step(workload, "cpu", 40)
-    # In the 22 seconds for training, two whole steps and one in layers take three.
-    assert (times.repetitions, workload.layered) == (15, 8)
+    # In the 22 seconds for training: one follows each of the first three whole ones, which serves for the
+    # first six, and from the seventh on every other.
+    assert (times.repetitions, workload.layered) == (15, 3 + 5)
 
 
 @pytest.mark.usefixtures("whole")
@@ -200,6 +203,86 @@ def test_after_a_step_under_load_one_more_is_taken_until_the_least_number_is_the
     workload = Counted(monkeypatch, [4, 4, 40, 4, 4, 4, 4], [1, 1, 0.5, 1])
     times = measure_step(workload, "cpu", 1)
     assert (times.repetitions, times.disturbed, times.step) == (3, 1, 4)
+
+
+class Called(nn.Module):
+    """A layer that does what it is told."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, passes):
+        return self.function(passes)
+
+
+class Layered(Counted):
+    """A counted workload whose one layer takes known seconds in known shares of which the thread runs.
+
+    Args:
+        layers: (seconds, share) of the layer in one training step after another, the last for ever.
+        inferences: the same in inference steps.
+    """
+
+    def __init__(self, monkeypatch, layers, inferences):
+        super().__init__(monkeypatch, [1.0])
+        self.layers = chain(layers, repeat(layers[-1]))
+        self.inferences = chain(inferences, repeat(inferences[-1]))
+        self.module = Called(self.take)
+
+    def take(self, passes):
+        seconds, share = next(passes)
+        self.now += seconds
+        self.ran += share * seconds
+        return self.example
+
+    def train_step(self, mark):
+        self.trained += 1
+        # Only steps that are cut use up what was told.
+        cut = isinstance(getattr(mark, "__self__", None), LayerTimer)
+        self.layered += cut
+        mark("data")
+        self.module(self.layers if cut else repeat((1.0, 1.0)))
+        for phase in ("forward", "backward", "optimizer"):
+            mark(phase)
+
+    def inference_step(self):
+        self.inferred += 1
+        cut = "forward" in vars(self.module)
+        self.module(self.inferences if cut else repeat((1.0, 1.0)))
+        return self.example
+
+
+QUIET, BUSY = (2.0, 1.0), (50.0, 0.5)
+
+
+def layer_of(times):
+    return times.layers[0].forward_seconds, times.layers[0].inference_seconds
+
+
+def test_a_step_in_layers_under_load_is_left_out_and_made_up_for(monkeypatch):
+    # Four of eight training steps and four of seven inference steps: all medians were longer.
+    workload = Layered(monkeypatch, [(10.0, 0.5)] * 4 + [QUIET], [(3.0, 0.5)] * 4 + [QUIET])
+    times = measure_step(workload, "cpu", 100)
+    assert workload.layered == 4 + 4
+    assert layer_of(times) == (2.0, 2.0)
+    # Those of whole steps alone are counted.
+    assert times.disturbed == 0
+
+
+def test_where_all_steps_in_layers_are_under_load_all_count(monkeypatch):
+    slower = (70.0, 0.5)
+    workload = Layered(monkeypatch, [slower, slower, BUSY], [slower, slower, slower, BUSY, BUSY])
+    times = measure_step(workload, "cpu", 1)
+    # No more than whole ones, of which there are three: those of 70, 70 and 50 seconds.
+    assert workload.layered == LEAST_REPETITIONS["cpu"] == 3
+    assert layer_of(times) == (70.0, 70.0)
+
+
+def test_where_fewer_steps_in_layers_than_the_least_number_are_undisturbed_all_count(monkeypatch):
+    workload = Layered(monkeypatch, [QUIET, BUSY, BUSY], [QUIET, QUIET, BUSY])
+    times = measure_step(workload, "cpu", 1)
+    assert layer_of(times) == (50.0, 2.0)
 
 
 # The reference.

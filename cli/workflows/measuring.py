@@ -1,0 +1,272 @@
+"""Measuring before advice: in fresh processes, what is known least, until the clock says stop.
+
+First the reference network under the settings to choose from, and with one copy a core, which gives the
+contention of networks that train side by side; then networks of the request. What comes first may not use up
+the time: it is left out as far as it would end after the first half. The start of the measuring process and
+the fitting between measurements count as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advisor.acquisition import MEASUREMENT_SECONDS, Wanted, measurement_pool, next_measurement
+from advisor.architecture import family_of
+from advisor.cost import CostPredictor
+from advisor.dataset import DatasetFacts
+from advisor.measurement import Execution, Fingerprint, Measurement, TrainedEpochs
+from advisor.space import Candidate
+from cli.workflows.home import Say
+from cli.workflows.machine import (
+    REFERENCE,
+    REFERENCE_BATCH,
+    executions,
+    fastest_execution,
+    is_reference,
+    measurement_of,
+    plain_execution,
+    stored_measurements,
+)
+from db.queries import Store
+from profiler.device import fingerprint, quiet_cores
+from profiler.isolate import START_SECONDS, MeasuringProcess
+from profiler.steps import StepTimes
+from trainer.workload import StepWorkload
+
+# Of one measurement of the reference: seconds, and share of the time that there is.
+REFERENCE_SECONDS = 1.0
+REFERENCE_SHARE = 1 / 20
+# References and contention end before this share of the time.
+PREPARING_SHARE = 1 / 2
+# Longer than this for one measurement and it is given up.
+LONGEST_SECONDS = 30.0
+# Fewer measurements of a family than this and it is measured even if the time was spent before.
+LEAST_PER_FAMILY = 2
+# A remainder of the time below this share is not worth starting a process for.
+WORTHWHILE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """What measuring came to: the predictor, its settings, and the work it took."""
+
+    predictor: CostPredictor
+    execution: Execution
+    fingerprint: Fingerprint
+    seconds: float
+    new: int
+    reused: int
+
+
+def profile_candidates(
+    store: Store,
+    candidates: Sequence[Candidate],
+    facts: DatasetFacts,
+    *,
+    batch: int,
+    device: str,
+    seconds: float,
+    say: Say,
+) -> Profiled:
+    """Measure for at most `seconds` in all, over this and earlier calls, what is known least.
+
+    Args:
+        store: of measurements.
+        candidates: of the request.
+        facts: of its data.
+        batch: of the request.
+        device: to measure on.
+        seconds: of measuring that a task may cost on this machine.
+        say: told what is measured.
+    """
+    began = time.perf_counter()
+    known = stored_measurements(store, device)
+    reused = len(known)
+    families = sorted({c.family for c in candidates})
+    left = _seconds_left([m for m in known if m.task == facts.task], families, seconds)
+    sitting = _Sitting(store, facts, device, known, say)
+    if left > 0:
+        sitting.measure(candidates, batch, began, left)
+    return Profiled(
+        predictor=sitting.predictor or sitting.fitted(),
+        execution=sitting.execution,
+        fingerprint=fingerprint(sitting.execution),
+        seconds=time.perf_counter() - began,
+        new=len(known) - reused,
+        reused=reused,
+    )
+
+
+def _seconds_left(known: list[Measurement], families: list[str], seconds: float) -> float:
+    """Time that may still be spent; all of it while a family is all but unmeasured."""
+    counts = {family: 0 for family in families}
+    for m in known:
+        family = family_of(m.network)
+        if family in counts:
+            counts[family] += 1
+    if min(counts.values(), default=0) < LEAST_PER_FAMILY:
+        return seconds
+    left = seconds - sum(m.spent_seconds for m in known)
+    return left if left > WORTHWHILE * seconds else 0.0
+
+
+class _HurriedProcess(MeasuringProcess):
+    """A measuring process that is not waited for beyond the time there is."""
+
+    def ready_within(self, seconds: float) -> bool:
+        return self._receive(min(seconds, START_SECONDS)) == "ready"
+
+
+class _Sitting:
+    """One sitting of measuring, ended by the clock.
+
+    Args:
+        store: that measurements are added to.
+        facts: of the data.
+        device: to measure on.
+        known: what was measured on this machine; what is measured now is appended.
+        say: told what is measured.
+
+    Attributes:
+        execution: the settings that measured fastest so far.
+        predictor: fitted on all that is known, None before the first fit.
+    """
+
+    def __init__(
+        self, store: Store, facts: DatasetFacts, device: str, known: list[Measurement], say: Say
+    ) -> None:
+        self.store, self.facts, self.device, self.known, self.say = store, facts, device, known, say
+        self.execution = fastest_execution(known, device, facts.task)
+        self.predictor: CostPredictor | None = None
+        self._epochs: dict[Execution, list[TrainedEpochs]] = {}
+        self._thinking = 0.0
+
+    def fitted(self) -> CostPredictor:
+        """Return the predictor of what is known."""
+        if self.execution not in self._epochs:
+            self._epochs[self.execution] = self.store.trained_epochs(fingerprint(self.execution).digest)
+        return CostPredictor(self.known, self.execution, self._epochs[self.execution])
+
+    def measure(self, candidates: Sequence[Candidate], batch: int, began: float, seconds: float) -> None:
+        """Measure until the time is up.
+
+        Args:
+            candidates: of the request.
+            batch: of the request.
+            began: when the time began to run.
+            seconds: that there are from then on.
+        """
+        self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
+        self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
+        threads, start = plain_execution(self.device).threads, time.perf_counter()
+        process = _HurriedProcess(self.device, threads, quiet_cores(threads))
+        with process:
+            if not process.ready_within(self._left()):
+                return
+            starting = time.perf_counter() - start
+            measuring = self._measure_references(process)
+            self.execution = fastest_execution(self.known, self.device, self.facts.task)
+            self._measure_contention(process, starting + measuring)
+            self._measure_candidates(process, candidates, batch)
+
+    def _left(self) -> float:
+        """Time for measuring: what is left without one more look at what to measure."""
+        return self._deadline - self._thinking - time.perf_counter()
+
+    def _ends_in_time(self, expected: float) -> bool:
+        """Whether what is no candidate leaves them their share of the time."""
+        return time.perf_counter() + expected <= self._halfway
+
+    def _measure_references(self, process: MeasuringProcess) -> float:
+        """Measure the plain settings in any case, others if they leave enough time; return what one takes."""
+        expected = self._reference_seconds
+        for execution in executions(self.device):
+            plain = execution == plain_execution(self.device)
+            if self._has_reference(execution, 1) or not (plain or self._ends_in_time(expected)):
+                continue
+            began = time.perf_counter()
+            self._measure(process, REFERENCE, REFERENCE_BATCH, execution, self._reference_seconds)
+            expected = max(expected, time.perf_counter() - began)
+        return expected
+
+    def _has_reference(self, execution: Execution, processes: int) -> bool:
+        return any(is_reference(m, execution, self.facts.task, processes) for m in self.known)
+
+    def _measure_contention(self, process: MeasuringProcess, expected: float) -> None:
+        """Measure one copy a core, if that ends in time; further processes have to start first."""
+        execution, count = self.execution, self.execution.processes
+        if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
+            return
+        workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)
+        others = [_HurriedProcess(self.device, execution.threads) for _ in range(count - 1)]
+        try:
+            if not all(other.ready_within(self._left()) for other in others):
+                return
+            for each in (process, *others):
+                each.begin(workload, self._reference_seconds)
+            results = [each.finish(min(LONGEST_SECONDS, self._left())) for each in (process, *others)]
+        finally:
+            for other in others:
+                other.close()
+        fitting = [r for r in results if r is not None and r.fits]
+        if len(fitting) == count:
+            slowest = max(fitting, key=lambda r: r.step)
+            self._keep(REFERENCE, REFERENCE_BATCH, execution, slowest, count)
+
+    def _measure_candidates(
+        self, process: MeasuringProcess, candidates: Sequence[Candidate], batch: int
+    ) -> None:
+        refused: set[Wanted] = set()
+        while process.alive:
+            wanted = self._next(candidates, batch, refused)
+            if wanted is None:
+                return
+            if not self._measure(process, wanted.network, wanted.batch, self.execution, MEASUREMENT_SECONDS):
+                refused.add(wanted)
+
+    def _next(self, candidates: Sequence[Candidate], batch: int, refused: set[Wanted]) -> Wanted | None:
+        """Fit what is known and return what to measure next, None if nothing is left or the time is up."""
+        began, task = time.perf_counter(), self.facts.task
+        self.predictor = self.fitted()
+        pool = measurement_pool(candidates, task, batch, self.predictor)
+        pool = [wanted for wanted in pool if wanted not in refused]
+        mark = fingerprint(self.execution)
+        own = [m for m in self.known if m.fingerprint == mark]
+        # After that measurement comes one more look like this one.
+        self._thinking = time.perf_counter() - began
+        wanted = next_measurement(pool, own, task, self.predictor, batch=batch, seconds=self._left())
+        self._thinking = time.perf_counter() - began
+        return wanted
+
+    def _measure(
+        self, process: MeasuringProcess, network: str, batch: int, execution: Execution, seconds: float
+    ) -> bool:
+        """Measure and keep one workload; false if the time is up or it does not fit into memory."""
+        left = self._left()
+        if left <= 0:
+            return False
+        self.say(f"measuring {network} at batch {batch}, {execution.dtype}, {execution.memory_format}")
+        process.begin(_workload(network, batch, self.facts, execution), min(seconds, left))
+        result = process.finish(min(LONGEST_SECONDS, left))
+        if result is None:
+            return False
+        # That it does not fit is worth knowing too.
+        self._keep(network, batch, execution, result, 1)
+        return result.fits
+
+    def _keep(self, network: str, batch: int, execution: Execution, times: StepTimes, processes: int) -> None:
+        kept = measurement_of(network, self.facts.task, batch, fingerprint(execution), times, processes)
+        self.store.add_measurement(kept)
+        self.known.append(kept)
+
+
+def _workload(network: str, batch: int, facts: DatasetFacts, execution: Execution) -> StepWorkload:
+    return StepWorkload(
+        network=network,
+        task=facts.task,
+        batch=batch,
+        augmentation=facts.augmentation,
+        execution=execution,
+    )
