@@ -58,8 +58,8 @@ class CostPredictor:
         alone = [m for m in own if m.processes == 1 and m.fits]
         self.count = len(alone)
         self._misfits = [m for m in own if not m.fits]
-        fitted, borrowed = _with_borrowed(alone, measurements)
-        self._range = Range.of(fitted, execution.dtype if borrowed else "")
+        fitted, unknown = _with_borrowed(alone, measurements, execution)
+        self._range = Range.of(fitted, unknown)
         self._contention = _contention(measurements)
         self._times = StepFormulas(at_usual_speed(fitted)) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
@@ -75,11 +75,6 @@ class CostPredictor:
         if self._times is None:
             return "nominal"
         return "measurements" if self.count >= LEAST_MEASUREMENTS else "few measurements"
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """Families that were measured."""
-        return self._range.families
 
     def unmeasured(self, network: str, task: Task, batch: int) -> tuple[str, ...]:
         """Return what of a network was never measured, so that its interval is wider."""
@@ -222,23 +217,28 @@ def _is_own(m: Measurement, execution: Execution) -> bool:
 
 
 def _with_borrowed(
-    alone: list[Measurement], measurements: Sequence[Measurement]
-) -> tuple[list[Measurement], bool]:
-    """Add measurements of another arithmetic while there are few, at the ratio of what both measured."""
+    alone: list[Measurement], measurements: Sequence[Measurement], execution: Execution
+) -> tuple[list[Measurement], str]:
+    """Add measurements under other settings while there are few, at the ratio of what both measured.
+
+    Returns:
+        The measurements, and the setting that those which were added do not have, or nothing.
+    """
     if len(alone) >= LEAST_MEASUREMENTS:
-        return alone, False
+        return alone, ""
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for m in measurements:
         if m.processes == 1 and m.fits and m not in alone:
             groups.setdefault((m.fingerprint.dtype, m.fingerprint.memory_format), []).append(m)
     largest = max(groups.values(), key=len, default=[])
     if len(largest) <= len(alone):
-        return alone, False
+        return alone, ""
     here = {Workpiece.of(m): m.step_seconds for m in alone}
     ratios = [here[Workpiece.of(m)] / m.step_seconds for m in largest if Workpiece.of(m) in here]
     ratio = float(np.median(ratios)) if ratios else 1.0
     lent = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
-    return [*alone, *lent], True
+    same = largest[0].fingerprint.dtype == execution.dtype
+    return [*alone, *lent], execution.memory_format if same else execution.dtype
 
 
 def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:

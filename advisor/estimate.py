@@ -30,6 +30,10 @@ class Estimate:
         """Return the estimate of `factor` ≥ 0 times the quantity."""
         return Estimate(self.mean * factor, self.low * factor, self.high * factor)
 
+    def plus(self, amount: float) -> Estimate:
+        """Return the estimate of the quantity and an exact amount."""
+        return Estimate(self.mean + amount, self.low + amount, self.high + amount)
+
     @classmethod
     def exact(cls, value: float) -> Estimate:
         """A figure without uncertainty."""

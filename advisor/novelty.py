@@ -27,7 +27,7 @@ class Range:
         families: that were measured.
         tasks: that networks were built for.
         batches: smallest and largest.
-        borrowed: arithmetic that too little was measured in, so that others stand in; else empty.
+        borrowed: setting that too little was measured under, so that another stands in; else empty.
     """
 
     families: tuple[str, ...]

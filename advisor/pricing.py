@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.architecture import lower, parse_network
 from advisor.cost import CostPredictor
 from advisor.estimate import Estimate, total
+from advisor.liveness import FLOAT_BYTES
 from advisor.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.records import Forecast, PredictedStep
 
@@ -22,7 +24,7 @@ EVALUATE = "evaluate"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedStep:
-    """Seconds of one step, without contention."""
+    """Seconds of one step beside those that run at the same time."""
 
     step: str
     network: str
@@ -34,11 +36,14 @@ class PricedPlan:
     """Predicted cost of a plan.
 
     Attributes:
-        steps: each step by itself, and the evaluation on the test images, which is no part of training.
+        steps: each step, and the evaluation on the test images, which is no part of training.
         train_seconds: the whole training at the plan's concurrency.
         epoch_seconds: one epoch of every member at the plan's concurrency.
         inference_ms_per_image: all members one after the other, at the plan's batch.
         train_peak_bytes: of the networks that train at once.
+        train_reserved_bytes: what CUDA's allocator takes for them; None where that was never measured.
+        inference_peak_bytes: all members in memory, one of them at work.
+        fits: false where a network is known to have run out of memory at this batch.
         energy_joules: of the whole training at the power that the device reported while it was measured;
             None where it reports none.
         unmeasured: what of the plan's networks was never measured, in words; intervals are wider for it.
@@ -49,6 +54,9 @@ class PricedPlan:
     epoch_seconds: Estimate
     inference_ms_per_image: Estimate
     train_peak_bytes: Estimate
+    train_reserved_bytes: Estimate | None = None
+    inference_peak_bytes: Estimate
+    fits: bool = True
     energy_joules: Estimate | None = None
     unmeasured: tuple[str, ...] = ()
 
@@ -70,31 +78,40 @@ def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
     """Return the price of a plan on the machine of the predictor."""
     task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
     epochs = {n.network: epoch_seconds(n.network, plan, predictor) for n in plan.networks}
-    steps = tuple(_price_step(step, plan, epochs) for step in plan.steps)
     contention = predictor.contention(processes)
     members = [member.network for member in plan.members]
     latency = total([predictor.inference_seconds(name, task, batch) for name in members])
-    peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
-    at_once = sorted(peaks, key=lambda peak: -peak.mean)[:processes]
-    dependencies = [step.after for step in plan.steps]
-    train_seconds = _makespan_estimate(
-        [step.id for step in plan.steps], dependencies, [s.seconds for s in steps], processes, contention
+    spans = _spans(
+        [step.id for step in plan.steps],
+        [step.after for step in plan.steps],
+        [_alone(step, plan, epochs) for step in plan.steps],
+        processes,
+        contention,
     )
+    steps = tuple(
+        PricedStep(step=step.id, network=step.network, seconds=span)
+        for step, span in zip(plan.steps, spans.each, strict=True)
+    )
+    peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
+    reserved = [predictor.reserved_bytes(n.network, task, batch) for n in plan.networks]
     evaluation = latency.scaled(plan.dataset.test_images / batch)
     names = {n.network for n in plan.networks}
     return PricedPlan(
         steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
-        train_seconds=train_seconds,
-        epoch_seconds=_makespan_estimate(
+        train_seconds=spans.whole,
+        epoch_seconds=_spans(
             [str(i) for i in range(len(members))],
             [()] * len(members),
             [epochs[name] for name in members],
             processes,
             contention,
-        ),
+        ).whole,
         inference_ms_per_image=latency.scaled(1000 / batch),
-        train_peak_bytes=total(at_once),
-        energy_joules=None if predictor.watts is None else train_seconds.scaled(predictor.watts),
+        train_peak_bytes=_at_once(peaks, processes),
+        train_reserved_bytes=_at_once([r for r in reserved if r], processes) if all(reserved) else None,
+        inference_peak_bytes=_evaluating(members, plan, predictor),
+        fits=all(predictor.fits(name, task, batch) for name in names),
+        energy_joules=None if predictor.watts is None else spans.whole.scaled(predictor.watts),
         unmeasured=tuple(
             dict.fromkeys(text for name in sorted(names) for text in predictor.unmeasured(name, task, batch))
         ),
@@ -113,32 +130,63 @@ def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) ->
     )
 
 
-def _price_step(step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate]) -> PricedStep:
+def _alone(step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate]) -> Estimate:
+    """Seconds of a step while nothing runs beside it."""
     if isinstance(step, HatchStep):
-        return PricedStep(step=step.id, network=step.network, seconds=HATCH_SECONDS)
-    seconds = epochs[plan.network(step.network).network].scaled(step.schedule.expected_epochs)
-    return PricedStep(step=step.id, network=step.network, seconds=seconds)
+        return HATCH_SECONDS
+    return epochs[plan.network(step.network).network].scaled(step.schedule.expected_epochs)
 
 
-def _makespan_estimate(
+def _at_once(peaks: list[Estimate], processes: int) -> Estimate:
+    """The largest sum of as many peaks as networks train at once."""
+    return total(sorted(peaks, key=lambda peak: -peak.mean)[:processes])
+
+
+def _evaluating(members: list[str], plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
+    """Weights of all members, and what the one that needs most allocates beside its own."""
+    task = plan.dataset.task
+    weights = {name: lower(parse_network(name), task).parameters * FLOAT_BYTES for name in members}
+    all_weights = sum(weights[name] for name in members)
+
+    def beside_others(name: str) -> Estimate:
+        return predictor.inference_peak_bytes(name, task, plan.batch).plus(all_weights - weights[name])
+
+    return max((beside_others(name) for name in weights), key=lambda peak: peak.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """How long each step of a plan runs, and the plan as a whole."""
+
+    each: list[Estimate]
+    whole: Estimate
+
+
+def _spans(
     names: list[str],
     after: list[tuple[str, ...]],
     seconds: list[Estimate],
     processes: int,
     contention: float,
-) -> Estimate:
-    """Makespan with all durations at their mean, low and high: one predictor errs the same way."""
-    mean, low, high = (
-        makespan(names, after, [getattr(s, end) for s in seconds], processes, contention)
+) -> _Spans:
+    """Run a plan with all durations at their mean, low and high: one predictor errs the same way."""
+    runs = [
+        timeline(names, after, [getattr(s, end) for s in seconds], processes, contention)
         for end in ("mean", "low", "high")
-    )
+    ]
+    each = [_ordered(*(end - begin for begin, end in (run[name] for run in runs))) for name in names]
+    return _Spans(each, _ordered(*(max((end for _, end in run.values()), default=0.0) for run in runs)))
+
+
+def _ordered(mean: float, low: float, high: float) -> Estimate:
+    """Steps that meet others than at the mean may end sooner or later than expected."""
     return Estimate(mean, min(low, mean), max(high, mean))
 
 
-def makespan(
+def timeline(
     names: list[str], after: list[tuple[str, ...]], seconds: list[float], processes: int, contention: float
-) -> float:
-    """Return when the last step ends if steps start in order as soon as they can.
+) -> dict[str, tuple[float, float]]:
+    """Return when each step begins and ends if steps start in order as soon as they can.
 
     Args:
         names: of the steps.
@@ -151,12 +199,14 @@ def makespan(
     needs = dict(zip(names, after, strict=True))
     waiting = list(names)
     running: list[str] = []
-    done: set[str] = set()
+    begins: dict[str, float] = {}
+    done: dict[str, tuple[float, float]] = {}
     clock = 0.0
     while waiting or running:
-        for name in [n for n in waiting if done.issuperset(needs[n])][: processes - len(running)]:
+        for name in [n for n in waiting if done.keys() >= set(needs[n])][: processes - len(running)]:
             waiting.remove(name)
             running.append(name)
+            begins[name] = clock
         slowdown = contention if len(running) > 1 else 1.0
         shortest = min(left[name] for name in running)
         clock += shortest * slowdown
@@ -164,8 +214,8 @@ def makespan(
             left[name] -= shortest
             if left[name] <= 0:
                 running.remove(name)
-                done.add(name)
-    return clock
+                done[name] = (begins[name], clock)
+    return done
 
 
 def _triple(estimate: Estimate) -> tuple[float, float, float]:

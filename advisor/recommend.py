@@ -178,6 +178,8 @@ def _reasons(j: Judged, single: Judged, switchovers: Sequence[Switchover]) -> li
 
 
 def _nearest_miss(judged: Sequence[Judged]) -> str:
+    if not any(j.priced.fits for j in judged):
+        return "every design has a network that ran out of memory when it was measured: lower --batch"
     smallest = min(judged, key=lambda j: j.priced.train_peak_bytes.mean)
     fastest = min(judged, key=lambda j: j.priced.train_seconds.mean)
     quickest = min(judged, key=lambda j: j.priced.inference_ms_per_image.mean)

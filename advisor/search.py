@@ -40,13 +40,18 @@ class Limits:
     train_seconds: float | None = None
 
     def excess(self, priced: PricedPlan) -> dict[str, float]:
-        """Relative excess over every limit that is set; none is positive if all are kept."""
+        """Relative excess over every limit that is set; none is positive if all are kept.
+
+        A design that is known not to fit into the device's memory exceeds it by its whole size.
+        """
+        memory = priced.train_reserved_bytes or priced.train_peak_bytes
         pairs = {
-            "memory": (priced.train_peak_bytes.mean, self.memory_bytes),
+            "memory": (memory.mean, self.memory_bytes),
             "latency": (priced.inference_ms_per_image.mean, self.latency_ms),
             "training": (priced.train_seconds.mean, self.train_seconds),
         }
-        return {name: value / limit - 1 for name, (value, limit) in pairs.items() if limit is not None}
+        found = {name: value / limit - 1 for name, (value, limit) in pairs.items() if limit is not None}
+        return found | {"device memory": 0.0 if priced.fits else 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,11 +50,17 @@ TOTALS: dict[str, tuple[str, str, Form]] = {
     "train_seconds": ("training", "{processes} at a time", duration),
     "epoch_seconds": ("an epoch", "of every member", duration),
     "train_peak_bytes": ("peak memory", "in training", size),
+    "train_reserved_bytes": ("reserved memory", "by the allocator", size),
+    "inference_peak_bytes": ("peak memory", "in inference", size),
     "inference_ms_per_image": ("latency", "of an image", _latency),
     "test_error": ("test error", "", percent),
     "energy_joules": ("energy", "of training", energy),
     "cost_usd": ("cost", "USD at {price_per_hour_usd:g}/h", dollars),
 }
+
+
+# Totals that are left out where the device reports nothing of the kind.
+REPORTED = ("train_reserved_bytes", "energy_joules")
 
 
 def explanation(payload: Plain) -> RenderableType:
@@ -102,10 +108,10 @@ def _step_row(step: Plain, *, beside: bool) -> list[str]:
 
 
 def _has(payload: Plain, name: str) -> bool:
-    """Energy is only there where it was measured; of a run, only what was predicted or came to be."""
+    """What few devices report is only there where it was; of a run, what was predicted or came to be."""
     predicted = payload["predicted"].get(name)
     if payload["run"] is None:
-        return name in payload["predicted"] and (name != "energy_joules" or predicted is not None)
+        return name in payload["predicted"] and (name not in REPORTED or predicted is not None)
     return predicted is not None or name in payload["actual"]
 
 

@@ -26,6 +26,16 @@ from db.session import open_store
 from trainer.execute import DONE
 
 SECONDS_PER_HOUR = 3600
+# Totals of a priced plan, in the order in which they are shown.
+PRICED = (
+    "train_seconds",
+    "epoch_seconds",
+    "train_peak_bytes",
+    "train_reserved_bytes",
+    "inference_peak_bytes",
+    "inference_ms_per_image",
+    "energy_joules",
+)
 
 
 def explain(
@@ -112,15 +122,8 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
 
 def _priced_totals(priced: PricedPlan | None) -> dict[str, Estimate | None]:
     if priced is None:
-        names = ("train_seconds", "epoch_seconds", "train_peak_bytes", "inference_ms_per_image")
-        return dict.fromkeys((*names, "energy_joules"))
-    return {
-        "train_seconds": priced.train_seconds,
-        "epoch_seconds": priced.epoch_seconds,
-        "train_peak_bytes": priced.train_peak_bytes,
-        "inference_ms_per_image": priced.inference_ms_per_image,
-        "energy_joules": priced.energy_joules,
-    }
+        return dict.fromkeys(PRICED)
+    return {name: getattr(priced, name) for name in PRICED}
 
 
 def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any]:
@@ -250,8 +253,7 @@ def _about_concurrency(plan: TrainingPlan) -> list[str]:
     if plan.execution.processes < 2:
         return []
     return [
-        f"Steps are predicted one by one; training runs {plan.execution.processes} at a time, "
-        "which slows them."
+        f"Steps run {plan.execution.processes} at a time, slowed by their neighbours: they add up to more."
     ]
 
 

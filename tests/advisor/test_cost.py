@@ -426,6 +426,12 @@ def test_another_arithmetic_is_borrowed_at_the_measured_ratio_and_named():
     assert predictor.basis == "few measurements"
 
 
+def test_a_memory_format_is_borrowed_under_its_own_name():
+    lent = [measured(name, 32) for name in NAMES[::4]]
+    predictor = CostPredictor(lent, replace(EXECUTION, memory_format="channels_last"))
+    assert predictor.unmeasured("resnet-20-16", CIFAR10, 32) == ("channels_last",)
+
+
 def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
     misfit = replace(
         measured("resnet-20-16", 64),

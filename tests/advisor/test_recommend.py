@@ -23,7 +23,7 @@ CLASSES = {
 }
 
 
-def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, feasible=True):
+def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, feasible=True, fits=True):
     """A design whose error is the same in every draw, or a list of draws."""
     priced = PricedPlan(
         steps=(),
@@ -31,6 +31,8 @@ def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, feasible=Tr
         epoch_seconds=Estimate.exact(1.0),
         inference_ms_per_image=Estimate.exact(latency),
         train_peak_bytes=Estimate.exact(float(memory)),
+        inference_peak_bytes=Estimate.exact(float(memory)),
+        fits=fits,
     )
     errors = np.resize(np.atleast_1d(np.asarray(error, dtype=float)), 400)
     return Judged(parse_design(name), CLASSES[kind], 1000, priced, errors, feasible)
@@ -182,6 +184,11 @@ def test_limits_that_nothing_keeps_are_answered_with_the_nearest():
     assert "20 s (2xvgg-11-4)" in text
     assert "0.5 ms (mlp-1-4)" in text
     assert "\n" not in text
+
+
+def test_designs_that_ran_out_of_memory_are_said_to_need_a_smaller_batch():
+    with pytest.raises(InfeasibleError, match="ran out of memory when it was measured: lower --batch"):
+        ranked([judged("resnet-8-4", "s", 0.1, 30, feasible=False, fits=False)])
 
 
 def test_a_reason_gives_the_difference_in_points_and_the_ratio_of_times():

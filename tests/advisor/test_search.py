@@ -139,8 +139,8 @@ def test_excess_is_relative_and_only_of_limits_that_are_set():
     limits = Limits(
         train_seconds=priced.train_seconds.mean / 2, memory_bytes=priced.train_peak_bytes.mean * 4
     )
-    assert limits.excess(priced) == pytest.approx({"training": 1.0, "memory": -0.75})
-    assert Limits().excess(priced) == {}
+    assert limits.excess(priced) == pytest.approx({"training": 1.0, "memory": -0.75, "device memory": 0.0})
+    assert Limits().excess(priced) == {"device memory": 0.0}
 
 
 def test_objectives_are_the_means_that_were_predicted():
@@ -183,7 +183,8 @@ def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
     for trial in study.trials:
         j = judged[trial.user_attrs["design"]]
         assert tuple(trial.values) == pytest.approx(j.objectives)
-        assert trial.constraints == pytest.approx({"training": j.priced.train_seconds.mean / 5.0 - 1})
+        excess = {"training": j.priced.train_seconds.mean / 5.0 - 1, "device memory": 0.0}
+        assert trial.constraints == pytest.approx(excess)
         assert (trial.constraints["training"] <= 0) == j.feasible
 
 

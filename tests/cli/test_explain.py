@@ -52,6 +52,7 @@ def priced(monkeypatch):
             epoch_seconds=Estimate(30.0, 20.0, 40.0),
             inference_ms_per_image=Estimate(0.5, 0.4, 0.6),
             train_peak_bytes=Estimate(2.0**21, 2.0**20, 2.0**22),
+            inference_peak_bytes=Estimate(2.0**20, 2.0**19, 2.0**21),
             energy_joules=energy_joules,
             unmeasured=unmeasured,
         )
