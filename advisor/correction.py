@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+from scipy.special import stdtrit
 
 from advisor.estimate import LEVEL, Z
 from advisor.measurement import Measurement, TrainedEpochs
@@ -14,6 +15,8 @@ from advisor.step_cost import LEAST_SECONDS, StepFormulas, Workpiece
 
 # Times that networks are held out to find how wide intervals must be; more of them only cost time.
 FOLDS = 8
+# Misses that the prior on their scale counts for, and the largest that counts, in spreads.
+PRIOR_MISSES, LARGEST_MISS = 4, 6.0
 # Of an epoch, besides its steps and the evaluation: its order, its record.
 EPOCH_SECONDS = 0.003
 
@@ -70,7 +73,9 @@ class Corrected:
         """How much wider than its own spread the process must be to hold 90 % of what it was not fitted on.
 
         Networks are held out in turn, all batches of a network together, and both the formulas and the
-        process are fitted on the others: few points are all close to formulas that were fitted on them.
+        process are fitted on the others: few points are all close to formulas that were fitted on them. The
+        scale of their misses, in spreads, is estimated with a prior that says the spread is right, and
+        few misses widen it further by Student's t.
         """
         networks = list(dict.fromkeys(m.network for m in self._times.measurements))
         folds = min(len(networks), FOLDS)
@@ -89,9 +94,9 @@ class Corrected:
             shift, variance = process.predict([Workpiece.of(m).point() for m in left])
             missed = np.array([self._missed(m, times) for m in left])
             misses += (np.abs(missed - shift) / np.sqrt(variance)).tolist()
-        # The quantile of n misses that holds the next one with 90 %.
-        level = min(LEVEL * (1 + 1 / max(len(misses), 1)), 1.0)
-        return max(1.0, float(np.quantile(misses or [0.0], level)) / Z)
+        known = PRIOR_MISSES + len(misses)
+        squares = PRIOR_MISSES + float((np.minimum(misses, LARGEST_MISS) ** 2).sum())
+        return float(np.sqrt(squares / known) * stdtrit(known, (1 + LEVEL) / 2)) / Z
 
 
 def _epoch_by_formula(e: TrainedEpochs, times: StepFormulas) -> float:

@@ -27,9 +27,9 @@ NOISES = np.array([0.015, 0.025, 0.04, 0.06, 0.1])
 # Logarithms of what is usual, and how far from it a machine may be.
 USUAL_AMPLITUDE, USUAL_NOISE, USUAL_SPREAD = float(np.log(0.08)), float(np.log(0.035)), 0.7
 # By how much all real epochs of a machine may differ from the steps they consist of.
-EPOCH_SPREAD = 0.05
+EPOCH_SPREAD = 0.04
 # Real epochs run beside others, at another time: their noise is larger than that of a measurement.
-EPOCH_NOISE = 0.06
+EPOCH_NOISE = 0.04
 
 
 @dataclass(frozen=True, slots=True)
