@@ -99,6 +99,26 @@ DATASETS: dict[str, DatasetFacts] = {
         augmentation=Augmentation.NONE,
         batch=128,
     ),
+    # Of both ImageNets the published validation images are the test set: their test images have no labels.
+    "tiny-imagenet": DatasetFacts(
+        name="tiny-imagenet",
+        task=_task(3, 64, 200),
+        train_images=90_000,
+        validation_images=10_000,
+        test_images=10_000,
+        augmentation=Augmentation.CROP_FLIP,
+        batch=128,
+    ),
+    # Ten validation images a class: every epoch of a run keeps the probabilities of all of them.
+    "imagenet32": DatasetFacts(
+        name="imagenet32",
+        task=_task(3, 32, 1000),
+        train_images=1_271_167,
+        validation_images=10_000,
+        test_images=50_000,
+        augmentation=Augmentation.CROP_FLIP,
+        batch=128,
+    ),
 }
 
 

@@ -2,22 +2,25 @@
 
 Notation: m members, g clusters. ``4xresnet-26-8`` trains four networks independently, and so does
 ``4xresnet-26-8@g4``; ``4xresnet-26-8@g1`` hatches all four from one mother network (MotherNets).
-Heterogeneous designs join their members with ``+``: ``resnet-20-16+resnet-32-16@g1``.
+Heterogeneous designs join their members with ``+``: ``resnet-20-16+resnet-32-16@g1``. The ensembles of
+`advisor.presets` stand for their members wherever a network may: ``V5@g1``, ``V5+2xresnet-20-16@g3``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
 from advisor.architecture import NetworkSpec, Task, lower, parse_network
 from advisor.errors import InvalidDesignError
+from advisor.presets import PRESETS, members_of, preset_at
 
 LARGEST_ENSEMBLE = 256
 
-_PART = re.compile(r"(?:(?P<count>\d{1,6})x)?(?P<network>[a-z].*)")
+_PART = re.compile(r"(?:(?P<count>\d{1,6})x)?(?P<network>[A-Za-z].*)")
 _DESIGN = re.compile(r"(?P<members>[^@]+)(?:@g(?P<clusters>\d{1,6}))?")
 
 
@@ -72,12 +75,19 @@ class Design:
 
     @property
     def name(self) -> str:
-        """Short name that `parse_design` reads back."""
+        """Short name that `parse_design` reads back; members that make up a preset are named by it."""
         parts = []
-        for network, group in groupby(self.members):
+        for part, group in groupby(self._parts()):
             count = len(list(group))
-            parts.append(f"{count}x{network.name}" if count > 1 else network.name)
+            parts.append(f"{count}x{part}" if count > 1 else str(part))
         return "+".join(parts) + ("" if self.independent else f"@g{self.clusters}")
+
+    def _parts(self) -> Iterator[NetworkSpec | str]:
+        start = 0
+        while start < len(self.members):
+            preset = preset_at(self.members, start)
+            yield preset or self.members[start]
+            start += len(PRESETS[preset]) if preset else 1
 
     def parameters(self, task: Task) -> int:
         """Trainable scalars of all members together."""
@@ -97,7 +107,7 @@ def homogeneous(network: NetworkSpec, members: int, clusters: int | None = None)
 
 
 def parse_design(name: str) -> Design:
-    """Read a short name such as ``4xresnet-26-8@g1``.
+    """Read a short name such as ``4xresnet-26-8@g1`` or ``V5@g1``.
 
     Raises:
         UsageError: another form, or a network or ensemble that does not exist.
@@ -105,16 +115,29 @@ def parse_design(name: str) -> Design:
     match = _DESIGN.fullmatch(name.strip())
     if match is None:
         raise InvalidDesignError(f"cannot read design {name!r}: write for example 4xresnet-26-8@g1")
-    members: list[NetworkSpec] = []
-    for text in match["members"].split("+"):
-        part = _PART.fullmatch(text)
-        if part is None:
-            raise InvalidDesignError(
-                f"cannot read member {text!r} of {name!r}: write for example 4xresnet-26-8"
-            )
-        count = int(part["count"] or 1)
-        if not 1 <= count <= LARGEST_ENSEMBLE:
-            raise InvalidDesignError(f"an ensemble has 1 to {LARGEST_ENSEMBLE} members, got {count}")
-        members += [parse_network(part["network"])] * count
+    members = [member for text in match["members"].split("+") for member in _read_part(text, name)]
     clusters = len(members) if match["clusters"] is None else int(match["clusters"])
     return Design(members=tuple(members), clusters=clusters)
+
+
+def _read_part(text: str, design: str) -> tuple[NetworkSpec, ...]:
+    """Members that stand between two plus signs."""
+    part = _PART.fullmatch(text)
+    if part is None:
+        raise InvalidDesignError(
+            f"cannot read member {text!r} of {design!r}: write for example 4xresnet-26-8"
+        )
+    network = part["network"]
+    # Every network has its depth and width behind a hyphen, so without one this was to be a preset.
+    if network not in PRESETS and "-" not in network:
+        raise InvalidDesignError(
+            f"unknown ensemble {network!r}: choose one of {', '.join(PRESETS)}, or write "
+            "family-depth-width, for example 4xresnet-26-8"
+        )
+    members = members_of(network) if network in PRESETS else (parse_network(network),)
+    count = int(part["count"] or 1)
+    if not 1 <= count * len(members) <= LARGEST_ENSEMBLE:
+        raise InvalidDesignError(
+            f"an ensemble has 1 to {LARGEST_ENSEMBLE} members, got {count * len(members)}"
+        )
+    return members * count

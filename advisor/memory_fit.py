@@ -1,17 +1,20 @@
 """Peak memory as it is measured: the bytes of the specification, and what libraries and allocators add.
 
 The tensors of a step are counted exactly (`memory`). What comes on top is learned: an amount that every
-network needs, and a factor.
+network needs, one that convolutions need, a part of the largest map that they read (their libraries lay it
+out anew), and a factor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
 
-from advisor.estimate import Estimate, Z
+from advisor.estimate import Estimate, Floats, Z
+from advisor.features import KINDS, layer_sizes
 from advisor.layers import Task
 from advisor.measurement import Measurement
 from advisor.memory import inference_bytes, training_bytes
@@ -21,6 +24,9 @@ LEAST_MEASUREMENTS = 3
 USUAL_FACTOR = 1.2
 USUAL_SPREAD = float(np.log(1.5)) / Z
 LEAST_SPREAD = 0.02
+CONVOLUTIONS = [KINDS.index("Conv"), KINDS.index("Conv@images")]
+# Of `LayerSizes.rows`: elements read, in 1e8.
+READ_COLUMN = 4
 
 
 class MemoryFit:
@@ -39,35 +45,48 @@ class MemoryFit:
 
     def training(self, network: str, task: Task, batch: int) -> Estimate:
         """Peak bytes of training."""
-        return _estimate(self._training, training_bytes(network, task, batch, self._dtype))
+        computed = training_bytes(network, task, batch, self._dtype)
+        return _estimate(self._training, _row(network, task, batch, computed))
 
     def inference(self, network: str, task: Task, batch: int) -> Estimate:
         """Peak bytes of a forward pass, by what was learned in training."""
-        return _estimate(self._training, inference_bytes(network, task, batch, self._dtype))
+        computed = inference_bytes(network, task, batch, self._dtype)
+        return _estimate(self._training, _row(network, task, batch, computed))
 
     def reserved(self, network: str, task: Task, batch: int) -> Estimate | None:
         """Bytes that the allocator reserves in training, None where that was never measured."""
         if self._reserved is None:
             return None
-        return _estimate(self._reserved, training_bytes(network, task, batch, self._dtype))
+        computed = training_bytes(network, task, batch, self._dtype)
+        return _estimate(self._reserved, _row(network, task, batch, computed))
 
 
-def _estimate(fit: tuple[float, float, float], computed: float) -> Estimate:
-    offset, factor, spread = fit
-    mean, width = offset + factor * computed, float(np.exp(Z * spread))
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Bytes for each entry of a row, and the spread of the logarithm."""
+
+    coefficients: Floats
+    spread: float
+
+
+def _row(network: str, task: Task, batch: int, computed: int) -> list[float]:
+    sizes = layer_sizes(network, task, batch)
+    read = sizes.rows[np.isin(sizes.kinds, CONVOLUTIONS), READ_COLUMN]
+    return [float(computed), 1e6, 1e6 * bool(len(read)), 4e8 * float(read.max(initial=0.0))]
+
+
+def _estimate(fit: _Fit, row: list[float]) -> Estimate:
+    mean, width = float(np.dot(row, fit.coefficients)), float(np.exp(Z * fit.spread))
     return Estimate(mean, mean / width, mean * width)
 
 
-def _fitted(
-    measured: Sequence[Measurement], peak: Callable[[Measurement], int | None]
-) -> tuple[float, float, float]:
-    """Offset in bytes, factor on the computed peak, and spread of the logarithm."""
+def _fitted(measured: Sequence[Measurement], peak: Callable[[Measurement], int | None]) -> _Fit:
+    """Non-negative least squares on relative errors."""
     if len(measured) < LEAST_MEASUREMENTS:
-        return 0.0, USUAL_FACTOR, USUAL_SPREAD
-    computed = np.array([training_bytes(m.network, m.task, m.batch, m.fingerprint.dtype) for m in measured])
+        return _Fit(np.array([USUAL_FACTOR, 0.0, 0.0, 0.0]), USUAL_SPREAD)
+    computed = [training_bytes(m.network, m.task, m.batch, m.fingerprint.dtype) for m in measured]
+    rows = np.array([_row(m.network, m.task, m.batch, c) for m, c in zip(measured, computed, strict=True)])
     actual = np.array([float(peak(m) or 0) for m in measured])
-    rows = np.stack([np.full(len(actual), 1e6), computed], axis=1) / actual[:, None]
-    (offset, factor), _ = nnls(rows, np.ones(len(actual)))
-    predicted = np.maximum(offset * 1e6 + factor * computed, 1.0)
-    missed = np.abs(np.log(actual / predicted))
-    return offset * 1e6, factor, max(float(np.quantile(missed, 0.9)) / Z, LEAST_SPREAD)
+    coefficients, _ = nnls(rows / actual[:, None], np.ones(len(actual)))
+    missed = np.abs(np.log(actual / np.maximum(rows @ coefficients, 1.0)))
+    return _Fit(coefficients, max(float(np.quantile(missed, 0.9)) / Z, LEAST_SPREAD))

@@ -48,14 +48,16 @@ def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
     Raises:
         InvalidDesignError: as said.
     """
-    if family_named(member.family).skip_connections:
+    family = family_named(member.family)
+    if family.skip_connections:
         return
+    unit = "filters" if family.convolutional else "units"
     for b, (grown, kept) in enumerate(zip(member.blocks, mother.blocks, strict=True), 1):
         for i, layer in enumerate(grown[len(kept) :], len(kept) + 1):
             if layer.filters < kept[-1].filters:
                 raise InvalidDesignError(
                     f"{member.name} cannot be hatched from its mother network {mother.name}: layer "
-                    f"b{b}l{i} has {layer.filters} units and must pass on {kept[-1].filters}; widen it or "
+                    f"b{b}l{i} has {layer.filters} {unit} and must pass on {kept[-1].filters}; widen it or "
                     "use more clusters"
                 )
 

@@ -1,50 +1,39 @@
 """The training plan: a DAG of steps over named networks, priced before and executed after.
 
 A plan is to this project what a query plan is to a database. Every training method is a different plan
-over the same step kinds:
+(`advisor.methods`) over the same step kinds:
 
-- `TrainStep` trains a network, from scratch or from what a `HatchStep` before it left;
-- `HatchStep` grows a member out of its trained mother and perturbs it.
-
-``full_data`` trains every member from scratch. ``mothernets`` trains the mother of every cluster for the
-whole schedule and every hatched member for a share of it; a cluster of one is trained from scratch.
+- `TrainStep` trains a network, from scratch or from what a `HatchStep` before it left, on all images or on a
+  bootstrap sample, on labels or on a teacher's outputs as well;
+- `HatchStep` grows a member out of a trained network and perturbs it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from advisor.architecture import NetworkSpec, parse_network
-from advisor.clustering import clusters_of
 from advisor.dataset import DatasetFacts
-from advisor.design import Design, parse_design
+from advisor.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
 from advisor.families import family_named
 from advisor.measurement import Execution
-from advisor.mothernet import check_growth, mother_of
-from advisor.schedule import RECIPES, Schedule
+from advisor.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 
 SCHEMA_VERSION = 1
-
-# Share of the schedule that a hatched member trains. On digits more gains nothing beyond one standard error;
-# on a ten-epoch Fashion-MNIST schedule 0.5 gains a point for a third more time (benchmarks/hatched_share.py).
-# The MotherNets paper has 40 of 128 epochs.
-HATCHED_SHARE = 0.3
-# Relative; a published start. 0.2 measures the same.
-HATCH_NOISE = 1e-3
-
-# Families that trainer.hatching can grow.
-HATCHABLE = ("resnet", "mlp")
 
 
 class Method(StrEnum):
     """How an ensemble is trained."""
 
     FULL_DATA = "full_data"
+    BAGGING = "bagging"
+    DISTILLATION = "distillation"
+    SNAPSHOT = "snapshot"
+    FGE = "fge"
     MOTHERNETS = "mothernets"
 
 
@@ -52,6 +41,7 @@ class Role(StrEnum):
     """What a network of a plan is for."""
 
     MOTHER = "mother"
+    TEACHER = "teacher"
     MEMBER = "member"
 
 
@@ -70,8 +60,29 @@ class PlannedNetwork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation:
+    """Learn from a teacher's outputs as well as from labels (Hinton et al. 2015).
+
+    Attributes:
+        teacher: network of the plan, trained before.
+        weight: of the teacher's part of the loss; the labels have the rest.
+        temperature: that both sides' logits are divided by.
+    """
+
+    teacher: str
+    weight: float = 0.5
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise UsageError(f"the teacher's weight must be above 0 and at most 1, got {self.weight}")
+        if not 0 < self.temperature < float("inf"):
+            raise UsageError(f"the temperature must be positive, got {self.temperature}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainStep:
-    """Train a network on all the training data.
+    """Train a network on the training data.
 
     Attributes:
         id: name of the step.
@@ -79,6 +90,8 @@ class TrainStep:
         after: steps that must be done before.
         schedule: learning rate and epochs.
         momentum, weight_decay: of SGD.
+        bootstrap: whether on as many images drawn with replacement instead of all.
+        distillation: teacher to learn from, if any.
     """
 
     id: str
@@ -87,6 +100,8 @@ class TrainStep:
     schedule: Schedule
     momentum: float
     weight_decay: float
+    bootstrap: bool = False
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.momentum < 1:
@@ -97,12 +112,12 @@ class TrainStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HatchStep:
-    """Grow a network out of a trained one, function-preserving, and perturb it.
+    """Grow a network out of a trained one, function-preserving, and perturb it; of the same shape, copy it.
 
     Attributes:
         id: name of the step.
         network: the member that comes to be.
-        source: the mother.
+        source: the mother, or the member before.
         after: steps that must be done before.
         noise: standard deviation of the Gaussian noise on convolutions and linear layers, as a share of
             the layer's own.
@@ -162,142 +177,6 @@ class TrainingPlan:
         return [s for s in self.steps if isinstance(s, TrainStep) and s.network == name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """What a user may set on a plan; None takes the default.
-
-    Attributes:
-        method: how the ensemble is trained; MotherNets where the design has clusters of several.
-        rate: initial learning rate of networks trained from scratch.
-        hatched_epochs: epochs of a hatched member.
-    """
-
-    method: Method | None = None
-    rate: float | None = None
-    hatched_epochs: int | None = None
-
-
-def make_plan(
-    design: Design,
-    dataset: DatasetFacts,
-    *,
-    epochs: int,
-    batch: int,
-    seed: int,
-    execution: Execution,
-    options: PlanOptions | None = None,
-) -> TrainingPlan:
-    """Return the plan of a design.
-
-    Raises:
-        UsageError: the method cannot train the design, or a number is out of range.
-    """
-    options = options or PlanOptions()
-    method = options.method or (Method.FULL_DATA if design.independent else Method.MOTHERNETS)
-    if method is Method.FULL_DATA and not design.independent:
-        raise UsageError(
-            f"{design.name} has clusters, which full_data does not train: leave out @g{design.clusters}"
-        )
-    _check_batch(batch, dataset)
-    networks: list[PlannedNetwork] = []
-    steps: list[Step] = []
-    for number, cluster in enumerate(clusters_of(design), 1):
-        specs = [(f"member-{i + 1}", design.members[i]) for i in cluster]
-        if len(cluster) == 1:
-            _plan_scratch(networks, steps, *specs[0], Role.MEMBER, epochs, options)
-        else:
-            _plan_cluster(networks, steps, number, specs, epochs, options)
-    order = {f"member-{i + 1}": i for i in range(len(design.members))}
-    networks.sort(key=lambda n: order.get(n.name, -1))
-    return TrainingPlan(
-        design=design.name,
-        method=method,
-        dataset=dataset,
-        epochs=epochs,
-        batch=batch,
-        seed=seed,
-        execution=_limited(execution, len(design.members)),
-        networks=tuple(networks),
-        steps=tuple(steps),
-    )
-
-
-def _limited(execution: Execution, members: int) -> Execution:
-    return replace(execution, processes=max(min(execution.processes, members), 1))
-
-
-def _check_batch(batch: int, dataset: DatasetFacts) -> None:
-    if batch < 2:
-        raise UsageError(f"batch normalisation needs a batch of at least 2, got {batch}")
-    if batch > dataset.train_images:
-        raise UsageError(
-            f"the batch {batch} is larger than the {dataset.train_images} training images of {dataset.name}"
-        )
-
-
-def _plan_scratch(
-    networks: list[PlannedNetwork],
-    steps: list[Step],
-    name: str,
-    spec: NetworkSpec,
-    role: Role,
-    epochs: int,
-    options: PlanOptions,
-) -> str:
-    recipe = RECIPES[spec.family]
-    networks.append(PlannedNetwork(name=name, network=spec.name, role=role))
-    steps.append(
-        TrainStep(
-            id=f"train {name}",
-            network=name,
-            after=(),
-            schedule=recipe.schedule(epochs, rate=options.rate),
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
-    )
-    return steps[-1].id
-
-
-def _plan_cluster(
-    networks: list[PlannedNetwork],
-    steps: list[Step],
-    number: int,
-    members: Sequence[tuple[str, NetworkSpec]],
-    epochs: int,
-    options: PlanOptions,
-) -> None:
-    mother = mother_of([spec for _, spec in members])
-    if mother.family not in HATCHABLE:
-        raise UsageError(
-            f"{mother.family} members cannot be hatched from a mother network yet: leave out @g, or choose "
-            f"{' or '.join(HATCHABLE)}"
-        )
-    mother_name = f"mother-{number}"
-    trained = _plan_scratch(networks, steps, mother_name, mother, Role.MOTHER, epochs, options)
-    hatched_epochs = options.hatched_epochs
-    if hatched_epochs is None:
-        hatched_epochs = max(round(HATCHED_SHARE * epochs), 1)
-    for name, spec in members:
-        check_growth(mother, spec)
-        recipe = RECIPES[spec.family]
-        networks.append(PlannedNetwork(name=name, network=spec.name, role=Role.MEMBER))
-        hatch = HatchStep(
-            id=f"hatch {name}", network=name, source=mother_name, after=(trained,), noise=HATCH_NOISE
-        )
-        steps.append(hatch)
-        steps.append(
-            TrainStep(
-                id=f"train {name}",
-                network=name,
-                after=(hatch.id,),
-                schedule=recipe.schedule(hatched_epochs, rate=options.rate, warmup=True),
-                momentum=recipe.momentum,
-                weight_decay=recipe.weight_decay,
-            )
-        )
-
-
 def _check_plan(plan: TrainingPlan) -> None:
     if plan.epochs < 1 or plan.batch < 2 or plan.execution.processes < 1:
         raise PlanError("a plan needs 1 epoch and a batch of 2 at least")
@@ -306,7 +185,7 @@ def _check_plan(plan: TrainingPlan) -> None:
     if len(set(names)) != len(names):
         raise PlanError("two networks of the plan have one name")
     for step in plan.steps:
-        if step.network not in names or (isinstance(step, HatchStep) and step.source not in names):
+        if not {step.network, *_read_by(step)} <= set(names):
             raise PlanError(f"step {step.id!r} names a network that the plan does not have")
         if not done.issuperset(step.after):
             raise PlanError(f"step {step.id!r} comes before a step that it needs")
@@ -319,6 +198,13 @@ def _check_plan(plan: TrainingPlan) -> None:
             raise PlanError(f"no step trains {network.name!r}")
     if [m.spec for m in plan.members] != list(parse_design(plan.design).members):
         raise PlanError(f"the members of the plan are not those of {plan.design!r}")
+
+
+def _read_by(step: Step) -> list[str]:
+    """Networks that a step reads besides its own."""
+    if isinstance(step, HatchStep):
+        return [step.source]
+    return [step.distillation.teacher] if step.distillation else []
 
 
 def plan_to_json(plan: TrainingPlan) -> str:

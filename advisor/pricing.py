@@ -36,7 +36,7 @@ class PricedPlan:
     """Predicted cost of a plan.
 
     Attributes:
-        steps: each step, and the evaluation on the test images, which is no part of training.
+        steps: each step, and the evaluation on validation and test images, which is no part of training.
         train_seconds: the whole training at the plan's concurrency.
         epoch_seconds: one epoch of every member at the plan's concurrency.
         inference_ms_per_image: all members one after the other, at the plan's batch.
@@ -74,8 +74,8 @@ class PricedPlan:
         )
 
 
-def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
-    """Return the price of a plan on the machine of the predictor."""
+def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = frozenset()) -> PricedPlan:
+    """Return the price of a plan on the machine of the predictor; steps that are `done` cost nothing more."""
     task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
     epochs = {n.network: epoch_seconds(n.network, plan, predictor) for n in plan.networks}
     contention = predictor.contention(processes)
@@ -84,7 +84,10 @@ def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
     spans = _spans(
         [step.id for step in plan.steps],
         [step.after for step in plan.steps],
-        [_alone(step, plan, epochs) for step in plan.steps],
+        [
+            Estimate.exact(0.0) if step.id in done else _alone(step, plan, epochs, predictor)
+            for step in plan.steps
+        ],
         processes,
         contention,
     )
@@ -94,7 +97,8 @@ def price(plan: TrainingPlan, predictor: CostPredictor) -> PricedPlan:
     )
     peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
     reserved = [predictor.reserved_bytes(n.network, task, batch) for n in plan.networks]
-    evaluation = latency.scaled(plan.dataset.test_images / batch)
+    evaluated = plan.dataset.validation_images + plan.dataset.test_images
+    evaluation = latency.scaled(evaluated / batch)
     names = {n.network for n in plan.networks}
     return PricedPlan(
         steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
@@ -130,11 +134,18 @@ def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) ->
     )
 
 
-def _alone(step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate]) -> Estimate:
+def _alone(
+    step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor
+) -> Estimate:
     """Seconds of a step while nothing runs beside it."""
     if isinstance(step, HatchStep):
         return HATCH_SECONDS
-    return epochs[plan.network(step.network).network].scaled(step.schedule.expected_epochs)
+    epoch = epochs[plan.network(step.network).network]
+    if step.distillation is not None:
+        teacher = plan.network(step.distillation.teacher).network
+        answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
+        epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
+    return epoch.scaled(step.schedule.expected_epochs)
 
 
 def _at_once(peaks: list[Estimate], processes: int) -> Estimate:

@@ -32,14 +32,21 @@ RESUMABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleMetrics:
-    """Figures of an ensemble on one split.
+    """Figures of an ensemble on the test set; errors are shares between 0 and 1.
+
+    Runs from before schema 0003 know nothing of the figures that may be None.
 
     Attributes:
         error: of the averaged probabilities.
-        member_errors: of each member, in the order of the design.
+        member_errors: of each member that could be trained, in the order of the design.
         oracle_error: share of images that every member gets wrong.
         disagreement: mean share of images on which two members differ; 0 for a single network.
-        nll: mean negative log-likelihood of the averaged probabilities.
+        nll: mean negative log-likelihood of the averaged probabilities, in nats.
+        voting_error: of the class that most members name; among equals the one with the highest average.
+        super_learner_error: of the weighted average, the weights being fitted to the validation set.
+        super_learner_weights: of each member, none negative, their sum one.
+        calibration_error: expected calibration error of the averaged probabilities, 15 bins, a share.
+        best_member: index into `member_errors` of the member with the least validation error.
     """
 
     error: float
@@ -47,11 +54,26 @@ class EnsembleMetrics:
     oracle_error: float
     disagreement: float
     nll: float
+    voting_error: float | None = None
+    super_learner_error: float | None = None
+    super_learner_weights: tuple[float, ...] | None = None
+    calibration_error: float | None = None
+    best_member: int | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.member_errors)
+        if self.best_member is not None and not 0 <= self.best_member < count:
+            raise ValueError(f"the best of {count} members cannot have index {self.best_member}")
 
     @property
     def mean_member_error(self) -> float:
         """Mean over members."""
         return sum(self.member_errors) / len(self.member_errors)
+
+    @property
+    def best_member_error(self) -> float | None:
+        """Of the member that a user would choose by its validation error."""
+        return None if self.best_member is None else self.member_errors[self.best_member]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

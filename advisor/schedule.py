@@ -5,6 +5,7 @@ Source: "More or Less" (ICLR 2021), appendix A; the plateau rule is that of Moth
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from advisor.errors import UsageError
@@ -87,7 +88,73 @@ class PlateauSchedule:
         return len(train_errors) - 1 - best >= self.patience
 
 
-Schedule = StepSchedule | PlateauSchedule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosineSchedule:
+    """A rate that falls to zero along half a cosine: one cycle of a Snapshot Ensemble (Huang et al. 2017).
+
+    Attributes:
+        epochs: length of the cycle.
+        rate: at its beginning.
+    """
+
+    epochs: int
+    rate: float
+
+    def __post_init__(self) -> None:
+        _check(self.epochs, self.rate)
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs that a price counts."""
+        return float(self.epochs)
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        return self.rate * (1 + math.cos(math.pi * (epoch + progress) / self.epochs)) / 2
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Whether training ends after the epochs whose training errors are given."""
+        return len(train_errors) >= self.epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriangleSchedule:
+    """A rate that rises from low to high and falls back: one cycle of FGE (Garipov et al. 2018, section 4).
+
+    The paper lets the rate fall first and takes a network where it is lowest; cut at those places, its
+    cycles are these.
+
+    Attributes:
+        epochs: length of the cycle.
+        rate: in its middle.
+        low: at both ends.
+    """
+
+    epochs: int
+    rate: float
+    low: float
+
+    def __post_init__(self) -> None:
+        _check(self.epochs, self.rate)
+        if not 0 < self.low <= self.rate:
+            raise UsageError(f"the lowest rate must be positive and at most {self.rate}, got {self.low}")
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs that a price counts."""
+        return float(self.epochs)
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        height = 1 - abs(2 * (epoch + progress) / self.epochs - 1)
+        return self.low + (self.rate - self.low) * height
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Whether training ends after the epochs whose training errors are given."""
+        return len(train_errors) >= self.epochs
+
+
+Schedule = StepSchedule | PlateauSchedule | CosineSchedule | TriangleSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +167,11 @@ class Recipe:
         weight_decay: of all weights.
         momentum: of SGD.
         reference_epochs: length of the published CIFAR-10 schedule.
+        hatched_rate: initial learning rate of members hatched from a mother network.
     """
 
     rate: float = 0.1
+    hatched_rate: float = 0.1
     drops: tuple[float, ...]
     weight_decay: float
     momentum: float = 0.9
@@ -124,7 +193,7 @@ _RESNET = Recipe(drops=(0.4, 0.8), weight_decay=1e-4, reference_epochs=250)
 RECIPES: dict[str, Recipe] = {
     "resnet": _RESNET,
     "wrn": Recipe(drops=(0.5, 1.0), weight_decay=1e-4, reference_epochs=200),
-    "densenet": Recipe(drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
+    "densenet": Recipe(hatched_rate=0.01, drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
     # Nothing is published for these two at this scale: they take ResNet's settings.
     "vgg": _RESNET,
     "mlp": _RESNET,

@@ -21,7 +21,7 @@ from advisor.dataset import DatasetFacts
 from advisor.design import Design, DesignClass
 from advisor.estimate import Floats
 from advisor.measurement import Execution
-from advisor.plan import HATCHABLE, make_plan
+from advisor.methods import make_plan
 from advisor.pricing import PricedPlan, price
 from advisor.space import Candidate
 
@@ -166,7 +166,7 @@ def _objective(
         group = groups[family, members, DesignClass(kind)]
         position = trial.suggest_int(f"position/{family}/{members}/{kind}", 0, len(group) - 1)
         clusters = members
-        if family in HATCHABLE and members > 1:
+        if members > 1:
             clusters = trial.suggest_int(f"clusters/{members}", 1, members)
         judged = _judge_once(scenario, group[position], clusters, found)
         trial.set_user_attr("design", judged.design.name)
@@ -213,14 +213,14 @@ def _starting_points(scenario: Scenario, groups: dict[Group, list[Candidate]]) -
         macs = np.array([c.macs for c in group])
         for share in CHEAPEST_SHARES if limited else (1.0,):
             affordable = np.where(macs <= np.quantile(macs, share), errors, np.inf)
-            for clusters in (members, 1) if family in HATCHABLE and members > 1 else (members,):
+            for clusters in (members, 1) if members > 1 else (members,):
                 point: dict[str, str | int] = {
                     "family": family,
                     f"members/{family}": members,
                     f"class/{family}/{members}": kind.value,
                     f"position/{family}/{members}/{kind.value}": int(np.argmin(affordable)),
                 }
-                if family in HATCHABLE and members > 1:
+                if members > 1:
                     point[f"clusters/{members}"] = clusters
                 if point not in points:
                     points.append(point)

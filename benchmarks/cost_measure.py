@@ -144,7 +144,7 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
     from advisor.dataset import dataset_named
     from advisor.design import parse_design
     from advisor.features import features_of
-    from advisor.plan import make_plan
+    from advisor.methods import make_plan
     from profiler.clock import Reference
     from trainer.data import Data, Split, load_data
     from trainer.loop import NetworkTraining, Reporter

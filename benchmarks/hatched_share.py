@@ -27,11 +27,12 @@ import torch
 from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.measurement import Execution
-from advisor.plan import HatchStep, PlanOptions, TrainingPlan, make_plan
+from advisor.methods import PlanOptions, make_plan
+from advisor.plan import HatchStep, TrainingPlan
 from advisor.records import EpochRecord, StepRecord
 from trainer.data import Data, Split, find_facts, load_data
 from trainer.execute import RunFiles, execute
-from trainer.metrics import ensemble_metrics, unpack_probabilities
+from trainer.metrics import Predictions, ensemble_metrics, unpack_probabilities
 
 RESULT = Path(__file__).parent / "results" / "hatched_share.json"
 DESIGN = "4xresnet-8-8@g1"
@@ -99,7 +100,8 @@ def score(facts: DatasetFacts, data: Data, plan: TrainingPlan) -> dict[str, floa
         unpack_probabilities(newest.newest[m.name].validation_probabilities, facts.task.classes)
         for m in plan.members
     ]
-    figures = ensemble_metrics(np.stack(outputs), data.validation.labels.numpy())
+    held = Predictions(np.stack(outputs), data.validation.labels.numpy())
+    figures = ensemble_metrics(held, held)
     return {
         "error": figures.error,
         "mean_member_error": figures.mean_member_error,

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from advisor import errors
-from cli.commands import advice, database, measuring, runs, training
+from cli.commands import advice, database, measuring, runs, training, using
 from cli.options import Globals
 from cli.settings import hoist_global_options, load_settings
 
@@ -39,7 +39,10 @@ COMMANDS: Commands = {
     "recommend": advice.recommend,
     "train": training.train,
     "resume": training.resume,
+    "extend": training.extend,
     "explain": training.explain,
+    "predict": using.predict,
+    "export": using.export,
     "profile": measuring.profile,
     "space": advice.space,
     "equivalents": advice.equivalents,

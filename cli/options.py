@@ -29,9 +29,17 @@ Epochs = Annotated[
     int | None, typer.Option(help="Schedule of a network trained from scratch; default: the published one.")
 ]
 Dataset = Annotated[
-    str | None, typer.Option(help="digits, fashion-mnist, cifar10, cifar100, svhn or folder:PATH.")
+    str | None,
+    typer.Option(
+        help="digits, fashion-mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32 or folder:PATH."
+    ),
 ]
-Method = Annotated[str | None, typer.Option(help="full_data or mothernets; default: as the design says.")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="full_data, bagging, distillation, snapshot, fge or mothernets; default: as the design says."
+    ),
+]
 Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate; default: the published.")]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")

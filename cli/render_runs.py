@@ -58,13 +58,27 @@ def run(payload: Plain) -> RenderableType:
 
 
 def _outcome(test: Plain, members: int) -> str:
+    """A line on the ensemble's error and one on what stands behind it; older runs know less of both."""
     error = f"test error {percent(test['error'])}"
+    likelihood = f"negative log-likelihood {test['nll']:.3f}"
+    sureness = [*_known(test, ("calibration error", "calibration_error")), likelihood]
     if members == 1:
-        return f"{error}, negative log-likelihood {test['nll']:.3f}"
-    return (
-        f"{error} averaged over {members} members; mean member {percent(test['mean_member_error'])}, "
-        f"oracle {percent(test['oracle_error'])}, disagreement {percent(test['disagreement'])}"
+        return ", ".join([error, *sureness])
+    rivals = _known(test, ("voting", "voting_error"), ("super learner", "super_learner_error"))
+    parts = _known(
+        test,
+        ("best member", "best_member_error"),
+        ("mean member", "mean_member_error"),
+        ("oracle", "oracle_error"),
+        ("disagreement", "disagreement"),
     )
+    return "\n".join(
+        [", ".join([f"{error} averaged over {members} members", *rivals]), ", ".join([*parts, *sureness])]
+    )
+
+
+def _known(test: Plain, *figures: tuple[str, str]) -> list[str]:
+    return [f"{label} {percent(test[name])}" for label, name in figures if test[name] is not None]
 
 
 def _predicted_and_actual(r: Plain) -> RenderableType:
@@ -145,13 +159,17 @@ def comparison(payload: Plain) -> RenderableType:
         ("parameters", lambda r: count(r["parameters"])),
         ("training", lambda r: duration(r["train_seconds"])),
         ("test error", lambda r: _of_test(r, "error")),
+        ("voting", lambda r: _of_test(r, "voting_error")),
+        ("super learner", lambda r: _of_test(r, "super_learner_error")),
+        ("best member", lambda r: _of_test(r, "best_member_error")),
         ("mean member", lambda r: _of_test(r, "mean_member_error")),
         ("oracle", lambda r: _of_test(r, "oracle_error")),
         ("disagreement", lambda r: _of_test(r, "disagreement")),
+        ("calibration error", lambda r: _of_test(r, "calibration_error")),
     ]
     columns = [("", "l"), *((f"run {r['id']}", "r") for r in runs)]
     return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
 
 
 def _of_test(r: Plain, name: str) -> str:
-    return "–" if r["test"] is None else percent(r["test"][name])
+    return "–" if r["test"] is None else or_dash(r["test"][name], percent)

@@ -17,6 +17,7 @@ from advisor.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from advisor.serial import from_plain, to_plain
 from db.models import EpochRow, MeasurementRow, RecommendationRow, RunRow, StepRow
+from db.schema import folder_of
 
 T = TypeVar("T")
 
@@ -36,11 +37,6 @@ class StoredRecommendation:
     created_at: str
     request: dict[str, Any]
     payload: dict[str, Any]
-
-
-def folder_of(run_id: int) -> str:
-    """Return the folder of a run, relative to the home folder."""
-    return f"runs/{run_id:04d}"
 
 
 def row_of_run(
@@ -77,6 +73,10 @@ def set_test(row: RunRow, test: EnsembleMetrics) -> None:
     row.test = _to_json(test)
     row.test_error = test.error
     row.mean_member_error = test.mean_member_error
+    row.voting_error = test.voting_error
+    row.super_learner_error = test.super_learner_error
+    row.best_member_error = test.best_member_error
+    row.calibration_error = test.calibration_error
 
 
 def run_of(row: RunRow) -> Run:

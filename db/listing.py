@@ -40,6 +40,10 @@ COLUMNS = (
     "test_error",
     "predicted_test_error",
     "mean_member_error",
+    "voting_error",
+    "super_learner_error",
+    "best_member_error",
+    "calibration_error",
     "fingerprint",
     "message",
 )
@@ -58,6 +62,10 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "test_error": float,
     "predicted_test_error": float,
     "mean_member_error": float,
+    "voting_error": float,
+    "super_learner_error": float,
+    "best_member_error": float,
+    "calibration_error": float,
 }
 
 # SQLite's integers have 64 bits.

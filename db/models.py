@@ -50,7 +50,10 @@ class Base(DeclarativeBase):
 
 
 class RunRow(Base):
-    """A run: its plan, where it stands, what was forecast and what came out."""
+    """A run: its plan, where it stands, what was forecast and what came out.
+
+    The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before.
+    """
 
     __tablename__ = "runs"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -79,6 +82,10 @@ class RunRow(Base):
     plan: Mapped[str]
     forecast: Mapped[str | None]
     test: Mapped[str | None]
+    voting_error: Mapped[float | None]
+    super_learner_error: Mapped[float | None]
+    best_member_error: Mapped[float | None]
+    calibration_error: Mapped[float | None]
 
 
 class EpochRow(Base):

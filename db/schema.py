@@ -15,9 +15,14 @@ from pathlib import Path
 from advisor.errors import StorageError
 
 # Alembic's script head; tests/db/test_migrations.py checks that it is.
-HEAD = "0002"
+HEAD = "0003"
 
 _REVISION = re.compile(r"\d{4}")
+
+
+def folder_of(run_id: int) -> str:
+    """Return the folder of a run, relative to the home folder."""
+    return f"runs/{run_id:04d}"
 
 
 def shown(path: Path) -> str:

@@ -57,9 +57,13 @@ class MeasuringProcess:
     ) -> None:
         self.close()
 
-    def wait_until_ready(self) -> bool:
-        """Return whether the process came up."""
-        return self._receive(START_SECONDS) == "ready"
+    def wait_until_ready(self, timeout: float = START_SECONDS) -> bool:
+        """Return whether the process came up in time.
+
+        Args:
+            timeout: seconds to wait, at most `START_SECONDS`.
+        """
+        return self._receive(min(timeout, START_SECONDS)) == "ready"
 
     def begin(self, workload: Workload, seconds: float) -> None:
         """Start measuring; see `measure_step` for the meaning of `seconds`."""

@@ -30,6 +30,12 @@ def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(images, generator=generator)
 
 
+def bootstrap_sample(images: int, seed: int) -> Tensor:
+    """Return as many images drawn with replacement, int64 (images,) (Breiman 1996)."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, "bootstrap"))
+    return torch.randint(images, (images,), generator=generator)
+
+
 def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
     """Return augmented copies of stored images, uint8 (batch, channels, height, width)."""
     if augmentation is Augmentation.NONE:

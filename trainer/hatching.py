@@ -1,71 +1,42 @@
 """Function-preserving growth of a member out of its mother network (MotherNets, section 2.4; Net2Net).
 
-Notation: a *channel map* of a node's output is a pair (source, share), one entry a channel j of the
-member: source[j] is the mother's channel that j repeats, share[j] the part of the mother's outgoing
-weight that a reader of j takes. The shares of all copies of one channel add up to 1, so a reader sees
-the mother's sum; they are unequal (0.7 and 0.3 for twins), since equal twins get equal gradients and
-never separate (Chen et al. 2016, "Net2Net", section 2.2).
+Layers that the mother has take over her weights along the channel maps of `trainer.channels`: producers
+repeat them, consumers share them out, kernels grow around their centre. New layers change nothing:
 
-Which outputs must have one map follows from the graph: an addition ties its inputs together, so the
-residual stream of a stage is one group; a zero-padded shortcut fixes the first channels of the next
-group. New layers are identities: a new residual unit has the scale of its last normalisation set to zero
-(Goyal et al. 2017), a new layer of a plain network is the identity in front of a rectifier, which is
-idempotent.
+- in a plain network a convolution or linear layer is the identity behind a rectifier, which is idempotent,
+  and a normalisation gives back the mean and the deviation that it takes away (*transparent*);
+- a new residual unit ends in zeros: the scale of its last normalisation (Goyal et al. 2017) or, before
+  an activation, its last convolution; a shortcut that becomes a projection is an identity;
+- a new dense layer is as random as in a fresh network, and what the mother has reads it with zeros.
+
+Normalisations without a donor take their statistics from images, set in one pass through the member.
+All this is exact in eval mode, and in train mode too except for transparent normalisations: they put the
+measured statistics in place of the batch's. `hatch_drift` says how much that moves the outputs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from advisor.architecture import NetworkSpec, Task, lower
 from advisor.errors import PlanError
-from advisor.graph import (
-    INPUT,
-    Add,
-    Conv,
-    Flatten,
-    Graph,
-    Linear,
-    Node,
-    PadShortcut,
-)
+from advisor.graph import Add, Conv, Graph, Linear, Node
 from advisor.mothernet import mother_of
-from advisor.plan import HATCHABLE
+from trainer.channels import ChannelMap, channel_maps
 from trainer.network import SpecNetwork, build_network
-
-TWIN_SHARE = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelMap:
-    """Donor and outgoing share of every channel of a member's map: two tensors of shape (channels,)."""
-
-    source: Tensor
-    share: Tensor
-
-    @staticmethod
-    def of_sources(source: Tensor) -> ChannelMap:
-        """Return the map of given donors with unequal shares among the copies of a donor.
-
-        The first copy takes `TWIN_SHARE` of what is left, the next the same part of the rest, and the
-        last one what remains.
-        """
-        share = torch.empty(len(source), dtype=torch.float64)
-        for donor in source.unique().tolist():
-            copies = (source == donor).nonzero().flatten().tolist()
-            left = 1.0
-            for copy in copies[:-1]:
-                share[copy] = left * TWIN_SHARE
-                left -= left * TWIN_SHARE
-            share[copies[-1]] = left
-        return ChannelMap(source, share)
 
 
 def hatch(
-    mother: SpecNetwork, mother_spec: NetworkSpec, member_spec: NetworkSpec, task: Task, seed: int
+    mother: SpecNetwork,
+    mother_spec: NetworkSpec,
+    member_spec: NetworkSpec,
+    task: Task,
+    images: Tensor,
+    seed: int,
 ) -> SpecNetwork:
     """Return a network of `member_spec` that computes what `mother` computes.
 
@@ -73,34 +44,35 @@ def hatch(
     round.
 
     Args:
-        mother: trained network; its weights are read, not changed.
+        mother: trained network on the CPU; its weights are read, not changed.
         mother_spec: its specification; not larger than the member's anywhere.
         member_spec: what to grow.
         task: input and classes of both.
-        seed: draws donors and the free weights of new residual units.
+        images: prepared inputs that new normalisations are calibrated on, a few hundred training images and
+            2 at least, shape (batch, channels, height, width); the pass runs on their device.
+        seed: draws donors and the free weights of new residual units and dense layers.
 
     Raises:
-        PlanError: the family cannot be grown, the mother is larger than the member somewhere, or a new
-            fully connected layer is narrower than the mother's last one.
+        PlanError: the families differ, the mother is larger than the member somewhere, or a new layer
+            of a plain network is narrower than the mother's last one.
     """
     _check_growable(mother_spec, member_spec)
     graph = lower(member_spec, task)
     member = build_network(graph, seed).to(next(mother.parameters()).dtype)
-    maps = _channel_maps(mother.graph, graph, torch.Generator().manual_seed(seed))
-    inherited = {node.name for node in mother.graph.nodes}
+    maps = channel_maps(mother.graph, graph, torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for node in graph.nodes:
-            if node.name in inherited:
+            if node.name in mother.graph.shapes:
                 _inherit(member.layer(node.name), mother.layer(node.name), node, maps)
-            else:
-                _make_identity(member.layer(node.name), node, maps)
+        identities = _start_new_layers(member, mother.graph, maps)
+        _calibrate(member, mother.graph, maps, identities, images)
     return member
 
 
 def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
-    if member.family not in HATCHABLE or mother.family != member.family:
-        raise PlanError(f"{member.name} cannot be hatched from {mother.name}")
-    if mother_of([mother, member]).blocks != mother.blocks:
+    if mother.family != member.family:
+        raise PlanError(f"{member.name} cannot be hatched from {mother.name}: their families differ")
+    if mother_of([mother, member]) != mother:
         raise PlanError(
             f"{member.name} cannot be hatched from {mother.name}: the mother network is larger than its "
             "member somewhere"
@@ -133,118 +105,48 @@ def hatch_difference(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -
         member: network of the same task.
         images: prepared inputs, shape (batch, channels, height, width).
     """
-    outputs = []
-    for network in (mother, member):
-        exact = SpecNetwork(network.graph).double().eval()
-        exact.load_state_dict(network.state_dict())
-        with torch.no_grad():
-            outputs.append(exact(images.double().cpu()))
-    return float((outputs[0] - outputs[1]).abs().max())
+    return float((_logits(member, images, False) - _logits(mother, images, False)).abs().max())
 
 
-def _channel_maps(mother: Graph, member: Graph, generator: torch.Generator) -> dict[str, ChannelMap]:
-    """Return the channel map of every node's output; tied nodes share theirs."""
-    group_of = _groups(member)
-    donors = {INPUT: torch.arange(member.input_shape[0])}
-    for node in member.nodes:
-        group = group_of[node.name]
-        if group not in donors:
-            tied = [n for n in member.nodes if group_of[n.name] == group]
-            donors[group] = _donors(node, tied, donors, group_of, mother, member, generator)
-    maps = {group: ChannelMap.of_sources(source) for group, source in donors.items()}
-    return {name: maps[group] for name, group in group_of.items()}
+def hatch_drift(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -> float:
+    """Return how far the logits move in train mode, as a share of how the mother's differ by image.
 
+    The root mean square of logits(member) − logits(mother) over that of the mother's logits around
+    each class's mean, in float64 and with the statistics of this batch. Above rounding only where a
+    plain network was deepened.
 
-def _groups(graph: Graph) -> dict[str, str]:
-    """Return for every node the group whose channel map it shares.
-
-    Convolutions, linear layers, flattening and padded shortcuts open a group; every other operation
-    keeps the channels of what it reads, and an addition ties what it adds.
+    Args:
+        mother: network.
+        member: network of the same task.
+        images: one prepared batch, shape (batch, channels, height, width).
     """
-    parent = {INPUT: INPUT}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    for node in graph.nodes:
-        opens = isinstance(node.operation, Conv | Linear | Flatten | PadShortcut)
-        parent[node.name] = node.name if opens else root(node.inputs[0])
-        if isinstance(node.operation, Add):
-            parent[root(node.inputs[1])] = root(node.inputs[0])
-    return {name: root(name) for name in parent}
+    before, after = (_logits(network, images, True) for network in (mother, member))
+    return float((after - before).norm() / (before - before.mean(0)).norm())
 
 
-def _donors(
-    first: Node,
-    tied: list[Node],
-    donors: dict[str, Tensor],
-    group_of: dict[str, str],
-    mother: Graph,
-    member: Graph,
-    generator: torch.Generator,
-) -> Tensor:
-    """Return the mother's channel that each channel of a group repeats, shape (channels,).
-
-    `first` is the first node of the group in execution order and `tied` all of them, so what they read
-    from earlier groups is known.
-    """
-    new = first.shape[0]
-    if isinstance(first.operation, Flatten):
-        return _flattened(donors[group_of[first.inputs[0]]], member.shapes[first.inputs[0]])
-    if first.name == member.nodes[-1].name:
-        return torch.arange(new)
-    inherited = next((n.name for n in tied if n.name in mother.shapes), None)
-    if inherited is None:
-        return _donors_of_new_layer(first, donors[group_of[first.inputs[0]]], generator)
-    old = mother.shapes[inherited][0]
-    pad = next((n for n in tied if isinstance(n.operation, PadShortcut)), None)
-    if pad is None:
-        return _widened(old, new, generator)
-    # Zero-padding keeps the channels of the stage before in front: their donors are given.
-    before = donors[group_of[pad.inputs[0]]]
-    kept = int(before.max()) + 1
-    return torch.cat((before, kept + _widened(old - kept, new - len(before), generator)))
-
-
-def _donors_of_new_layer(node: Node, before: Tensor, generator: torch.Generator) -> Tensor:
-    """A new plain layer repeats what it reads; the inside of a new residual unit is free."""
-    if isinstance(node.operation, Linear):
-        passed, units = int(before.max()) + 1, node.shape[0]
-        if units < passed:
-            raise PlanError(
-                f"the new layer {node.name} has {units} units and must pass on the {passed} of the mother's "
-                f"last layer: give it at least {passed}"
-            )
-        return _widened(passed, units, generator)
-    return torch.arange(node.shape[0])
-
-
-def _flattened(before: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Donors of (channels, height, width) flattened channel by channel."""
-    pixels = shape[1] * shape[2]
-    return (before[:, None] * pixels + torch.arange(pixels)).flatten()
-
-
-def _widened(old: int, new: int, generator: torch.Generator) -> Tensor:
-    """Keep `old` channels in place and draw a donor for each of the others."""
-    return torch.cat((torch.arange(old), torch.randint(old, (new - old,), generator=generator)))
+def _logits(network: SpecNetwork, images: Tensor, training: bool) -> Tensor:
+    """Logits of a float64 copy, since a pass in train mode moves the running statistics."""
+    exact = SpecNetwork(network.graph).double().to(images.device).train(training)
+    exact.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        logits: Tensor = exact(images.double())
+    return logits
 
 
 def _inherit(grown: nn.Module, donor: nn.Module, node: Node, maps: dict[str, ChannelMap]) -> None:
     """Give a layer that the mother has too the mother's weights, repeated and shared out."""
-    out = maps[node.name].source
+    out = maps[node.name]
     if isinstance(grown, nn.BatchNorm2d) and isinstance(donor, nn.BatchNorm2d):
         for name in ("weight", "bias", "running_mean", "running_var"):
-            getattr(grown, name).copy_(getattr(donor, name)[out])
+            getattr(grown, name)[~out.free] = getattr(donor, name)[out.source[~out.free]]
     if isinstance(grown, nn.Conv2d | nn.Linear) and isinstance(donor, nn.Conv2d | nn.Linear):
         read = maps[node.inputs[0]]
-        weight = donor.weight[out][:, read.source]
+        # A free channel has no donor to read; its share of 0 makes its column zero whatever stands there.
+        weight = donor.weight[out.source][:, read.source]
         share = read.share.to(weight).reshape(1, -1, *([1] * (weight.dim() - 2)))
         grown.weight.copy_(_enlarged(weight * share, grown.weight.shape))
         if grown.bias is not None and donor.bias is not None:
-            grown.bias.copy_(donor.bias[out])
+            grown.bias.copy_(donor.bias[out.source])
 
 
 def _enlarged(weight: Tensor, shape: torch.Size) -> Tensor:
@@ -253,12 +155,75 @@ def _enlarged(weight: Tensor, shape: torch.Size) -> Tensor:
     return nn.functional.pad(weight, (margin,) * 4) if margin else weight
 
 
-def _make_identity(grown: nn.Module, node: Node, maps: dict[str, ChannelMap]) -> None:
-    """Give a layer that the mother lacks weights that change nothing."""
-    if isinstance(grown, nn.BatchNorm2d) and node.name.endswith(".outer.norm"):
-        grown.weight.zero_()
-    elif isinstance(grown, nn.Linear):
-        read, out = maps[node.inputs[0]], maps[node.name]
-        repeats = out.source[:, None] == read.source[None, :]
-        grown.weight.copy_(repeats.to(grown.weight) * read.share.to(grown.weight))
-        grown.bias.zero_()
+def _start_new_layers(member: SpecNetwork, mother: Graph, maps: dict[str, ChannelMap]) -> set[str]:
+    """Give layers that the mother lacks weights that change nothing; return which became identities."""
+    identities = set()
+    for node in member.graph.nodes:
+        if node.name in mother.shapes:
+            continue
+        if isinstance(node.operation, Add):
+            # The end of a new unit's branch: a normalisation's scale or a convolution.
+            nn.init.zeros_(member.layer(node.inputs[0]).get_parameter("weight"))
+        elif isinstance(node.operation, Conv | Linear):
+            read, out = maps[node.inputs[0]], maps[node.name]
+            # Between free channels weights stay random: the layers behind them read zeros or end in them.
+            if not (read.free.any() or out.free.any()):
+                _make_identity(member.layer(node.name), read, out)
+                identities.add(node.name)
+    return identities
+
+
+def _make_identity(layer: nn.Module, read: ChannelMap, out: ChannelMap) -> None:
+    """Make a layer hand every channel's donor on, through the centre of its kernels."""
+    weight = layer.get_parameter("weight")
+    repeats = out.source[:, None] == read.source[None, :]
+    centre = weight.shape[-1] // 2
+    taps = weight[:, :, centre, centre] if weight.dim() == 4 else weight
+    weight.zero_()
+    taps.copy_(repeats.to(weight) * read.share.to(weight))
+    if isinstance(layer, nn.Linear):
+        layer.bias.zero_()
+
+
+def _calibrate(
+    member: SpecNetwork, mother: Graph, maps: dict[str, ChannelMap], identities: set[str], images: Tensor
+) -> None:
+    """Measure the statistics of all channels that have no donor, in one pass.
+
+    The pass is in train mode, since that is what running statistics are averages of, and in a copy, whose
+    inherited ones may move. A pass in eval mode would miss what training will see by as much as the
+    mother's running statistics lag behind her weights. A normalisation behind an identity gets the scale
+    and shift that undo it, right before it is applied, so what comes after is measured behind it.
+    """
+    probe = copy.deepcopy(member).to(images.device).train()
+    unknown = False
+    for node in member.graph.nodes:
+        norm, probed = member.layer(node.name), probe.layer(node.name)
+        free = maps[node.name].free | (node.name not in mother.shapes)
+        if isinstance(norm, nn.BatchNorm2d) and isinstance(probed, nn.BatchNorm2d) and free.any():
+            targets = (norm, probed) if node.inputs[0] in identities else ()
+            probed.register_forward_pre_hook(partial(_measure, norm=norm, channels=free, undone=targets))
+            unknown = True
+    if unknown:
+        probe(images.to(next(probe.parameters())))
+
+
+def _measure(
+    probed: nn.Module,
+    inputs: tuple[Tensor],
+    *,
+    norm: nn.BatchNorm2d,
+    channels: Tensor,
+    undone: tuple[nn.BatchNorm2d, ...],
+) -> None:
+    """Set the running statistics of some channels of `norm` to those of a batch of maps.
+
+    Normalisations `undone` give back the mean and the deviation that `norm` takes away.
+    """
+    # The biased variance is what train mode divides by.
+    variance, mean = (found.cpu() for found in torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0))
+    norm.get_buffer("running_mean")[channels] = mean[channels]
+    norm.get_buffer("running_var")[channels] = variance[channels]
+    for same in undone:
+        same.weight.copy_((variance + norm.eps).sqrt())
+        same.bias.copy_(mean)

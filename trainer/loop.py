@@ -20,12 +20,21 @@ from advisor.architecture import lower
 from advisor.errors import RunError
 from advisor.plan import TrainingPlan, TrainStep
 from advisor.records import EpochRecord
-from trainer.batches import derived_seed, epoch_order
+from trainer.batches import bootstrap_sample, derived_seed, epoch_order
 from trainer.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from trainer.data import Data
+from trainer.distillation import Teacher
 from trainer.metrics import pack_probabilities
 from trainer.network import SpecNetwork, build_network
-from trainer.step import make_optimizer, probabilities, ran_out_of_memory, settle, training_step
+from trainer.step import (
+    Loss,
+    make_optimizer,
+    of_labels,
+    probabilities,
+    ran_out_of_memory,
+    settle,
+    training_step,
+)
 
 # A run whose loss is not finite goes back to its last checkpoint once, at half the rate.
 ROLLBACKS = 1
@@ -56,7 +65,7 @@ class NetworkTraining:
         plan: whose step it is.
         step: what to do.
         data: on the device of the plan.
-        folder: of the network's checkpoints.
+        folder: of the network's checkpoints, beside those of the plan's other networks.
         reporter: told of every epoch.
     """
 
@@ -68,6 +77,7 @@ class NetworkTraining:
         graph = lower(plan.network(step.network).spec, plan.dataset.task)
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
         self.progress = Progress(step=step.id)
+        self.loss_of = self._loss()
         self._restore()
 
     def _restore(self) -> None:
@@ -129,7 +139,7 @@ class NetworkTraining:
     def _run_batches(self, started: float) -> tuple[float, int]:
         """Train what is left of the epoch; return its sum of losses and number of wrong answers."""
         train, batch = self.data.train, self.plan.batch
-        order = epoch_order(len(train), self.seed, self.progress.epoch).to(train.labels.device)
+        order = self._images(len(train)).to(train.labels.device)
         steps = self.plan.dataset.steps_per_epoch(batch)
         # Sums start from the checkpoint's, in the precision they were saved in.
         loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=train.labels.device)
@@ -147,6 +157,20 @@ class NetworkTraining:
             wrong += errors
         return float(loss_sum), int(wrong)
 
+    def _images(self, count: int) -> torch.Tensor:
+        """Return the images of this epoch in their order, (count,)."""
+        order = epoch_order(count, self.seed, self.progress.epoch)
+        # The sample is drawn once; every epoch goes through all of it in another order.
+        return bootstrap_sample(count, self.seed)[order] if self.step.bootstrap else order
+
+    def _loss(self) -> Loss:
+        """Return what the step minimises; a teacher is read from its checkpoint."""
+        settings = self.step.distillation
+        if settings is None:
+            return of_labels
+        network, _ = load_network(self.plan, settings.teacher, self.folder.parent / settings.teacher)
+        return Teacher(network.eval(), settings, self.plan.execution).loss
+
     def _train_batch(self, which: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """One step; when memory runs out, again in halves that add up to the same batch."""
         while True:
@@ -162,6 +186,7 @@ class NetworkTraining:
                     seed=derived_seed(self.seed, "augment", self.progress.epoch, number),
                     execution=self.plan.execution,
                     micro_batch=self.progress.micro_batch,
+                    loss_of=self.loss_of,
                 )
             except RuntimeError as error:
                 if not ran_out_of_memory(error):

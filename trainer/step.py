@@ -22,10 +22,17 @@ from trainer.batches import augmented, normalised
 from trainer.heap import keep_freed_memory
 
 Mark = Callable[[str], None]
+# Summed loss of a batch from inputs, logits and labels.
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def unmarked(phase: str) -> None:
     """Ignore the end of a phase."""
+
+
+def of_labels(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the summed cross-entropy of logits (batch, classes) and labels (batch,)."""
+    return functional.cross_entropy(logits, labels, reduction="sum")
 
 
 def arithmetic(execution: Execution) -> AbstractContextManager[object]:
@@ -68,6 +75,7 @@ def training_step(
     seed: int,
     execution: Execution,
     micro_batch: int = 0,
+    loss_of: Loss = of_labels,
     mark: Mark = unmarked,
 ) -> tuple[Tensor, Tensor]:
     """Do one step of SGD on a batch.
@@ -83,6 +91,7 @@ def training_step(
         seed: of the augmentation.
         execution: arithmetic and memory format.
         micro_batch: images at once, at most; gradients add up to those of the batch. 0: all.
+        loss_of: what is minimised.
         mark: told of the end of each phase.
 
     Returns:
@@ -98,7 +107,7 @@ def training_step(
     for part, answers in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with arithmetic(execution):
             logits = network(part)
-        loss = functional.cross_entropy(logits.float(), answers, reduction="sum")
+        loss = loss_of(part, logits.float(), answers)
         mark("forward")
         (loss / len(labels)).backward()
         mark("backward")

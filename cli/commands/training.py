@@ -72,6 +72,32 @@ def resume(
     print_result(continued(number, options, ctx.obj.home, speaker, speaker.say), as_json, render)
 
 
+def extend(
+    ctx: typer.Context,
+    run: RunArgument = "last",
+    add_members: Annotated[
+        str | None, typer.Option(metavar="DESIGN", help="Hatch these from the mother networks there are.")
+    ] = None,
+    add_cluster: Annotated[
+        str | None, typer.Option(metavar="DESIGN", help="Train a mother network for these, and hatch them.")
+    ] = None,
+    time_limit: TimeLimit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add members to a trained MotherNets ensemble; what is there is not trained again."""
+    from cli.render_runs import run as render
+    from cli.workflows.extend import Extension
+    from cli.workflows.extend import extend as extended
+    from cli.workflows.runs import run_id_of
+    from cli.workflows.train import TrainOptions
+
+    options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
+    extension = Extension(members=add_members, cluster=add_cluster)
+    speaker = ctx.obj.speaker()
+    number = run_id_of(run, ctx.obj.home)
+    print_result(extended(number, extension, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+
+
 def explain(
     ctx: typer.Context,
     target: Annotated[

@@ -63,10 +63,6 @@ class Home:
         """Folder of a run as the database names it."""
         return self.path / relative
 
-    def folder_of_run(self, number: int) -> Path:
-        """Folder of a run by its number, as `db.convert` names it, which takes long to import."""
-        return self.run_folder(f"runs/{number:04d}")
-
 
 class Say(Protocol):
     """Progress that a person may want to see; results never go this way."""

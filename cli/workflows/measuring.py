@@ -31,7 +31,7 @@ from cli.workflows.machine import (
 )
 from db.queries import Store
 from profiler.device import fingerprint, quiet_cores
-from profiler.isolate import START_SECONDS, MeasuringProcess
+from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.workload import StepWorkload
 
@@ -112,13 +112,6 @@ def _seconds_left(known: list[Measurement], families: list[str], seconds: float)
     return left if left > WORTHWHILE * seconds else 0.0
 
 
-class _HurriedProcess(MeasuringProcess):
-    """A measuring process that is not waited for beyond the time there is."""
-
-    def ready_within(self, seconds: float) -> bool:
-        return self._receive(min(seconds, START_SECONDS)) == "ready"
-
-
 class _Sitting:
     """One sitting of measuring, ended by the clock.
 
@@ -161,9 +154,9 @@ class _Sitting:
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
         threads, start = plain_execution(self.device).threads, time.perf_counter()
-        process = _HurriedProcess(self.device, threads, quiet_cores(threads))
+        process = MeasuringProcess(self.device, threads, quiet_cores(threads))
         with process:
-            if not process.ready_within(self._left()):
+            if not process.wait_until_ready(self._left()):
                 return
             starting = time.perf_counter() - start
             measuring = self._measure_references(process)
@@ -200,9 +193,9 @@ class _Sitting:
         if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
             return
         workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)
-        others = [_HurriedProcess(self.device, execution.threads) for _ in range(count - 1)]
+        others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]
         try:
-            if not all(other.ready_within(self._left()) for other in others):
+            if not all(other.wait_until_ready(self._left()) for other in others):
                 return
             for each in (process, *others):
                 each.begin(workload, self._reference_seconds)

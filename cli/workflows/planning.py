@@ -13,7 +13,8 @@ from advisor.design import Design, parse_design
 from advisor.errors import PlanError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.measurement import Execution
-from advisor.plan import Method, PlanOptions, TrainingPlan, make_plan, plan_from_json
+from advisor.methods import PlanOptions, make_plan
+from advisor.plan import Method, TrainingPlan, plan_from_json
 from advisor.pricing import PricedPlan, price
 from advisor.records import Forecast
 from advisor.schedule import RECIPES
@@ -217,12 +218,12 @@ class Foreseen:
         )
 
 
-def foresee(plan: TrainingPlan, store: Store) -> Foreseen:
-    """Predict what a plan will cost and how much error it will leave."""
+def foresee(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> Foreseen:
+    """Predict what a plan will cost, without the steps that are done, and how much error it will leave."""
     predictor = predictor_for(store, plan.execution)
     accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
     test_error = predicted_error(accuracy, plan)
-    priced = None if predictor.basis == "nominal" else price(plan, predictor)
+    priced = None if predictor.basis == "nominal" else price(plan, predictor, done)
     return Foreseen(priced, test_error, predictor, len(evidence))
 
 

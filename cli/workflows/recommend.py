@@ -15,7 +15,8 @@ from advisor.budget import parse_budget
 from advisor.dataset import DatasetFacts
 from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
-from advisor.plan import make_plan, plan_to_json
+from advisor.methods import make_plan
+from advisor.plan import plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
 from advisor.search import Limits, Scenario, search

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from advisor.errors import UnknownNameError, UsageError
 from cli.workflows.home import SCHEMA_VERSION, Home, is_held, locked
 from db.listing import COLUMNS, list_runs
+from db.schema import folder_of
 
 if TYPE_CHECKING:
     from advisor.records import Run
@@ -51,7 +52,7 @@ def _rows(home: Home, where: dict[str, str], sort: str, limit: int | None) -> li
     column, descending = sort.removeprefix("-"), sort.startswith("-")
     rows = list_runs(home.database, where=where, sort=column, descending=descending, limit=limit)
     running = list_runs(home.database, where={"status": RUNNING}, sort="id", descending=False, limit=None)
-    abandoned = {row["id"] for row in running if not is_held(home.folder_of_run(int(str(row["id"]))))}
+    abandoned = {row["id"] for row in running if not is_held(home.run_folder(folder_of(int(str(row["id"])))))}
     if not abandoned:
         return rows
     # Read again: a run that came to its end in between has told so before it let go of its folder.
@@ -206,13 +207,20 @@ def describe_run(store: Store, home: Home, number: int) -> dict[str, Any]:
 def _test_of(run: Run) -> dict[str, Any] | None:
     if run.test is None:
         return None
+    weights = run.test.super_learner_weights
     return {
         "error": run.test.error,
+        "voting_error": run.test.voting_error,
+        "super_learner_error": run.test.super_learner_error,
+        "super_learner_weights": weights and list(weights),
+        "best_member": run.test.best_member,
+        "best_member_error": run.test.best_member_error,
         "mean_member_error": run.test.mean_member_error,
         "member_errors": list(run.test.member_errors),
         "oracle_error": run.test.oracle_error,
         "disagreement": run.test.disagreement,
         "nll": run.test.nll,
+        "calibration_error": run.test.calibration_error,
     }
 
 

@@ -30,6 +30,7 @@ from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data import Data, load_data
+from trainer.description import describe, write_description
 from trainer.execute import DIVERGED, DONE, RunFiles, evaluate, execute
 
 
@@ -144,7 +145,7 @@ def train(
     Raises:
         AdvisorError: everything that can go wrong; what was trained so far is kept.
     """
-    signals = _signals(options)
+    signals = signals_of(options)
     check_target(request)
     with open_store(home.database) as store:
         plan = resolve_plan(request, store)
@@ -160,7 +161,7 @@ def train(
             forecast=foreseen.forecast,
         )
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
-        return _carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, view, say)
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> dict[str, Any]:
@@ -170,17 +171,22 @@ def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, s
         UsageError: the run is finished or unknown.
         AdvisorError: as `train`.
     """
-    signals = _signals(options)
+    signals = signals_of(options)
     with existing_store(home) as store:
         run = store.run(run_id)
         if run.status not in RESUMABLE:
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
         data = load_data(run.plan.dataset, home.data, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        return _carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, view, say)
 
 
-def _signals(options: TrainOptions) -> StopSignals:
+def signals_of(options: TrainOptions) -> StopSignals:
+    """Return what says when to stop; the time limit begins now.
+
+    Raises:
+        UsageError: the limit is not positive.
+    """
     if options.time_limit is None:
         return StopSignals(None)
     if options.time_limit <= 0:
@@ -188,12 +194,18 @@ def _signals(options: TrainOptions) -> StopSignals:
     return StopSignals(time.monotonic() + options.time_limit)
 
 
-def _carry_out(
+def carry_out(
     run: Run, store: Store, home: Home, data: Data, signals: StopSignals, view: TrainingView, say: Say
 ) -> dict[str, Any]:
+    """Execute what is left of a run, alone in its folder, and return the run as plain JSON.
+
+    Raises:
+        AdvisorError: everything that can go wrong; what was trained so far is kept.
+    """
     folder = home.run_folder(run.folder)
     with locked(folder, f"run {run.id}"), signals.listening():
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
+        write_description(folder, describe(run.plan, data))
         store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
         recorder = _Recorder(store, run, view, say)
         try:

@@ -179,6 +179,35 @@ def test_a_family_never_gets_more_clusters_than_members():
     assert sorted(map(len, clusters)) == [1] * 8 + [2]
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("V5+resnet-20-16@g2", {"vgg": [5], "resnet": [1]}),
+        ("resnet-20-16+V5+resnet-32-16@g3", {"vgg": [2, 3], "resnet": [2]}),
+        # The third goes to vgg, 25/1 members a cluster; then 25/2 > 10 > 5, so vgg again, then R10.
+        ("V25+R10+D5@g6", {"vgg": [8, 8, 9], "resnet": [5, 5], "densenet": [5]}),
+        ("V5+R10+D5@g20", {"vgg": [1] * 5, "resnet": [1] * 10, "densenet": [1] * 5}),
+    ],
+)
+def test_presets_of_several_families_share_no_mother(name, sizes):
+    design = parse_design(name)
+    found = {}
+    for cluster in clusters_of(design):
+        (family,) = {design.members[i].family for i in cluster}
+        found.setdefault(family, []).append(len(cluster))
+    assert {family: sorted(counts) for family, counts in found.items()} == sizes
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["V100@g1", "V100@g4", "V100@g10", "V100+V25+R10@g30"])
+def test_the_largest_presets_are_clustered_in_five_seconds(name):
+    design = parse_design(name)
+    started = time.perf_counter()
+    clusters = clusters_of(design)
+    assert time.perf_counter() - started < 5
+    assert len(clusters) == design.clusters
+
+
 def vgg16_variants(count):
     """VGG-16 with one layer changed at a time: more filters, larger filters, or both."""
     names = []

@@ -13,6 +13,9 @@ ARCHIVES = {
     "cifar10": (50_000, 10_000, "3x32x32", 10),
     "cifar100": (50_000, 10_000, "3x32x32", 100),
     "svhn": (73_257, 26_032, "3x32x32", 10),
+    # Their validation images stand for the test images, whose labels are not published.
+    "tiny-imagenet": (100_000, 10_000, "3x64x64", 200),
+    "imagenet32": (1_281_167, 50_000, "3x32x32", 1000),
 }
 
 
@@ -30,7 +33,7 @@ def test_every_data_set_is_checked_against_its_archive():
     assert DATASETS.keys() == ARCHIVES.keys()
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion-mnist", "svhn"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion-mnist", "svhn", "tiny-imagenet"])
 def test_a_tenth_of_the_training_images_validates(name):
     facts = dataset_named(name)
     share = facts.validation_images / (facts.train_images + facts.validation_images)

@@ -19,13 +19,14 @@ NETWORKS = [
     "vgg-16-64~b3l2:5x384,b5l1:3x600",
     "mlp-3-7~b1l2:1x9",
 ]
+PARTS = [*NETWORKS, "vgg-13-64", "resnet-20-16", "V5", "D5", "R10", "V25"]
 
 
 @st.composite
 def designs(draw):
-    """Members of any families in any order, with any number of clusters that they allow."""
-    names = draw(st.lists(st.sampled_from(NETWORKS), min_size=1, max_size=12))
-    members = tuple(parse_network(name) for name in names)
+    """Members of any families in any order, presets among them, with any clusters that they allow."""
+    parts = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8))
+    members = parse_design("+".join(parts)).members
     kinds = len({member.family for member in members})
     return Design(members=members, clusters=draw(st.integers(kinds, len(members))))
 
@@ -128,6 +129,10 @@ def test_copies_of_a_network_are_independent_unless_clusters_are_given():
         ("0xresnet-26-8", ["1 to 256 members", "got 0"]),
         ("257xresnet-26-8", ["1 to 256 members", "got 257"]),
         ("200xresnet-26-8+57xresnet-20-8", ["1 to 256 members", "got 257"]),
+        ("V5@g6", ["g6", "5 members form 1 to 5 clusters"]),
+        ("V5+D5@g1", ["g1", "2 families need at least 2 clusters"]),
+        ("256xV100", ["1 to 256 members", "got 25600"]),
+        ("4xV50", ["unknown ensemble 'V50'", "V5, D5, R10, V25, V100"]),
         ("4xresnet-27-8", ["resnet has no depth 27", "26 or 32"]),
         ("4xresnext-26-8", ["unknown family 'resnext'", "did you mean 'resnet'?"]),
         ("resnet-8-4+mlp-1-4+vgg-11-4@g2", ["g2", "3 families need at least 3 clusters", "no mother"]),
@@ -163,6 +168,9 @@ def test_a_design_without_members_is_refused():
         "9" * 100_000 + "xresnet-8-4",
         "4xresnet-8-4@g" + "9" * 100_000,
         "+".join(["256xresnet-8-4"] * 500),
+        "256xV100",
+        "+".join(["2xV100"] * 500),
+        "V5" * 50_000,
         "+" * 100_000,
         "@" * 100_000,
     ],
@@ -182,5 +190,5 @@ def test_random_text_is_a_design_or_a_usage_error(text):
 def test_a_damaged_name_is_a_design_or_a_usage_error(name, data):
     start = data.draw(st.integers(0, len(name)))
     stop = data.draw(st.integers(start, min(start + 4, len(name))))
-    patch = data.draw(st.text("0123456789-~:,xblgresntv@+ \n", max_size=4))
+    patch = data.draw(st.text("0123456789-~:,xblgresntvVDR@+ \n", max_size=4))
     assert "\n" not in refusal(name[:start] + patch + name[stop:])

@@ -211,5 +211,11 @@ def test_a_new_plain_layer_that_cannot_pass_on_what_it_reads_is_refused():
     with pytest.raises(InvalidDesignError, match="b1l3 has 16 units and must pass on 64"):
         check_growth(parse_network("mlp-2-64"), narrow)
     check_growth(parse_network("mlp-2-16"), narrow)
-    # A residual unit adds to the stream, whatever its inner width.
+    # The last of the mother's two layers in block 3 has 4 · 4 filters.
+    with pytest.raises(InvalidDesignError, match="b3l3 has 15 filters and must pass on 16"):
+        check_growth(parse_network("vgg-13-4"), parse_network("vgg-16-4~b3l3:5x15"))
+    check_growth(parse_network("vgg-13-4"), parse_network("vgg-16-4~b3l3:5x16,b4l2:3x99"))
+    # A residual unit adds to the stream, whatever its inner width, and a dense layer to what is read.
     check_growth(parse_network("resnet-8-8"), parse_network("resnet-14-8~b1l3:3x2"))
+    check_growth(parse_network("wrn-10-1"), parse_network("wrn-16-1~b1l3:3x2"))
+    check_growth(parse_network("densenet-7-8"), parse_network("densenet-10-8~b1l2:3x1"))

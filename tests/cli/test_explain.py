@@ -12,13 +12,15 @@ from advisor.dataset import dataset_named
 from advisor.design import parse_design
 from advisor.estimate import Estimate
 from advisor.measurement import Execution, LayerTime, Measurement
-from advisor.plan import PlanOptions, make_plan, plan_to_json
+from advisor.methods import PlanOptions, make_plan
+from advisor.plan import plan_to_json
 from advisor.pricing import PricedPlan, PricedStep
 from advisor.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord
 from cli.workflows import explain as workflow
 from cli.workflows.home import Home, locked
 from cli.workflows.machine import plain_execution
 from cli.workflows.planning import Foreseen
+from db.schema import folder_of
 from db.session import open_store
 from profiler.device import fingerprint
 
@@ -318,7 +320,7 @@ def test_a_run_whose_folder_is_held_is_running(advisor, home, trained):
     trained(status=RunStatus.RUNNING, done=1)
     with open_store(home / "advisor.sqlite") as store:
         folder = Home(home).run_folder(store.run(1).folder)
-    assert folder == Home(home).folder_of_run(1)
+    assert folder == Home(home).run_folder(folder_of(1))
     with locked(folder, "run 1"):
         assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
         assert advisor("runs", "list", "--where", "status=running", "--json").json["runs"]

@@ -58,8 +58,8 @@ def process_on(machine: Machine):
             machine.now = max(machine.now, min(until, machine.now + max(seconds, 0.0)))
             return there
 
-        def ready_within(self, seconds: float) -> bool:
-            return self._wait(self.ready_at, seconds)
+        def wait_until_ready(self, timeout: float) -> bool:
+            return self._wait(self.ready_at, timeout)
 
         def begin(self, workload, seconds: float) -> None:
             machine.begun.append((workload.network, seconds, machine.now))
@@ -94,7 +94,7 @@ def machine(monkeypatch) -> Machine:
         machine.now += FIT
         return CostPredictor(*arguments)
 
-    monkeypatch.setattr(measuring, "_HurriedProcess", process_on(machine))
+    monkeypatch.setattr(measuring, "MeasuringProcess", process_on(machine))
     monkeypatch.setattr(measuring, "CostPredictor", fitted)
     monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: machine.now))
     monkeypatch.setattr(measuring, "quiet_cores", lambda count: [])

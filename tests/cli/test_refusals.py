@@ -34,7 +34,7 @@ REFUSED = [
     (("train", "resnet-8-4+mlp-1-8@g1", "--dataset", "digits"), 2, "families"),
     (("train", "resnet-8-4", "--dataset", "digit"), 2, "did you mean 'digits'"),
     (("train", "resnet-8-4", "--dataset", "digits", "--method", "magic"), 2, "method"),
-    (("train", "2xdensenet-7-4@g1", "--dataset", "digits"), 2, "cannot be hatched"),
+    (("train", "mlp-2-8+mlp-3-8~b1l3:1x2@g1", "--dataset", "digits"), 2, "cannot be hatched"),
     (("train", "2xresnet-8-4@g1", "--dataset", "digits", "--method", "full_data"), 2, "leave out @g1"),
     (("train", "resnet-8-4", "--rank", "2", "--dataset", "digits"), 2, "--rank"),
     (("train", "resnet-8-4", "--dataset", "folder:/nowhere/at/all"), 2, "does not exist"),
@@ -247,7 +247,7 @@ def test_no_command_is_without_help(advisor):
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 15
+    assert len(found) == 18
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "sklearn", "scipy", "optuna", "sqlalchemy", "numpy")
+HEAVY = ("torch", "torchvision", "torchmetrics", "sklearn", "scipy", "optuna", "sqlalchemy", "numpy")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["runs", "list"], ["recommend", "--help"], ["db", "path"]])

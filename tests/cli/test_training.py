@@ -58,6 +58,11 @@ def test_a_run_is_stored_with_everything_it_was(reference):
     assert hatched == [0.0, 0.0]
     assert len(run["test"]["member_errors"]) == 2
     assert run["test"]["oracle_error"] <= run["test"]["error"] < 0.9
+    for name in ("voting_error", "super_learner_error"):
+        assert run["test"]["oracle_error"] <= run["test"][name] <= 1
+    assert sum(run["test"]["super_learner_weights"]) == pytest.approx(1)
+    assert run["test"]["best_member_error"] == run["test"]["member_errors"][run["test"]["best_member"]]
+    assert 0 <= run["test"]["calibration_error"] <= 1
 
 
 def test_the_same_seed_gives_the_same_figures_and_weights(reference, advisor, home):
@@ -77,9 +82,15 @@ def test_past_runs_can_be_listed_shown_compared_exported_and_deleted(reference, 
     shown = advisor("runs", "show", "last")
     assert "2xresnet-8-4@g1" in shown.out
     assert "hatch member-1" in shown.out
-    assert "disagreement" in advisor("runs", "compare", "1", "1").out
+    figures = ("voting", "super learner", "best member", "mean member", "calibration error")
+    assert all(figure in shown.out for figure in figures)
+    compared = advisor("runs", "compare", "1", "1").out
+    assert all(figure in compared for figure in ("disagreement", *figures))
     header, row = advisor("runs", "export", "--format", "csv").out.splitlines()
     assert header.startswith("id,created_at,status,design")
+    exported = dict(zip(header.split(","), row.split(","), strict=True))
+    for name in ("voting_error", "super_learner_error", "best_member_error", "calibration_error"):
+        assert float(exported[name]) == reference[1]["test"][name]
     assert "2xresnet-8-4@g1" in row
     assert "actual" in advisor("explain", "1").out
     assert advisor("db", "check").code == 0

@@ -13,7 +13,8 @@ import pytest
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
 from advisor.measurement import Execution
-from advisor.plan import TrainingPlan, make_plan
+from advisor.methods import make_plan
+from advisor.plan import TrainingPlan
 from advisor.records import EpochRecord, Forecast, PredictedStep, Run
 from db.queries import Store
 from db.session import open_store

@@ -74,6 +74,10 @@ def test_a_run_is_listed_with_every_column(path: Path, plan: TrainingPlan, forec
         "test_error": None,
         "predicted_test_error": 0.05,
         "mean_member_error": None,
+        "voting_error": None,
+        "super_learner_error": None,
+        "best_member_error": None,
+        "calibration_error": None,
         "fingerprint": "abc",
         "message": "",
     }

@@ -23,6 +23,7 @@ from db.session import SCRIPTS, open_store
 
 DATA = Path(__file__).parent.parent / "data" / "db"
 RELEASED = sorted(DATA.glob("schema_*.sql"))
+NEW_FIGURES = ("voting_error", "super_learner_error", "best_member_error", "calibration_error")
 NEXT_REVISION = f"{int(HEAD) + 1:04d}"
 
 NEXT = f"""
@@ -143,6 +144,33 @@ def test_a_saved_measurement_with_layers_is_read(path: Path) -> None:
     )
     assert (m.reserved_bytes, m.watts, m.clock_mhz) == (2097152, 212.5, 1755)
     assert m.throttle == "power cap, thermal limit"
+
+
+@pytest.mark.parametrize("dump", RELEASED[:2], ids=lambda dump: dump.stem)
+def test_a_run_from_before_voting_knows_nothing_of_it(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        test = store.run(1).test
+    assert test is not None
+    assert (test.error, test.mean_member_error) == (0.04, 0.05625)
+    assert (test.voting_error, test.super_learner_error, test.super_learner_weights) == (None, None, None)
+    assert (test.calibration_error, test.best_member, test.best_member_error) == (None, None, None)
+    row = list_runs(path, where={}, sort="id", descending=False, limit=1)[0]
+    assert row["mean_member_error"] == 0.05625
+    assert [row[name] for name in NEW_FIGURES] == [None] * 4
+
+
+def test_a_saved_run_with_voting_and_calibration_is_read(path: Path) -> None:
+    load(DATA / "schema_0003.sql", path)
+    with open_store(path) as store:
+        test = store.run(1).test
+        assert store.run(3).test is None
+    assert test is not None
+    assert (test.voting_error, test.super_learner_error) == (0.045, 0.035)
+    assert test.super_learner_weights == (0.75, 0.25)
+    assert (test.calibration_error, test.best_member, test.best_member_error) == (0.015, 1, 0.0625)
+    rows = list_runs(path, where={"voting_error": "0.045"}, sort="id", descending=False, limit=None)
+    assert [[row[name] for name in NEW_FIGURES] for row in rows] == [[0.045, 0.035, 0.0625, 0.015]]
 
 
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:

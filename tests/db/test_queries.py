@@ -51,7 +51,16 @@ LAYERS = (
     LayerTime(name="“loß”", forward_seconds=0.0, backward_seconds=2.0, inference_seconds=1e300),
 )
 METRICS = EnsembleMetrics(
-    error=0.04, member_errors=(0.05, 0.0625), oracle_error=0.01, disagreement=0.03, nll=0.2
+    error=0.04,
+    member_errors=(0.05, 0.0625),
+    oracle_error=0.01,
+    disagreement=0.03,
+    nll=0.2,
+    voting_error=0.045,
+    super_learner_error=0.035,
+    super_learner_weights=(1 / 3, 2 / 3),
+    calibration_error=5e-324,
+    best_member=1,
 )
 
 
@@ -293,6 +302,11 @@ def test_a_number_that_sqlite_cannot_hold_is_refused_in_one_line(store: Store, p
         ("forecast", "[]"),
         ("test", '{"error": 1}'),
         ("test", "no json"),
+        (
+            "test",
+            '{"error": 0.1, "member_errors": [0.1], "oracle_error": 0, "disagreement": 0, "nll": 1, '
+            '"best_member": 1}',
+        ),
     ],
 )
 def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(

@@ -14,7 +14,8 @@ from torch import Tensor
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
 from advisor.measurement import Execution
-from advisor.plan import PlanOptions, TrainingPlan, make_plan
+from advisor.methods import PlanOptions, make_plan
+from advisor.plan import TrainingPlan
 from advisor.records import EpochRecord, StepRecord
 from trainer.checkpoint import load_checkpoint
 from trainer.data import Data, load_data

@@ -20,7 +20,7 @@ from torchvision import datasets
 from advisor.dataset import DATASETS, Augmentation
 from advisor.errors import DataError, UnknownNameError
 from advisor.layers import Task
-from trainer import data
+from trainer import archives
 from trainer.data import find_facts, load_data
 
 
@@ -129,13 +129,13 @@ def debian(tmp_path, monkeypatch):
     folder.mkdir()
     for name, array in fashion_files().items():
         (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
-    monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", folder)
+    monkeypatch.setattr(archives, "DEBIAN_FASHION_MNIST", folder)
     return folder
 
 
 @pytest.fixture
 def without_debian(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", tmp_path / "not there")
+    monkeypatch.setattr(archives, "DEBIAN_FASHION_MNIST", tmp_path / "not there")
 
 
 def put_fashion_raw(root):

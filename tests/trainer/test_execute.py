@@ -1,6 +1,7 @@
 """Whole plans on the digits: determinism, stopping, divergence, want of memory, failures, hatching."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -417,7 +418,15 @@ def still(plan, noise=None):
     return replace(plan, steps=steps)
 
 
-@pytest.mark.parametrize("design", ["resnet-8-4+resnet-14-6@g1", "mlp-1-8+mlp-3-12@g1"])
+@pytest.mark.parametrize(
+    "design",
+    [
+        "resnet-8-4+resnet-14-6@g1",
+        "wrn-10-1~b1l1:3x4+wrn-10-1@g1",
+        "densenet-7-4+densenet-10-6@g1",
+        "mlp-1-8+mlp-3-12@g1",
+    ],
+)
 def test_hatched_members_start_where_their_mother_ends(plan_of, run, design):
     story = run(still(plan_of(design, epochs=4)))
     mother = [r for r in story.epochs if r.network == "mother-1"][-1]
@@ -428,6 +437,38 @@ def test_hatched_members_start_where_their_mother_ends(plan_of, run, design):
         assert first.validation_loss < scratch.validation_loss
         assert story.ended[f"hatch {member}"].hatch_difference <= 1e-9
         assert story.ended[f"train {member}"].hatch_difference is None
+
+
+def test_the_record_of_a_deepened_vgg_tells_how_far_train_mode_moves_and_that_of_a_wider_one_nothing(
+    plan_of, run
+):
+    story = run(plan_of("vgg-11-2+vgg-13-3+vgg-11-4@g1"))
+    records = [story.ended[f"hatch member-{i}"] for i in (1, 2, 3)]
+    assert max(record.hatch_difference for record in records) <= 1e-9
+    same, deeper, wider = (record.message for record in records)
+    assert same == wider == ""
+    told = re.fullmatch(r"in train mode logits move by (\d+\.\d) % of their spread", deeper)
+    assert 0.1 < float(told[1]) < 20
+
+
+def test_hatching_calibrates_on_images_from_the_whole_training_set(plan_of, run, digits, monkeypatch):
+    seen = []
+
+    def hatch(mother, mother_spec, member_spec, task, images, seed):
+        seen.append(images)
+        return grown(mother, mother_spec, member_spec, task, images, seed)
+
+    grown = trainer.execute.hatch
+    monkeypatch.setattr(trainer.execute, "hatch", hatch)
+    run(plan_of("2xmlp-1-4@g1"))
+    everything = normalised(digits.train.images, digits.mean, digits.deviation, "contiguous")
+    for images in seen:
+        places = [int((everything == image).flatten(1).all(1).nonzero()[0]) for image in images]
+        assert len(images) == len(set(places)) == 256
+        # A folder is stored class by class, so the first 256 images may be of one class.
+        assert max(places) - min(places) > 0.9 * len(everything)
+    assert len(seen) == 2
+    assert not torch.equal(*seen)
 
 
 def test_without_noise_a_member_of_the_mothers_shape_is_the_mother(plan_of, run, weights, same_bits):
@@ -464,7 +505,7 @@ def test_evaluation_equals_a_loop_over_the_test_images(plan_of, run, files, digi
     networks = [
         load_network(plan, name, files.of_network(name))[0].eval() for name in ("member-1", "member-2")
     ]
-    wrong, oracle, likelihood, differing, member_wrong = 0, 0, 0.0, 0, [0, 0]
+    wrong, outvoted, oracle, likelihood, differing, member_wrong = 0, 0, 0, 0.0, 0, [0, 0]
     for image, label in zip(digits.test.images, digits.test.labels.tolist(), strict=True):
         pixels = (image[None].float() / 255 - digits.mean) / digits.deviation
         with torch.no_grad():
@@ -472,6 +513,8 @@ def test_evaluation_equals_a_loop_over_the_test_images(plan_of, run, files, digi
         answers = [int(p.argmax()) for p in outputs]
         average = (outputs[0] + outputs[1]) / 2
         wrong += int(average.argmax()) != label
+        # Of two votes that differ the one counts that has the higher average.
+        outvoted += max(answers, key=lambda c: float(average[c])) != label
         oracle += label not in answers
         differing += answers[0] != answers[1]
         likelihood -= math.log(average[label])
@@ -482,6 +525,22 @@ def test_evaluation_equals_a_loop_over_the_test_images(plan_of, run, files, digi
     assert figures.disagreement == differing / count
     assert figures.member_errors == tuple(w / count for w in member_wrong)
     assert figures.nll == pytest.approx(likelihood / count, rel=1e-5)
+    assert figures.voting_error == outvoted / count
+
+
+def test_the_best_member_and_the_weights_are_chosen_on_the_validation_set(plan_of, run, files, digits):
+    plan = plan_of("mlp-1-2+resnet-8-4+mlp-1-16")
+    story = run(plan)
+    figures = evaluate(plan, files, digits, [f"member-{i}" for i in (1, 2, 3)])
+    errors = [[r for r in story.epochs if r.network == f"member-{i}"][-1].validation_error for i in (1, 2, 3)]
+    assert figures.best_member == errors.index(min(errors))
+    # Another test set changes what is found and nothing that is chosen.
+    mirrored = replace(digits, test=replace(digits.test, labels=9 - digits.test.labels))
+    others = evaluate(plan, files, mirrored, [f"member-{i}" for i in (1, 2, 3)])
+    assert others.error != figures.error
+    assert others.super_learner_weights == pytest.approx(figures.super_learner_weights, abs=1e-9)
+    assert others.best_member == figures.best_member
+    assert max(figures.super_learner_weights) > 1 / 3
 
 
 def test_a_network_without_a_checkpoint_cannot_be_loaded(plan_of, files):

@@ -1,0 +1,44 @@
+"""`advisor extend` on the digits, with tiny networks."""
+
+REFUSED = {
+    (): "give either --add-members or --add-cluster",
+    ("--add-members", "mlp-1-8", "--add-cluster", "mlp-1-8"): "give either",
+    ("--add-members", "2xmlp-1-8@g1"): "leave out @g1",
+    ("--add-members", "mlp-1-4"): "give it a cluster of its own",
+    ("--add-cluster", "mlp-1-8+resnet-8-4"): "members of exactly one family",
+    ("--add-members", "nonsense"): "unknown ensemble",
+}
+
+
+def checkpoints(home, run, name):
+    folder = home / "runs" / run / "networks" / name
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_an_ensemble_grows_by_members_and_by_a_cluster_and_nothing_is_trained_twice(advisor, home):
+    made = advisor("train", "2xmlp-1-8@g1", "--dataset", "digits", "--epochs", "2", "-q")
+    assert made.code == 0, made.err
+    for options, reason in REFUSED.items():
+        refused = advisor("extend", "1", *options)
+        assert refused.code == 2
+        assert reason in refused.error_line
+    assert len(advisor("runs", "list", "--json").json["runs"]) == 1
+
+    wider = advisor("extend", "--add-members", "mlp-1-12", "--json")
+    assert wider.code == 0, wider.err
+    assert wider.json["run"]["design"] == "2xmlp-1-8+mlp-1-12@g1"
+    for name in ("mother-1", "member-1", "member-2"):
+        assert checkpoints(home, "0002", name) == checkpoints(home, "0001", name)
+
+    assert advisor("runs", "delete", "1", "--yes").code == 0
+    found = advisor("extend", "2", "--add-cluster", "mlp-1-8", "--json").json["run"]
+    assert found["design"] == "2xmlp-1-8+mlp-1-12+mlp-1-8@g2"
+    assert len(found["test"]["member_errors"]) == 4
+    assert checkpoints(home, "0003", "member-3") == checkpoints(home, "0002", "member-3")
+
+
+def test_a_run_that_is_not_finished_is_refused(advisor):
+    advisor("train", "mlp-1-8", "--dataset", "digits", "--epochs", "5000", "--time-limit", "0.2s", "-q")
+    refused = advisor("extend", "--add-cluster", "mlp-1-8")
+    assert refused.code == 2
+    assert "run `advisor resume 1` first" in refused.error_line
