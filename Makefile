@@ -26,7 +26,7 @@ check: .venv/.installed  ## lint, types, layers
 	$(BIN)/lint-imports
 
 test: check  ## everything that CI runs
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 format: .venv/.installed
 	$(BIN)/ruff check --fix .

@@ -56,12 +56,14 @@ def _draft_of(plan: TrainingPlan) -> Draft:
     first = next(s for s in plan.steps if not isinstance(s, HatchStep))
     rate = first.schedule.rate
     usual = RECIPES[plan.network(first.network).spec.family].rate
-    hatched = {s.network for s in plan.steps if isinstance(s, HatchStep)}
-    epochs = [plan.train_steps_of(name)[-1].schedule.epochs for name in sorted(hatched)]
+    hatches = [s for s in plan.steps if isinstance(s, HatchStep)]
+    epochs = [plan.train_steps_of(s.network)[-1].schedule.epochs for s in hatches]
     options = PlanOptions(
         method=Method.MOTHERNETS,
         rate=None if rate == usual else rate,
         hatched_epochs=epochs[0] if epochs else None,
+        noise=hatches[0].noise if hatches else None,
+        shrink=hatches[0].shrink if hatches else None,
     )
     draft = Draft(plan.epochs, options)
     draft.networks, draft.steps = list(plan.networks), list(plan.steps)

@@ -61,11 +61,14 @@ class PlanOptions:
         method: how the ensemble is trained; MotherNets where the design has clusters of several.
         rate: initial learning rate of networks trained from scratch.
         hatched_epochs: epochs of a hatched member.
+        noise, shrink: of hatched members; see `HatchStep`.
     """
 
     method: Method | None = None
     rate: float | None = None
     hatched_epochs: int | None = None
+    noise: float | None = None
+    shrink: float | None = None
 
 
 def make_plan(
@@ -197,11 +200,21 @@ class Draft:
         return self.steps[-1].id
 
     def grown(
-        self, name: str, spec: NetworkSpec, schedule: Schedule, source: str, after: str, noise: float
+        self,
+        name: str,
+        spec: NetworkSpec,
+        schedule: Schedule,
+        source: str,
+        after: str,
+        *,
+        noise: float = 0.0,
+        shrink: float = 1.0,
     ) -> str:
         """Add a member that begins as what another network has become; return its last step."""
         self.add(name, spec, Role.MEMBER)
-        hatch = HatchStep(id=f"hatch {name}", network=name, source=source, after=(after,), noise=noise)
+        hatch = HatchStep(
+            id=f"hatch {name}", network=name, source=source, after=(after,), noise=noise, shrink=shrink
+        )
         self.steps.append(hatch)
         return self.train(name, spec, schedule, (hatch.id,))
 
@@ -214,7 +227,9 @@ class Draft:
         recipe = RECIPES[spec.family]
         rate = recipe.hatched_rate if self.options.rate is None else self.options.rate
         schedule = recipe.schedule(epochs, rate=rate, warmup=True)
-        self.grown(name, spec, schedule, source, trained, HATCH_NOISE)
+        noise = HATCH_NOISE if self.options.noise is None else self.options.noise
+        shrink = 1.0 if self.options.shrink is None else self.options.shrink
+        self.grown(name, spec, schedule, source, trained, noise=noise, shrink=shrink)
 
     def cluster(self, source: str, members: dict[str, NetworkSpec]) -> None:
         """Add a cluster: its mother network, trained from scratch, and what is hatched from it."""
@@ -267,7 +282,7 @@ def _chain(
 ) -> None:
     """Let every member go on from where the one before it ended."""
     for i in members:
-        last = draft.grown(member_name(i), spec, schedule, source, last, noise=0.0)
+        last = draft.grown(member_name(i), spec, schedule, source, last)
         source = member_name(i)
 
 

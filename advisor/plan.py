@@ -121,6 +121,7 @@ class HatchStep:
         after: steps that must be done before.
         noise: standard deviation of the Gaussian noise on convolutions and linear layers, as a share of
             the layer's own.
+        shrink: factor on those layers' weights before noise is added.
     """
 
     id: str
@@ -128,6 +129,13 @@ class HatchStep:
     source: str
     after: tuple[str, ...]
     noise: float
+    shrink: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise < float("inf"):
+            raise UsageError(f"the noise must not be negative, got {self.noise}")
+        if not 0 < self.shrink <= 1:
+            raise UsageError(f"weights are shrunk by a factor above 0 and at most 1, got {self.shrink}")
 
 
 Step = TrainStep | HatchStep

@@ -44,6 +44,12 @@ Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate;
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
 ]
+Noise = Annotated[
+    float | None, typer.Option(help="Noise on a hatched member's weights, as a share of each layer's own.")
+]
+Shrink = Annotated[
+    float | None, typer.Option(help="Factor on a hatched member's weights before the noise; default: 1.")
+]
 Seed = Annotated[
     int | None, typer.Option(help="Origin of all randomness; default: 0, or the recommendation's.")
 ]
@@ -80,6 +86,8 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         batch=given["batch"],
         rate=given.get("lr"),
         hatched_epochs=given["hatched_epochs"],
+        noise=given.get("noise"),
+        shrink=given.get("shrink"),
         method=given["method"],
         seed=given.get("seed"),
         device=given["device"],

@@ -219,7 +219,7 @@ def _hatch(
     member = hatch(mother, *specs, plan.dataset.task, images, seed)
     probe = images[:PROBE_IMAGES]
     difference, drift = hatch_difference(mother, member, probe), hatch_drift(mother, member, probe)
-    perturb(member.float(), step.noise, seed)
+    perturb(member.float(), step.noise, seed, step.shrink)
     progress = Progress(
         step=step.id, done=True, hatch_difference=difference, seconds=time.perf_counter() - started
     )

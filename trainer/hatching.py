@@ -79,13 +79,17 @@ def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
         )
 
 
-def perturb(network: SpecNetwork, noise: float, seed: int) -> None:
-    """Add Gaussian noise to convolution and linear weights, in place.
+def perturb(network: SpecNetwork, noise: float, seed: int, shrink: float = 1.0) -> None:
+    """Shrink convolution and linear weights and add Gaussian noise to them, in place.
+
+    Noise alone leaves members in the basin of their mother; both together lead further away ("shrink and
+    perturb", Ash and Adams 2020).
 
     Args:
         network: what to perturb.
-        noise: standard deviation as a share of each layer's own.
+        noise: standard deviation as a share of each layer's own before it is shrunk.
         seed: of the noise.
+        shrink: factor on the weights.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -94,7 +98,8 @@ def perturb(network: SpecNetwork, noise: float, seed: int) -> None:
             # A single weight has no deviation.
             if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.numel() > 1:
                 drawn = torch.randn(module.weight.shape, generator=generator, dtype=torch.float32)
-                module.weight += noise * module.weight.std() * drawn.to(module.weight)
+                added = noise * module.weight.std() * drawn.to(module.weight)
+                module.weight.mul_(shrink).add_(added)
 
 
 def hatch_difference(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -> float:

@@ -27,6 +27,8 @@ from db.queries import Store
 from profiler.device import choose_device
 
 DEFAULT_DATASET = "cifar10"
+# Options that only concern members that are hatched.
+HATCHING = ("hatched_epochs", "noise", "shrink")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,15 @@ class PlanRequest:
     batch: int | None = None
     rate: float | None = None
     hatched_epochs: int | None = None
+    noise: float | None = None
+    shrink: float | None = None
     method: str | None = None
     seed: int | None = None
     device: str | None = None
 
     def fixed_by_a_plan(self) -> list[str]:
         """Options given although a plan file decides them."""
-        names = ("dataset", "epochs", "batch", "rate", "hatched_epochs", "method", "seed")
+        names = ("dataset", "epochs", "batch", "rate", "method", "seed", *HATCHING)
         return [name for name in names if getattr(self, name) is not None]
 
 
@@ -147,6 +151,8 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
         batch=request.batch or (asked["batch"] if same_data else None),
         rate=request.rate,
         hatched_epochs=request.hatched_epochs,
+        noise=request.noise,
+        shrink=request.shrink,
         method=request.method,
         seed=asked["seed"] if request.seed is None else request.seed,
         device=request.device or asked["device"],
@@ -156,8 +162,10 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
 def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
     facts = facts_of(request.dataset or DEFAULT_DATASET)
     design, method = _with_method(design, request.method)
-    if request.hatched_epochs is not None and design.independent:
-        raise UsageError(f"--hatched-epochs: {design.name} hatches no member; leave it out or add @g1")
+    for option in HATCHING:
+        if getattr(request, option) is not None and design.independent:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name}: {design.name} hatches no member; leave it out or add @g1")
     longest = max(RECIPES[family].reference_epochs for family in design.families)
     return make_plan(
         design,
@@ -166,7 +174,13 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
         batch=_batch(request, facts),
         seed=0 if request.seed is None else request.seed,
         execution=execution,
-        options=PlanOptions(method=method, rate=request.rate, hatched_epochs=request.hatched_epochs),
+        options=PlanOptions(
+            method=method,
+            rate=request.rate,
+            hatched_epochs=request.hatched_epochs,
+            noise=request.noise,
+            shrink=request.shrink,
+        ),
     )
 
 

@@ -171,14 +171,14 @@ def test_measuring_ends_when_the_pool_is_exhausted():
 
 
 def test_measuring_narrows_what_was_least_known():
-    before = [measured(w) for w in sitting(10)]
-    after = [measured(w) for w in sitting(30)]
     pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
-    widths = [
-        [e.high / e.low for w in pool for e in [predictor_of(m).step_seconds(w.network, CIFAR10, w.batch)]]
-        for m in (before, after)
-    ]
-    assert np.mean(widths[1]) < np.mean(widths[0])
+
+    def width(count):
+        predictor = predictor_of([measured(w) for w in sitting(count)])
+        steps = [predictor.step_seconds(w.network, CIFAR10, w.batch) for w in pool]
+        return np.mean([step.high / step.low for step in steps])
+
+    assert width(30) < width(10)
 
 
 def test_proposals_are_the_same_every_time():

@@ -134,3 +134,20 @@ def test_hatched_densenets_start_at_a_tenth_of_their_mothers_rate():
 def test_plans_of_all_methods_survive_a_file(method):
     plan = planned("3xresnet-8-4" + ("@g2" if method is Method.MOTHERNETS else ""), method)
     assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_noise_and_shrinking_are_those_of_the_user():
+    hatches = [
+        s for s in planned("2xresnet-8-4@g1", None, noise=0.2, shrink=0.6).steps if isinstance(s, HatchStep)
+    ]
+    assert [(h.noise, h.shrink) for h in hatches] == [(0.2, 0.6)] * 2
+    hatches = [s for s in planned("2xresnet-8-4@g1", None).steps if isinstance(s, HatchStep)]
+    assert [(h.noise, h.shrink) for h in hatches] == [(1e-3, 1.0)] * 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"noise": -0.1}, {"noise": float("nan")}, {"shrink": 0.0}, {"shrink": 1.5}]
+)
+def test_noise_and_shrinking_have_bounds(options):
+    with pytest.raises(UsageError, match="must not be negative|above 0 and at most 1"):
+        planned("2xresnet-8-4@g1", None, **options)

@@ -667,3 +667,17 @@ def test_a_new_fully_connected_layer_as_wide_as_the_mothers_last_one_is_enough()
     mother = trained(mother_spec)
     member = hatch(mother, mother_spec, member_spec, TASK, images_of(2), 0)
     assert max(differences(mother, member)) <= EXACT
+
+
+def test_shrinking_scales_weights_of_convolutions_and_linear_layers_before_the_noise_and_nothing_else():
+    graph = lower(parse_network("resnet-8-4"), Task(channels=1, height=8, width=8, classes=10))
+    whole, shrunk, noisy = (build_network(graph, 3) for _ in range(3))
+    perturb(noisy, 0.2, 5)
+    perturb(shrunk, 0.2, 5, shrink=0.6)
+    before, after, plain = (dict(n.named_parameters()) for n in (whole, shrunk, noisy))
+    for name, weight in before.items():
+        module = whole.get_submodule(name.rpartition(".")[0])
+        scaled = name.endswith("weight") and isinstance(module, torch.nn.Conv2d | torch.nn.Linear)
+        factor = 0.6 if scaled else 1.0
+        expected = factor * weight + (plain[name] - weight)
+        torch.testing.assert_close(after[name], expected, rtol=1e-5, atol=1e-7)

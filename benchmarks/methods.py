@@ -1,0 +1,204 @@
+"""MotherNets beside the methods it is compared with, on this project's own engine and real data.
+
+    python benchmarks/methods.py            # resumable; some hours on two cores
+    python benchmarks/methods.py --quick    # one small ensemble on digits, one seed: under 10 minutes
+    python benchmarks/methods.py --judge    # only what was trained before
+
+Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 4,500 images
+of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes; chains
+(Snapshot, FGE) can use one. Errors are means over seeds with 90 % t-intervals, seconds medians, ratios of
+seconds of runs with one seed. Writes results/methods-cpu.json, and methods-cpu.svg where matplotlib is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from methods_train import CUT, EQUAL, read, run
+from scipy.stats import t as student
+
+from trainer.metrics import probability_covariance, variance_of_average
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interval(values: Sequence[float]) -> dict[str, float]:
+    """Mean and half the width of its 90 % interval."""
+    spread = float("nan")
+    if len(values) > 1:
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        spread = float(student.ppf(0.95, len(values) - 1) * error)
+    return {"mean": float(np.mean(values)), "half": spread}
+
+
+def by_seed(rows: Sequence[dict], method: str, key: str) -> dict[int, float]:
+    return {r["seed"]: r[key] for r in rows if r["method"] == method}
+
+
+def compared(rows: Sequence[dict], other: str, base: str = "mothernets g1") -> dict[str, object]:
+    """Another method's seconds over those of MotherNets, and its error minus theirs, seed by seed."""
+    seconds, errors = ({m: by_seed(rows, m, key) for m in (other, base)} for key in ("seconds", "error"))
+    seeds = sorted(seconds[other].keys() & seconds[base].keys())
+    if not seeds:
+        return {}
+    ratios = [seconds[other][s] / seconds[base][s] for s in seeds]
+    points = [100 * (errors[other][s] - errors[base][s]) for s in seeds]
+    return {
+        "seeds": len(seeds),
+        "times_slower": float(np.median(ratios)),
+        "range": [min(ratios), max(ratios)],
+        "points_more_error": interval(points),
+    }
+
+
+def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | None:
+    """Variance and covariance of the true-class probability over repeated trainings, and the identity."""
+    name = f"{scenario} {method}".replace(" ", "-")
+    files = sorted((root / "probabilities").glob(f"{name}-[0-9].npy"))
+    if len(files) < 2:
+        return None
+    repeats = np.stack([np.load(file).astype(np.float64) for file in files])
+    matrix = probability_covariance(repeats)
+    pairs = matrix[~np.eye(len(matrix), dtype=bool)]
+    averages = repeats.mean(axis=1)
+    return {
+        "matrix": np.round(matrix, 5).tolist(),
+        "variance": float(np.diag(matrix).mean()),
+        "covariance": float(pairs.mean()),
+        "share": float(pairs.mean() / np.diag(matrix).mean()),
+        "variance_of_average": variance_of_average(matrix),
+        "measured_variance_of_average": float(averages.var(axis=0, ddof=1).mean()),
+    }
+
+
+def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
+    """Figures of every scenario and method."""
+    found: dict[str, dict] = {}
+    for scenario in dict.fromkeys(r["scenario"] for r in rows):
+        own = [r for r in rows if r["scenario"] == scenario]
+        methods = {}
+        for method in dict.fromkeys(r["method"] for r in own):
+            same = [r for r in own if r["method"] == method]
+            keys = (
+                "error",
+                "voting",
+                "super_learner",
+                "oracle",
+                "mean_member",
+                "calibration",
+                "disagreement",
+            )
+            methods[method] = {
+                "runs": len(same),
+                "epochs": same[0]["epochs"],
+                "design": same[0]["design"],
+                "parameters": same[0]["parameters"],
+                "seconds": float(np.median([r["seconds"] for r in same])),
+                "network_seconds": {
+                    n: float(np.median([r["network_seconds"].get(n, 0.0) for r in same]))
+                    for n in same[0]["network_seconds"]
+                },
+                "errors_by_members": np.mean([r["errors_by_members"] for r in same], axis=0).tolist(),
+                **{key: interval([r[key] for r in same]) for key in keys},
+                "covariance": covariances(root, scenario, method),
+            }
+        others = [m for m in methods if m != "mothernets g1"]
+        found[scenario] = {
+            "methods": methods,
+            "against_mothernets_g1": {m: compared(own, m) for m in others if "mothernets g1" in methods},
+        }
+    return found
+
+
+def show(found: dict[str, dict]) -> None:
+    for scenario, figures in found.items():
+        print(f"\n{scenario}: {next(iter(figures['methods'].values()))['design']}")
+        print(
+            f"{'method':36}{'runs':>5}{'seconds':>9}{'× g1':>7}{'error %':>16}{'member':>8}{'oracle':>8}"
+            f"{'cov':>6}"
+        )
+        order = sorted(figures["methods"].items(), key=lambda item: item[1]["seconds"])
+        for method, m in order:
+            against = figures["against_mothernets_g1"].get(method) or {}
+            share = m["covariance"]["share"] if m["covariance"] else float("nan")
+            error = f"{100 * m['error']['mean']:.2f} ± {100 * m['error']['half']:.2f}"
+            print(
+                f"{method:36}{m['runs']:5}{m['seconds']:9.1f}{against.get('times_slower', 1.0):7.2f}"
+                f"{error:>16}{100 * m['mean_member']['mean']:8.2f}{100 * m['oracle']['mean']:8.2f}"
+                f"{share:6.2f}"
+            )
+
+
+def draw(found: dict[str, dict], path: Path) -> None:
+    """Error against seconds; the single network as a line, MotherNets of rising g joined."""
+    try:
+        import matplotlib
+
+        matplotlib.use("svg")
+        from matplotlib import pyplot
+    except ImportError:
+        print("no plot: install matplotlib")
+        return
+    figure, axes = pyplot.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
+    for axis, (scenario, figures) in zip(axes[0], found.items(), strict=True):
+        methods = figures["methods"]
+        if "single" in methods:
+            axis.axhline(100 * methods["single"]["error"]["mean"], color="grey", label="single network")
+        clusters = sorted(
+            (m for m in methods if m.startswith("mothernets")), key=lambda m: int(m.split("g")[1])
+        )
+        front = clusters + ["full_data"] * ("full_data" in methods)
+        axis.plot(
+            [methods[m]["seconds"] for m in front],
+            [100 * methods[m]["error"]["mean"] for m in front],
+            "o-",
+            label="MotherNets, g = 1 … m",
+        )
+        for method in (m for m in methods if m not in (*front, "single")):
+            m = methods[method]
+            half = 0.0 if np.isnan(m["error"]["half"]) else 100 * m["error"]["half"]
+            axis.errorbar(m["seconds"], 100 * m["error"]["mean"], half, fmt="s", capsize=3, label=method)
+        axis.set(title=scenario, xlabel="training, seconds", ylabel="test error, %")
+        axis.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--judge", action="store_true", help="train nothing")
+    parser.add_argument("--work", type=Path, default=None, help="working file; its folder takes the data")
+    given = parser.parse_args()
+    work = given.work or Path(".methods-quick" if given.quick else ".methods") / "runs.jsonl"
+    if not given.judge:
+        for row in run(work, given.quick):
+            print(
+                f"{row['scenario']:10} {row['method']:36} seed {row['seed']} {row['seconds']:7.1f} s "
+                f"{row['error']:.2%}"
+            )
+    found = summary(read(work), work.parent)
+    show(found)
+    if given.quick:
+        return
+    result = {
+        "device": f"{platform.machine()} CPU, 2 processes of one thread",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
+        "date": datetime.now(UTC).date().isoformat(),
+        "follow_others": [CUT, EQUAL],
+        "scenarios": found,
+    }
+    (RESULTS / "methods-cpu.json").write_text(json.dumps(result, indent=1) + "\n")
+    draw(found, RESULTS / "methods-cpu.svg")
+
+
+if __name__ == "__main__":
+    main()

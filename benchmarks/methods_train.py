@@ -1,0 +1,291 @@
+"""Trainings of the benchmark of methods: every ensemble by every method, resumable, one line a training.
+
+Members' probabilities of the true class on the test images lie beside the lines, for covariances between
+repeated trainings.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torchvision.io import write_png
+from torchvision.transforms.functional import resize
+
+from advisor.architecture import NetworkSpec, lower, regular_network
+from advisor.counting import regular_counts
+from advisor.dataset import DatasetFacts
+from advisor.design import Design, homogeneous, parse_design
+from advisor.measurement import Execution
+from advisor.methods import PlanOptions, make_plan
+from advisor.plan import Method, TrainingPlan
+from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
+from trainer.data import Data, find_facts, load_data
+from trainer.execute import DONE, RunFiles, evaluate, execute
+from trainer.loop import load_network
+from trainer.step import probabilities
+
+EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
+SEEDS = 3
+# Of Fashion-MNIST: images a class for training and test, and their height and width.
+TRAIN_A_CLASS, TEST_A_CLASS, SIZE = 450, 200, 14
+# Methods whose epochs follow from what others took.
+CUT, EQUAL = "full_data in the time of mothernets", "snapshot in the time of mothernets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """An ensemble with its data and schedule."""
+
+    name: str
+    design: str
+    dataset: str
+    epochs: int
+    batch: int
+    methods: tuple[str, ...]
+
+    @property
+    def members(self) -> tuple[NetworkSpec, ...]:
+        return parse_design(self.design).members
+
+
+def methods_of(members: int) -> tuple[str, ...]:
+    """Every method, MotherNets with every number of clusters below full data."""
+    others = ("single", "full_data", "bagging", "distillation", "snapshot", "fge")
+    return (*others, *(f"mothernets g{g}" for g in range(1, members)), CUT, EQUAL)
+
+
+V5 = "+".join(
+    (
+        "vgg-13-{w}",
+        "vgg-16-{w}",
+        "vgg-16-{w}~b3l3:1x{4w},b4l3:1x{8w},b5l3:1x{8w}",
+        "vgg-16-{w}~b3l3:5x{4w},b4l3:5x{8w}",
+        "vgg-19-{w}",
+    )
+)
+R5 = "resnet-8-8+resnet-8-12+resnet-14-8+resnet-14-12+resnet-20-8"
+D4 = "densenet-10-6+densenet-10-10+densenet-13-6+densenet-13-10"
+
+
+def vgg_ensemble(width: int) -> str:
+    """V5 at another width, without the kernels that are larger than its maps."""
+    text = V5.replace("{4w}", str(4 * width)).replace("{8w}", str(8 * width))
+    return text.replace("{w}", str(width))
+
+
+def variants(count: int, width: int) -> str:
+    """V25 in small: one layer of VGG-16 changed at a time, more filters or larger kernels."""
+    places = [(b, i) for b, layers in enumerate((2, 2, 3, 3), 1) for i in range(1, layers + 1)]
+    names = []
+    for number in range(count):
+        b, i = places[number % len(places)]
+        filters = width * 2 ** (b - 1) * (2 if number < len(places) or number >= 2 * len(places) else 1)
+        kernel = 3 if number < len(places) else 5
+        filters += width * (number // (3 * len(places)))
+        names.append(f"vgg-16-{width}~b{b}l{i}:{kernel}x{filters}")
+    return "+".join(names)
+
+
+def scenarios(quick: bool, fashion: str) -> list[Scenario]:
+    if quick:
+        design = "resnet-8-4+resnet-8-6+resnet-14-4"
+        methods = ("single", "full_data", "bagging", "distillation", "snapshot", "fge")
+        methods += ("mothernets g1", "mothernets g2", CUT, EQUAL)
+        return [
+            Scenario(name="R3 digits", design=design, dataset="digits", epochs=10, batch=64, methods=methods)
+        ]
+    curve = ("mothernets g1", "snapshot")
+    return [
+        Scenario(
+            name="V5", design=vgg_ensemble(8), dataset=fashion, epochs=20, batch=64, methods=methods_of(5)
+        ),
+        Scenario(name="R5", design=R5, dataset=fashion, epochs=20, batch=64, methods=methods_of(5)),
+        Scenario(name="D4", design=D4, dataset="digits", epochs=20, batch=64, methods=methods_of(4)),
+        Scenario(name="R5 digits", design=R5, dataset="digits", epochs=20, batch=64, methods=methods_of(5)),
+        Scenario(name="V25", design=variants(25, 6), dataset=fashion, epochs=20, batch=64, methods=curve),
+        Scenario(
+            name="WRN×6", design="6xwrn-10-1", dataset=fashion, epochs=40, batch=64, methods=("fge", "shares")
+        ),
+    ]
+
+
+def small_fashion(folder: Path) -> str:
+    """Write the first images of every class of Fashion-MNIST, scaled down, as a folder data set."""
+    target = folder / "fashion"
+    if (target / "complete").exists():
+        return f"folder:{target}"
+    data = load_data(find_facts("fashion-mnist"), folder)
+    for split, part, count in (("train", data.train, TRAIN_A_CLASS), ("test", data.test, TEST_A_CLASS)):
+        scaled = resize(part.images, [SIZE, SIZE], antialias=True)
+        for label in range(data.facts.task.classes):
+            place = target / split / str(label)
+            place.mkdir(parents=True, exist_ok=True)
+            for number, image in enumerate(scaled[part.labels == label][:count]):
+                write_png(image, str(place / f"{number:04d}.png"))
+    (target / "complete").touch()
+    return f"folder:{target}"
+
+
+class Clock:
+    """Listens to an execution: its seconds from the first step on, and those of every network."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.networks: dict[str, float] = {}
+
+    def started(self) -> None:
+        self.began = time.perf_counter()
+
+    def epoch(self, record: EpochRecord) -> None: ...
+
+    def step(self, record: StepRecord) -> None:
+        assert record.status == DONE, record
+        self.networks[record.network] = self.networks.get(record.network, 0.0) + record.seconds
+
+    def notice(self, text: str) -> None:
+        print(text)
+
+
+def plan_of(
+    scenario: Scenario, facts: DatasetFacts, method: str, seed: int, rows: Sequence[dict]
+) -> TrainingPlan:
+    design, epochs, options = (
+        Design(members=scenario.members, clusters=len(scenario.members)),
+        scenario.epochs,
+        None,
+    )
+    if method == "single":
+        design = homogeneous(_of_total_size(scenario.members, facts), 1)
+    elif method.startswith("mothernets g"):
+        design = replace(design, clusters=int(method.removeprefix("mothernets g")))
+    elif method == CUT:
+        epochs = max(
+            round(epochs * _seconds(rows, scenario, "mothernets g1") / _seconds(rows, scenario, "full_data")),
+            1,
+        )
+        options = PlanOptions(method=Method.FULL_DATA)
+    elif method == EQUAL:
+        # A cycle is a share of the schedule; both shrink alike.
+        epochs = max(
+            round(epochs * _seconds(rows, scenario, "mothernets g1") / _seconds(rows, scenario, "snapshot")),
+            1,
+        )
+        options = PlanOptions(method=Method.SNAPSHOT)
+    elif method == "shares":
+        # The mother takes 70 % of the epochs that FGE takes in all, the members share the rest.
+        design, base = replace(design, clusters=1), round(0.7 * epochs)
+        options = PlanOptions(hatched_epochs=max((epochs - base) // len(scenario.members), 1))
+        epochs = base
+    else:
+        options = PlanOptions(method=Method(method))
+    return make_plan(
+        design, facts, epochs=epochs, batch=scenario.batch, seed=seed, execution=EXECUTION, options=options
+    )
+
+
+def _of_total_size(members: Sequence[NetworkSpec], facts: DatasetFacts) -> NetworkSpec:
+    total = sum(lower(m, facts.task).parameters for m in members)
+    depth = max(m.depth for m in members)
+    width = regular_counts(members[0].family, facts.task, depth).widest(depth, total)
+    return regular_network(members[0].family, depth, width or 1)
+
+
+def _seconds(rows: Sequence[dict], scenario: Scenario, method: str) -> float:
+    """Median seconds of a method; of a method that is not parallel, its seconds are those of one process."""
+    return statistics.median(
+        r["seconds"] for r in rows if (r["scenario"], r["method"]) == (scenario.name, method)
+    )
+
+
+def train(plan: TrainingPlan, data: Data, root: Path) -> tuple[EnsembleMetrics, Clock, float, np.ndarray]:
+    """Execute a plan; return its figures, its times, and p(true class), (members, test images)."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        files = RunFiles(folder=Path(folder), data_root=root, watch=lambda device: lambda: None)
+        execute(plan, files, data, clock, lambda: False)
+        seconds = time.perf_counter() - clock.began
+        names = [m.name for m in plan.members]
+        figures = evaluate(plan, files, data, names)
+        outputs = []
+        for name in names:
+            network, _ = load_network(plan, name, files.of_network(name))
+            found = probabilities(
+                network, data.test.images, data.mean, data.deviation, plan.batch, plan.execution
+            )
+            outputs.append(found)
+    return figures, clock, seconds, np.stack(outputs)
+
+
+def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data: Data, root: Path) -> dict:
+    figures, clock, seconds, outputs = train(plan, data, root)
+    labels = data.test.labels.numpy()
+    averages = np.cumsum(outputs, axis=0)
+    key = f"{scenario.name} {method} {seed}".replace(" ", "-")
+    (root / "probabilities").mkdir(exist_ok=True)
+    true = np.take_along_axis(outputs, labels[None, :, None], axis=2)[..., 0]
+    np.save(root / "probabilities" / f"{key}.npy", true.astype(np.float16))
+    return {
+        "scenario": scenario.name,
+        "method": method,
+        "seed": seed,
+        "design": plan.design,
+        "epochs": plan.epochs,
+        "parameters": parse_design(plan.design).parameters(plan.dataset.task),
+        "seconds": seconds,
+        "network_seconds": clock.networks,
+        "error": figures.error,
+        "voting": figures.voting_error,
+        "super_learner": figures.super_learner_error,
+        "oracle": figures.oracle_error,
+        "mean_member": figures.mean_member_error,
+        "nll": figures.nll,
+        "calibration": figures.calibration_error,
+        "disagreement": figures.disagreement,
+        "errors_by_members": [float((a.argmax(axis=1) != labels).mean()) for a in averages],
+    }
+
+
+def run(work: Path, quick: bool) -> Iterator[dict]:
+    """Do every training that the working file lacks, in random order; those that follow from others last."""
+    work.parent.mkdir(parents=True, exist_ok=True)
+    fashion = "digits" if quick else small_fashion(work.parent)
+    rows = read(work)
+    done = {(r["scenario"], r["method"], r["seed"]) for r in rows}
+    jobs = [
+        (s, m, seed)
+        for s in scenarios(quick, fashion)
+        for m in s.methods
+        for seed in range(1 if quick else SEEDS)
+    ]
+    random.Random(0).shuffle(jobs)
+    jobs.sort(key=lambda job: job[1] in (CUT, EQUAL))
+    for scenario, method, seed in jobs:
+        if (scenario.name, method, seed) in done:
+            continue
+        facts = find_facts(scenario.dataset)
+        data = load_data(facts, work.parent)
+        plan = plan_of(scenario, facts, method, seed, rows)
+        row = row_of(scenario, method, seed, plan, data, work.parent)
+        rows.append(row)
+        with work.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        yield row
+
+
+def read(work: Path) -> list[dict]:
+    """Return what the working file has; a line cut short by a kill is left out."""
+    rows = []
+    for line in work.read_text().splitlines() if work.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
