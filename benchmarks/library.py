@@ -1,0 +1,179 @@
+"""The same ensemble by the library that a user would install instead: torchensemble's VotingClassifier.
+
+    pip install 'ensemble-advisor[benchmark]'
+    python benchmarks/library.py            # about ten minutes on two cores
+
+Four networks of one shape trained independently on the small Fashion-MNIST of `methods_train.py`: same
+networks, batch, epochs, optimizer and schedule. The library gets a DataLoader with crop and flip by
+torchvision, and is tried with each number of jobs, in float32 and in bfloat16 by autocast; its best counts.
+Ours is tried in both too. Settings take turns, several times. Writes results/library-cpu.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import platform
+import random
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import methods_train
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from advisor.architecture import lower, parse_network
+from advisor.design import parse_design
+from advisor.methods import make_plan
+from advisor.schedule import RECIPES
+from trainer.data import Data, find_facts, load_data
+from trainer.network import build_network
+
+RESULTS = Path(__file__).parent / "results" / "library-cpu.json"
+NETWORK, MEMBERS, EPOCHS, BATCH, ROUNDS = "resnet-14-8", 4, 8, 64, 3
+
+
+class Images(Dataset):
+    """Augmented and normalised one by one, as a DataLoader asks for them."""
+
+    def __init__(self, data: Data, *, train: bool) -> None:
+        split = data.train if train else data.test
+        height = data.facts.task.height
+        steps: list[nn.Module] = []
+        if train:
+            steps = [v2.RandomCrop(height, padding=max(height // 8, 1)), v2.RandomHorizontalFlip()]
+        steps += [
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(data.mean.tolist(), data.deviation.tolist()),
+        ]
+        self._images, self._labels, self._transform = split.images, split.labels, v2.Compose(steps)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._transform(self._images[index]), self._labels[index]
+
+
+class Estimator(nn.Module):
+    """One of our networks as the library makes its estimators, with another seed each."""
+
+    made = 0
+
+    def __init__(self, task, bfloat16: bool) -> None:
+        super().__init__()
+        Estimator.made += 1
+        self.network = build_network(lower(parse_network(NETWORK), task), Estimator.made)
+        self.network.to(memory_format=torch.channels_last)
+        self.bfloat16 = bfloat16
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            return self.network(images.contiguous(memory_format=torch.channels_last)).float()
+
+
+def by_library(data: Data, jobs: int | None, bfloat16: bool) -> tuple[float, float]:
+    """Train; return seconds and test error."""
+    from torchensemble import VotingClassifier
+
+    torch.set_num_threads(1 if jobs and jobs > 1 else 2)
+    arguments = {"task": data.facts.task, "bfloat16": bfloat16}
+    model = VotingClassifier(
+        estimator=Estimator, estimator_args=arguments, n_estimators=MEMBERS, cuda=False, n_jobs=jobs
+    )
+    recipe = RECIPES["resnet"]
+    model.set_optimizer(
+        "SGD", lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
+    drops = list(recipe.schedule(EPOCHS).drops)
+    model.set_scheduler("MultiStepLR", milestones=drops, gamma=0.1)
+    loader = DataLoader(Images(data, train=True), BATCH, shuffle=True, drop_last=True)
+    began = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.fit(loader, epochs=EPOCHS, log_interval=10**6, save_model=False)
+    seconds = time.perf_counter() - began
+    accuracy = model.evaluate(DataLoader(Images(data, train=False), 256))
+    return seconds, 1 - accuracy / 100
+
+
+def by_us(data: Data, root: Path, bfloat16: bool) -> tuple[float, float]:
+    execution = replace(methods_train.EXECUTION, dtype="bfloat16" if bfloat16 else "float32")
+    plan = make_plan(
+        parse_design(f"{MEMBERS}x{NETWORK}"),
+        data.facts,
+        epochs=EPOCHS,
+        batch=BATCH,
+        seed=0,
+        execution=execution,
+    )
+    figures, _, seconds, _ = methods_train.train(plan, data, root)
+    return seconds, figures.error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--work", type=Path, default=None, help="folder of the data; default: a temporary one"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = given.work or Path(temporary)
+        root.mkdir(parents=True, exist_ok=True)
+        facts = find_facts(methods_train.small_fashion(root))
+        rows = measured(load_data(facts, root), root)
+    best = {
+        side: min((r for r in rows if r["by"] == side), key=lambda r: r["seconds"])
+        for side in ("us", "library")
+    }
+    result = {
+        "device": f"{platform.machine()} CPU, 2 cores",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "torchensemble", "torchvision")},
+        "date": datetime.now(UTC).date().isoformat(),
+        "network": NETWORK,
+        "members": MEMBERS,
+        "epochs": EPOCHS,
+        "settings": rows,
+        "times_faster": best["library"]["seconds"] / best["us"]["seconds"],
+    }
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"ours is {result['times_faster']:.2f} times as fast as the library's best setting")
+
+
+def measured(data: Data, root: Path) -> list[dict]:
+    """Return medians of every setting."""
+    settings = [("us", None, b) for b in (False, True)]
+    settings += [("library", jobs, b) for jobs in (None, 2, MEMBERS) for b in (False, True)]
+    found: dict[tuple, list[tuple[float, float]]] = {s: [] for s in settings}
+    for number in range(ROUNDS):
+        random.Random(number).shuffle(settings)
+        for side, jobs, bfloat16 in settings:
+            outcome = by_us(data, root, bfloat16) if side == "us" else by_library(data, jobs, bfloat16)
+            found[side, jobs, bfloat16].append(outcome)
+            print(
+                f"{side:8} jobs {jobs} bfloat16 {bfloat16}: {outcome[0]:.1f} s, {outcome[1]:.2%}", flush=True
+            )
+    return [
+        {
+            "by": side,
+            "jobs": jobs,
+            "bfloat16": bfloat16,
+            "seconds": statistics.median(s for s, _ in outcomes),
+            "range": [min(s for s, _ in outcomes), max(s for s, _ in outcomes)],
+            "error": statistics.fmean(e for _, e in outcomes),
+        }
+        for (side, jobs, bfloat16), outcomes in found.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()
