@@ -24,7 +24,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "heap-cpu.json"
 NETWORKS = ("resnet-20-8", "resnet-26-16", "vgg-11-16", "densenet-22-12", "wrn-10-2", "mlp-4-256")
-BATCH, PAIRS = 64, 5
+BATCH, PAIRS = 64, 3
 WARM_UP, STEPS = 3, 15
 
 

@@ -1,9 +1,9 @@
 """Freed memory stays with the process instead of going back to the system after every layer.
 
 glibc serves large tensors by mapping fresh pages and unmaps them when they are freed, so that a training
-step takes thousands of page faults, a different number every time: on small networks a sixth of the step and
-most of its jitter. Two settings of its allocator (mallopt(3)) keep freed pages for the next layer. Peak
-memory does not change, since a step needs the same maps at the same moment; memory between steps does.
+step takes thousands of page faults, a different number every time. Two settings of its allocator (mallopt(3))
+keep freed pages for the next layer. Peak memory does not change, since a step needs the same maps at the same
+moment; memory between steps does.
 """
 
 from __future__ import annotations

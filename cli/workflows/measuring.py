@@ -45,7 +45,7 @@ LONGEST_SECONDS = 30.0
 # Fewer measurements of a family than this and it is measured even if the time was spent before.
 LEAST_PER_FAMILY = 2
 # A remainder of the time below this share is not worth starting a process for.
-WORTHWHILE = 0.25
+WORTHWHILE = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,7 @@ def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch
     )
 
 
+@pytest.mark.slow
 def test_a_real_sitting_of_ten_seconds_takes_ten_seconds(store):
     began = time.perf_counter()
     result = profiled(store, 10.0)

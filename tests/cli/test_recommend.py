@@ -101,6 +101,7 @@ def test_a_saved_plan_is_explained_and_trained_as_it_stands(measured_home, advis
     )
 
 
+@pytest.mark.slow
 def test_train_without_a_name_takes_the_last_recommendation(measured_home, advisor):
     home = ("--home", str(measured_home))
     rows = advisor(*home, *QUICK, "--profile-seconds", "0", "--trials", "60", "--json").json[
@@ -123,6 +124,7 @@ def test_limits_that_nothing_keeps_are_infeasible(measured_home, advisor):
     assert "no design keeps the limits" in answer.error_line
 
 
+@pytest.mark.slow
 def test_profile_reports_layers_that_add_up_to_the_network(measured_home, advisor):
     answer = advisor(
         "--home", str(measured_home), "profile", "resnet-8-4", "--dataset", "digits", "--json"

@@ -65,6 +65,7 @@ def test_a_run_is_stored_with_everything_it_was(reference):
     assert 0 <= run["test"]["calibration_error"] <= 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures_and_weights(reference, advisor, home):
     first_home, first = reference
     again = advisor(*TINY, "--json", "--quiet").json["run"]
