@@ -1,5 +1,9 @@
 """`advisor extend` on the digits, with tiny networks."""
 
+import pytest
+
+from cli.workflows import machine
+
 REFUSED = {
     (): "give either --add-members or --add-cluster",
     ("--add-members", "mlp-1-8", "--add-cluster", "mlp-1-8"): "give either",
@@ -8,6 +12,12 @@ REFUSED = {
     ("--add-cluster", "mlp-1-8+resnet-8-4"): "members of exactly one family",
     ("--add-members", "nonsense"): "unknown ensemble",
 }
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """Plans of one process, which train in this one: starting others takes far longer than they train."""
+    monkeypatch.setattr(machine, "usable_cores", lambda: 1)
 
 
 def checkpoints(home, run, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -25,13 +26,14 @@ TINY = ("train", "2xmlp-1-8", "--dataset", "digits", "--epochs", "3", "--seed", 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """One finished run, made by a process of its own."""
+    """One finished run, made by a process of its own, on one core: it starts no others."""
     home = tmp_path_factory.mktemp("reference")
     done = subprocess.run(
         [*COMMAND, "--home", str(home), *TINY, "--json", "--quiet"],
         capture_output=True,
         text=True,
         check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     )
     return home, json.loads(done.stdout)["run"]
 
