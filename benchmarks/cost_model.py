@@ -245,7 +245,9 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
     for name, kept, asked in (("inside", (low, high), middle), ("outside", (low, middle), high)):
         some = chosen([m for m in pool if m.batch in kept], MEASUREMENTS, device)
         at_batch = truth.of("epoch_seconds", lambda n, b, asked=asked: b == asked)
-        found[f"batch {name}"] = judged(at_batch, ours(some, device))
+        # A quick list may have no design at a batch, or none of a family.
+        if at_batch and some:
+            found[f"batch {name}"] = judged(at_batch, ours(some, device))
     for extra in (0, OF_NEW_FAMILY):
         parts = {}
         for family in FAMILIES:
@@ -254,7 +256,8 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
             own = [m for m in pool if family_of(m.network) == family]
             some = chosen(own, extra, device, some) if extra else some
             of_family = truth.of("epoch_seconds", lambda n, b, family=family: family_of(n) == family)
-            parts[family] = judged(of_family, ours(some, device))
+            if of_family and some:
+                parts[family] = judged(of_family, ours(some, device))
         found[f"unseen family, {extra} measurements"] = _together(parts)
     return found
 
