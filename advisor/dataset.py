@@ -13,6 +13,8 @@ from advisor.errors import UnknownNameError
 from advisor.layers import Task
 
 FOLDER_PREFIX = "folder:"
+# Crops pad by this part of the height: 4 pixels at 32, as in He et al. 2016.
+PAD_SHARE = 8
 
 
 class Augmentation(StrEnum):
@@ -21,6 +23,13 @@ class Augmentation(StrEnum):
     NONE = "none"
     CROP = "crop"
     CROP_FLIP = "crop+flip"
+    # N = 2 operations an image at magnitude M = 14 of 30 (Cubuk et al. 2020), after crop and flip.
+    RANDAUGMENT = "crop+flip+randaugment"
+
+    @property
+    def mark(self) -> str:
+        """What measurements are told apart by: crops and flips take too little of a step."""
+        return self.value if self is Augmentation.RANDAUGMENT else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,18 @@ DATASETS: dict[str, DatasetFacts] = {
         batch=128,
     ),
 }
+
+
+def augmentation_named(name: str) -> Augmentation:
+    """Return a named augmentation.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    try:
+        return Augmentation(name)
+    except ValueError:
+        raise UnknownNameError("augmentation", name, [a.value for a in Augmentation]) from None
 
 
 def dataset_named(name: str) -> DatasetFacts:

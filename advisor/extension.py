@@ -28,7 +28,7 @@ def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
     for i, spec in enumerate(members, len(plan.members)):
         mother = _nearest_mother(plan, spec)
         trained = plan.train_steps_of(mother.name)[-1].id
-        draft.hatched(member_name(i), spec, mother.spec, mother.name, trained)
+        draft.hatched_member(member_name(i), spec, mother.spec, mother.name, trained)
     return _extended(plan, draft, members, clusters=0)
 
 

@@ -13,9 +13,10 @@ from math import prod
 
 import numpy as np
 
-from advisor.architecture import Task, lower, parse_network
 from advisor.estimate import Floats
 from advisor.graph import INPUT, Conv, Flatten, Graph, Linear, Node
+from advisor.joint import graph_of
+from advisor.layers import Task
 
 # Kinds of layers that are fitted apart. A layer that reads the images has no gradient to pass on, and the
 # channels of an image are few, so those are kinds of their own.
@@ -91,7 +92,7 @@ class NetworkFeatures:
 @lru_cache(maxsize=65536)
 def features_of(network: str, task: Task) -> NetworkFeatures:
     """Return the features of a named network on a task."""
-    return graph_features(lower(parse_network(network), task))
+    return graph_features(graph_of(network, task))
 
 
 def graph_features(graph: Graph) -> NetworkFeatures:
@@ -113,7 +114,7 @@ def graph_features(graph: Graph) -> NetworkFeatures:
 @lru_cache(maxsize=16384)
 def layer_sizes(network: str, task: Task, batch: int) -> LayerSizes:
     """Return the sizes of the layers of a named network at a batch."""
-    graph = lower(parse_network(network), task)
+    graph = graph_of(network, task)
     images = {INPUT} | {
         n.name for n in graph.nodes if isinstance(n.operation, Flatten) and n.inputs == (INPUT,)
     }

@@ -149,7 +149,7 @@ class Flatten(_WithoutParameters):
 
 @dataclass(frozen=True, slots=True)
 class Concat(_WithoutParameters):
-    """Channels of two maps of one size, one after the other."""
+    """Channels of several maps of one size, one after the other."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -199,10 +199,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network as nodes in execution order; the last one gives the logits."""
+    """A network as nodes in execution order.
+
+    Attributes:
+        input_shape: of an image.
+        nodes: operations.
+        outputs: nodes that give logits: one, or one for each member of a joint network.
+    """
 
     input_shape: Shape
     nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
 
     @cached_property
     def parameters(self) -> int:
@@ -264,6 +271,6 @@ class GraphBuilder:
         """Append global average pooling and the classifier."""
         self.linear("classifier", self.add("pool", GlobalAveragePool(), source), classes)
 
-    def build(self) -> Graph:
-        """Return the finished graph."""
-        return Graph(self.input_shape, tuple(self.nodes))
+    def build(self, outputs: tuple[str, ...] = ()) -> Graph:
+        """Return the finished graph; unless said otherwise its last node gives the logits."""
+        return Graph(self.input_shape, tuple(self.nodes), outputs or (self.nodes[-1].name,))

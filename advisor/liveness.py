@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
+from advisor.dataset import PAD_SHARE
 from advisor.graph import (
     INPUT,
     Add,
@@ -39,7 +40,6 @@ from advisor.graph import (
 FLOAT_BYTES = 4
 INTEGER_BYTES = 8  # labels, positions of maxima, and the steps that batch normalisation counts
 ACTIVATION_BYTES = {"float32": 4, "bfloat16": 2}
-PAD_SHARE = 8  # of the height, on every side of an augmented image
 SCALAR_BYTES = 4  # of the loss and of what its gradient begins with
 
 
@@ -276,10 +276,14 @@ class TrainingWalk(ForwardWalk):
 
     def _lose(self) -> None:
         """Begin the backward pass with the gradient of the logits, which stay alive themselves."""
-        logits = self.graph.nodes[-1]
-        image = FLOAT_BYTES * logits.elements
-        narrow = self.width[logits.name] != FLOAT_BYTES
-        single = self.ledger.new(image=image) if narrow else self.values[logits.name].held()
+        for name in self.graph.outputs:
+            self._lose_at(name)
+
+    def _lose_at(self, output: str) -> None:
+        elements = prod(self.graph.shapes[output])
+        image = FLOAT_BYTES * elements
+        narrow = self.width[output] != FLOAT_BYTES
+        single = self.ledger.new(image=image) if narrow else self.values[output].held()
         likelihood = self.ledger.new(image=image)
         total = self.ledger.new(SCALAR_BYTES)
         self.ledger.new(SCALAR_BYTES)  # the loss
@@ -291,8 +295,8 @@ class TrainingWalk(ForwardWalk):
         gradient = self.ledger.new(image=image)
         self.ledger.drop(chosen, likelihood)
         if narrow:
-            gradient = self._replaced(gradient, image=self.activation * logits.elements)
-        self._gradients[logits.name] = gradient
+            gradient = self._replaced(gradient, image=self.activation * elements)
+        self._gradients[output] = gradient
 
     def _differentiate(self, node: Node) -> None:
         """Turn the gradient of a node's output into those of what it reads and of its weights."""

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from advisor.architecture import lower, parse_network
 from advisor.graph import Graph
+from advisor.joint import graph_of
 from advisor.layers import Task
 from advisor.liveness import ForwardWalk, Moment, TrainingWalk
 
@@ -52,7 +52,7 @@ def inference_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
 
 @lru_cache(maxsize=65536)
 def _memory_of(network: str, task: Task, dtype: str) -> GraphMemory:
-    return graph_memory(lower(parse_network(network), task), dtype)
+    return graph_memory(graph_of(network, task), dtype)
 
 
 def graph_memory(graph: Graph, dtype: str, memory_format: str = "contiguous") -> GraphMemory:

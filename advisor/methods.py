@@ -8,7 +8,9 @@
   a plan both are chains: a member begins as a copy of the one before. An ensemble of several shapes is
   replaced by the family's regular network nearest to the mean size of its members.
 - ``mothernets`` trains the mother of every cluster for the whole schedule, hatches its members and trains
-  each for a share of it; a cluster of one is trained from scratch.
+  each for a share of it; a cluster of one is trained from scratch. ``shared_mothernets`` keeps one copy of
+  what a cluster's members have of their mother, and trains them jointly.
+- ``treenets`` trains all members jointly, from scratch, with their first layers in common (Lee et al. 2015).
 
 Settings are those of MotherNets (MLSys 2020), section 3, where it gives them.
 """
@@ -24,6 +26,7 @@ from advisor.counting import regular_counts
 from advisor.dataset import DatasetFacts
 from advisor.design import Design, homogeneous
 from advisor.errors import UsageError
+from advisor.joint import JointSpec, Sharing
 from advisor.layers import Task
 from advisor.measurement import Execution
 from advisor.mothernet import check_growth, mother_of
@@ -88,10 +91,7 @@ def make_plan(
     """
     options = options or PlanOptions()
     method = options.method or (Method.FULL_DATA if design.independent else Method.MOTHERNETS)
-    if method is not Method.MOTHERNETS and not design.independent:
-        raise UsageError(
-            f"{design.name} has clusters, which {method} does not train: leave out @g{design.clusters}"
-        )
+    _check_clusters(design, method)
     _check_batch(batch, dataset)
     if method in CHAINS:
         design = _of_one_shape(design, dataset.task, method)
@@ -104,7 +104,7 @@ def make_plan(
         epochs=epochs,
         batch=batch,
         seed=seed,
-        execution=_limited(execution, 1 if method in CHAINS else len(design.members)),
+        execution=_limited(execution, 1 if method in CHAINS else draft.side_by_side),
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )
@@ -154,15 +154,26 @@ class Draft:
         """Learning rate of a network from scratch."""
         return RECIPES[spec.family].rate if self.options.rate is None else self.options.rate
 
+    @property
+    def side_by_side(self) -> int:
+        """How many networks can train at the same time, unless each follows another."""
+        return sum(n.role in (Role.MEMBER, Role.JOINT) and n.output_of is None for n in self.networks)
+
     def in_order(self) -> tuple[PlannedNetwork, ...]:
         """Return all networks, members last and by their numbers."""
         members = {n.name: n for n in self.networks if n.role is Role.MEMBER}
         numbered = [members[member_name(i)] for i in range(len(members))]
         return (*(n for n in self.networks if n.role is not Role.MEMBER), *numbered)
 
-    def add(self, name: str, spec: NetworkSpec, role: Role) -> None:
+    def add(self, name: str, spec: NetworkSpec | JointSpec, role: Role, output_of: str | None = None) -> None:
         """Add a network without steps."""
-        self.networks.append(PlannedNetwork(name=name, network=spec.name, role=role))
+        self.networks.append(PlannedNetwork(name=name, network=spec.name, role=role, output_of=output_of))
+
+    def add_joint(self, name: str, sharing: Sharing, members: dict[str, NetworkSpec]) -> None:
+        """Add members that share layers, and the joint network that computes them, without steps."""
+        self.add(name, JointSpec(sharing, tuple(members.values())), Role.JOINT)
+        for member, spec in members.items():
+            self.add(member, spec, Role.MEMBER, output_of=name)
 
     def scratch(
         self,
@@ -178,15 +189,20 @@ class Draft:
         """Add a network that trains from scratch by its family's recipe; return the step."""
         self.add(name, spec, role)
         schedule = RECIPES[spec.family].schedule(epochs or self.epochs, rate=self.options.rate)
-        step = self.train(name, spec, schedule, after)
-        if bootstrap or distillation:
-            assert isinstance(self.steps[-1], TrainStep)
-            self.steps[-1] = replace(self.steps[-1], bootstrap=bootstrap, distillation=distillation)
-        return step
+        return self.train(name, spec.family, schedule, after, bootstrap=bootstrap, distillation=distillation)
 
-    def train(self, name: str, spec: NetworkSpec, schedule: Schedule, after: tuple[str, ...]) -> str:
+    def train(
+        self,
+        name: str,
+        family: str,
+        schedule: Schedule,
+        after: tuple[str, ...],
+        *,
+        bootstrap: bool = False,
+        distillation: Distillation | None = None,
+    ) -> str:
         """Add the training of a network; return the step."""
-        recipe = RECIPES[spec.family]
+        recipe = RECIPES[family]
         self.steps.append(
             TrainStep(
                 id=f"train {name}",
@@ -195,6 +211,8 @@ class Draft:
                 schedule=schedule,
                 momentum=recipe.momentum,
                 weight_decay=recipe.weight_decay,
+                bootstrap=bootstrap,
+                distillation=distillation,
             )
         )
         return self.steps[-1].id
@@ -202,7 +220,7 @@ class Draft:
     def grown(
         self,
         name: str,
-        spec: NetworkSpec,
+        family: str,
         schedule: Schedule,
         source: str,
         after: str,
@@ -210,33 +228,48 @@ class Draft:
         noise: float = 0.0,
         shrink: float = 1.0,
     ) -> str:
-        """Add a member that begins as what another network has become; return its last step."""
-        self.add(name, spec, Role.MEMBER)
+        """Let a network begin as what another one has become; return its last step."""
         hatch = HatchStep(
             id=f"hatch {name}", network=name, source=source, after=(after,), noise=noise, shrink=shrink
         )
         self.steps.append(hatch)
-        return self.train(name, spec, schedule, (hatch.id,))
+        return self.train(name, family, schedule, (hatch.id,))
 
-    def hatched(self, name: str, spec: NetworkSpec, mother: NetworkSpec, source: str, trained: str) -> None:
-        """Add a member that is hatched from a mother network and trains for its share of the schedule."""
-        check_growth(mother, spec)
+    def hatched(self, name: str, family: str, source: str, trained: str) -> None:
+        """Let a network hatch from a mother and train for its share of the schedule."""
         epochs = self.options.hatched_epochs
         if epochs is None:
             epochs = max(round(HATCHED_SHARE * self.epochs), 1)
-        recipe = RECIPES[spec.family]
+        recipe = RECIPES[family]
         rate = recipe.hatched_rate if self.options.rate is None else self.options.rate
         schedule = recipe.schedule(epochs, rate=rate, warmup=True)
         noise = HATCH_NOISE if self.options.noise is None else self.options.noise
         shrink = 1.0 if self.options.shrink is None else self.options.shrink
-        self.grown(name, spec, schedule, source, trained, noise=noise, shrink=shrink)
+        self.grown(name, family, schedule, source, trained, noise=noise, shrink=shrink)
+
+    def hatched_member(
+        self, name: str, spec: NetworkSpec, mother: NetworkSpec, source: str, trained: str
+    ) -> None:
+        """Add a member that hatches from a mother network that is in the plan."""
+        check_growth(mother, spec)
+        self.add(name, spec, Role.MEMBER)
+        self.hatched(name, spec.family, source, trained)
 
     def cluster(self, source: str, members: dict[str, NetworkSpec]) -> None:
         """Add a cluster: its mother network, trained from scratch, and what is hatched from it."""
         mother = mother_of(list(members.values()))
         trained = self.scratch(source, mother, Role.MOTHER)
         for name, spec in members.items():
-            self.hatched(name, spec, mother, source, trained)
+            self.hatched_member(name, spec, mother, source, trained)
+
+    def shared_cluster(self, number: int, members: dict[str, NetworkSpec]) -> None:
+        """Add a cluster whose members share what they have of their mother."""
+        mother, name = mother_of(list(members.values())), f"shared-{number}"
+        for spec in members.values():
+            check_growth(mother, spec)
+        trained = self.scratch(f"mother-{number}", mother, Role.MOTHER)
+        self.add_joint(name, Sharing.SHARED, members)
+        self.hatched(name, mother.family, f"mother-{number}", trained)
 
 
 def _full_data(draft: Draft, design: Design, task: Task) -> None:
@@ -262,7 +295,7 @@ def _snapshot(draft: Draft, design: Design, task: Task) -> None:
         epochs=max(round(SNAPSHOT_SHARE * draft.epochs), 1), rate=SNAPSHOT_RATE * draft.rate(spec)
     )
     draft.add(member_name(0), spec, Role.MEMBER)
-    last = draft.train(member_name(0), spec, cycle, ())
+    last = draft.train(member_name(0), spec.family, cycle, ())
     _chain(draft, spec, range(1, len(design.members)), cycle, member_name(0), last)
 
 
@@ -282,16 +315,33 @@ def _chain(
 ) -> None:
     """Let every member go on from where the one before it ended."""
     for i in members:
-        last = draft.grown(member_name(i), spec, schedule, source, last)
+        draft.add(member_name(i), spec, Role.MEMBER)
+        last = draft.grown(member_name(i), spec.family, schedule, source, last)
         source = member_name(i)
 
 
 def _mothernets(draft: Draft, design: Design, task: Task) -> None:
+    _clustered(design, draft, lambda number, members: draft.cluster(f"mother-{number}", members))
+
+
+def _shared_mothernets(draft: Draft, design: Design, task: Task) -> None:
+    _clustered(design, draft, draft.shared_cluster)
+
+
+def _clustered(design: Design, draft: Draft, add: Callable[[int, dict[str, NetworkSpec]], None]) -> None:
+    """Add every cluster; a cluster of one is trained from scratch."""
     for number, cluster in enumerate(clusters_of(design), 1):
         if len(cluster) == 1:
             draft.scratch(member_name(cluster[0]), design.members[cluster[0]])
         else:
-            draft.cluster(f"mother-{number}", {member_name(i): design.members[i] for i in cluster})
+            add(number, {member_name(i): design.members[i] for i in sorted(cluster)})
+
+
+def _treenets(draft: Draft, design: Design, task: Task) -> None:
+    members = {member_name(i): spec for i, spec in enumerate(design.members)}
+    draft.add_joint("tree", Sharing.TREE, members)
+    family = design.members[0].family
+    draft.train("tree", family, RECIPES[family].schedule(draft.epochs, rate=draft.options.rate), ())
 
 
 BUILDERS: dict[Method, Callable[[Draft, Design, Task], None]] = {
@@ -301,7 +351,11 @@ BUILDERS: dict[Method, Callable[[Draft, Design, Task], None]] = {
     Method.SNAPSHOT: _snapshot,
     Method.FGE: _fge,
     Method.MOTHERNETS: _mothernets,
+    Method.SHARED_MOTHERNETS: _shared_mothernets,
+    Method.TREENETS: _treenets,
 }
+# Methods that train what the clusters of a design have in common; every other one has no use for clusters.
+CLUSTERED = (Method.MOTHERNETS, Method.SHARED_MOTHERNETS)
 # Methods whose members follow one another: they share a shape, and none trains beside another.
 CHAINS = (Method.SNAPSHOT, Method.FGE)
 
@@ -315,6 +369,15 @@ def _of_one_shape(design: Design, task: Task, method: Method) -> Design:
     if design.homogeneous:
         return design
     return homogeneous(mean_network(design.members, task), len(design.members))
+
+
+def _check_clusters(design: Design, method: Method) -> None:
+    if method not in CLUSTERED and not design.independent:
+        raise UsageError(
+            f"{design.name} has clusters, which {method} does not train: leave out @g{design.clusters}"
+        )
+    if method is Method.SHARED_MOTHERNETS and design.independent:
+        raise UsageError(f"{design.name} has no cluster of two members that could share: add @g1")
 
 
 def _limited(execution: Execution, networks: int) -> Execution:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.architecture import family_of
+from advisor.joint import family_in
 from advisor.layers import Task
 from advisor.measurement import Measurement
 
@@ -40,7 +40,7 @@ class Range:
         """Return the range of measurements."""
         batches = [m.batch for m in measurements]
         return cls(
-            tuple(sorted({family_of(m.network) for m in measurements})),
+            tuple(sorted({family_in(m.network) for m in measurements})),
             frozenset(m.task for m in measurements),
             (min(batches, default=1), max(batches, default=1)),
             borrowed,
@@ -51,7 +51,7 @@ class Range:
         if not self.families:
             return (), 0.0
         found: list[tuple[str, float]] = []
-        family = family_of(network)
+        family = family_in(network)
         if family not in self.families:
             found.append((f"family {family}", FAMILY_SPREAD))
         if task not in self.tasks:

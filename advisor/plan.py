@@ -6,6 +6,8 @@ A plan is to this project what a query plan is to a database. Every training met
 - `TrainStep` trains a network, from scratch or from what a `HatchStep` before it left, on all images or on a
   bootstrap sample, on labels or on a teacher's outputs as well;
 - `HatchStep` grows a member out of a trained network and perturbs it.
+
+Members that share layers are outputs of one joint network (`advisor.joint`), which is trained in their place.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from advisor.architecture import NetworkSpec, parse_network
 from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
-from advisor.families import family_named
+from advisor.joint import graph_of, parse_joint
 from advisor.measurement import Execution
 from advisor.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
@@ -35,6 +37,8 @@ class Method(StrEnum):
     SNAPSHOT = "snapshot"
     FGE = "fge"
     MOTHERNETS = "mothernets"
+    SHARED_MOTHERNETS = "shared_mothernets"
+    TREENETS = "treenets"
 
 
 class Role(StrEnum):
@@ -42,20 +46,29 @@ class Role(StrEnum):
 
     MOTHER = "mother"
     TEACHER = "teacher"
+    JOINT = "joint"
     MEMBER = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNetwork:
-    """A network of the plan: its name in it, its specification and its role."""
+    """A network of the plan.
+
+    Attributes:
+        name: in the plan.
+        network: short name of its specification, joint or not.
+        role: what it is for.
+        output_of: joint network that computes this member among others; None where it stands by itself.
+    """
 
     name: str
     network: str
     role: Role
+    output_of: str | None = None
 
     @property
     def spec(self) -> NetworkSpec:
-        """Specification that `network` names."""
+        """Specification that `network` names; a joint network has none."""
         return parse_network(self.network)
 
 
@@ -177,12 +190,40 @@ class TrainingPlan:
         return tuple(n for n in self.networks if n.role is Role.MEMBER)
 
     def network(self, name: str) -> PlannedNetwork:
-        """Return the network of that name."""
-        return next(n for n in self.networks if n.name == name)
+        """Return the network of that name.
+
+        Raises:
+            PlanError: there is none.
+        """
+        for found in self.networks:
+            if found.name == name:
+                return found
+        raise PlanError(f"the plan has no network {name!r}")
+
+    @property
+    def built(self) -> tuple[PlannedNetwork, ...]:
+        """Networks that have weights of their own."""
+        return tuple(n for n in self.networks if n.output_of is None)
+
+    def holder(self, name: str) -> PlannedNetwork:
+        """Return the network that has the weights of the named one: its joint network or itself."""
+        found = self.network(name)
+        return found if found.output_of is None else self.network(found.output_of)
+
+    def outputs_of(self, name: str) -> list[str]:
+        """Return what a network computes: the members of a joint one in order, else itself."""
+        return [n.name for n in self.networks if n.output_of == name] or [name]
+
+    @property
+    def asked(self) -> dict[str, list[str]]:
+        """The networks that answer for the members, each with the members that it answers for."""
+        holders = dict.fromkeys(self.holder(member.name).name for member in self.members)
+        return {name: self.outputs_of(name) for name in holders}
 
     def train_steps_of(self, name: str) -> list[TrainStep]:
-        """Return the training steps of a network."""
-        return [s for s in self.steps if isinstance(s, TrainStep) and s.network == name]
+        """Return the training steps of a network, for a member that shares layers those of the joint one."""
+        holder = self.holder(name).name
+        return [s for s in self.steps if isinstance(s, TrainStep) and s.network == holder]
 
 
 def _check_plan(plan: TrainingPlan) -> None:
@@ -199,13 +240,25 @@ def _check_plan(plan: TrainingPlan) -> None:
             raise PlanError(f"step {step.id!r} comes before a step that it needs")
         if step.id in done:
             raise PlanError(f"two steps are called {step.id!r}")
+        if plan.network(step.network).output_of is not None:
+            raise PlanError(f"step {step.id!r} is for a network that is trained jointly with others")
         done.add(step.id)
     for network in plan.networks:
-        family_named(network.spec.family)
+        _check_network(plan, network)
         if not plan.train_steps_of(network.name):
             raise PlanError(f"no step trains {network.name!r}")
     if [m.spec for m in plan.members] != list(parse_design(plan.design).members):
         raise PlanError(f"the members of the plan are not those of {plan.design!r}")
+
+
+def _check_network(plan: TrainingPlan, network: PlannedNetwork) -> None:
+    graph_of(network.network, plan.dataset.task)
+    if network.role is Role.JOINT:
+        outputs = [plan.network(name).network for name in plan.outputs_of(network.name)]
+        if outputs != [member.name for member in parse_joint(network.network).members]:
+            raise PlanError(f"the outputs of {network.name!r} are not the members that it joins")
+    elif network.output_of not in (None, *(n.name for n in plan.networks if n.role is Role.JOINT)):
+        raise PlanError(f"{network.name!r} is no output of a joint network of the plan")
 
 
 def _read_by(step: Step) -> list[str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from advisor.architecture import lower, parse_network
 from advisor.cost import CostPredictor
 from advisor.estimate import Estimate, total
+from advisor.joint import graph_of
 from advisor.liveness import FLOAT_BYTES
 from advisor.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.records import Forecast, PredictedStep
@@ -77,9 +77,10 @@ class PricedPlan:
 def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = frozenset()) -> PricedPlan:
     """Return the price of a plan on the machine of the predictor; steps that are `done` cost nothing more."""
     task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
-    epochs = {n.network: epoch_seconds(n.network, plan, predictor) for n in plan.networks}
+    built = [n.network for n in plan.built]
+    epochs = {name: epoch_seconds(name, plan, predictor) for name in built}
     contention = predictor.contention(processes)
-    members = [member.network for member in plan.members]
+    members = [plan.network(name).network for name in plan.asked]
     latency = total([predictor.inference_seconds(name, task, batch) for name in members])
     spans = _spans(
         [step.id for step in plan.steps],
@@ -95,11 +96,11 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         PricedStep(step=step.id, network=step.network, seconds=span)
         for step, span in zip(plan.steps, spans.each, strict=True)
     )
-    peaks = [predictor.training_peak_bytes(n.network, task, batch) for n in plan.networks]
-    reserved = [predictor.reserved_bytes(n.network, task, batch) for n in plan.networks]
+    peaks = [predictor.training_peak_bytes(name, task, batch) for name in built]
+    reserved = [predictor.reserved_bytes(name, task, batch) for name in built]
     evaluated = plan.dataset.validation_images + plan.dataset.test_images
     evaluation = latency.scaled(evaluated / batch)
-    names = {n.network for n in plan.networks}
+    names = set(built)
     return PricedPlan(
         steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
         train_seconds=spans.whole,
@@ -156,7 +157,7 @@ def _at_once(peaks: list[Estimate], processes: int) -> Estimate:
 def _evaluating(members: list[str], plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
     """Weights of all members, and what the one that needs most allocates beside its own."""
     task = plan.dataset.task
-    weights = {name: lower(parse_network(name), task).parameters * FLOAT_BYTES for name in members}
+    weights = {name: graph_of(name, task).parameters * FLOAT_BYTES for name in members}
     all_weights = sum(weights[name] for name in members)
 
     def beside_others(name: str) -> Estimate:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import nnls
 
-from advisor.architecture import family_of
 from advisor.estimate import Floats
 from advisor.features import CACHED_ELEMENTS, features_of, layer_sizes
+from advisor.joint import family_in
 from advisor.layer_cost import LayerCosts, PassTimes
 from advisor.layers import Task
 from advisor.measurement import Measurement
@@ -45,7 +45,7 @@ class Workpiece:
         f, b = features_of(self.network, self.task), self.batch
         moved = f.dense_elements + f.other_elements
         position = (b * f.macs, f.macs / moved, f.operations, b, f.macs_16 / f.macs)
-        return Point(tuple(np.log(position).tolist()), family_of(self.network), epoch)
+        return Point(tuple(np.log(position).tolist()), family_in(self.network), epoch)
 
 
 def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:

@@ -37,7 +37,7 @@ class Speaker:
 
     def begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
         """Training starts."""
-        schedules = [s.schedule for n in plan.networks for s in plan.train_steps_of(n.name)]
+        schedules = [s.schedule for n in plan.built for s in plan.train_steps_of(n.name)]
         self._total = sum(schedule.expected_epochs for schedule in schedules)
         self._epochs, self._began = {}, time.monotonic()
         if expected_seconds is not None:

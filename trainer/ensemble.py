@@ -9,8 +9,9 @@
 
 Images are what decoders give: uint8, or floating-point numbers on the same scale from 0 to 255. Normalisation
 is part of the module, whose arithmetic is float32 in contiguous memory whatever the run was trained in; on
-CUDA its precision is what the process has set, by torch's default TF32 for convolutions. Members run one
-after the other, so that memory is that of the largest.
+CUDA its precision is what the process has set, by torch's default TF32 for convolutions. Networks run one
+after the other, so that memory is that of the largest; members that share layers are one network, which
+computes what they share once.
 
 An ensemble is loaded from the folder of a run or from one safetensors file that `save_ensemble` wrote; its
 format is described there.
@@ -21,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advisor.architecture import lower
-from advisor.errors import DataError, RunError, StorageError, UnknownNameError
+from advisor.errors import DataError, PlanError, RunError, StorageError, UnknownNameError
+from advisor.joint import graph_of
 from advisor.plan import TrainingPlan
 from trainer.batches import normalised
 from trainer.checkpoint import Checkpoint, load_checkpoint
@@ -50,16 +51,22 @@ class Ensemble(nn.Module):
 
     Args:
         description: of the run.
-        members: networks by name, in the order of their probabilities.
+        networks: by name, those that compute the members.
+        members: names of those to average, in the order of their probabilities; all unless given.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, description: Description, members: Mapping[str, nn.Module]) -> None:
+    def __init__(
+        self, description: Description, networks: Mapping[str, nn.Module], members: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.description = description
-        self.members = nn.ModuleDict(members)
+        self.networks = nn.ModuleDict(networks)
+        # Which members each network computes, by their places in its output.
+        self._outputs = {name: description.plan.outputs_of(name) for name in networks}
+        self.members = tuple(members) or tuple(name for names in self._outputs.values() for name in names)
         self.register_buffer("mean", torch.tensor(description.mean))
         self.register_buffer("deviation", torch.tensor(description.deviation))
         self.eval()
@@ -73,16 +80,18 @@ class Ensemble(nn.Module):
         Raises:
             DataError: images of another shape or type.
         """
-        total, *others = self._each(images)
-        for probabilities in others:
-            total = total + probabilities
+        each = self._each(images)
+        total = each[self.members[0]]
+        for name in self.members[1:]:
+            total = total + each[name]
         return total / len(self.members)
 
     def member_probabilities(self, images: Tensor) -> Tensor:
         """Return each member's class probabilities, float32 (members, batch, classes); images as above."""
-        return torch.stack(list(self._each(images)))
+        each = self._each(images)
+        return torch.stack([each[name] for name in self.members])
 
-    def _each(self, images: Tensor) -> Iterator[Tensor]:
+    def _each(self, images: Tensor) -> dict[str, Tensor]:
         task = self.description.plan.dataset.task
         right = images.dtype == torch.uint8 or images.dtype.is_floating_point
         if not right or images.shape[1:] != (task.channels, task.height, task.width):
@@ -93,8 +102,14 @@ class Ensemble(nn.Module):
         # A copy, because normalising overwrites it.
         copied = images.to(torch.float32, copy=True)
         prepared = normalised(copied, self.mean, self.deviation, "contiguous")
-        for member in self.members.values():
-            yield functional.softmax(member(prepared), dim=1)
+        found: dict[str, Tensor] = {}
+        for name, network in self.networks.items():
+            probabilities = functional.softmax(network(prepared), dim=-1)
+            if probabilities.dim() == 3:
+                found |= zip(self._outputs[name], probabilities.unbind(1), strict=True)
+            else:
+                found[name] = probabilities
+        return found
 
 
 def predicted(ensemble: Ensemble, images: Tensor, batch: int) -> NDArray[np.float32]:
@@ -134,14 +149,16 @@ def load(
     """
     path = Path(path)
     if path.is_file():
-        description, weights = _read_file(path)
-        weights = {name: weights[name] for name in _wanted(members, list(weights))}
+        description, known, weights = _read_file(path)
+        names = _wanted(members, known)
+        held = _holders(description.plan, names)
+        weights = {name: weights[name] for name in held}
     else:
         description = read_description(path)
         names = _wanted(members, [m.name for m in description.plan.members])
-        weights = _read_folder(path, description.plan, names, warn)
+        weights = _read_folder(path, description.plan, _holders(description.plan, names), warn)
     networks = {name: _network(description.plan, name, tensors, path) for name, tensors in weights.items()}
-    return Ensemble(description, networks).to(device)
+    return Ensemble(description, networks, names).to(device)
 
 
 def read_description(folder: Path) -> Description:
@@ -169,7 +186,7 @@ def read_description(folder: Path) -> Description:
 def save_ensemble(ensemble: Ensemble, path: Path) -> None:
     """Write an ensemble as one safetensors file.
 
-    Tensors are called ``MEMBER/weight`` as in the network's state dictionary, beside ``mean`` and
+    Tensors are called ``NETWORK/weight`` as in the network's state dictionary, beside ``mean`` and
     ``deviation``. The metadata have one key, whose JSON holds the version of the format, the description,
     the members in their order, and a SHA-256 of all tensors.
 
@@ -177,8 +194,8 @@ def save_ensemble(ensemble: Ensemble, path: Path) -> None:
         OSError: the disk refuses.
     """
     tensors = {"mean": ensemble.mean, "deviation": ensemble.deviation}
-    for name, member in ensemble.members.items():
-        tensors |= {f"{name}/{key}": tensor for key, tensor in member.state_dict().items()}
+    for name, network in ensemble.networks.items():
+        tensors |= {f"{name}/{key}": tensor for key, tensor in network.state_dict().items()}
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     document = {
         "format_version": FORMAT_VERSION,
@@ -196,10 +213,15 @@ def _wanted(members: Sequence[str] | None, known: list[str]) -> list[str]:
     return known if not members else list(dict.fromkeys(members))
 
 
+def _holders(plan: TrainingPlan, members: Sequence[str]) -> list[str]:
+    """Return the networks that compute members."""
+    return list(dict.fromkeys(plan.holder(name).name for name in members))
+
+
 def _read_folder(
     folder: Path, plan: TrainingPlan, names: list[str], warn: Callable[[str], None]
 ) -> dict[str, dict[str, Tensor]]:
-    """Weights of finished members; those that are not finished are named together."""
+    """Weights of finished networks; those that are not finished are named together."""
     weights: dict[str, dict[str, Tensor]] = {}
     damaged: list[str] = []
     missing: list[str] = []
@@ -218,7 +240,7 @@ def _read_folder(
         )
     if missing:
         raise RunError(
-            f"{folder}: {', '.join(missing)} of {len(plan.members)} members not finished: "
+            f"{folder}: {', '.join(missing)} of {len(plan.asked)} networks not finished: "
             "`advisor resume` goes on with the run"
         )
     return weights
@@ -231,7 +253,7 @@ def _finished(plan: TrainingPlan, name: str, checkpoint: Checkpoint) -> bool:
 
 
 def _network(plan: TrainingPlan, name: str, weights: dict[str, Tensor], where: Path) -> SpecNetwork:
-    network = SpecNetwork(lower(plan.network(name).spec, plan.dataset.task))
+    network = SpecNetwork(graph_of(plan.network(name).network, plan.dataset.task))
     try:
         network.load_state_dict(weights)
     except RuntimeError:
@@ -239,8 +261,8 @@ def _network(plan: TrainingPlan, name: str, weights: dict[str, Tensor], where: P
     return network
 
 
-def _read_file(path: Path) -> tuple[Description, dict[str, dict[str, Tensor]]]:
-    """Description and weights by member of what `save_ensemble` wrote."""
+def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, Tensor]]]:
+    """Description, members, and weights by network of what `save_ensemble` wrote."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             document = json.loads((file.metadata() or {})[METADATA_KEY])
@@ -252,13 +274,14 @@ def _read_file(path: Path) -> tuple[Description, dict[str, dict[str, Tensor]]]:
             )
         if _digest(tensors) != document["sha256"]:
             raise ValueError("wrong checksum")
-        members = {name: _below(name, tensors) for name in document["members"]}
-        text = json.dumps(document["description"])
-    except (OSError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
+        members = [str(name) for name in document["members"]]
+        description = description_from_json(json.dumps(document["description"]), path)
+        weights = {name: _below(name, tensors) for name in _holders(description.plan, members)}
+    except (OSError, ValueError, LookupError, TypeError, PlanError, safetensors.SafetensorError) as error:
         raise StorageError(
             f"{path} is damaged or no ensemble that `advisor export --to safetensors` wrote ({error})"
         ) from None
-    return description_from_json(text, path), members
+    return description, members, weights
 
 
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

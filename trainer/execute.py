@@ -23,17 +23,17 @@ from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from advisor.errors import AdvisorError, DataError, RunError, StorageError
-from advisor.plan import HatchStep, Step, TrainingPlan, TrainStep
-from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
+from advisor.joint import parse_joint
+from advisor.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
+from advisor.records import EpochRecord, StepRecord
 from trainer.batches import derived_seed, epoch_order, normalised
 from trainer.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from trainer.data import Data, load_data
-from trainer.hatching import hatch, hatch_difference, hatch_drift, perturb
+from trainer.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.loop import (
     DivergedError,
     NetworkTraining,
@@ -41,8 +41,6 @@ from trainer.loop import (
     StoppedError,
     load_network,
 )
-from trainer.metrics import Predictions, Probabilities, ensemble_metrics
-from trainer.step import probabilities
 
 # Images that new normalisations are calibrated on; the mean of 256 is known to 6 % of the deviation.
 CALIBRATION_IMAGES = 256
@@ -51,10 +49,12 @@ PROBE_IMAGES = 64
 # Drift in train mode that a record mentions; growth that is exact stays below by far.
 TOLD_DRIFT = 1e-6
 POLL_SECONDS = 0.1
+
 # Folder of checkpoints in a run's folder, with a folder a network.
 NETWORKS = "networks"
 
 DONE, STOPPED, FAILED, DIVERGED = "done", "stopped", "failed", "diverged"
+
 
 # Starts watching the peak memory of this process; the function it returns reads the growth in bytes.
 MemoryWatch = Callable[[str], Callable[[], int | None]]
@@ -136,30 +136,6 @@ def execute(
     return frontier.ended
 
 
-def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]) -> EnsembleMetrics:
-    """Return the figures of the named members on the test set, which is read here and nowhere else.
-
-    What the figures choose between members is chosen on the validation set.
-    """
-    torch.set_num_threads(plan.execution.threads)
-    on_device = data.to(plan.execution.device)
-    splits = on_device.test, on_device.validation
-    outputs: tuple[list[Probabilities], ...] = [], []
-    for name in members:
-        network, _ = load_network(plan, name, files.of_network(name))
-        for output, split in zip(outputs, splits, strict=True):
-            output.append(
-                probabilities(
-                    network, split.images, on_device.mean, on_device.deviation, plan.batch, plan.execution
-                )
-            )
-    test, validation = (
-        Predictions(np.stack(output), split.labels.cpu().numpy())
-        for output, split in zip(outputs, splits, strict=True)
-    )
-    return ensemble_metrics(test, validation)
-
-
 def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channel: Channel) -> StepRecord:
     """Execute one step; what goes wrong with a network ends up in the record.
 
@@ -213,10 +189,13 @@ def _hatch(
         return Progress(step=step.id, hatch_difference=done.progress.hatch_difference), ""
     started = time.perf_counter()
     mother = load_network(plan, step.source, files.of_network(step.source))[0].cpu().double()
-    specs = plan.network(step.source).spec, plan.network(step.network).spec
     seed = derived_seed(plan.seed, step.id)
     images = _some_images(data, seed)
-    member = hatch(mother, *specs, plan.dataset.task, images, seed)
+    spec, grown = plan.network(step.source).spec, plan.network(step.network)
+    if grown.role is Role.JOINT:
+        member = hatch_jointly(mother, spec, parse_joint(grown.network), plan.dataset.task, images, seed)
+    else:
+        member = hatch(mother, spec, grown.spec, plan.dataset.task, images, seed)
     probe = images[:PROBE_IMAGES]
     difference, drift = hatch_difference(mother, member, probe), hatch_drift(mother, member, probe)
     perturb(member.float(), step.noise, seed, step.shrink)

@@ -10,6 +10,9 @@ repeat them, consumers share them out, kernels grow around their centre. New lay
 - a new dense layer is as random as in a fresh network, and what the mother has reads it with zeros.
 
 Normalisations without a donor take their statistics from images, set in one pass through the member.
+Members that share what they have of their mother (`advisor.joint`) are hatched one by one and then put
+together: the shared layers are the mother's, and read the members' own filters with zeros at first.
+
 All this is exact in eval mode, and in train mode too except for transparent normalisations: they put the
 measured statistics in place of the batch's. `hatch_drift` says how much that moves the outputs.
 """
@@ -25,7 +28,9 @@ from torch import Tensor, nn
 from advisor.architecture import NetworkSpec, Task, lower
 from advisor.errors import PlanError
 from advisor.graph import Add, Conv, Graph, Linear, Node
+from advisor.joint import JointSpec, graph_of, own_prefix
 from advisor.mothernet import mother_of
+from trainer.batches import derived_seed
 from trainer.channels import ChannelMap, channel_maps
 from trainer.network import SpecNetwork, build_network
 
@@ -69,6 +74,45 @@ def hatch(
     return member
 
 
+def hatch_jointly(
+    mother: SpecNetwork, mother_spec: NetworkSpec, joint: JointSpec, task: Task, images: Tensor, seed: int
+) -> SpecNetwork:
+    """Return a joint network whose members all compute what `mother` computes; arguments as for `hatch`."""
+    network = build_network(graph_of(joint.name, task), seed).to(next(mother.parameters()).dtype)
+    members = [
+        hatch(mother, mother_spec, spec, task, images, derived_seed(seed, number))
+        for number, spec in enumerate(joint.members)
+    ]
+    with torch.no_grad():
+        for node in network.graph.nodes:
+            if node.name in mother.graph.shapes:
+                _share(network.layer(node.name), mother.layer(node.name))
+        for number, member in enumerate(members):
+            for node in member.graph.nodes:
+                own = own_prefix(number) + node.name
+                if own in network.graph.shapes:
+                    _take_last(network.layer(own), member.layer(node.name))
+    return network
+
+
+def _share(shared: nn.Module, donor: nn.Module) -> None:
+    """Give a shared layer the mother's weights; what it reads of members' own filters counts nothing."""
+    for name, tensor in donor.state_dict().items():
+        target = shared.get_parameter(name) if name in ("weight", "bias") else shared.get_buffer(name)
+        if tensor.dim() > 1:
+            target.zero_()
+            target[:, : tensor.shape[1]] = tensor
+        else:
+            target.copy_(tensor)
+
+
+def _take_last(own: nn.Module, grown: nn.Module) -> None:
+    """Give a member's own filters, which are its last ones, the weights of the hatched member."""
+    state = grown.state_dict()
+    for name, tensor in own.state_dict().items():
+        tensor.copy_(state[name][-len(tensor) :] if tensor.dim() else state[name])
+
+
 def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
     if mother.family != member.family:
         raise PlanError(f"{member.name} cannot be hatched from {mother.name}: their families differ")
@@ -107,10 +151,10 @@ def hatch_difference(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -
 
     Args:
         mother: network.
-        member: network of the same task.
+        member: network of the same task, or a joint one, whose every member is compared.
         images: prepared inputs, shape (batch, channels, height, width).
     """
-    return float((_logits(member, images, False) - _logits(mother, images, False)).abs().max())
+    return float((_logits(member, images, False) - _like(mother, member, images, False)).abs().max())
 
 
 def hatch_drift(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -> float:
@@ -125,8 +169,15 @@ def hatch_drift(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -> flo
         member: network of the same task.
         images: one prepared batch, shape (batch, channels, height, width).
     """
-    before, after = (_logits(network, images, True) for network in (mother, member))
+    before, after = _like(mother, member, images, True), _logits(member, images, True)
     return float((after - before).norm() / (before - before.mean(0)).norm())
+
+
+def _like(mother: SpecNetwork, member: SpecNetwork, images: Tensor, training: bool) -> Tensor:
+    """Logits of the mother, as often as the member has outputs."""
+    logits = _logits(mother, images, training)
+    outputs = len(member.graph.outputs)
+    return logits if outputs == 1 else logits[:, None].expand(-1, outputs, -1)
 
 
 def _logits(network: SpecNetwork, images: Tensor, training: bool) -> Tensor:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advisor.architecture import lower
 from advisor.errors import RunError
+from advisor.joint import graph_of
 from advisor.plan import TrainingPlan, TrainStep
 from advisor.records import EpochRecord
 from trainer.batches import bootstrap_sample, derived_seed, epoch_order
@@ -74,7 +74,7 @@ class NetworkTraining:
     ) -> None:
         self.plan, self.step, self.data, self.folder, self.reporter = plan, step, data, folder, reporter
         self.seed = derived_seed(plan.seed, step.id)
-        graph = lower(plan.network(step.network).spec, plan.dataset.task)
+        graph = graph_of(plan.network(step.network).network, plan.dataset.task)
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
         self.progress = Progress(step=step.id)
         self.loss_of = self._loss()
@@ -121,7 +121,9 @@ class NetworkTraining:
         if not math.isfinite(loss_sum):
             self._roll_back()
             return
-        record = self._evaluated(loss_sum / images, wrong / images, started)
+        # Of a joint network the mean over its members, so that curves compare.
+        loss = loss_sum / images / len(self.network.graph.outputs)
+        record = self._evaluated(loss, wrong / images, started)
         self.reporter.epoch(record)
         self.progress = replace(
             self.progress,
@@ -222,6 +224,8 @@ class NetworkTraining:
             self.plan.batch,
             self.plan.execution,
         )
+        if predicted.ndim == 3:
+            predicted = predicted.mean(axis=1)
         labels = held.labels.cpu().numpy()
         right = np.take_along_axis(predicted, labels[:, None], axis=1)
         return EpochRecord(
@@ -283,7 +287,7 @@ def load_network(plan: TrainingPlan, name: str, folder: Path) -> tuple[SpecNetwo
     checkpoint = load_checkpoint(folder, damaged.append)
     if checkpoint is None:
         raise RunError("; ".join([f"{name} has no checkpoint in {folder.name}", *damaged]))
-    network = SpecNetwork(lower(plan.network(name).spec, plan.dataset.task))
+    network = SpecNetwork(graph_of(plan.network(name).network, plan.dataset.task))
     network.load_state_dict(checkpoint.weights)
     settle(network, plan.execution)
     return network, checkpoint.progress

@@ -63,11 +63,11 @@ class SpatialMean(nn.Module):
 
 
 class Join(nn.Module):
-    """Channels of two maps, one after the other."""
+    """Channels of several maps, one after the other."""
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """(batch, a, h, w), (batch, b, h, w) → (batch, a + b, h, w)."""
-        return torch.cat((left, right), dim=1)
+    def forward(self, *maps: Tensor) -> Tensor:
+        """(batch, a, h, w), (batch, b, h, w), … → (batch, a + b + …, h, w)."""
+        return torch.cat(maps, dim=1)
 
 
 def _module_of(operation: Operation) -> nn.Module:
@@ -125,14 +125,22 @@ class SpecNetwork(nn.Module):
         return self.layers[module_name(node)]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(batch, channels, height, width) → logits (batch, classes)."""
+        """Return the logits of a batch of images.
+
+        Args:
+            images: (batch, channels, height, width).
+
+        Returns:
+            (batch, classes); of a joint network (batch, members, classes).
+        """
         values = {INPUT: images}
         for node, dead in self._steps:
             module = self.layers[module_name(node.name)]
             values[node.name] = module(*(values[source] for source in node.inputs))
             for source in dead:
                 del values[source]
-        return values[self.graph.nodes[-1].name]
+        logits = [values[name] for name in self.graph.outputs]
+        return logits[0] if len(logits) == 1 else torch.stack(logits, dim=1)
 
 
 def build_network(graph: Graph, seed: int) -> SpecNetwork:
@@ -144,12 +152,11 @@ def build_network(graph: Graph, seed: int) -> SpecNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SpecNetwork(graph)
-        classifier = graph.nodes[-1].name
         for node in graph.nodes:
             module = network.layer(node.name)
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, nn.Linear) and node.name != classifier:
+            elif isinstance(module, nn.Linear) and node.name not in graph.outputs:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
     return network

@@ -31,8 +31,24 @@ def unmarked(phase: str) -> None:
 
 
 def of_labels(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the summed cross-entropy of logits (batch, classes) and labels (batch,)."""
+    """Return the summed cross-entropy of a batch, a scalar.
+
+    Args:
+        inputs: not looked at.
+        logits: (batch, classes); of a joint network (batch, members, classes), whose losses are added up.
+        labels: (batch,).
+    """
+    if logits.dim() == 3:
+        labels = labels.repeat_interleave(logits.shape[1])
+        logits = logits.flatten(0, 1)
     return functional.cross_entropy(logits, labels, reduction="sum")
+
+
+def answers(logits: Tensor) -> Tensor:
+    """Return the classes (batch,) that logits stand for; members of a joint network are averaged."""
+    if logits.dim() == 3:
+        logits = functional.softmax(logits.float(), dim=-1).mean(dim=1)
+    return logits.argmax(dim=1)
 
 
 def arithmetic(execution: Execution) -> AbstractContextManager[object]:
@@ -104,15 +120,15 @@ def training_step(
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
     # Parts of one size as far as possible: a last part of one image has no batch statistics.
     parts = math.ceil(len(labels) / (micro_batch or len(labels)))
-    for part, answers in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
+    for part, right in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with arithmetic(execution):
             logits = network(part)
-        loss = loss_of(part, logits.float(), answers)
+        loss = loss_of(part, logits.float(), right)
         mark("forward")
         (loss / len(labels)).backward()
         mark("backward")
         loss_sum += loss.detach()
-        wrong += (logits.detach().argmax(dim=1) != answers).sum()
+        wrong += (answers(logits.detach()) != right).sum()
     optimizer.step()
     mark("optimizer")
     return loss_sum, wrong
@@ -126,7 +142,10 @@ def ran_out_of_memory(error: RuntimeError) -> bool:
 def probabilities(
     network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, batch: int, execution: Execution
 ) -> NDArray[np.float32]:
-    """Return class probabilities of stored images, (images, classes), in evaluation mode, `batch` at once."""
+    """Return class probabilities of stored images in evaluation mode, `batch` at once.
+
+    Their shape is (images, classes); of a joint network (images, members, classes).
+    """
     network.eval()
     parts = list(_softmax_batches(network, images, mean, deviation, batch, execution))
     return torch.cat(parts).numpy()
@@ -139,4 +158,4 @@ def _softmax_batches(
         for part in images.split(batch):
             with arithmetic(execution):
                 logits = network(normalised(part, mean, deviation, execution.memory_format))
-            yield functional.softmax(logits.float(), dim=1).cpu()
+            yield functional.softmax(logits.float(), dim=-1).cpu()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from advisor.architecture import Task, lower, parse_network
 from advisor.dataset import Augmentation
+from advisor.joint import graph_of
+from advisor.layers import Task
 from advisor.measurement import Execution
 from trainer.network import build_network
 from trainer.step import Mark, arithmetic, make_optimizer, settle, training_step
@@ -43,10 +44,11 @@ class PreparedStep:
     def __init__(self, workload: StepWorkload) -> None:
         self.workload = workload
         task, device = workload.task, workload.execution.device
-        spec = parse_network(workload.network)
         generator = torch.Generator().manual_seed(0)
         shape = (workload.batch, task.channels, task.height, task.width)
-        self.module: nn.Module = settle(build_network(lower(spec, task), 0), workload.execution)
+        self.module: nn.Module = settle(
+            build_network(graph_of(workload.network, task), 0), workload.execution
+        )
         self._optimizer = make_optimizer(self.module, 0.9, 1e-4)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from advisor.architecture import lower, parse_network
+import torch
+
 from advisor.cost import CostPredictor
+from advisor.joint import graph_of
 from advisor.layers import Task
 from advisor.plan import TrainingPlan
 from advisor.step_cost import LOSS
+from trainer.network import SpecNetwork
 
 
 def forecast_layers(plan: TrainingPlan, predictor: CostPredictor) -> list[dict[str, Any]]:
@@ -25,14 +28,14 @@ def forecast_layers(plan: TrainingPlan, predictor: CostPredictor) -> list[dict[s
     """
     if predictor.basis == "nominal":
         return []
-    networks = dict.fromkeys(network.network for network in plan.networks)
+    networks = dict.fromkeys(network.network for network in plan.built)
     return [_forecast(network, plan.dataset.task, plan.batch, predictor) for network in networks]
 
 
 def _forecast(network: str, task: Task, batch: int, predictor: CostPredictor) -> dict[str, Any]:
     step = predictor.step_seconds(network, task, batch)
     phases = predictor.phase_seconds(network, task, batch)
-    kinds = {node.name: type(node.operation).__name__ for node in lower(parse_network(network), task).nodes}
+    kinds = _kinds(network, task)
     return {
         "network": network,
         "input": task.text,
@@ -49,3 +52,11 @@ def _forecast(network: str, task: Task, batch: int, predictor: CostPredictor) ->
         ],
         "parts": {"data_seconds": phases["data"], "optimizer_seconds": phases["optimizer"]},
     }
+
+
+def _kinds(network: str, task: Task) -> dict[str, str]:
+    """Kind of every layer by name: as in `advisor profile`, the class of the module that executes it."""
+    # Of modules without weights, since only their classes are asked for.
+    with torch.device("meta"):
+        built = SpecNetwork(graph_of(network, task))
+    return {node.name: type(built.layer(node.name)).__name__ for node in built.graph.nodes}

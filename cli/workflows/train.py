@@ -31,7 +31,8 @@ from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data import Data, load_data
 from trainer.description import describe, write_description
-from trainer.execute import DIVERGED, DONE, RunFiles, evaluate, execute
+from trainer.evaluate import evaluate
+from trainer.execute import DIVERGED, DONE, RunFiles, execute
 
 
 class TrainingView(Protocol):

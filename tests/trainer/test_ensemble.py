@@ -17,7 +17,8 @@ from advisor.errors import DataError, PlanError, RunError, StorageError, Unknown
 from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.description import FILE, describe, description_to_json, write_description
 from trainer.ensemble import METADATA_KEY, Ensemble, load, predicted, save_ensemble
-from trainer.execute import RunFiles, evaluate, execute
+from trainer.evaluate import evaluate
+from trainer.execute import RunFiles, execute
 from trainer.loop import load_network
 from trainer.network import build_network
 from trainer.step import probabilities
@@ -180,14 +181,14 @@ def test_a_run_without_description_says_what_adds_it(folder):
 
 def test_missing_and_unfinished_members_are_named(folder, trained):
     shutil.rmtree(folder / "networks" / "member-2")
-    refusal(RunError, lambda: load(folder), "member-2 of 2 members", "advisor resume")
+    refusal(RunError, lambda: load(folder), "member-2 of 2 networks", "advisor resume")
     assert len(load(folder, members=["member-1"]).members) == 1
     place = folder / "networks" / "member-1"
     checkpoint = load_checkpoint(place, pytest.fail)
     progress = replace(checkpoint.progress, done=False, epoch=0, train_errors=())
     shutil.rmtree(place)
     save_checkpoint(place, replace(checkpoint, progress=progress))
-    refusal(RunError, lambda: load(folder), "member-1, member-2 of 2 members")
+    refusal(RunError, lambda: load(folder), "member-1, member-2 of 2 networks")
 
 
 def test_a_hatched_member_that_was_not_trained_is_not_finished(folder):
@@ -195,7 +196,7 @@ def test_a_hatched_member_that_was_not_trained_is_not_finished(folder):
     checkpoint = load_checkpoint(place, pytest.fail)
     shutil.rmtree(place)
     save_checkpoint(place, replace(checkpoint, progress=replace(checkpoint.progress, step="hatch member-1")))
-    refusal(RunError, lambda: load(folder), "member-1 of 2 members")
+    refusal(RunError, lambda: load(folder), "member-1 of 2 networks")
 
 
 # What is damaged.

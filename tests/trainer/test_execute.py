@@ -15,7 +15,8 @@ from advisor.plan import HatchStep, TrainStep
 from advisor.schedule import PlateauSchedule
 from trainer.batches import normalised
 from trainer.checkpoint import load_checkpoint
-from trainer.execute import DIVERGED, DONE, FAILED, evaluate
+from trainer.evaluate import evaluate
+from trainer.execute import DIVERGED, DONE, FAILED
 from trainer.loop import load_network
 from trainer.metrics import unpack_probabilities
 

@@ -7,11 +7,12 @@ import torch
 
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
-from advisor.methods import PlanOptions, make_plan
+from advisor.methods import CLUSTERED, PlanOptions, make_plan
 from advisor.plan import Method
 from trainer.batches import bootstrap_sample
 from trainer.checkpoint import load_checkpoint
-from trainer.execute import DONE, evaluate
+from trainer.evaluate import evaluate
+from trainer.execute import DONE
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def plan_by(plain):
     return make
 
 
-METHODS = [(method, "3xmlp-1-16@g1" if method is Method.MOTHERNETS else "3xmlp-1-16") for method in Method]
+METHODS = [(method, "3xmlp-1-16" + "@g1" * (method in CLUSTERED)) for method in Method]
 
 
 @pytest.mark.parametrize(("method", "design"), METHODS)
@@ -47,9 +48,9 @@ def test_every_method_trains_an_ensemble_that_is_better_than_guessing(
     assert len(figures.member_errors) == 3
 
 
-@pytest.mark.parametrize("method", [Method.BAGGING, Method.DISTILLATION, Method.SNAPSHOT, Method.FGE])
-def test_a_stopped_run_goes_on_to_the_same_bits(plan_by, run, files, weights, same_bits, method):
-    plan = plan_by(method, "2xmlp-1-8", epochs=3)
+@pytest.mark.parametrize(("method", "design"), METHODS)
+def test_a_stopped_run_goes_on_to_the_same_bits(plan_by, run, files, weights, same_bits, method, design):
+    plan = plan_by(method, design.replace("3xmlp-1-16", "2xmlp-1-8"), epochs=3)
     elsewhere = replace(files, folder=files.folder.with_name("whole"))
     run(plan, elsewhere)
     for calls in (3, 11, 17):
@@ -61,7 +62,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(plan_by, run, files, weights, sa
 
         run(plan, stop=soon)
     run(plan)
-    for network in plan.networks:
+    for network in plan.built:
         assert same_bits(weights(network.name), weights(network.name, elsewhere))
 
 
