@@ -72,6 +72,7 @@ class Fingerprint:
         dtype: ``float32`` or ``bfloat16``.
         memory_format: ``contiguous`` or ``channels_last``.
         protocol: of measuring.
+        augmentation: of the batches, empty if it takes too little of a step to be told apart.
     """
 
     device: str
@@ -84,11 +85,13 @@ class Fingerprint:
     dtype: str
     memory_format: str
     protocol: int = 1
+    augmentation: str = ""
 
     @property
     def digest(self) -> str:
-        """Short hash of every field."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """Short hash of every field; one that came later and is empty leaves it as it was."""
+        fields = {name: value for name, value in asdict(self).items() if name != "augmentation" or value}
+        text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -171,6 +174,7 @@ class TrainedEpochs:
         batch: images in a step.
         train_images, validation_images: of an epoch.
         processes: networks of the run that trained at the same time.
+        augmentation: of the batches, as in a fingerprint.
         epochs: how many were looked at.
         seconds: median of an epoch, evaluation included.
     """
@@ -181,5 +185,6 @@ class TrainedEpochs:
     train_images: int
     validation_images: int
     processes: int
+    augmentation: str = ""
     epochs: int
     seconds: float

@@ -24,6 +24,10 @@ Classes = Annotated[int, typer.Option(help="Number of classes.")]
 Input = Annotated[str, typer.Option(help="Image shape: channels x height x width.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one.")]
 Batch = Annotated[int | None, typer.Option(help="Images in a step; default: that of the data set.")]
+Augment = Annotated[
+    str | None,
+    typer.Option(help="none, crop, crop+flip or crop+flip+randaugment; default: that of the data set."),
+]
 Rank = Annotated[int | None, typer.Option(help="Row of the last recommendation; default: 1.")]
 Epochs = Annotated[
     int | None, typer.Option(help="Schedule of a network trained from scratch; default: the published one.")
@@ -82,6 +86,7 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         target=given["target"],
         rank=given["rank"],
         dataset=given["dataset"],
+        augmentation=given.get("augment"),
         epochs=given["epochs"],
         batch=given["batch"],
         rate=given.get("lr"),

@@ -148,6 +148,7 @@ def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float]) -> Train
         train_images=plan.dataset.train_images,
         validation_images=plan.dataset.validation_images,
         processes=plan.execution.processes,
+        augmentation=plan.dataset.augmentation.mark,
         epochs=len(counted),
         seconds=median(counted),
     )

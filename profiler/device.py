@@ -39,8 +39,13 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def fingerprint(execution: Execution) -> Fingerprint:
-    """Return the fingerprint of this machine under the settings of a plan."""
+def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
+    """Return the fingerprint of this machine under the settings of a plan.
+
+    Args:
+        execution: of the plan.
+        augmentation: of its batches, if that is to be told apart (`Augmentation.mark`).
+    """
     on_cuda = execution.device == "cuda"
     return Fingerprint(
         device=execution.device,
@@ -53,6 +58,7 @@ def fingerprint(execution: Execution) -> Fingerprint:
         dtype=execution.dtype,
         memory_format=execution.memory_format,
         protocol=PROTOCOL,
+        augmentation=augmentation,
     )
 
 

@@ -12,10 +12,8 @@ import hashlib
 import torch
 from torch import Tensor
 
-from advisor.dataset import Augmentation
-
-# Crops pad by this part of the height: 4 pixels at 32, as in He et al. 2016.
-PAD_SHARE = 8
+from advisor.dataset import PAD_SHARE, Augmentation
+from trainer.randaugment import randaugmented
 
 
 def derived_seed(*parts: object) -> int:
@@ -45,10 +43,11 @@ def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
     pad = max(height // PAD_SHARE, 1)
     down, right = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
     rows, columns = down + torch.arange(height), torch.arange(width).expand(count, width)
-    if augmentation is Augmentation.CROP_FLIP:
+    if augmentation is not Augmentation.CROP:
         flipped = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(flipped, width - 1 - columns, columns)
-    return _picked(images, pad, rows.to(images.device), (columns + right).to(images.device))
+    picked = _picked(images, pad, rows.to(images.device), (columns + right).to(images.device))
+    return randaugmented(picked, seed) if augmentation is Augmentation.RANDAUGMENT else picked
 
 
 def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: str) -> Tensor:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import AsJson, Batch, Budget, Classes, Device, Families, Input, Members, print_result
+from cli.options import (
+    AsJson,
+    Augment,
+    Batch,
+    Budget,
+    Classes,
+    Device,
+    Families,
+    Input,
+    Members,
+    print_result,
+)
 from cli.quantities import parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
@@ -27,6 +38,7 @@ def recommend(
     max_train_time: Annotated[str | None, typer.Option(help="Whole training: 90m, 12h.")] = None,
     device: Device = None,
     batch: Batch = None,
+    augment: Augment = None,
     seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = 0,
     trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 120,
     profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 60.0,
@@ -42,6 +54,7 @@ def recommend(
         budget=budget,
         epochs=epochs,
         dataset=dataset,
+        augmentation=augment,
         families=tuple(family or ()),
         members=tuple(members or ()),
         objective=objective,

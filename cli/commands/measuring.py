@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Batch, Device, print_result
+from cli.options import AsJson, Augment, Batch, Device, print_result
 
 
 def profile(
@@ -14,6 +14,7 @@ def profile(
     design: Annotated[str, typer.Argument(help="A network, for example resnet-26-16.")],
     dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = "cifar10",
     batch: Batch = None,
+    augment: Augment = None,
     device: Device = None,
     csv: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write a row a layer to this file; - for stdout.")
@@ -26,7 +27,13 @@ def profile(
     from cli.workflows.profile import profile as measured
 
     request = ProfileRequest(
-        design=design, dataset=dataset, batch=batch, device=device, csv=csv, as_json=as_json
+        design=design,
+        dataset=dataset,
+        augmentation=augment,
+        batch=batch,
+        device=device,
+        csv=csv,
+        as_json=as_json,
     )
     payload = measured(request, ctx.obj.home, ctx.obj.speaker().say)
     if csv == "-":

@@ -8,6 +8,7 @@ import typer
 
 from cli.options import (
     AsJson,
+    Augment,
     Batch,
     Dataset,
     Device,
@@ -37,6 +38,7 @@ def train(
     dataset: Dataset = None,
     epochs: Epochs = None,
     batch: Batch = None,
+    augment: Augment = None,
     lr: Rate = None,
     method: Method = None,
     hatched_epochs: Hatched = None,
@@ -112,6 +114,7 @@ def explain(
     dataset: Dataset = None,
     epochs: Epochs = None,
     batch: Batch = None,
+    augment: Augment = None,
     method: Method = None,
     hatched_epochs: Hatched = None,
     device: Device = None,

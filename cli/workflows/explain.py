@@ -14,7 +14,7 @@ from typing import Any
 from advisor.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
-from advisor.plan import HatchStep, TrainingPlan
+from advisor.plan import HatchStep, Method, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
 from advisor.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.home import SCHEMA_VERSION, Home
@@ -26,6 +26,8 @@ from db.session import open_store
 from trainer.execute import DONE
 
 SECONDS_PER_HOUR = 3600
+# Methods whose error has a forecast of its own; that of the others is the one of independent training.
+FORETOLD = (Method.FULL_DATA, Method.MOTHERNETS)
 # Totals of a priced plan, in the order in which they are shown.
 PRICED = (
     "train_seconds",
@@ -116,7 +118,7 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
             "runs": foreseen.runs,
             "unmeasured": [] if priced is None else list(priced.unmeasured),
         },
-        "notes": _about_concurrency(plan),
+        "notes": _about_error(plan) + _about_concurrency(plan),
     }
 
 
@@ -244,9 +246,17 @@ def _about_run(run: Run) -> list[str]:
         notes.append("No forecast was stored when this run began: only the actual figures are shown.")
     elif run.forecast.train_seconds is None:
         notes.append("No cost was forecast when this run began: too little had been measured here.")
+    if run.forecast is not None:
+        notes += _about_error(run.plan)
     if run.status is not RunStatus.DONE:
         notes.append(f"The run is {run.status.value}: its totals are not compared, only its finished steps.")
     return notes
+
+
+def _about_error(plan: TrainingPlan) -> list[str]:
+    if plan.method in FORETOLD:
+        return []
+    return [f"The error is forecast for independent training, not for {plan.method}."]
 
 
 def _about_concurrency(plan: TrainingPlan) -> list[str]:

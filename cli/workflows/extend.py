@@ -19,7 +19,7 @@ from advisor.plan import TrainingPlan
 from advisor.records import Run, RunStatus
 from cli.workflows.home import Home, Say, now
 from cli.workflows.planning import foresee
-from cli.workflows.runs import existing_store
+from cli.workflows.runs import existing_store, stored_run
 from cli.workflows.train import TrainingView, TrainOptions, carry_out, signals_of
 from db.queries import Store
 from profiler.device import fingerprint
@@ -46,7 +46,7 @@ def extend(
     """
     signals = signals_of(options)
     with existing_store(home) as store:
-        old = store.run(run_id)
+        old = stored_run(store, home, run_id)
         plan = _extended(old, extension)
         data = load_data(plan.dataset, home.data, download=options.download)
         done = frozenset(step.id for step in old.plan.steps)

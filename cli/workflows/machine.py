@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from advisor.cost import CostPredictor
 from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, Measurement
+from advisor.measurement import Execution, Fingerprint, Measurement, TrainedEpochs
+from advisor.preparation import lent_to
 from cli.workflows.home import now
 from db.queries import Store
 from profiler.device import fingerprint, usable_cores
@@ -40,15 +41,29 @@ def executions(device: str) -> list[Execution]:
     ]
 
 
-def stored_measurements(store: Store, device: str) -> list[Measurement]:
-    """Return what was measured on this machine under all settings to choose from."""
-    return [m for e in executions(device) for m in store.measurements(fingerprint(e).digest)]
+def stored_measurements(store: Store, device: str, augmentation: str = "") -> list[Measurement]:
+    """Return what was measured on this machine under all settings to choose from.
+
+    Args:
+        store: of measurements.
+        device: that they were made on.
+        augmentation: of the batches; what was measured without it is brought to it.
+    """
+    own = [m for e in executions(device) for m in store.measurements(fingerprint(e, augmentation).digest)]
+    return [*lent_to(own, stored_measurements(store, device)), *own] if augmentation else own
+
+
+def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -> list[TrainedEpochs]:
+    """Return the real epochs of this machine under given settings and augmentation."""
+    epochs = store.trained_epochs(fingerprint(execution).digest)
+    return [e for e in epochs if e.augmentation == augmentation]
 
 
 def is_reference(m: Measurement, execution: Execution, task: Task, processes: int = 1) -> bool:
-    """Whether a measurement is that of the reference network under given settings."""
+    """Whether a measurement is that of the reference network under given settings, however augmented."""
     what = (REFERENCE, REFERENCE_BATCH, task, processes)
-    return (m.network, m.batch, m.task, m.processes) == what and m.fingerprint == fingerprint(execution)
+    mark = fingerprint(execution, m.fingerprint.augmentation)
+    return (m.network, m.batch, m.task, m.processes) == what and m.fingerprint == mark
 
 
 def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) -> Execution:
@@ -67,15 +82,15 @@ def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) 
     return min(times, key=handicapped)
 
 
-def chosen_execution(store: Store, device: str, task: Task) -> Execution:
+def chosen_execution(store: Store, device: str, task: Task, augmentation: str = "") -> Execution:
     """Return the settings that measured fastest on this machine, or the plain ones."""
-    return fastest_execution(stored_measurements(store, device), device, task)
+    return fastest_execution(stored_measurements(store, device, augmentation), device, task)
 
 
-def predictor_for(store: Store, execution: Execution) -> CostPredictor:
-    """Return the predictor of this machine under given settings."""
-    epochs = store.trained_epochs(fingerprint(execution).digest)
-    return CostPredictor(stored_measurements(store, execution.device), execution, epochs)
+def predictor_for(store: Store, execution: Execution, augmentation: str = "") -> CostPredictor:
+    """Return the predictor of this machine under given settings and augmentation (`Augmentation.mark`)."""
+    measured = stored_measurements(store, execution.device, augmentation)
+    return CostPredictor(measured, execution, trained_epochs(store, execution, augmentation))
 
 
 def measurement_of(

@@ -28,6 +28,7 @@ from cli.workflows.machine import (
     measurement_of,
     plain_execution,
     stored_measurements,
+    trained_epochs,
 )
 from db.queries import Store
 from profiler.device import fingerprint, quiet_cores
@@ -44,7 +45,8 @@ PREPARING_SHARE = 1 / 2
 LONGEST_SECONDS = 30.0
 # Fewer measurements of a family than this and it is measured even if the time was spent before.
 LEAST_PER_FAMILY = 2
-# A remainder of the time below this share is not worth starting a process for.
+# Share of the time asked for: with less left of it, another sitting, which first starts a process again and
+# refits what is known, would add little, and a repeated request should answer at once. Chosen, not measured.
 WORTHWHILE = 0.5
 
 
@@ -82,17 +84,19 @@ def profile_candidates(
         say: told what is measured.
     """
     began = time.perf_counter()
-    known = stored_measurements(store, device)
+    mark = facts.augmentation.mark
+    known = stored_measurements(store, device, mark)
     reused = len(known)
     families = sorted({c.family for c in candidates})
-    left = _seconds_left([m for m in known if m.task == facts.task], families, seconds)
+    own = [m for m in known if m.task == facts.task and m.fingerprint.augmentation == mark]
+    left = _seconds_left(own, families, seconds)
     sitting = _Sitting(store, facts, device, known, say)
     if left > 0:
         sitting.measure(candidates, batch, began, left)
     return Profiled(
         predictor=sitting.predictor or sitting.fitted(),
         execution=sitting.execution,
-        fingerprint=fingerprint(sitting.execution),
+        fingerprint=fingerprint(sitting.execution, mark),
         seconds=time.perf_counter() - began,
         new=len(known) - reused,
         reused=reused,
@@ -139,7 +143,8 @@ class _Sitting:
     def fitted(self) -> CostPredictor:
         """Return the predictor of what is known."""
         if self.execution not in self._epochs:
-            self._epochs[self.execution] = self.store.trained_epochs(fingerprint(self.execution).digest)
+            mark = self.facts.augmentation.mark
+            self._epochs[self.execution] = trained_epochs(self.store, self.execution, mark)
         return CostPredictor(self.known, self.execution, self._epochs[self.execution])
 
     def measure(self, candidates: Sequence[Candidate], batch: int, began: float, seconds: float) -> None:
@@ -225,7 +230,7 @@ class _Sitting:
         self.predictor = self.fitted()
         pool = measurement_pool(candidates, task, batch, self.predictor)
         pool = [wanted for wanted in pool if wanted not in refused]
-        mark = fingerprint(self.execution)
+        mark = fingerprint(self.execution, self.facts.augmentation.mark)
         own = [m for m in self.known if m.fingerprint == mark]
         # After that measurement comes one more look like this one.
         self._thinking = time.perf_counter() - began
@@ -250,7 +255,8 @@ class _Sitting:
         return result.fits
 
     def _keep(self, network: str, batch: int, execution: Execution, times: StepTimes, processes: int) -> None:
-        kept = measurement_of(network, self.facts.task, batch, fingerprint(execution), times, processes)
+        mark = fingerprint(execution, self.facts.augmentation.mark)
+        kept = measurement_of(network, self.facts.task, batch, mark, times, processes)
         self.store.add_measurement(kept)
         self.known.append(kept)
 

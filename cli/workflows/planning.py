@@ -13,7 +13,7 @@ from advisor.design import Design, parse_design
 from advisor.errors import PlanError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.measurement import Execution
-from advisor.methods import PlanOptions, make_plan
+from advisor.methods import CLUSTERED, PlanOptions, make_plan
 from advisor.plan import Method, TrainingPlan, plan_from_json
 from advisor.pricing import PricedPlan, price
 from advisor.records import Forecast
@@ -43,6 +43,7 @@ class PlanRequest:
     target: str | None = None
     rank: int | None = None
     dataset: str | None = None
+    augmentation: str | None = None
     epochs: int | None = None
     batch: int | None = None
     rate: float | None = None
@@ -55,7 +56,7 @@ class PlanRequest:
 
     def fixed_by_a_plan(self) -> list[str]:
         """Options given although a plan file decides them."""
-        names = ("dataset", "epochs", "batch", "rate", "method", "seed", *HATCHING)
+        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", *HATCHING)
         return [name for name in names if getattr(self, name) is not None]
 
 
@@ -135,18 +136,21 @@ def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
 
 def _with_chosen_execution(plan: TrainingPlan, store: Store) -> TrainingPlan:
     """The plan with the arithmetic that measured fastest here; its concurrency stays."""
-    chosen = chosen_execution(store, plan.execution.device, plan.dataset.task)
+    data = plan.dataset
+    chosen = chosen_execution(store, plan.execution.device, data.task, data.augmentation.mark)
     return replace(plan, execution=replace(chosen, processes=plan.execution.processes))
 
 
 def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
-    """Fill in what the recommendation was asked for; its batch only on the same data."""
+    """Fill in what the recommendation was asked for; batch and augmentation only on the same data."""
     asked = last.request
     same_data = request.dataset in (None, asked["dataset"])
     return PlanRequest(
         target=request.target,
         rank=request.rank,
         dataset=request.dataset or asked["dataset"],
+        # Recommendations of older programs say nothing of it.
+        augmentation=request.augmentation or (asked.get("augmentation") if same_data else None),
         epochs=request.epochs or asked["epochs"],
         batch=request.batch or (asked["batch"] if same_data else None),
         rate=request.rate,
@@ -160,7 +164,7 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
 
 
 def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
-    facts = facts_of(request.dataset or DEFAULT_DATASET)
+    facts = facts_of(request.dataset or DEFAULT_DATASET, request.augmentation)
     design, method = _with_method(design, request.method)
     for option in HATCHING:
         if getattr(request, option) is not None and design.independent:
@@ -185,14 +189,14 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
 
 
 def _with_method(design: Design, name: str | None) -> tuple[Design, Method | None]:
-    """`--method mothernets` on a design without clusters asks for one cluster a family."""
+    """`--method mothernets`, shared or not, on a design without clusters asks for one cluster a family."""
     if name is None:
         return design, None
     try:
         method = Method(name)
     except ValueError:
         raise UnknownNameError("method", name, [m.value for m in Method]) from None
-    if method is Method.MOTHERNETS and design.independent and len(design.members) > 1:
+    if method in CLUSTERED and design.independent and len(design.members) > 1:
         return Design(members=design.members, clusters=len(design.families)), method
     return design, method
 
@@ -234,7 +238,7 @@ class Foreseen:
 
 def foresee(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> Foreseen:
     """Predict what a plan will cost, without the steps that are done, and how much error it will leave."""
-    predictor = predictor_for(store, plan.execution)
+    predictor = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
     accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
     test_error = predicted_error(accuracy, plan)
     priced = None if predictor.basis == "nominal" else price(plan, predictor, done)

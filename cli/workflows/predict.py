@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from advisor.errors import DataError, PartialRunError, RunError, StorageError, UsageError
 from advisor.plan import TrainingPlan
 from advisor.records import Run, RunStatus
+from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.home import SCHEMA_VERSION, Home, Say
 from cli.workflows.runs import existing_store, run_id_of, stored_run
 from cli.workflows.spaces import facts_of
@@ -28,7 +28,8 @@ from trainer.ensemble import Ensemble, load, predicted, read_description
 from trainer.execute import DONE
 from trainer.images import read_fitted
 
-STDOUT = "-"
+# Of the CSV file, as errors name it.
+CONTENT = "the answers"
 CSV_COLUMNS = (
     "image",
     "label",
@@ -103,8 +104,9 @@ def predict(request: PredictRequest, home: Home, say: Say, complain: Say) -> dic
         payload = _of_files(trained, request.images, complain)
     else:
         payload = _of_test_set(trained, request, home)
-    if request.csv not in (None, STDOUT):
-        _write(Path(str(request.csv)), rows_as_csv(payload))
+    file = csv_file(request.csv)
+    if file is not None:
+        write_file(file, CONTENT, rows_as_csv(payload))
     return payload
 
 
@@ -177,23 +179,7 @@ def _check(request: PredictRequest) -> None:
             "predict takes one of images, --dataset NAME and --test, "
             f"got {'none' if not asked else 'several'} of them"
         )
-    if request.csv is not None and request.as_json:
-        raise UsageError("--csv and --json are two forms of one result: choose one of them")
-    if request.csv not in (None, STDOUT):
-        _check_writable(Path(str(request.csv)))
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse before the work what could not be written after it."""
-    reason = None
-    if path.is_dir():
-        reason = "it is a folder"
-    elif not path.parent.is_dir():
-        reason = f"there is no folder {path.parent}"
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        reason = "permission denied"
-    if reason:
-        raise StorageError(f"cannot write the answers to {path}: {reason}")
+    check_csv(request.csv, CONTENT, as_json=request.as_json)
 
 
 def _of_files(trained: Trained, paths: Sequence[Path], complain: Say) -> dict[str, Any]:
@@ -279,10 +265,3 @@ def _answer(trained: Trained, probabilities: NDArray[np.float64], label: int) ->
     classes = trained.ensemble.description.classes
     name = classes[label] if classes else None
     return {"class": label, "name": name, "probability": float(probabilities[label])}
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise StorageError(f"cannot write the answers to {path}: {error.strerror}") from None

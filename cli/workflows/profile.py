@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
-from advisor.errors import RunError, StorageError, UsageError
+from advisor.errors import RunError, UsageError
 from advisor.estimate import Estimate
 from advisor.measurement import Execution, LayerTime
 from advisor.memory import inference_bytes, training_bytes
 from cli.workflows.explain import deviation
+from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.home import SCHEMA_VERSION, Home, Say
 from cli.workflows.machine import chosen_execution, measurement_of, predictor_for
 from cli.workflows.spaces import facts_of
@@ -34,7 +33,8 @@ from trainer.workload import StepWorkload
 
 SECONDS = 5.0
 LONGEST_SECONDS = 600.0
-STDOUT = "-"
+# Of the CSV file, as errors name it.
+CONTENT = "the layers"
 CSV_COLUMNS = (
     "name",
     "kind",
@@ -56,6 +56,7 @@ class ProfileRequest:
     Attributes:
         design: a network, or several of one shape.
         dataset: its name; only the shape of the images is needed.
+        augmentation: of the batches, None for that of the data set.
         batch: images in a step, None for that of the data set.
         device: ``cpu`` or ``cuda``, None for what there is.
         csv: file for a row a layer, ``-`` for stdout, None for none.
@@ -64,6 +65,7 @@ class ProfileRequest:
 
     design: str
     dataset: str
+    augmentation: str | None = None
     batch: int | None = None
     device: str | None = None
     csv: str | None = None
@@ -79,8 +81,8 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
         RunError: it does not fit into memory, or the measuring process died.
         StorageError: the CSV file or the database cannot be written.
     """
-    _check_output(request)
-    facts = facts_of(request.dataset)
+    check_csv(request.csv, CONTENT, as_json=request.as_json)
+    facts = facts_of(request.dataset, request.augmentation)
     network, batch = _network_of(request.design), _batch_of(request, facts)
     device = choose_device(request.device)
     with open_store(home.database) as store:
@@ -89,7 +91,7 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
             task=facts.task,
             batch=batch,
             augmentation=facts.augmentation,
-            execution=chosen_execution(store, device, facts.task),
+            execution=chosen_execution(store, device, facts.task, facts.augmentation.mark),
         )
         # Before this measurement is stored: afterwards the predictor would know the outcome.
         predicted = _predicted(workload, store)
@@ -99,8 +101,9 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
     payload["predicted_step_seconds"] = predicted and asdict(predicted) | {
         "deviation": deviation(predicted, times.step)
     }
-    if request.csv not in (None, STDOUT):
-        _write(Path(str(request.csv)), layers_as_csv(payload))
+    file = csv_file(request.csv)
+    if file is not None:
+        write_file(file, CONTENT, layers_as_csv(payload))
     return payload
 
 
@@ -120,24 +123,6 @@ def layers_as_csv(payload: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _check_output(request: ProfileRequest) -> None:
-    """Refuse before anything is measured what could not be written after it."""
-    if request.csv is None:
-        return
-    if request.as_json:
-        raise UsageError("--csv and --json are two forms of one result: choose one of them")
-    if request.csv == STDOUT:
-        return
-    path = Path(request.csv)
-    folder = path.parent
-    if path.is_dir():
-        raise StorageError(f"cannot write the layers to {path}: it is a folder")
-    if not folder.is_dir():
-        raise StorageError(f"cannot write the layers to {path}: there is no folder {folder}")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise StorageError(f"cannot write the layers to {path}: permission denied")
-
-
 def _network_of(design: str) -> str:
     parsed = parse_design(design)
     if not parsed.homogeneous:
@@ -154,7 +139,7 @@ def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
 
 def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
     """What is foretold of the step, None where nothing was measured."""
-    predictor = predictor_for(store, workload.execution)
+    predictor = predictor_for(store, workload.execution, workload.augmentation.mark)
     if predictor.basis == "nominal":
         return None
     return predictor.step_seconds(workload.network, workload.task, workload.batch)
@@ -167,9 +152,8 @@ def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[Lay
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
         times = _times(process, workload)
-        store.add_measurement(
-            measurement_of(workload.network, workload.task, workload.batch, fingerprint(execution), times)
-        )
+        mark = fingerprint(execution, workload.augmentation.mark)
+        store.add_measurement(measurement_of(workload.network, workload.task, workload.batch, mark, times))
         if not times.fits:
             raise RunError(
                 f"{workload.network} at batch {workload.batch} does not fit into memory: lower --batch"
@@ -229,7 +213,7 @@ def _described(workload: StepWorkload, times: StepTimes, facts: list[LayerFacts]
         },
         "parameters": sum(layer.parameters for layer in facts),
         "macs": sum(layer.macs for layer in facts),
-        "device": asdict(fingerprint(workload.execution)),
+        "device": asdict(fingerprint(workload.execution, workload.augmentation.mark)),
     }
 
 
@@ -249,10 +233,3 @@ def _memory(workload: StepWorkload, times: StepTimes) -> dict[str, int | None]:
         "inference_formula_bytes": inference_bytes(*shape),
         "reserved_bytes": times.reserved_bytes,
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise StorageError(f"cannot write the layers to {path}: {error.strerror}") from None

@@ -19,11 +19,12 @@ from advisor.methods import make_plan
 from advisor.plan import plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
-from advisor.search import Limits, Scenario, search
+from advisor.search import Judged, Limits, Scenario, search
 from advisor.space import Candidate, enumerate_candidates
 from advisor.switchover import Switchover, thresholds
 from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
+from cli.workflows.files import write_file
 from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
 from cli.workflows.measuring import Profiled, profile_candidates
 from cli.workflows.spaces import facts_of, families_of, member_counts_of
@@ -41,6 +42,7 @@ class RecommendRequest:
     budget: str
     epochs: int
     dataset: str
+    augmentation: str | None
     families: tuple[str, ...]
     members: tuple[int, ...]
     objective: str
@@ -77,11 +79,7 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
         accuracy, runs = accuracy_for(store, asked.facts.name, request.seed)
         scenario = _scenario(request, asked, profiled, accuracy)
         say("searching")
-        began = time.perf_counter()
-        judged = search(
-            scenario, _storage(home), f"recommend {now()} {time.time_ns() % 10**6}", request.trials
-        )
-        searched = time.perf_counter() - began
+        judged, searched = _searched(scenario, home, request.trials)
         crossings = _crossings(request, asked, accuracy)
         rows = rank(judged, accuracy, Objective(request.objective), crossings)
         evidence = _evidence(runs, asked.facts.name, profiled)
@@ -105,7 +103,7 @@ class _Asked:
 
     @classmethod
     def of(cls, request: RecommendRequest) -> _Asked:
-        facts = facts_of(request.dataset)
+        facts = facts_of(request.dataset, request.augmentation)
         families, counts = families_of(request.families), member_counts_of(request.members)
         return cls(
             facts=facts,
@@ -135,6 +133,13 @@ def _scenario(
         cost=profiled.predictor,
         accuracy=accuracy,
     )
+
+
+def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged], float]:
+    """Return what the search judged, and the seconds it took."""
+    began = time.perf_counter()
+    judged = search(scenario, _storage(home), f"recommend {now()} {time.time_ns() % 10**6}", trials)
+    return judged, time.perf_counter() - began
 
 
 def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
@@ -187,10 +192,7 @@ def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
         seed=scenario.seed,
         execution=scenario.execution,
     )
-    try:
-        path.write_text(plan_to_json(plan))
-    except OSError as error:
-        raise StorageError(f"cannot write the plan to {path}: {error.strerror}") from None
+    write_file(path, "the plan", plan_to_json(plan))
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled) -> Evidence:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from db.listing import COLUMNS, list_runs
 from db.schema import folder_of
 
 if TYPE_CHECKING:
-    from advisor.records import Run
+    from advisor.records import EpochRecord, Run
     from db.queries import Store
 
 Result = TypeVar("Result")
@@ -164,11 +165,6 @@ def describe_run(store: Store, home: Home, number: int) -> dict[str, Any]:
 
     run = stored_run(store, home, number)
     steps = {record.step: record for record in store.steps(number)}
-    newest: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-    for epoch in store.epochs(number):
-        newest[epoch.network] = epoch
-        counts[epoch.network] = counts.get(epoch.network, 0) + 1
     return {
         "schema_version": SCHEMA_VERSION,
         "run": {
@@ -188,20 +184,26 @@ def describe_run(store: Store, home: Home, number: int) -> dict[str, Any]:
             "train_seconds": run.train_seconds,
             "test": _test_of(run),
             "predicted": _predicted_of(run),
-            "networks": [
-                {
-                    "name": network.name,
-                    "network": network.network,
-                    "role": network.role.value,
-                    "epochs": counts.get(network.name, 0),
-                    "validation_error": getattr(newest.get(network.name), "validation_error", None),
-                    "train_error": getattr(newest.get(network.name), "train_error", None),
-                }
-                for network in run.plan.networks
-            ],
+            "networks": _networks_of(run, store.epochs(number)),
             "steps": [_step_of(step.id, step.network, steps, run) for step in run.plan.steps],
         },
     }
+
+
+def _networks_of(run: Run, epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+    newest = {epoch.network: epoch for epoch in epochs}
+    counts = Counter(epoch.network for epoch in epochs)
+    return [
+        {
+            "name": network.name,
+            "network": network.network,
+            "role": network.role.value,
+            "epochs": counts[network.name],
+            "validation_error": getattr(newest.get(network.name), "validation_error", None),
+            "train_error": getattr(newest.get(network.name), "train_error", None),
+        }
+        for network in run.plan.networks
+    ]
 
 
 def _test_of(run: Run) -> dict[str, Any] | None:

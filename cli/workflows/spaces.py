@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from advisor.architecture import NetworkSpec, Task, lower, parse_network
 from advisor.budget import parse_budget
-from advisor.dataset import FOLDER_PREFIX, DatasetFacts, dataset_named
+from advisor.dataset import FOLDER_PREFIX, DatasetFacts, augmentation_named, dataset_named
 from advisor.errors import UsageError
 from advisor.families import CONVOLUTIONAL, family_named
 from advisor.space import MEMBER_COUNTS, enumerate_candidates, equivalents
 from cli.workflows.home import SCHEMA_VERSION
 
 
-def facts_of(dataset: str) -> DatasetFacts:
-    """Return the facts of a data set; only a folder needs a look at the files."""
+def facts_of(dataset: str, augmentation: str | None = None) -> DatasetFacts:
+    """Return the facts of a data set, with another augmentation than its own if one is named."""
+    facts = _own_facts(dataset)
+    return facts if augmentation is None else replace(facts, augmentation=augmentation_named(augmentation))
+
+
+def _own_facts(dataset: str) -> DatasetFacts:
+    """Return what is known of a data set; only a folder needs a look at the files."""
     if dataset.startswith(FOLDER_PREFIX):
         from trainer.data import find_facts
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
 
 from advisor.cost import CostPredictor
-from advisor.dataset import dataset_named
+from advisor.dataset import Augmentation, dataset_named
 from advisor.measurement import Measurement
 from advisor.space import enumerate_candidates
 from cli.workflows import measuring
@@ -162,6 +162,18 @@ def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine
     for _ in range(2):
         profiled(store, 200.0)
     assert sorted(m.processes for m in references(store.measurements())) == [1, 1, 1, 1, 2]
+
+
+def test_another_augmentation_is_measured_although_the_time_was_spent_before(machine, store):
+    profiled(store, 20.0)
+    facts = replace(DIGITS, augmentation=Augmentation.RANDAUGMENT)
+    result = measuring.profile_candidates(
+        store, CANDIDATES, facts, batch=32, device="cpu", seconds=20.0, say=lambda text: None
+    )
+    assert result.new > 0
+    marks = [m.fingerprint.augmentation for m in store.measurements()]
+    assert marks[-result.new :] == [facts.augmentation.mark] * result.new
+    assert not any(marks[: -result.new])
 
 
 def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch):

@@ -36,6 +36,8 @@ REFUSED = [
     (("train", "resnet-8-4", "--dataset", "digits", "--method", "magic"), 2, "method"),
     (("train", "mlp-2-8+mlp-3-8~b1l3:1x2@g1", "--dataset", "digits"), 2, "cannot be hatched"),
     (("train", "2xresnet-8-4@g1", "--dataset", "digits", "--method", "full_data"), 2, "leave out @g1"),
+    (("train", "resnet-8-4", "--dataset", "digits", "--augment", "rand"), 2, "choose one of crop, "),
+    (("explain", "resnet-8-4", "--augment", "crop+flop"), 2, "did you mean 'crop+flip'"),
     (("train", "resnet-8-4", "--rank", "2", "--dataset", "digits"), 2, "--rank"),
     (("train", "resnet-8-4", "--dataset", "folder:/nowhere/at/all"), 2, "does not exist"),
     (("train", "resnet-8-4", "--dataset", "digits", "--time-limit", "0"), 2, "--time-limit"),
@@ -93,6 +95,7 @@ def test_a_plan_does_not_take_options_that_it_fixes(advisor, tmp_path):
     path = tmp_path / "plan.json"
     path.write_text("{}")
     assert "leave the option out" in advisor("train", str(path), "--epochs", "3").error_line
+    assert "fixes its augmentation" in advisor("train", str(path), "--augment", "none").error_line
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Steps lent from one augmentation to another keep their passes and get another preparation."""
+
+from dataclasses import replace
+
+import pytest
+
+from advisor.layers import Task
+from advisor.measurement import Fingerprint, Measurement
+from advisor.preparation import lent_to
+
+PLAIN = Fingerprint(
+    device="cpu",
+    device_name="example",
+    driver="",
+    torch="2.15.0",
+    threads=1,
+    dtype="float32",
+    memory_format="contiguous",
+)
+AUGMENTED = replace(PLAIN, augmentation="crop+flip+randaugment")
+TASK = Task(channels=3, height=10, width=10, classes=10)
+
+
+def step(batch, preparation, mark=PLAIN, **changes):
+    """A step whose passes take 30 ms."""
+    values = {
+        "network": "resnet-8-4",
+        "task": TASK,
+        "batch": batch,
+        "fingerprint": mark,
+        "forward_seconds": 0.010,
+        "backward_seconds": 0.015,
+        "optimizer_seconds": 0.005,
+        "step_seconds": 0.030 + preparation,
+        "step_iqr_seconds": 0.001,
+        "inference_seconds": 0.008,
+        "peak_bytes": None,
+        "spent_seconds": 1.0,
+        "measured_at": "2026-01-01T00:00:00+00:00",
+    }
+    return Measurement(**values | changes)
+
+
+def test_a_lent_step_is_prepared_at_a_constant_and_a_rate():
+    # 2 ms and 50 µs an image of 300 values, as two batches tell; so 400 images take 22 ms.
+    own = [step(20, 0.003, AUGMENTED), step(100, 0.007, AUGMENTED)]
+    other = step(400, 0.001)
+    (lent,) = lent_to(own, [other])
+    assert lent.step_seconds == pytest.approx(0.030 + 0.022)
+    assert lent == replace(other, step_seconds=lent.step_seconds)
+
+
+def test_one_own_step_gives_its_preparation_to_the_same_batch():
+    (lent,) = lent_to([step(64, 0.006, AUGMENTED)], [step(64, 0.001)])
+    assert lent.step_seconds == pytest.approx(0.036)
+
+
+@pytest.mark.parametrize("own", [[], [step(64, 0.1, AUGMENTED, processes=2)], [step(64, 0, fits=False)]])
+def test_without_an_own_step_alone_nothing_is_lent(own):
+    assert lent_to(own, [step(64, 0.001)]) == []
+
+
+def test_that_a_network_does_not_fit_is_lent_as_it_is():
+    missing = step(64, 0.0, fits=False)
+    assert lent_to([step(64, 0.006, AUGMENTED)], [missing]) == [missing]
+
+
+def test_a_step_shorter_than_its_passes_was_prepared_in_no_time():
+    (lent,) = lent_to([step(64, -0.001, AUGMENTED)], [step(64, 0.001)])
+    assert lent.step_seconds == pytest.approx(0.030)
+
+
+def test_the_digest_of_a_fingerprint_without_augmentation_is_that_of_older_programs():
+    assert PLAIN.digest == "131cb6a4767491dc"
+    assert AUGMENTED.digest != PLAIN.digest

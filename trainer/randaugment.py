@@ -1,0 +1,212 @@
+"""RandAugment (Cubuk et al. 2020, arXiv:1909.13719) of whole batches: N operations an image, at magnitude M.
+
+Every image has operations and signs of its own. A round sorts the batch by operation, computes group by group
+and puts every image back in its place. Ranges and arithmetic are those of torchvision's
+`transforms.v2.RandAugment`, which takes one image at a time; all geometric operations together are one affine
+sampling, nearest neighbour, with zeros from outside the image.
+
+Operations are drawn by NumPy: the sizes of groups must be known without waiting for a GPU, and where tensors
+are fake (`profiler.simulation`). Nothing here is a convolution or a matrix product, which the trainer lets
+round to TF32 on CUDA, and which cuDNN would tune anew for every size of a group.
+
+Notation: b images of c channels, h rows and w columns, uint8; signs are 1 or -1, float32 (b, 1, 1, 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+# N, and M of the 31 magnitudes 0 to 30; no user has asked for others yet.
+OPERATIONS_EACH, MAGNITUDE, LARGEST_MAGNITUDE = 2, 14, 30
+WHITE = 255
+
+
+def _of_range(largest: float) -> float:
+    """Return a magnitude of an operation's range; float32, as torchvision rounds it."""
+    return float(np.float32(largest * MAGNITUDE / LARGEST_MAGNITUDE))
+
+
+# Ranges of torchvision's RandAugment: slope; degrees; part of the size; change of the factor of a blend;
+# bits; darkest pixel that is inverted.
+SHEAR, ROTATION, SHIFT = _of_range(0.3), _of_range(30.0), 150 / 331
+BLEND = _of_range(0.9)
+BITS = 8 - round(4 * MAGNITUDE / LARGEST_MAGNITUDE)
+SOLARIZE_FROM = math.ceil(WHITE * (LARGEST_MAGNITUDE - MAGNITUDE) / LARGEST_MAGNITUDE)
+
+
+def randaugmented(images: Tensor, seed: int) -> Tensor:
+    """Return every image after `OPERATIONS_EACH` operations of its own.
+
+    Args:
+        images: uint8 (b, c, h, w); unless c is 3 they have no colours.
+        seed: with b, all that operations and signs depend on.
+
+    Returns:
+        New images, uint8 (b, c, h, w), on the same device.
+    """
+    draw = np.random.default_rng(seed)
+    for _ in range(OPERATIONS_EACH):
+        kinds = draw.integers(len(OPERATIONS), size=len(images))
+        images = transformed(images, kinds, 2 * draw.integers(2, size=len(images)) - 1)
+    return images
+
+
+def transformed(images: Tensor, kinds: NDArray[np.int64], signs: NDArray[np.int64]) -> Tensor:
+    """Return every image after one operation.
+
+    Args:
+        images: uint8 (b, c, h, w).
+        kinds: position in `OPERATIONS` of each image's operation, (b,).
+        signs: 1 or -1, (b,); of no effect where an operation has no direction.
+    """
+    order = np.argsort(kinds, kind="stable")
+    kinds, signs = kinds[order], signs[order]
+    sizes = np.bincount(kinds, minlength=len(OPERATIONS)).tolist()
+    geometric = sum(sizes[: len(GEOMETRIC)])
+    # From a place in the sorted batch to that in the given one, and back.
+    there, back = (torch.from_numpy(o).to(images.device) for o in (order, np.argsort(order)))
+    directions = torch.from_numpy(signs.astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
+    lengths = [geometric, *sizes[len(GEOMETRIC) :]]
+    moved, *groups = images.index_select(0, there).split(lengths)
+    _, *towards = directions.split(lengths)
+    parts = [sampled(moved, _matrices(kinds[:geometric], signs[:geometric], *images.shape[2:]))]
+    for function, group, direction in zip(PIXELWISE.values(), groups, towards, strict=True):
+        if len(group):
+            parts.append(function(group, direction))
+    return torch.cat(parts).index_select(0, back)
+
+
+def sampled(images: Tensor, matrices: Tensor) -> Tensor:
+    """Return images whose pixels come from where an affine map says, the nearest pixel or 0 from outside.
+
+    Args:
+        images: uint8 (b, c, h, w).
+        matrices: from a pixel (x, y, 1) of the result to its source, in pixels from the centre, (b, 2, 3).
+    """
+    height, width = images.shape[2:]
+    x = torch.arange(width, device=images.device) - (width - 1) / 2
+    y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
+    of_x, of_y, shift = matrices.to(images.device)[..., None, None].unbind(2)  # (b, 2, 1, 1) each
+    columns, rows = (of_x * x + of_y * y + shift).unbind(1)  # (b, h, w) each
+    columns, rows = (columns + (width - 1) / 2).round().long(), (rows + (height - 1) / 2).round().long()
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    places = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+    picked = images.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+    return picked.view_as(images) * inside[:, None]
+
+
+def _matrices(kinds: NDArray[np.int64], signs: NDArray[np.int64], height: int, width: int) -> Tensor:
+    """Return the map of each image as `sampled` wants it, float32 (b, 2, 3)."""
+    table = [_inverse(name, sign, height, width) for name in GEOMETRIC for sign in (-1, 1)]
+    return torch.tensor(table, dtype=torch.float32)[torch.from_numpy(2 * kinds + (signs > 0))]
+
+
+def _inverse(name: str, sign: int, height: int, width: int) -> list[list[float]]:
+    """Return the map of a geometric operation, from the result to its source."""
+    slope, angle = sign * SHEAR, math.radians(sign * ROTATION)
+    right, down = (sign * int(_of_range(SHIFT * size)) for size in (width, height))
+    return {
+        # Sheared from the upper left corner.
+        "ShearX": [[1.0, slope, slope * height / 2], [0.0, 1.0, 0.0]],
+        "ShearY": [[1.0, 0.0, 0.0], [slope, 1.0, slope * width / 2]],
+        "TranslateX": [[1.0, 0.0, -right], [0.0, 1.0, 0.0]],
+        "TranslateY": [[1.0, 0.0, 0.0], [0.0, 1.0, -down]],
+        "Rotate": [[math.cos(angle), -math.sin(angle), 0.0], [math.sin(angle), math.cos(angle), 0.0]],
+    }[name]
+
+
+def _unchanged(images: Tensor, signs: Tensor) -> Tensor:
+    return images
+
+
+def _brightness(images: Tensor, signs: Tensor) -> Tensor:
+    return _as_pixels(images * (1 + BLEND * signs))
+
+
+def _color(images: Tensor, signs: Tensor) -> Tensor:
+    return _blended(images, _grey(images).floor_(), signs) if images.shape[1] == 3 else images
+
+
+def _contrast(images: Tensor, signs: Tensor) -> Tensor:
+    grey = _grey(images).floor_() if images.shape[1] == 3 else images.float()
+    return _blended(images, grey.mean(dim=(1, 2, 3), keepdim=True), signs)
+
+
+def _sharpness(images: Tensor, signs: Tensor) -> Tensor:
+    """Blend with the mean of 3x3 pixels, the middle one counting five times; the border stays."""
+    if min(images.shape[2:]) < 3:
+        return images
+    result = images.float()
+    middle = result[..., 1:-1, 1:-1]
+    rows = result[..., :-2, :] + result[..., 1:-1, :] + result[..., 2:, :]
+    summed = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * middle
+    blurred = summed.div_(13).round_()
+    middle.copy_(torch.addcmul(middle, blurred.sub_(middle), -BLEND * signs))
+    return _as_pixels(result)
+
+
+def _posterize(images: Tensor, signs: Tensor) -> Tensor:
+    return images & (WHITE >> BITS ^ WHITE)
+
+
+def _solarize(images: Tensor, signs: Tensor) -> Tensor:
+    return torch.where(images >= SOLARIZE_FROM, WHITE - images, images)
+
+
+def _autocontrast(images: Tensor, signs: Tensor) -> Tensor:
+    """Stretch every channel to 0 to 255; one of a single value stays."""
+    values = images.float()
+    low, high = values.amin(dim=(2, 3), keepdim=True), values.amax(dim=(2, 3), keepdim=True)
+    flat = low == high
+    scale = ((high - low) * (1 / WHITE)).masked_fill_(flat, 1.0)
+    return _as_pixels((values - low.masked_fill(flat, 0.0)) / scale)
+
+
+def _equalize(images: Tensor, signs: Tensor) -> Tensor:
+    """Even out the histogram of every channel, by Pillow's rule in whole numbers."""
+    values = images.flatten(2).long()  # (b, c, h * w)
+    counts = torch.zeros((*values.shape[:2], WHITE + 1), dtype=torch.long, device=images.device)
+    counts.scatter_add_(2, values, torch.ones_like(values))
+    brightest = (values == values.amax(dim=2, keepdim=True)).sum(dim=2, keepdim=True)
+    step = (values.shape[2] - brightest) // WHITE
+    table = (counts.cumsum(2)[..., :-1] + step // 2) // step.clamp(min=1)
+    table = functional.pad(table.clamp_(0, WHITE), (1, 0))
+    return torch.where(step > 0, table.gather(2, values), values).to(torch.uint8).view_as(images)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Return brightness, float32 (b, 1, h, w), by the weights of ITU-R 601 as torchvision rounds them."""
+    red, green, blue = images.split(1, dim=1)
+    grey: Tensor = red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    return grey
+
+
+def _blended(images: Tensor, other: Tensor, signs: Tensor) -> Tensor:
+    """Move images away from another (sign 1) or towards it (sign -1)."""
+    return _as_pixels(torch.addcmul(images * (1 + BLEND * signs), other, -BLEND * signs))
+
+
+def _as_pixels(values: Tensor) -> Tensor:
+    return values.clamp_(0, WHITE).to(torch.uint8)
+
+
+GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+PIXELWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "Identity": _unchanged,
+    "Brightness": _brightness,
+    "Color": _color,
+    "Contrast": _contrast,
+    "Sharpness": _sharpness,
+    "Posterize": _posterize,
+    "Solarize": _solarize,
+    "AutoContrast": _autocontrast,
+    "Equalize": _equalize,
+}
+OPERATIONS = (*GEOMETRIC, *PIXELWISE)
