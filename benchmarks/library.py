@@ -115,8 +115,8 @@ def by_us(data: Data, root: Path, bfloat16: bool) -> tuple[float, float]:
         seed=0,
         execution=execution,
     )
-    figures, _, seconds, _ = methods_train.train(plan, data, root)
-    return seconds, figures.error
+    outcome = methods_train.train(plan, data, root)
+    return outcome.wall_seconds, outcome.figures.error
 
 
 def main() -> None:

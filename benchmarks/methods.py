@@ -4,10 +4,12 @@
     python benchmarks/methods.py --quick    # one small ensemble on digits, one seed: under 10 minutes
     python benchmarks/methods.py --judge    # only what was trained before
 
-Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 4,500 images
+Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500 images
 of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes; chains
 (Snapshot, FGE) can use one. Errors are means over seeds with 90 % t-intervals, seconds medians, ratios of
-seconds of runs with one seed. Writes results/methods-cpu.json, and methods-cpu.svg where matplotlib is there.
+seconds of runs with one seed. Seconds are processor time: `seconds` from the first step to the last on two
+cores as the plan schedules them, `core_seconds` all steps one after the other; `wall_seconds` had other
+programs beside them. Writes results/methods-cpu.json, and methods-cpu.svg where matplotlib is there.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ repeated trainings.
 from __future__ import annotations
 
 import json
+import math
 import random
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,18 +26,22 @@ from advisor.design import Design, homogeneous, parse_design
 from advisor.measurement import Execution
 from advisor.methods import PlanOptions, make_plan
 from advisor.plan import Method, TrainingPlan
+from advisor.pricing import timeline
 from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
-from trainer.data import Data, find_facts, load_data
-from trainer.execute import DONE, RunFiles, evaluate, execute
+from trainer.data import Data, Split, find_facts, load_data
+from trainer.evaluate import evaluate
+from trainer.execute import DONE, RunFiles, execute
 from trainer.loop import load_network
 from trainer.step import probabilities
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 SEEDS = 3
 # Of Fashion-MNIST: images a class for training and test, and their height and width.
-TRAIN_A_CLASS, TEST_A_CLASS, SIZE = 450, 200, 14
+TRAIN_A_CLASS, TEST_A_CLASS, SIZE = 150, 500, 14
 # Methods whose epochs follow from what others took.
 CUT, EQUAL = "full_data in the time of mothernets", "snapshot in the time of mothernets"
+# MotherNets of one cluster whose members train for other shares of the schedule than by default.
+HATCHED, SHARES = "hatched for", (0.1, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,11 @@ class Scenario:
         return parse_design(self.design).members
 
 
-def methods_of(members: int) -> tuple[str, ...]:
-    """Every method, MotherNets with every number of clusters below full data."""
+def methods_of(clusters: int) -> tuple[str, ...]:
+    """Every method, MotherNets with fewer than so many clusters."""
     others = ("single", "full_data", "bagging", "distillation", "snapshot", "fge")
-    return (*others, *(f"mothernets g{g}" for g in range(1, members)), CUT, EQUAL)
+    shares = (f"{HATCHED} {share}" for share in SHARES)
+    return (*others, *(f"mothernets g{g}" for g in range(1, clusters)), *shares, CUT, EQUAL)
 
 
 V5 = "+".join(
@@ -72,7 +77,7 @@ V5 = "+".join(
     )
 )
 R5 = "resnet-8-8+resnet-8-12+resnet-14-8+resnet-14-12+resnet-20-8"
-D4 = "densenet-10-6+densenet-10-10+densenet-13-6+densenet-13-10"
+D3 = "densenet-10-6+densenet-10-10+densenet-13-6"
 
 
 def vgg_ensemble(width: int) -> str:
@@ -103,14 +108,13 @@ def scenarios(quick: bool, fashion: str) -> list[Scenario]:
             Scenario(name="R3 digits", design=design, dataset="digits", epochs=10, batch=64, methods=methods)
         ]
     curve = ("mothernets g1", "snapshot")
+    settings = {"epochs": 16, "batch": 64}
     return [
-        Scenario(
-            name="V5", design=vgg_ensemble(8), dataset=fashion, epochs=20, batch=64, methods=methods_of(5)
-        ),
-        Scenario(name="R5", design=R5, dataset=fashion, epochs=20, batch=64, methods=methods_of(5)),
-        Scenario(name="D4", design=D4, dataset="digits", epochs=20, batch=64, methods=methods_of(4)),
-        Scenario(name="R5 digits", design=R5, dataset="digits", epochs=20, batch=64, methods=methods_of(5)),
-        Scenario(name="V25", design=variants(25, 6), dataset=fashion, epochs=20, batch=64, methods=curve),
+        Scenario(name="V5", design=vgg_ensemble(8), dataset=fashion, methods=methods_of(5), **settings),
+        Scenario(name="R5", design=R5, dataset=fashion, methods=methods_of(3), **settings),
+        Scenario(name="D3", design=D3, dataset=fashion, methods=methods_of(3), **settings),
+        Scenario(name="R5 digits", design=R5, dataset="digits", methods=methods_of(3), **settings),
+        Scenario(name="V25", design=variants(25, 6), dataset=fashion, methods=curve, **settings),
         Scenario(
             name="WRN×6", design="6xwrn-10-1", dataset=fashion, epochs=40, batch=64, methods=("fge", "shares")
         ),
@@ -135,10 +139,11 @@ def small_fashion(folder: Path) -> str:
 
 
 class Clock:
-    """Listens to an execution: its seconds from the first step on, and those of every network."""
+    """Listens to an execution: processor seconds of every step, and its wall clock from the first step on."""
 
     def __init__(self) -> None:
         self.began = 0.0
+        self.steps: dict[str, float] = {}
         self.networks: dict[str, float] = {}
 
     def started(self) -> None:
@@ -148,10 +153,23 @@ class Clock:
 
     def step(self, record: StepRecord) -> None:
         assert record.status == DONE, record
-        self.networks[record.network] = self.networks.get(record.network, 0.0) + record.seconds
+        self.steps[record.step] = seconds = (record.peak_bytes or 0) / 1e9
+        self.networks[record.network] = self.networks.get(record.network, 0.0) + seconds
 
     def notice(self, text: str) -> None:
         print(text)
+
+    def makespan(self, plan: TrainingPlan) -> float:
+        """Seconds of the plan on cores that nothing else uses, one a process."""
+        names, after = [s.id for s in plan.steps], [s.after for s in plan.steps]
+        seconds = [self.steps[name] for name in names]
+        return max(end for _, end in timeline(names, after, seconds, plan.execution.processes, 1.0).values())
+
+
+def processor_watch(device: str) -> Callable[[], int]:
+    """Stand in for the watch of memory: processor time of a step in ns, which other programs hardly touch."""
+    began = time.process_time_ns()
+    return lambda: time.process_time_ns() - began
 
 
 def plan_of(
@@ -166,19 +184,15 @@ def plan_of(
         design = homogeneous(_of_total_size(scenario.members, facts), 1)
     elif method.startswith("mothernets g"):
         design = replace(design, clusters=int(method.removeprefix("mothernets g")))
-    elif method == CUT:
-        epochs = max(
-            round(epochs * _seconds(rows, scenario, "mothernets g1") / _seconds(rows, scenario, "full_data")),
-            1,
-        )
-        options = PlanOptions(method=Method.FULL_DATA)
-    elif method == EQUAL:
-        # A cycle is a share of the schedule; both shrink alike.
-        epochs = max(
-            round(epochs * _seconds(rows, scenario, "mothernets g1") / _seconds(rows, scenario, "snapshot")),
-            1,
-        )
-        options = PlanOptions(method=Method.SNAPSHOT)
+    elif method.startswith(HATCHED):
+        share = float(method.removeprefix(HATCHED))
+        design = replace(design, clusters=1)
+        options = PlanOptions(hatched_epochs=max(round(share * epochs), 1))
+    elif method in (CUT, EQUAL):
+        # A cycle of Snapshot is a share of the schedule; both shrink alike. Rounded up, in their favour.
+        other = Method.FULL_DATA if method == CUT else Method.SNAPSHOT
+        took = (_seconds(rows, scenario, name, seed) for name in ("mothernets g1", other))
+        epochs, options = math.ceil(epochs * next(took) / next(took)), PlanOptions(method=other)
     elif method == "shares":
         # The mother takes 70 % of the epochs that FGE takes in all, the members share the rest.
         design, base = replace(design, clusters=1), round(0.7 * epochs)
@@ -198,34 +212,71 @@ def _of_total_size(members: Sequence[NetworkSpec], facts: DatasetFacts) -> Netwo
     return regular_network(members[0].family, depth, width or 1)
 
 
-def _seconds(rows: Sequence[dict], scenario: Scenario, method: str) -> float:
-    """Median seconds of a method; of a method that is not parallel, its seconds are those of one process."""
-    return statistics.median(
-        r["seconds"] for r in rows if (r["scenario"], r["method"]) == (scenario.name, method)
-    )
+def _seconds(rows: Sequence[dict], scenario: Scenario, method: str, seed: int) -> float:
+    """Seconds of a method's training with one seed."""
+    wanted = (scenario.name, method, seed)
+    return next(r["seconds"] for r in rows if (r["scenario"], r["method"], r["seed"]) == wanted)
 
 
-def train(plan: TrainingPlan, data: Data, root: Path) -> tuple[EnsembleMetrics, Clock, float, np.ndarray]:
-    """Execute a plan; return its figures, its times, and p(true class), (members, test images)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a training took and gave.
+
+    Attributes:
+        figures: of the ensemble on test images.
+        clock: of its steps.
+        wall_seconds: on this machine beside whatever else ran.
+        outputs: class probabilities of the test images, (members, images, classes).
+        validation_error: of the ensemble.
+    """
+
+    figures: EnsembleMetrics
+    clock: Clock
+    wall_seconds: float
+    outputs: np.ndarray
+    validation_error: float
+
+
+def train(plan: TrainingPlan, data: Data, root: Path) -> Outcome:
+    """Execute a plan in a temporary folder."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        files = RunFiles(folder=Path(folder), data_root=root, watch=lambda device: lambda: None)
+        files = RunFiles(folder=Path(folder), data_root=root, watch=processor_watch)
         execute(plan, files, data, clock, lambda: False)
         seconds = time.perf_counter() - clock.began
         names = [m.name for m in plan.members]
         figures = evaluate(plan, files, data, names)
-        outputs = []
-        for name in names:
-            network, _ = load_network(plan, name, files.of_network(name))
-            found = probabilities(
-                network, data.test.images, data.mean, data.deviation, plan.batch, plan.execution
+        test, held = (_outputs(plan, files, data, split) for split in (data.test, data.validation))
+    wrong = held.mean(axis=0).argmax(axis=1) != data.validation.labels.numpy()
+    return Outcome(
+        figures=figures,
+        clock=clock,
+        wall_seconds=seconds,
+        outputs=test,
+        validation_error=float(wrong.mean()),
+    )
+
+
+def _outputs(plan: TrainingPlan, files: RunFiles, data: Data, split: Split) -> np.ndarray:
+    """Class probabilities of every member, (members, images, classes)."""
+    return np.stack(
+        [
+            probabilities(
+                load_network(plan, m.name, files.of_network(m.name))[0],
+                split.images,
+                data.mean,
+                data.deviation,
+                plan.batch,
+                plan.execution,
             )
-            outputs.append(found)
-    return figures, clock, seconds, np.stack(outputs)
+            for m in plan.members
+        ]
+    )
 
 
 def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data: Data, root: Path) -> dict:
-    figures, clock, seconds, outputs = train(plan, data, root)
+    outcome = train(plan, data, root)
+    figures, outputs = outcome.figures, outcome.outputs
     labels = data.test.labels.numpy()
     averages = np.cumsum(outputs, axis=0)
     key = f"{scenario.name} {method} {seed}".replace(" ", "-")
@@ -239,8 +290,11 @@ def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data:
         "design": plan.design,
         "epochs": plan.epochs,
         "parameters": parse_design(plan.design).parameters(plan.dataset.task),
-        "seconds": seconds,
-        "network_seconds": clock.networks,
+        "seconds": outcome.clock.makespan(plan),
+        "core_seconds": sum(outcome.clock.steps.values()),
+        "wall_seconds": outcome.wall_seconds,
+        "network_seconds": outcome.clock.networks,
+        "validation_error": outcome.validation_error,
         "error": figures.error,
         "voting": figures.voting_error,
         "super_learner": figures.super_learner_error,
@@ -254,7 +308,7 @@ def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data:
 
 
 def run(work: Path, quick: bool) -> Iterator[dict]:
-    """Do every training that the working file lacks, in random order; those that follow from others last."""
+    """Do every training that the working file lacks, seed by seed; those that follow from others last."""
     work.parent.mkdir(parents=True, exist_ok=True)
     fashion = "digits" if quick else small_fashion(work.parent)
     rows = read(work)
@@ -266,7 +320,7 @@ def run(work: Path, quick: bool) -> Iterator[dict]:
         for seed in range(1 if quick else SEEDS)
     ]
     random.Random(0).shuffle(jobs)
-    jobs.sort(key=lambda job: job[1] in (CUT, EQUAL))
+    jobs.sort(key=lambda job: (job[2], job[1] in (CUT, EQUAL)))
     for scenario, method, seed in jobs:
         if (scenario.name, method, seed) in done:
             continue

@@ -22,6 +22,8 @@ from profiler.simulation import (
 from trainer.network import build_network
 from trainer.workload import StepWorkload
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DIGITS = Task(channels=1, height=8, width=8, classes=10)
 FASHION = Task(channels=1, height=28, width=28, classes=10)
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
@@ -39,15 +41,6 @@ def workload(name, task, batch, dtype, memory_format="contiguous"):
     return StepWorkload(
         network=name, task=task, batch=batch, augmentation=Augmentation.CROP_FLIP, execution=execution
     )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """One thread for small networks, as plans choose."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,32 @@ class Answer:
 
 
 Advisor = Callable[..., Answer]
+Trained = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def command_apart() -> list[str]:
+    """The command line as a process of its own."""
+    return [sys.executable, "-c", "from cli.app import main; main()"]
+
+
+@pytest.fixture(scope="session")
+def train_apart(command_apart: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
+    """Make one finished run in a process of its own; every call trains, so a module keeps what it gets."""
+
+    def train(arguments: Sequence[str], cores: set[int] | None = None) -> Trained:
+        """Return the home and the run that `arguments` made, on some cores or on all."""
+        home = tmp_path_factory.mktemp("reference")
+        done = subprocess.run(
+            [*command_apart, "--home", str(home), *arguments, "--json", "--quiet"],
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=None if cores is None else lambda: os.sched_setaffinity(0, cores),
+        )
+        return home, json.loads(done.stdout)["run"]
+
+    return train
 
 
 @pytest.fixture

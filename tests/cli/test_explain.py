@@ -247,13 +247,31 @@ def test_clusters_of_one_are_said_to_change_nothing(advisor, design, said):
     assert any("none is hatched" in note for note in notes) == said
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("full_data", False),
+        ("mothernets", False),
+        ("bagging", True),
+        ("distillation", True),
+        ("snapshot", True),
+        ("fge", True),
+    ],
+)
+def test_methods_without_an_error_forecast_of_their_own_say_so_in_one_line(advisor, method, said):
+    arguments = ("explain", "2xmlp-1-8", "--dataset", "digits", "--method", method)
+    line = f"The error is forecast for independent training, not for {method}."
+    assert (line in advisor(*arguments, "--json").json["notes"]) == said
+    assert (line in advisor(*arguments).out.splitlines()) == said
+
+
 def test_every_distinct_network_of_a_plan_is_told_layer_by_layer(advisor, measured):
     networks = advisor(*LAYERS, "--json").json["layers"]
     assert [(n["network"], n["batch"]) for n in networks] == [("resnet-8-4", 32), ("resnet-8-6", 32)]
     for network in networks:
         nodes = lower(parse_network(network["network"]), dataset_named("digits").task).nodes
         assert [layer["name"] for layer in network["layers"]] == [*(n.name for n in nodes), "loss"]
-        assert [layer["kind"] for layer in network["layers"]][:3] == ["Conv", "BatchNorm", "Relu"]
+        assert [layer["kind"] for layer in network["layers"]][:3] == ["Conv2d", "BatchNorm2d", "ReLU"]
     (one,) = advisor(*HATCHED[:1], "3xresnet-8-4", *LAYERS[2:], "--json").json["layers"]
     assert one["network"] == "resnet-8-4"
 
@@ -277,7 +295,7 @@ def test_the_table_of_layers_fits_and_stands_above_the_plan(advisor, measured, m
     for name in ("stem.conv ", "loss ", "batch preparation", "optimizer", "step  "):
         assert row_of(table, name)
     assert "remainder" not in out
-    assert row_of(table, "stem.conv").split()[-1] == "Conv"
+    assert row_of(table, "stem.conv").split()[-1] == "Conv2d"
     assert len(row_of(table, "stem.conv").split()) == 6
     assert out.index("90 % interval") < out.index("train member-1")
     assert out.count("of the network alone on its cores") == 2

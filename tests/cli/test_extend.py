@@ -2,7 +2,9 @@
 
 import pytest
 
+from advisor.records import RunStatus
 from cli.workflows import machine
+from db.session import open_store
 
 REFUSED = {
     (): "give either --add-members or --add-cluster",
@@ -51,3 +53,12 @@ def test_a_run_that_is_not_finished_is_refused(advisor):
     refused = advisor("extend", "--add-cluster", "mlp-1-8")
     assert refused.code == 2
     assert "run `advisor resume 1` first" in refused.error_line
+
+
+def test_a_run_whose_process_was_killed_is_refused_as_interrupted(advisor, home):
+    assert advisor("train", "mlp-1-8", "--dataset", "digits", "--epochs", "1", "-q").code == 0
+    with open_store(home / "advisor.sqlite") as store:
+        store.update_run(1, status=RunStatus.RUNNING, train_seconds=0.0)
+    refused = advisor("extend", "1", "--add-cluster", "mlp-1-8")
+    assert refused.code == 2
+    assert "run 1 is interrupted: run `advisor resume 1` first" in refused.error_line

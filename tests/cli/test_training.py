@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import safetensors.torch
 import torch
 
 TINY = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "3", "--seed", "5")
-COMMAND = [sys.executable, "-c", "from cli.app import main; main()"]
+LONGER = (*TINY[:5], "8", *TINY[6:])
 
 
 def weights_of(home: Path, run: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -35,16 +33,9 @@ def equal(a: dict[str, dict[str, torch.Tensor]], b: dict[str, dict[str, torch.Te
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(train_apart):
     """One finished run, made by a process of its own."""
-    home = tmp_path_factory.mktemp("reference")
-    done = subprocess.run(
-        [*COMMAND, "--home", str(home), *TINY, "--json", "--quiet"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return home, json.loads(done.stdout)["run"]
+    return train_apart(TINY)
 
 
 def test_a_run_is_stored_with_everything_it_was(reference):
@@ -109,32 +100,29 @@ def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
     assert "nothing to resume" in answer.error_line
 
 
-def started_run(home: Path, *more: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def started_run(home, command_apart):
     """A longer training in a process of its own that has finished at least one epoch."""
-    process = subprocess.Popen(
-        [*COMMAND, "--home", str(home), *TINY[:5], "8", *TINY[6:], *more],
+    with subprocess.Popen(
+        [*command_apart, "--home", str(home), *LONGER],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr is not None
-    deadline = time.monotonic() + 60
-    for line in process.stderr:
-        if "epoch 2" in line:
-            break
-        assert time.monotonic() < deadline
-    return process
+    ) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 60
+        for line in process.stderr:
+            if "epoch 2" in line:
+                break
+            assert time.monotonic() < deadline
+        yield process
+        process.kill()
 
 
 @pytest.fixture(scope="module")
-def long_reference(tmp_path_factory):
-    home = tmp_path_factory.mktemp("long")
-    subprocess.run(
-        [*COMMAND, "--home", str(home), *TINY[:5], "8", *TINY[6:], "--quiet"],
-        check=True,
-        capture_output=True,
-    )
+def long_reference(train_apart):
+    home, _ = train_apart(LONGER)
     return weights_of(home, 1)
 
 
@@ -146,11 +134,12 @@ def long_reference(tmp_path_factory):
         pytest.param(signal.SIGKILL, -9, "interrupted", marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_run_resumes_to_the_same_weights(home, advisor, long_reference, number, code, status):
-    process = started_run(home)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+def test_a_stopped_run_resumes_to_the_same_weights(
+    home, advisor, long_reference, started_run, number, code, status
+):
+    started_run.send_signal(number)
+    _, err = started_run.communicate(timeout=60)
+    assert started_run.returncode == code
     if code > 0:
         assert err.strip().splitlines()[-1] == (
             "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
@@ -163,16 +152,11 @@ def test_a_stopped_run_resumes_to_the_same_weights(home, advisor, long_reference
     assert all(after[name] == step for name, step in before.items() if step["status"] == "done")
 
 
-def test_a_run_in_progress_cannot_be_resumed_or_deleted(home, advisor):
-    process = started_run(home)
-    try:
-        assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
-        assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "running"
-        assert "in use by another process" in advisor("resume", "1", "--quiet").error_line
-        assert "in use by another process" in advisor("runs", "delete", "1", "--yes").error_line
-    finally:
-        process.kill()
-        process.communicate()
+def test_a_run_in_progress_cannot_be_resumed_or_deleted(advisor, started_run):
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
+    assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "running"
+    assert "in use by another process" in advisor("resume", "1", "--quiet").error_line
+    assert "in use by another process" in advisor("runs", "delete", "1", "--yes").error_line
 
 
 def test_a_time_limit_checkpoints_and_exits_75(advisor, home):

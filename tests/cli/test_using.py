@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
 import sqlite3
@@ -20,22 +19,13 @@ from sklearn.datasets import load_digits
 import trainer
 from trainer.description import FILE
 
-COMMAND = [sys.executable, "-c", "from cli.app import main; main()"]
 TINY = ("train", "2xmlp-1-8", "--dataset", "digits", "--epochs", "3", "--seed", "5")
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(train_apart):
     """One finished run, made by a process of its own, on one core: it starts no others."""
-    home = tmp_path_factory.mktemp("reference")
-    done = subprocess.run(
-        [*COMMAND, "--home", str(home), *TINY, "--json", "--quiet"],
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
-    )
-    return home, json.loads(done.stdout)["run"]
+    return train_apart(TINY, cores={min(os.sched_getaffinity(0))})
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import torch
 
 from advisor.dataset import Augmentation
 from advisor.layers import Task
@@ -14,12 +13,8 @@ from trainer.workload import StepWorkload
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """One thread for small networks, as plans choose."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def in_one_thread(one_thread: None) -> None:
+    """Every test here computes in one thread."""
 
 
 @pytest.fixture(scope="session")

@@ -26,12 +26,8 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """One thread for small networks, as plans choose; whatever a test sets is undone."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def in_one_thread(one_thread: None) -> None:
+    """Every test here computes in one thread."""
 
 
 @pytest.fixture(scope="session")
