@@ -188,9 +188,12 @@ class _Sitting:
         return any(is_reference(m, execution, self.facts.task, processes) for m in self.known)
 
     def _measure_contention(self, process: MeasuringProcess, expected: float) -> None:
-        """Measure one copy a core, if that ends in time; further processes have to start first."""
+        """Measure one copy a core, if that ends in time; further processes have to start first.
+
+        Measuring processes share one GPU, where each network of a plan has its own: not measured there.
+        """
         execution, count = self.execution, self.execution.processes
-        if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
+        if self.device == "cuda" or count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
             return
         workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)
         others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]

@@ -15,11 +15,10 @@ from advisor.budget import parse_budget
 from advisor.dataset import DatasetFacts
 from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
-from advisor.methods import make_plan
 from advisor.plan import plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
-from advisor.search import Limits, Scenario, search
+from advisor.search import Limits, Scenario, planned, search
 from advisor.space import Candidate, enumerate_candidates
 from advisor.switchover import Switchover, thresholds
 from cli.quantities import check_seed
@@ -179,16 +178,8 @@ def _storage(home: Home) -> optuna.storages.RDBStorage:
 
 
 def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
-    plan = make_plan(
-        best.judged.design,
-        scenario.dataset,
-        epochs=scenario.epochs,
-        batch=scenario.batch,
-        seed=scenario.seed,
-        execution=scenario.execution,
-    )
     try:
-        path.write_text(plan_to_json(plan))
+        path.write_text(plan_to_json(planned(scenario, best.judged.design)))
     except OSError as error:
         raise StorageError(f"cannot write the plan to {path}: {error.strerror}") from None
 
