@@ -1,12 +1,12 @@
 """On how many devices each network of a plan trains: one each, or idle ones shared out by data parallelism.
 
-MotherNets (MLSys 2020), appendix D: networks that are ready to train form a queue. While there are at least as
-many of them as GPUs, each has a GPU; while there are fewer, the GPUs are divided over them, and those of one
-network share its batches. That is decided with the plan and recorded in it, so that price and run agree.
+MotherNets (MLSys 2020), appendix D: networks that are ready to train form a queue. While there are at least
+as many of them as GPUs, each has a GPU; while there are fewer, the GPUs are divided over them, and those of
+one network share its batches. That is decided with the plan and recorded in it, so that price and run agree.
 
-A *slot* is a device with the worker process that uses it; a step occupies `TrainStep.devices` of them, a hatching
-one. A *phase* of a plan is the training steps with equally many training steps before them: the mothers, say,
-then the members.
+A *slot* is a device with the worker process that uses it; a step occupies `TrainStep.devices` of them, a
+hatching one. A *phase* of a plan is the training steps with equally many training steps before them: the
+mothers, say, then the members.
 
 >>> plan = make_plan(parse_design("5xresnet-20-16@g2"), ..., execution=on_four_gpus)
 >>> [s.devices for s in placed(plan, 4).steps if isinstance(s, TrainStep)]  # two mothers, five members

@@ -1,8 +1,8 @@
 """The price of a plan: seconds of every step, the whole training, peak memory and latency.
 
 The training time is that of the plan's own concurrency: steps start in the plan's order as soon as what
-they depend on is done and enough slots (`advisor.placement`) are free, and every step runs slower by the measured
-contention while another one runs beside it.
+they depend on is done and enough slots (`advisor.placement`) are free, and every step runs slower by the
+measured contention while another one runs beside it.
 """
 
 from __future__ import annotations

@@ -192,8 +192,9 @@ class _Sitting:
 
         Measuring processes share one GPU, where each network of a plan has its own: not measured there.
         """
-        execution, count = self.execution, self.execution.processes
-        if self.device == "cuda" or count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
+        execution = self.execution
+        count = execution.processes if self.device == "cpu" else 1
+        if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
             return
         workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)
         others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]
