@@ -21,11 +21,13 @@ from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
 from advisor.joint import graph_of, parse_joint
-from advisor.measurement import Execution
+from advisor.measurement import MOST_WORKERS, Execution
 from advisor.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 
 SCHEMA_VERSION = 1
+# Images of a batch that a device takes at the least; one image alone has no batch statistics.
+LEAST_SLICE = 2
 
 
 class Method(StrEnum):
@@ -105,6 +107,7 @@ class TrainStep:
         momentum, weight_decay: of SGD.
         bootstrap: whether on as many images drawn with replacement instead of all.
         distillation: teacher to learn from, if any.
+        devices: that share its batches by data parallelism; see `advisor.placement`.
     """
 
     id: str
@@ -115,12 +118,15 @@ class TrainStep:
     weight_decay: float
     bootstrap: bool = False
     distillation: Distillation | None = None
+    devices: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.momentum < 1:
             raise UsageError(f"the momentum must be at least 0 and below 1, got {self.momentum}")
         if not 0 <= self.weight_decay < float("inf"):
             raise UsageError(f"the weight decay must not be negative, got {self.weight_decay}")
+        if not 1 <= self.devices <= MOST_WORKERS:
+            raise UsageError(f"devices must be between 1 and {MOST_WORKERS}, got {self.devices}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +244,8 @@ def _check_plan(plan: TrainingPlan) -> None:
             raise PlanError(f"step {step.id!r} names a network that the plan does not have")
         if not done.issuperset(step.after):
             raise PlanError(f"step {step.id!r} comes before a step that it needs")
+        if isinstance(step, TrainStep) and step.devices > plan.batch // LEAST_SLICE:
+            raise PlanError(f"step {step.id!r} shares a batch of {plan.batch} among {step.devices} devices")
         if step.id in done:
             raise PlanError(f"two steps are called {step.id!r}")
         if plan.network(step.network).output_of is not None:

@@ -1,23 +1,28 @@
 """The price of a plan: seconds of every step, the whole training, peak memory and latency.
 
 The training time is that of the plan's own concurrency: steps start in the plan's order as soon as what
-they depend on is done and a process is free, and every step runs slower by the measured contention while
-another one runs beside it.
+they depend on is done and enough slots (`advisor.placement`) are free, and every step runs slower by the
+measured contention while another one runs beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from advisor.cost import CostPredictor
 from advisor.estimate import Estimate, total
 from advisor.joint import graph_of
 from advisor.liveness import FLOAT_BYTES
+from advisor.placement import devices_of, slots
 from advisor.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.records import Forecast, PredictedStep
 
 # One pass over the weights; far below a training step of any network worth hatching.
 HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
+# Share of n times the speed that n devices reach which share a network's batches: an assumption until it is
+# measured. The interval reaches from all of it to nothing gained.
+SHARING_EFFICIENCY = 0.9
 # Name of the step that a plan leaves unsaid: its members on the test images, after training.
 EVALUATE = "evaluate"
 
@@ -44,8 +49,8 @@ class PricedPlan:
         train_reserved_bytes: what CUDA's allocator takes for them; None where that was never measured.
         inference_peak_bytes: all members in memory, one of them at work.
         fits: false where a network is known to have run out of memory at this batch.
-        energy_joules: of the whole training at the power that the device reported while it was measured;
-            None where it reports none.
+        energy_joules: of the whole training at the power that the device reported while it was measured, of
+            GPUs while they are in use; None where it reports none.
         unmeasured: what of the plan's networks was never measured, in words; intervals are wider for it.
     """
 
@@ -79,6 +84,8 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
     task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
     built = [n.network for n in plan.built]
     epochs = {name: epoch_seconds(name, plan, predictor) for name in built}
+    devices = {step.id: devices_of(step) for step in plan.steps}
+    last = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
     contention = predictor.contention(processes)
     members = [plan.network(name).network for name in plan.asked]
     latency = total([predictor.inference_seconds(name, task, batch) for name in members])
@@ -86,11 +93,14 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         [step.id for step in plan.steps],
         [step.after for step in plan.steps],
         [
-            Estimate.exact(0.0) if step.id in done else _alone(step, plan, epochs, predictor)
+            Estimate.exact(0.0)
+            if step.id in done
+            else _shared(_alone(step, plan, epochs, predictor), devices[step.id])
             for step in plan.steps
         ],
-        processes,
+        slots(plan),
         contention,
+        devices,
     )
     steps = tuple(
         PricedStep(step=step.id, network=step.network, seconds=span)
@@ -98,6 +108,9 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
     )
     peaks = [predictor.training_peak_bytes(name, task, batch) for name in built]
     reserved = [predictor.reserved_bytes(name, task, batch) for name in built]
+    busy = spans.whole
+    if plan.execution.device == "cuda":
+        busy = total([span.scaled(devices[s.id]) for s, span in zip(plan.steps, spans.each, strict=True)])
     evaluated = plan.dataset.validation_images + plan.dataset.test_images
     evaluation = latency.scaled(evaluated / batch)
     names = set(built)
@@ -105,18 +118,19 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
         train_seconds=spans.whole,
         epoch_seconds=_spans(
-            [str(i) for i in range(len(members))],
+            list(last),
             [()] * len(members),
-            [epochs[name] for name in members],
-            processes,
+            [_shared(epochs[name], shared) for name, shared in zip(members, last.values(), strict=True)],
+            slots(plan),
             contention,
+            last,
         ).whole,
         inference_ms_per_image=latency.scaled(1000 / batch),
         train_peak_bytes=_at_once(peaks, processes),
         train_reserved_bytes=_at_once([r for r in reserved if r], processes) if all(reserved) else None,
         inference_peak_bytes=_evaluating(members, plan, predictor),
         fits=all(predictor.fits(name, task, batch) for name in names),
-        energy_joules=None if predictor.watts is None else spans.whole.scaled(predictor.watts),
+        energy_joules=None if predictor.watts is None else busy.scaled(predictor.watts),
         unmeasured=tuple(
             dict.fromkeys(text for name in sorted(names) for text in predictor.unmeasured(name, task, batch))
         ),
@@ -149,6 +163,13 @@ def _alone(
     return epoch.scaled(step.schedule.expected_epochs)
 
 
+def _shared(seconds: Estimate, devices: int) -> Estimate:
+    """Seconds of a step whose batches some devices share."""
+    if devices == 1:
+        return seconds
+    return Estimate(seconds.mean / (SHARING_EFFICIENCY * devices), seconds.low / devices, seconds.high)
+
+
 def _at_once(peaks: list[Estimate], processes: int) -> Estimate:
     """The largest sum of as many peaks as networks train at once."""
     return total(sorted(peaks, key=lambda peak: -peak.mean)[:processes])
@@ -178,12 +199,13 @@ def _spans(
     names: list[str],
     after: list[tuple[str, ...]],
     seconds: list[Estimate],
-    processes: int,
+    slots: int,
     contention: float,
+    devices: Mapping[str, int],
 ) -> _Spans:
     """Run a plan with all durations at their mean, low and high: one predictor errs the same way."""
     runs = [
-        timeline(names, after, [getattr(s, end) for s in seconds], processes, contention)
+        timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
         for end in ("mean", "low", "high")
     ]
     each = [_ordered(*(end - begin for begin, end in (run[name] for run in runs))) for name in names]
@@ -196,7 +218,12 @@ def _ordered(mean: float, low: float, high: float) -> Estimate:
 
 
 def timeline(
-    names: list[str], after: list[tuple[str, ...]], seconds: list[float], processes: int, contention: float
+    names: list[str],
+    after: list[tuple[str, ...]],
+    seconds: list[float],
+    slots: int,
+    contention: float,
+    devices: Mapping[str, int] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Return when each step begins and ends if steps start in order as soon as they can.
 
@@ -204,18 +231,22 @@ def timeline(
         names: of the steps.
         after: names that each step waits for.
         seconds: of each step alone.
-        processes: steps that may run at once.
+        slots: that there are.
         contention: factor on the time of a step while it does not run alone.
+        devices: slots that each step occupies, 1 where it is not named; at most all.
     """
     left = dict(zip(names, seconds, strict=True))
     needs = dict(zip(names, after, strict=True))
+    taken = dict.fromkeys(names, 1) | dict(devices or {})
     waiting = list(names)
     running: list[str] = []
     begins: dict[str, float] = {}
     done: dict[str, tuple[float, float]] = {}
     clock = 0.0
     while waiting or running:
-        for name in [n for n in waiting if done.keys() >= set(needs[n])][: processes - len(running)]:
+        for name in [n for n in waiting if done.keys() >= set(needs[n])]:
+            if taken[name] > slots - sum(taken[n] for n in running):
+                continue
             waiting.remove(name)
             running.append(name)
             begins[name] = clock

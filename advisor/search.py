@@ -22,6 +22,8 @@ from advisor.design import Design, DesignClass
 from advisor.estimate import Floats
 from advisor.measurement import Execution
 from advisor.methods import make_plan
+from advisor.placement import placed
+from advisor.plan import TrainingPlan
 from advisor.pricing import PricedPlan, price
 from advisor.space import Candidate
 
@@ -105,9 +107,8 @@ class Judged:
 Group = tuple[str, int, DesignClass]
 
 
-def judge(scenario: Scenario, candidate: Candidate, clusters: int) -> Judged:
-    """Price a design and predict its error."""
-    design = candidate.design(clusters)
+def planned(scenario: Scenario, design: Design) -> TrainingPlan:
+    """Return the plan of a design in a scenario."""
     plan = make_plan(
         design,
         scenario.dataset,
@@ -116,6 +117,13 @@ def judge(scenario: Scenario, candidate: Candidate, clusters: int) -> Judged:
         seed=scenario.seed,
         execution=scenario.execution,
     )
+    return placed(plan, scenario.execution.processes)
+
+
+def judge(scenario: Scenario, candidate: Candidate, clusters: int) -> Judged:
+    """Price a design and predict its error."""
+    design = candidate.design(clusters)
+    plan = planned(scenario, design)
     priced = price(plan, scenario.cost)
     errors = scenario.accuracy.sample_errors(
         [design], scenario.dataset.name, scenario.dataset.task, scenario.epochs

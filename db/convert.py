@@ -127,6 +127,8 @@ def epoch_of(row: EpochRow) -> EpochRecord:
 def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) -> list[TrainedEpochs]:
     """Return the training steps of a plan that have epochs, in its order.
 
+    Steps that several devices shared are left out: their epochs do not tell how fast one device is.
+
     Args:
         plan: of a run.
         seconds: of its epochs in their order, by step.
@@ -134,7 +136,7 @@ def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) ->
     return [
         _trained(plan, step, seconds[step.id])
         for step in plan.steps
-        if isinstance(step, TrainStep) and seconds.get(step.id)
+        if isinstance(step, TrainStep) and step.devices == 1 and seconds.get(step.id)
     ]
 
 

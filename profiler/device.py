@@ -39,6 +39,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def visible_gpus() -> int:
+    """GPUs that this process may use, at least 1: plans for CUDA can be made where there is none."""
+    return max(torch.cuda.device_count(), 1)
+
+
 def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
     """Return the fingerprint of this machine under the settings of a plan.
 

@@ -2,8 +2,9 @@
 
 A step depends on nothing but the plan, the data and the checkpoints of the run's folder, so executing a
 plan again continues where it stopped: finished steps are recognised by their checkpoints. With more than
-one process in the plan every network trains in a process of its own pool with the plan's threads; the
-parent alone speaks to the listener.
+one process in the plan every network trains in a process of its own pool with the plan's threads, on CUDA on
+a GPU of its own; idle ones share its batches where the plan says so (`trainer.parallel`). The parent alone
+speaks to the listener.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import multiprocessing
 import os
 import queue
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
@@ -28,6 +30,7 @@ from torch import Tensor
 
 from advisor.errors import AdvisorError, DataError, RunError, StorageError
 from advisor.joint import parse_joint
+from advisor.placement import devices_of, slots
 from advisor.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
 from advisor.records import EpochRecord, StepRecord
 from trainer.batches import derived_seed, epoch_order, normalised
@@ -36,11 +39,11 @@ from trainer.data import Data, load_data
 from trainer.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.loop import (
     DivergedError,
-    NetworkTraining,
     Reporter,
     StoppedError,
     load_network,
 )
+from trainer.parallel import Seat, check_devices, seats, take_device, train
 
 # Images that new normalisations are calibrated on; the mean of 256 is known to 6 % of the deviation.
 CALIBRATION_IMAGES = 256
@@ -97,11 +100,12 @@ class RunFiles:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How a step speaks while it runs: finished epochs, notices, and whether to stop."""
+    """How a step speaks while it runs: finished epochs, notices, whether to stop, and with whom it shares."""
 
     epoch: Callable[[EpochRecord], None]
     notice: Callable[[str], None]
     stop: Callable[[], bool]
+    seat: Seat | None = None
 
 
 def execute(
@@ -121,9 +125,11 @@ def execute(
 
     Raises:
         StorageError: a checkpoint could not be written.
+        RunError: the plan shares batches among more GPUs than there are.
     """
+    check_devices(plan)
     torch.set_num_threads(plan.execution.threads)
-    if plan.execution.processes > 1:
+    if slots(plan) > 1:
         return _Pool(plan, files, listener, stop).run()
     channel = Channel(listener.epoch, listener.notice, stop)
     on_device = data.to(plan.execution.device)
@@ -175,7 +181,7 @@ def _train(
     plan: TrainingPlan, step: TrainStep, files: RunFiles, data: Data, channel: Channel
 ) -> tuple[Progress, str]:
     reporter = Reporter(channel.epoch, channel.notice, channel.stop)
-    progress = NetworkTraining(plan, step, data, files.of_network(step.network), reporter).run()
+    progress = train(plan, step, data, files.of_network(step.network), reporter, channel.seat)
     small = progress.micro_batch
     return progress, f"{small} images at a time, for want of memory" if small else ""
 
@@ -225,8 +231,11 @@ class _Frontier:
         self.listener = listener
         self.ended: dict[str, StepRecord] = {}
 
-    def next_ready(self) -> Step | None:
-        """Take the first step whose dependencies are done; steps that depend on a failure fail."""
+    def next_ready(self, free: int = 1) -> Step | None:
+        """Take the first step whose dependencies are done and that finds its slots free.
+
+        Steps that depend on a failure fail.
+        """
         for step in list(self.waiting):
             before = [self.ended.get(name) for name in step.after]
             failed = next((r for r in before if r is not None and r.status != DONE), None)
@@ -239,7 +248,7 @@ class _Frontier:
                         step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message
                     ),
                 )
-            elif all(record is not None for record in before):
+            elif devices_of(step) <= free and all(record is not None for record in before):
                 self.waiting.remove(step)
                 return step
         return None
@@ -261,7 +270,8 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         self.events: Queue[EpochRecord | str] = context.Queue()
         self.halt = context.Event()
-        count = plan.execution.processes
+        self.slots = count = slots(plan)
+        self.meetings = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
         # Every worker waits for the others at the barrier, so that the pool starts them all at once.
         arguments = (plan, files, self.events, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
@@ -286,11 +296,12 @@ class _Pool:
             self.executor.shutdown(wait=True, cancel_futures=True)
             self._drain()
             self.events.close()
+            self.meetings.cleanup()
 
     def _warm_up(self) -> None:
         """Start all processes and load the data in each, before any step is timed."""
         try:
-            for ready in [self.executor.submit(_worker_ready) for _ in range(self.plan.execution.processes)]:
+            for ready in [self.executor.submit(_worker_ready) for _ in range(self.slots)]:
                 ready.result()
         except BrokenProcessPool:
             raise RunError("a worker process died while it started; is there enough memory?") from None
@@ -299,11 +310,19 @@ class _Pool:
         if self.stop():
             self.halt.set()
             return
-        while len(running) < self.plan.execution.processes and (step := frontier.next_ready()) is not None:
+        while (step := frontier.next_ready(self._free(running))) is not None:
             try:
-                running[self.executor.submit(_run_in_worker, step)] = step
+                running[self._submitted(step)] = step
             except BrokenProcessPool:
                 frontier.finish(step, _killed(step))
+
+    def _free(self, running: dict[Future[StepRecord], Step]) -> int:
+        return self.slots - sum(devices_of(step) for step in running.values())
+
+    def _submitted(self, step: Step) -> Future[StepRecord]:
+        """Seat as many workers as the step has devices; return the record of the one that leads."""
+        taken = seats(devices_of(step), Path(self.meetings.name))
+        return [self.executor.submit(_run_in_worker, step, seat) for seat in taken][0]
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
         try:
@@ -349,6 +368,7 @@ def _start_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)
+    take_device(plan.execution.device, barrier)
     try:
         data = load_data(plan.dataset, files.data_root).to(plan.execution.device)
     except DataError as error:
@@ -371,6 +391,7 @@ def _worker_ready() -> None:
     _worker[0].barrier.wait()
 
 
-def _run_in_worker(step: Step) -> StepRecord:
+def _run_in_worker(step: Step, seat: Seat | None) -> StepRecord:
     worker = _worker[0]
-    return run_step(worker.plan, step, worker.files, worker.data, worker.channel)
+    channel = replace(worker.channel, seat=seat)
+    return run_step(worker.plan, step, worker.files, worker.data, channel)

@@ -27,6 +27,7 @@ from trainer.distillation import Teacher
 from trainer.metrics import pack_probabilities
 from trainer.network import SpecNetwork, build_network
 from trainer.step import (
+    WHOLE,
     Loss,
     make_optimizer,
     of_labels,
@@ -67,7 +68,13 @@ class NetworkTraining:
         data: on the device of the plan.
         folder: of the network's checkpoints, beside those of the plan's other networks.
         reporter: told of every epoch.
+
+    Attributes:
+        share: of this process in every batch.
+        called: by the training step, the network or what wraps it.
     """
+
+    share = WHOLE
 
     def __init__(
         self, plan: TrainingPlan, step: TrainStep, data: Data, folder: Path, reporter: Reporter
@@ -82,7 +89,7 @@ class NetworkTraining:
 
     def _restore(self) -> None:
         """Continue from the newest checkpoint: of this step, or the weights that a step before left."""
-        settle(self.network, self.plan.execution)
+        self.called = settle(self.network, self.plan.execution)
         self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
         checkpoint = load_checkpoint(self.folder, self.reporter.warn)
         if checkpoint is None:
@@ -178,7 +185,7 @@ class NetworkTraining:
         while True:
             try:
                 return training_step(
-                    self.network,
+                    self.called,
                     self.optimizer,
                     self.data.train.images[which],
                     self.data.train.labels[which],
@@ -189,6 +196,7 @@ class NetworkTraining:
                     execution=self.plan.execution,
                     micro_batch=self.progress.micro_batch,
                     loss_of=self.loss_of,
+                    share=self.share,
                 )
             except RuntimeError as error:
                 if not ran_out_of_memory(error):

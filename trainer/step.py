@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,21 @@ from trainer.heap import keep_freed_memory
 Mark = Callable[[str], None]
 # Summed loss of a batch from inputs, logits and labels.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a process takes of every batch: slice `rank` of `count`, which differ by one image at most."""
+
+    rank: int = 0
+    count: int = 1
+
+    def of(self, batch: Tensor) -> Tensor:
+        """Return the slice of a tensor (batch, …)."""
+        return batch.tensor_split(self.count)[self.rank]
+
+
+WHOLE = Share()
 
 
 def unmarked(phase: str) -> None:
@@ -92,6 +108,7 @@ def training_step(
     execution: Execution,
     micro_batch: int = 0,
     loss_of: Loss = of_labels,
+    share: Share = WHOLE,
     mark: Mark = unmarked,
 ) -> tuple[Tensor, Tensor]:
     """Do one step of SGD on a batch.
@@ -108,12 +125,17 @@ def training_step(
         execution: arithmetic and memory format.
         micro_batch: images at once, at most; gradients add up to those of the batch. 0: all.
         loss_of: what is minimised.
+        share: of this process in the batch, of which all processes see all images; gradients are scaled so
+            that their mean over the processes is that of the batch.
         mark: told of the end of each phase.
 
     Returns:
-        Sum of the losses and number of wrong answers, tensors on the device.
+        Sum of the losses and number of wrong answers in the share, tensors on the device.
     """
-    inputs = normalised(augmented(images, augmentation, seed), mean, deviation, execution.memory_format)
+    # Augmentation is drawn for the whole batch, so that images look the same however they are shared.
+    shown = share.of(augmented(images, augmentation, seed))
+    inputs = normalised(shown, mean, deviation, execution.memory_format)
+    divisor, labels = len(labels) / share.count, share.of(labels)
     optimizer.zero_grad(set_to_none=True)
     mark("data")
     loss_sum = torch.zeros((), device=labels.device)
@@ -125,7 +147,7 @@ def training_step(
             logits = network(part)
         loss = loss_of(part, logits.float(), right)
         mark("forward")
-        (loss / len(labels)).backward()
+        (loss / divisor).backward()
         mark("backward")
         loss_sum += loss.detach()
         wrong += (answers(logits.detach()) != right).sum()

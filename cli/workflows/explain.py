@@ -14,6 +14,7 @@ from typing import Any
 from advisor.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
+from advisor.placement import devices_of
 from advisor.plan import HatchStep, Method, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
 from advisor.records import Forecast, Run, RunStatus, StepRecord
@@ -260,11 +261,12 @@ def _about_error(plan: TrainingPlan) -> list[str]:
 
 
 def _about_concurrency(plan: TrainingPlan) -> list[str]:
-    if plan.execution.processes < 2:
-        return []
-    return [
-        f"Steps run {plan.execution.processes} at a time, slowed by their neighbours: they add up to more."
-    ]
+    notes, count = [], plan.execution.processes
+    if count > 1:
+        notes.append(f"Steps run {count} at a time, slowed by their neighbours: they add up to more.")
+    if (most := max(devices_of(step) for step in plan.steps)) > 1:
+        notes.append(f"Up to {most} devices share a network's batches: what that gains is not measured yet.")
+    return notes
 
 
 def _plain(estimate: Estimate | None) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from advisor.measurement import Execution, Fingerprint, Measurement, TrainedEpoc
 from advisor.preparation import lent_to
 from cli.workflows.home import now
 from db.queries import Store
-from profiler.device import fingerprint, usable_cores
+from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes
 
 REFERENCE = "resnet-20-16"
@@ -24,8 +24,8 @@ BFLOAT16_ADVANTAGE = 1.15
 
 
 def plain_execution(device: str) -> Execution:
-    """Settings that nothing was measured for: float32, one process a core on a CPU."""
-    processes = usable_cores() if device == "cpu" else 1
+    """Settings that nothing was measured for: float32, one process a core on a CPU or a GPU on CUDA."""
+    processes = usable_cores() if device == "cpu" else visible_gpus()
     return Execution(
         device=device, processes=processes, threads=1, dtype="float32", memory_format="channels_last"
     )

@@ -193,8 +193,12 @@ class _Sitting:
         return any(is_reference(m, execution, self.facts.task, processes) for m in self.known)
 
     def _measure_contention(self, process: MeasuringProcess, expected: float) -> None:
-        """Measure one copy a core, if that ends in time; further processes have to start first."""
-        execution, count = self.execution, self.execution.processes
+        """Measure one copy a core, if that ends in time; further processes have to start first.
+
+        Measuring processes share one GPU, where each network of a plan has its own: not measured there.
+        """
+        execution = self.execution
+        count = execution.processes if self.device == "cpu" else 1
         if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
             return
         workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)

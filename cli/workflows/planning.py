@@ -14,6 +14,7 @@ from advisor.errors import PlanError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.measurement import Execution
 from advisor.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.placement import placed
 from advisor.plan import Method, TrainingPlan, plan_from_json
 from advisor.pricing import PricedPlan, price
 from advisor.records import Forecast
@@ -171,7 +172,7 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
             name = option.replace("_", "-")
             raise UsageError(f"--{name}: {design.name} hatches no member; leave it out or add @g1")
     longest = max(RECIPES[family].reference_epochs for family in design.families)
-    return make_plan(
+    plan = make_plan(
         design,
         facts,
         epochs=longest if request.epochs is None else request.epochs,
@@ -186,6 +187,7 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
             shrink=request.shrink,
         ),
     )
+    return placed(plan, execution.processes)
 
 
 def _with_method(design: Design, name: str | None) -> tuple[Design, Method | None]:

@@ -15,11 +15,10 @@ from advisor.budget import parse_budget
 from advisor.dataset import DatasetFacts
 from advisor.errors import StorageError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
-from advisor.methods import make_plan
 from advisor.plan import plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
-from advisor.search import Judged, Limits, Scenario, search
+from advisor.search import Judged, Limits, Scenario, planned, search
 from advisor.space import Candidate, enumerate_candidates
 from advisor.switchover import Switchover, thresholds
 from cli.quantities import check_seed
@@ -184,15 +183,7 @@ def _storage(home: Home) -> optuna.storages.RDBStorage:
 
 
 def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
-    plan = make_plan(
-        best.judged.design,
-        scenario.dataset,
-        epochs=scenario.epochs,
-        batch=scenario.batch,
-        seed=scenario.seed,
-        execution=scenario.execution,
-    )
-    write_file(path, "the plan", plan_to_json(plan))
+    write_file(path, "the plan", plan_to_json(planned(scenario, best.judged.design)))
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled) -> Evidence:

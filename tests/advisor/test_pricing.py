@@ -12,6 +12,7 @@ from advisor.design import parse_design
 from advisor.estimate import Estimate, total
 from advisor.measurement import Execution
 from advisor.methods import PlanOptions, make_plan
+from advisor.placement import placed
 from advisor.plan import HatchStep, TrainStep
 from advisor.pricing import HATCH_SECONDS, epoch_seconds, price, timeline
 from advisor.schedule import PlateauSchedule
@@ -342,3 +343,41 @@ def test_every_figure_is_an_interval_and_a_forecast_repeats_it(design, processes
     assert forecast.test_error == (0.2, 0.1, 0.3)
     assert [s.step for s in forecast.steps] == [*(s.id for s in plan.steps), "evaluate"]
     assert priced.forecast(None).test_error is None
+
+
+# Steps on several devices.
+
+
+def test_a_step_waits_until_enough_slots_are_free():
+    # a takes two of three slots, b does not fit beside it but c does: a 0-2, c 0-1, b 2-5.
+    names, devices = ["a", "b", "c"], {"a": 2, "b": 2}
+    found = timeline(names, [(), (), ()], [2.0, 3.0, 1.0], 3, 1.0, devices)
+    assert found == {"a": (0.0, 2.0), "c": (0.0, 1.0), "b": (2.0, 5.0)}
+
+
+def test_a_step_on_all_devices_runs_alone():
+    names, devices = ["a", "b"], {"a": 4, "b": 4}
+    assert makespan(names, [(), ()], [1.0, 2.0], 4, 5.0, devices) == 3.0
+
+
+def on_gpus(plan, count):
+    return placed(replace(plan, execution=replace(plan.execution, device="cuda")), count)
+
+
+def test_devices_that_share_a_network_are_nine_tenths_as_fast_each_or_gain_nothing():
+    plan, stub = planned("resnet-8-4", epochs=20), Stub({"resnet-8-4": 2.0})
+    alone, shared = (price(p, stub).train_seconds for p in (plan, on_gpus(plan, 4)))
+    assert shared.mean == pytest.approx(alone.mean / (0.9 * 4))
+    assert shared.low == pytest.approx(alone.low / 4)
+    assert shared.high == pytest.approx(alone.high)
+
+
+def test_a_mother_on_four_devices_and_then_members_on_two_each():
+    plan = on_gpus(planned("2xresnet-8-4@g1", processes=2, epochs=20, hatched_epochs=5), 4)
+    priced = price(plan, Stub({"resnet-8-4": 1.0}, slowdown=1.5, watts=10.0))
+    epoch, hatch = STEPS + EVALUATIONS * 0.1, HATCH_SECONDS.mean
+    mother, member = 20 * epoch / 3.6, 1.5 * 5 * epoch / 1.8
+    assert priced.train_seconds.mean == pytest.approx(mother + 1.5 * hatch + member)
+    assert priced.epoch_seconds.mean == pytest.approx(1.5 * epoch / 1.8)
+    # Power of every device while it is in use: hatching takes one each.
+    assert priced.energy_joules.mean == pytest.approx(10 * (4 * mother + 2 * 1.5 * hatch + 4 * member))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,13 @@ def test_a_plan_file_is_explained_as_it_stands(advisor, priced):
         execution=EXECUTION,
     )
     Path("plan.json").write_text(plan_to_json(plan))
-    assert advisor("explain", "plan.json", "--json").json["plan"]["seed"] == 3
+    answer = advisor("explain", "plan.json", "--json").json
+    assert answer["plan"]["seed"] == 3
+    assert not any("devices share" in note for note in answer["notes"])
+    shared = replace(plan, steps=(replace(plan.steps[0], devices=2), *plan.steps[1:]))
+    Path("shared.json").write_text(plan_to_json(shared))
+    other = advisor("explain", "shared.json", "--json").json
+    assert any("Up to 2 devices share a network's batches" in note for note in other["notes"])
 
 
 @pytest.mark.parametrize(

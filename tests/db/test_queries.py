@@ -13,8 +13,9 @@ from sqlalchemy import event
 from advisor.errors import StorageError, UsageError
 from advisor.layers import Task
 from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
-from advisor.plan import TrainingPlan
+from advisor.plan import TrainingPlan, TrainStep
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from db.convert import trained_epochs_of
 from db.queries import Store
 from db.session import open_store
 
@@ -409,6 +410,17 @@ def test_epochs_of_another_machine_and_of_steps_outside_the_plan_are_no_evidence
     record(store, run, epoch_of, 1.0)
     assert store.trained_epochs("another") == []
     assert len(store.trained_epochs(MACHINE)) == 1
+
+
+def test_epochs_whose_batches_several_devices_shared_are_no_evidence(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    seconds = {step.id: [1.0] for step in run.plan.steps}
+    alone = trained_epochs_of(run.plan, seconds)
+    shared = tuple(replace(s, devices=2) if isinstance(s, TrainStep) else s for s in run.plan.steps)
+    assert alone
+    assert trained_epochs_of(replace(run.plan, steps=shared), seconds) == []
 
 
 def test_evidence_is_read_without_the_probabilities(

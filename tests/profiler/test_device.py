@@ -14,7 +14,7 @@ import torch
 from advisor.errors import UsageError
 from advisor.measurement import PROTOCOL
 from profiler import device
-from profiler.device import choose_device, fingerprint, hold_to, quiet_cores, usable_cores
+from profiler.device import choose_device, fingerprint, hold_to, quiet_cores, usable_cores, visible_gpus
 
 ROOT = Path(__file__).parent.parent.parent
 can_be_held = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
@@ -58,6 +58,12 @@ def test_usable_cores_are_those_of_this_process(monkeypatch):
     assert usable_cores() >= 1
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     assert usable_cores() == 3
+
+
+@pytest.mark.parametrize(("found", "counted"), [(0, 1), (1, 1), (4, 4)])
+def test_plans_for_cuda_count_one_gpu_at_least(monkeypatch, found, counted):
+    monkeypatch.setattr(device.torch.cuda, "device_count", lambda: found)
+    assert visible_gpus() == counted
 
 
 def test_the_fingerprint_of_a_processor_names_it_its_cores_and_torch(execution):
