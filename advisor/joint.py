@@ -36,6 +36,8 @@ from advisor.mothernet import mother_of
 
 # Layers with weights that the members of a TreeNet share (MotherNets, section 3).
 TREE_LAYERS = 3
+# Beginning of the names of nodes that belong to one member.
+OWN = "member"
 
 
 class Sharing(StrEnum):
@@ -116,7 +118,12 @@ def graph_of(name: str, task: Task) -> Graph:
 
 def own_prefix(number: int) -> str:
     """Return what the names of nodes begin with that belong to member 0, 1, … alone."""
-    return f"member{number + 1}."
+    return f"{OWN}{number + 1}."
+
+
+def shared_nodes(graph: Graph) -> list[Node]:
+    """Return the nodes that all members of a joint network have in common."""
+    return [node for node in graph.nodes if not node.name.startswith(OWN)]
 
 
 def _tree(members: Sequence[NetworkSpec], graphs: Sequence[Graph]) -> Graph:

@@ -24,15 +24,14 @@ from advisor.counting import regular_counts
 from advisor.dataset import DatasetFacts
 from advisor.design import Design, homogeneous, parse_design
 from advisor.measurement import Execution
-from advisor.methods import PlanOptions, make_plan
+from advisor.methods import CLUSTERED, PlanOptions, make_plan
 from advisor.plan import Method, TrainingPlan
 from advisor.pricing import timeline
 from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
 from trainer.data import Data, Split, find_facts, load_data
-from trainer.evaluate import evaluate
+from trainer.evaluate import evaluate, member_probabilities
 from trainer.execute import DONE, RunFiles, execute
 from trainer.loop import load_network
-from trainer.step import probabilities
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 SEEDS = 3
@@ -109,8 +108,11 @@ def scenarios(quick: bool, fashion: str) -> list[Scenario]:
         ]
     curve = ("mothernets g1", "snapshot")
     settings = {"epochs": 16, "batch": 64}
+    sharing = ("treenets", "shared_mothernets")
     return [
-        Scenario(name="V5", design=vgg_ensemble(8), dataset=fashion, methods=methods_of(5), **settings),
+        Scenario(
+            name="V5", design=vgg_ensemble(8), dataset=fashion, methods=methods_of(5) + sharing, **settings
+        ),
         Scenario(name="R5", design=R5, dataset=fashion, methods=methods_of(3), **settings),
         Scenario(name="D3", design=D3, dataset=fashion, methods=methods_of(3), **settings),
         Scenario(name="R5 digits", design=R5, dataset="digits", methods=methods_of(3), **settings),
@@ -200,6 +202,8 @@ def plan_of(
         epochs = base
     else:
         options = PlanOptions(method=Method(method))
+        if options.method in CLUSTERED:
+            design = replace(design, clusters=1)
     return make_plan(
         design, facts, epochs=epochs, batch=scenario.batch, seed=seed, execution=EXECUTION, options=options
     )
@@ -259,19 +263,8 @@ def train(plan: TrainingPlan, data: Data, root: Path) -> Outcome:
 
 def _outputs(plan: TrainingPlan, files: RunFiles, data: Data, split: Split) -> np.ndarray:
     """Class probabilities of every member, (members, images, classes)."""
-    return np.stack(
-        [
-            probabilities(
-                load_network(plan, m.name, files.of_network(m.name))[0],
-                split.images,
-                data.mean,
-                data.deviation,
-                plan.batch,
-                plan.execution,
-            )
-            for m in plan.members
-        ]
-    )
+    networks = {name: load_network(plan, name, files.of_network(name))[0] for name in plan.asked}
+    return member_probabilities(plan, networks, data, split, [m.name for m in plan.members])
 
 
 def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data: Data, root: Path) -> dict:

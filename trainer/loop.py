@@ -25,7 +25,7 @@ from trainer.checkpoint import Checkpoint, Progress, load_checkpoint, save_check
 from trainer.data import Data
 from trainer.distillation import Teacher
 from trainer.metrics import pack_probabilities
-from trainer.network import SpecNetwork, build_network
+from trainer.network import SpecNetwork, average_shared, build_network
 from trainer.step import (
     WHOLE,
     Loss,
@@ -90,6 +90,8 @@ class NetworkTraining:
     def _restore(self) -> None:
         """Continue from the newest checkpoint: of this step, or the weights that a step before left."""
         self.called = settle(self.network, self.plan.execution)
+        if len(self.network.graph.outputs) > 1:
+            average_shared(self.network)
         self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
         checkpoint = load_checkpoint(self.folder, self.reporter.warn)
         if checkpoint is None:

@@ -27,6 +27,7 @@ from advisor.graph import (
     PadShortcut,
     Relu,
 )
+from advisor.joint import shared_nodes
 
 
 class Sum(nn.Module):
@@ -141,6 +142,18 @@ class SpecNetwork(nn.Module):
                 del values[source]
         logits = [values[name] for name in self.graph.outputs]
         return logits[0] if len(logits) == 1 else torch.stack(logits, dim=1)
+
+
+def average_shared(network: SpecNetwork) -> None:
+    """Let layers that members share learn from the mean of the members' losses.
+
+    The loss of a joint network is the sum over its members, so that their own layers learn as they would
+    alone; for the shared layers a sum would multiply the learning rate by the number of members.
+    """
+    members = len(network.graph.outputs)
+    for node in shared_nodes(network.graph):
+        for parameter in network.layer(node.name).parameters():
+            parameter.register_hook(lambda gradient: gradient / members)
 
 
 def build_network(graph: Graph, seed: int) -> SpecNetwork:

@@ -132,9 +132,11 @@ def training_step(
     Returns:
         Sum of the losses and number of wrong answers in the share, tensors on the device.
     """
-    # Augmentation is drawn for the whole batch, so that images look the same however they are shared.
-    shown = share.of(augmented(images, augmentation, seed))
-    inputs = normalised(shown, mean, deviation, execution.memory_format)
+    # Augmentation is drawn for the whole batch, so that images look the same however they are shared. It has
+    # no name, or it would stay in memory for the whole step.
+    inputs = normalised(
+        share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
+    )
     divisor, labels = len(labels) / share.count, share.of(labels)
     optimizer.zero_grad(set_to_none=True)
     mark("data")

@@ -87,7 +87,7 @@ def test_what_is_counted_by_node_adds_up_over_any_cut(graph, data):
 
     def counted(nodes):
         # A part of a graph still knows the shapes of what it reads.
-        part = Graph(graph.input_shape, nodes)
+        part = Graph(graph.input_shape, nodes, (nodes[-1].name,))
         part.__dict__["shapes"] = graph.shapes
         found = graph_features(part)
         return [

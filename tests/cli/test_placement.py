@@ -16,7 +16,7 @@ def four_gpus(monkeypatch):
     monkeypatch.setattr(machine, "visible_gpus", lambda: 4)
     monkeypatch.setattr(planning, "choose_device", lambda wanted: "cuda")
     monkeypatch.setattr(
-        planning, "chosen_execution", lambda store, device, task: machine.plain_execution(device)
+        planning, "chosen_execution", lambda store, device, *_: machine.plain_execution(device)
     )
 
 

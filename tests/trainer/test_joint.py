@@ -22,7 +22,7 @@ from trainer.ensemble import load, predicted, save_ensemble
 from trainer.evaluate import evaluate
 from trainer.execute import DONE
 from trainer.hatching import hatch_difference, hatch_jointly, perturb
-from trainer.network import build_network
+from trainer.network import average_shared, build_network
 from trainer.step import answers, of_labels
 
 TASK = Task(channels=1, height=14, width=14, classes=10)
@@ -98,6 +98,32 @@ def test_the_loss_of_a_joint_network_is_the_sum_of_its_members_losses():
     labels = torch.tensor([0, 1, 2, 3, 4, 5])
     one_by_one = [functional.cross_entropy(logits[:, i], labels, reduction="sum") for i in range(3)]
     assert of_labels(logits, logits, labels) == pytest.approx(float(sum(one_by_one)), rel=1e-6)
+
+
+def test_shared_layers_learn_from_the_mean_and_own_ones_from_their_members_loss(images):
+    """Against the gradient of each member's loss by itself."""
+    network = build_network(graph_of("tree(vgg-11-4+vgg-11-4~b3l2:3x9)", TASK), 0).double()
+    labels = torch.arange(64) % 10
+
+    def gradients(loss):
+        network.zero_grad()
+        loss.backward()
+        return {name: None if p.grad is None else p.grad.clone() for name, p in network.named_parameters()}
+
+    network.eval()
+    alone = [
+        gradients(functional.cross_entropy(network(images.double())[:, i], labels, reduction="sum"))
+        for i in range(2)
+    ]
+    average_shared(network)
+    together = gradients(of_labels(images, network(images.double()), labels))
+    for name, found in together.items():
+        each = [gradient[name] for gradient in alone]
+        if "member" in name:
+            own = int(name.split("member")[1][0]) - 1
+            assert torch.allclose(found, each[own], rtol=1e-9)
+        else:
+            assert torch.allclose(found, (each[0] + each[1]) / 2, rtol=1e-9)
 
 
 def test_a_joint_network_answers_by_the_average_of_its_members():
