@@ -42,6 +42,8 @@ def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluste
     clusters = [tuple(sorted(part.tolist())) for part in np.array_split(np.array(order), count)]
     best, best_cost = clusters, _cost(members, clusters)
     for _ in range(MAXIMUM_ITERATIONS):
+        if best_cost == 0:
+            break  # members of one shape, mostly: no partition is cheaper
         clusters = _assign(members, [mother_of([members[i] for i in part]) for part in clusters])
         cost = _cost(members, clusters)
         if cost >= best_cost:

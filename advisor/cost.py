@@ -172,6 +172,14 @@ class CostPredictor:
         factors = [self._contention.get(count, 1.0) for count in counts]
         return float(np.interp(processes, counts, factors))
 
+    def epoch_correlation(self, pieces: Sequence[Workpiece]) -> Floats:
+        """Return how the misses of different networks' epochs go together, shape (n, n)."""
+        return _process(self._step).correlation([piece.point(epoch=True) for piece in pieces])
+
+    def inference_correlation(self, pieces: Sequence[Workpiece]) -> Floats:
+        """Return how the misses of different networks' forward passes go together, shape (n, n)."""
+        return _process(self._inference).correlation([piece.point() for piece in pieces])
+
     def expected_reductions(self, options: Sequence[Workpiece], wanted: Sequence[Workpiece]) -> Floats:
         """Return by how much measuring each option would lower the variance of the wanted, summed over them.
 
@@ -182,7 +190,7 @@ class CostPredictor:
         Returns:
             Squared logarithms of seconds, shape (n,).
         """
-        process = Residuals([], np.zeros(0)) if self._step is None else self._step.process
+        process = _process(self._step)
         points = [piece.point() for piece in options]
         across = process.covariance(points, [piece.point() for piece in wanted])
         _, own = process.predict(points)
@@ -209,6 +217,10 @@ class CostPredictor:
                 spread = max(spread, SPARSE_SPREAD)
         width = float(np.exp(Z * spread))
         return Estimate(mean, mean / width, mean * width)
+
+
+def _process(corrected: Corrected | None) -> Residuals:
+    return Residuals([], np.zeros(0)) if corrected is None else corrected.process
 
 
 def _is_own(m: Measurement, execution: Execution) -> bool:

@@ -78,6 +78,19 @@ class Residuals:
         known: Floats = left.T @ right
         return _covariance(points, others, self.amplitude) - known
 
+    def correlation(self, points: Sequence[Point]) -> Floats:
+        """Return how the residuals to be observed at different points go together; noise does not.
+
+        Returns:
+            Shape (n, n), with ones on the diagonal.
+        """
+        known = self.covariance(points, points)
+        # The noise of an observation is in its own variance only.
+        np.fill_diagonal(known, self.predict(points)[1])
+        spreads = np.sqrt(np.diag(known))
+        correlation: Floats = known / np.outer(spreads, spreads)
+        return correlation
+
     def _means_and_halves(self, points: Sequence[Point]) -> tuple[Floats, Floats]:
         across = _covariance(self._points, points, self.amplitude)
         if not self._points:

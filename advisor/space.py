@@ -104,6 +104,47 @@ def equivalents(single: NetworkSpec, members: int, task: Task, tolerance: float 
     )
 
 
+def equivalents_within(budget: float, family: str, members: int, task: Task) -> list[Equivalents]:
+    """Return the single networks of a budget, the widest of every depth, each with its ensembles.
+
+    The ensembles too may use the whole budget: the network that they equal strictly may be one width larger
+    than the single one. Held to the single network they would pay for both roundings to whole widths.
+
+    Args:
+        budget: parameters of each design at most.
+        family: of all designs.
+        members: k ≥ 2.
+        task: input and classes.
+
+    Returns:
+        In the order of depth; nothing where no network fits.
+    """
+    counts, minimum = regular_counts(family, task, DEPTH_LIMIT), family_named(family).minimum_width
+    found = []
+    for depth in counts.depths:
+        width = counts.widest(depth, budget, minimum)
+        if width is None:
+            continue
+        narrower = counts.widest(depth, budget / members, minimum)
+        shallower = counts.deepest(width, budget / members)
+        found.append(
+            Equivalents(
+                single=regular_network(family, depth, width),
+                members=members,
+                depth_equivalent=None if narrower is None else regular_network(family, depth, narrower),
+                width_equivalent=None if shallower is None else regular_network(family, shallower, width),
+            )
+        )
+    return found
+
+
+def smallest_network(family: str, task: Task) -> tuple[int, str]:
+    """Return the least number of parameters that a network of the design space has, and its name."""
+    counts = regular_counts(family, task, DEPTH_LIMIT)
+    depth, width = counts.depths[0], family_named(family).minimum_width
+    return counts.parameters(depth, width), f"{family}-{depth}-{width}"
+
+
 def enumerate_candidates(
     budget: int, families: Iterable[str], task: Task, member_counts: Iterable[int] = MEMBER_COUNTS
 ) -> list[Candidate]:
@@ -120,7 +161,7 @@ def enumerate_candidates(
         raise UsageError(f"an ensemble has 1 to {LARGEST_ENSEMBLE} members, got {sizes}")
     found = [c for name in names for c in _family_candidates(budget, name, task, sizes)]
     if not found:
-        parameters, name = min((_smallest(name, task) for name in names), key=lambda pair: pair[0])
+        parameters, name = min((smallest_network(name, task) for name in names), key=lambda pair: pair[0])
         prefix = f"{sizes[0]}x" if sizes[0] > 1 else ""
         raise InfeasibleError(
             f"no network of {', '.join(names)} fits {budget:,} parameters for {task.text} and "
@@ -147,12 +188,6 @@ def class_of(design: Design, task: Task) -> DesignClass:
     if deepest is not None and counts.parameters(deepest, member.width) >= total:
         return DesignClass.WIDTH_EQUIVALENT
     return DesignClass.MIXED
-
-
-def _smallest(family: str, task: Task) -> tuple[int, str]:
-    counts = regular_counts(family, task, DEPTH_LIMIT)
-    depth, width = counts.depths[0], family_named(family).minimum_width
-    return counts.parameters(depth, width), f"{family}-{depth}-{width}"
 
 
 def _family_candidates(budget: int, family: str, task: Task, sizes: list[int]) -> list[Candidate]:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from advisor import errors
-from cli.commands import advice, database, measuring, runs, training, using
+from cli.commands import advice, changing, database, measuring, runs, training, using
 from cli.options import Globals
 from cli.settings import hoist_global_options, load_settings
 
@@ -41,9 +41,11 @@ COMMANDS: Commands = {
     "resume": training.resume,
     "extend": training.extend,
     "explain": training.explain,
+    "whatif": changing.whatif,
     "predict": using.predict,
     "export": using.export,
     "profile": measuring.profile,
+    "est": advice.est,
     "space": advice.space,
     "equivalents": advice.equivalents,
 }
@@ -58,6 +60,7 @@ DB_COMMANDS: Commands = {
     "path": database.path,
     "check": database.check,
     "backup": database.backup,
+    "import": database.import_trainings,
 }
 
 
@@ -110,7 +113,7 @@ def _app() -> typer.Typer:
         program.command(name)(command)
     program.add_typer(_group(RUNS_COMMANDS, "Query past runs."), name="runs")
     program.add_typer(
-        _group(DB_COMMANDS, "The database: where it is, whether it is whole, a copy."), name="db"
+        _group(DB_COMMANDS, "The database: where it is, whether it is whole, a copy, imports."), name="db"
     )
     return program
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+from advisor.budget import parse_budget
 from advisor.errors import UsageError
+from advisor.schedule import MOST_EPOCHS
 
 _NUMBER = r"(?P<number>\d{1,15}(?:\.\d{1,15})?)\s*"
 _MEMORY = re.compile(_NUMBER + r"(?P<unit>|[kmgt]i?)b?", re.I)
@@ -51,3 +54,38 @@ def check_seed(seed: int | None) -> None:
     """
     if seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"--seed must be between 0 and {2**32 - 1}, got {seed}")
+
+
+def parse_budgets(text: str | None, option: str) -> tuple[int, int] | None:
+    """Read ``250k-8M``, or one budget as a range without length.
+
+    Raises:
+        UsageError: another form, or a range that falls.
+    """
+    return None if text is None else _range(text, option, parse_budget)
+
+
+def parse_epochs(text: str | None, option: str) -> tuple[int, int] | None:
+    """Read ``10-500``, or one number of epochs as a range without length.
+
+    Raises:
+        UsageError: another form, or a range that falls.
+    """
+
+    def read(number: str) -> int:
+        if not number.strip().isdecimal() or not 1 <= int(number) <= MOST_EPOCHS:
+            raise UsageError(f"{option}: cannot read {text!r}: write 250 or 10-500, {MOST_EPOCHS:,} at most")
+        return int(number)
+
+    return None if text is None else _range(text, option, read)
+
+
+def _range(text: str, option: str, read: Callable[[str], int]) -> tuple[int, int]:
+    first, sign, second = text.partition("-")
+    if not first.strip() or sign and not second.strip():
+        raise UsageError(f"{option}: {text!r} lacks an end: write LOW-HIGH, or one number")
+    low = read(first)
+    high = read(second) if sign else low
+    if high < low:
+        raise UsageError(f"{option}: a range goes from low to high, got {text!r}: write {second}-{first}")
+    return low, high

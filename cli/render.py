@@ -90,10 +90,10 @@ def _thresholds(payload: Plain) -> RenderableType:
 
 def _basis(evidence: Plain, payload: Plain) -> str:
     made, search = payload["profile"], payload["search"]
-    errors = "published figures only: this database has no finished run yet"
+    errors = "published figures only: this database has no finished or imported training yet"
     if evidence["runs"]:
         errors = (
-            f"published figures and {evidence['runs']} finished runs "
+            f"published figures and {evidence['runs']} finished or imported trainings "
             f"({evidence['runs_on_dataset']} on this data)"
         )
     return (

@@ -138,10 +138,15 @@ def _notes(payload: Plain) -> list[str]:
     notes, evidence = list(payload["notes"]), payload["evidence"]
     if payload["run"] is not None:
         return [f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval.", *notes]
+    return notes + evidence_notes(evidence)
+
+
+def evidence_notes(evidence: Plain) -> list[str]:
+    """What a forecast rests on, a line each."""
     if evidence["cost"] == "nominal":
-        notes.append("Nothing was measured here yet: run advisor recommend or advisor profile.")
+        notes = ["Nothing was measured here yet: run advisor recommend or advisor profile."]
     else:
-        notes.append(f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']}).")
+        notes = [f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']})."]
     notes.append(f"The error rests on {evidence['accuracy']} ({evidence['runs']} runs).")
     if evidence["unmeasured"]:
         notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence['unmeasured'])}.")

@@ -70,6 +70,43 @@ def recommend(
     print_result(run(request, ctx.obj.home, save, ctx.obj.speaker().say), as_json, recommendation)
 
 
+def est(
+    ctx: typer.Context,
+    family: Annotated[str, typer.Option(help="Family of all designs.")],
+    members: Annotated[int, typer.Option(help="Members of the ensembles.")] = 4,
+    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = "cifar10",
+    budget: Annotated[
+        str | None, typer.Option(help="Parameters in all, LOW-HIGH: 250k-8M; default: around the threshold.")
+    ] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="LOW-HIGH or one number; default: around the published schedule.")
+    ] = None,
+    g: Annotated[int, typer.Option("--g", help="Clusters of MotherNets, beside full-data training.")] = 1,
+    reading: Annotated[
+        str, typer.Option(help="Of the epochs: whole schedules of each length, or one long schedule.")
+    ] = "whole",
+    seed: Annotated[int, typer.Option(help="Of the draws from what is known.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the maps to this .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
+    from cli.render_est import switchover
+    from cli.workflows.est import EstRequest
+    from cli.workflows.est import est as run
+
+    request = EstRequest(
+        family=family,
+        members=members,
+        dataset=dataset,
+        budget=budget,
+        epochs=epochs,
+        clusters=g,
+        reading=reading,
+        seed=seed,
+    )
+    print_result(run(request, ctx.obj.home, plot), as_json, switchover)
+
+
 def space(
     budget: Budget,
     family: Families = None,

@@ -58,7 +58,11 @@ def explain(
     _check_price(price_per_hour)
     target = request.target
     if target is not None and (target == "last" or target.isdecimal()):
-        _refuse_options(request, layers=layers)
+        if layers:
+            raise UsageError(
+                f"--layers {target}: the forecast of a run is stored by step, not by layer: name a design"
+            )
+        refuse_options(request)
         number = run_id_of(target, home)
         with existing_store(home) as store:
             return _described_run(store, stored_run(store, home, number), price_per_hour)
@@ -79,11 +83,12 @@ def _check_price(price: float | None) -> None:
         )
 
 
-def _refuse_options(request: PlanRequest, *, layers: bool) -> None:
-    if layers:
-        raise UsageError(
-            f"--layers {request.target}: the forecast of a run is stored by step, not by layer: name a design"
-        )
+def refuse_options(request: PlanRequest) -> None:
+    """Refuse what a run has decided.
+
+    Raises:
+        UsageError: an option of a plan beside a run.
+    """
     fixed = request.fixed_by_a_plan() + [n for n in ("rank", "device") if getattr(request, n) is not None]
     if fixed:
         raise UsageError(
@@ -108,18 +113,23 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
     ]
     return {
         "schema_version": SCHEMA_VERSION,
-        "plan": _plan(plan, price),
+        "plan": plan_facts(plan) | {"price_per_hour_usd": price},
         "run": None,
         "steps": steps,
         "predicted": {name: _plain(estimate) for name, estimate in _with_cost(totals, price).items()},
-        "evidence": {
-            "cost": foreseen.predictor.basis,
-            "measurements": foreseen.predictor.count,
-            "accuracy": "runs" if foreseen.runs else "prior",
-            "runs": foreseen.runs,
-            "unmeasured": [] if priced is None else list(priced.unmeasured),
-        },
-        "notes": _about_error(plan) + _about_concurrency(plan),
+        "evidence": evidence_behind(foreseen),
+        "notes": about_error(plan) + _about_concurrency(plan),
+    }
+
+
+def evidence_behind(foreseen: Foreseen) -> dict[str, Any]:
+    """Return what a forecast rests on."""
+    return {
+        "cost": foreseen.predictor.basis,
+        "measurements": foreseen.predictor.count,
+        "accuracy": "runs" if foreseen.runs else "prior",
+        "runs": foreseen.runs,
+        "unmeasured": [] if foreseen.priced is None else list(foreseen.priced.unmeasured),
     }
 
 
@@ -141,7 +151,7 @@ def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any
     complete = run.status is RunStatus.DONE
     return {
         "schema_version": SCHEMA_VERSION,
-        "plan": _plan(run.plan, price),
+        "plan": plan_facts(run.plan) | {"price_per_hour_usd": price},
         "run": {
             "id": run.id,
             "created_at": run.created_at,
@@ -161,7 +171,8 @@ def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any
     }
 
 
-def _plan(plan: TrainingPlan, price: float | None) -> dict[str, Any]:
+def plan_facts(plan: TrainingPlan) -> dict[str, Any]:
+    """Return what a plan is, without its steps."""
     return {
         "design": plan.design,
         "method": plan.method.value,
@@ -172,7 +183,6 @@ def _plan(plan: TrainingPlan, price: float | None) -> dict[str, Any]:
         "processes": plan.execution.processes,
         "dtype": plan.execution.dtype,
         "device": plan.execution.device,
-        "price_per_hour_usd": price,
     }
 
 
@@ -248,13 +258,14 @@ def _about_run(run: Run) -> list[str]:
     elif run.forecast.train_seconds is None:
         notes.append("No cost was forecast when this run began: too little had been measured here.")
     if run.forecast is not None:
-        notes += _about_error(run.plan)
+        notes += about_error(run.plan)
     if run.status is not RunStatus.DONE:
         notes.append(f"The run is {run.status.value}: its totals are not compared, only its finished steps.")
     return notes
 
 
-def _about_error(plan: TrainingPlan) -> list[str]:
+def about_error(plan: TrainingPlan) -> list[str]:
+    """Say so where the error is the forecast of another method."""
     if plan.method in FORETOLD:
         return []
     return [f"The error is forecast for independent training, not for {plan.method}."]

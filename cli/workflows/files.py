@@ -33,8 +33,16 @@ def check_csv(csv: str | None, content: str, *, as_json: bool) -> None:
     if csv is not None and as_json:
         raise UsageError("--csv and --json are two forms of one result: choose one of them")
     path = csv_file(csv)
-    if path is None:
-        return
+    if path is not None:
+        check_writable(path, content)
+
+
+def check_writable(path: Path, content: str) -> None:
+    """Refuse before the work a file that could not be written after it.
+
+    Raises:
+        StorageError: as said.
+    """
     reason = None
     if path.is_dir():
         reason = "it is a folder"

@@ -11,7 +11,7 @@ from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.design import Design, parse_design
 from advisor.errors import PlanError, UnknownNameError, UsageError
-from advisor.estimate import Estimate
+from advisor.estimate import Estimate, Floats
 from advisor.measurement import Execution
 from advisor.methods import CLUSTERED, PlanOptions, make_plan
 from advisor.placement import placed
@@ -166,7 +166,9 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
 
 def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
     facts = facts_of(request.dataset or DEFAULT_DATASET, request.augmentation)
-    design, method = _with_method(design, request.method)
+    method = None if request.method is None else method_named(request.method)
+    if method is not None:
+        design = with_clusters(design, method)
     for option in HATCHING:
         if getattr(request, option) is not None and design.independent:
             name = option.replace("_", "-")
@@ -190,17 +192,23 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
     return placed(plan, execution.processes)
 
 
-def _with_method(design: Design, name: str | None) -> tuple[Design, Method | None]:
-    """`--method mothernets`, shared or not, on a design without clusters asks for one cluster a family."""
-    if name is None:
-        return design, None
+def method_named(name: str) -> Method:
+    """Return a named method.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
     try:
-        method = Method(name)
+        return Method(name)
     except ValueError:
         raise UnknownNameError("method", name, [m.value for m in Method]) from None
+
+
+def with_clusters(design: Design, method: Method) -> Design:
+    """`--method mothernets`, shared or not, on a design without clusters asks for one cluster a family."""
     if method in CLUSTERED and design.independent and len(design.members) > 1:
-        return Design(members=design.members, clusters=len(design.families)), method
-    return design, method
+        return Design(members=design.members, clusters=len(design.families))
+    return design
 
 
 def _batch(request: PlanRequest, facts: DatasetFacts) -> int:
@@ -238,17 +246,45 @@ class Foreseen:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Predictors:
+    """What plans of one data set, device and arithmetic are judged by.
+
+    Attributes:
+        cost: of this machine.
+        accuracy: of the data set.
+        runs: that the latter rests on.
+    """
+
+    cost: CostPredictor
+    accuracy: AccuracyPredictor
+    runs: int
+
+    def foresee(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> Foreseen:
+        """Predict a plan's cost, without the steps that are done, and its error."""
+        priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
+        return Foreseen(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
+
+
+def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
+    """Return the predictors of a plan, and of others that differ in design, epochs, batch or method."""
+    cost = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
+    accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
+    return Predictors(cost, accuracy, len(evidence))
+
+
 def foresee(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> Foreseen:
     """Predict what a plan will cost, without the steps that are done, and how much error it will leave."""
-    predictor = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
-    accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
-    test_error = predicted_error(accuracy, plan)
-    priced = None if predictor.basis == "nominal" else price(plan, predictor, done)
-    return Foreseen(priced, test_error, predictor, len(evidence))
+    return predictors_for(plan, store).foresee(plan, done)
 
 
 def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
     """Return the predicted test error of a plan."""
+    return accuracy.predict(sampled_errors(accuracy, plan))
+
+
+def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
+    """Return draws of a plan's test error, shape (SAMPLES,); those of two plans belong together by index."""
     design = parse_design(plan.design)
     errors = accuracy.sample_errors([design], plan.dataset.name, plan.dataset.task, plan.epochs)
-    return accuracy.predict(errors[:, 0])
+    return errors[:, 0]

@@ -20,7 +20,7 @@ from advisor.recommend import Evidence, Objective, Recommendation, rank
 from advisor.schedule import MOST_EPOCHS
 from advisor.search import Judged, Limits, Scenario, planned, search
 from advisor.space import Candidate, enumerate_candidates
-from advisor.switchover import Switchover, thresholds
+from advisor.switchover import Switchover, WholeSchedules, thresholds
 from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.files import write_file
@@ -144,13 +144,11 @@ def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged]
 def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
     """Switchover thresholds of the member counts that were asked for."""
     return thresholds(
-        accuracy,
+        WholeSchedules(accuracy, asked.facts.name, asked.facts.task),
         asked.families,
         [k for k in asked.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
-        dataset=asked.facts.name,
-        classes=asked.facts.task.classes,
         budget=float(parse_budget(request.budget)),
-        epochs=float(request.epochs),
+        epochs=request.epochs,
     )
 
 

@@ -148,6 +148,7 @@ def test_a_home_that_cannot_be_a_folder_is_a_storage_error(advisor, tmp_path):
         ("db", "backup", "copy.sqlite"),
         ("explain", "1"),
         ("explain", "mlp-1-4", "--dataset", "digits"),
+        ("whatif", "mlp-1-4", "--dataset", "digits", "--epochs", "x2"),
         ("profile", "mlp-1-4", "--dataset", "digits"),
         ("train", "mlp-1-4", "--dataset", "digits"),
         ("resume", "1"),
@@ -250,7 +251,7 @@ def test_no_command_is_without_help(advisor):
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 18
+    assert len(found) == 21
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

@@ -1,0 +1,52 @@
+"""What a change of a design would change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson, Augment, Batch, Dataset, Device, Epochs, Method, print_result
+
+CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method")
+FORMS = "32, +6, -6, x2 or /2"
+
+
+def whatif(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="DESIGN|PLAN|RUN", help="What is changed.")],
+    depth: Annotated[str | None, typer.Option(metavar="CHANGE", help=f"Of every member: {FORMS}.")] = None,
+    width: Annotated[str | None, typer.Option(metavar="CHANGE", help="Of every member, likewise.")] = None,
+    members: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="Number of members, likewise.")
+    ] = None,
+    g: Annotated[str | None, typer.Option(metavar="CHANGE", help="Number of clusters, likewise.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="CHANGE", help="Images in a step, likewise.")] = None,
+    epochs: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="Schedule from scratch, likewise.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Method to change to.")] = None,
+    dataset: Dataset = None,
+    augment: Augment = None,
+    base_epochs: Epochs = None,
+    base_batch: Batch = None,
+    base_method: Method = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
+    from cli.render_whatif import comparison
+    from cli.workflows.planning import PlanRequest
+    from cli.workflows.whatif import whatif as compared
+
+    base = PlanRequest(
+        target=target,
+        dataset=dataset,
+        augmentation=augment,
+        epochs=base_epochs,
+        batch=base_batch,
+        method=base_method,
+        device=device,
+    )
+    written = {name: ctx.params[name] for name in CHANGES if ctx.params[name] is not None}
+    print_result(compared(base, written, ctx.obj.home), as_json, comparison)

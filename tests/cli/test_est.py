@@ -1,0 +1,162 @@
+"""`advisor est`: where single networks give way to ensembles."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from advisor.accuracy import AccuracyPredictor, TrainedEvidence
+from advisor.dataset import DATASETS
+from advisor.design import parse_design
+from cli.plot_est import plot
+from cli.render_est import switchover
+from cli.workflows.est import EstRequest, est
+from cli.workflows.home import Home
+from db.session import open_store
+
+SMALL = ("--family", "resnet", "--budget", "500k-4M", "--epochs", "60-250")
+
+
+@pytest.fixture(scope="module")
+def payload():
+    """What `advisor est --json` says, computed once."""
+    request = EstRequest(
+        family="resnet",
+        members=4,
+        dataset="cifar10",
+        budget="20k-8M",
+        epochs="60-500",
+        clusters=1,
+        reading="whole",
+        seed=0,
+    )
+    return est(request, Home(Path("/nowhere/at/all")), None)
+
+
+def test_the_answer_is_one_object_in_the_promised_form(payload):
+    assert json.loads(json.dumps(payload)) == payload
+    assert payload["schema_version"] == 1
+    assert payload["reading"] == "whole"
+    assert payload["schedule_epochs"] == 250
+    assert set(payload["maps"]) == {"full_data", "mothernets_equal_epochs", "mothernets_equal_time"}
+    budgets, epochs = payload["budgets_parameters"], payload["epochs"]
+    for found in payload["maps"].values():
+        for name in ("least_error_class", "better_ensemble_class", "probability_ensemble_wins"):
+            assert [len(row) for row in found[name]] == [len(epochs)] * len(budgets)
+        assert len(found["threshold_parameters"]) == len(epochs)
+        assert len(found["threshold_epochs"]) == len(found["times_sooner"]) == len(budgets)
+    assert payload["evidence"] == {"runs": 0, "runs_on_dataset": 0, "published_errors_on_dataset": 17}
+
+
+def test_the_published_threshold_of_resnets_lies_within_the_interval(payload):
+    column = payload["epochs"].index(250)
+    threshold = payload["maps"]["full_data"]["threshold_parameters"][column]
+    assert threshold["low"] <= 1.25e6 <= threshold["high"]
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    console = Console(
+        width=80, force_terminal=True, color_system="truecolor", no_color=not colour, highlight=False
+    )
+    with console.capture() as captured:
+        console.print(switchover(payload))
+    text = captured.get()
+    assert ("48;2;" in text) is colour
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert "Map: whole schedules of each length" in lines[1]
+    rows = [line for line in lines if re.match(r" *[\d.]+[kM]( +[–sdw])", line)]
+    assert len(rows) == len(payload["budgets_parameters"])
+    # Budgets rise upwards; four members do not fit into the least one.
+    assert rows[0].startswith("    8M")
+    assert rows[-1].split() == ["20k", *["–"] * len(payload["epochs"])]
+    assert any("*" in row for row in rows)
+    assert "within the grid" in text
+    assert "17 published errors, no training of yours" in " ".join(lines)
+
+
+def test_a_question_makes_no_database_and_independent_members_need_one_map(advisor, home):
+    answer = advisor("est", *SMALL, "--g", "4", "--json")
+    assert answer.code == 0
+    assert list(answer.json["maps"]) == ["full_data"]
+    assert not home.exists()
+
+
+def test_one_budget_and_one_length_are_one_cell(advisor):
+    answer = advisor("est", "--family", "resnet", "--budget", "2M", "--epochs", "250")
+    assert answer.code == 0
+    assert "Threshold" not in answer.out
+    assert re.search(r"2M +d +\d\d", answer.out)
+
+
+def test_stored_trainings_are_evidence(advisor, home, monkeypatch):
+    design = parse_design("mlp-1-4")
+    run = TrainedEvidence(
+        dataset="digits",
+        task=DATASETS["digits"].task,
+        design=design,
+        epochs=1,
+        member_error=0.4,
+        ensemble_error=0.4,
+        test_images=360,
+    )
+    open_store(Home(home).database).close()
+    monkeypatch.setattr(
+        "cli.workflows.est.accuracy_for",
+        lambda store, dataset, seed: (AccuracyPredictor([dataset], [run], seed), [run]),
+    )
+    line = ("est", "--family", "mlp", "--dataset", "digits", "--budget", "50k", "--epochs", "10-20")
+    assert advisor(*line, "--json").json["evidence"]["runs_on_dataset"] == 1
+    assert "digits: 1 finished or imported training and no published error" in " ".join(
+        advisor(*line).out.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--family", "resnet", "--members", "1"), 2, "2 to 256"),
+        (("--family", "resnet", "--members", "1000"), 2, "2 to 256"),
+        (("--family", "resnext"), 2, "did you mean 'resnet'"),
+        ((), 2, "--family"),
+        (("--family", "resnet", "--dataset", "cifar"), 2, "did you mean 'cifar10'"),
+        (("--family", "resnet", "--budget", "8M-2M"), 2, "write 2M-8M"),
+        (("--family", "resnet", "--epochs", "500-10"), 2, "write 10-500"),
+        (("--family", "resnet", "--epochs", "10-"), 2, "lacks an end"),
+        (("--family", "resnet", "--epochs", "0-10"), 2, "cannot read '0-10'"),
+        (("--family", "resnet", "--epochs", "1-99999999999"), 2, "1,000,000 at most"),
+        (("--family", "resnet", "--budget", "1M-99999999999999"), 2, "10G"),
+        (("--family", "resnet", "--budget", "10-1M"), 1, "the smallest, resnet-8-4"),
+        (("--family", "resnet", "--g", "5"), 2, "1 to 4 clusters"),
+        (("--family", "resnet", "--seed", "-1"), 2, "--seed"),
+        (("--family", "resnet", "--reading", "long"), 1, "no learning curves are known for cifar10"),
+        (("--family", "resnet", "--reading", "short"), 2, "reading"),
+        (("--family", "resnet", "--plot", "map.pdf"), 2, ".png or .svg"),
+    ],
+)
+def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code, says):
+    answer = advisor("est", *arguments)
+    assert answer.code == code
+    assert says in answer.error_line
+    assert not home.exists()
+
+
+def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
+    monkeypatch.setattr("cli.plot_est.find_spec", lambda name: None)
+    answer = advisor("est", "--family", "resnet", "--plot", "map.png")
+    assert answer.code == 2
+    assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs the extra `plot`")
+@pytest.mark.parametrize(("name", "magic"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml")])
+def test_a_plot_is_a_picture(payload, tmp_path, name, magic):
+    plot(payload, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(magic)
