@@ -25,7 +25,7 @@ chance, while differences between designs still follow from α, s, h and r.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -158,16 +158,19 @@ class AccuracyPredictor:
 
     def _posterior(self, mean: Floats, spread: Floats, observations: list[_Observation]) -> Floats:
         """Draws from the posterior, shape (SAMPLES, parameters)."""
-        cases = _Cases.of([o.case for o in observations], self._index)
-        against = _Cases.of([o.against or o.case for o in observations], self._index)
+        # Repeated trainings and both sides of a comparison name the same cases: each is computed once.
+        places = {case: i for i, case in enumerate(dict.fromkeys(_named_in(observations)))}
+        distinct = _Cases.of(list(places), self._index)
+        own = np.array([places[o.case] for o in observations])
+        against = np.array([places[o.against or o.case] for o in observations])
         compared = np.array([o.against is not None for o in observations])
         values = np.array([o.value for o in observations])
         spreads = np.array([o.spread for o in observations])
 
         def residuals(theta: Floats) -> Floats:
             """For θ of shape (n, parameters): shape (n, observations + parameters)."""
-            predicted = np.log(cases.errors(theta))
-            predicted -= np.where(compared, np.log(against.errors(theta)), 0.0)
+            logs = np.log(distinct.errors(theta))
+            predicted = logs[:, own] - np.where(compared, logs[:, against], 0.0)
             return np.concatenate([(predicted - values) / spreads, (theta - mean) / spread], axis=1)
 
         fit = least_squares(lambda theta: residuals(theta[None])[0], mean, max_nfev=MODE_STEPS)
@@ -224,6 +227,13 @@ class AccuracyPredictor:
     def probability_below(self, errors: Floats, reference: Floats) -> float:
         """Return the probability that one training of a design has less error than one of another."""
         return float(np.mean(ndtr(np.log(reference / errors) / (np.sqrt(2) * RATIO_SPREAD))))
+
+
+def _named_in(observations: Sequence[_Observation]) -> Iterator[_Case]:
+    for o in observations:
+        yield o.case
+        if o.against is not None:
+            yield o.against
 
 
 def _walk(

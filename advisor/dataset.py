@@ -52,9 +52,19 @@ class DatasetFacts:
     augmentation: Augmentation
     batch: int
 
+    @property
+    def learned_as(self) -> str:
+        """Name under which errors on this data are learned: RandAugment makes another problem of it."""
+        return learned_name(self.name, self.augmentation)
+
     def steps_per_epoch(self, batch: int) -> int:
         """Whole batches in one pass; a last partial batch is left out, and differs every epoch."""
         return max(self.train_images // batch, 1)
+
+
+def learned_name(dataset: str, augmentation: Augmentation) -> str:
+    """Return the name under which errors on a data set are learned."""
+    return " with ".join(filter(None, (dataset, augmentation.mark)))
 
 
 def _task(channels: int, side: int, classes: int) -> Task:

@@ -126,7 +126,7 @@ def judge(scenario: Scenario, candidate: Candidate, clusters: int) -> Judged:
     plan = planned(scenario, design)
     priced = price(plan, scenario.cost)
     errors = scenario.accuracy.sample_errors(
-        [design], scenario.dataset.name, scenario.dataset.task, scenario.epochs
+        [design], scenario.dataset.learned_as, scenario.dataset.task, scenario.epochs
     )
     feasible = all(excess <= 0 for excess in scenario.limits.excess(priced).values())
     return Judged(design, candidate.design_class, candidate.parameters, priced, errors[:, 0], feasible)
@@ -211,7 +211,7 @@ def _starting_points(scenario: Scenario, groups: dict[Group, list[Candidate]]) -
     for (family, members, kind), group in sorted(groups.items(), key=lambda item: item[0][1]):
         errors = scenario.accuracy.sample_regular(
             family,
-            scenario.dataset.name,
+            scenario.dataset.learned_as,
             scenario.dataset.task.classes,
             parameters=np.array([c.parameters / c.members for c in group]),
             depth=np.array([float(c.depth) for c in group]),

@@ -328,6 +328,10 @@ def judge(rows: list[dict], device: str) -> dict:
             "share_within_5_percent": float(np.mean(np.abs(remainder) <= 0.05)),
         },
         "profiling_seconds": sum(m.spent_seconds for m in dozen),
+        # Starting a process for each is not in it.
+        "profiling_seconds_by_count": {
+            str(count): sum(m.spent_seconds for m in chosen(pool, count, device)) for count in (8, 12, 24, 40)
+        },
         "splits": found,
         "memory": memory(truth, dozen, device),
     }

@@ -51,13 +51,61 @@ def compared(rows: Sequence[dict], other: str, base: str = "mothernets g1") -> d
     if not seeds:
         return {}
     ratios = [seconds[other][s] / seconds[base][s] for s in seeds]
+    cores = {m: by_seed(rows, m, "core_seconds") for m in (other, base)}
     points = [100 * (errors[other][s] - errors[base][s]) for s in seeds]
     return {
         "seeds": len(seeds),
         "times_slower": float(np.median(ratios)),
         "range": [min(ratios), max(ratios)],
+        "core_times_slower": float(np.median([cores[other][s] / cores[base][s] for s in seeds])),
         "points_more_error": interval(points),
     }
+
+
+def claims(found: dict[str, dict]) -> list[dict[str, object]]:
+    """The published claims, scenario by scenario: what was measured, and whether it agrees.
+
+    A difference in error agrees or disagrees where its 90 % interval leaves out the limit, and is open else.
+    """
+    rows = []
+    for scenario, figures in found.items():
+        against = figures["against_mothernets_g1"]
+        for other, times, points in (
+            ("full_data", 2.5, -0.5),
+            (CUT, None, 0.0),
+            ("distillation", 2.0, 0.0),
+            ("bagging", 2.5, 0.0),
+            (EQUAL, None, 0.0),
+            ("shared_mothernets", None, None),
+            ("treenets", 1.0, None),
+        ):
+            seen = against.get(other)
+            if not seen:
+                continue
+            more = seen["points_more_error"]
+            rows.append(
+                {
+                    "scenario": scenario,
+                    "against": other,
+                    "seeds": seen["seeds"],
+                    "times_slower": seen["times_slower"],
+                    "core_times_slower": seen["core_times_slower"],
+                    "time": None if times is None else _verdict(seen["range"], times),
+                    "points_more_error": more,
+                    "error": None if points is None else _verdict(_ends(more), points),
+                }
+            )
+    return rows
+
+
+def _ends(figure: dict[str, float]) -> list[float]:
+    return [figure["mean"] - figure["half"], figure["mean"] + figure["half"]]
+
+
+def _verdict(ends: Sequence[float], least: float) -> str:
+    if not ends[0] <= ends[1]:
+        return "one run"
+    return "holds" if ends[0] >= least else "does not" if ends[1] < least else "open"
 
 
 def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | None:
@@ -96,6 +144,7 @@ def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
                 "mean_member",
                 "calibration",
                 "disagreement",
+                "validation_error",
             )
             methods[method] = {
                 "runs": len(same),
@@ -103,6 +152,7 @@ def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
                 "design": same[0]["design"],
                 "parameters": same[0]["parameters"],
                 "seconds": float(np.median([r["seconds"] for r in same])),
+                "core_seconds": float(np.median([r["core_seconds"] for r in same])),
                 "network_seconds": {
                     n: float(np.median([r["network_seconds"].get(n, 0.0) for r in same]))
                     for n in same[0]["network_seconds"]
@@ -138,8 +188,50 @@ def show(found: dict[str, dict]) -> None:
             )
 
 
-def draw(found: dict[str, dict], path: Path) -> None:
-    """Error against seconds; the single network as a line, MotherNets of rising g joined."""
+def show_claims(rows: Sequence[dict]) -> None:
+    """MotherNets of one cluster against each other method."""
+    print(f"\n{'scenario':10}{'against':36}{'× time':>8}{'× work':>8}  {'':9}{'points more error':>18}")
+    for r in rows:
+        more = r["points_more_error"]
+        print(
+            f"{r['scenario']:10}{r['against']:36}{r['times_slower']:8.2f}{r['core_times_slower']:8.2f}  "
+            f"{r['time'] or '':9}{more['mean']:10.2f} ± {more['half']:5.2f}  {r['error'] or ''}"
+        )
+
+
+def growth(found: dict[str, dict]) -> dict[str, object]:
+    """Error and processor seconds by the number of members of the largest ensemble, for both methods."""
+    methods = found.get("V25", {}).get("methods", {})
+    curves = {}
+    for name, figures in methods.items():
+        spent = figures["network_seconds"]
+        mother = spent.get("mother-1", 0.0)
+        members = [spent[f"member-{i + 1}"] for i in range(len(figures["errors_by_members"]))]
+        curves[name] = {
+            "errors": figures["errors_by_members"],
+            "core_seconds": (mother + np.cumsum(members)).tolist(),
+        }
+    return curves
+
+
+def draw_growth(curves: dict, path: Path) -> None:
+    """Error against members, and against processor seconds."""
+    pyplot = _pyplot()
+    if pyplot is None or not curves:
+        return
+    figure, (by_count, by_time) = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for name, curve in curves.items():
+        errors = [100 * error for error in curve["errors"]]
+        by_count.plot(range(1, len(errors) + 1), errors, label=name)
+        by_time.plot(curve["core_seconds"], errors, label=name)
+    by_count.set(xlabel="members", ylabel="test error, %", title="V25")
+    by_time.set(xlabel="training, processor seconds")
+    by_count.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def _pyplot():
     try:
         import matplotlib
 
@@ -147,7 +239,19 @@ def draw(found: dict[str, dict], path: Path) -> None:
         from matplotlib import pyplot
     except ImportError:
         print("no plot: install matplotlib")
+        return None
+    # Without the date and random names, the same figures give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "advisor"
+    return pyplot
+
+
+def draw(found: dict[str, dict], path: Path) -> None:
+    """Error against seconds; the single network as a line, MotherNets of rising g joined."""
+    pyplot = _pyplot()
+    if pyplot is None:
         return
+    # WRN×6 and V25 have no front to show.
+    found = {name: f for name, f in found.items() if "full_data" in f["methods"]}
     figure, axes = pyplot.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
     for axis, (scenario, figures) in zip(axes[0], found.items(), strict=True):
         methods = figures["methods"]
@@ -188,6 +292,7 @@ def main() -> None:
             )
     found = summary(read(work), work.parent)
     show(found)
+    show_claims(claims(found))
     if given.quick:
         return
     result = {
@@ -196,10 +301,13 @@ def main() -> None:
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
         "date": datetime.now(UTC).date().isoformat(),
         "follow_others": [CUT, EQUAL],
+        "claims": claims(found),
+        "growth": growth(found),
         "scenarios": found,
     }
     (RESULTS / "methods-cpu.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(found, RESULTS / "methods-cpu.svg")
+    draw_growth(growth(found), RESULTS / "methods-members-cpu.svg")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""db remembers: measurements, recommendations and runs in one SQLite file."""
+"""db remembers: measurements, recommendations, runs and reported trainings in one SQLite file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -9,14 +10,23 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, TypeVar
 
+from advisor.dataset import Augmentation
 from advisor.design import parse_design
 from advisor.errors import PlanError, StorageError, UsageError
 from advisor.layers import Task
 from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.reported import ReportedTraining
 from advisor.serial import from_plain, to_plain
-from db.models import EpochRow, MeasurementRow, RecommendationRow, RunRow, StepRow
+from db.models import (
+    EpochRow,
+    MeasurementRow,
+    RecommendationRow,
+    ReportedTrainingRow,
+    RunRow,
+    StepRow,
+)
 from db.schema import folder_of
 
 T = TypeVar("T")
@@ -261,6 +271,50 @@ def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
     except ValueError as error:
         raise _unreadable(f"recommendation {row.id}", error) from error
     return StoredRecommendation(id=row.id, created_at=row.created_at, request=request, payload=payload)
+
+
+def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
+    """Return the columns of a reported training, without those that tell where it came from."""
+    values = asdict(record)
+    task = values.pop("task")
+    values["augmentation"] = record.augmentation.value
+    values["member_errors"] = json.dumps(record.member_errors)
+    values |= task
+    text = json.dumps(values, sort_keys=True)
+    return values | {"digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
+    """Return the reported training of a row.
+
+    Raises:
+        StorageError: its task, augmentation or errors cannot be read.
+    """
+    try:
+        return ReportedTraining(
+            dataset=row.dataset,
+            task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
+            augmentation=Augmentation(row.augmentation),
+            train_images=row.train_images,
+            test_images=row.test_images,
+            design=row.design,
+            epochs=row.epochs,
+            batch=row.batch,
+            seed=row.seed,
+            error=row.error,
+            member_errors=_errors_of(row.member_errors),
+            device=row.device,
+            date=row.date,
+        )
+    except (ValueError, UsageError) as error:
+        raise _unreadable(f"reported training {row.id}", error) from error
+
+
+def _errors_of(text: str) -> tuple[float, ...]:
+    errors = json.loads(text)
+    if not isinstance(errors, list) or not errors or not all(type(e) in (float, int) for e in errors):
+        raise ValueError("errors of members must be a list of numbers")
+    return tuple(float(e) for e in errors)
 
 
 def _mean(interval: tuple[float, float, float] | None) -> float | None:

@@ -6,6 +6,7 @@
           └─< steps        one row a run and step
     measurements           of the profiler, by fingerprint of the machine
     recommendations        request and payload, as JSON
+    reported_trainings     done elsewhere, imported from CSV files
 
 A run's plan is the JSON that `advisor.plan.plan_to_json` writes; the columns beside it repeat what listing
 filters and sorts on. Ids are AUTOINCREMENT, so that the number of a deleted run never names another one.
@@ -166,6 +167,38 @@ class MeasurementRow(Base):
     watts: Mapped[float | None]
     clock_mhz: Mapped[int | None]
     throttle: Mapped[str] = mapped_column(server_default=text("''"))
+
+
+class ReportedTrainingRow(Base):
+    """One training that was done elsewhere (`advisor.reported`), with the file that told of it.
+
+    `digest` is of everything but that file and the time of the import, so that no training is there twice.
+    `member_errors` is a JSON list.
+    """
+
+    __tablename__ = "reported_trainings"
+    __table_args__ = (UniqueConstraint("digest"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    imported_at: Mapped[str]
+    source: Mapped[str]
+    dataset: Mapped[str]
+    channels: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    classes: Mapped[int]
+    augmentation: Mapped[str]
+    train_images: Mapped[int]
+    test_images: Mapped[int]
+    design: Mapped[str]
+    epochs: Mapped[int]
+    batch: Mapped[int]
+    seed: Mapped[int]
+    error: Mapped[float]
+    member_errors: Mapped[str]
+    device: Mapped[str]
+    date: Mapped[str]
 
 
 class RecommendationRow(Base):

@@ -7,13 +7,13 @@ it is. One process writes at a time; a second one waits for its turn, and then i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -21,10 +21,11 @@ from advisor.errors import UsageError
 from advisor.measurement import Measurement, TrainedEpochs
 from advisor.plan import TrainingPlan
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.reported import ReportedTraining
 from db import convert, upkeep
 from db.convert import StoredRecommendation
 from db.engine import storage_errors, writer_of
-from db.models import EpochRow, MeasurementRow, RecommendationRow, RunRow, StepRow
+from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
 
 
 class Store:
@@ -99,6 +100,32 @@ class Store:
         with self._session(self.engine) as session:
             row = session.scalar(query)
             return None if row is None else convert.recommendation_of(row)
+
+    # Trainings done elsewhere
+
+    def add_reported(self, records: Sequence[ReportedTraining], *, source: str, imported_at: str) -> int:
+        """Store reported trainings, all or none; return how many were not there before.
+
+        Args:
+            records: what a file reports.
+            source: the file, for people.
+            imported_at: UTC time, ISO 8601.
+        """
+        origin = {"source": source, "imported_at": imported_at}
+        values = [origin | convert.values_of_reported(record) for record in records]
+        statement = insert(ReportedTrainingRow).on_conflict_do_nothing(index_elements=("digest",))
+        count = select(func.count()).select_from(ReportedTrainingRow)
+        with self._session(self._writer) as session:
+            before = session.scalar(count) or 0
+            if values:
+                session.execute(statement, values)
+            return (session.scalar(count) or 0) - before
+
+    def reported(self) -> list[ReportedTraining]:
+        """Return the trainings that were imported, in the order of their import."""
+        query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
+        with self._session(self.engine) as session:
+            return [convert.reported_of(row) for row in session.scalars(query)]
 
     # Runs
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from advisor.errors import AdvisorError, StorageError, UsageError
 from db import convert
 from db.engine import BUSY_SECONDS, connection_to, storage_errors
-from db.models import Base, MeasurementRow, RecommendationRow, RunRow
+from db.models import Base, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow
 from db.schema import shown
 
 # What is stored as JSON must also be readable as the record it stands for.
@@ -23,6 +23,7 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
     RunRow: convert.run_of,
     MeasurementRow: convert.measurement_of,
     RecommendationRow: convert.recommendation_of,
+    ReportedTrainingRow: convert.reported_of,
 }
 
 

@@ -27,6 +27,18 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     print_result(checked(ctx.obj.home), as_json, facts)
 
 
+def import_trainings(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV of trainings, one a row.")],
+    as_json: AsJson = False,
+) -> None:
+    """Learn from trainings done elsewhere: every row of a CSV becomes evidence, once."""
+    from cli.render import facts
+    from cli.workflows.database import import_trainings as imported
+
+    print_result(imported(ctx.obj.home, file), as_json, facts)
+
+
 def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="New file to write.")],

@@ -1,12 +1,16 @@
-"""The database itself: where it is, whether it is whole, and a copy of it."""
+"""The database itself: where it is, whether it is whole, a copy of it, and trainings done elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from advisor.errors import StorageError
-from cli.workflows.home import SCHEMA_VERSION, Home
+from advisor.errors import DataError, StorageError
+from cli.workflows.home import SCHEMA_VERSION, Home, now
+from db.schema import shown
+
+# Some ten thousand trainings with their curves.
+LARGEST_IMPORT = 64 * 2**20
 
 
 def path_of(home: Home) -> dict[str, Any]:
@@ -47,6 +51,45 @@ def backup(home: Home, target: Path) -> dict[str, Any]:
     with open_store(home.database) as store:
         store.backup(target)
     return {"schema_version": SCHEMA_VERSION, "backup": str(target)}
+
+
+def import_trainings(home: Home, file: Path) -> dict[str, Any]:
+    """Add the trainings of a CSV file to what the accuracy predictor learns from, each once.
+
+    Raises:
+        DataError: the file cannot be read, or a column or a value is wrong; nothing is imported then.
+        StorageError: the database refuses.
+    """
+    from advisor.reported import read_reported
+    from db.session import open_store
+
+    trainings = read_reported(_text_of(file), shown(file))
+    with open_store(home.database) as store:
+        added = store.add_reported(trainings, source=shown(file), imported_at=now())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "file": shown(file),
+        "trainings": len(trainings),
+        "added": added,
+        "already_there": len(trainings) - added,
+    }
+
+
+def _text_of(file: Path) -> str:
+    """Return the text of a file that a user names, without the mark that some programs begin it with."""
+    try:
+        if not file.is_file():
+            raise DataError(f"cannot import {shown(file)}: it must be a CSV file that exists; check the path")
+        size = file.stat().st_size
+        if size > LARGEST_IMPORT:
+            raise DataError(
+                f"cannot import {shown(file)}: it must be at most 64 MiB, got {size:,} bytes; split it"
+            )
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"cannot import {shown(file)}: it must be text in UTF-8; save it as such") from None
+    except OSError as error:
+        raise DataError(f"cannot import {shown(file)} ({error.strerror}): check the path") from None
 
 
 def _require(home: Home) -> None:

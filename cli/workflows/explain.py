@@ -14,8 +14,9 @@ from typing import Any
 from advisor.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
+from advisor.methods import FORETOLD
 from advisor.placement import devices_of
-from advisor.plan import HatchStep, Method, TrainingPlan
+from advisor.plan import HatchStep, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
 from advisor.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.home import SCHEMA_VERSION, Home
@@ -27,8 +28,6 @@ from db.session import open_store
 from trainer.execute import DONE
 
 SECONDS_PER_HOUR = 3600
-# Methods whose error has a forecast of its own; that of the others is the one of independent training.
-FORETOLD = (Method.FULL_DATA, Method.MOTHERNETS)
 # Totals of a priced plan, in the order in which they are shown.
 PRICED = (
     "train_seconds",

@@ -269,7 +269,7 @@ class Predictors:
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return the predictors of a plan, and of others that differ in design, epochs, batch or method."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
-    accuracy, evidence = accuracy_for(store, plan.dataset.name, seed=0)
+    accuracy, evidence = accuracy_for(store, plan.dataset.learned_as, seed=0)
     return Predictors(cost, accuracy, len(evidence))
 
 
@@ -286,5 +286,5 @@ def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate
 def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
     """Return draws of a plan's test error, shape (SAMPLES,); those of two plans belong together by index."""
     design = parse_design(plan.design)
-    errors = accuracy.sample_errors([design], plan.dataset.name, plan.dataset.task, plan.epochs)
+    errors = accuracy.sample_errors([design], plan.dataset.learned_as, plan.dataset.task, plan.epochs)
     return errors[:, 0]

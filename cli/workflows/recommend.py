@@ -75,13 +75,13 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
             seconds=request.profile_seconds,
             say=say,
         )
-        accuracy, runs = accuracy_for(store, asked.facts.name, request.seed)
+        accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed)
         scenario = _scenario(request, asked, profiled, accuracy)
         say("searching")
         judged, searched = _searched(scenario, home, request.trials)
         crossings = _crossings(request, asked, accuracy)
         rows = rank(judged, accuracy, Objective(request.objective), crossings)
-        evidence = _evidence(runs, asked.facts.name, profiled)
+        evidence = _evidence(runs, asked.facts.learned_as, profiled)
         payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
         if save is not None:
             _save_plan(save, rows[0], scenario)
@@ -144,7 +144,7 @@ def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged]
 def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
     """Switchover thresholds of the member counts that were asked for."""
     return thresholds(
-        WholeSchedules(accuracy, asked.facts.name, asked.facts.task),
+        WholeSchedules(accuracy, asked.facts.learned_as, asked.facts.task),
         asked.families,
         [k for k in asked.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
         budget=float(parse_budget(request.budget)),

@@ -173,6 +173,22 @@ def test_a_saved_run_with_voting_and_calibration_is_read(path: Path) -> None:
     assert [[row[name] for name in NEW_FIGURES] for row in rows] == [[0.045, 0.035, 0.0625, 0.015]]
 
 
+def test_a_saved_reported_training_is_read(path: Path) -> None:
+    load(DATA / "schema_0004.sql", path)
+    with open_store(path) as store:
+        (training,) = store.reported()
+        # It is recognised, so its digest is still computed in the same way.
+        assert (
+            store.add_reported([training], source="again.csv", imported_at="2026-12-01T00:00:00+00:00") == 0
+        )
+    assert (training.dataset, training.task.text, training.design) == (
+        "fashion-14x14-400",
+        "1x14x14",
+        "2xresnet-26-6@g1",
+    )
+    assert (training.error, training.member_errors) == (0.2125, (0.25, 0.225))
+
+
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:
     load(DATA / "schema_0001.sql", path)
     next_release("pass")

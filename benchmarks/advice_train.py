@@ -1,0 +1,459 @@
+"""Real trainings to judge advice by: single networks and ensembles of equal size, with whole learning curves.
+
+    python benchmarks/advice_train.py                # all that is missing: 927 trainings, 7 hours
+    python benchmarks/advice_train.py --minutes 60   # ends after the trainings that run when the hour is over
+    python benchmarks/advice_train.py --quick        # digits, two budgets, one seed: under 5 minutes
+
+At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict
+rule (`advisor.space.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each ensemble
+trained independently and hatched from one mother. All have one long schedule, with the validation error
+after every epoch, from which a switchover map can be read off. Single network and depth-equivalent ensemble
+of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the other
+kind.
+
+Every row of results/advice-cpu.csv is one training, written when it ends. Invocations add what is missing; a
+line cut short by a kill is removed and its training repeated. `advisor db import` reads the file as well.
+
+- `class`: single, deq, weq or mixed; `budget`: parameters of the single network, which no ensemble exceeds.
+- `error`, `member_errors`, `oracle_error`, `disagreement`, `errors_by_members` (of the first one, two, …
+  members): on test images, shares.
+- `ensemble_curve`, `member_curve`: validation errors of the average and of the mean member after every epoch.
+  Hatched members begin as their mother, so theirs begin with her `epochs`.
+- `network_seconds` (in the order of the plan, mothers first), `core_seconds`: processor time of training;
+  `makespan_seconds`: of the plan on two cores that nothing else uses.
+
+Two trainings run side by side, each in one thread: a plan of one process gives the same weights as one of
+two, starts no processes of its own, and leaves no core idle while a single network trains.
+
+A cell (19 to 21 trainings of one data set at one budget with one seed) takes 390 to 690 core seconds on
+digits, 890 to 3,270 on the larger and 800 to 1,320 on the smaller subset of Fashion-MNIST; all cells with one
+seed take 16,500. That was estimated from single steps of every network, timed beside much other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from methods_train import EXECUTION, Clock, processor_watch
+from torchvision.transforms.functional import resize
+
+from advisor.architecture import NetworkSpec, Task, lower, regular_network
+from advisor.counting import regular_counts
+from advisor.dataset import DATASETS, Augmentation, DatasetFacts
+from advisor.design import Design, homogeneous, parse_design
+from advisor.methods import make_plan
+from advisor.plan import Role, TrainingPlan
+from advisor.records import EpochRecord
+from advisor.reported import OPTIONAL, REQUIRED
+from advisor.space import equivalents
+from trainer.data import Data, Split, find_facts, load_data
+from trainer.evaluate import member_probabilities
+from trainer.execute import RunFiles, execute
+from trainer.loop import load_network
+from trainer.metrics import Predictions, Probabilities, ensemble_metrics, unpack_probabilities
+
+RESULTS = Path(__file__).parent / "results" / "advice-cpu.csv"
+WORK = Path(".advice")
+COLUMNS = (*REQUIRED, *OPTIONAL)
+# Networks that train at the same time.
+WORKERS = 2
+SEEDS = 3
+
+FAMILY, DEPTH = "resnet", 26
+# Of the single networks, about three times the parameters from one to the next: 13k, 36k, 117k, 322k, 1.04M.
+# Of the widths near these sizes they leave the least of a budget unused by four members.
+WIDTHS = (3, 5, 9, 15, 27)
+MEMBERS = (2, 4, 6, 8)
+# A smaller part of the budget is no ensemble of equal size (whole widths are coarse in small networks).
+LEAST_SHARE = 0.45
+# Of the mixed ensembles: depths of members of about one size; depth and parts of the budget of others.
+MIXED_DEPTHS = (8, 14, 20, 26)
+MIXED_DEPTH, MIXED_PARTS = 14, (1 / 2, 1 / 4, 1 / 8, 1 / 8)
+# The shorter schedules are these parts of the long one; members of the ensemble that has them too.
+SHORTER, SHORT_MEMBERS = (2, 4), 4
+QUICK = ("single", "deq")
+
+# Of Fashion-MNIST: height and width, and images of the validation and the test set.
+SIDE, HELD, TESTED = 14, 1000, 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A data set with the long schedule that it is trained for."""
+
+    facts: DatasetFacts
+    epochs: int
+
+
+def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
+    """Facts of the first images of every class of Fashion-MNIST, scaled down."""
+    return DatasetFacts(
+        name=f"fashion-{SIDE}x{SIDE}-{train_images}",
+        task=Task(channels=1, height=SIDE, width=SIDE, classes=10),
+        train_images=train_images,
+        validation_images=HELD,
+        test_images=TESTED,
+        augmentation=Augmentation.CROP_FLIP,
+        batch=batch,
+    )
+
+
+SETTINGS = (
+    Setting(facts=DATASETS["digits"], epochs=20),
+    Setting(facts=_small_fashion(4000, 64), epochs=16),
+    # Hard on purpose: 40 training images a class, in small batches, for as many steps as digits.
+    Setting(facts=_small_fashion(400, 20), epochs=32),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One training.
+
+    Attributes:
+        facts: of its data.
+        budget: parameters of the single network.
+        kind: single, deq, weq or mixed.
+        design: short name.
+        epochs: of a network from scratch.
+        seed: of the training.
+    """
+
+    facts: DatasetFacts
+    budget: int
+    kind: str
+    design: str
+    epochs: int
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells a row of the file from others; a design may be both deq and weq."""
+        return (
+            self.facts.name,
+            str(self.budget),
+            self.kind,
+            self.design,
+            str(self.epochs),
+            str(self.seed),
+        )
+
+
+# What to train.
+
+
+def jobs() -> list[Job]:
+    """Return the whole grid: seed by seed, coarse budgets before those between, data sets in turn."""
+    order = (*WIDTHS[::2], *WIDTHS[1::2])
+    return [
+        job
+        for seed in range(SEEDS)
+        for width in order
+        for setting in SETTINGS
+        for job in _cell(setting, width, seed)
+    ]
+
+
+def quick_jobs() -> list[Job]:
+    """Return a few small trainings: single networks and depth-equivalent ensembles of two and four."""
+    setting = Setting(facts=DATASETS["digits"], epochs=4)
+    found = [job for width in WIDTHS[1:3] for job in _cell(setting, width, seed=0)]
+    return [job for job in found if len(parse_design(job.design).members) in (1, 2, 4) and job.kind in QUICK]
+
+
+def _cell(setting: Setting, width: int, seed: int) -> Iterator[Job]:
+    """Trainings of one data set at one budget with one seed."""
+    single = regular_network(FAMILY, DEPTH, width)
+    alone, task = homogeneous(single, 1), setting.facts.task
+    budget = lower(single, task).parameters
+
+    def job(kind: str, design: Design, epochs: int = setting.epochs) -> Job:
+        return Job(
+            facts=setting.facts, budget=budget, kind=kind, design=design.name, epochs=epochs, seed=seed
+        )
+
+    yield job("single", alone)
+    for kind, design in ensembles(single, task):
+        yield job(kind, design)
+        yield job(kind, replace(design, clusters=1))
+    four = [d for kind, d in ensembles(single, task) if kind == "deq" and len(d.members) == SHORT_MEMBERS]
+    for part in SHORTER:
+        epochs = max(setting.epochs // part, 1)
+        yield job("single", alone, epochs)
+        yield from (job("deq", design, epochs) for design in four)
+
+
+def ensembles(single: NetworkSpec, task: Task) -> list[tuple[str, Design]]:
+    """Return the ensembles of a single network's size with their kind, without those that do not exist."""
+    pairs = [equivalents(single, k, task) for k in MEMBERS]
+    found = [("deq", homogeneous(e.depth_equivalent, e.members)) for e in pairs if e.depth_equivalent]
+    found += [("weq", homogeneous(e.width_equivalent, e.members)) for e in pairs if e.width_equivalent]
+    found += [("mixed", design) for design in _mixed(single, task)]
+    budget = lower(single, task).parameters
+    return [(kind, d) for kind, d in found if d.parameters(task) >= LEAST_SHARE * budget]
+
+
+def _mixed(single: NetworkSpec, task: Task) -> Iterator[Design]:
+    """Members of several depths and one size, and of one depth and several sizes."""
+    counts, budget = regular_counts(FAMILY, task, max(MIXED_DEPTHS)), lower(single, task).parameters
+    depths = [(depth, budget / len(MIXED_DEPTHS)) for depth in MIXED_DEPTHS]
+    sizes = [(MIXED_DEPTH, part * budget) for part in MIXED_PARTS]
+    for shapes in (depths, sizes):
+        widths = [counts.widest(depth, limit) for depth, limit in shapes]
+        members = [
+            regular_network(FAMILY, depth, width)
+            for (depth, _), width in zip(shapes, widths, strict=True)
+            if width is not None
+        ]
+        if len(members) == len(shapes):
+            yield Design(members=tuple(members), clusters=len(members))
+
+
+# One training.
+
+
+class Curves(Clock):
+    """Keeps the epochs of every network too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, list[EpochRecord]] = {}
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.records.setdefault(record.network, []).append(record)
+
+    def predicted(self, plan: TrainingPlan) -> Probabilities:
+        """Validation probabilities of the members after every epoch, (epochs, members, images, classes)."""
+        mothers = [n.name for n in plan.networks if n.role is Role.MOTHER]
+        paths = [[*mothers, member.name] for member in plan.members]
+        classes = plan.dataset.task.classes
+        return np.stack(
+            [
+                [
+                    unpack_probabilities(record.validation_probabilities, classes)
+                    for name in path
+                    for record in self.records[name]
+                ]
+                for path in paths
+            ],
+            axis=1,
+        )
+
+
+def train(job: Job) -> dict[str, str]:
+    """Execute a job in this process; return its row."""
+    data = _data(job.facts.name)
+    # As the plan says on two processes; executed in this one, with the same weights.
+    plan = make_plan(
+        parse_design(job.design),
+        job.facts,
+        epochs=job.epochs,
+        batch=job.facts.batch,
+        seed=job.seed,
+        execution=EXECUTION,
+    )
+    here = replace(plan, execution=replace(EXECUTION, processes=1))
+    curves = Curves()
+    with tempfile.TemporaryDirectory(prefix="advice-") as folder:
+        files = RunFiles(folder=Path(folder), data_root=WORK, watch=processor_watch)
+        execute(here, files, data, curves, lambda: False)
+        names = [m.name for m in plan.members]
+        networks = {name: load_network(here, name, files.of_network(name))[0] for name in names}
+        tested = member_probabilities(here, networks, data, data.test, names)
+    test = Predictions(tested, data.test.labels.numpy())
+    held = Predictions(curves.predicted(plan), data.validation.labels.numpy())
+    return _row(job, plan, curves, test, held)
+
+
+def _row(
+    job: Job, plan: TrainingPlan, curves: Curves, test: Predictions, held: Predictions
+) -> dict[str, str]:
+    """Return the row of a training.
+
+    Args:
+        job: what was trained.
+        plan: how.
+        curves: what was heard of it.
+        test: probabilities (members, images, classes).
+        held: of validation images, (epochs, members, images, classes).
+    """
+    figures = ensemble_metrics(test, Predictions(held.probabilities[-1], held.labels))
+    averages = np.cumsum(test.probabilities, axis=0)
+    alone, together = held.probabilities.argmax(axis=3), held.probabilities.mean(axis=1).argmax(axis=2)
+    facts, networks = job.facts, curves.networks
+    values: dict[str, object] = {
+        "dataset": facts.name,
+        "shape": facts.task.text,
+        "classes": facts.task.classes,
+        "augmentation": facts.augmentation.value,
+        "train_images": facts.train_images,
+        "validation_images": facts.validation_images,
+        "test_images": facts.test_images,
+        "budget": job.budget,
+        "class": job.kind,
+        "design": job.design,
+        "clusters": parse_design(job.design).clusters,
+        "parameters": parse_design(job.design).parameters(facts.task),
+        "epochs": job.epochs,
+        "batch": plan.batch,
+        "seed": job.seed,
+        "error": _short(figures.error),
+        "member_errors": _joined(figures.member_errors),
+        "oracle_error": _short(figures.oracle_error),
+        "disagreement": _short(figures.disagreement),
+        "errors_by_members": _joined((averages.argmax(axis=2) != test.labels).mean(axis=1)),
+        "ensemble_curve": _joined((together != held.labels).mean(axis=1)),
+        "member_curve": _joined((alone != held.labels).mean(axis=(1, 2))),
+        "network_seconds": ";".join(f"{networks[n.name]:.2f}" for n in plan.networks),
+        "core_seconds": f"{sum(curves.steps.values()):.2f}",
+        "makespan_seconds": f"{curves.makespan(plan):.2f}",
+        "torch": version("torch"),
+        "device": f"{platform.machine()} CPU, 2 cores",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    return {name: str(values[name]) for name in COLUMNS}
+
+
+def _short(error: float) -> str:
+    """Four digits after the point, which resolve one image in 10,000."""
+    return f"{error:.4f}".rstrip("0").rstrip(".")
+
+
+def _joined(errors: Sequence[float] | np.ndarray) -> str:
+    return ";".join(_short(float(error)) for error in errors)
+
+
+@lru_cache(maxsize=len(SETTINGS))
+def _data(name: str) -> Data:
+    facts = next(s.facts for s in SETTINGS if s.facts.name == name)
+    if name in DATASETS:
+        return load_data(facts, WORK)
+    whole = load_data(find_facts("fashion-mnist"), WORK)
+    train = _first(whole.train, facts.train_images // facts.task.classes, facts.task)
+    # Of one validation set and one test set for both subsets.
+    held = _first(whole.validation, HELD // facts.task.classes, facts.task)
+    pixels = train.images.float() / 255
+    return Data(
+        facts,
+        train,
+        held,
+        _first(whole.test, TESTED // facts.task.classes, facts.task),
+        pixels.mean(dim=(0, 2, 3)),
+        pixels.std(dim=(0, 2, 3), unbiased=False),
+        whole.classes,
+    )
+
+
+def _first(split: Split, count: int, task: Task) -> Split:
+    """The first so many images of every class, scaled to the shape of the task."""
+    chosen = torch.cat([torch.nonzero(split.labels == c)[:count, 0] for c in range(task.classes)])
+    images = resize(split.images[chosen], [task.height, task.width], antialias=True)
+    return Split(images.contiguous(), split.labels[chosen])
+
+
+# All of them.
+
+
+def run(todo: Sequence[Job], file: Path, until: float) -> Iterator[dict[str, str]]:
+    """Train what the file lacks, two at a time, and add a row as each ends.
+
+    Args:
+        todo: jobs in their order.
+        file: of the results.
+        until: time of `time.monotonic` after which nothing new begins.
+    """
+    done = _mend(file)
+    waiting = iter([job for job in todo if job.key not in done])
+    running: dict[Future[dict[str, str]], Job] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, context, _follow_parent) as pool:
+        while True:
+            while len(running) < WORKERS and time.monotonic() < until and (job := next(waiting, None)):
+                running[pool.submit(train, job)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                if future.exception() is not None:
+                    print(
+                        f"{job.key} failed and is tried again next time: {future.exception()!r}", flush=True
+                    )
+                    continue
+                _add(file, future.result())
+                yield future.result()
+
+
+def _follow_parent() -> None:
+    """End this process when its parent was killed, since nobody would write its row."""
+
+    def wait_for_it() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    torch.set_num_threads(1)
+    threading.Thread(target=wait_for_it, daemon=True).start()
+
+
+def _mend(file: Path) -> set[tuple[str, ...]]:
+    """Begin the file or cut off a line that was not finished; return the keys of its rows."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    header = (",".join(COLUMNS) + "\n").encode()
+    content = file.read_bytes() if file.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole and not whole.startswith(header):
+        raise SystemExit(f"{file} has other columns than this script writes: move it away")
+    if not whole:
+        file.write_bytes(header)
+    elif whole != content:
+        # In place: a kill while the file is written anew would lose hours.
+        os.truncate(file, len(whole))
+    columns = ("dataset", "budget", "class", "design", "epochs", "seed")
+    return {tuple(row[c] for c in columns) for row in csv.DictReader(whole.decode().splitlines())}
+
+
+def _add(file: Path, row: dict[str, str]) -> None:
+    with file.open("a", newline="") as opened:
+        csv.DictWriter(opened, COLUMNS, lineterminator="\n").writerow(row)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few small trainings, in another file")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing new after these")
+    parser.add_argument("--file", type=Path, default=None, help="of the results")
+    given = parser.parse_args()
+    file = given.file or (WORK / "quick.csv" if given.quick else RESULTS)
+    todo = quick_jobs() if given.quick else jobs()
+    until = time.monotonic() + 60 * given.minutes
+    for row in run(todo, file, until):
+        print(
+            f"{row['dataset']:18} {row['budget']:>8} {row['class']:6} {row['design']:60} {row['epochs']:>3} "
+            f"epochs, seed {row['seed']} {float(row['core_seconds']):7.1f} s {float(row['error']):.2%}",
+            flush=True,
+        )
+    missing = {job.key for job in todo} - _mend(file)
+    print(f"{len(todo) - len(missing)} of {len(todo)} trainings are in {file}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The grid of trainings that advice is judged by (benchmarks/advice_train.py)."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from advisor.architecture import lower, parse_network
+from advisor.design import parse_design
+from advisor.reported import read_reported
+
+BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def script():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        yield importlib.import_module("advice_train")
+
+
+def test_no_training_stands_in_the_grid_twice(script):
+    grid = script.jobs()
+    assert len({job.key for job in grid}) == len(grid)
+    assert {job.key for job in grid if job.seed == 0} == {(*job.key[:-1], "0") for job in grid}
+
+
+def test_every_ensemble_has_the_size_of_its_single_network_or_a_little_less(script):
+    for job in script.jobs():
+        size = parse_design(job.design).parameters(job.facts.task)
+        if job.kind == "single":
+            assert size == job.budget
+        assert script.LEAST_SHARE * job.budget <= size <= job.budget
+
+
+def test_equivalents_hold_depth_or_width(script):
+    singles = {job.budget: parse_network(job.design) for job in script.jobs() if job.kind == "single"}
+    assert len(singles) >= 5
+    for job in script.jobs():
+        design, single = parse_design(job.design), singles[job.budget]
+        if job.kind == "deq":
+            assert design.homogeneous
+            assert design.members[0].depth == single.depth
+        if job.kind == "weq":
+            assert design.homogeneous
+            assert design.members[0].width == single.width
+        if job.kind == "mixed":
+            assert not design.homogeneous
+
+
+def test_data_sets_of_one_shape_count_the_same_parameters(script):
+    network = parse_network("resnet-26-9")
+    assert len({lower(network, s.facts.task).parameters for s in script.SETTINGS}) == 1
+
+
+def test_a_prefix_has_every_data_set_and_the_ends_of_the_budgets(script):
+    grid = script.jobs()
+    first = [job for job in grid if job.seed == 0]
+    assert grid[: len(first)] == first
+    coarse = first[: len(first) * 3 // 5]
+    budgets = {job.budget for job in grid}
+    assert {job.facts.name for job in coarse} == {s.facts.name for s in script.SETTINGS}
+    assert {min(budgets), max(budgets)} <= {job.budget for job in coarse}
+
+
+def test_a_row_is_read_by_the_import_and_by_the_script(script, tmp_path, one_thread):
+    job = script.Job(
+        facts=script.DATASETS["digits"], budget=600, kind="deq", design="2xmlp-1-4@g1", epochs=3, seed=1
+    )
+    file = tmp_path / "results" / "grid.csv"
+    assert script._mend(file) == set()
+    row = script.train(job)
+    script._add(file, row)
+    # Mother and members after every epoch: three and one.
+    assert len(row["ensemble_curve"].split(";")) == len(row["member_curve"].split(";")) == 4
+    assert row["errors_by_members"].split(";")[0] == row["member_errors"].split(";")[0]
+    assert row["errors_by_members"].split(";")[-1] == row["error"]
+    assert len(row["network_seconds"].split(";")) == 3
+    (training,) = read_reported(file.read_text(), "grid.csv")
+    assert (training.dataset, training.design, training.seed) == ("digits", "2xmlp-1-4@g1", 1)
+    whole = file.read_text()
+    file.write_text(whole + whole.splitlines()[1][:50])
+    assert script._mend(file) == {job.key}
+    assert file.read_text() == whole
