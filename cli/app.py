@@ -45,6 +45,7 @@ COMMANDS: Commands = {
     "predict": using.predict,
     "export": using.export,
     "profile": measuring.profile,
+    "probe": advice.probe,
     "est": advice.est,
     "space": advice.space,
     "equivalents": advice.equivalents,
@@ -123,6 +124,8 @@ app = _app()
 
 def main() -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
+    # The predictors' matrices are small: threads of the BLAS behind numpy would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_global_options(sys.argv[1:])
     debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "") not in ("", "0")
     # A termination ends as Ctrl-C does, so that processes of our own are closed; training has its own way.

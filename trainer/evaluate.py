@@ -36,6 +36,21 @@ def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]
     return ensemble_metrics(test, validation)
 
 
+def validation_errors(plan: TrainingPlan, files: RunFiles, data: Data) -> tuple[float, tuple[float, ...]]:
+    """Return the errors of a trained ensemble and of its members on the validation images.
+
+    For choices that are made before anything is tested.
+    """
+    torch.set_num_threads(plan.execution.threads)
+    on_device = data.to(plan.execution.device)
+    networks = {name: load_network(plan, name, files.of_network(name))[0] for name in plan.asked}
+    names = [m.name for m in plan.members]
+    outputs = member_probabilities(plan, networks, on_device, on_device.validation, names)
+    labels = on_device.validation.labels.cpu().numpy()
+    each = tuple(float((output.argmax(axis=1) != labels).mean()) for output in outputs)
+    return float((outputs.mean(axis=0).argmax(axis=1) != labels).mean()), each
+
+
 def member_probabilities(
     plan: TrainingPlan, networks: dict[str, SpecNetwork], data: Data, split: Split, members: list[str]
 ) -> Probabilities:

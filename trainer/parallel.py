@@ -230,6 +230,9 @@ def _meet(device: str, seat: Seat) -> None:
 
 def _leave_in_time(reason: Path, left: threading.Event) -> None:
     """End this process if it has not left long after a rank failed."""
+    # The first optimizer imports it, for seconds in which the other ranks would wait in the middle of a batch.
+    import torch._dynamo  # noqa: F401
+
     while not left.wait(POLL_SECONDS):
         if _reasons(reason.parent) and not left.wait(GRACE):
             os._exit(1)

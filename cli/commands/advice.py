@@ -14,12 +14,16 @@ from cli.options import (
     Budget,
     Classes,
     Device,
+    Download,
     Families,
     Input,
     Members,
     print_result,
 )
 from cli.quantities import parse_bytes, parse_seconds
+
+# Designs that the search looks at before every probe.
+PROBING_TRIALS = 120
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,13 +46,16 @@ def recommend(
     seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = 0,
     trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 120,
     profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 60.0,
+    probe: Annotated[
+        float, typer.Option("--probe", metavar="MINUTES", help="Train probes for so long before advising.")
+    ] = 0.0,
     save: Annotated[Path | None, typer.Option(help="Write the plan of rank 1 to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render import recommendation
-    from cli.workflows.recommend import RecommendRequest
     from cli.workflows.recommend import recommend as run
+    from cli.workflows.request import RecommendRequest
 
     request = RecommendRequest(
         budget=budget,
@@ -67,7 +74,52 @@ def recommend(
         trials=trials,
         profile_seconds=profile_seconds,
     )
-    print_result(run(request, ctx.obj.home, save, ctx.obj.speaker().say), as_json, recommendation)
+    speaker = ctx.obj.speaker()
+    print_result(run(request, ctx.obj.home, save, speaker, probe_seconds=60 * probe), as_json, recommendation)
+
+
+def probe(
+    ctx: typer.Context,
+    budget: Budget,
+    epochs: Annotated[int, typer.Option(help="Schedule of a network trained from scratch.")],
+    dataset: Annotated[str, typer.Option(help="Data set to train on.")],
+    minutes: Annotated[float, typer.Option(help="For trainings, in all.")],
+    family: Families = None,
+    members: Members = None,
+    device: Device = None,
+    batch: Batch = None,
+    augment: Augment = None,
+    seed: Annotated[int, typer.Option(help="Of the search and of the trainings.")] = 0,
+    profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 20.0,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train what teaches most about a recommendation: short, small, chosen one after the other."""
+    from cli.render_probe import probing
+    from cli.workflows.probe import ProbeOptions
+    from cli.workflows.probe import probe as run
+    from cli.workflows.request import RecommendRequest
+
+    request = RecommendRequest(
+        budget=budget,
+        epochs=epochs,
+        dataset=dataset,
+        augmentation=augment,
+        families=tuple(family or ()),
+        members=tuple(members or ()),
+        objective="error",
+        max_memory_bytes=None,
+        max_latency_ms=None,
+        max_train_seconds=None,
+        device=device,
+        batch=batch,
+        seed=seed,
+        trials=PROBING_TRIALS,
+        profile_seconds=profile_seconds,
+    )
+    speaker = ctx.obj.speaker()
+    options = ProbeOptions(seconds=60 * minutes, download=download)
+    print_result(run(request, options, ctx.obj.home, speaker, speaker.say), as_json, probing)
 
 
 def est(

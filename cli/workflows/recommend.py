@@ -4,67 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 
 from advisor.accuracy import AccuracyPredictor, TrainedEvidence
 from advisor.budget import parse_budget
-from advisor.dataset import DatasetFacts
-from advisor.errors import StorageError, UnknownNameError, UsageError
+from advisor.errors import StorageError
 from advisor.estimate import Estimate
 from advisor.plan import plan_to_json
 from advisor.recommend import Evidence, Objective, Recommendation, rank
-from advisor.schedule import MOST_EPOCHS
-from advisor.search import Judged, Limits, Scenario, planned, search
-from advisor.space import Candidate, enumerate_candidates
+from advisor.search import Judged, Scenario, planned, search
 from advisor.switchover import Switchover, WholeSchedules, thresholds
-from cli.quantities import check_seed
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.files import write_file
-from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
+from cli.workflows.home import SCHEMA_VERSION, Home, now
 from cli.workflows.measuring import Profiled, profile_candidates
-from cli.workflows.spaces import facts_of, families_of, member_counts_of
+from cli.workflows.probe import Sitting, check_seconds
+from cli.workflows.request import Asked, RecommendRequest, check_request, scenario_of
+from cli.workflows.train import TrainingView
 from db.session import open_store
-from profiler.device import choose_device
+from trainer.data import load_data
 
 # Member counts whose thresholds are shown where the user names none.
 SHOWN_MEMBERS = (2, 4, 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecommendRequest:
-    """The command line of `advisor recommend`, as it is stored with the answer."""
+class ProbingView(TrainingView, Protocol):
+    """Shows what is measured, and the training of probes."""
 
-    budget: str
-    epochs: int
-    dataset: str
-    augmentation: str | None
-    families: tuple[str, ...]
-    members: tuple[int, ...]
-    objective: str
-    max_memory_bytes: float | None
-    max_latency_ms: float | None
-    max_train_seconds: float | None
-    device: str | None
-    batch: int | None
-    seed: int
-    trials: int
-    profile_seconds: float
+    def say(self, text: str, /) -> None:
+        """Show one line."""
 
 
-def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say) -> dict[str, Any]:
+def recommend(
+    request: RecommendRequest, home: Home, save: Path | None, view: ProbingView, *, probe_seconds: float = 0.0
+) -> dict[str, Any]:
     """Return the advice as plain JSON, stored for `advisor train`.
+
+    Args:
+        request: what is asked.
+        home: where measurements, runs and the answer are.
+        save: file for the plan of rank 1.
+        view: told of what goes on.
+        probe_seconds: for trainings that teach about the request; 0 trains nothing.
 
     Raises:
         UsageError: a request that cannot be understood.
         InfeasibleError: no design fits the budget or the limits.
         StorageError: the database or the plan file cannot be written.
     """
-    _check(request)
-    asked = _Asked.of(request)
+    check_request(request)
+    asked = Asked.of(request)
     with open_store(home.database) as store:
         profiled = profile_candidates(
             store,
@@ -73,65 +66,26 @@ def recommend(request: RecommendRequest, home: Home, save: Path | None, say: Say
             batch=asked.batch,
             device=asked.device,
             seconds=request.profile_seconds,
-            say=say,
+            say=view.say,
         )
+        probed = None
+        if probe_seconds:
+            check_seconds(probe_seconds, "--probe")
+            data = load_data(asked.facts, home.data)
+            probed = Sitting(request, asked, profiled, store, home, data, view, view.say).held(probe_seconds)
         accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed)
-        scenario = _scenario(request, asked, profiled, accuracy)
-        say("searching")
+        scenario = scenario_of(request, asked, profiled, accuracy)
+        view.say("searching")
         judged, searched = _searched(scenario, home, request.trials)
         crossings = _crossings(request, asked, accuracy)
         rows = rank(judged, accuracy, Objective(request.objective), crossings)
         evidence = _evidence(runs, asked.facts.learned_as, profiled)
         payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
+        payload["probing"] = probed
         if save is not None:
             _save_plan(save, rows[0], scenario)
         store.add_recommendation(now(), asdict(request) | {"batch": asked.batch}, payload)
     return payload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A request understood: what its words stand for."""
-
-    facts: DatasetFacts
-    families: list[str]
-    counts: list[int]
-    candidates: Sequence[Candidate]
-    batch: int
-    device: str
-
-    @classmethod
-    def of(cls, request: RecommendRequest) -> _Asked:
-        facts = facts_of(request.dataset, request.augmentation)
-        families, counts = families_of(request.families), member_counts_of(request.members)
-        return cls(
-            facts=facts,
-            families=families,
-            counts=counts,
-            candidates=enumerate_candidates(parse_budget(request.budget), families, facts.task, counts),
-            batch=min(request.batch or facts.batch, facts.train_images),
-            device=choose_device(request.device),
-        )
-
-
-def _scenario(
-    request: RecommendRequest, asked: _Asked, profiled: Profiled, accuracy: AccuracyPredictor
-) -> Scenario:
-    return Scenario(
-        candidates=asked.candidates,
-        dataset=asked.facts,
-        epochs=request.epochs,
-        batch=asked.batch,
-        seed=request.seed,
-        execution=profiled.execution,
-        limits=Limits(
-            memory_bytes=request.max_memory_bytes,
-            latency_ms=request.max_latency_ms,
-            train_seconds=request.max_train_seconds,
-        ),
-        cost=profiled.predictor,
-        accuracy=accuracy,
-    )
 
 
 def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged], float]:
@@ -141,7 +95,7 @@ def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged]
     return judged, time.perf_counter() - began
 
 
-def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
+def _crossings(request: RecommendRequest, asked: Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
     """Switchover thresholds of the member counts that were asked for."""
     return thresholds(
         WholeSchedules(accuracy, asked.facts.learned_as, asked.facts.task),
@@ -150,22 +104,6 @@ def _crossings(request: RecommendRequest, asked: _Asked, accuracy: AccuracyPredi
         budget=float(parse_budget(request.budget)),
         epochs=request.epochs,
     )
-
-
-def _check(request: RecommendRequest) -> None:
-    if request.objective not in set(Objective):
-        raise UnknownNameError("objective", request.objective, [o.value for o in Objective])
-    check_seed(request.seed)
-    if not 1 <= request.epochs <= MOST_EPOCHS:
-        raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")
-    if request.max_latency_ms is not None and not 0 < request.max_latency_ms < float("inf"):
-        raise UsageError(f"--max-latency-ms must be positive, got {request.max_latency_ms}")
-    if request.trials < 1:
-        raise UsageError(f"--trials must be at least 1, got {request.trials}")
-    if request.batch is not None and request.batch < 2:
-        raise UsageError(f"--batch must be at least 2, got {request.batch}")
-    if not 0 <= request.profile_seconds < float("inf"):
-        raise UsageError(f"--profile-seconds must not be negative, got {request.profile_seconds}")
 
 
 def _storage(home: Home) -> optuna.storages.RDBStorage:

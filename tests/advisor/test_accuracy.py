@@ -13,6 +13,7 @@ from advisor.accuracy import RESIDUAL_SPREAD, SAMPLES, AccuracyPredictor, Traine
 from advisor.architecture import lower, parse_network
 from advisor.design import parse_design
 from advisor.layers import Task
+from advisor.misfit import FEATURES
 from advisor.published import ERRORS
 from advisor.schedule import RECIPES
 
@@ -25,7 +26,8 @@ DATASETS = {"cifar10": CIFAR10, "cifar100": CIFAR100, "mine": DIGITS}
 
 @cache
 def prior():
-    return AccuracyPredictor(["mine"])
+    """What is known without runs; its formula alone, which the laws below hold for."""
+    return formula_alone(AccuracyPredictor(["mine"]))
 
 
 def draws(design, dataset="cifar10", epochs=250, predictor=None):
@@ -77,6 +79,12 @@ def fixed():
     }
     assert set(theta) <= set(predictor._index)
     predictor._samples = np.array([[theta.get(name, 0.0) for name in predictor._index]])
+    return formula_alone(predictor)
+
+
+def formula_alone(predictor):
+    """The predictor without what its formula misses, which follows no law."""
+    predictor._misfit = np.zeros((len(predictor._samples), FEATURES))
     return predictor
 
 
@@ -397,8 +405,22 @@ def test_the_better_of_two_designs_is_the_likelier():
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.999
     assert chances[-1] < 0.001
-    # ln 0.95 over sqrt(2) · 0.04 is -0.907 standard deviations.
-    assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.8178, abs=1e-3)
+    # ln 0.95 over sqrt(2) · 0.03 is -1.209 standard deviations.
+    assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.8867, abs=1e-3)
+
+
+def test_what_the_formula_misses_widens_the_draws_and_breaks_no_bound():
+    task = DATASETS["cifar10"]
+    designs = [parse_design(name) for name in ("mlp-2-64", "vgg-11-16", "mlp-6-64")]
+    whole = AccuracyPredictor(["cifar10"])
+    found = whole.sample_errors(designs, "cifar10", task, 250)
+    assert np.all((found > 0) & (found < 0.9))
+    # Asked alone or among others, a design has the same draws.
+    alone = whole.sample_errors(designs[1:2], "cifar10", task, 250)[:, 0]
+    assert np.allclose(alone, found[:, 1], rtol=1e-12)
+    plain = formula_alone(whole).sample_errors(designs, "cifar10", task, 250)
+    ratios = [np.log(errors[:, 2] / errors[:, 0]).std() for errors in (found, plain)]
+    assert ratios[0] > ratios[1]
 
 
 def test_every_family_has_a_usual_length_of_training():

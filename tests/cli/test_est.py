@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,28 +15,30 @@ from advisor.accuracy import AccuracyPredictor, TrainedEvidence
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
 from cli.plot_est import plot
-from cli.render_est import switchover
+from cli.render_est import switchover, words
 from cli.workflows.est import EstRequest, est
 from cli.workflows.home import Home
 from db.session import open_store
 
-SMALL = ("--family", "resnet", "--budget", "500k-4M", "--epochs", "60-250")
+SMALL = ("--family", "resnet", "--budget", "1M-2M", "--epochs", "125-250")
+
+
+REQUEST = EstRequest(
+    family="resnet",
+    members=4,
+    dataset="cifar10",
+    budget="20k-8M",
+    epochs="60-500",
+    clusters=1,
+    reading="whole",
+    seed=0,
+)
 
 
 @pytest.fixture(scope="module")
 def payload():
     """What `advisor est --json` says, computed once."""
-    request = EstRequest(
-        family="resnet",
-        members=4,
-        dataset="cifar10",
-        budget="20k-8M",
-        epochs="60-500",
-        clusters=1,
-        reading="whole",
-        seed=0,
-    )
-    return est(request, Home(Path("/nowhere/at/all")), None)
+    return est(REQUEST, Home(Path("/nowhere/at/all")), None)
 
 
 def test_the_answer_is_one_object_in_the_promised_form(payload):
@@ -96,7 +99,7 @@ def test_one_budget_and_one_length_are_one_cell(advisor):
     assert re.search(r"2M +d +\d\d", answer.out)
 
 
-def test_stored_trainings_are_evidence(advisor, home, monkeypatch):
+def test_stored_trainings_are_evidence(home, monkeypatch):
     design = parse_design("mlp-1-4")
     run = TrainedEvidence(
         dataset="digits",
@@ -112,11 +115,10 @@ def test_stored_trainings_are_evidence(advisor, home, monkeypatch):
         "cli.workflows.est.accuracy_for",
         lambda store, dataset, seed: (AccuracyPredictor([dataset], [run], seed), [run]),
     )
-    line = ("est", "--family", "mlp", "--dataset", "digits", "--budget", "50k", "--epochs", "10-20")
-    assert advisor(*line, "--json").json["evidence"]["runs_on_dataset"] == 1
-    assert "digits: 1 finished or imported training and no published error" in " ".join(
-        advisor(*line).out.split()
-    )
+    request = replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
+    answer = est(request, Home(home), None)
+    assert answer["evidence"]["runs_on_dataset"] == 1
+    assert "digits: 1 finished or imported training and no published error" in words(answer)[-1]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ from trainer.execute import DONE, FAILED, RunFiles, execute
 from trainer.loop import Reporter, StoppedError
 from trainer.step import Share, make_optimizer, training_step
 
-linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 # A rank that is waited for in vain would be given up after half an hour.
 SOON = 20.0
 
@@ -64,50 +64,105 @@ def never():
     return False
 
 
+# What a rank does when it is asked whether to stop, which is before every batch; picklable by name.
+
+
+def fails():
+    raise RuntimeError("the device is on fire\nand more")
+
+
+def hangs():
+    time.sleep(10 * SOON)
+
+
+def dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass
+class After:
+    """Stop, but not at the first calls."""
+
+    calls: int
+
+    def __call__(self):
+        self.calls -= 1
+        return self.calls < 0
+
+
+@dataclass
+class Story:
+    """What each rank came to, by rank, and the epochs that ranks reported: (rank, epoch, loss)."""
+
+    ends: dict = field(default_factory=dict)
+    epochs: list = field(default_factory=list)
+
+
 class Ranks:
-    """The ranks of a plan's first step as forks of this process; what each came to is told at the end."""
+    """The ranks of a plan's first step, each a process.
+
+    They are forks of a server that has imported torch and computed nothing: autograd refuses to work in forks
+    of a process in which it started threads, as it may have in this one.
+    """
 
     def __init__(self, plan, files, data, within, count):
-        self.plan, self.files, self.data = plan, files, data
+        step = plan.steps[0]
+        self.training = plan, step, data, files.of_network(step.network)
         self.seats = parallel.seats(count, within)
-        self.context = multiprocessing.get_context("fork")
-        self.told = self.context.Queue()
+        self.context = multiprocessing.get_context("forkserver")
+        # Optimizers import torch._dynamo when the first one is made, for seconds.
+        self.context.set_forkserver_preload([__name__, "torch._dynamo"])
 
-    def end(self, reporter_of):
-        """Return what each rank told of its end, by rank; those that told nothing are missing."""
+    def end(self, stop=None, **constants):
+        """Return the story of the ranks.
+
+        Args:
+            stop: how some answer when they are asked whether to stop, by rank; others never do.
+            constants: of `trainer.parallel`, where they differ.
+        """
+        told = self.context.Queue()
         processes = [
-            self.context.Process(target=self._train, args=(seat, reporter_of(seat.share.rank)))
+            self.context.Process(
+                target=trained,
+                args=(*self.training, seat, (stop or {}).get(seat.share.rank, never), constants, told),
+            )
             for seat in self.seats
         ]
         for process in processes:
             process.start()
-        ends, deadline = {}, time.monotonic() + SOON
-        while len(ends) < sum(not p.exitcode for p in processes) and time.monotonic() < deadline:
+        story, deadline = Story(), time.monotonic() + SOON
+        while len(story.ends) < sum(not p.exitcode for p in processes) and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):
-                rank, end = self.told.get(timeout=0.05)
-                ends[rank] = end
-        hanging = sum(not p.exitcode for p in processes) - len(ends)
+                rank, end, epoch = told.get(timeout=0.05)
+                if epoch is None:
+                    story.ends[rank] = end
+                else:
+                    story.epochs.append((rank, *epoch))
+        hanging = sum(not p.exitcode for p in processes) - len(story.ends)
         for process in processes:
             process.kill()
             process.join()
         assert hanging == 0, "a rank waits in vain"
-        return ends
-
-    def _train(self, seat, reporter):
-        step = self.plan.steps[0]
-        folder = self.files.of_network(step.network)
-        try:
-            parallel.train(self.plan, step, self.data, folder, reporter, seat)
-        except (RuntimeError, StoppedError, RunError) as error:
-            self.told.put((seat.share.rank, f"{type(error).__name__}: {error}"))
-        else:
-            self.told.put((seat.share.rank, "done"))
-        # As a worker does: what the others hear of this rank is not the end of its process.
-        time.sleep(2 * SOON)
+        return story
 
 
-def quiet(rank):
-    return Reporter(lambda record: None, lambda text: None, never)
+def trained(plan, step, data, folder, seat, stop, constants, told):
+    """Train as one rank, and tell of every epoch and of the end."""
+    torch.set_num_threads(plan.execution.threads)
+    for name, value in constants.items():
+        setattr(parallel, name, value)
+    rank = seat.share.rank
+    reporter = Reporter(
+        lambda record: told.put((rank, "", (record.epoch, record.train_loss))), lambda text: None, stop
+    )
+    try:
+        parallel.train(plan, step, data, folder, reporter, seat)
+    except (RuntimeError, StoppedError, RunError) as error:
+        told.put((rank, f"{type(error).__name__}: {error}", None))
+    else:
+        told.put((rank, "done", None))
+    # As a worker does: what the others hear of this rank is not the end of its process.
+    time.sleep(2 * SOON)
 
 
 def weights_of(files, name="member-1"):
@@ -170,92 +225,52 @@ def test_gradients_of_the_slices_have_the_gradient_of_the_batch_as_their_mean(pl
 # Ranks.
 
 
-@linux
+@needs_fork
 def test_ranks_end_with_the_weights_of_one_device_and_the_first_reports(
     plan, single, files, digits, tmp_path
 ):
-    epochs = multiprocessing.get_context("fork").Queue()
-
-    def reporter(rank):
-        return Reporter(lambda r: epochs.put((rank, r.epoch, r.train_loss)), lambda text: None, never)
-
     # Slices of 43, 43 and 42 images.
-    ends = Ranks(shared(plan, 3), files, digits, tmp_path, 3).end(reporter)
-    assert ends == {0: "done", 1: "done", 2: "done"}
+    story = Ranks(shared(plan, 3), files, digits, tmp_path, 3).end()
+    assert story.ends == {0: "done", 1: "done", 2: "done"}
     expected, records = single
     assert_close(weights_of(files), expected)
-    told = [epochs.get() for _ in records]
-    assert [(rank, epoch) for rank, epoch, _ in told] == [(0, r.epoch) for r in records]
-    assert [loss for *_, loss in told] == pytest.approx([r.train_loss for r in records])
+    assert [(rank, epoch) for rank, epoch, _ in story.epochs] == [(0, r.epoch) for r in records]
+    assert [loss for *_, loss in story.epochs] == pytest.approx([r.train_loss for r in records])
 
 
-@linux
+@needs_fork
 def test_a_request_to_stop_that_reaches_one_rank_stops_all_and_they_resume(
     plan, single, files, digits, tmp_path
 ):
-    class After:
-        calls = 0
-
-        def __call__(self):
-            self.calls += 1
-            return self.calls > 11
-
-    def stopping(rank):
-        return replace(quiet(rank), stop=After() if rank == 1 else never)
-
-    ends = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end(stopping)
-    assert ends == {0: "StoppedError: ", 1: "StoppedError: "}
+    story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end({1: After(calls=11)})
+    assert story.ends == {0: "StoppedError: ", 1: "StoppedError: "}
     standing = load_checkpoint(files.of_network("member-1"), pytest.fail).progress
     # Asked before every batch, of which an epoch has 8.
     assert (standing.epoch, standing.batch) == (1, 3)
-    assert set(Ranks(shared(plan, 2), files, digits, tmp_path, 2).end(quiet).values()) == {"done"}
+    story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end()
+    assert set(story.ends.values()) == {"done"}
     assert_close(weights_of(files), single[0])
 
 
-@linux
+@needs_fork
 @pytest.mark.parametrize("broken", [0, 1])
 def test_a_rank_that_fails_is_the_reason_that_all_give(plan, files, digits, tmp_path, broken):
-    def fails():
-        raise RuntimeError("the device is on fire\nand more")
-
-    def reporter(rank):
-        return replace(quiet(rank), stop=fails if rank == broken else never)
-
-    ends = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end(reporter)
-    assert ends[broken].startswith("RuntimeError: the device is on fire")
-    assert ends[1 - broken] == "RunError: the device is on fire"
+    story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end({broken: fails})
+    assert story.ends[broken].startswith("RuntimeError: the device is on fire")
+    assert story.ends[1 - broken] == "RunError: the device is on fire"
 
 
-@linux
-def test_a_rank_that_disappears_is_missed(plan, files, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "REASON_SECONDS", 0.1)
-
-    def dies():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def reporter(rank):
-        return replace(quiet(rank), stop=dies if rank == 1 else never)
-
-    ends = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end(reporter)
-    assert ends == {0: "RunError: one of the 2 processes that share member-1 was lost; resume the run"}
+@needs_fork
+def test_a_rank_that_disappears_is_missed(plan, files, digits, tmp_path):
+    story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end({1: dies}, REASON_SECONDS=0.1)
+    assert story.ends == {0: "RunError: one of the 2 processes that share member-1 was lost; resume the run"}
 
 
-@linux
-def test_a_rank_that_cannot_leave_ends_its_process(plan, files, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "GRACE", 0.2)
-
-    def fails():
-        raise RuntimeError("first")
-
-    def hangs():
-        time.sleep(10 * SOON)
-
-    def reporter(rank):
-        return replace(quiet(rank), stop=hangs if rank == 1 else fails)
-
+@needs_fork
+def test_a_rank_that_cannot_leave_ends_its_process(plan, files, digits, tmp_path):
     began = time.monotonic()
-    ends = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end(reporter)
-    assert ends == {0: "RuntimeError: first"}
+    story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end({0: fails, 1: hangs}, GRACE=0.2)
+    assert story.ends == {0: "RuntimeError: the device is on fire\nand more"}
     assert time.monotonic() - began < SOON
 
 

@@ -173,8 +173,11 @@ def test_a_gpu_gives_what_a_processor_gives():
 
 def test_a_step_with_randaugment_can_be_simulated_without_pixels():
     execution = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
-    task = Task(channels=3, height=16, width=16, classes=10)
     step = StepWorkload(
-        network="resnet-8-4", task=task, batch=16, augmentation=Augmentation.RANDAUGMENT, execution=execution
+        network="mlp-1-4",
+        task=Task(channels=3, height=8, width=8, classes=10),
+        batch=2,
+        augmentation=Augmentation.RANDAUGMENT,
+        execution=execution,
     )
     assert simulate_training_bytes(step) > 0

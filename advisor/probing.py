@@ -1,0 +1,230 @@
+"""Which short training to make next: the one that is worth most for the decision, by the second.
+
+A probe is a training of a smaller design, for fewer epochs, scored on validation images. What it would find
+is drawn from the predictor itself: draw s of the posterior foresees the logarithms y_s of the probe's errors
+(that of a member, and the ratio that averaging leaves), and a training scatters around them by its spread.
+The request turns on what each design d would save over b, the one of least expected error. A probe is judged
+by how far its outcome y is expected to move that, for the designs that may turn out best:
+
+    move = e_b · Σ_d P(d is best) · sd_y( E[ log e_b − log e_d | y ] ).
+
+The conditional expectation is a quadratic regression on y over the draws (Strong et al. 2015); what it
+explains with the y of other draws, it explains by chance, and that is taken off. (The expected value of the
+information itself would miss probes that decide only together, such as a small and a large network.)
+
+Optuna proposes probes (family, depth, members, clusters, share of the budget and of the epochs) and keeps
+the one with the largest move a second. Probing ends where less than `WORTHWHILE` is at stake: where knowing
+all errors would not save more than that over choosing now, or where no probe moves as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import optuna
+
+from advisor.accuracy import RATIO_SPREAD, RESIDUAL_SPREAD
+from advisor.architecture import regular_network
+from advisor.counting import regular_counts
+from advisor.design import Design, homogeneous, parse_design
+from advisor.errors import UsageError
+from advisor.estimate import Estimate, Floats
+from advisor.methods import make_plan
+from advisor.plan import TrainingPlan
+from advisor.pricing import price
+from advisor.search import Judged, Scenario
+
+# Points of test error; errors of trainings scatter by far more.
+WORTHWHILE = 0.02
+# Proposals that Optuna judges for one probe.
+TRIALS = 60
+# Smallest shares of budget and schedule that a probe takes; far below, other laws hold.
+LEAST_BUDGET, LEAST_EPOCHS = 1 / 16, 1 / 4
+# Depths of a family that are proposed, from the shallowest of the request to the deepest.
+DEPTHS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A training that would teach something.
+
+    Attributes:
+        plan: what would be trained.
+        seconds: predicted training time; no probe is chosen that may take longer than is left.
+        move: points by which it is expected to move the comparison of the designs.
+        foreseen: predicted error of its ensemble, share.
+    """
+
+    plan: TrainingPlan
+    seconds: Estimate
+    move: float
+    foreseen: Estimate
+
+    @property
+    def rate(self) -> float:
+        """Points a second."""
+        return self.move / self.seconds.mean
+
+
+def next_probe(
+    scenario: Scenario,
+    judged: Sequence[Judged],
+    *,
+    budget: int,
+    seconds: float,
+    done: Collection[str],
+    seed: int,
+) -> Probe | None:
+    """Return the probe that is worth most a second, or None where none is worth its while.
+
+    Args:
+        scenario: of the request.
+        judged: designs of the request with the draws of their errors.
+        budget: parameters of the request.
+        seconds: left for probing.
+        done: plans that were probed before, by `key_of`.
+        seed: of Optuna's sampler, of the outcomes and of the probe's training.
+    """
+    errors = np.stack([j.errors for j in judged], axis=1)
+    if 100 * at_stake(errors) < WORTHWHILE:
+        return None
+    found: dict[str, Probe] = {}
+
+    def worth(trial: optuna.Trial) -> float:
+        plan = _proposed(trial, scenario, budget, seed)
+        if plan is None or key_of(plan) in done:
+            raise optuna.TrialPruned
+        key = key_of(plan)
+        if key not in found:
+            found[key] = _judged(plan, scenario, errors, seed)
+        probe = found[key]
+        # One that takes too long is the worse the longer it takes, which leads the sampler back.
+        return probe.rate if probe.seconds.high <= seconds else -probe.seconds.high
+
+    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(worth, n_trials=TRIALS)
+    worthy = [p for p in found.values() if p.seconds.high <= seconds and p.move >= WORTHWHILE]
+    return max(worthy, key=lambda p: p.rate, default=None)
+
+
+def key_of(plan: TrainingPlan) -> str:
+    """Return what makes two probes the same, whatever their seed."""
+    return f"{plan.design} for {plan.epochs}"
+
+
+def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -> TrainingPlan | None:
+    families = sorted({c.family for c in scenario.candidates})
+    family = str(trial.suggest_categorical("family", families))
+    counts = sorted({c.members for c in scenario.candidates if c.family == family})
+    depths = _spread(sorted({c.depth for c in scenario.candidates if c.family == family}))
+    depth = int(trial.suggest_categorical(f"depth/{family}", depths))
+    members = int(trial.suggest_categorical(f"members/{family}", counts))
+    clusters = int(trial.suggest_categorical(f"clusters/{members}", [members, 1])) if members > 1 else 1
+    share = trial.suggest_float("budget", LEAST_BUDGET, 1.0, log=True)
+    epochs = max(round(scenario.epochs * trial.suggest_float("epochs", LEAST_EPOCHS, 1.0, log=True)), 1)
+    task = scenario.dataset.task
+    width = regular_counts(family, task, depth).widest(depth, share * budget / members)
+    if width is None:
+        return None
+    design = homogeneous(regular_network(family, depth, width), members, clusters)
+    return _plan(design, scenario, epochs, seed)
+
+
+def _plan(design: Design, scenario: Scenario, epochs: int, seed: int) -> TrainingPlan | None:
+    try:
+        return make_plan(
+            design,
+            scenario.dataset,
+            epochs=epochs,
+            batch=scenario.batch,
+            seed=seed,
+            # A probe is over before further processes would have started.
+            execution=replace(scenario.execution, processes=1),
+        )
+    except UsageError:
+        return None
+
+
+def _spread(depths: list[int]) -> list[int]:
+    """Return a few depths, evenly spaced in their order, both ends among them."""
+    places = np.linspace(0, len(depths) - 1, min(DEPTHS, len(depths)))
+    return [depths[round(place)] for place in places]
+
+
+def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -> Probe:
+    design = parse_design(plan.design)
+    single = homogeneous(design.members[0], 1)
+    data = plan.dataset
+    drawn = scenario.accuracy.sample_errors([design, single], data.learned_as, data.task, plan.epochs)
+    # A hatched member has its own penalty, which the ratio to a single training takes in.
+    logs = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)
+    counted = np.maximum(drawn.mean(axis=0) * data.validation_images, 0.5)
+    members = len(design.members)
+    spreads = np.array(
+        [
+            np.hypot(RESIDUAL_SPREAD, 1 / np.sqrt(counted[1] * members)),
+            np.hypot(RATIO_SPREAD, 1 / np.sqrt(counted[0])),
+        ]
+    )
+    seen = logs[:, :1] if members == 1 else logs
+    return Probe(
+        plan=plan,
+        seconds=price(plan, scenario.cost).train_seconds,
+        move=100 * expected_move(errors, seen, spreads[: seen.shape[1]], seed),
+        foreseen=scenario.accuracy.predict(drawn[:, 0]),
+    )
+
+
+def expected_move(errors: Floats, seen: Floats, spreads: Floats, seed: int) -> float:
+    """Return how far an observation is expected to move the comparison of the designs.
+
+    Args:
+        errors: draws of the error of every design, shape (draws, designs).
+        seen: what each draw says an observation would be, shape (draws, figures).
+        spreads: of an observation around that, shape (figures,).
+        seed: of the outcomes.
+
+    Returns:
+        In the unit of `errors`.
+    """
+    generator = np.random.default_rng(seed)
+    outcomes = seen + generator.standard_normal(seen.shape) * spreads
+    saved, level = _saved(errors)
+    best = np.bincount(saved.argmax(axis=1), minlength=saved.shape[1]) / len(saved)
+    # What a regression on outcomes that belong to other draws explains, it explains by chance.
+    explained = _explained(saved, outcomes) - _explained(saved, outcomes[generator.permutation(len(saved))])
+    return level * float(best @ np.sqrt(np.maximum(explained, 0.0)))
+
+
+def at_stake(errors: Floats) -> float:
+    """Return what knowing all errors would save over choosing now, in the unit of errors (draws, designs)."""
+    saved, level = _saved(errors)
+    return level * float(saved.max(axis=1).mean())
+
+
+def _saved(errors: Floats) -> tuple[Floats, float]:
+    """Share of its error that each design saves over the one of least expected error, and that one's level.
+
+    In logarithms, or the few draws in which everything fails would decide alone.
+    """
+    logs = np.log(errors)
+    chosen = int(errors.mean(axis=0).argmin())
+    return logs[:, [chosen]] - logs, float(np.median(errors[:, chosen]))
+
+
+def _explained(saved: Floats, outcomes: Floats) -> Floats:
+    """Variance of the expected saving given the outcome, shape (designs,): of a quadratic regression.
+
+    Args:
+        saved: shape (draws, designs).
+        outcomes: shape (draws, figures).
+    """
+    x = (outcomes - outcomes.mean(axis=0)) / outcomes.std(axis=0)
+    products = [x[:, i] * x[:, j] for i in range(x.shape[1]) for j in range(i, x.shape[1])]
+    rows = np.stack([np.ones(len(x)), *x.T, *products], axis=1)
+    fitted: Floats = rows @ np.linalg.lstsq(rows, saved, rcond=None)[0]
+    explained: Floats = fitted.var(axis=0)
+    return explained

@@ -1,0 +1,448 @@
+"""The grid of `advice_train.py` as cells to advise on, what advice may see of it, and what advice costs.
+
+A cell is one data set at one budget with one length of schedule; its designs are those that the file has
+there, its seeds those at which all of them stand. Everything works on a grid that is still being filled.
+
+What may be seen (`evidence`): of every data set the trainings at all other budgets in the order (seed,
+epochs, budget, core seconds), each taken that still fits into `SHARE` of the core seconds of the data set's
+whole part of the file. So short schedules come first, then small budgets, and all evidence together costs at
+most a tenth of the grid. For a held-out data set, the same of the others at all budgets.
+
+What a choice costs (`regret`): its error minus that of the best design, in points of test error. Seeds are
+split in all ways into some that name the best design and the rest that score it and the choice, so that luck
+of the named design is not counted against the choice; designs tied for the best are averaged, which is what
+repeating with random choices would give. A few seeds do not always name the truly best, so this figure errs
+downward. `raw_regret`, named and scored on all seeds, errs upward: the truth lies between. (It favours
+halving, whose choice has seen these seeds.)
+
+Rules that advice competes with answer for a cell and the naming seeds with shares of designs. Successive
+halving (Jamieson and Talwalkar 2016) trains the designs of the cell itself with one seed and keeps the third
+with the least validation error at every rung. It is given more than it could have: training pauses and
+resumes for nothing, and the first rung is the longest that can be paid. Curves are those of the long
+schedule, an epoch takes its network the same time, and all designs of a rung are compared at one share of
+their training.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from advisor.design import parse_design
+from advisor.reported import ReportedTraining, read_reported
+
+# Of the core seconds of a data set's part of the grid.
+SHARE = 0.10
+# Published for ResNet on CIFAR-10 (3×32×32) and k = 4: 1M to 1.5M parameters, half of the epochs.
+EST_PARAMETERS, EST_EPOCHS, EST_MEMBERS, CIFAR_VALUES = 1.25e6, 0.5, 4, 3 * 32 * 32
+# Hyperband's factor (Li et al. 2018), and first rungs that are tried, as parts of a schedule.
+KEPT, RUNGS = 3, 64
+REPEATS, LEVEL = 4000, 0.90
+
+Shares = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One row of the file.
+
+    Attributes:
+        told: what any program may report.
+        budget: parameters of the cell's single network.
+        kind: single, deq, weq or mixed.
+        seconds: processor time of training.
+        members: of the design.
+        independent: whether no mother was trained.
+        curve: validation errors of the ensemble after every epoch, a mother's first.
+        spent: core seconds until each point of the curve.
+    """
+
+    told: ReportedTraining
+    budget: int
+    kind: str
+    seconds: float
+    members: int
+    independent: bool
+    curve: tuple[float, ...]
+    spent: tuple[float, ...]
+
+
+def read(file: Path) -> list[Training]:
+    """Return the whole rows of a file; none where it is missing or has only a header."""
+    text = file.read_text() if file.exists() else ""
+    # A line cut short by a kill is not there.
+    text = text[: text.rfind("\n") + 1]
+    rows = list(csv.DictReader(io.StringIO(text)))
+    return (
+        [_training(t, row) for t, row in zip(read_reported(text, file.name), rows, strict=True)]
+        if rows
+        else []
+    )
+
+
+def _training(told: ReportedTraining, row: Mapping[str, str]) -> Training:
+    design = parse_design(told.design)
+    curve = tuple(float(x) for x in row["ensemble_curve"].split(";"))
+    networks = [float(x) for x in row["network_seconds"].split(";")]
+    mothers, members = sum(networks[: -len(design.members)]), sum(networks[-len(design.members) :])
+    first = told.epochs if len(curve) > told.epochs else 0
+    spent = [mothers * (i + 1) / first for i in range(first)]
+    spent += [mothers + members * (i + 1) / (len(curve) - first) for i in range(len(curve) - first)]
+    return Training(
+        told=told,
+        budget=int(row["budget"]),
+        kind=row["class"],
+        seconds=float(row["core_seconds"]),
+        members=len(design.members),
+        independent=design.independent,
+        curve=curve,
+        spent=tuple(spent),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One data set at one budget with one length of schedule.
+
+    Attributes:
+        dataset, budget, epochs: which.
+        whole: whether the schedule is the data set's longest.
+        runs: trainings by design and seed.
+    """
+
+    dataset: str
+    budget: int
+    epochs: int
+    whole: bool
+    runs: Mapping[str, Mapping[int, Training]]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.dataset, self.budget
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.dataset, self.budget, self.epochs
+
+    @property
+    def told(self) -> ReportedTraining:
+        """Any training, for what all designs share."""
+        return self.of(next(iter(self.runs))).told
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """At which every design was trained."""
+        return tuple(sorted(set.intersection(*(set(runs) for runs in self.runs.values()))))
+
+    def of(self, design: str) -> Training:
+        """Any training of a design, for what all seeds share."""
+        return next(iter(self.runs[design].values()))
+
+    def named(
+        self, kinds: Sequence[str], members: int | None = None, independent: bool | None = None
+    ) -> list[str]:
+        """Designs of some classes (with so many members, trained so)."""
+        return [
+            d
+            for d in self.runs
+            if (t := self.of(d)).kind in kinds
+            and members in (None, t.members)
+            and independent in (None, t.independent)
+        ]
+
+    @property
+    def single(self) -> str | None:
+        return next(iter(self.named(["single"])), None)
+
+    @property
+    def ensembles(self) -> list[str]:
+        return self.named(["deq", "weq", "mixed"])
+
+    def error(self, design: str, seeds: Sequence[int]) -> float:
+        """Mean test error over seeds, in points."""
+        return 100 * float(np.mean([self.runs[design][seed].told.error for seed in seeds]))
+
+    def best(self, designs: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        """Designs of least mean error, several where they tie."""
+        errors = {d: self.error(d, seeds) for d in designs}
+        least = min(errors.values())
+        return [d for d, e in errors.items() if e <= least + 1e-9]
+
+
+def cells(trainings: Sequence[Training]) -> list[Cell]:
+    """Return the cells in the order of data set, budget and epochs."""
+    longest = {t.told.dataset: 0 for t in trainings}
+    found: dict[tuple[str, int, int], dict[str, dict[int, Training]]] = {}
+    for t in trainings:
+        longest[t.told.dataset] = max(longest[t.told.dataset], t.told.epochs)
+        key = (t.told.dataset, t.budget, t.told.epochs)
+        found.setdefault(key, {}).setdefault(t.told.design, {})[t.told.seed] = t
+    return [
+        Cell(dataset=d, budget=b, epochs=e, whole=e == longest[d], runs=found[d, b, e])
+        for d, b, e in sorted(found)
+    ]
+
+
+def evidence(
+    trainings: Sequence[Training], budget: int | None = None, dataset: str | None = None
+) -> list[Training]:
+    """Return what advice may see when a budget or a data set is held out."""
+    found = []
+    for name in sorted({t.told.dataset for t in trainings} - {dataset}):
+        own = [t for t in trainings if t.told.dataset == name]
+        left = SHARE * sum(t.seconds for t in own)
+        own = [t for t in own if t.budget != budget]
+        for t in sorted(own, key=lambda t: (t.told.seed, t.told.epochs, t.budget, t.seconds, t.told.design)):
+            if t.seconds <= left:
+                left -= t.seconds
+                found.append(t)
+    return found
+
+
+# Advice for what is held out.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What was foretold of a cell, by design.
+
+    Attributes:
+        error: mean test error, share.
+        ends: of the 90 % interval for one training.
+        reaching: epochs until an ensemble has the single network's final error; empty if not foretold.
+    """
+
+    error: Mapping[str, float]
+    ends: Mapping[str, tuple[float, float]]
+    reaching: Mapping[str, float] = field(default_factory=dict)
+
+    def lead(self, cell: Cell, ensembles: Sequence[str]) -> float:
+        """Points by which the best of some ensembles beats the single network."""
+        return 100 * (self.error[cell.single] - min(self.error[d] for d in ensembles))
+
+
+Foretell = Callable[[Sequence[Training], Sequence[Cell]], list[Forecast]]
+
+
+class Grid:
+    """The grid with the forecasts of all its cells when their budget, or their data set, is held out."""
+
+    def __init__(self, trainings: Sequence[Training], foretell: Foretell) -> None:
+        self.trainings = trainings
+        self.cells = cells(trainings)
+        self.whole = [c for c in self.cells if c.whole]
+        self.datasets = sorted({c.dataset for c in self.cells})
+        self.budgets = sorted({c.budget for c in self.cells})
+        self.seen = {b: evidence(trainings, budget=b) for b in self.budgets}
+        self.by_budget: dict[tuple[str, int, int], Forecast] = {}
+        self.by_dataset: dict[tuple[str, int, int], Forecast] = {}
+        for b in self.budgets:
+            self._ask(self.by_budget, foretell, self.seen[b], [c for c in self.cells if c.budget == b])
+        for d in self.datasets if len(self.datasets) > 1 else ():
+            asked = [c for c in self.cells if c.dataset == d]
+            self._ask(self.by_dataset, foretell, evidence(trainings, dataset=d), asked)
+
+    def _ask(self, into: dict, foretell: Foretell, seen: Sequence[Training], asked: Sequence[Cell]) -> None:
+        into |= zip([c.place for c in asked], foretell(seen, asked), strict=True)
+
+    def spent(self, cell: Cell) -> float:
+        """Core seconds of the evidence on a cell's data set when its budget is held out."""
+        return sum(t.seconds for t in self.seen[cell.budget] if t.told.dataset == cell.dataset)
+
+    def row(self, dataset: str) -> list[Cell]:
+        """Cells of a data set with the long schedule, by budget."""
+        return [c for c in self.whole if c.dataset == dataset]
+
+
+# Choices and their cost.
+
+Rule = Callable[[Cell, Sequence[int]], Shares]
+
+
+def _equally(designs: Sequence[str]) -> Shares:
+    return {d: 1 / len(designs) for d in designs}
+
+
+def always_single(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(cell.named(["single"]))
+
+
+def always_deq(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(cell.named(["deq"], EST_MEMBERS, independent=True))
+
+
+def at_random(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(list(cell.runs))
+
+
+def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
+    """The published threshold: below it the single network, from it the deq ensemble of four.
+
+    Args:
+        longest: epochs of each data set's long schedule, which stands for the published one.
+        scaled: whether the parameters shrink with the values of an image. Nothing of the kind is published;
+            as printed, the threshold lies above every budget of small images.
+    """
+
+    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
+        task = cell.told.task
+        values = task.channels * task.height * task.width
+        limit = EST_PARAMETERS * (values / CIFAR_VALUES if scaled else 1.0)
+        past = cell.budget >= limit and cell.epochs >= EST_EPOCHS * longest[cell.dataset]
+        return always_deq(cell, naming) if past else always_single(cell, naming)
+
+    return rule
+
+
+def halving(allowance: Callable[[Cell], float]) -> Rule:
+    """Successive halving of a cell's designs for so many core seconds, with each naming seed in turn."""
+
+    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
+        shares: dict[str, float] = {}
+        for seed in naming:
+            for design, share in _halved(cell, seed, allowance(cell)).items():
+                shares[design] = shares.get(design, 0.0) + share / len(naming)
+        return shares
+
+    return rule
+
+
+def _halved(cell: Cell, seed: int, allowance: float) -> Shares:
+    runs = {d: cell.runs[d][seed] for d in sorted(cell.runs)}
+    for rung in range(RUNGS, 0, -1):
+        chosen, cost = halve(runs, rung / RUNGS)
+        if cost <= allowance:
+            return {chosen: 1.0}
+    # Not even a first rung can be paid.
+    return _equally(list(runs))
+
+
+def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:
+    """Return the design that is left, and the core seconds spent.
+
+    Args:
+        runs: trainings of one seed by design.
+        share: of its training that every design gets in the first rung.
+    """
+    alive, spent = list(runs), dict.fromkeys(runs, 0.0)
+    while True:
+        at = {d: max(math.ceil(share * len(runs[d].curve)), 1) - 1 for d in alive}
+        spent |= {d: runs[d].spent[i] for d, i in at.items()}
+        alive.sort(key=lambda d: (runs[d].curve[at[d]], runs[d].spent[-1], d))
+        alive = alive[:1] if share >= 1 else alive[: math.ceil(len(alive) / KEPT)]
+        if len(alive) == 1:
+            return alive[0], sum(spent.values())
+        share = min(share * KEPT, 1.0)
+
+
+def splits(seeds: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All ways to let some seeds name and the rest score."""
+    for size in range(1, len(seeds)):
+        for naming in combinations(seeds, size):
+            yield naming, tuple(s for s in seeds if s not in naming)
+
+
+def regret(cell: Cell, rule: Rule) -> float | None:
+    """Points above the best design, cross-fitted; None with fewer than two seeds or nothing chosen."""
+    found = [_excess(cell, rule, naming, scoring) for naming, scoring in splits(cell.seeds)]
+    return None if not found or None in found else float(np.mean(found))
+
+
+def raw_regret(cell: Cell, rule: Rule) -> float | None:
+    """Points above the best design, named and scored on the same seeds."""
+    return _excess(cell, rule, cell.seeds, cell.seeds) if cell.seeds else None
+
+
+def _excess(cell: Cell, rule: Rule, naming: Sequence[int], scoring: Sequence[int]) -> float | None:
+    chosen = rule(cell, naming)
+    if not chosen:
+        return None
+    best = cell.best(list(cell.runs), naming)
+    reached = sum(share * cell.error(d, scoring) for d, share in chosen.items())
+    return reached - float(np.mean([cell.error(d, scoring) for d in best]))
+
+
+# Ensembles against the single network.
+
+
+def lead(cell: Cell, ensembles: Sequence[str]) -> list[float]:
+    """Points by which the best of some ensembles beats the single network, seed by seed.
+
+    The other seeds name the best one; a lone seed does it itself. Empty where nothing can be compared.
+    """
+    if cell.single is None or not ensembles:
+        return []
+    found = []
+    for seed in cell.seeds:
+        best = cell.best(ensembles, [s for s in cell.seeds if s != seed] or [seed])
+        found.append(cell.error(cell.single, [seed]) - np.mean([cell.error(d, [seed]) for d in best]))
+    return [float(x) for x in found]
+
+
+def lasting(leads: Sequence[float]) -> int:
+    """Position from which on every lead is positive; their number where the last one is not."""
+    return next((i + 1 for i in reversed(range(len(leads))) if leads[i] <= 0), 0)
+
+
+def reached(curve: Sequence[float], target: float) -> int | None:
+    """Number of epochs until a curve is at a target or below."""
+    return next((i + 1 for i, error in enumerate(curve) if error <= target + 1e-9), None)
+
+
+# Intervals.
+
+
+def bootstrapped(values: Mapping[tuple[str, int], float]) -> dict[str, float | None]:
+    """Mean over cells with its 90 % interval.
+
+    Data sets and budgets are drawn anew, each by itself, so that cells that share one stay together (the
+    pigeonhole bootstrap, Owen 2007).
+    """
+    if not values:
+        return {"mean": None, "low": None, "high": None}
+    chance = np.random.default_rng(0)
+    weights = np.ones((REPEATS, len(values)))
+    for axis in (0, 1):
+        names = sorted({key[axis] for key in values})
+        counts = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), REPEATS)
+        weights *= counts[:, [names.index(key[axis]) for key in values]]
+    weights = weights[weights.sum(axis=1) > 0]
+    figures = np.array(list(values.values()))
+    low, high = np.quantile(weights @ figures / weights.sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {"mean": float(figures.mean()), "low": float(low), "high": float(high)}
+
+
+def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> dict[str, float | None]:
+    """Share of trainings that intervals hold, and whether 90 % is rejected.
+
+    Trainings of one design share its error, so their number is divided by the design effect (Kish 1965)
+    before the binomial test.
+
+    Args:
+        held: by design, whether each of its trainings was held.
+        widths: upper over lower end.
+    """
+    sizes = np.array([len(h) for h in held.values()])
+    if not len(sizes):
+        return {"share": None, "p": None, "trainings": 0, "designs": 0, "width": None}
+    hits, total = np.array([sum(h) for h in held.values()]), int(sizes.sum())
+    share, effective = float(hits.sum() / total), float(len(sizes))
+    if 0 < share < 1 and len(sizes) > 1:
+        variance = ((hits - share * sizes) ** 2).sum() / total**2 * len(sizes) / (len(sizes) - 1)
+        effective = min(share * (1 - share) / max(variance, 1e-12), total)
+    count = max(round(effective), 1)
+    return {
+        "share": share,
+        "p": float(binomtest(round(share * count), count, LEVEL).pvalue),
+        "trainings": total,
+        "designs": len(sizes),
+        "width": float(np.exp(np.mean(np.log(widths)))),
+    }

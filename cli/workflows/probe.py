@@ -1,0 +1,247 @@
+"""`advisor probe`: short trainings that teach the accuracy predictor what a recommendation turns on.
+
+Probes are scored on validation images, so that no design is chosen by the test set. Of a probe only what it
+taught is kept, in the database, as of a training that was imported; its weights are not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from advisor.budget import parse_budget
+from advisor.errors import InterruptedRunError, UsageError
+from advisor.estimate import Estimate
+from advisor.plan import TrainingPlan
+from advisor.probing import WORTHWHILE, Probe, key_of, next_probe
+from advisor.records import EpochRecord, StepRecord
+from advisor.reported import ReportedTraining
+from advisor.search import Judged, search
+from cli.workflows.evidence import accuracy_for
+from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
+from cli.workflows.measuring import Profiled, profile_candidates
+from cli.workflows.request import Asked, RecommendRequest, check_request, scenario_of
+from cli.workflows.train import StopSignals, TrainingView
+from db.queries import Store
+from db.session import open_store
+from profiler.device import fingerprint
+from profiler.memory import watch_peak
+from trainer.data import Data, load_data
+from trainer.evaluate import validation_errors
+from trainer.execute import DONE, RunFiles, execute
+
+SOURCE = "advisor probe"
+# Why probing ended.
+UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeOptions:
+    """What concerns probing rather than the decision.
+
+    Attributes:
+        seconds: for trainings, in all.
+        download: whether a missing data set may be fetched.
+    """
+
+    seconds: float
+    download: bool = False
+
+
+@dataclass
+class _Watcher:
+    """Listens to the training of a probe."""
+
+    plan: TrainingPlan
+    expected: float
+    view: TrainingView
+    say: Say
+
+    def started(self) -> None:
+        """Show what begins."""
+        self.view.begin(self.plan, self.expected)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Show an epoch."""
+        self.view.epoch(record)
+
+    def step(self, record: StepRecord) -> None:
+        """Say what went wrong, if anything."""
+        if record.status != DONE:
+            self.say(f"{record.network}: {record.message or record.status}")
+
+    def notice(self, text: str) -> None:
+        """Pass a notice on."""
+        self.say(text)
+
+
+def probe(
+    request: RecommendRequest, options: ProbeOptions, home: Home, view: TrainingView, say: Say
+) -> dict[str, Any]:
+    """Train what teaches most about a request until the time is up, and return what it taught.
+
+    Raises:
+        UsageError: a request that cannot be understood.
+        DataError: the data set is missing.
+        InterruptedRunError: it was interrupted; finished probes are kept.
+        StorageError: the database cannot be written.
+    """
+    check_request(request)
+    check_seconds(options.seconds, "--minutes")
+    asked = Asked.of(request)
+    data = load_data(asked.facts, home.data, download=options.download)
+    with open_store(home.database) as store:
+        profiled = profile_candidates(
+            store,
+            asked.candidates,
+            asked.facts,
+            batch=asked.batch,
+            device=asked.device,
+            seconds=request.profile_seconds,
+            say=say,
+        )
+        return Sitting(request, asked, profiled, store, home, data, view, say).held(options.seconds)
+
+
+def check_seconds(seconds: float, option: str) -> None:
+    """Refuse a time for probing that is none.
+
+    Raises:
+        UsageError: as said.
+    """
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{option} must be positive, got {seconds / 60:g}")
+
+
+@dataclass(slots=True)
+class Sitting:
+    """Probes one after the other; each is chosen knowing those before it.
+
+    Attributes:
+        rounds: finished probes, as plain JSON.
+        best: design of least expected error before each probe and after the last.
+    """
+
+    request: RecommendRequest
+    asked: Asked
+    profiled: Profiled
+    store: Store
+    home: Home
+    data: Data
+    view: TrainingView
+    say: Say
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    best: list[Judged] = field(default_factory=list)
+
+    def held(self, seconds: float) -> dict[str, Any]:
+        """Probe for so many seconds at most, and return what it came to as plain JSON.
+
+        Raises:
+            InterruptedRunError: it was interrupted; finished probes are kept.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        signals = StopSignals(time.monotonic() + seconds)
+        done: set[str] = set()
+        with signals.listening():
+            while True:
+                chosen, why = self._choose((signals.deadline or 0.0) - time.monotonic(), done)
+                if chosen is not None:
+                    done.add(key_of(chosen.plan))
+                    self._train(chosen, signals)
+                if signals.received is not None:
+                    raise InterruptedRunError(
+                        f"probing is interrupted; {len(self.rounds)} probes are kept",
+                        exit_code=128 + signals.received,
+                    )
+                if chosen is None:
+                    return self._payload(why)
+
+    def _choose(self, left: float, done: set[str]) -> tuple[Probe | None, str]:
+        """Return the next probe, or why there is none."""
+        accuracy, _ = accuracy_for(self.store, self.asked.facts.learned_as, self.request.seed)
+        scenario = scenario_of(self.request, self.asked, self.profiled, accuracy)
+        judged = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
+        self.best.append(min(judged, key=lambda j: (not j.feasible, j.objectives[0])))
+        if left <= 0:
+            return None, UNTIL_TIME
+        budget, number = int(parse_budget(self.request.budget)), len(self.rounds)
+        for seconds in (left, float("inf")):
+            found = next_probe(
+                scenario, judged, budget=budget, seconds=seconds, done=done, seed=self.request.seed + number
+            )
+            if found is not None:
+                return (found, "") if seconds == left else (None, TOO_LONG)
+        return None, NOTHING_WORTHWHILE
+
+    def _train(self, chosen: Probe, signals: StopSignals) -> None:
+        """Train a probe and keep what it found; one that the clock stops teaches nothing."""
+        plan = chosen.plan
+        self.say(
+            f"probe {len(self.rounds) + 1}: {key_of(plan)} epochs, about {chosen.seconds.mean:.0f} s, to "
+            f"move the choice by {chosen.move:.2f} points"
+        )
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="advisor-probe-") as folder:
+            files = RunFiles(folder=Path(folder), data_root=self.home.data, watch=watch_peak)
+            watcher = _Watcher(plan, chosen.seconds.mean, self.view, self.say)
+            try:
+                ended = execute(plan, files, self.data, watcher, signals)
+            finally:
+                self.view.end()
+            if len(ended) < len(plan.steps) or any(r.status != DONE for r in ended.values()):
+                return
+            error, members = validation_errors(plan, files, self.data)
+        self.store.add_reported([_reported(plan, error, members)], source=SOURCE, imported_at=now())
+        self.rounds.append(
+            {
+                "design": plan.design,
+                "epochs": plan.epochs,
+                "predicted_seconds": chosen.seconds.mean,
+                "seconds": time.monotonic() - began,
+                "move_points": chosen.move,
+                "predicted_error": asdict(chosen.foreseen),
+                "error": error,
+                "member_errors": list(members),
+            }
+        )
+
+    def _payload(self, why: str) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "dataset": self.asked.facts.name,
+            "budget_parameters": int(parse_budget(self.request.budget)),
+            "epochs": self.request.epochs,
+            "probes": self.rounds,
+            "ended": why,
+            "worthwhile_points": WORTHWHILE,
+            "before": _best(self.best[0]),
+            "after": _best(self.best[-1]),
+        }
+
+
+def _best(judged: Judged) -> dict[str, Any]:
+    return {"design": judged.design.name, "test_error": asdict(Estimate.of_samples(judged.errors))}
+
+
+def _reported(plan: TrainingPlan, error: float, members: tuple[float, ...]) -> ReportedTraining:
+    return ReportedTraining(
+        dataset=plan.dataset.name,
+        task=plan.dataset.task,
+        augmentation=plan.dataset.augmentation,
+        train_images=plan.dataset.train_images,
+        test_images=plan.dataset.validation_images,
+        design=plan.design,
+        epochs=plan.epochs,
+        batch=plan.batch,
+        seed=plan.seed,
+        error=error,
+        member_errors=members,
+        device=fingerprint(plan.execution).device_name,
+        date=datetime.now(UTC).date().isoformat(),
+    )

@@ -1,0 +1,113 @@
+"""A request for advice, and what its words stand for: shared by recommending and probing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advisor.accuracy import AccuracyPredictor
+from advisor.budget import parse_budget
+from advisor.dataset import DatasetFacts
+from advisor.errors import UnknownNameError, UsageError
+from advisor.recommend import Objective
+from advisor.schedule import MOST_EPOCHS
+from advisor.search import Limits, Scenario
+from advisor.space import Candidate, enumerate_candidates
+from cli.quantities import check_seed
+from cli.workflows.measuring import Profiled
+from cli.workflows.spaces import facts_of, families_of, member_counts_of
+from profiler.device import choose_device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendRequest:
+    """The command line of `advisor recommend`, as it is stored with the answer."""
+
+    budget: str
+    epochs: int
+    dataset: str
+    augmentation: str | None
+    families: tuple[str, ...]
+    members: tuple[int, ...]
+    objective: str
+    max_memory_bytes: float | None
+    max_latency_ms: float | None
+    max_train_seconds: float | None
+    device: str | None
+    batch: int | None
+    seed: int
+    trials: int
+    profile_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request understood: what its words stand for."""
+
+    facts: DatasetFacts
+    families: list[str]
+    counts: list[int]
+    candidates: Sequence[Candidate]
+    batch: int
+    device: str
+
+    @classmethod
+    def of(cls, request: RecommendRequest) -> Asked:
+        """Read a request.
+
+        Raises:
+            UsageError: a name or a number that cannot be understood.
+            InfeasibleError: no design has so few parameters.
+        """
+        facts = facts_of(request.dataset, request.augmentation)
+        families, counts = families_of(request.families), member_counts_of(request.members)
+        return cls(
+            facts=facts,
+            families=families,
+            counts=counts,
+            candidates=enumerate_candidates(parse_budget(request.budget), families, facts.task, counts),
+            batch=min(request.batch or facts.batch, facts.train_images),
+            device=choose_device(request.device),
+        )
+
+
+def scenario_of(
+    request: RecommendRequest, asked: Asked, profiled: Profiled, accuracy: AccuracyPredictor
+) -> Scenario:
+    """Return what the designs of a request are judged under."""
+    return Scenario(
+        candidates=asked.candidates,
+        dataset=asked.facts,
+        epochs=request.epochs,
+        batch=asked.batch,
+        seed=request.seed,
+        execution=profiled.execution,
+        limits=Limits(
+            memory_bytes=request.max_memory_bytes,
+            latency_ms=request.max_latency_ms,
+            train_seconds=request.max_train_seconds,
+        ),
+        cost=profiled.predictor,
+        accuracy=accuracy,
+    )
+
+
+def check_request(request: RecommendRequest) -> None:
+    """Refuse numbers out of range and unknown words.
+
+    Raises:
+        UsageError: as said.
+    """
+    if request.objective not in set(Objective):
+        raise UnknownNameError("objective", request.objective, [o.value for o in Objective])
+    check_seed(request.seed)
+    if not 1 <= request.epochs <= MOST_EPOCHS:
+        raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")
+    if request.max_latency_ms is not None and not 0 < request.max_latency_ms < float("inf"):
+        raise UsageError(f"--max-latency-ms must be positive, got {request.max_latency_ms}")
+    if request.trials < 1:
+        raise UsageError(f"--trials must be at least 1, got {request.trials}")
+    if request.batch is not None and request.batch < 2:
+        raise UsageError(f"--batch must be at least 2, got {request.batch}")
+    if not 0 <= request.profile_seconds < float("inf"):
+        raise UsageError(f"--profile-seconds must not be negative, got {request.profile_seconds}")
