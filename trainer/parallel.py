@@ -213,6 +213,9 @@ def _gathered(device: str, network: str, seat: Seat) -> Iterator[None]:
 
 
 def _meet(device: str, seat: Seat) -> None:
+    # The first optimizer imports it, for seconds in which other ranks would wait in the middle of a batch.
+    import torch._dynamo  # noqa: F401
+
     if sys.platform in LOOPBACK:
         for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
             os.environ.setdefault(variable, LOOPBACK[sys.platform])
@@ -230,9 +233,6 @@ def _meet(device: str, seat: Seat) -> None:
 
 def _leave_in_time(reason: Path, left: threading.Event) -> None:
     """End this process if it has not left long after a rank failed."""
-    # The first optimizer imports it, for seconds in which the other ranks would wait in the middle of a batch.
-    import torch._dynamo  # noqa: F401
-
     while not left.wait(POLL_SECONDS):
         if _reasons(reason.parent) and not left.wait(GRACE):
             os._exit(1)
