@@ -14,8 +14,24 @@ WARMUP_EPOCHS = 1
 MOST_EPOCHS = 1_000_000
 
 
+class _FixedLength:
+    """A schedule that runs all its epochs."""
+
+    __slots__ = ()
+    epochs: int
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs that a price counts."""
+        return float(self.epochs)
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Whether training ends after the epochs whose training errors are given."""
+        return len(train_errors) >= self.epochs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepSchedule:
+class StepSchedule(_FixedLength):
     """A rate that is divided at fixed epochs; runs all its epochs.
 
     Attributes:
@@ -35,19 +51,10 @@ class StepSchedule:
     def __post_init__(self) -> None:
         _check(self.epochs, self.rate)
 
-    @property
-    def expected_epochs(self) -> float:
-        """Epochs that a price counts."""
-        return float(self.epochs)
-
     def rate_at(self, epoch: int, progress: float) -> float:
         """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
         rate = self.rate * self.factor ** sum(epoch >= drop for drop in self.drops)
         return rate * progress if self.warmup and epoch < WARMUP_EPOCHS else rate
-
-    def finished(self, train_errors: list[float]) -> bool:
-        """Whether training ends after the epochs whose training errors are given."""
-        return len(train_errors) >= self.epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +96,7 @@ class PlateauSchedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CosineSchedule:
+class CosineSchedule(_FixedLength):
     """A rate that falls to zero along half a cosine: one cycle of a Snapshot Ensemble (Huang et al. 2017).
 
     Attributes:
@@ -103,22 +110,13 @@ class CosineSchedule:
     def __post_init__(self) -> None:
         _check(self.epochs, self.rate)
 
-    @property
-    def expected_epochs(self) -> float:
-        """Epochs that a price counts."""
-        return float(self.epochs)
-
     def rate_at(self, epoch: int, progress: float) -> float:
         """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
         return self.rate * (1 + math.cos(math.pi * (epoch + progress) / self.epochs)) / 2
 
-    def finished(self, train_errors: list[float]) -> bool:
-        """Whether training ends after the epochs whose training errors are given."""
-        return len(train_errors) >= self.epochs
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TriangleSchedule:
+class TriangleSchedule(_FixedLength):
     """A rate that rises from low to high and falls back: one cycle of FGE (Garipov et al. 2018, section 4).
 
     The paper lets the rate fall first and takes a network where it is lowest; cut at those places, its
@@ -139,19 +137,10 @@ class TriangleSchedule:
         if not 0 < self.low <= self.rate:
             raise UsageError(f"the lowest rate must be positive and at most {self.rate}, got {self.low}")
 
-    @property
-    def expected_epochs(self) -> float:
-        """Epochs that a price counts."""
-        return float(self.epochs)
-
     def rate_at(self, epoch: int, progress: float) -> float:
         """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
         height = 1 - abs(2 * (epoch + progress) / self.epochs - 1)
         return self.low + (self.rate - self.low) * height
-
-    def finished(self, train_errors: list[float]) -> bool:
-        """Whether training ends after the epochs whose training errors are given."""
-        return len(train_errors) >= self.epochs
 
 
 Schedule = StepSchedule | PlateauSchedule | CosineSchedule | TriangleSchedule
@@ -193,7 +182,8 @@ _RESNET = Recipe(drops=(0.4, 0.8), weight_decay=1e-4, reference_epochs=250)
 RECIPES: dict[str, Recipe] = {
     "resnet": _RESNET,
     "wrn": Recipe(drops=(0.5, 1.0), weight_decay=1e-4, reference_epochs=200),
-    "densenet": Recipe(hatched_rate=0.01, drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
+    # MotherNets hatches DenseNets at 0.01; on short schedules they then stay copies of their mother (ADR 10).
+    "densenet": Recipe(drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
     # Nothing is published for these two at this scale: they take ResNet's settings.
     "vgg": _RESNET,
     "mlp": _RESNET,

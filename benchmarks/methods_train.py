@@ -25,22 +25,25 @@ from advisor.dataset import DatasetFacts
 from advisor.design import Design, homogeneous, parse_design
 from advisor.measurement import Execution
 from advisor.methods import CLUSTERED, PlanOptions, make_plan
-from advisor.plan import Method, TrainingPlan
+from advisor.plan import HatchStep, Method, TrainingPlan, TrainStep
 from advisor.pricing import timeline
 from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
+from advisor.schedule import RECIPES
 from trainer.data import Data, Split, find_facts, load_data
 from trainer.evaluate import evaluate, member_probabilities
 from trainer.execute import DONE, RunFiles, execute
 from trainer.loop import load_network
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
-SEEDS = 4
+SEEDS = 3
 # Of Fashion-MNIST: images a class for training and test, and their height and width.
 TRAIN_A_CLASS, TEST_A_CLASS, SIZE = 150, 500, 14
 # Methods whose epochs follow from what others took.
 CUT, EQUAL = "full_data in the time of mothernets", "snapshot in the time of mothernets"
 # MotherNets of one cluster whose members train for other shares of the schedule than by default.
 HATCHED, SHARES = "hatched for", (0.1, 0.5)
+# Members hatched as published: the steps of the recipe after an epoch of warm-up, DenseNets at 0.01.
+STEPS, STEPS_RATE = "hatched by steps", {"densenet": 0.01}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def methods_of(clusters: int) -> tuple[str, ...]:
     """Every method, MotherNets with fewer than so many clusters."""
     others = ("single", "full_data", "bagging", "distillation", "snapshot", "fge")
     shares = (f"{HATCHED} {share}" for share in SHARES)
-    return (*others, *(f"mothernets g{g}" for g in range(1, clusters)), *shares, CUT, EQUAL)
+    return (*others, *(f"mothernets g{g}" for g in range(1, clusters)), *shares, STEPS, CUT, EQUAL)
 
 
 V5 = "+".join(
@@ -186,6 +189,8 @@ def plan_of(
         design = homogeneous(_of_total_size(scenario.members, facts), 1)
     elif method.startswith("mothernets g"):
         design = replace(design, clusters=int(method.removeprefix("mothernets g")))
+    elif method == STEPS:
+        design = replace(design, clusters=1)
     elif method.startswith(HATCHED):
         share = float(method.removeprefix(HATCHED))
         design = replace(design, clusters=1)
@@ -204,9 +209,25 @@ def plan_of(
         options = PlanOptions(method=Method(method))
         if options.method in CLUSTERED:
             design = replace(design, clusters=1)
-    return make_plan(
+    plan = make_plan(
         design, facts, epochs=epochs, batch=scenario.batch, seed=seed, execution=EXECUTION, options=options
     )
+    return _by_steps(plan) if method == STEPS else plan
+
+
+def _by_steps(plan: TrainingPlan) -> TrainingPlan:
+    """Give hatched members the published schedule."""
+    hatched = {step.network for step in plan.steps if isinstance(step, HatchStep)}
+    steps = []
+    for step in plan.steps:
+        if isinstance(step, TrainStep) and step.network in hatched:
+            family = plan.network(step.network).spec.family
+            published = RECIPES[family].schedule(
+                step.schedule.epochs, rate=STEPS_RATE.get(family), warmup=True
+            )
+            step = replace(step, schedule=published)
+        steps.append(step)
+    return replace(plan, steps=tuple(steps))
 
 
 def _of_total_size(members: Sequence[NetworkSpec], facts: DatasetFacts) -> NetworkSpec:

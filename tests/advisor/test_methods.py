@@ -123,11 +123,13 @@ def test_clusters_are_for_mothernets_alone(method):
         planned("2xresnet-8-4@g1", method)
 
 
-def test_hatched_densenets_start_at_a_tenth_of_their_mothers_rate():
+def test_hatched_members_anneal_from_the_rate_of_their_mother():
     plan = planned("densenet-10-4+densenet-13-4@g1", Method.MOTHERNETS)
-    mother, *members = (s for s in plan.steps if not isinstance(s, HatchStep))
-    assert mother.schedule.rate == pytest.approx(0.1)
-    assert [s.schedule.rate for s in members] == pytest.approx([0.01, 0.01])
+    mother, *members = (s.schedule for s in plan.steps if not isinstance(s, HatchStep))
+    assert mother.rate_at(0, 0.0) == pytest.approx(0.1)
+    for schedule in members:
+        assert schedule.rate_at(0, 0.0) == pytest.approx(0.1)
+        assert schedule.rate_at(schedule.epochs - 1, 1.0) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("method", list(Method))

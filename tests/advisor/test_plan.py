@@ -17,7 +17,7 @@ from advisor.measurement import Execution
 from advisor.methods import HATCHED_SHARE, PlanOptions, make_plan
 from advisor.mothernet import mother_of
 from advisor.plan import SCHEMA_VERSION, HatchStep, Method, Role, TrainStep, plan_from_json, plan_to_json
-from advisor.schedule import PlateauSchedule
+from advisor.schedule import CosineSchedule, PlateauSchedule, StepSchedule
 
 DIGITS = DATASETS["digits"]
 EXECUTION = Execution(device="cpu", processes=3, threads=1, dtype="float32", memory_format="contiguous")
@@ -96,7 +96,8 @@ def test_mothernets_trains_the_mother_then_hatches_and_trains_every_member():
         ("train member-2", ("hatch member-2",)),
     ]
     assert [plan.train_steps_of(n.name)[0].schedule.epochs for n in plan.networks] == [20, 6, 6]
-    assert [plan.train_steps_of(n.name)[0].schedule.warmup for n in plan.networks] == [False, True, True]
+    kinds = [type(plan.train_steps_of(n.name)[0].schedule) for n in plan.networks]
+    assert kinds == [StepSchedule, CosineSchedule, CosineSchedule]
     assert {step.source for step in plan.steps if isinstance(step, HatchStep)} == {"mother-1"}
 
 
