@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import optuna
 import pytest
+
+from cli.workflows.home import Home
+from db.session import open_store
 
 QUICK = ("recommend", "--dataset", "digits", "--budget", "60k", "--epochs", "5", "--family", "resnet")
 
@@ -139,3 +143,39 @@ def test_profile_reports_layers_that_add_up_to_the_network(measured_home, adviso
     assert sum(layer["macs"] for layer in answer["layers"]) == answer["macs"]
     assert answer["step"]["step_seconds"] > 0
     assert answer["layers"][0]["name"] == "stem.conv"
+
+
+def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, advisor, tmp_path):
+    home = tmp_path / "probed"
+    shutil.copytree(measured_home, home)
+    probing = ("--home", str(home), "probe", *QUICK[1:], "--minutes", "0.25", "--profile-seconds", "0")
+    answer = advisor(*probing, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert told["ended"] in ("time", "nothing worthwhile", "too little time")
+    assert told["probes"], "nothing is known about digits, so that something is worth probing"
+    with open_store(Home(home).database) as store:
+        kept = store.reported()
+    assert [(k.design, k.epochs, k.error) for k in kept] == [
+        (p["design"], p["epochs"], p["error"]) for p in told["probes"]
+    ]
+    # Scored on validation images, never on the test set.
+    assert {k.test_images for k in kept} == {360}
+    first = told["probes"][0]
+    assert 0 <= first["predicted_error"]["low"] <= first["predicted_error"]["high"] <= 1
+    assert told["before"]["test_error"] != told["after"]["test_error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (("--minutes", "0"), "--minutes must be positive, got 0"),
+        (("--minutes", "nan"), "--minutes must be positive, got nan"),
+        (("--minutes", "1", "--dataset", "nothing"), "nothing"),
+    ],
+)
+def test_a_probe_that_cannot_be_made_is_one_line(advisor, home, arguments, rule):
+    answer = advisor("probe", "--budget", "60k", "--epochs", "5", "--dataset", "digits", *arguments)
+    assert answer.code == 2
+    assert rule in answer.err
+    assert answer.err.count("\n") <= 2
