@@ -123,7 +123,8 @@ def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | N
     pairs = matrix[~np.eye(len(matrix), dtype=bool)]
     averages = repeats.mean(axis=1)
     return {
-        "matrix": np.round(matrix, 5).tolist(),
+        # Of the small ensembles; 25 by 25 figures say no more than their mean.
+        "matrix": np.round(matrix, 5).tolist() if len(matrix) <= 6 else None,
         "variance": float(np.diag(matrix).mean()),
         "covariance": float(pairs.mean()),
         "share": float(pairs.mean() / np.diag(matrix).mean()),
@@ -256,28 +257,39 @@ def draw(found: dict[str, dict], path: Path) -> None:
         return
     # WRN×6 and V25 have no front to show.
     found = {name: f for name, f in found.items() if "full_data" in f["methods"]}
-    figure, axes = pyplot.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
-    for axis, (scenario, figures) in zip(axes[0], found.items(), strict=True):
+    figure, axes = pyplot.subplots(2, 2, figsize=(11, 9))
+    others = sorted({m for f in found.values() for m in f["methods"]} - {"single", "full_data"})
+    others = [m for m in others if not m.startswith("mothernets")]
+    colours = dict(zip(others, pyplot.get_cmap("tab20").colors, strict=False))
+    for axis, (scenario, figures) in zip(axes.flat, found.items(), strict=False):
         methods = figures["methods"]
         if "single" in methods:
             axis.axhline(100 * methods["single"]["error"]["mean"], color="grey", label="single network")
         clusters = sorted(
             (m for m in methods if m.startswith("mothernets")), key=lambda m: int(m.split("g")[1])
         )
-        front = clusters + ["full_data"] * ("full_data" in methods)
-        axis.plot(
-            [methods[m]["seconds"] for m in front],
-            [100 * methods[m]["error"]["mean"] for m in front],
-            "o-",
-            label="MotherNets, g = 1 … m",
+        front = [*clusters, "full_data"]
+        seconds = [methods[m]["seconds"] for m in front]
+        errors, halves = ([100 * methods[m]["error"][key] for m in front] for key in ("mean", "half"))
+        axis.errorbar(
+            seconds, errors, halves, fmt="ko-", capsize=3, label="MotherNets, g = 1 … m (full data)"
         )
-        for method in (m for m in methods if m not in (*front, "single")):
-            m = methods[method]
-            half = 0.0 if np.isnan(m["error"]["half"]) else 100 * m["error"]["half"]
-            axis.errorbar(m["seconds"], 100 * m["error"]["mean"], half, fmt="s", capsize=3, label=method)
-        axis.set(title=scenario, xlabel="training, seconds", ylabel="test error, %")
-        axis.legend(fontsize=7)
-    figure.tight_layout()
+        for method in (m for m in others if m in methods):
+            error = methods[method]["error"]
+            axis.errorbar(
+                methods[method]["seconds"],
+                100 * error["mean"],
+                100 * error["half"],
+                fmt="s",
+                capsize=3,
+                color=colours[method],
+                label=method,
+            )
+        axis.set(title=scenario, xlabel="training, seconds on two cores", ylabel="test error, %")
+    # The first ensemble has every method.
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
     figure.savefig(path)
 
 
@@ -309,7 +321,7 @@ def main() -> None:
         "growth": growth(found),
         "scenarios": found,
     }
-    (RESULTS / "methods-cpu.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "methods-cpu.json").write_text(json.dumps(result) + "\n")
     draw(found, RESULTS / "methods-cpu.svg")
     draw_growth(growth(found), RESULTS / "methods-members-cpu.svg")
 
