@@ -14,9 +14,10 @@ from typing import Any
 from advisor.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
+from advisor.joint import graph_of
 from advisor.methods import FORETOLD
 from advisor.placement import devices_of
-from advisor.plan import HatchStep, TrainingPlan
+from advisor.plan import HatchStep, Role, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
 from advisor.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.home import SCHEMA_VERSION, Home
@@ -117,7 +118,7 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
         "steps": steps,
         "predicted": {name: _plain(estimate) for name, estimate in _with_cost(totals, price).items()},
         "evidence": evidence_behind(foreseen),
-        "notes": about_error(plan) + _about_concurrency(plan),
+        "notes": about_error(plan) + _about_sharing(plan) + _about_concurrency(plan),
     }
 
 
@@ -166,7 +167,7 @@ def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any
         },
         "layers": None,
         "evidence": None,
-        "notes": _about_run(run) + _about_concurrency(run.plan),
+        "notes": _about_run(run) + _about_sharing(run.plan) + _about_concurrency(run.plan),
     }
 
 
@@ -268,6 +269,17 @@ def about_error(plan: TrainingPlan) -> list[str]:
     if plan.method in FORETOLD:
         return []
     return [f"The error is forecast for independent training, not for {plan.method}."]
+
+
+def _about_sharing(plan: TrainingPlan) -> list[str]:
+    notes, task = [], plan.dataset.task
+    for network in plan.networks:
+        if network.role is Role.JOINT:
+            names = [plan.network(name).network for name in plan.outputs_of(network.name)]
+            apart = sum(graph_of(name, task).parameters for name in names)
+            saved = 1 - graph_of(network.network, task).parameters / apart
+            notes.append(f"{network.name} has {100 * saved:.0f} % fewer parameters than its members apart.")
+    return notes
 
 
 def _about_concurrency(plan: TrainingPlan) -> list[str]:

@@ -148,7 +148,7 @@ def test_profile_reports_layers_that_add_up_to_the_network(measured_home, adviso
 def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
-    probing = ("--home", str(home), "probe", *QUICK[1:], "--minutes", "0.25", "--profile-seconds", "0")
+    probing = ("--home", str(home), "probe", *QUICK[1:], "--minutes", "0.12", "--profile-seconds", "0")
     answer = advisor(*probing, "--json")
     assert answer.code == 0, answer.err
     told = json.loads(answer.out)
