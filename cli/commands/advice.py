@@ -22,9 +22,6 @@ from cli.options import (
 )
 from cli.quantities import parse_bytes, parse_seconds
 
-# Designs that the search looks at before every probe.
-PROBING_TRIALS = 120
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -49,11 +46,13 @@ def recommend(
     probe: Annotated[
         float, typer.Option("--probe", metavar="MINUTES", help="Train probes for so long before advising.")
     ] = 0.0,
+    download: Download = False,
     save: Annotated[Path | None, typer.Option(help="Write the plan of rank 1 to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render import recommendation
+    from cli.workflows.probe import ProbeOptions
     from cli.workflows.recommend import recommend as run
     from cli.workflows.request import RecommendRequest
 
@@ -75,7 +74,8 @@ def recommend(
         profile_seconds=profile_seconds,
     )
     speaker = ctx.obj.speaker()
-    print_result(run(request, ctx.obj.home, save, speaker, probe_seconds=60 * probe), as_json, recommendation)
+    probing = ProbeOptions(seconds=60 * probe, download=download) if probe else None
+    print_result(run(request, ctx.obj.home, save, speaker, probing), as_json, recommendation)
 
 
 def probe(
@@ -107,14 +107,9 @@ def probe(
         augmentation=augment,
         families=tuple(family or ()),
         members=tuple(members or ()),
-        objective="error",
-        max_memory_bytes=None,
-        max_latency_ms=None,
-        max_train_seconds=None,
         device=device,
         batch=batch,
         seed=seed,
-        trials=PROBING_TRIALS,
         profile_seconds=profile_seconds,
     )
     speaker = ctx.obj.speaker()

@@ -25,8 +25,8 @@ from advisor.reported import ReportedTraining
 from advisor.search import Judged, search
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
-from cli.workflows.measuring import Profiled, profile_candidates
-from cli.workflows.request import Asked, RecommendRequest, check_request, scenario_of
+from cli.workflows.measuring import Profiled
+from cli.workflows.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
 from cli.workflows.train import StopSignals, TrainingView
 from db.queries import Store
 from db.session import open_store
@@ -97,15 +97,7 @@ def probe(
     asked = Asked.of(request)
     data = load_data(asked.facts, home.data, download=options.download)
     with open_store(home.database) as store:
-        profiled = profile_candidates(
-            store,
-            asked.candidates,
-            asked.facts,
-            batch=asked.batch,
-            device=asked.device,
-            seconds=request.profile_seconds,
-            say=say,
-        )
+        profiled = profiled_for(request, asked, store, say)
         return Sitting(request, asked, profiled, store, home, data, view, say).held(options.seconds)
 
 

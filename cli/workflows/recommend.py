@@ -21,9 +21,9 @@ from advisor.switchover import Switchover, WholeSchedules, thresholds
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.files import write_file
 from cli.workflows.home import SCHEMA_VERSION, Home, now
-from cli.workflows.measuring import Profiled, profile_candidates
-from cli.workflows.probe import Sitting, check_seconds
-from cli.workflows.request import Asked, RecommendRequest, check_request, scenario_of
+from cli.workflows.measuring import Profiled
+from cli.workflows.probe import ProbeOptions, Sitting, check_seconds
+from cli.workflows.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
 from cli.workflows.train import TrainingView
 from db.session import open_store
 from trainer.data import load_data
@@ -40,7 +40,11 @@ class ProbingView(TrainingView, Protocol):
 
 
 def recommend(
-    request: RecommendRequest, home: Home, save: Path | None, view: ProbingView, *, probe_seconds: float = 0.0
+    request: RecommendRequest,
+    home: Home,
+    save: Path | None,
+    view: ProbingView,
+    probing: ProbeOptions | None = None,
 ) -> dict[str, Any]:
     """Return the advice as plain JSON, stored for `advisor train`.
 
@@ -49,7 +53,7 @@ def recommend(
         home: where measurements, runs and the answer are.
         save: file for the plan of rank 1.
         view: told of what goes on.
-        probe_seconds: for trainings that teach about the request; 0 trains nothing.
+        probing: trainings that teach about the request, made before it is answered; None trains nothing.
 
     Raises:
         UsageError: a request that cannot be understood.
@@ -58,21 +62,18 @@ def recommend(
     """
     check_request(request)
     asked = Asked.of(request)
+    data = None
+    if probing is not None:
+        # Before a minute of measuring, so that what cannot be probed is refused at once.
+        check_seconds(probing.seconds, "--probe")
+        data = load_data(asked.facts, home.data, download=probing.download)
     with open_store(home.database) as store:
-        profiled = profile_candidates(
-            store,
-            asked.candidates,
-            asked.facts,
-            batch=asked.batch,
-            device=asked.device,
-            seconds=request.profile_seconds,
-            say=view.say,
-        )
+        profiled = profiled_for(request, asked, store, view.say)
         probed = None
-        if probe_seconds:
-            check_seconds(probe_seconds, "--probe")
-            data = load_data(asked.facts, home.data)
-            probed = Sitting(request, asked, profiled, store, home, data, view, view.say).held(probe_seconds)
+        if probing is not None and data is not None:
+            probed = Sitting(request, asked, profiled, store, home, data, view, view.say).held(
+                probing.seconds
+            )
         accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed)
         scenario = scenario_of(request, asked, profiled, accuracy)
         view.say("searching")

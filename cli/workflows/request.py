@@ -14,8 +14,10 @@ from advisor.schedule import MOST_EPOCHS
 from advisor.search import Limits, Scenario
 from advisor.space import Candidate, enumerate_candidates
 from cli.quantities import check_seed
-from cli.workflows.measuring import Profiled
+from cli.workflows.home import Say
+from cli.workflows.measuring import Profiled, profile_candidates
 from cli.workflows.spaces import facts_of, families_of, member_counts_of
+from db.queries import Store
 from profiler.device import choose_device
 
 
@@ -29,14 +31,14 @@ class RecommendRequest:
     augmentation: str | None
     families: tuple[str, ...]
     members: tuple[int, ...]
-    objective: str
-    max_memory_bytes: float | None
-    max_latency_ms: float | None
-    max_train_seconds: float | None
+    objective: str = "error"
+    max_memory_bytes: float | None = None
+    max_latency_ms: float | None = None
+    max_train_seconds: float | None = None
     device: str | None
     batch: int | None
     seed: int
-    trials: int
+    trials: int = 120
     profile_seconds: float
 
 
@@ -69,6 +71,19 @@ class Asked:
             batch=min(request.batch or facts.batch, facts.train_images),
             device=choose_device(request.device),
         )
+
+
+def profiled_for(request: RecommendRequest, asked: Asked, store: Store, say: Say) -> Profiled:
+    """Measure what is known least about the candidates of a request, for as long as it allows."""
+    return profile_candidates(
+        store,
+        asked.candidates,
+        asked.facts,
+        batch=asked.batch,
+        device=asked.device,
+        seconds=request.profile_seconds,
+        say=say,
+    )
 
 
 def scenario_of(

@@ -179,3 +179,12 @@ def test_a_probe_that_cannot_be_made_is_one_line(advisor, home, arguments, rule)
     assert answer.code == 2
     assert rule in answer.err
     assert answer.err.count("\n") <= 2
+
+
+def test_probing_that_cannot_be_done_is_refused_before_anything_is_measured(advisor, home):
+    missing = advisor(*QUICK[:1], "--dataset", "cifar10", *QUICK[3:], "--probe", "1")
+    negative = advisor(*QUICK, "--probe", "-1")
+    assert (missing.code, negative.code) == (2, 2)
+    assert "pass --download" in missing.err
+    assert "--probe must be positive, got -1" in negative.err
+    assert "measuring" not in missing.err + negative.err
