@@ -46,6 +46,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +96,11 @@ SIDE, HELD, TESTED = 14, 1000, 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A data set with the long schedule that it is trained for."""
+    """A data set with the long schedule that it is trained for, and by how many seeds it comes later."""
 
     facts: DatasetFacts
     epochs: int
+    later: float = 0
 
 
 def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
@@ -116,9 +118,10 @@ def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
 
 SETTINGS = (
     Setting(facts=DATASETS["digits"], epochs=20),
-    Setting(facts=_small_fashion(4000, 64), epochs=16),
+    # The costly one last, so that two data sets are complete while it still trains.
+    Setting(facts=_small_fashion(4000, 64), epochs=16, later=2),
     # Hard on purpose: 40 training images a class, in small batches, for as many steps as digits.
-    Setting(facts=_small_fashion(400, 20), epochs=32),
+    Setting(facts=_small_fashion(400, 20), epochs=32, later=0.5),
 )
 
 
@@ -159,15 +162,10 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    """Return the whole grid: seed by seed, coarse budgets before those between, data sets in turn."""
+    """Return the whole grid: data sets seed by seed in turn, coarse budgets before those between."""
     order = (*WIDTHS[::2], *WIDTHS[1::2])
-    return [
-        job
-        for seed in range(SEEDS)
-        for width in order
-        for setting in SETTINGS
-        for job in _cell(setting, width, seed)
-    ]
+    turns = sorted(product(SETTINGS, range(SEEDS)), key=lambda turn: turn[0].later + turn[1])
+    return [job for setting, seed in turns for width in order for job in _cell(setting, width, seed)]
 
 
 def quick_jobs() -> list[Job]:
