@@ -34,7 +34,8 @@ RESUMABLE = (
 class EnsembleMetrics:
     """Figures of an ensemble on the test set; errors are shares between 0 and 1.
 
-    Runs from before schema 0003 know nothing of the figures that may be None.
+    Runs from before schema 0003 know nothing of the figures that may be None, those from before 0005 nothing
+    of `errors_by_members`.
 
     Attributes:
         error: of the averaged probabilities.
@@ -47,6 +48,9 @@ class EnsembleMetrics:
         super_learner_weights: of each member, none negative, their sum one.
         calibration_error: expected calibration error of the averaged probabilities, 15 bins, a share.
         best_member: index into `member_errors` of the member with the least validation error.
+        errors_by_members: entry i is the error of averages of i + 1 members, as the mean over the windows of
+            i + 1 consecutive members in cyclic order, so that every member counts equally often; the first
+            is the mean member error, the last `error`.
     """
 
     error: float
@@ -59,11 +63,16 @@ class EnsembleMetrics:
     super_learner_weights: tuple[float, ...] | None = None
     calibration_error: float | None = None
     best_member: int | None = None
+    errors_by_members: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.member_errors)
         if self.best_member is not None and not 0 <= self.best_member < count:
             raise ValueError(f"the best of {count} members cannot have index {self.best_member}")
+        if self.errors_by_members is not None and len(self.errors_by_members) != count:
+            raise ValueError(
+                f"{count} members have as many errors by members, got {len(self.errors_by_members)}"
+            )
 
     @property
     def mean_member_error(self) -> float:

@@ -2,7 +2,8 @@
 
 `benchmarks/advice_train.py` writes such files; any other program may. A file is read as a whole or refused:
 the first thing that is wrong is named with its file, line, rule and remedy. Errors are shares between 0 and
-1, lists are joined by semicolons, line 1 is the header.
+1, lists are joined by semicolons, line 1 is the header. An optional column may be missing, and its cell may
+be empty; `ReportedTraining` says what those that are stored mean.
 """
 
 from __future__ import annotations
@@ -10,23 +11,17 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import TypeVar
 
 from advisor.architecture import lower
+from advisor.cells import LONGEST_TEXT, Row, day, given, share, shares, text_of, told, whole
 from advisor.clustering import clusters_of
 from advisor.dataset import DATASETS, Augmentation, augmentation_named
 from advisor.design import Design, parse_design
-from advisor.errors import AdvisorError, DataError
+from advisor.errors import DataError
 from advisor.layers import Task
 from advisor.schedule import MOST_EPOCHS
 
-T = TypeVar("T")
-
-# Columns that are stored.
 REQUIRED = (
     "dataset",
     "shape",
@@ -44,7 +39,8 @@ REQUIRED = (
     "device",
     "date",
 )
-# Columns that `benchmarks/advice_train.py` writes for its own evaluation; nothing is stored of them.
+# In the order of the files that `benchmarks/advice_train.py` has written. Stored are `validation_images`,
+# `errors_by_members` and the two curves; the others it writes for its own evaluation.
 OPTIONAL = (
     "validation_images",
     "budget",
@@ -60,11 +56,13 @@ OPTIONAL = (
     "makespan_seconds",
     "torch",
 )
+CURVES = ("member_curve", "ensemble_curve")
 # Far beyond any data set or seed, and well within SQLite's 64 bits.
 MOST_IMAGES = 10**10
 MOST_CLASSES = 10**6
 MOST_SEED = 2**63 - 1
-LONGEST_TEXT = 200
+# Four digits after the point, to which errors may be rounded in a file.
+ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +82,13 @@ class ReportedTraining:
         member_errors: of each member, in the order of the design.
         device: that it ran on, in words.
         date: when, ISO 8601.
+        validation_images: that the curves were measured on, None if nobody says.
+        errors_by_members: on the test images, of the average of the first one, two, … members; the last is
+            `error` up to rounding. None where it is not known.
+        member_curve: validation error of the mean member after every epoch; one value for each of `epochs`
+            where members were trained independently, a mother's epochs and then the members' where they were
+            hatched. None where it is not known, and never there without `validation_images`.
+        ensemble_curve: the same of the averaged probabilities, as long as `member_curve`.
     """
 
     dataset: str
@@ -99,6 +104,10 @@ class ReportedTraining:
     member_errors: tuple[float, ...]
     device: str
     date: str
+    validation_images: int | None = None
+    errors_by_members: tuple[float, ...] | None = None
+    member_curve: tuple[float, ...] | None = None
+    ensemble_curve: tuple[float, ...] | None = None
 
 
 def read_reported(text: str, name: str) -> list[ReportedTraining]:
@@ -154,37 +163,99 @@ def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
     row = dict(zip(header, cells, strict=True))
     task = _task(row)
     design = _design(row, task)
-    errors = tuple(_share(text, "member_errors") for text in row["member_errors"].split(";"))
-    if len(errors) != len(design.members):
-        raise DataError(
-            f"member_errors must be one error for each of {len(design.members)} members, got {len(errors)}: "
-            "correct the cell"
-        )
+    test_images = whole(row, "test_images", 1, MOST_IMAGES)
+    epochs = whole(row, "epochs", 1, MOST_EPOCHS)
+    error = share(row, "error")
+    member_curve, ensemble_curve = _curves(row, design, epochs)
     return ReportedTraining(
         dataset=_dataset(row, task),
         task=task,
-        augmentation=_told("augmentation", row, augmentation_named),
-        train_images=_whole(row, "train_images", 1, MOST_IMAGES),
-        test_images=_whole(row, "test_images", 1, MOST_IMAGES),
+        augmentation=told(row, "augmentation", augmentation_named),
+        train_images=whole(row, "train_images", 1, MOST_IMAGES),
+        test_images=test_images,
         design=design.name,
-        epochs=_whole(row, "epochs", 1, MOST_EPOCHS),
-        batch=_whole(row, "batch", 2, MOST_IMAGES),
-        seed=_whole(row, "seed", 0, MOST_SEED),
-        error=_share(row["error"], "error"),
-        member_errors=errors,
-        device=_text(row, "device"),
-        date=_date(row),
+        epochs=epochs,
+        batch=whole(row, "batch", 2, MOST_IMAGES),
+        seed=whole(row, "seed", 0, MOST_SEED),
+        error=error,
+        member_errors=_by_members(row, "member_errors", design),
+        device=text_of(row, "device"),
+        date=day(row, "date"),
+        validation_images=_validation_images(row),
+        errors_by_members=_errors_by_members(row, design, error, test_images),
+        member_curve=member_curve,
+        ensemble_curve=ensemble_curve,
     )
 
 
-def _task(row: Mapping[str, str]) -> Task:
-    classes = _whole(row, "classes", 2, MOST_CLASSES)
-    return _told("shape", row, lambda text: Task.parse(text, classes))
+def _by_members(row: Row, column: str, design: Design) -> tuple[float, ...]:
+    errors, members = shares(row, column), len(design.members)
+    if len(errors) != members:
+        raise DataError(
+            f"{column} must be one error for each of {members} members, got {len(errors)}: correct the cell"
+        )
+    return errors
 
 
-def _dataset(row: Mapping[str, str], task: Task) -> str:
+def _errors_by_members(row: Row, design: Design, error: float, test_images: int) -> tuple[float, ...] | None:
+    if not given(row, "errors_by_members"):
+        return None
+    errors = _by_members(row, "errors_by_members", design)
+    # Of two classes that are level, the order in which probabilities were summed chooses one.
+    if abs(errors[-1] - error) > ROUNDING + 1 / test_images:
+        raise DataError(
+            f"errors_by_members must end with the error of all members, {error:g}, got {errors[-1]:g}: "
+            "correct one of the two"
+        )
+    return errors
+
+
+def _validation_images(row: Row) -> int | None:
+    if given(row, "validation_images"):
+        return whole(row, "validation_images", 1, MOST_IMAGES)
+    for column in CURVES:
+        if given(row, column):
+            raise DataError(
+                f"{column} must have the validation_images that it was measured on, got none: add their "
+                "number, or empty the cell"
+            )
+    return None
+
+
+def _curves(row: Row, design: Design, epochs: int) -> list[tuple[float, ...] | None]:
+    """Return validation errors after every epoch in the order of `CURVES`."""
+    curves = [_curve(row, column, design, epochs) if given(row, column) else None for column in CURVES]
+    lengths = [len(curve) for curve in curves if curve]
+    if len(set(lengths)) > 1:
+        raise DataError(
+            f"{' and '.join(CURVES)} must be equally long, got {' and '.join(map(str, lengths))} errors: "
+            "correct one of the two"
+        )
+    return curves
+
+
+def _curve(row: Row, column: str, design: Design, epochs: int) -> tuple[float, ...]:
+    errors = shares(row, column)
+    if design.independent and len(errors) != epochs:
+        raise DataError(
+            f"{column} must be one error for each of {epochs} epochs, got {len(errors)}: correct the cell"
+        )
+    if not design.independent and len(errors) <= epochs:
+        raise DataError(
+            f"{column} of hatched members must be the {epochs} errors of a mother and then theirs, got "
+            f"{len(errors)}: complete or empty the cell"
+        )
+    return errors
+
+
+def _task(row: Row) -> Task:
+    classes = whole(row, "classes", 2, MOST_CLASSES)
+    return told(row, "shape", lambda text: Task.parse(text, classes))
+
+
+def _dataset(row: Row, task: Task) -> str:
     """Name of the data set; one that the program knows must be the one that it knows."""
-    name = _text(row, "dataset")
+    name = text_of(row, "dataset")
     known = DATASETS.get(name)
     if known is not None and known.task != task:
         raise DataError(
@@ -194,9 +265,9 @@ def _dataset(row: Mapping[str, str], task: Task) -> str:
     return name
 
 
-def _design(row: Mapping[str, str], task: Task) -> Design:
-    design = _told("design", row, lambda text: _buildable(text, task))
-    clusters = _whole(row, "clusters", 1, len(design.members))
+def _design(row: Row, task: Task) -> Design:
+    design = told(row, "design", lambda text: _buildable(text, task))
+    clusters = whole(row, "clusters", 1, len(design.members))
     if clusters != design.clusters:
         raise DataError(
             f"clusters must be the {design.clusters} of the design, got {clusters}: write the design with "
@@ -212,55 +283,3 @@ def _buildable(name: str, task: Task) -> Design:
         lower(member, task)
     clusters_of(design)
     return design
-
-
-def _told(column: str, row: Mapping[str, str], read: Callable[[str], T]) -> T:
-    """Read a cell; what is wrong is told with the column's name."""
-    try:
-        return read(_text(row, column))
-    except DataError:
-        raise
-    except AdvisorError as error:
-        raise DataError(f"{column}: {error}") from None
-
-
-def _text(row: Mapping[str, str], column: str) -> str:
-    text = row[column]
-    # A design of many members is long; no other text is.
-    longest = 100 * LONGEST_TEXT if column == "design" else LONGEST_TEXT
-    if not text.strip() or not text.isprintable() or len(text) > longest:
-        raise DataError(
-            f"{column} must be 1 to {longest} printable characters, got {text[:40]!r}: correct the cell"
-        )
-    return text.strip()
-
-
-def _whole(row: Mapping[str, str], column: str, least: int, most: int) -> int:
-    text = row[column].strip()
-    # As ASCII digits: int() also reads 1_000, and takes long over millions of digits.
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
-        return int(text)
-    raise DataError(
-        f"{column} must be a whole number between {least} and {most}, got {text[:40]!r}: correct the cell"
-    )
-
-
-def _share(text: str, column: str) -> float:
-    try:
-        value = float(text) if len(text) <= LONGEST_TEXT else math.nan
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise DataError(
-            f"{column} must be a share between 0 and 1, got {text[:40]!r}: write 0.153 for 15.3 percent"
-        )
-    return value
-
-
-def _date(row: Mapping[str, str]) -> str:
-    try:
-        return date.fromisoformat(row["date"].strip()).isoformat()
-    except ValueError:
-        raise DataError(
-            f"date must be a day as 2026-01-31, got {row['date'][:40]!r}: correct the cell"
-        ) from None

@@ -58,7 +58,10 @@ def run(payload: Plain) -> RenderableType:
 
 
 def _outcome(test: Plain, members: int) -> str:
-    """A line on the ensemble's error and one on what stands behind it; older runs know less of both."""
+    """A line on the ensemble's error, one on what stands behind it and one on smaller ensembles.
+
+    Older runs know less of each.
+    """
     error = f"test error {percent(test['error'])}"
     likelihood = f"negative log-likelihood {test['nll']:.3f}"
     sureness = [*_known(test, ("calibration error", "calibration_error")), likelihood]
@@ -73,8 +76,20 @@ def _outcome(test: Plain, members: int) -> str:
         ("disagreement", "disagreement"),
     )
     return "\n".join(
-        [", ".join([f"{error} averaged over {members} members", *rivals]), ", ".join([*parts, *sureness])]
+        [
+            ", ".join([f"{error} averaged over {members} members", *rivals]),
+            ", ".join([*parts, *sureness]),
+            *_by_members(test["errors_by_members"]),
+        ]
     )
+
+
+def _by_members(errors: Sequence[float] | None) -> list[str]:
+    """A line of errors of as many members as powers of two and as there are, if they are known."""
+    if errors is None:
+        return []
+    counts = [*(2**i for i in range((len(errors) - 1).bit_length())), len(errors)]
+    return ["error by members  " + "  ".join(f"{k}: {percent(errors[k - 1])}" for k in counts)]
 
 
 def _known(test: Plain, *figures: tuple[str, str]) -> list[str]:

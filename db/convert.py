@@ -31,6 +31,9 @@ from db.schema import folder_of
 
 T = TypeVar("T")
 
+# Lists of errors that a reported training may lack.
+ERRORS_MAYBE = ("errors_by_members", "member_curve", "ensemble_curve")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecommendation:
@@ -276,19 +279,23 @@ def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
 def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
     """Return the columns of a reported training, without those that tell where it came from."""
     values = asdict(record)
+    # Outside the digest, which must recognise a training that another file told less of.
+    further = {"validation_images": values.pop("validation_images")} | {
+        name: _text_of_errors(values.pop(name)) for name in ERRORS_MAYBE
+    }
     task = values.pop("task")
     values["augmentation"] = record.augmentation.value
     values["member_errors"] = json.dumps(record.member_errors)
     values |= task
     text = json.dumps(values, sort_keys=True)
-    return values | {"digest": hashlib.sha256(text.encode()).hexdigest()}
+    return values | further | {"digest": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
     """Return the reported training of a row.
 
     Raises:
-        StorageError: its task, augmentation or errors cannot be read.
+        StorageError: its task, augmentation, errors or curves cannot be read.
     """
     try:
         return ReportedTraining(
@@ -305,15 +312,27 @@ def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
             member_errors=_errors_of(row.member_errors),
             device=row.device,
             date=row.date,
+            validation_images=row.validation_images,
+            errors_by_members=_errors_or_none(row.errors_by_members),
+            member_curve=_errors_or_none(row.member_curve),
+            ensemble_curve=_errors_or_none(row.ensemble_curve),
         )
     except (ValueError, UsageError) as error:
         raise _unreadable(f"reported training {row.id}", error) from error
 
 
+def _text_of_errors(errors: tuple[float, ...] | None) -> str | None:
+    return None if errors is None else json.dumps(errors)
+
+
+def _errors_or_none(text: str | None) -> tuple[float, ...] | None:
+    return None if text is None else _errors_of(text)
+
+
 def _errors_of(text: str) -> tuple[float, ...]:
     errors = json.loads(text)
     if not isinstance(errors, list) or not errors or not all(type(e) in (float, int) for e in errors):
-        raise ValueError("errors of members must be a list of numbers")
+        raise ValueError("errors must be a list of numbers")
     return tuple(float(e) for e in errors)
 
 

@@ -172,8 +172,9 @@ class MeasurementRow(Base):
 class ReportedTrainingRow(Base):
     """One training that was done elsewhere (`advisor.reported`), with the file that told of it.
 
-    `digest` is of everything but that file and the time of the import, so that no training is there twice.
-    `member_errors` is a JSON list.
+    `digest` is of everything up to `date` but that file and the time of the import, so that no training is
+    there twice. The columns behind it came with schema 0005 and are NULL where no file told them; a file that
+    does completes the training (`db.imports`). Errors and curves are JSON lists.
     """
 
     __tablename__ = "reported_trainings"
@@ -199,6 +200,10 @@ class ReportedTrainingRow(Base):
     member_errors: Mapped[str]
     device: Mapped[str]
     date: Mapped[str]
+    validation_images: Mapped[int | None]
+    errors_by_members: Mapped[str | None]
+    member_curve: Mapped[str | None]
+    ensemble_curve: Mapped[str | None]
 
 
 class RecommendationRow(Base):

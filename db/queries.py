@@ -25,7 +25,11 @@ from advisor.reported import ReportedTraining
 from db import convert, upkeep
 from db.convert import StoredRecommendation
 from db.engine import storage_errors, writer_of
+from db.imports import Imported, import_rows
 from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
+
+# SQLite before 3.32 takes at most 999 values in a statement.
+MOST_IDS = 900
 
 
 class Store:
@@ -103,8 +107,8 @@ class Store:
 
     # Trainings done elsewhere
 
-    def add_reported(self, records: Sequence[ReportedTraining], *, source: str, imported_at: str) -> int:
-        """Store reported trainings, all or none; return how many were not there before.
+    def add_reported(self, records: Sequence[ReportedTraining], *, source: str, imported_at: str) -> Imported:
+        """Store reported trainings, all or none; one that is there is only completed (`db.imports`).
 
         Args:
             records: what a file reports.
@@ -113,13 +117,8 @@ class Store:
         """
         origin = {"source": source, "imported_at": imported_at}
         values = [origin | convert.values_of_reported(record) for record in records]
-        statement = insert(ReportedTrainingRow).on_conflict_do_nothing(index_elements=("digest",))
-        count = select(func.count()).select_from(ReportedTrainingRow)
         with self._session(self._writer) as session:
-            before = session.scalar(count) or 0
-            if values:
-                session.execute(statement, values)
-            return (session.scalar(count) or 0) - before
+            return import_rows(session, values)
 
     def reported(self) -> list[ReportedTraining]:
         """Return the trainings that were imported, in the order of their import."""
@@ -225,6 +224,19 @@ class Store:
         with self._session(self.engine) as session:
             return [convert.epoch_of(row) for row in session.scalars(query)]
 
+    def curves(self, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
+        """Return validation errors after every epoch, by run and network; probabilities are not read.
+
+        Args:
+            run_ids: of the runs wanted; one that does not exist has no networks.
+
+        Returns:
+            For every id the networks that have epochs, by name: their errors as shares, step after step as
+            these began and by epoch within a step. NaN where the network had diverged.
+        """
+        with self._session(self.engine) as session:
+            return _curves_of(session, run_ids)
+
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
         """Return what epochs took, one record a training step: oldest run first, in the order of its plan.
 
@@ -263,6 +275,25 @@ class Store:
             StorageError: it cannot be written.
         """
         upkeep.save_copy(self.path, target)
+
+
+def _curves_of(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
+    # A resumed run may store an epoch anew, but a step keeps the id of its first one.
+    began = func.min(EpochRow.id).over(partition_by=(EpochRow.run_id, EpochRow.step))
+    found: dict[int, dict[str, list[float]]] = {run_id: defaultdict(list) for run_id in run_ids}
+    ids = list(found)
+    for first in range(0, len(ids), MOST_IDS):
+        query = (
+            select(EpochRow.run_id, EpochRow.network, EpochRow.validation_error)
+            .where(EpochRow.run_id.in_(ids[first : first + MOST_IDS]))
+            .order_by(EpochRow.run_id, began, EpochRow.epoch)
+        )
+        for run_id, network, error in session.execute(query):
+            found[run_id][network].append(error)
+    return {
+        run_id: {network: tuple(errors) for network, errors in networks.items()}
+        for run_id, networks in found.items()
+    }
 
 
 def _seconds_of_epochs(session: Session, fingerprint: str) -> dict[int, dict[str, list[float]]]:

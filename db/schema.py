@@ -15,7 +15,7 @@ from pathlib import Path
 from advisor.errors import StorageError
 
 # Alembic's script head; tests/db/test_migrations.py checks that it is.
-HEAD = "0004"
+HEAD = "0005"
 
 _REVISION = re.compile(r"\d{4}")
 

@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 LEVELS = 255
 # As Guo et al. and nearly all after them.
 CALIBRATION_BINS = 15
+# Sums held at once, 4 MiB in float32, which a processor's cache can hold.
+WINDOW_VALUES = 2**20
 # Softmax in float32 resolves about that much next to one; a true zero would make a likelihood zero.
 SMALLEST_LIKELIHOOD = 1e-7
 
@@ -65,8 +67,9 @@ def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetr
     weights = super_learner_weights(validation)
     weighted = np.einsum("i,inc->nc", weights, test.probabilities)
     validation_errors = (validation.probabilities.argmax(axis=2) != validation.labels).mean(axis=1)
+    error = _share_wrong(mean.argmax(axis=1), labels)
     return EnsembleMetrics(
-        error=_share_wrong(mean.argmax(axis=1), labels),
+        error=error,
         member_errors=tuple(float(e) for e in wrong.mean(axis=1)),
         oracle_error=float(wrong.all(axis=0).mean()),
         disagreement=_disagreement(answers),
@@ -76,7 +79,28 @@ def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetr
         super_learner_weights=tuple(float(w) for w in weights),
         calibration_error=calibration_error(mean, labels),
         best_member=int(validation_errors.argmin()),
+        errors_by_members=(*errors_of_windows(test), error),
     )
+
+
+def errors_of_windows(predictions: Predictions) -> tuple[float, ...]:
+    """Return the mean errors of averages of 1, 2, … m − 1 of m members.
+
+    Entry i is the mean over the m windows of i + 1 consecutive members in cyclic order.
+    """
+    p, labels = predictions.probabilities, predictions.labels
+    members, images, classes = p.shape
+    wrong = np.zeros(members - 1, np.int64)
+    part = max(WINDOW_VALUES // (members * classes), 1)
+    for first in range(0, images, part):
+        among = slice(first, first + part)
+        around = np.concatenate([p[:, among], p[:-1, among]])  # (2 members - 1, part, classes)
+        # Summed member by member: a difference of cumulative sums would lose digits of small probabilities.
+        sums = np.zeros_like(around[:members])
+        for size in range(1, members):
+            sums += around[size - 1 : size - 1 + members]
+            wrong[size - 1] += np.count_nonzero(sums.argmax(axis=2) != labels[among])
+    return tuple(float(count) for count in wrong / (members * images))
 
 
 def _share_wrong(answers: NDArray[np.int64], labels: Labels) -> float:

@@ -56,6 +56,8 @@ def backup(home: Home, target: Path) -> dict[str, Any]:
 def import_trainings(home: Home, file: Path) -> dict[str, Any]:
     """Add the trainings of a CSV file to what the accuracy predictor learns from, each once.
 
+    One that is there already is completed by curves and errors that an earlier file did not tell.
+
     Raises:
         DataError: the file cannot be read, or a column or a value is wrong; nothing is imported then.
         StorageError: the database refuses.
@@ -65,13 +67,14 @@ def import_trainings(home: Home, file: Path) -> dict[str, Any]:
 
     trainings = read_reported(_text_of(file), shown(file))
     with open_store(home.database) as store:
-        added = store.add_reported(trainings, source=shown(file), imported_at=now())
+        imported = store.add_reported(trainings, source=shown(file), imported_at=now())
     return {
         "schema_version": SCHEMA_VERSION,
         "file": shown(file),
         "trainings": len(trainings),
-        "added": added,
-        "already_there": len(trainings) - added,
+        "added": imported.added,
+        "already_there": len(trainings) - imported.added,
+        "completed": imported.completed,
     }
 
 

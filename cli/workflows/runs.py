@@ -209,7 +209,7 @@ def _networks_of(run: Run, epochs: Sequence[EpochRecord]) -> list[dict[str, Any]
 def _test_of(run: Run) -> dict[str, Any] | None:
     if run.test is None:
         return None
-    weights = run.test.super_learner_weights
+    weights, by_members = run.test.super_learner_weights, run.test.errors_by_members
     return {
         "error": run.test.error,
         "voting_error": run.test.voting_error,
@@ -219,6 +219,7 @@ def _test_of(run: Run) -> dict[str, Any] | None:
         "best_member_error": run.test.best_member_error,
         "mean_member_error": run.test.mean_member_error,
         "member_errors": list(run.test.member_errors),
+        "errors_by_members": by_members and list(by_members),
         "oracle_error": run.test.oracle_error,
         "disagreement": run.test.disagreement,
         "nll": run.test.nll,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 
 from advisor.dataset import Augmentation
@@ -41,6 +43,20 @@ TRAINING = ReportedTraining(
     device="x86_64 CPU, 2 cores",
     date="2026-11-21",
 )
+CURVES = {
+    "validation_images": "1000",
+    "errors_by_members": "0.25;0.2125",
+    "member_curve": ";".join(["0.9"] * 40 + ["0.3"] * 12),
+    "ensemble_curve": ";".join(["0.8"] * 40 + ["0.25"] * 12),
+}
+WITH_CURVES = replace(
+    TRAINING,
+    validation_images=1000,
+    errors_by_members=(0.25, 0.2125),
+    member_curve=(0.9,) * 40 + (0.3,) * 12,
+    ensemble_curve=(0.8,) * 40 + (0.25,) * 12,
+)
+ALONE = {"design": "2xresnet-8-4", "clusters": "2", "epochs": "3"}
 
 
 def table(*rows: dict[str, str]) -> str:
@@ -54,8 +70,78 @@ def test_a_row_is_read_whatever_the_order_of_its_columns():
 
 
 def test_columns_of_the_benchmark_may_be_there_and_empty_lines_too():
-    text = table(ROW | dict.fromkeys(OPTIONAL, "anything")).replace("\n", "\r\n\r\n")
+    ignored = set(OPTIONAL) - {field.name for field in fields(ReportedTraining)}
+    assert len(ignored) == len(OPTIONAL) - len(CURVES)
+    text = table(ROW | dict.fromkeys(ignored, "anything")).replace("\n", "\r\n\r\n")
     assert read_reported(text, "f.csv") == [TRAINING]
+
+
+def test_curves_and_errors_by_members_are_read_where_they_are_told():
+    text = table(ROW | CURVES, ROW | dict.fromkeys(CURVES, ""), ROW | dict.fromkeys(CURVES, " "))
+    assert read_reported(text, "f.csv") == [WITH_CURVES, TRAINING, TRAINING]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("validation_images",),
+        ("errors_by_members",),
+        *[("validation_images", curve) for curve in ("member_curve", "ensemble_curve")],
+    ],
+    ids="+".join,
+)
+def test_what_is_told_needs_nothing_else(told):
+    missing = {name: None for name in CURVES if name not in told}
+    (training,) = read_reported(table(ROW | {name: CURVES[name] for name in told}), "f.csv")
+    assert training == replace(WITH_CURVES, **missing)
+
+
+@pytest.mark.parametrize("last", ["0.2125", "0.2126", "0.2127", "0.2123"])
+def test_the_error_of_all_members_may_differ_by_rounding_and_one_image(last):
+    (training,) = read_reported(table(ROW | {"errors_by_members": f"0.25;{last}"}), "f.csv")
+    assert training.errors_by_members == (0.25, float(last))
+
+
+def test_the_curve_of_independent_members_has_an_error_an_epoch():
+    change = ALONE | {"validation_images": "50", "member_curve": "0.5;0.4;1", "ensemble_curve": "0.5;0.3;0"}
+    (training,) = read_reported(table(ROW | change), "f.csv")
+    assert (training.member_curve, training.ensemble_curve) == ((0.5, 0.4, 1), (0.5, 0.3, 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"validation_images": "0"}, "validation_images must be a whole number between 1 and"),
+        ({"validation_images": "some"}, "validation_images must be a whole number between 1 and"),
+        ({"validation_images": ""}, "member_curve must have the validation_images that it was measured on"),
+        ({"validation_images": "", "member_curve": ""}, "ensemble_curve must have the validation_images"),
+        ({"errors_by_members": "0.2125"}, "errors_by_members must be one error for each of 2 members, got 1"),
+        ({"errors_by_members": "0.25;2"}, "errors_by_members must be a share between 0 and 1, got '2'"),
+        (
+            {"errors_by_members": "0.2125;0.25"},
+            "end with the error of all members, 0.2125, got 0.25: correct",
+        ),
+        ({"errors_by_members": "0.25;0.2129"}, "errors_by_members must end with the error of all members"),
+        ({"member_curve": "0.5;;0.5"}, "member_curve must be a share between 0 and 1, got ''"),
+        ({"ensemble_curve": "nan"}, "ensemble_curve must be a share between 0 and 1, got 'nan'"),
+        (
+            {"member_curve": ";".join(["0.5"] * 40)},
+            "member_curve of hatched members must be the 40 errors of a mother and then theirs, got 40",
+        ),
+        ({"member_curve": ";".join(["0.5"] * 51)}, "must be equally long, got 51 and 52 errors: correct one"),
+        (ALONE | {"member_curve": "0.5;0.4"}, "member_curve must be one error for each of 3 epochs, got 2"),
+        (
+            ALONE | {"member_curve": "", "ensemble_curve": "0.5;0.4;0.4;0.4"},
+            "ensemble_curve must be one error for each of 3 epochs, got 4",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_curve_is_named_with_its_file_and_line(change, told):
+    with pytest.raises(DataError) as caught:
+        read_reported(table(ROW | CURVES, ROW | CURVES | change), "f.csv")
+    assert str(caught.value).startswith("f.csv, line 3: ")
+    assert told in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ def test_a_run_is_stored_with_everything_it_was(reference):
     assert sum(run["test"]["super_learner_weights"]) == pytest.approx(1)
     assert run["test"]["best_member_error"] == run["test"]["member_errors"][run["test"]["best_member"]]
     assert 0 <= run["test"]["calibration_error"] <= 1
+    assert run["test"]["errors_by_members"] == [
+        pytest.approx(run["test"]["mean_member_error"]),
+        run["test"]["error"],
+    ]
 
 
 @pytest.mark.slow

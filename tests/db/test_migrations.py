@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 from advisor.errors import StorageError
 from advisor.measurement import LayerTime
 from advisor.records import RunStatus
+from db.imports import Imported
 from db.listing import list_runs
 from db.models import Base
 from db.queries import Store
@@ -24,6 +26,7 @@ from db.session import SCRIPTS, open_store
 DATA = Path(__file__).parent.parent / "data" / "db"
 RELEASED = sorted(DATA.glob("schema_*.sql"))
 NEW_FIGURES = ("voting_error", "super_learner_error", "best_member_error", "calibration_error")
+AGAIN = {"source": "again.csv", "imported_at": "2026-12-01T00:00:00+00:00"}
 NEXT_REVISION = f"{int(HEAD) + 1:04d}"
 
 NEXT = f"""
@@ -173,20 +176,49 @@ def test_a_saved_run_with_voting_and_calibration_is_read(path: Path) -> None:
     assert [[row[name] for name in NEW_FIGURES] for row in rows] == [[0.045, 0.035, 0.0625, 0.015]]
 
 
-def test_a_saved_reported_training_is_read(path: Path) -> None:
-    load(DATA / "schema_0004.sql", path)
+@pytest.mark.parametrize("dump", RELEASED[3:], ids=lambda dump: dump.stem)
+def test_a_saved_reported_training_is_read(dump: Path, path: Path) -> None:
+    load(dump, path)
     with open_store(path) as store:
-        (training,) = store.reported()
+        training = store.reported()[0]
         # It is recognised, so its digest is still computed in the same way.
-        assert (
-            store.add_reported([training], source="again.csv", imported_at="2026-12-01T00:00:00+00:00") == 0
-        )
+        assert store.add_reported(store.reported(), **AGAIN) == Imported(added=0, completed=0)
     assert (training.dataset, training.task.text, training.design) == (
         "fashion-14x14-400",
         "1x14x14",
         "2xresnet-26-6@g1",
     )
     assert (training.error, training.member_errors) == (0.2125, (0.25, 0.225))
+    assert (training.validation_images, training.errors_by_members) == (None, None)
+    assert (training.member_curve, training.ensemble_curve) == (None, None)
+
+
+def test_a_reported_training_from_before_curves_is_completed(path: Path) -> None:
+    load(DATA / "schema_0004.sql", path)
+    with open_store(path) as store:
+        (training,) = store.reported()
+        whole = replace(training, errors_by_members=(0.25, 0.2125))
+        assert store.add_reported([whole], **AGAIN) == Imported(added=0, completed=1)
+        assert store.reported() == [whole]
+
+
+def test_a_saved_reported_training_with_curves_is_read(path: Path) -> None:
+    load(DATA / "schema_0005.sql", path)
+    with open_store(path) as store:
+        _, training = store.reported()
+    assert (training.validation_images, training.errors_by_members) == (1000, (0.25, 0.2125))
+    assert training.member_curve == (0.75, 0.5, 0.3125, 0.25)
+    assert training.ensemble_curve == (0.75, 0.4375, 0.25, 0.1875)
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_run_knows_its_curves_and_since_0005_its_errors_by_members(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        test = store.run(1).test
+        assert store.curves([1, 3]) == {1: {"mother-1": (0.125, 0.125)}, 3: {}}
+    assert test is not None
+    assert test.errors_by_members == ((0.05625, 0.04) if dump.stem >= "schema_0005" else None)
 
 
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:

@@ -62,6 +62,7 @@ METRICS = EnsembleMetrics(
     super_learner_weights=(1 / 3, 2 / 3),
     calibration_error=5e-324,
     best_member=1,
+    errors_by_members=(0.05625, 0.04),
 )
 
 
@@ -308,6 +309,11 @@ def test_a_number_that_sqlite_cannot_hold_is_refused_in_one_line(store: Store, p
             '{"error": 0.1, "member_errors": [0.1], "oracle_error": 0, "disagreement": 0, "nll": 1, '
             '"best_member": 1}',
         ),
+        (
+            "test",
+            '{"error": 0.1, "member_errors": [0.1], "oracle_error": 0, "disagreement": 0, "nll": 1, '
+            '"errors_by_members": [0.1, 0.1]}',
+        ),
     ],
 )
 def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(
@@ -321,6 +327,92 @@ def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(
     assert len(store.check()) == 1
     store.delete_run(run.id)
     assert store.check() == []
+
+
+# Learning curves.
+
+
+def learn(
+    store: Store, run: Run, epoch_of: NewEpoch, *errors: float, network: str = "mother-1", first: int = 0
+) -> None:
+    for number, error in enumerate(errors, first):
+        epoch = replace(epoch_of(number, f"train {network}"), network=network, validation_error=error)
+        store.record_epoch(run.id, epoch)
+
+
+def test_curves_are_of_every_network_of_the_runs_asked_for(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    first, second, other = (new_run(store) for _ in range(3))
+    learn(store, first, epoch_of, 0.9, 0.5, 0.25)
+    learn(store, first, epoch_of, 0.125, network="member-1")
+    learn(store, second, epoch_of, 0.75)
+    learn(store, other, epoch_of, 1.0)
+    assert store.curves([second.id, first.id]) == {
+        first.id: {"mother-1": (0.9, 0.5, 0.25), "member-1": (0.125,)},
+        second.id: {"mother-1": (0.75,)},
+    }
+    assert store.curves([]) == {}
+
+
+def test_a_run_without_epochs_has_no_curves(store: Store, new_run: NewRun) -> None:
+    run = new_run(store)
+    assert store.curves([run.id, 99]) == {run.id: {}, 99: {}}
+
+
+def test_steps_of_one_network_follow_each_other_as_they_began(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    for step, numbers in (("train z", (1, 0)), ("train a", (0, 2, 1))):
+        for number in numbers:
+            error = (0.5 if step == "train z" else 0.25) - number / 32
+            store.record_epoch(run.id, replace(epoch_of(number, step), validation_error=error))
+    assert store.curves([run.id]) == {run.id: {"mother-1": (0.5, 0.46875, 0.25, 0.21875, 0.1875)}}
+
+
+def test_an_epoch_of_a_resumed_run_counts_once(store: Store, new_run: NewRun, epoch_of: NewEpoch) -> None:
+    run = new_run(store)
+    learn(store, run, epoch_of, 0.9, 0.8)
+    learn(store, run, epoch_of, 0.5, network="member-1")
+    learn(store, run, epoch_of, 0.7, 0.6, first=1)
+    assert store.curves([run.id]) == {run.id: {"mother-1": (0.9, 0.7, 0.6), "member-1": (0.5,)}}
+
+
+def test_a_network_that_diverged_has_nan_in_its_curve(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    learn(store, run, epoch_of, 0.9, math.nan)
+    first, second = store.curves([run.id])[run.id]["mother-1"]
+    assert first == 0.9
+    assert math.isnan(second)
+
+
+def test_curves_of_many_runs_are_read_in_few_statements_without_the_probabilities(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    learn(store, run, epoch_of, 0.5)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, sql: str, values: tuple[object, ...], *_: object) -> None:
+        asked.append((sql, values))
+
+    found = store.curves(range(1, 1001))
+    event.remove(store.engine, "before_cursor_execute", note)
+    assert (len(found), found[1]) == (1000, {"mother-1": (0.5,)})
+    of_epochs = [(sql, values) for sql, values in asked if "FROM epochs" in sql]
+    assert len(of_epochs) == 2
+    assert all("validation_probabilities" not in sql and "seconds" not in sql for sql, _ in of_epochs)
+    with store.engine.connect() as connection:
+        way = [
+            row[3]
+            for sql, values in of_epochs
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+    assert not any("SCAN epochs" in line for line in way), way
 
 
 # Epochs as evidence.

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from advisor.errors import StorageError
 from advisor.layers import Task
 from advisor.reported import ReportedTraining
 from db import convert
+from db.imports import Imported
 from db.queries import Store
 from db.session import open_store
 
@@ -34,12 +36,21 @@ TRAINING = ReportedTraining(
     device="CPU",
     date="2026-11-21",
 )
+CURVES: dict[str, Any] = {
+    "validation_images": 10**10,
+    "errors_by_members": (0.5, 1 / 3),
+    "member_curve": (1.0, 5e-324),
+    "ensemble_curve": (2 / 3, 0.0),
+}
 ORIGIN = {"source": "a.csv", "imported_at": "2026-11-21T12:00:00+00:00"}
+LATER = {"source": "b.csv", "imported_at": "2026-12-01T00:00:00+00:00"}
+NOTHING = Imported(added=0, completed=0)
 
 
 def test_reported_trainings_are_read_back_in_their_order(path: Path, store: Store) -> None:
     given = [replace(TRAINING, seed=seed) for seed in (3, 1, 2**63 - 1)]
-    assert store.add_reported(given, **ORIGIN) == 3
+    given.append(replace(TRAINING, seed=7, **CURVES))
+    assert store.add_reported(given, **ORIGIN) == Imported(added=4, completed=0)
     store.close()
     with open_store(path) as again:
         assert again.reported() == given
@@ -47,11 +58,71 @@ def test_reported_trainings_are_read_back_in_their_order(path: Path, store: Stor
 
 
 def test_a_training_is_there_once_whatever_file_told_of_it(store: Store) -> None:
-    assert store.add_reported([TRAINING, TRAINING], **ORIGIN) == 1
-    other = {"source": "b.csv", "imported_at": "2026-12-01T00:00:00+00:00"}
-    assert store.add_reported([TRAINING, replace(TRAINING, seed=1)], **other) == 1
-    assert store.add_reported([], **other) == 0
-    assert len(store.reported()) == 2
+    assert store.add_reported([TRAINING, TRAINING], **ORIGIN) == Imported(added=1, completed=0)
+    other = replace(TRAINING, seed=1)
+    assert store.add_reported([TRAINING, other], **LATER) == Imported(added=1, completed=0)
+    assert store.add_reported([], **LATER) == NOTHING
+    assert store.reported() == [TRAINING, other]
+
+
+def test_a_training_with_curves_is_there_once_too(store: Store) -> None:
+    whole = replace(TRAINING, **CURVES)
+    assert store.add_reported([whole, whole], **ORIGIN) == Imported(added=1, completed=0)
+    assert store.add_reported([whole], **LATER) == NOTHING
+    assert store.reported() == [whole]
+
+
+def test_a_training_is_completed_by_a_file_that_tells_more(path: Path, store: Store) -> None:
+    first, second = TRAINING, replace(TRAINING, seed=1)
+    store.add_reported([first, second], **ORIGIN)
+    whole = replace(second, **CURVES)
+    assert store.add_reported([first, whole], **LATER) == Imported(added=0, completed=1)
+    assert store.add_reported([first, whole], **LATER) == NOTHING
+    # A file that tells less takes nothing away.
+    assert store.add_reported([second], **LATER) == NOTHING
+    assert store.reported() == [first, whole]
+    with closing(sqlite3.connect(path)) as connection:
+        sources = connection.execute("SELECT DISTINCT source FROM reported_trainings").fetchall()
+    assert sources == [(ORIGIN["source"],)]
+
+
+def test_one_import_may_add_and_complete(store: Store) -> None:
+    whole, new = replace(TRAINING, **CURVES), replace(TRAINING, seed=1)
+    store.add_reported([TRAINING], **ORIGIN)
+    assert store.add_reported([whole, new], **LATER) == Imported(added=1, completed=1)
+    assert store.reported() == [whole, new]
+
+
+@pytest.mark.parametrize(
+    ("stored", "told", "left"),
+    [
+        # What was told stays.
+        ({"errors_by_members": (0.9, 1 / 3)}, CURVES, CURVES | {"errors_by_members": (0.9, 1 / 3)}),
+        ({"validation_images": 5}, {"validation_images": 6}, {"validation_images": 5}),
+        # Curves come with the images that they were measured on, and stay together.
+        ({"validation_images": 5}, CURVES, CURVES),
+        (
+            {"validation_images": 5, "member_curve": (0.5,)},
+            CURVES,
+            {
+                "validation_images": 5,
+                "member_curve": (0.5,),
+                "errors_by_members": CURVES["errors_by_members"],
+            },
+        ),
+        (
+            CURVES,
+            {"validation_images": 5, "member_curve": (0.5,), "ensemble_curve": (0.5,)},
+            CURVES,
+        ),
+    ],
+)
+def test_what_is_told_is_never_replaced(
+    store: Store, stored: dict[str, Any], told: dict[str, Any], left: dict[str, Any]
+) -> None:
+    store.add_reported([replace(TRAINING, **stored)], **ORIGIN)
+    store.add_reported([replace(TRAINING, **told)], **LATER)
+    assert store.reported() == [replace(TRAINING, **left)]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +136,7 @@ def test_a_training_is_there_once_whatever_file_told_of_it(store: Store) -> None
     ids=str,
 )
 def test_a_training_that_differs_is_another_one(store: Store, change: dict[str, object]) -> None:
-    assert store.add_reported([TRAINING, replace(TRAINING, **change)], **ORIGIN) == 2
+    assert store.add_reported([TRAINING, replace(TRAINING, **change)], **ORIGIN).added == 2
 
 
 def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
@@ -76,7 +147,15 @@ def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("augmentation", "flop"), ("height", 1), ("member_errors", "{"), ("member_errors", json.dumps(["a"]))],
+    [
+        ("augmentation", "flop"),
+        ("height", 1),
+        ("member_errors", "{"),
+        ("member_errors", json.dumps(["a"])),
+        ("errors_by_members", "[]"),
+        ("member_curve", "no json"),
+        ("ensemble_curve", "[null]"),
+    ],
 )
 def test_a_row_that_cannot_be_read_is_named(path: Path, store: Store, column: str, value: object) -> None:
     store.add_reported([TRAINING], **ORIGIN)
@@ -90,4 +169,5 @@ def test_a_row_that_cannot_be_read_is_named(path: Path, store: Store, column: st
 def test_the_digest_is_of_the_training_alone() -> None:
     values = convert.values_of_reported(TRAINING)
     assert values["digest"] == convert.values_of_reported(replace(TRAINING))["digest"]
+    assert values["digest"] == convert.values_of_reported(replace(TRAINING, **CURVES))["digest"]
     assert len(values["digest"]) == 64

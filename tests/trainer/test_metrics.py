@@ -13,6 +13,7 @@ from trainer.metrics import (
     Predictions,
     calibration_error,
     ensemble_metrics,
+    errors_of_windows,
     pack_probabilities,
     probability_covariance,
     super_learner_weights,
@@ -110,6 +111,50 @@ def test_all_figures_equal_a_count_image_by_image(members, images, classes, seed
     assert figures.member_errors == pytest.approx([w / images for w in member_wrong])
     assert figures.disagreement == pytest.approx(differing / pairs if pairs else 0)
     assert figures.nll == pytest.approx(likelihood / images, rel=1e-9)
+
+
+# Smaller ensembles.
+
+
+def test_errors_by_members_are_those_of_all_neighbours_by_hand():
+    # Averages of class 0 are 0.85 0.55 0.15 0.45 of members 1 and 2, 0.7 0.4 0.275 0.425 of 2 and 3, and
+    # 0.75 0.25 0.325 0.575 of 3 and 1. Labels 0 0 0 1: image 3 is wrong thrice, image 2 twice, image 4 once.
+    assert figures_of(HAND, LABELS).errors_by_members == pytest.approx((1.75 / 3, 6 / 12, 0.5))
+
+
+def test_a_single_network_has_one_error_by_members():
+    assert figures_of(HAND[:1], LABELS).errors_by_members == (0.75,)
+
+
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(2, 5), st.integers(0, 1000), st.integers(1, 200))
+def test_errors_by_members_equal_a_count_window_by_window(members, images, classes, seed, values):
+    test = drawn(np.random.default_rng(seed), members, images, classes)
+    expected = []
+    for size in range(1, members + 1):
+        wrong = 0
+        for start in range(members):
+            window = [test.probabilities[(start + i) % members].astype(float) for i in range(size)]
+            wrong += int((sum(window).argmax(axis=1) != test.labels).sum())
+        expected.append(wrong / (members * images))
+    with pytest.MonkeyPatch.context() as patch:
+        # However few images are looked at together.
+        patch.setattr("trainer.metrics.WINDOW_VALUES", values)
+        figures = ensemble_metrics(test, test)
+    assert figures.errors_by_members == pytest.approx(expected)
+    assert figures.errors_by_members[0] == pytest.approx(figures.mean_member_error)
+    assert figures.errors_by_members[-1] == figures.error
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 1000))
+def test_errors_by_members_do_not_depend_on_which_member_is_the_first(members, turn, seed):
+    test = drawn(np.random.default_rng(seed), members, 10, 3)
+    turned = Predictions(np.roll(test.probabilities, turn, axis=0), test.labels)
+    assert errors_of_windows(turned) == errors_of_windows(test)
+
+
+def test_members_that_are_equal_have_one_error_whatever_their_number():
+    test = Predictions(np.repeat(HAND[:1], 5, axis=0), LABELS)
+    assert errors_of_windows(test) == (0.75,) * 4
 
 
 # Voting.
