@@ -355,9 +355,6 @@ BUILDERS: dict[Method, Callable[[Draft, Design, Task], None]] = {
     Method.SHARED_MOTHERNETS: _shared_mothernets,
     Method.TREENETS: _treenets,
 }
-# Methods whose error the accuracy predictor describes; the others get the forecast of independent training,
-# and teach it nothing.
-FORETOLD = (Method.FULL_DATA, Method.MOTHERNETS)
 # Methods that train what the clusters of a design have in common; every other one has no use for clusters.
 CLUSTERED = (Method.MOTHERNETS, Method.SHARED_MOTHERNETS)
 # Methods whose members follow one another: they share a shape, and none trains beside another.

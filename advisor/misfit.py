@@ -4,10 +4,11 @@ The process has a squared exponential kernel over the logarithms of a member's s
 and share of the schedule, over whether members are hatched, and over family and data set, which are partly
 alike. It is written with random Fourier features (Rahimi and Recht 2008),
 
-    f(x) = φ(x)·w,     φ_j(x) = √(2/M)·cos(ω_j·x + b_j),     w ~ N(0, SPREAD²·I),
+    f(x) = a_D·φ(x)·w,     φ_j(x) = √(2/M)·cos(ω_j·x + b_j),     w ~ N(0, I),
 
 so that a draw of it is a vector w: errors of one draw belong together whichever designs are asked for, and in
-which order. Given what a draw of the formula leaves of the observations, w is a linear regression.
+which order. Given what a draw of the formula leaves of the observations, w is a linear regression. The
+amplitude a_D belongs to the data set: on little data trainings lie further off any formula.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_solve
 
 from advisor.estimate import Floats
 
 FEATURES = 128
-# Of the logarithm of an error: published ResNets and DenseNets lie that far off one power law.
-SPREAD = 0.05
+# Amplitudes, of the logarithm of an error. Published ResNets and DenseNets lie that far off one power law;
+# other data sets have the amplitude that explains their trainings best, around what is usual.
+PUBLISHED = 0.05
+AMPLITUDES = np.geomspace(0.03, 0.6, 14)
+USUAL, USUAL_SPREAD = float(np.log(0.1)), 0.7
 # Distances over which the process forgets, in logarithms; a family or data set apart counts as one of them.
 LENGTHS = {"parameters": 1.5, "depth": 0.7, "members": 1.0, "share": 1.5}
 
@@ -53,7 +58,7 @@ def draw_weights(rows: Floats, left: Floats, spreads: Floats, generator: np.rand
     """Return draws of w given what draws of the formula leave.
 
     Args:
-        rows: φ of every observation, or its difference for a comparison, shape (observations, FEATURES).
+        rows: a·φ of every observation, or its difference for a comparison, shape (observations, FEATURES).
         left: observation less formula, shape (draws, observations).
         spreads: noise of each observation, shape (observations,).
         generator: of the draws.
@@ -62,9 +67,53 @@ def draw_weights(rows: Floats, left: Floats, spreads: Floats, generator: np.rand
         Shape (draws, FEATURES).
     """
     scaled = rows / spreads[:, None]
-    precision = scaled.T @ scaled + np.eye(FEATURES) / SPREAD**2
-    root = np.linalg.cholesky(precision)
-    means = np.linalg.solve(precision, scaled.T @ (left / spreads).T).T
+    root = np.linalg.cholesky(scaled.T @ scaled + np.eye(FEATURES))
+    means = cho_solve((root, True), scaled.T @ (left / spreads).T).T
     noise = np.linalg.solve(root.T, generator.standard_normal((FEATURES, len(left)))).T
     result: Floats = np.asarray(means + noise, dtype=np.float64)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Whitener:
+    """What makes observations under process and noise independent, with spread 1.
+
+    Attributes:
+        spreads: noise of each observation, shape (observations,).
+        directions: in which the process moves the observations, shape (observations, k).
+        shrinkage: what is left in each direction, less one, shape (k,).
+    """
+
+    spreads: Floats
+    directions: Floats
+    shrinkage: Floats
+
+    @classmethod
+    def of(cls, rows: Floats, spreads: Floats) -> Whitener:
+        """Return the whitener of observations given as for `draw_weights`."""
+        directions, sizes, _ = np.linalg.svd(rows / spreads[:, None], full_matrices=False)
+        return cls(spreads, directions, 1 / np.sqrt(1 + sizes**2) - 1)
+
+    def __call__(self, values: Floats) -> Floats:
+        """Return whitened values, shape (…, observations) as given."""
+        scaled = values / self.spreads
+        result: Floats = scaled + (scaled @ self.directions * self.shrinkage) @ self.directions.T
+        return result
+
+
+def likeliest_amplitude(rows: Floats, left: Floats, spreads: Floats) -> float:
+    """Return the amplitude of `AMPLITUDES` that explains best what the formula leaves.
+
+    Args:
+        rows: φ, without an amplitude, shape (observations, FEATURES).
+        left: observation less formula, shape (observations,).
+        spreads: noise of each observation, shape (observations,).
+    """
+    scaled, values = rows / spreads[:, None], left / spreads
+    # In the directions of the features only; elsewhere no amplitude matters.
+    directions, sizes, _ = np.linalg.svd(scaled, full_matrices=False)
+    along = directions.T @ values
+    variances = 1 + (AMPLITUDES[:, None] * sizes) ** 2
+    fit = -0.5 * (np.log(variances) + along**2 / variances).sum(axis=1)
+    fit -= 0.5 * ((np.log(AMPLITUDES) - USUAL) / USUAL_SPREAD) ** 2
+    return float(AMPLITUDES[fit.argmax()])

@@ -53,8 +53,8 @@ class Grid:
     Attributes:
         budgets: total parameters, rising.
         epochs: rising.
-        schedule: one of the epochs, at whose end the single network sets the error to reach: the published
-            one if the axis holds it, else the longest.
+        schedule: one of the epochs, at whose end the single network sets the error to reach: the last of
+            one long schedule; of whole schedules the published one if the axis holds it, else the longest.
     """
 
     budgets: tuple[int, ...]
@@ -113,14 +113,19 @@ def grid_of(
     """
     reference = RECIPES[family].reference_epochs
     lengths = _spread(*epochs) if epochs else tuple(max(round(reference * 2.0**o), 1) for o in EPOCH_OCTAVES)
-    sizes = _spread(*budget) if budget else _usual_budgets(source, family, members, reference)
+    if source.last_epoch is not None:
+        # Read off one long schedule, there are no epochs after its last.
+        lengths = (*(e for e in lengths if e < source.last_epoch), source.last_epoch)
+    schedule = lengths[-1]
+    if source.last_epoch is None and lengths[0] <= reference <= lengths[-1]:
+        schedule = reference
+    sizes = _spread(*budget) if budget else _usual_budgets(source, family, members, schedule)
     smallest, name = smallest_network(family, source.task)
     if sizes[0] < smallest:
         raise InfeasibleError(
             f"no {family} fits {sizes[0]:,} parameters for {source.task.text} and {source.task.classes} "
             f"classes: the smallest, {name}, has {smallest:,}"
         )
-    schedule = reference if lengths[0] <= reference <= lengths[-1] else lengths[-1]
     return Grid(budgets=sizes, epochs=tuple(sorted({*lengths, schedule})), schedule=schedule)
 
 
@@ -178,7 +183,7 @@ def switchover_map(
         ensemble_epochs=lengths,
         classes=_classes(found),
         better=_better(found),
-        probabilities=tuple(_probabilities(source, found, i) for i in budgets),
+        probabilities=tuple(_probabilities(source, found, i, members, clusters) for i in budgets),
         parameters=_thresholds(np.moveaxis(lead, 2, 0), grid.budgets),
         epochs=_thresholds(np.moveaxis(lead, 1, 0), grid.epochs),
         to_single_error=_thresholds(np.moveaxis(final, 1, 0), grid.epochs),
@@ -210,9 +215,13 @@ def _better(found: Contest) -> tuple[tuple[DesignClass | None, ...], ...]:
     )
 
 
-def _probabilities(source: ErrorSource, found: Contest, budget: int) -> tuple[float | None, ...]:
+def _probabilities(
+    source: ErrorSource, found: Contest, budget: int, members: int, clusters: int
+) -> tuple[float | None, ...]:
     pairs = zip(found.ensemble()[:, budget].T, found.single[:, budget].T, strict=True)
-    return tuple(source.probability_below(e, s) if np.isfinite(e).all() else None for e, s in pairs)
+    return tuple(
+        source.probability_below(e, s, members, clusters) if np.isfinite(e).all() else None for e, s in pairs
+    )
 
 
 def _thresholds(leads: Floats, grid: Sequence[int]) -> tuple[Threshold, ...]:

@@ -22,7 +22,7 @@ those on test images; the predictor foretells whole schedules.
 5. Intervals of 90 % against errors of single trainings with all schedules and seeds.
    Their count is that of designs.
 6. Epochs until an independent ensemble's validation error is down to the final one of the single network, on
-   curves of the long schedule (means over seeds). A predictor of whole schedules cannot say.
+   curves of the long schedule (means over seeds).
 
 Intervals are of 90 %: over cells by bootstrap, over seeds by Student's t. A verdict is open where the limit
 lies within the interval. No clock enters: the same file gives the same result, results/advice-cpu.json.
@@ -83,14 +83,34 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
     for cell, name in zip(asked, names, strict=True):
         designs = [parse_design(d) for d in cell.runs]
         draws = predictor.sample_errors(designs, name, cell.told.task, cell.epochs)
-        ranges = [predictor.predict(draws[:, i], key=i) for i in range(len(designs))]
+        ranges = [
+            predictor.predict(draws[:, i], predictor.luck(design, name), cell.told.test_images, key=i)
+            for i, design in enumerate(designs)
+        ]
         found.append(
             Forecast(
                 error=dict(zip(cell.runs, draws.mean(axis=0).tolist(), strict=True)),
                 ends=dict(zip(cell.runs, [(r.low, r.high) for r in ranges], strict=True)),
+                reaching=reaching(predictor, cell, name) if cell.whole else {},
             )
         )
     return found
+
+
+def reaching(predictor: AccuracyPredictor, cell: Cell, name: str) -> dict[str, float]:
+    """Epochs until an independent ensemble is foretold to be where the single network ends, by design."""
+    if cell.single is None:
+        return {}
+    task, epochs = cell.told.task, cell.epochs
+    target = predictor.sample_errors([parse_design(cell.single)], name, task, epochs)[:, 0]
+    return {
+        design: float(
+            np.median(
+                predictor.epochs_until(target, parse_design(design), name, task, epochs, len(cell.seeds))
+            )
+        )
+        for design in cell.named(["deq", "weq", "mixed"], independent=True)
+    }
 
 
 def verdict(value: float | None, limit: float, ends: Sequence[float | None] = (), least: bool = False) -> str:
@@ -224,7 +244,7 @@ def intervals(grid: Grid) -> list[dict]:
                 low, high = ends[design]
                 inside = [low <= t.told.error <= high for t in runs.values()]
                 held.setdefault((*cell.key, design), []).extend(inside)
-                widths += [high / low] * len(inside)
+                widths += [100 * (high - low)] * len(inside)
         seen = coverage(held, widths)
         row = figure(f"intervals at held-out {name}: share held", seen["share"], count=seen["designs"])
         row |= {"p": seen["p"], "width": seen["width"], "trainings": seen["trainings"]}

@@ -428,7 +428,7 @@ def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> 
 
     Args:
         held: by design, whether each of its trainings was held.
-        widths: upper over lower end.
+        widths: upper less lower end, points.
     """
     sizes = np.array([len(h) for h in held.values()])
     if not len(sizes):
@@ -444,5 +444,5 @@ def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> 
         "p": float(binomtest(round(share * count), count, LEVEL).pvalue),
         "trainings": total,
         "designs": len(sizes),
-        "width": float(np.exp(np.mean(np.log(widths)))),
+        "width": float(np.mean(widths)),
     }

@@ -229,6 +229,8 @@ def _evidence_in_words(payload: Plain) -> str:
     evidence, name = payload["evidence"], payload["request"]["dataset"]
     runs, published = evidence["runs_on_dataset"], evidence["published_errors_on_dataset"]
     known = f"{published} published errors" if published else "no published error"
+    if payload["reading"] == "long":
+        known += f", {evidence['curves_on_dataset']} of {evidence['curves']} learning curves"
     if runs:
         own = f"{runs} finished or imported training{'s' * (runs > 1)}"
         return f"Evidence on {name}: {own} and {known}; the rest is prior."

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.accuracy import AccuracyPredictor, TrainedEvidence
+from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DatasetFacts
+from advisor.evidence import TrainedEvidence
 from advisor.families import family_named
 from advisor.published import ERRORS
+from advisor.schedule import RECIPES
 from advisor.switchover import Contestants, ErrorSource, Threshold, source_of
 from advisor.switchover_map import (
     Grid,
@@ -75,7 +77,15 @@ def est(request: EstRequest, home: Home, file: Path | None) -> dict[str, Any]:
         check_plot(file)
         check_writable(file, CONTENT)
     predictor, runs = _accuracy(home, facts, request.seed)
-    source = source_of(request.reading, predictor, facts.name, facts.task)
+    source = source_of(
+        request.reading,
+        predictor,
+        facts.name,
+        facts.task,
+        family=request.family,
+        epochs=epochs[1] if epochs else RECIPES[request.family].reference_epochs,
+        curves=sum(run.curve is not None for run in runs),
+    )
     grid = grid_of(source, request.family, request.members, budget, epochs)
     rows = switchover_rows(source, request.family, request.members, grid)
     payload = _payload(request, source, grid, rows, _evidence(runs, facts.name))
@@ -98,6 +108,8 @@ def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> dict[str, int]:
     return {
         "runs": len(runs),
         "runs_on_dataset": sum(run.dataset == dataset for run in runs),
+        "curves": sum(run.curve is not None for run in runs),
+        "curves_on_dataset": sum(run.curve is not None and run.dataset == dataset for run in runs),
         "published_errors_on_dataset": sum(row.dataset == dataset for row in ERRORS),
     }
 
@@ -112,7 +124,8 @@ def _payload(
     k, g = request.members, request.clusters
     longer = equal_time(grid.epochs, k, g)
     maps = {"full_data": switchover_map(source, rows, grid, k, k)}
-    if g < k:
+    # Hatched members have no epochs of one long schedule.
+    if g < k and source.last_epoch is None:
         maps["mothernets_equal_epochs"] = switchover_map(source, rows, grid, k, g)
         maps["mothernets_equal_time"] = switchover_map(source, rows, grid, k, g, ensemble_epochs=longer)
     return {

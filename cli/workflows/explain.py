@@ -15,7 +15,6 @@ from advisor.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.joint import graph_of
-from advisor.methods import FORETOLD
 from advisor.placement import devices_of
 from advisor.plan import HatchStep, Role, TrainingPlan
 from advisor.pricing import EVALUATE, PricedPlan
@@ -118,7 +117,7 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
         "steps": steps,
         "predicted": {name: _plain(estimate) for name, estimate in _with_cost(totals, price).items()},
         "evidence": evidence_behind(foreseen),
-        "notes": about_error(plan) + _about_sharing(plan) + _about_concurrency(plan),
+        "notes": _about_sharing(plan) + _about_concurrency(plan),
     }
 
 
@@ -257,18 +256,9 @@ def _about_run(run: Run) -> list[str]:
         notes.append("No forecast was stored when this run began: only the actual figures are shown.")
     elif run.forecast.train_seconds is None:
         notes.append("No cost was forecast when this run began: too little had been measured here.")
-    if run.forecast is not None:
-        notes += about_error(run.plan)
     if run.status is not RunStatus.DONE:
         notes.append(f"The run is {run.status.value}: its totals are not compared, only its finished steps.")
     return notes
-
-
-def about_error(plan: TrainingPlan) -> list[str]:
-    """Say so where the error is the forecast of another method."""
-    if plan.method in FORETOLD:
-        return []
-    return [f"The error is forecast for independent training, not for {plan.method}."]
 
 
 def _about_sharing(plan: TrainingPlan) -> list[str]:

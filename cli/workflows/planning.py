@@ -129,8 +129,10 @@ def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
     rows: list[dict[str, Any]] = last.payload["recommendations"]
     if not 1 <= rank <= len(rows):
         raise UsageError(f"--rank {rank}: the last recommendation has ranks 1 to {len(rows)}")
-    design = parse_design(rows[rank - 1]["design"])
-    filled = _with_defaults(request, last)
+    row = rows[rank - 1]
+    design = parse_design(row["design"])
+    # Older programs knew only the methods that a design's clusters say.
+    filled = replace(_with_defaults(request, last), method=request.method or row.get("method"))
     plan = _from_design(filled, design, plain_execution(choose_device(filled.device)))
     return _with_chosen_execution(plan, store)
 
@@ -280,11 +282,19 @@ def foresee(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()
 
 def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
     """Return the predicted test error of a plan."""
-    return accuracy.predict(sampled_errors(accuracy, plan))
+    return accuracy.predict(
+        sampled_errors(accuracy, plan), luck_of_plan(accuracy, plan), plan.dataset.test_images
+    )
+
+
+def luck_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
+    """Return the spread of the log of a plan's test error between seeds."""
+    return accuracy.luck(parse_design(plan.design), plan.dataset.learned_as, plan.method)
 
 
 def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
     """Return draws of a plan's test error, shape (SAMPLES,); those of two plans belong together by index."""
     design = parse_design(plan.design)
-    errors = accuracy.sample_errors([design], plan.dataset.learned_as, plan.dataset.task, plan.epochs)
+    data = plan.dataset
+    errors = accuracy.sample_errors([design], data.learned_as, data.task, plan.epochs, [plan.method])
     return errors[:, 0]

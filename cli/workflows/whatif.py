@@ -26,7 +26,7 @@ from advisor.joint import graph_of
 from advisor.methods import CLUSTERED, PlanOptions, make_plan
 from advisor.placement import placed
 from advisor.plan import Method, TrainingPlan, TrainStep
-from cli.workflows.explain import about_error, evidence_behind, plan_facts, refuse_options
+from cli.workflows.explain import evidence_behind, plan_facts, refuse_options
 from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.machine import plain_execution
 from cli.workflows.planning import (
@@ -34,6 +34,7 @@ from cli.workflows.planning import (
     PlanRequest,
     Predictors,
     check_target,
+    luck_of_plan,
     method_named,
     predictors_for,
     resolve_plan,
@@ -197,7 +198,9 @@ class _Comparison:
         counts = [_counts(p) for p in (self.before, plan)]
         change: dict[str, Any] = {f"{name}_ratio": counts[1][name] / n for name, n in counts[0].items()}
         change["test_error_difference"] = asdict(Estimate.of_samples(errors - self._errors))
-        change["probability_less_error"] = self._predictors.accuracy.probability_below(errors, self._errors)
+        accuracy = self._predictors.accuracy
+        lucks = luck_of_plan(accuracy, plan), luck_of_plan(accuracy, self.before)
+        change["probability_less_error"] = accuracy.probability_below(errors, self._errors, lucks)
         return change | self._ratios(plan, foreseen)
 
     def _ratios(self, plan: TrainingPlan, foreseen: Foreseen) -> dict[str, Any]:
@@ -258,7 +261,7 @@ def _counts(plan: TrainingPlan) -> dict[str, int]:
 
 
 def _about(before: TrainingPlan, after: TrainingPlan, foreseen: Foreseen) -> list[str]:
-    notes = list(dict.fromkeys(about_error(before) + about_error(after)))
+    notes = []
     if before.batch != after.batch:
         notes.append("The error is forecast whatever the batch: what a changed one does to it is unknown.")
     if foreseen.priced is not None and not foreseen.priced.fits:

@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.accuracy import RESIDUAL_SPREAD, SAMPLES, AccuracyPredictor, TrainedEvidence
+from advisor.accuracy import SAMPLES, AccuracyPredictor
 from advisor.architecture import lower, parse_network
 from advisor.design import parse_design
+from advisor.evidence import (
+    RESIDUAL_SPREAD,
+    Curve,
+    Observation,
+    TrainedEvidence,
+    merged,
+    published,
+    relative_rates,
+    seed_spread,
+)
 from advisor.layers import Task
 from advisor.misfit import FEATURES
+from advisor.plan import Method
 from advisor.published import ERRORS
 from advisor.schedule import RECIPES
 
@@ -41,7 +52,7 @@ def run(design, member_error, ensemble_error, *, epochs=20, images=1000, dataset
         task=task,
         design=parse_design(design),
         epochs=epochs,
-        member_error=member_error,
+        member_errors=(member_error,) * len(parse_design(design).members),
         ensemble_error=ensemble_error,
         test_images=images,
     )
@@ -51,7 +62,8 @@ def run(design, member_error, ensemble_error, *, epochs=20, images=1000, dataset
 
 ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0.5, 0.25
 U, FLOOR, SCALE, TAU = 1.1, 0.03, 0.02, 0.5
-PENALTY = 8.4 / 8.1
+PENALTY, CHAINED = 1.04, 1.2
+NU, GAMMA, RHO, ETA, KAPPA = 0.9, 0.7, 0.6, 0.3, 0.4
 
 
 def logit(share):
@@ -76,6 +88,13 @@ def fixed():
         "log_floor/mine": math.log(FLOOR),
         "log_scale/mine": math.log(SCALE),
         "log_tau/mine": math.log(TAU),
+        "log_method/mothernets": math.log(PENALTY),
+        "log_method/snapshot": math.log(CHAINED),
+        "log_nu": math.log(NU),
+        "log_gamma": math.log(GAMMA),
+        "logit_rho": logit(RHO),
+        "eta": ETA,
+        "kappa": KAPPA,
     }
     assert set(theta) <= set(predictor._index)
     predictor._samples = np.array([[theta.get(name, 0.0) for name in predictor._index]])
@@ -88,13 +107,13 @@ def formula_alone(predictor):
     return predictor
 
 
-def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10):
-    share = epochs / 250 / TAU
+def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10, noise=0.0):
+    share = epochs / 250 / TAU / (depth / 44) ** KAPPA
     x = U * (FLOOR + SCALE * millions**-ALPHA) * math.exp(DELTA * math.log(depth / 44) ** 2)
     x *= (1 + C * share**-BETA) / (1 + C) * penalty
     removable = min(S * (1 + H) * share / (share + H), 0.95)
     chance = 1 - 1 / classes
-    return chance * (1 - math.exp(-x * (1 - removable * (1 - variance)) / chance))
+    return chance * (1 - math.exp(-x * (1 - removable * (1 - variance) + noise) / chance))
 
 
 def millions(name):
@@ -110,7 +129,7 @@ def millions(name):
         ("4xresnet-20-16@g2", 1 / 4 + 4 * R_SAME / 16, PENALTY),
         ("4xresnet-20-16@g1", 1 / 4 + 12 * R_SAME / 16, PENALTY),
         # One cluster of two and one of one: two ordered pairs of nine, two members of three are hatched.
-        ("3xresnet-20-16@g2", 1 / 3 + 2 * R_SAME / 9, 1 + (PENALTY - 1) * 2 / 3),
+        ("3xresnet-20-16@g2", 1 / 3 + 2 * R_SAME / 9, PENALTY ** (2 / 3)),
     ],
 )
 @pytest.mark.parametrize("epochs", [1, 50, 125, 10_000])
@@ -145,6 +164,73 @@ def test_regular_members_by_hand_without_a_specification(classes):
         by_hand(0.25, 20, 100, variance=1 / 4, classes=classes),
     ]
     assert found[0] == pytest.approx(expected, rel=1e-9)
+
+
+def found_by_hand(design, *, epochs=50, **more):
+    return fixed().sample_errors([parse_design(design)], "mine", DIGITS, epochs, **more)
+
+
+def test_snapshots_are_as_alike_as_members_of_one_mother_and_cost_what_is_known_of_them():
+    expected = by_hand(millions("resnet-20-16"), 20, 50, CHAINED, 1 / 4 + 12 * R_SAME / 16)
+    assert found_by_hand("4xresnet-20-16", methods=[Method.SNAPSHOT]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_members_that_share_most_layers_are_one_network():
+    shared = found_by_hand("4xresnet-20-16@g1", methods=[Method.SHARED_MOTHERNETS])
+    assert shared == pytest.approx(by_hand(millions("resnet-20-16"), 20, 50), rel=1e-9)
+
+
+def test_fewer_images_cost_error_by_a_power_law():
+    expected = by_hand(millions("resnet-20-16"), 20, 50, penalty=0.25**-ETA)
+    assert found_by_hand("resnet-20-16", images=0.25) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 4])
+def test_an_epoch_of_a_long_schedule_has_the_error_of_a_short_one_and_the_noise_of_its_rate(members):
+    # The rate falls to a tenth after 40 of 100 epochs, and again after 80.
+    rates = relative_rates("resnet", 100)
+    found = fixed().sample_regular(
+        "resnet",
+        "mine",
+        10,
+        parameters=np.full(3, 0.5e6),
+        depth=np.full(3, 44.0),
+        members=np.full(3, float(members)),
+        epochs=np.array([40.0, 80.0, 100.0]),
+        heat=np.array([rates[39], rates[79], rates[99]]),
+        cold=rates[99],
+    )
+    left = 1 - RHO * (1 - 1 / members)
+    noises = [NU * (heat**GAMMA - 0.01**GAMMA) * left for heat in (1, 0.1, 0.01)]
+    expected = [
+        by_hand(0.5, 44, epochs, variance=1 / members, noise=noise)
+        for epochs, noise in zip((40, 80, 100), noises, strict=True)
+    ]
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_curve_ends_where_the_whole_schedule_does():
+    design = parse_design("4xresnet-20-16")
+    curve = fixed().sample_curve(design, "mine", DIGITS, 50)[0]
+    whole = fixed().sample_errors([design], "mine", DIGITS, 50)[0, 0]
+    assert curve.shape == (50,)
+    assert curve[-1] == pytest.approx(whole, rel=1e-12)
+    # The rate falls after 20 and after 40 epochs.
+    assert curve[20] < 0.8 * curve[19]
+    assert np.all(np.diff(curve) < 0)
+
+
+def test_a_target_is_reached_where_the_curve_is_down_to_it_or_a_little_sooner():
+    design, predictor = parse_design("4xresnet-20-16"), fixed()
+    curve = predictor.sample_curve(design, "mine", DIGITS, 50)[0]
+
+    def until(target, trainings):
+        return predictor.epochs_until(np.array([target]), design, "mine", DIGITS, 50, trainings)[0]
+
+    # The mean of a million trainings does not jump.
+    assert until(1.0001 * curve[30], 10**6) == 31
+    assert until(1.0001 * curve[30], 1) <= 31
+    assert until(0.5 * curve[-1], 10**6) == np.inf
 
 
 # What the prior knows.
@@ -219,9 +305,11 @@ def test_errors_fall_with_epochs(family, dataset, epochs, more):
 def test_fewer_mothers_mean_more_error_but_less_than_a_hatched_member(count, dataset, epochs):
     member = draws("resnet-14-8", dataset, epochs)
     independent, two, one = (draws(f"{count}resnet-14-8{g}", dataset, epochs) for g in ("", "@g2", "@g1"))
-    assert np.all(independent <= two + 1e-12)
-    assert np.all(two <= one + 1e-12)
-    assert np.all(one <= member * PENALTY + 1e-12)
+    # Of the worlds in which hatching alone costs a member something, and how much.
+    cost = np.exp(prior()._samples[:, prior()._index["log_method/mothernets"]])
+    assert np.all((independent <= two + 1e-12) | (cost < 1))
+    assert np.all((two <= one + 1e-12) | (cost < 1))
+    assert np.all((one <= member * cost + 1e-12) | (cost < 1))
     assert np.all(independent <= member + 1e-12)
 
 
@@ -352,6 +440,49 @@ def test_intervals_hold_nine_of_ten_when_the_world_is_as_the_prior_says():
     assert 0.78 <= np.mean(inside) <= 1.0
 
 
+def curved(errors, *, epochs=20, done=True, design="resnet-8-8", images=10_000):
+    """A training whose validation errors are known, finished or not."""
+    return replace(
+        run(design, errors[-1], errors[-1], epochs=epochs, images=images),
+        member_errors=(errors[-1],) if done else None,
+        ensemble_error=errors[-1] if done else None,
+        curve=Curve(member=tuple(errors), ensemble=None, images=images),
+    )
+
+
+def test_a_training_that_has_not_ended_teaches_where_it_is_going():
+    # 12 of 20 epochs: 8 at the full rate, 4 at a tenth of it.
+    begun = curved([0.5, 0.4, 0.3, 0.3, 0.25, 0.25, 0.25, 0.25, 0.1, 0.1, 0.1, 0.1], done=False)
+    learned = AccuracyPredictor(["mine"], [begun])
+    before = prior().predict(draws("resnet-8-8", "mine", 20))
+    after = learned.predict(draws("resnet-8-8", "mine", 20, learned))
+    assert after.high / after.low < 0.4 * before.high / before.low
+    assert 0.05 < after.mean < 0.1
+
+
+def test_curves_of_other_trainings_teach_what_a_high_rate_costs():
+    def noise(curve):
+        learned = AccuracyPredictor(["mine"], [curved(curve)] * 3)
+        return np.exp(learned._samples[:, learned._index["log_nu"]]).mean()
+
+    calm = [0.12] * 8 + [0.11] * 8 + [0.1] * 4
+    wild = [0.4] * 8 + [0.15] * 8 + [0.1] * 4
+    assert noise(calm) < noise(wild)
+
+
+def test_errors_of_fewer_members_teach_what_averaging_gains():
+    def gain(errors):
+        taught = replace(run("8xresnet-8-8", 0.1, errors[-1], images=10_000), errors_by_members=errors)
+        learned = AccuracyPredictor(["mine"], [taught] * 3)
+        return float(
+            np.mean(draws("2xresnet-8-8", "mine", 20, learned) / draws("resnet-8-8", "mine", 20, learned))
+        )
+
+    late = (0.1, 0.1, 0.1, 0.1, 0.09, 0.08, 0.08, 0.08)
+    soon = (0.1, 0.085, 0.083, 0.082, 0.081, 0.08, 0.08, 0.08)
+    assert gain(soon) < gain(late)
+
+
 # Draws and estimates.
 
 
@@ -362,8 +493,8 @@ def test_a_seed_fixes_every_figure():
         draws("4xresnet-8-8", "mine", 5, first), draws("4xresnet-8-8", "mine", 5, other)
     )
     errors = draws("resnet-8-8", "mine", 5, first)
-    assert first.predict(errors, 2) == second.predict(errors, 2)
-    assert first.predict(errors, 2) != first.predict(errors, 3)
+    assert first.predict(errors, key=2) == second.predict(errors, key=2)
+    assert first.predict(errors, key=2) != first.predict(errors, key=3)
 
 
 def test_seeds_agree_about_the_whole():
@@ -377,14 +508,57 @@ def test_seeds_agree_about_the_whole():
 @settings(max_examples=15)
 def test_a_predicted_error_is_at_most_one_and_wider_than_its_draws(values, key):
     errors = np.array(values)
-    estimate = prior().predict(errors, key)
+    estimate = prior().predict(errors, key=key)
     assert 0 < estimate.low <= estimate.mean <= estimate.high <= 1
 
 
 def test_a_predicted_error_includes_the_noise_of_a_training():
     estimate = prior().predict(np.full(SAMPLES, 0.1))
-    assert estimate.low == pytest.approx(0.1 * math.exp(-1.645 * RESIDUAL_SPREAD), rel=0.03)
-    assert estimate.high == pytest.approx(0.1 * math.exp(1.645 * RESIDUAL_SPREAD), rel=0.03)
+    assert estimate.low == pytest.approx(0.1 * math.exp(-1.645 * RESIDUAL_SPREAD), rel=0.01)
+    assert estimate.high == pytest.approx(0.1 * math.exp(1.645 * RESIDUAL_SPREAD), rel=0.01)
+
+
+def test_an_error_to_be_counted_on_few_images_is_a_count():
+    few, many, endless = (prior().predict(np.full(SAMPLES, 0.02), images=n) for n in (100, 10**9, None))
+    # Of a binomial of 100 and 0.02 more than 5 % are 0, and 98.5 % at most 5.
+    assert (few.low, few.high) == (0.0, 0.05)
+    assert (many.low, many.high) == pytest.approx((endless.low, endless.high), rel=1e-2)
+
+
+def test_members_from_one_mother_share_her_luck_and_independent_ones_average_theirs():
+    learned = AccuracyPredictor(["mine"], [scattered()])
+    one, four, hatched = (
+        learned.luck(parse_design(d), "mine") for d in ("mlp-1-8", "4xmlp-1-8", "4xmlp-1-8@g1")
+    )
+    assert one == pytest.approx(hatched)
+    assert four == pytest.approx(learned.seeds["mine"] / 2)
+
+
+def scattered(spread=0.3, members=60, images=10**7):
+    logs = np.random.default_rng(4).normal(math.log(0.1), spread, members)
+    errors = tuple(np.exp(logs))
+    return replace(run(f"{members}xresnet-8-8", 0.1, 0.1, images=images), member_errors=errors)
+
+
+def test_how_far_seeds_lie_apart_is_learned_from_members_of_one_shape():
+    assert seed_spread("mine", [scattered(0.3)]) == pytest.approx(0.3, rel=0.2)
+    assert seed_spread("mine", [scattered(0.05)]) == pytest.approx(0.05, rel=0.2)
+    # On another data set nothing was seen.
+    assert seed_spread("other", [scattered(0.3)]) == seed_spread("other", []) == pytest.approx(0.1, rel=0.1)
+
+
+def test_counting_few_errors_is_not_taken_for_seeds():
+    generator = np.random.default_rng(4)
+    counted = tuple(generator.binomial(300, 0.1, 60) / 300)
+    taught = replace(run("60xresnet-8-8", 0.1, 0.1, images=300), member_errors=counted)
+    assert seed_spread("mine", [taught]) < 0.06
+
+
+def test_observations_of_one_thing_are_merged_by_their_weights():
+    case = published()[0].case
+    (one,) = merged([Observation(case, 1.0, 0.1), Observation(case, 4.0, 0.2)])
+    assert one.value == pytest.approx((1.0 * 100 + 4.0 * 25) / 125)
+    assert one.spread == pytest.approx(125**-0.5)
 
 
 def test_a_design_has_even_chances_against_itself():
@@ -405,8 +579,10 @@ def test_the_better_of_two_designs_is_the_likelier():
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.999
     assert chances[-1] < 0.001
-    # ln 0.95 over sqrt(2) · 0.03 is -1.209 standard deviations.
-    assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.8867, abs=1e-3)
+    # ln 0.95 over sqrt(2) · 0.02 is 1.8135 standard deviations; over 0.2, the luck of both, a quarter of one.
+    lucks = (0.0, math.sqrt(0.2**2 - 2 * 0.02**2))
+    assert prior().probability_below(errors * 0.95, errors, lucks) == pytest.approx(0.6012, abs=1e-3)
+    assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.9651, abs=1e-3)
 
 
 def test_what_the_formula_misses_widens_the_draws_and_breaks_no_bound():

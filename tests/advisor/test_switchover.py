@@ -11,7 +11,7 @@ from advisor.accuracy import SAMPLES, AccuracyPredictor
 from advisor.architecture import lower, regular_network
 from advisor.counting import regular_counts
 from advisor.design import DesignClass, homogeneous
-from advisor.errors import InfeasibleError, UnknownNameError
+from advisor.errors import InfeasibleError, UnknownNameError, UsageError
 from advisor.layers import Task
 from advisor.schedule import RECIPES
 from advisor.space import DEPTH_LIMIT, equivalents_within
@@ -191,7 +191,7 @@ def test_independent_members_have_the_same_errors_by_counts_as_by_their_layers()
 class Crossing:
     """Members beat the single network from a known size on (and from known epochs on), in every draw."""
 
-    reading, task = ScheduleReading.WHOLE, CIFAR10
+    reading, task, last_epoch = ScheduleReading.WHOLE, CIFAR10, None
 
     def __init__(self, size, length):
         self.size, self.length = size, length
@@ -208,7 +208,7 @@ class Crossing:
             error *= np.exp(-0.01 * nearest)
         return error
 
-    def probability_below(self, errors, reference):
+    def probability_below(self, errors, reference, members, clusters):
         return float(np.mean(errors < reference))
 
 
@@ -274,12 +274,43 @@ def test_a_threshold_beyond_the_grid_is_none_and_counts_in_its_interval():
 # Readings of the epochs.
 
 
+def reading(name, *, epochs=250, curves=1):
+    return source_of(name, predictor(), "cifar10", CIFAR10, family="resnet", epochs=epochs, curves=curves)
+
+
 def test_the_predictor_reads_whole_schedules():
-    assert source_of("whole", predictor(), "cifar10", CIFAR10).reading is ScheduleReading.WHOLE
+    assert reading("whole", curves=0).reading is ScheduleReading.WHOLE
 
 
 def test_without_learning_curves_nothing_is_read_off_one_long_schedule():
-    with pytest.raises(InfeasibleError, match="no learning curves are known for cifar10"):
-        source_of("long", predictor(), "cifar10", CIFAR10)
+    with pytest.raises(InfeasibleError, match="no learning curves are known"):
+        reading("long", curves=0)
     with pytest.raises(UnknownNameError, match="whole"):
-        source_of("whol", predictor(), "cifar10", CIFAR10)
+        reading("whol")
+
+
+def test_a_long_schedule_ends_as_a_whole_one_and_has_more_error_before():
+    networks, epochs = [regular_network("resnet", 20, 16), regular_network("resnet", 56, 8)], [50, 150, 250]
+    for members in (1, 4):
+        long, whole = (reading(name).errors(networks, members, members, epochs) for name in ("long", "whole"))
+        assert long.shape == whole.shape
+        assert np.array_equal(long[:, :, 2], whole[:, :, 2])
+        assert np.all(np.diff(long, axis=2) < 0)
+        # Before the rate has fallen more than after a whole schedule of as many epochs.
+        assert long[:, :, 0].mean() > whole[:, :, 0].mean()
+
+
+def test_while_the_rate_is_high_averaging_gains_more():
+    """So that read off one long schedule, ensembles take over after fewer epochs."""
+
+    def gain(name):
+        one, four = (reading(name).errors([regular_network("resnet", 20, 16)], k, k, [50]) for k in (1, 4))
+        return float(np.log(one / four).mean())
+
+    assert gain("long") > gain("whole")
+
+
+@pytest.mark.parametrize(("members", "clusters", "epochs"), [(4, 1, 100), (4, 4, 251)])
+def test_what_a_long_schedule_does_not_have_is_refused(members, clusters, epochs):
+    with pytest.raises(UsageError):
+        reading("long").errors([regular_network("resnet", 20, 16)], members, clusters, [epochs])

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from advisor.accuracy import AccuracyPredictor, TrainedEvidence
+from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
+from advisor.evidence import Curve, TrainedEvidence
 from cli.plot_est import plot
 from cli.render_est import switchover, words
 from cli.workflows.est import EstRequest, est
@@ -53,7 +54,13 @@ def test_the_answer_is_one_object_in_the_promised_form(payload):
             assert [len(row) for row in found[name]] == [len(epochs)] * len(budgets)
         assert len(found["threshold_parameters"]) == len(epochs)
         assert len(found["threshold_epochs"]) == len(found["times_sooner"]) == len(budgets)
-    assert payload["evidence"] == {"runs": 0, "runs_on_dataset": 0, "published_errors_on_dataset": 17}
+    assert payload["evidence"] == {
+        "runs": 0,
+        "runs_on_dataset": 0,
+        "curves": 0,
+        "curves_on_dataset": 0,
+        "published_errors_on_dataset": 17,
+    }
 
 
 def test_the_published_threshold_of_resnets_lies_within_the_interval(payload):
@@ -99,26 +106,39 @@ def test_one_budget_and_one_length_are_one_cell(advisor):
     assert re.search(r"2M +d +\d\d", answer.out)
 
 
-def test_stored_trainings_are_evidence(home, monkeypatch):
-    design = parse_design("mlp-1-4")
+@pytest.fixture
+def trained(home, monkeypatch):
+    """One stored training of digits with its learning curve."""
     run = TrainedEvidence(
         dataset="digits",
         task=DATASETS["digits"].task,
-        design=design,
-        epochs=1,
-        member_error=0.4,
+        design=parse_design("mlp-1-4"),
+        epochs=5,
+        member_errors=(0.4,),
         ensemble_error=0.4,
         test_images=360,
+        curve=Curve(member=(0.8, 0.6, 0.45, 0.42, 0.4), ensemble=None, images=360),
     )
     open_store(Home(home).database).close()
     monkeypatch.setattr(
         "cli.workflows.est.accuracy_for",
         lambda store, dataset, seed: (AccuracyPredictor([dataset], [run], seed), [run]),
     )
-    request = replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
-    answer = est(request, Home(home), None)
+    return replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
+
+
+def test_stored_trainings_are_evidence(home, trained):
+    answer = est(trained, Home(home), None)
     assert answer["evidence"]["runs_on_dataset"] == 1
     assert "digits: 1 finished or imported training and no published error" in words(answer)[-1]
+
+
+def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
+    answer = est(replace(trained, reading="long"), Home(home), None)
+    assert (answer["reading"], answer["schedule_epochs"], answer["epochs"][-1]) == ("long", 20, 20)
+    # Hatched members have no epochs of that schedule.
+    assert list(answer["maps"]) == ["full_data"]
+    assert "1 of 1 learning curves" in words(answer)[-1]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +158,7 @@ def test_stored_trainings_are_evidence(home, monkeypatch):
         (("--family", "resnet", "--budget", "10-1M"), 1, "the smallest, resnet-8-4"),
         (("--family", "resnet", "--g", "5"), 2, "1 to 4 clusters"),
         (("--family", "resnet", "--seed", "-1"), 2, "--seed"),
-        (("--family", "resnet", "--reading", "long"), 1, "no learning curves are known for cifar10"),
+        (("--family", "resnet", "--reading", "long"), 1, "no learning curves are known"),
         (("--family", "resnet", "--reading", "short"), 2, "reading"),
         (("--family", "resnet", "--plot", "map.pdf"), 2, ".png or .svg"),
     ],

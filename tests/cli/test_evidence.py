@@ -10,7 +10,7 @@ from advisor.measurement import Execution
 from advisor.methods import PlanOptions, make_plan
 from advisor.plan import Method
 from advisor.records import EnsembleMetrics, Run, RunStatus
-from cli.workflows.evidence import evidence_of
+from cli.workflows.evidence import evidence_of, sizes_of
 
 METRICS = EnsembleMetrics(
     error=0.05, member_errors=(0.06, 0.08), oracle_error=0.02, disagreement=0.03, nll=0.2
@@ -44,27 +44,45 @@ def run_of(method=Method.FULL_DATA, status=RunStatus.DONE, augmentation=Augmenta
     )
 
 
-def test_a_finished_run_teaches_the_mean_of_its_members_and_what_averaging_made_of_it():
+def test_a_finished_run_teaches_the_errors_of_its_members_and_what_averaging_made_of_it():
     (taught,) = evidence_of([run_of()])
-    assert taught.member_error == pytest.approx(0.07)
+    assert taught.member_errors == (0.06, 0.08)
     assert taught.ensemble_error == 0.05
     assert (taught.dataset, taught.epochs, taught.test_images) == ("digits", 5, 360)
 
 
 @pytest.mark.parametrize(
     "run",
-    [
-        run_of(method=Method.BAGGING),
-        run_of(method=Method.SNAPSHOT),
-        run_of(method=Method.TREENETS),
-        run_of(status=RunStatus.PARTIAL),
-        run_of(status=RunStatus.DIVERGED),
-        run_of(test=None),
-    ],
-    ids=["bagging", "snapshot", "treenets", "partial", "diverged", "without test"],
+    [run_of(status=RunStatus.PARTIAL), run_of(status=RunStatus.DIVERGED), run_of(test=None)],
+    ids=["partial", "diverged", "without test"],
 )
-def test_what_the_predictor_does_not_describe_teaches_nothing(run):
+def test_a_run_that_has_no_errors_yet_teaches_nothing(run):
     assert evidence_of([run]) == []
+
+
+@pytest.mark.parametrize("method", [Method.BAGGING, Method.SNAPSHOT, Method.TREENETS])
+def test_a_run_of_any_method_teaches_under_that_method(method):
+    (taught,) = evidence_of([run_of(method=method)])
+    assert taught.method is method
+
+
+def test_a_run_that_was_interrupted_teaches_the_curve_of_the_members_that_are_furthest_on():
+    curves = {1: {"member-1": (0.5, 0.4, 0.3), "member-2": (0.7, 0.2, 0.1), "mother-1": (0.9,)}}
+    (taught,) = evidence_of([run_of(status=RunStatus.INTERRUPTED, test=None)], curves)
+    assert (taught.member_errors, taught.ensemble_error) == (None, None)
+    assert taught.curve.member == pytest.approx((0.6, 0.3, 0.2))
+    assert taught.curve.images == 360
+    curves[1]["member-2"] = (0.7,)
+    (taught,) = evidence_of([run_of(status=RunStatus.RUNNING, test=None)], curves)
+    assert taught.curve.member == (0.5, 0.4, 0.3)
+
+
+@pytest.mark.parametrize("curve", [(), (0.5, float("nan"))], ids=["nothing", "diverged"])
+def test_a_curve_without_a_figure_teaches_nothing(curve):
+    curves = {1: {"member-1": curve}}
+    assert evidence_of([run_of(status=RunStatus.RUNNING, test=None)], curves) == []
+    (taught,) = evidence_of([run_of()], curves)
+    assert taught.curve is None
 
 
 def test_randaugment_makes_another_problem_of_the_same_images():
@@ -72,3 +90,18 @@ def test_randaugment_makes_another_problem_of_the_same_images():
     (hard,) = evidence_of([run_of(augmentation=Augmentation.RANDAUGMENT)])
     assert plain.dataset == "digits"
     assert hard.dataset == "digits with crop+flip+randaugment"
+
+
+def test_a_training_on_fewer_images_than_its_data_has_teaches_as_such():
+    whole, part = (run_of(), run_of())
+    few = replace(part.plan.dataset, train_images=269)
+    part = replace(part, id=2, plan=replace(part.plan, dataset=few))
+    sizes = sizes_of([whole, part], [])
+    assert sizes == {"digits": 1077}
+    assert [e.images for e in evidence_of([whole, part], sizes=sizes)] == [1.0, 269 / 1077]
+
+
+def test_data_that_the_program_does_not_know_has_as_many_images_as_anything_was_trained_on():
+    mine = [replace(run_of().plan.dataset, name="mine", train_images=n) for n in (100, 400)]
+    runs = [replace(run_of(), plan=replace(run_of().plan, dataset=facts)) for facts in mine]
+    assert sizes_of(runs, []) == {"mine": 400}

@@ -37,9 +37,28 @@ def test_trainings_are_imported_once(advisor, file):
     first = advisor("db", "import", file(*rows(0, 1)), "--json")
     assert first.code == 0, first.err
     assert (first.json["trainings"], first.json["added"], first.json["already_there"]) == (2, 2, 0)
+    assert first.json["completed"] == 0
     assert advisor("db", "import", file(*rows(0, 1)), "--json").json["added"] == 0
     grown = advisor("db", "import", file(*rows(0, 1, 2)))
     assert "added: 1\nalready_there: 2" in grown.out
+    assert advisor("db", "check").code == 0
+
+
+def test_a_training_that_is_there_is_completed_by_its_curves(advisor, home, file, tmp_path):
+    advisor("db", "import", file(*rows(0, 1)))
+    path = tmp_path / "curves.csv"
+    curve = ";".join(["0.5"] * 20)
+    path.write_text(f"{HEADER},validation_images,errors_by_members,member_curve\n")
+    with path.open("a") as lines:
+        lines.writelines(f"{row},360,0.03;0.02,{curve}\n" for row in rows(1, 2))
+    answer = advisor("db", "import", str(path))
+    assert "added: 1\nalready_there: 1\ncompleted: 1" in answer.out
+    assert advisor("db", "import", str(path), "--json").json["completed"] == 0
+    with open_store(home / "advisor.sqlite") as store:
+        found = store.reported()
+    assert [t.seed for t in found] == [0, 1, 2]
+    assert [t.member_curve for t in found] == [None, (0.5,) * 20, (0.5,) * 20]
+    assert [t.errors_by_members for t in found] == [None, (0.03, 0.02), (0.03, 0.02)]
     assert advisor("db", "check").code == 0
 
 
@@ -48,7 +67,7 @@ def test_imported_trainings_are_evidence_beside_runs(advisor, home, file):
     with open_store(home / "advisor.sqlite") as store:
         _, evidence = accuracy_for(store, "digits", seed=0)
     assert [e.dataset for e in evidence] == ["digits", "digits"]
-    assert evidence[0].member_error == pytest.approx(0.04)
+    assert evidence[0].member_errors == (0.03, 0.05)
     assert (evidence[0].ensemble_error, evidence[0].test_images, evidence[0].epochs) == (0.02, 360, 20)
     assert evidence[0].design.name == "2xresnet-8-4"
     answer = advisor("explain", "2xresnet-8-4", "--dataset", "digits", "--epochs", "20", "--json")

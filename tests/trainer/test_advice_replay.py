@@ -68,6 +68,7 @@ def row(dataset, at, kind, design, epochs, seed, error):
         "member_errors": ";".join([str(error)] * members),
         "device": "none",
         "date": "2026-01-01",
+        "validation_images": 1000,
         "budget": BUDGETS[at],
         "class": kind,
         "ensemble_curve": ";".join(map(str, curve)),

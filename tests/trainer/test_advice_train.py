@@ -55,14 +55,20 @@ def test_data_sets_of_one_shape_count_the_same_parameters(script):
     assert len({lower(network, s.facts.task).parameters for s in script.SETTINGS}) == 1
 
 
-def test_a_prefix_has_every_data_set_and_the_ends_of_the_budgets(script):
+def test_a_data_set_is_trained_seed_by_seed_from_the_ends_of_the_budgets_inwards(script):
     grid = script.jobs()
-    first = [job for job in grid if job.seed == 0]
-    assert grid[: len(first)] == first
-    coarse = first[: len(first) * 3 // 5]
     budgets = {job.budget for job in grid}
-    assert {job.facts.name for job in coarse} == {s.facts.name for s in script.SETTINGS}
-    assert {min(budgets), max(budgets)} <= {job.budget for job in coarse}
+    for setting in script.SETTINGS:
+        own = [job for job in grid if job.facts == setting.facts]
+        assert [job.seed for job in own] == sorted(job.seed for job in own)
+        coarse = [job.budget for job in own if job.seed == 0][: len(own) // 5]
+        assert {min(budgets), max(budgets)} <= set(coarse)
+
+
+def test_the_costly_data_set_begins_when_another_is_complete(script):
+    grid = script.jobs()
+    begun = next(i for i, job in enumerate(grid) if job.facts.train_images == 4000)
+    assert {job.seed for job in grid[:begun] if job.facts.name == "digits"} == set(range(script.SEEDS))
 
 
 def test_a_row_is_read_by_the_import_and_by_the_script(script, tmp_path, one_thread):
