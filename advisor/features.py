@@ -7,6 +7,7 @@ raw and with channels padded to 8 and 16, the widths of vector units and tensor 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -118,10 +119,11 @@ def layer_sizes(network: str, task: Task, batch: int) -> LayerSizes:
     images = {INPUT} | {
         n.name for n in graph.nodes if isinstance(n.operation, Flatten) and n.inputs == (INPUT,)
     }
+    readers = Counter(source for node in graph.nodes for source in set(node.inputs))
     return LayerSizes(
         names=tuple(node.name for node in graph.nodes),
         kinds=np.array([KINDS.index(_kind(node, images)) for node in graph.nodes]),
-        rows=np.array([_work(graph, node, batch) for node in graph.nodes]),
+        rows=np.array([_work(graph, node, batch, readers[node.name]) for node in graph.nodes]),
     )
 
 
@@ -131,7 +133,7 @@ def _kind(node: Node, images: set[str]) -> str:
     return name + READS_IMAGES if dense and node.inputs[0] in images else name
 
 
-def _work(graph: Graph, node: Node, batch: int) -> list[float]:
+def _work(graph: Graph, node: Node, batch: int, readers: int) -> list[float]:
     read, written = batch * _read(graph, node), batch * node.elements
     beyond = max(0, read + written - CACHED_ELEMENTS)
     moving = [read / 1e8, written / 1e8]
@@ -159,8 +161,7 @@ def _work(graph: Graph, node: Node, batch: int) -> list[float]:
         case _:
             channels, pixels = node.shape[0], prod(node.shape[1:])
             padding = _ceil(channels, 16) / channels / 1e8
-            consumers = sum(node.name in other.inputs for other in graph.nodes)
-            summed = max(0, consumers - 1) * batch * node.elements / 1e8
+            summed = max(0, readers - 1) * batch * node.elements / 1e8
             rows = batch * pixels / 1e7
             moving += [read * padding, written * padding]
             return [rows, summed, 0.0, 0.0, *moving, 0.0, 0.0, 0.0, beyond / 1e8, 1e-4]

@@ -83,12 +83,16 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
     """Return the price of a plan on the machine of the predictor; steps that are `done` cost nothing more."""
     task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
     built = [n.network for n in plan.built]
-    epochs = {name: epoch_seconds(name, plan, predictor) for name in built}
+    # Members of one shape are one network to the predictor.
+    names = dict.fromkeys(built)
+    epochs = {name: epoch_seconds(name, plan, predictor) for name in names}
     devices = {step.id: devices_of(step) for step in plan.steps}
     last = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
     contention = predictor.contention(processes)
     members = [plan.network(name).network for name in plan.asked]
     latency = total([predictor.inference_seconds(name, task, batch) for name in members])
+    training = {name: predictor.training_peak_bytes(name, task, batch) for name in names}
+    reserving = {name: predictor.reserved_bytes(name, task, batch) for name in names}
     spans = _spans(
         [step.id for step in plan.steps],
         [step.after for step in plan.steps],
@@ -106,14 +110,13 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         PricedStep(step=step.id, network=step.network, seconds=span)
         for step, span in zip(plan.steps, spans.each, strict=True)
     )
-    peaks = [predictor.training_peak_bytes(name, task, batch) for name in built]
-    reserved = [predictor.reserved_bytes(name, task, batch) for name in built]
+    peaks = [training[name] for name in built]
+    reserved = [reserving[name] for name in built]
     busy = spans.whole
     if plan.execution.device == "cuda":
         busy = total([span.scaled(devices[s.id]) for s, span in zip(plan.steps, spans.each, strict=True)])
     evaluated = plan.dataset.validation_images + plan.dataset.test_images
     evaluation = latency.scaled(evaluated / batch)
-    names = set(built)
     return PricedPlan(
         steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
         train_seconds=spans.whole,

@@ -12,7 +12,7 @@ The conditional expectation is a quadratic regression on y over the draws (Stron
 explains with the y of other draws, it explains by chance, and that is taken off. (The expected value of the
 information itself would miss probes that decide only together, such as a small and a large network.)
 
-Optuna proposes probes (family, depth, members, clusters, share of the budget and of the epochs) and keeps
+Optuna proposes probes (family, depth, members, clusters, share of budget, epochs and images) and keeps
 the one with the largest move a second. Probing ends where less than `WORTHWHILE` is at stake: where knowing
 all errors would not save more than that over choosing now, or where no probe moves as much.
 """
@@ -25,12 +25,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 
-from advisor.accuracy import RATIO_SPREAD, RESIDUAL_SPREAD
 from advisor.architecture import regular_network
 from advisor.counting import regular_counts
 from advisor.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
+from advisor.evidence import case_of, luck_of, ratio_spread, training_spread
 from advisor.methods import make_plan
 from advisor.plan import TrainingPlan
 from advisor.pricing import price
@@ -42,6 +42,9 @@ WORTHWHILE = 0.02
 TRIALS = 60
 # Smallest shares of budget and schedule that a probe takes; far below, other laws hold.
 LEAST_BUDGET, LEAST_EPOCHS = 1 / 16, 1 / 4
+# Shares of the training images, and how many a class keeps at least.
+IMAGES = (1.0, 0.5, 0.25)
+LEAST_OF_CLASS = 20
 # Depths of a family that are proposed, from the shallowest of the request to the deepest.
 DEPTHS = 4
 
@@ -55,6 +58,7 @@ class Probe:
         seconds: predicted training time; no probe is chosen that may take longer than is left.
         move: points by which it is expected to move the comparison of the designs.
         foreseen: predicted error of its ensemble, share.
+        images: share of the training images that it trains on.
     """
 
     plan: TrainingPlan
@@ -62,10 +66,17 @@ class Probe:
     move: float
     foreseen: Estimate
 
+    images: float
+
     @property
     def rate(self) -> float:
         """Points a second."""
         return self.move / self.seconds.mean
+
+    @property
+    def key(self) -> str:
+        """What makes two probes the same, whatever their seed."""
+        return key_of(self.plan.design, self.plan.epochs, self.images)
 
 
 def next_probe(
@@ -84,7 +95,7 @@ def next_probe(
         judged: designs of the request with the draws of their errors.
         budget: parameters of the request.
         seconds: left for probing.
-        done: plans that were probed before, by `key_of`.
+        done: what was trained before, by `key_of`.
         seed: of Optuna's sampler, of the outcomes and of the probe's training.
     """
     errors = np.stack([j.errors for j in judged], axis=1)
@@ -94,11 +105,14 @@ def next_probe(
 
     def worth(trial: optuna.Trial) -> float:
         plan = _proposed(trial, scenario, budget, seed)
-        if plan is None or key_of(plan) in done:
+        if plan is None:
             raise optuna.TrialPruned
-        key = key_of(plan)
+        images = plan.dataset.train_images / scenario.dataset.train_images
+        key = key_of(plan.design, plan.epochs, images)
+        if key in done:
+            raise optuna.TrialPruned
         if key not in found:
-            found[key] = _judged(plan, scenario, errors, seed)
+            found[key] = _judged(plan, scenario, errors, images, seed)
         probe = found[key]
         # One that takes too long is the worse the longer it takes, which leads the sampler back.
         return probe.rate if probe.seconds.high <= seconds else -probe.seconds.high
@@ -110,9 +124,10 @@ def next_probe(
     return max(worthy, key=lambda p: p.rate, default=None)
 
 
-def key_of(plan: TrainingPlan) -> str:
-    """Return what makes two probes the same, whatever their seed."""
-    return f"{plan.design} for {plan.epochs}"
+def key_of(design: str, epochs: int, images: float) -> str:
+    """Return what makes two trainings the same, whatever their seed."""
+    part = f" of {images:.0%} of the images" if images < 1 else ""
+    return f"{design} for {epochs} epochs{part}"
 
 
 def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -> TrainingPlan | None:
@@ -125,19 +140,21 @@ def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -
     clusters = int(trial.suggest_categorical(f"clusters/{members}", [members, 1])) if members > 1 else 1
     share = trial.suggest_float("budget", LEAST_BUDGET, 1.0, log=True)
     epochs = max(round(scenario.epochs * trial.suggest_float("epochs", LEAST_EPOCHS, 1.0, log=True)), 1)
-    task = scenario.dataset.task
+    images, task = float(trial.suggest_categorical("images", IMAGES)), scenario.dataset.task
+    if images < 1 and images * scenario.dataset.train_images < LEAST_OF_CLASS * task.classes:
+        return None
     width = regular_counts(family, task, depth).widest(depth, share * budget / members)
     if width is None:
         return None
     design = homogeneous(regular_network(family, depth, width), members, clusters)
-    return _plan(design, scenario, epochs, seed)
+    return _plan(design, scenario, epochs, images, seed)
 
 
-def _plan(design: Design, scenario: Scenario, epochs: int, seed: int) -> TrainingPlan | None:
+def _plan(design: Design, scenario: Scenario, epochs: int, images: float, seed: int) -> TrainingPlan | None:
     try:
         return make_plan(
             design,
-            scenario.dataset,
+            replace(scenario.dataset, train_images=round(images * scenario.dataset.train_images)),
             epochs=epochs,
             batch=scenario.batch,
             seed=seed,
@@ -154,19 +171,23 @@ def _spread(depths: list[int]) -> list[int]:
     return [depths[round(place)] for place in places]
 
 
-def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -> Probe:
+def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, images: float, seed: int) -> Probe:
     design = parse_design(plan.design)
     single = homogeneous(design.members[0], 1)
     data = plan.dataset
-    drawn = scenario.accuracy.sample_errors([design, single], data.learned_as, data.task, plan.epochs)
+    drawn = scenario.accuracy.sample_errors(
+        [design, single], data.learned_as, data.task, plan.epochs, images=images
+    )
     # A hatched member has its own penalty, which the ratio to a single training takes in.
     logs = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)
     counted = np.maximum(drawn.mean(axis=0) * data.validation_images, 0.5)
     members = len(design.members)
+    case = case_of(design, data.learned_as, data.task, plan.epochs)
+    seeds = scenario.accuracy.seeds[data.learned_as]
     spreads = np.array(
         [
-            np.hypot(RESIDUAL_SPREAD, 1 / np.sqrt(counted[1] * members)),
-            np.hypot(RATIO_SPREAD, 1 / np.sqrt(counted[0])),
+            np.hypot(training_spread(seeds, case), 1 / np.sqrt(counted[1] * members)),
+            ratio_spread(seeds, case, counted[0]),
         ]
     )
     seen = logs[:, :1] if members == 1 else logs
@@ -174,7 +195,8 @@ def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -
         plan=plan,
         seconds=price(plan, scenario.cost).train_seconds,
         move=100 * expected_move(errors, seen, spreads[: seen.shape[1]], seed),
-        foreseen=scenario.accuracy.predict(drawn[:, 0]),
+        foreseen=scenario.accuracy.predict(drawn[:, 0], luck_of(seeds, case), data.validation_images),
+        images=images,
     )
 
 

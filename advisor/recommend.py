@@ -1,8 +1,9 @@
-"""From judged designs to advice: a ranking, the best single network, and reasons.
+"""From judged designs to advice: a ranking, with the best single network in it.
 
 Objectives of a ranking:
 
-- ``error``: least predicted test error;
+- ``error``: least predicted test error, to two digits, since no training tells more; of equals the one that
+  trains sooner;
 - ``time``: shortest training among the designs that are at least as likely as not to match the best
   single network (the smallest network always trains fastest, which is no advice), then the others, the
   likeliest to match it first;
@@ -24,7 +25,6 @@ from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate
 from advisor.pareto import non_dominated
 from advisor.search import Judged
-from advisor.switchover import Switchover
 
 TIME_WEIGHT = 0.1
 # Rows of the ranking, and how many of them may share family, class and member count.
@@ -43,42 +43,33 @@ class Objective(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What a recommendation rests on.
+class Order:
+    """Designs in the order of an objective.
 
     Attributes:
-        accuracy: ``prior`` or ``runs``.
-        runs: finished runs that the accuracy predictor learned from.
-        runs_on_dataset: of these, on the requested data set.
-        cost: basis of the cost predictor.
-        measurements: that it learned from.
+        designs: best first, at least one.
+        reference: the best single network, or the best design where no single network is among them.
+        beats: probability of each that one training of it has less error than one of the reference.
     """
 
-    accuracy: str
-    runs: int
-    runs_on_dataset: int
-    cost: str
-    measurements: int
+    designs: list[Judged]
+    reference: Judged
+    beats: dict[Judged, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """One row of the advice."""
+    """One row of the advice; `reference` is what its chance compares with."""
 
     rank: int
     judged: Judged
     test_error: Estimate
+    reference: Judged
     probability_beats_single: float
     near_threshold: bool
-    reasons: tuple[str, ...]
 
 
-def rank(
-    judged: Sequence[Judged],
-    accuracy: AccuracyPredictor,
-    objective: Objective,
-    switchovers: Sequence[Switchover],
-) -> list[Recommendation]:
+def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective) -> list[Recommendation]:
     """Return the advice, best first; it holds the best single network if any fits the limits.
 
     Raises:
@@ -87,58 +78,63 @@ def rank(
     feasible = [j for j in judged if j.feasible]
     if not feasible:
         raise InfeasibleError(_nearest_miss(judged))
-    singles = [j for j in feasible if j.design_class is DesignClass.SINGLE]
-    reference = min(singles or feasible, key=lambda j: float(j.errors.mean()))
-    beats = {j.design.name: accuracy.probability_below(j.errors, reference.errors) for j in feasible}
-    beats[reference.design.name] = 0.5
-    order = _ordered(feasible, beats, objective)
-    ensembles = [j for j in order if j.design_class is not DesignClass.SINGLE] if singles else []
+    order = ordered(feasible, accuracy, objective)
+    reference, beats = order.reference, order.beats
+    compared = reference.design_class is DesignClass.SINGLE
+    ensembles = [j for j in order.designs if j.design_class is not DesignClass.SINGLE] if compared else []
     near = sorted(ensembles, key=lambda j: _distance(j, reference, beats))[:NEAR_THRESHOLD]
-    chosen = _selected(order, _front(feasible), [order[0], reference, *near])
+    chosen = _selected(order.designs, _front(feasible), [order.designs[0], reference, *near])
     return [
         Recommendation(
             rank=position,
             judged=j,
-            test_error=accuracy.predict(j.errors),
-            probability_beats_single=beats[j.design.name],
+            test_error=accuracy.predict(j.errors, j.luck, j.images),
+            reference=reference,
+            probability_beats_single=beats[j],
             near_threshold=j in near,
-            reasons=tuple(_reasons(j, reference, switchovers)),
         )
         for position, j in enumerate(chosen, 1)
     ]
 
 
-def _distance(j: Judged, single: Judged, beats: dict[str, float]) -> tuple[float, float]:
-    """From an even chance against the single network; where chances are all but certain, in error."""
-    return abs(beats[j.design.name] - 0.5), abs(j.objectives[0] - single.objectives[0])
-
-
-def _front(feasible: list[Judged]) -> set[str]:
-    """Names of the designs that no other is as good as everywhere and better than once."""
-    front = non_dominated(np.array([j.objectives for j in feasible]))
-    return {j.design.name for j, kept in zip(feasible, front, strict=True) if kept}
-
-
-def _ordered(feasible: list[Judged], beats: dict[str, float], objective: Objective) -> list[Judged]:
-    """All designs by the objective; of equals the one that is better otherwise."""
+def ordered(designs: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective) -> Order:
+    """Return designs, at least one, by an objective; of equals the one that is better otherwise is first."""
+    singles = [j for j in designs if j.design_class is DesignClass.SINGLE]
+    reference = min(singles or designs, key=lambda j: (*j.objectives, *j.key))
+    beats = {
+        j: accuracy.probability_below(j.errors, reference.errors, (j.luck, reference.luck)) for j in designs
+    }
+    beats[reference] = 0.5
 
     def key(j: Judged) -> tuple[object, ...]:
-        error, seconds, *others = j.objectives
+        # The name at the end: the order of a search is no reason.
+        error, seconds, *others = (*j.objectives, *j.key)
         if objective is Objective.ERROR:
-            return error, seconds, *others
+            return float(f"{error:.2g}"), seconds, error, *others
         if objective is Objective.TIME:
-            chance = beats[j.design.name]
+            chance = beats[j]
             return (0.0, seconds, error, *others) if chance >= 0.5 else (1.0, -chance, seconds, *others)
         return error * seconds**TIME_WEIGHT, seconds, *others
 
-    return sorted(feasible, key=key)
+    return Order(designs=sorted(designs, key=key), reference=reference, beats=beats)
 
 
-def _selected(order: list[Judged], front: set[str], always: list[Judged]) -> list[Judged]:
+def _distance(j: Judged, single: Judged, beats: dict[Judged, float]) -> tuple[float, float]:
+    """From an even chance against the single network; where chances are all but certain, in error."""
+    return abs(beats[j] - 0.5), abs(j.objectives[0] - single.objectives[0])
+
+
+def _front(feasible: list[Judged]) -> set[Judged]:
+    """The designs that no other is as good as everywhere and better than once."""
+    front = non_dominated(np.array([j.objectives for j in feasible]))
+    return {j for j, kept in zip(feasible, front, strict=True) if kept}
+
+
+def _selected(order: list[Judged], front: set[Judged], always: list[Judged]) -> list[Judged]:
     """Rows without too many alike, non-dominated ones first, and those that always belong, in order."""
     kept = list(dict.fromkeys(always))
     alike = Counter(map(_kind, kept))
-    for j in sorted(order, key=lambda j: j.design.name not in front):
+    for j in sorted(order, key=lambda j: j not in front):
         if len(kept) < ROWS and j not in kept and alike[_kind(j)] < ROWS_ALIKE:
             alike[_kind(j)] += 1
             kept.append(j)
@@ -147,34 +143,6 @@ def _selected(order: list[Judged], front: set[str], always: list[Judged]) -> lis
 
 def _kind(j: Judged) -> tuple[object, ...]:
     return j.design.families, j.design_class, len(j.design.members)
-
-
-def _reasons(j: Judged, single: Judged, switchovers: Sequence[Switchover]) -> list[str]:
-    if j is single and j.design_class is DesignClass.SINGLE:
-        return ["best single network within the budget, the reference of the comparison"]
-    if j is single:
-        return ["no single network keeps the limits: the most accurate design that does is the reference"]
-    difference = Estimate.of_samples(100 * (single.errors - j.errors))
-    times = j.priced.train_seconds.mean / single.priced.train_seconds.mean
-    word = "less" if difference.mean >= 0 else "more"
-    spread = (difference.high - difference.low) / 2
-    reasons = [
-        f"{abs(difference.mean):.1f} ± {spread:.1f} points {word} error than {single.design.name}, "
-        f"for {times:{'.2g' if times < 100 else '.0f'}}x its training time"
-    ]
-    for s in switchovers:
-        if s.family in j.design.families and s.members == len(j.design.members):
-            side = "past" if s.probability_past >= 0.5 else "before"
-            reasons.append(
-                f"{side} the switchover threshold of {s.members} {s.family} members with probability "
-                f"{max(s.probability_past, 1 - s.probability_past):.0%}"
-            )
-    if not j.design.independent:
-        reasons.append(
-            f"{j.design.clusters} mother network{'s' * (j.design.clusters > 1)} instead of "
-            f"{len(j.design.members)} trainings from scratch; members that share one are less diverse"
-        )
-    return reasons
 
 
 def _nearest_miss(judged: Sequence[Judged]) -> str:

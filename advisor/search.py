@@ -1,10 +1,9 @@
-"""Optuna search over family, class, depth, members and clusters.
+"""Optuna search over family, members, class, depth, training method and clusters.
 
-Every trial is a design of the budget with its price and its error, both predicted; nothing is trained.
+Every trial is a choice (`advisor.choices`) with its price and its error, both predicted; nothing is trained.
 Four objectives are minimised: test error, training seconds, inference latency and peak memory; limits
-on the last three are constraints. The sampler is NSGA-II, which needs no torch and handles constraints,
-conditional parameters and several objectives; for every family, member count and class it starts from the
-design with the least predicted error, and under limits also from the cheapest ones.
+on the last three are constraints. The sampler is TPE (Ozaki et al. 2022), which needs no torch and of those
+that were measured finds the front in the fewest trials (docs/search.md).
 """
 
 from __future__ import annotations
@@ -12,25 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import optuna
 
 from advisor.accuracy import AccuracyPredictor
+from advisor.choices import DEFAULT_METHODS, Choice, Choices
 from advisor.cost import CostPredictor
 from advisor.dataset import DatasetFacts
 from advisor.design import Design, DesignClass
 from advisor.estimate import Floats
 from advisor.measurement import Execution
-from advisor.methods import make_plan
+from advisor.methods import PlanOptions, make_plan
+from advisor.mixtures import Mixture
 from advisor.placement import placed
-from advisor.plan import TrainingPlan
+from advisor.plan import Method, TrainingPlan
 from advisor.pricing import PricedPlan, price
 from advisor.space import Candidate
+from advisor.starts import starting_points
 
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
-POPULATION = 40
-# Under limits a search starts from the best of all designs of a group and of its cheapest by MACs.
-CHEAPEST_SHARES = (1.0, 0.3, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,9 @@ class Scenario:
     """Everything that a design is judged under.
 
     Attributes:
-        candidates: designs of the budget.
+        candidates: regular designs of the budget.
+        mixtures: other designs of the budget.
+        methods: that ensembles may be trained by.
         dataset: facts of the data.
         epochs: schedule of a network from scratch.
         batch: images in a step.
@@ -72,6 +72,8 @@ class Scenario:
     """
 
     candidates: Sequence[Candidate]
+    mixtures: Sequence[Mixture] = ()
+    methods: Sequence[Method] = DEFAULT_METHODS
     dataset: DatasetFacts
     epochs: int
     batch: int
@@ -81,10 +83,27 @@ class Scenario:
     cost: CostPredictor
     accuracy: AccuracyPredictor
 
+    @property
+    def choices(self) -> Choices:
+        """What a search chooses from."""
+        return Choices([*self.candidates, *self.mixtures], self.methods)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A design with its class, price and the draws of its error, shape (samples,)."""
+    """A design as the predictors see it.
+
+    Attributes:
+        design: what it is.
+        design_class: of the design.
+        parameters: of all members together.
+        priced: its plan.
+        errors: draws of its expected error, shape (samples,).
+        feasible: whether it keeps the limits.
+        method: that trains it.
+        luck: spread of the log error of one training between seeds.
+        images: that its error will be counted on; None for endlessly many.
+    """
 
     design: Design
     design_class: DesignClass
@@ -92,6 +111,14 @@ class Judged:
     priced: PricedPlan
     errors: Floats
     feasible: bool
+    method: Method = Method.FULL_DATA
+    luck: float = 0.0
+    images: int | None = None
+
+    @property
+    def key(self) -> tuple[str, Method]:
+        """What tells it from others."""
+        return self.design.name, self.method
 
     @property
     def objectives(self) -> tuple[float, float, float, float]:
@@ -104,11 +131,12 @@ class Judged:
         )
 
 
-Group = tuple[str, int, DesignClass]
+def planned(scenario: Scenario, design: Design, method: Method | None = None) -> TrainingPlan:
+    """Return the plan of a design in a scenario; without a method the one that its clusters say.
 
-
-def planned(scenario: Scenario, design: Design) -> TrainingPlan:
-    """Return the plan of a design in a scenario."""
+    Raises:
+        UsageError: the method cannot train the design.
+    """
     plan = make_plan(
         design,
         scenario.dataset,
@@ -116,20 +144,37 @@ def planned(scenario: Scenario, design: Design) -> TrainingPlan:
         batch=scenario.batch,
         seed=scenario.seed,
         execution=scenario.execution,
+        options=PlanOptions(method=method),
     )
     return placed(plan, scenario.execution.processes)
 
 
-def judge(scenario: Scenario, candidate: Candidate, clusters: int) -> Judged:
-    """Price a design and predict its error."""
-    design = candidate.design(clusters)
-    plan = planned(scenario, design)
-    priced = price(plan, scenario.cost)
+def judge(scenario: Scenario, choices: Sequence[Choice]) -> list[Judged]:
+    """Price designs and predict their errors, all at once, which is much faster than one by one."""
+    designs = [choice.design for choice in choices]
+    methods = [choice.method for choice in choices]
+    prices = [
+        price(planned(scenario, design, method), scenario.cost)
+        for design, method in zip(designs, methods, strict=True)
+    ]
+    data = scenario.dataset
     errors = scenario.accuracy.sample_errors(
-        [design], scenario.dataset.learned_as, scenario.dataset.task, scenario.epochs
+        designs, data.learned_as, data.task, scenario.epochs, methods=methods
     )
-    feasible = all(excess <= 0 for excess in scenario.limits.excess(priced).values())
-    return Judged(design, candidate.design_class, candidate.parameters, priced, errors[:, 0], feasible)
+    return [
+        Judged(
+            design,
+            choice.candidate.design_class,
+            choice.candidate.parameters,
+            priced,
+            drawn,
+            all(excess <= 0 for excess in scenario.limits.excess(priced).values()),
+            choice.method,
+            scenario.accuracy.luck(design, data.learned_as, choice.method),
+            data.test_images,
+        )
+        for choice, design, priced, drawn in zip(choices, designs, prices, errors.T, strict=True)
+    ]
 
 
 def search(
@@ -143,93 +188,66 @@ def search(
         study_name: of the study in it.
         trials: designs to look at, the starting points included.
     """
-    groups = _grouped(scenario.candidates)
-    found: dict[str, Judged] = {}
-    sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=scenario.seed)
+    sampler = optuna.samplers.TPESampler(multivariate=True, seed=scenario.seed)
     # Trials are kept in memory while the search runs and written at once: a write a trial costs more
     # than the trial itself.
     study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=sampler)
-    for start in _starting_points(scenario, groups)[:trials]:
-        study.enqueue_trial(start)
-    study.optimize(_objective(scenario, groups, found), n_trials=trials)
+    choices = scenario.choices
+    found = explore(
+        study,
+        choices,
+        starting_points(choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials),
+        lambda new: judge(scenario, new),
+        scenario.limits,
+        trials,
+    )
     kept = optuna.create_study(
         study_name=study_name, storage=storage, directions=["minimize"] * len(OBJECTIVES)
     )
     kept.set_user_attr("objectives", list(OBJECTIVES))
     kept.add_trials(study.trials)
-    return list(found.values())
+    return found
 
 
-def _objective(
-    scenario: Scenario, groups: dict[Group, list[Candidate]], found: dict[str, Judged]
-) -> Callable[[optuna.Trial], tuple[float, float, float, float]]:
-    families = sorted({family for family, _, _ in groups})
+def explore(
+    study: optuna.Study,
+    choices: Choices,
+    starts: Sequence[Choice],
+    judging: Callable[[Sequence[Choice]], list[Judged]],
+    limits: Limits,
+    trials: int,
+    at_once: int = 1,
+) -> list[Judged]:
+    """Let the sampler of a study look at so many different choices, and return them judged.
 
-    def objective(trial: optuna.Trial) -> tuple[float, float, float, float]:
-        family = trial.suggest_categorical("family", families)
-        counts = sorted({k for f, k, _ in groups if f == family})
-        members = trial.suggest_categorical(f"members/{family}", counts)
-        classes = [c.value for f, k, c in groups if (f, k) == (family, members)]
-        kind = trial.suggest_categorical(f"class/{family}/{members}", classes)
-        group = groups[family, members, DesignClass(kind)]
-        position = trial.suggest_int(f"position/{family}/{members}/{kind}", 0, len(group) - 1)
-        clusters = members
-        if members > 1:
-            clusters = trial.suggest_int(f"clusters/{members}", 1, members)
-        judged = _judge_once(scenario, group[position], clusters, found)
-        trial.set_user_attr("design", judged.design.name)
-        for name, excess in scenario.limits.excess(judged.priced).items():
-            trial.set_constraint(name, excess)
-        return judged.objectives
-
-    return objective
-
-
-def _judge_once(scenario: Scenario, candidate: Candidate, clusters: int, found: dict[str, Judged]) -> Judged:
-    name = candidate.name + ("" if clusters == candidate.members else f"@g{clusters}")
-    if name not in found:
-        found[name] = judge(scenario, candidate, clusters)
-    return found[name]
-
-
-def _grouped(candidates: Sequence[Candidate]) -> dict[Group, list[Candidate]]:
-    groups: dict[Group, list[Candidate]] = {}
-    for c in sorted(candidates, key=lambda c: (c.family, c.members, c.depth, c.width)):
-        groups.setdefault((c.family, c.members, c.design_class), []).append(c)
-    return groups
-
-
-def _starting_points(scenario: Scenario, groups: dict[Group, list[Candidate]]) -> list[dict[str, str | int]]:
-    """The design of least predicted error of every group, small ensembles first.
-
-    Under limits also that of the cheapest designs of the group, or a tight limit would leave the sampler
-    without any design that keeps it.
+    Args:
+        study: in memory, without trials.
+        choices: what it chooses from.
+        starts: looked at first.
+        judging: of choices, all at once.
+        limits: of the user.
+        trials: in all; as many as there are choices at most.
+        at_once: trials that the sampler suggests before it learns how they were judged.
     """
-    limits = scenario.limits
-    limited = (limits.memory_bytes, limits.latency_ms, limits.train_seconds) != (None, None, None)
-    points: list[dict[str, str | int]] = []
-    for (family, members, kind), group in sorted(groups.items(), key=lambda item: item[0][1]):
-        errors = scenario.accuracy.sample_regular(
-            family,
-            scenario.dataset.learned_as,
-            scenario.dataset.task.classes,
-            parameters=np.array([c.parameters / c.members for c in group]),
-            depth=np.array([float(c.depth) for c in group]),
-            members=np.array([float(c.members) for c in group]),
-            epochs=scenario.epochs,
-        ).mean(axis=0)
-        macs = np.array([c.macs for c in group])
-        for share in CHEAPEST_SHARES if limited else (1.0,):
-            affordable = np.where(macs <= np.quantile(macs, share), errors, np.inf)
-            for clusters in (members, 1) if members > 1 else (members,):
-                point: dict[str, str | int] = {
-                    "family": family,
-                    f"members/{family}": members,
-                    f"class/{family}/{members}": kind.value,
-                    f"position/{family}/{members}/{kind.value}": int(np.argmin(affordable)),
-                }
-                if members > 1:
-                    point[f"clusters/{members}"] = clusters
-                if point not in points:
-                    points.append(point)
-    return points
+    trials = min(trials, len(choices.all))
+    for start in starts[:trials]:
+        study.enqueue_trial(choices.point(start))
+    found: dict[Choice, Judged] = {}
+    known: set[Choice] = set()
+    for first in range(0, trials, at_once):
+        picked: dict[Choice, optuna.Trial] = {}
+        for _ in range(first, min(first + at_once, trials)):
+            trial = study.ask()
+            # Nothing is random in judging, so a second look at a design would be wasted.
+            choice = choices.nearest_new(choices.suggested(trial), known)
+            picked[choice] = trial
+            known.add(choice)
+        found.update(zip(picked, judging(list(picked)), strict=True))
+        for choice, trial in picked.items():
+            judged = found[choice]
+            trial.set_user_attr("design", judged.design.name)
+            trial.set_user_attr("method", judged.method.value)
+            for name, excess in limits.excess(judged.priced).items():
+                trial.set_constraint(name, excess)
+            study.tell(trial, judged.objectives)
+    return list(found.values())

@@ -62,6 +62,11 @@ class Candidate:
         return regular_network(self.family, self.depth, self.width)
 
     @property
+    def member_parameters(self) -> float:
+        """Parameters of a member."""
+        return self.parameters / self.members
+
+    @property
     def name(self) -> str:
         """Short name of the design, trained independently."""
         prefix = f"{self.members}x" if self.members > 1 else ""

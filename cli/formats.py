@@ -11,6 +11,8 @@ from rich.table import Table
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
 BEYOND_THREE_DIGITS = 999.5
+# Of a table that a design's name may take.
+DESIGN_COLUMNS = 20
 
 
 def show(renderable: RenderableType) -> None:
@@ -61,6 +63,23 @@ def percent(share: float) -> str:
 def deviation(share: float) -> str:
     """How far an actual figure is from a predicted one, with its sign: +9.1 %."""
     return f"{100 * share:+.1f} %" if abs(share) < 1 else f"{100 * share:+,.0f} %"
+
+
+def design_lines(name: str) -> str:
+    """The name of a design in a table, that of a mixture broken between its members."""
+    lines = [""]
+    for member in name.replace("+", "+\0").split("\0"):
+        if lines[-1] and len(lines[-1]) + len(member) > DESIGN_COLUMNS:
+            lines.append(member)
+        else:
+            lines[-1] += member
+    return "\n".join(lines)
+
+
+def method_told(row: Plain) -> str:
+    """How a recommended design is trained, or nothing where its name tells: by its clusters."""
+    method: str = row.get("method", "full_data")
+    return "" if method in ("full_data", "mothernets") else method
 
 
 def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:

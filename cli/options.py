@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Families = Annotated[list[str] | None, typer.Option("--family", help="Family; repeat for several.")]
 Members = Annotated[list[int] | None, typer.Option("--members", help="Member count; repeat for several.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="How ensembles may be trained; repeat for several; default: full_data, mothernets and snapshot.",
+    ),
+]
 Budget = Annotated[str, typer.Option(help="Parameters in all: 5M, 750k, 5e6.")]
 Classes = Annotated[int, typer.Option(help="Number of classes.")]
 Input = Annotated[str, typer.Option(help="Image shape: channels x height x width.")]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.formats import Plain, count, duration, interval, percent, size, spread, table
+from cli.formats import (
+    Plain,
+    count,
+    design_lines,
+    duration,
+    interval,
+    method_told,
+    percent,
+    size,
+    spread,
+    table,
+)
+from cli.render_reasons import measure_next, why, would_change
 
 SHOWN_DESIGNS = 40
 
@@ -19,7 +31,7 @@ _SHORT = {
 
 
 def recommendation(payload: Plain) -> RenderableType:
-    """The ranking, the thresholds, the reasons and the next command."""
+    """The ranking, what speaks for it and would change it, the thresholds and the next command."""
     request, rows = payload["request"], payload["recommendations"]
     ranking = table(
         f"{request['budget']} parameters, {request['epochs']} epochs of {request['dataset']}, "
@@ -37,24 +49,24 @@ def recommendation(payload: Plain) -> RenderableType:
     )
     best = rows[0]
     legend = (
-        "deq, weq: depth- and width-equivalent ensemble. Intervals hold 90 %; latency is of one image; "
-        "* is nearest the switchover threshold."
+        "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes. Intervals hold 90 %; "
+        "latency is of one image; * is nearest the switchover threshold."
     )
     parts: list[RenderableType] = [ranking, Text(legend, style="dim")]
-    parts += ["", Text("Why", style="bold")]
-    parts += [Text(f"{row['rank']}  {row['design']}: {'; '.join(row['reasons'])}") for row in rows[:3]]
+    parts += ["", *why(payload), *would_change(payload), *measure_next(payload)]
     parts += ["", _thresholds(payload), "", Text(_basis(best["evidence"], payload), style="dim")]
-    parts += ["", Text(f"Next: advisor train          (or --rank N; advisor explain {best['design']})")]
+    parts += ["", Text("Next: advisor train          (or advisor explain; --rank N for another row)")]
     return Group(*parts)
 
 
 def _recommendation_row(row: Plain) -> list[str]:
     predicted = row["predicted"]
     mark = " *" if row["near_threshold"] else ""
-    reference = row["class"] == "single" and "reference" in row["reasons"][0]
+    reference = row["class"] == "single" and row["reference"]
     return [
         str(row["rank"]),
-        f"{row['design']}{mark}\n{_SHORT[row['class']]}, {count(row['parameters'])}",
+        f"{design_lines(row['design'])}{mark}\n"
+        f"{', '.join(filter(None, [_SHORT[row['class']], count(row['parameters']), method_told(row)]))}",
         interval(predicted["test_error"], percent),
         "–" if reference else f"{row['probability_beats_single']:.0%}",
         interval(predicted["train_seconds"], duration),
@@ -94,12 +106,29 @@ def _basis(evidence: Plain, payload: Plain) -> str:
     if evidence["runs"]:
         errors = (
             f"published figures and {evidence['runs']} finished or imported trainings "
-            f"({evidence['runs_on_dataset']} on this data)"
+            f"({_on_dataset(evidence)} on this data)"
         )
+    costs = "a formula that knows no machine: nothing has been measured on this one"
+    if evidence["cost"] != "nominal":
+        costs = (
+            f"{evidence['measurements']} measurements of this machine ({evidence['cost']}; "
+            f"{made['measurements_new']} new in {made['seconds']:.0f} s)"
+        )
+    if evidence["unmeasured"]:
+        costs += f", never of {', '.join(evidence['unmeasured'])}"
     return (
-        f"Costs rest on {evidence['measurements']} measurements of this machine ({evidence['cost']}; "
-        f"{made['measurements_new']} new in {made['seconds']:.0f} s), errors on {errors}. "
+        f"Costs rest on {costs}, errors on {errors}. "
         f"The search looked at {search['designs']} designs in {search['seconds']:.1f} s."
+    )
+
+
+def _on_dataset(evidence: Plain) -> str:
+    """How many trainings were on the data, and of which families."""
+    families = ", ".join(f"{number} of {family}" for family, number in sorted(evidence["families"].items()))
+    number = evidence["runs_on_dataset"]
+    # Members of several families count for each.
+    return (
+        families if sum(evidence["families"].values()) == number > 0 else f"{number}: {families}".rstrip(": ")
     )
 
 

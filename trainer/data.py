@@ -7,7 +7,7 @@ images from the training images, stratified by class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +119,23 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
         torch.from_numpy(np.maximum(moments[:, 1], 1e-3)),
         source.classes,
     )
+
+
+def part_of(data: Data, facts: DatasetFacts) -> Data:
+    """Return data with fewer training images, every class in proportion; normalised as the whole.
+
+    Args:
+        data: in memory.
+        facts: of the part; they differ in the number of training images only.
+
+    Raises:
+        DataError: so few images cannot hold every class.
+    """
+    if facts.train_images == len(data.train):
+        return data
+    kept, _ = _stratified(data.train.labels.numpy(), len(data.train) - facts.train_images)
+    train = Split(data.train.images[kept], data.train.labels[kept])
+    return replace(data, facts=facts, train=train)
 
 
 def _moments(plane: Bytes) -> tuple[float, float]:

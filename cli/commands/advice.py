@@ -18,6 +18,7 @@ from cli.options import (
     Families,
     Input,
     Members,
+    Methods,
     print_result,
 )
 from cli.quantities import parse_bytes, parse_seconds
@@ -33,6 +34,7 @@ def recommend(
     dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = "cifar10",
     family: Families = None,
     members: Members = None,
+    method: Methods = None,
     objective: Annotated[str, typer.Option(help="Rank by error, time or balanced.")] = "error",
     max_memory: Annotated[str | None, typer.Option(help="Peak training memory: 8G, 512MiB.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Inference of one image.")] = None,
@@ -41,7 +43,7 @@ def recommend(
     batch: Batch = None,
     augment: Augment = None,
     seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = 0,
-    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 120,
+    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 160,
     profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 60.0,
     probe: Annotated[
         float, typer.Option("--probe", metavar="MINUTES", help="Train probes for so long before advising.")
@@ -63,6 +65,7 @@ def recommend(
         augmentation=augment,
         families=tuple(family or ()),
         members=tuple(members or ()),
+        methods=tuple(method or ()),
         objective=objective,
         max_memory_bytes=parse_bytes(max_memory, "--max-memory"),
         max_latency_ms=max_latency_ms,

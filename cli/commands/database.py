@@ -32,7 +32,11 @@ def import_trainings(
     file: Annotated[Path, typer.Argument(help="CSV of trainings, one a row.")],
     as_json: AsJson = False,
 ) -> None:
-    """Learn from trainings done elsewhere: every row of a CSV becomes evidence, once."""
+    """Learn from trainings done elsewhere: every row of a CSV becomes evidence, once.
+
+    A column that is missing is named. Curves and errors by members may be;
+    a training that was imported without them is completed.
+    """
     from cli.render import facts
     from cli.workflows.database import import_trainings as imported
 

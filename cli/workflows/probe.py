@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import optuna
 
 from advisor.budget import parse_budget
 from advisor.errors import InterruptedRunError, UsageError
 from advisor.estimate import Estimate
-from advisor.plan import TrainingPlan
+from advisor.evidence import Curve, TrainedEvidence
+from advisor.plan import Method, TrainingPlan
 from advisor.probing import WORTHWHILE, Probe, key_of, next_probe
 from advisor.records import EpochRecord, StepRecord
 from advisor.reported import ReportedTraining
@@ -32,9 +36,10 @@ from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
-from trainer.data import Data, load_data
+from trainer.data import Data, load_data, part_of
 from trainer.evaluate import validation_errors
 from trainer.execute import DONE, RunFiles, execute
+from trainer.metrics import Probabilities, unpack_probabilities
 
 SOURCE = "advisor probe"
 # Why probing ended.
@@ -62,6 +67,7 @@ class _Watcher:
     expected: float
     view: TrainingView
     say: Say
+    records: list[EpochRecord] = field(default_factory=list)
 
     def started(self) -> None:
         """Show what begins."""
@@ -69,6 +75,7 @@ class _Watcher:
 
     def epoch(self, record: EpochRecord) -> None:
         """Show an epoch."""
+        self.records.append(record)
         self.view.epoch(record)
 
     def step(self, record: StepRecord) -> None:
@@ -79,6 +86,31 @@ class _Watcher:
     def notice(self, text: str) -> None:
         """Pass a notice on."""
         self.say(text)
+
+    def curve(self, data: Data) -> Curve | None:
+        """Return the learning curve of members that were all trained from scratch, else None."""
+        own: dict[str, list[EpochRecord]] = {}
+        for record in self.records:
+            own.setdefault(record.network, []).append(record)
+        if self.plan.method is not Method.FULL_DATA:
+            return None
+        labels, classes = data.validation.labels.numpy(), data.facts.task.classes
+        epochs = list(zip(*own.values(), strict=True))
+        return Curve(
+            member=tuple(fmean(r.validation_error for r in records) for records in epochs),
+            ensemble=tuple(
+                float((_average(records, classes).argmax(axis=1) != labels).mean()) for records in epochs
+            ),
+            images=len(labels),
+        )
+
+
+def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
+    """Mean validation probabilities, (images, classes)."""
+    found: Probabilities = np.mean(
+        [unpack_probabilities(r.validation_probabilities, classes) for r in records], axis=0
+    )
+    return found
 
 
 def probe(
@@ -99,6 +131,11 @@ def probe(
     with open_store(home.database) as store:
         profiled = profiled_for(request, asked, store, say)
         return Sitting(request, asked, profiled, store, home, data, view, say).held(options.seconds)
+
+
+def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
+    """Return the keys of what was trained on a data set: the same again teaches little."""
+    return {key_of(e.design.name, e.epochs, e.images) for e in evidence if e.dataset == dataset}
 
 
 def check_seconds(seconds: float, option: str) -> None:
@@ -144,7 +181,7 @@ class Sitting:
             while True:
                 chosen, why = self._choose((signals.deadline or 0.0) - time.monotonic(), done)
                 if chosen is not None:
-                    done.add(key_of(chosen.plan))
+                    done.add(chosen.key)
                     self._train(chosen, signals)
                 if signals.received is not None:
                     raise InterruptedRunError(
@@ -156,13 +193,16 @@ class Sitting:
 
     def _choose(self, left: float, done: set[str]) -> tuple[Probe | None, str]:
         """Return the next probe, or why there is none."""
-        accuracy, _ = accuracy_for(self.store, self.asked.facts.learned_as, self.request.seed)
+        accuracy, evidence = accuracy_for(self.store, self.asked.facts.learned_as, self.request.seed)
+        done = done | trained_before(evidence, self.asked.facts.learned_as)
         scenario = scenario_of(self.request, self.asked, self.profiled, accuracy)
         judged = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(judged, key=lambda j: (not j.feasible, j.objectives[0])))
         if left <= 0:
             return None, UNTIL_TIME
         budget, number = int(parse_budget(self.request.budget)), len(self.rounds)
+        # What breaks a limit is not chosen, whatever a probe would say of it.
+        judged = [j for j in judged if j.feasible] or judged
         for seconds in (left, float("inf")):
             found = next_probe(
                 scenario, judged, budget=budget, seconds=seconds, done=done, seed=self.request.seed + number
@@ -173,9 +213,9 @@ class Sitting:
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
         """Train a probe and keep what it found; one that the clock stops teaches nothing."""
-        plan = chosen.plan
+        plan, data = chosen.plan, part_of(self.data, chosen.plan.dataset)
         self.say(
-            f"probe {len(self.rounds) + 1}: {key_of(plan)} epochs, about {chosen.seconds.mean:.0f} s, to "
+            f"probe {len(self.rounds) + 1}: {chosen.key}, about {chosen.seconds.mean:.0f} s, to "
             f"move the choice by {chosen.move:.2f} points"
         )
         began = time.monotonic()
@@ -183,17 +223,19 @@ class Sitting:
             files = RunFiles(folder=Path(folder), data_root=self.home.data, watch=watch_peak)
             watcher = _Watcher(plan, chosen.seconds.mean, self.view, self.say)
             try:
-                ended = execute(plan, files, self.data, watcher, signals)
+                ended = execute(plan, files, data, watcher, signals)
             finally:
                 self.view.end()
             if len(ended) < len(plan.steps) or any(r.status != DONE for r in ended.values()):
                 return
-            error, members = validation_errors(plan, files, self.data)
-        self.store.add_reported([_reported(plan, error, members)], source=SOURCE, imported_at=now())
+            error, members = validation_errors(plan, files, data)
+        found = _reported(plan, error, members, watcher.curve(data))
+        self.store.add_reported([found], source=SOURCE, imported_at=now())
         self.rounds.append(
             {
                 "design": plan.design,
                 "epochs": plan.epochs,
+                "share_of_images": chosen.images,
                 "predicted_seconds": chosen.seconds.mean,
                 "seconds": time.monotonic() - began,
                 "move_points": chosen.move,
@@ -221,7 +263,9 @@ def _best(judged: Judged) -> dict[str, Any]:
     return {"design": judged.design.name, "test_error": asdict(Estimate.of_samples(judged.errors))}
 
 
-def _reported(plan: TrainingPlan, error: float, members: tuple[float, ...]) -> ReportedTraining:
+def _reported(
+    plan: TrainingPlan, error: float, members: tuple[float, ...], curve: Curve | None
+) -> ReportedTraining:
     return ReportedTraining(
         dataset=plan.dataset.name,
         task=plan.dataset.task,
@@ -236,4 +280,7 @@ def _reported(plan: TrainingPlan, error: float, members: tuple[float, ...]) -> R
         member_errors=members,
         device=fingerprint(plan.execution).device_name,
         date=datetime.now(UTC).date().isoformat(),
+        validation_images=None if curve is None else curve.images,
+        member_curve=None if curve is None else curve.member,
+        ensemble_curve=None if curve is None else curve.ensemble,
     )

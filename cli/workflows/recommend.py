@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,19 +11,22 @@ from typing import Any, Protocol
 
 import optuna
 
-from advisor.accuracy import AccuracyPredictor, TrainedEvidence
+from advisor.accuracy import AccuracyPredictor
 from advisor.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.estimate import Estimate
+from advisor.evidence import TrainedEvidence
 from advisor.plan import plan_to_json
-from advisor.recommend import Evidence, Objective, Recommendation, rank
+from advisor.reasons import Evidence, has_threshold, threshold_of
+from advisor.recommend import Objective, Recommendation, rank
 from advisor.search import Judged, Scenario, planned, search
 from advisor.switchover import Switchover, WholeSchedules, thresholds
+from cli.workflows import reasons
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.files import write_file
 from cli.workflows.home import SCHEMA_VERSION, Home, now
 from cli.workflows.measuring import Profiled
-from cli.workflows.probe import ProbeOptions, Sitting, check_seconds
+from cli.workflows.probe import ProbeOptions, Sitting, check_seconds, trained_before
 from cli.workflows.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
 from cli.workflows.train import TrainingView
 from db.session import open_store
@@ -79,9 +83,22 @@ def recommend(
         view.say("searching")
         judged, searched = _searched(scenario, home, request.trials)
         crossings = _crossings(request, asked, accuracy)
-        rows = rank(judged, accuracy, Objective(request.objective), crossings)
-        evidence = _evidence(runs, asked.facts.learned_as, profiled)
+        rows = rank(judged, accuracy, Objective(request.objective))
+        crossings = _with_own_crossing(rows[0].judged, crossings, request, asked, accuracy)
+        evidence = _evidence(runs, asked.facts.learned_as, profiled, rows)
         payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
+        for row, said in zip(
+            payload["recommendations"], reasons.of_rows(scenario, rows, crossings, evidence), strict=True
+        ):
+            row.update(said)
+        payload["would_change"] = reasons.would_change(request, scenario, rows, judged, crossings)
+        payload["measure_next"] = reasons.measure_next(
+            request,
+            scenario,
+            judged,
+            trained_before(runs, asked.facts.learned_as),
+            rows[0].judged.priced.train_seconds.mean,
+        )
         payload["probing"] = probed
         if save is not None:
             _save_plan(save, rows[0], scenario)
@@ -107,10 +124,34 @@ def _crossings(request: RecommendRequest, asked: Asked, accuracy: AccuracyPredic
     )
 
 
+def _with_own_crossing(
+    first: Judged,
+    crossings: Sequence[Switchover],
+    request: RecommendRequest,
+    asked: Asked,
+    accuracy: AccuracyPredictor,
+) -> list[Switchover]:
+    """Add the threshold of the first design's own member count, where it is not known yet."""
+    if not has_threshold(first) or threshold_of(first, crossings) is not None:
+        return list(crossings)
+    own = thresholds(
+        WholeSchedules(accuracy, asked.facts.learned_as, asked.facts.task),
+        first.design.families,
+        [len(first.design.members)],
+        budget=float(parse_budget(request.budget)),
+        epochs=request.epochs,
+    )
+    return sorted([*crossings, *own], key=lambda s: (asked.families.index(s.family), s.members))
+
+
 def _storage(home: Home) -> optuna.storages.RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.storages.RDBStorage(f"sqlite:///{home.studies}")
+        storage = optuna.storages.RDBStorage(f"sqlite:///{home.studies}")
+        # Every trial is a transaction; none of them is worth waiting for the disk.
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous=OFF")
+        return storage
     except Exception as error:
         # Optuna lets through whatever SQLAlchemy and SQLite raise.
         first = str(error).splitlines()[0]
@@ -120,16 +161,21 @@ def _storage(home: Home) -> optuna.storages.RDBStorage:
 
 
 def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
-    write_file(path, "the plan", plan_to_json(planned(scenario, best.judged.design)))
+    write_file(path, "the plan", plan_to_json(planned(scenario, best.judged.design, best.judged.method)))
 
 
-def _evidence(runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled) -> Evidence:
+def _evidence(
+    runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled, rows: Sequence[Recommendation]
+) -> Evidence:
+    never = [row.judged.priced.unmeasured for row in rows]
     return Evidence(
         accuracy="runs" if runs else "prior",
         runs=len(runs),
         runs_on_dataset=sum(run.dataset == dataset for run in runs),
+        families=dict(Counter(f for run in runs if run.dataset == dataset for f in run.design.families)),
         cost=profiled.predictor.basis,
         measurements=profiled.predictor.count,
+        unmeasured=tuple(text for text in never[0] if all(text in texts for texts in never)),
     )
 
 
@@ -180,6 +226,7 @@ def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "design": judged.design.name,
+        "method": judged.method.value,
         "class": judged.design_class.value,
         "members": len(judged.design.members),
         "clusters": judged.design.clusters,
@@ -188,5 +235,4 @@ def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
         "probability_beats_single": row.probability_beats_single,
         "near_threshold": row.near_threshold,
         "evidence": asdict(evidence),
-        "reasons": list(row.reasons),
     }

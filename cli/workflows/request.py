@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from advisor.accuracy import AccuracyPredictor
 from advisor.budget import parse_budget
+from advisor.choices import DEFAULT_METHODS, JOINT
 from advisor.dataset import DatasetFacts
 from advisor.errors import UnknownNameError, UsageError
+from advisor.families import family_named
+from advisor.mixtures import Mixture, enumerate_mixtures
+from advisor.plan import Method
 from advisor.recommend import Objective
 from advisor.schedule import MOST_EPOCHS
 from advisor.search import Limits, Scenario
@@ -16,6 +20,7 @@ from advisor.space import Candidate, enumerate_candidates
 from cli.quantities import check_seed
 from cli.workflows.home import Say
 from cli.workflows.measuring import Profiled, profile_candidates
+from cli.workflows.planning import method_named
 from cli.workflows.spaces import facts_of, families_of, member_counts_of
 from db.queries import Store
 from profiler.device import choose_device
@@ -31,6 +36,7 @@ class RecommendRequest:
     augmentation: str | None
     families: tuple[str, ...]
     members: tuple[int, ...]
+    methods: tuple[str, ...] = ()
     objective: str = "error"
     max_memory_bytes: float | None = None
     max_latency_ms: float | None = None
@@ -38,7 +44,7 @@ class RecommendRequest:
     device: str | None
     batch: int | None
     seed: int
-    trials: int = 120
+    trials: int = 160
     profile_seconds: float
 
 
@@ -49,7 +55,9 @@ class Asked:
     facts: DatasetFacts
     families: list[str]
     counts: list[int]
+    methods: list[Method]
     candidates: Sequence[Candidate]
+    mixtures: Sequence[Mixture]
     batch: int
     device: str
 
@@ -63,14 +71,32 @@ class Asked:
         """
         facts = facts_of(request.dataset, request.augmentation)
         families, counts = families_of(request.families), member_counts_of(request.members)
+        budget = parse_budget(request.budget)
         return cls(
             facts=facts,
             families=families,
             counts=counts,
-            candidates=enumerate_candidates(parse_budget(request.budget), families, facts.task, counts),
+            methods=methods_of(request.methods, families),
+            candidates=enumerate_candidates(budget, families, facts.task, counts),
+            mixtures=enumerate_mixtures(budget, families, facts.task, counts),
             batch=min(request.batch or facts.batch, facts.train_images),
             device=choose_device(request.device),
         )
+
+
+def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
+    """Return the training methods asked for, or those that are usual.
+
+    Raises:
+        UsageError: a name that does not exist, or methods that can train no ensemble of the families.
+    """
+    methods = list(dict.fromkeys(method_named(name) for name in names)) or list(DEFAULT_METHODS)
+    if set(methods) <= set(JOINT) and all(family_named(family).skip_connections for family in families):
+        raise UsageError(
+            f"--method: {' and '.join(methods)} cannot train {' or '.join(families)}, which have skip "
+            "connections: add another method, or --family vgg"
+        )
+    return methods
 
 
 def profiled_for(request: RecommendRequest, asked: Asked, store: Store, say: Say) -> Profiled:
@@ -92,6 +118,8 @@ def scenario_of(
     """Return what the designs of a request are judged under."""
     return Scenario(
         candidates=asked.candidates,
+        mixtures=asked.mixtures,
+        methods=asked.methods,
         dataset=asked.facts,
         epochs=request.epochs,
         batch=asked.batch,

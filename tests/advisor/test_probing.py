@@ -9,7 +9,7 @@ from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DATASETS
 from advisor.estimate import Estimate
 from advisor.measurement import Execution
-from advisor.probing import LEAST_EPOCHS, WORTHWHILE, at_stake, expected_move, key_of, next_probe
+from advisor.probing import LEAST_EPOCHS, WORTHWHILE, at_stake, expected_move, next_probe
 from advisor.search import Judged, Limits, Scenario
 from advisor.space import enumerate_candidates
 
@@ -122,9 +122,9 @@ def test_the_same_request_is_answered_by_the_same_probe_and_never_twice(scenario
     first, again = (
         next_probe(scenario, judged, budget=60_000, seconds=60, done=(), seed=1) for _ in range(2)
     )
-    assert key_of(first.plan) == key_of(again.plan)
-    other = next_probe(scenario, judged, budget=60_000, seconds=60, done={key_of(first.plan)}, seed=1)
-    assert other is None or key_of(other.plan) != key_of(first.plan)
+    assert first.key == again.key
+    other = next_probe(scenario, judged, budget=60_000, seconds=60, done={first.key}, seed=1)
+    assert other is None or other.key != first.key
 
 
 def test_without_time_there_is_no_probe(scenario, judged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from pathlib import Path
 import optuna
 import pytest
 
+from advisor.errors import InterruptedRunError
+from cli.formats import design_lines
 from cli.workflows.home import Home
+from cli.workflows.planning import PlanRequest, resolve_plan
+from cli.workflows.probe import Sitting
 from db.session import open_store
 
 QUICK = ("recommend", "--dataset", "digits", "--budget", "60k", "--epochs", "5", "--family", "resnet")
@@ -54,6 +59,8 @@ def test_the_answer_has_the_promised_form(asked):
         "recommendations",
         "switchover",
         "search",
+        "would_change",
+        "measure_next",
         "probing",
     }
     assert set(answer["profile"]) == {"seconds", "measurements_new", "measurements_reused"}
@@ -76,8 +83,57 @@ def test_the_answer_has_the_promised_form(asked):
         assert 0 <= row["probability_beats_single"] <= 1
         assert row["evidence"]["accuracy"] == "prior"
         assert row["reasons"]
+        assert all(isinstance(reason, str) for reason in row["reasons"])
     for threshold in answer["switchover"]:
         assert set(threshold) == {"family", "members", "parameters", "epochs", "probability_past"}
+
+
+def test_a_row_trades_what_its_figures_and_those_of_the_reference_say(asked):
+    rows = asked[1]["recommendations"]
+    reference = next(row for row in rows if row["reference"])
+    for row in rows:
+        if row is reference:
+            continue
+        traded = row["trade"]
+        assert traded["against"]["design"] == reference["design"]
+        for ratio, figure in (("epoch_times", "epoch_seconds"), ("train_times", "train_seconds")):
+            own, other = (each["predicted"][figure]["mean"] for each in (row, reference))
+            assert traded[ratio]["low"] <= traded[ratio]["mean"] <= traded[ratio]["high"]
+            assert traded[ratio]["mean"] == pytest.approx(own / other)
+        better = traded["points_less"]["mean"] >= 0
+        assert ("points less error" if better else "points more error") in row["reasons"][0]
+
+
+def test_what_would_change_the_advice_is_told_in_figures(asked):
+    answer = asked[1]
+    first, second = answer["recommendations"][:2]
+    change = answer["would_change"]
+    assert set(change) == {"thresholds", "second", "limits", "objectives"}
+    assert change["second"]["design"] == second["design"]
+    assert change["second"]["probability"] == second["probability_beats_first"]
+    needs = {"train_seconds": "train_seconds", "latency_ms": "inference_ms_per_image"}
+    for limit in change["limits"]:
+        assert limit["down_to"] < limit["below"]
+        if limit["need"] in needs:
+            assert limit["below"] <= first["predicted"][needs[limit["need"]]]["mean"]
+
+
+def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home, advisor, monkeypatch):
+    home = ("--home", str(measured_home))
+    probe = advisor(*home, *AGAIN, "--json").json["measure_next"]["probe"]
+    words = shlex.split(probe["command"])
+    assert words[:2] == ["advisor", "recommend"], "60 trials are no option of `advisor probe`"
+    assert words[-2:] == ["--probe", str(probe["minutes"])]
+    chosen = []
+
+    def train(sitting, found, signals):
+        chosen.append(found)
+        raise InterruptedRunError("enough", exit_code=130)
+
+    monkeypatch.setattr(Sitting, "_train", train)
+    assert advisor(*home, *words[1:]).code == 130
+    assert (chosen[0].plan.design, chosen[0].plan.epochs) == (probe["design"], probe["epochs"])
+    assert chosen[0].move == probe["move_points"]
 
 
 def test_a_repeated_request_measures_nothing_and_answers_from_what_is_known(asked, advisor):
@@ -92,6 +148,8 @@ def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeyp
     out = advisor("--home", str(measured_home), *AGAIN).out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
     assert "Next: advisor train" in out
+    assert "What would change this" in out
+    assert "What to measure next" in out
 
 
 def test_a_study_can_be_opened_by_optuna(measured_home):
@@ -188,3 +246,71 @@ def test_probing_that_cannot_be_done_is_refused_before_anything_is_measured(advi
     assert "pass --download" in missing.err
     assert "--probe must be positive, got -1" in negative.err
     assert "measuring" not in missing.err + negative.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (("--method", "boosting"), "unknown method 'boosting'"),
+        (
+            ("--method", "treenets", "--method", "shared_mothernets"),
+            "--method: treenets and shared_mothernets cannot train resnet, which have skip connections",
+        ),
+    ],
+)
+def test_methods_that_train_nothing_are_one_line(advisor, home, arguments, rule):
+    answer = advisor(*QUICK, *arguments, "--quiet")
+    assert answer.code == 2
+    assert rule in answer.error_line
+
+
+def test_only_the_methods_asked_for_train_ensembles(measured_home, advisor):
+    methods = ("--method", "snapshot", "--method", "bagging")
+    rows = advisor("--home", str(measured_home), *AGAIN, *methods, "--json").json["recommendations"]
+    assert {row["method"] for row in rows if row["members"] == 1} == {"full_data"}
+    ensembles = {row["method"] for row in rows if row["members"] > 1}
+    assert ensembles
+    assert ensembles <= {"snapshot", "bagging"}
+
+
+def test_a_plan_is_saved_with_the_method_of_rank_1_and_the_table_tells_it(
+    measured_home, advisor, monkeypatch
+):
+    home = ("--home", str(measured_home))
+    monkeypatch.setenv("COLUMNS", "80")
+    asked = (*AGAIN, "--members", "4", "--method", "snapshot", "--save", "plan.json")
+    rows = advisor(*home, *asked, "--json").json["recommendations"]
+    plan = json.loads(Path("plan.json").read_text())
+    assert (plan["design"], plan["method"]) == (rows[0]["design"], rows[0]["method"])
+    out = advisor(*home, *asked).out
+    assert ", snapshot" in out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("method", ["snapshot", "bagging", "full_data"])
+def test_a_recommended_design_is_planned_by_its_method(tmp_path, method):
+    request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
+    rows = [{"design": "resnet-8-4", "method": "full_data"}, {"design": "2xresnet-8-4", "method": method}]
+    with open_store(Home(tmp_path).database) as store:
+        store.add_recommendation("", request, {"recommendations": rows})
+        plan = resolve_plan(PlanRequest(rank=2), store)
+        assert (plan.design, plan.method) == ("2xresnet-8-4", method)
+        assert resolve_plan(PlanRequest(rank=2, method="fge"), store).method == "fge"
+
+
+@pytest.mark.parametrize(
+    ("design", "method"), [("2xresnet-8-4", "full_data"), ("2xresnet-8-4@g1", "mothernets")]
+)
+def test_a_recommendation_of_an_older_program_is_trained_as_its_clusters_say(tmp_path, design, method):
+    request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
+    with open_store(Home(tmp_path).database) as store:
+        store.add_recommendation("", request, {"recommendations": [{"design": design}]})
+        assert resolve_plan(PlanRequest(), store).method == method
+
+
+def test_the_name_of_a_mixture_is_broken_between_members():
+    name = "2xdensenet-7-130+2xdensenet-10-59+2xdensenet-13-38+2xdensenet-16-28@g3"
+    assert design_lines(name).replace("\n", "") == name
+    assert max(map(len, design_lines(name).splitlines())) <= 22
+    assert design_lines("wrn-10-1+wrn-10-2") == "wrn-10-1+wrn-10-2"
+    assert design_lines("16xdensenet-100-12@g12") == "16xdensenet-100-12@g12"

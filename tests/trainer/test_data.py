@@ -21,7 +21,7 @@ from advisor.dataset import DATASETS, Augmentation
 from advisor.errors import DataError, UnknownNameError
 from advisor.layers import Task
 from trainer import archives
-from trainer.data import find_facts, load_data
+from trainer.data import find_facts, load_data, part_of
 
 
 def small(name, train, validation, test):
@@ -45,6 +45,18 @@ def as_multiset(split):
 
 
 # Digits.
+
+
+def test_a_part_of_the_data_keeps_every_class_in_proportion_and_the_other_splits(digits):
+    part = part_of(digits, replace(digits.facts, train_images=270))
+    assert (len(part.train), part.facts.train_images) == (270, 270)
+    whole, kept = (Counter(split.labels.tolist()) for split in (digits.train, part.train))
+    assert all(abs(kept[label] - 270 * count / 1077) <= 1 for label, count in whole.items())
+    assert as_multiset(part.train) <= as_multiset(digits.train)
+    assert part.validation is digits.validation
+    assert part.test is digits.test
+    assert torch.equal(part.mean, digits.mean)
+    assert part_of(digits, digits.facts) is digits
 
 
 def test_the_digits_have_the_sizes_that_their_facts_promise(digits):
