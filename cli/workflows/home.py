@@ -51,8 +51,8 @@ class Home:
 
     @property
     def studies(self) -> Path:
-        """Optuna's storage, a file of its own."""
-        return self.path / "studies.sqlite"
+        """Optuna's journals, one file a search."""
+        return self.path / "studies"
 
     @property
     def data(self) -> Path:

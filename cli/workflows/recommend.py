@@ -6,10 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from advisor.accuracy import AccuracyPredictor
 from advisor.budget import parse_budget
@@ -34,6 +37,8 @@ from trainer.data import load_data
 
 # Member counts whose thresholds are shown where the user names none.
 SHOWN_MEMBERS = (2, 4, 8)
+# Searches that can be looked at afterwards.
+KEPT_STUDIES = 50
 
 
 class ProbingView(TrainingView, Protocol):
@@ -109,7 +114,8 @@ def recommend(
 def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged], float]:
     """Return what the search judged, and the seconds it took."""
     began = time.perf_counter()
-    judged = search(scenario, _storage(home), f"recommend {now()} {time.time_ns() % 10**6}", trials)
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+    judged = search(scenario, _journal(home, name), f"recommend {name}", trials)
     return judged, time.perf_counter() - began
 
 
@@ -144,19 +150,20 @@ def _with_own_crossing(
     return sorted([*crossings, *own], key=lambda s: (asked.families.index(s.family), s.members))
 
 
-def _storage(home: Home) -> optuna.storages.RDBStorage:
+def _journal(home: Home, name: str) -> JournalStorage:
+    """Return a new file for a study; of those before it the newest are kept.
+
+    In Optuna's database the trials of a study take longer to write than to find.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{home.studies}")
-        # Every trial is a transaction; none of them is worth waiting for the disk.
-        with storage.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA synchronous=OFF")
-        return storage
-    except Exception as error:
-        # Optuna lets through whatever SQLAlchemy and SQLite raise.
-        first = str(error).splitlines()[0]
+        home.studies.mkdir(parents=True, exist_ok=True)
+        for old in sorted(home.studies.glob("*.log"))[: -KEPT_STUDIES + 1]:
+            old.unlink(missing_ok=True)
+        return JournalStorage(JournalFileBackend(str(home.studies / f"{name}.log")))
+    except OSError as error:
         raise StorageError(
-            f"cannot use the study file {home.studies} ({first}): move it away, it holds no runs"
+            f"cannot write a study into {home.studies} ({error.strerror}): move it away, it holds no runs"
         ) from None
 
 

@@ -9,14 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
-from advisor.errors import InterruptedRunError
+from advisor.errors import InterruptedRunError, StorageError
 from cli.formats import design_lines
 from cli.workflows.home import Home
 from cli.workflows.planning import PlanRequest, resolve_plan
 from cli.workflows.probe import Sitting
+from cli.workflows.recommend import KEPT_STUDIES, _journal
 from db.session import open_store
 
 QUICK = ("recommend", "--dataset", "digits", "--budget", "60k", "--epochs", "5", "--family", "resnet")
@@ -153,10 +155,28 @@ def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeyp
 
 
 def test_a_study_can_be_opened_by_optuna(measured_home):
-    storage = optuna.storages.RDBStorage(f"sqlite:///{measured_home / 'studies.sqlite'}")
-    studies = storage.get_all_studies()
-    assert studies
-    assert len(storage.get_all_trials(studies[0]._study_id)) == 60
+    files = sorted((measured_home / "studies").glob("*.log"))
+    storage = JournalStorage(JournalFileBackend(str(files[0])))
+    (study,) = storage.get_all_studies()
+    assert len(storage.get_all_trials(study._study_id)) == 60
+
+
+def test_of_many_searches_the_newest_can_be_looked_at(tmp_path):
+    home = Home(tmp_path)
+    home.studies.mkdir()
+    for number in range(60):
+        (home.studies / f"2026-01-01T00-00-{number:02}.log").touch()
+    _journal(home, "2026-01-02")
+    left = sorted(path.name for path in home.studies.glob("*.log"))
+    assert len(left) in (KEPT_STUDIES - 1, KEPT_STUDIES)
+    assert "2026-01-01T00-00-59.log" in left
+
+
+def test_a_file_in_place_of_the_studies_is_named(tmp_path):
+    home = Home(tmp_path)
+    home.studies.touch()
+    with pytest.raises(StorageError, match="studies"):
+        _journal(home, "2026-01-02")
 
 
 def test_a_saved_plan_is_explained_and_trained_as_it_stands(measured_home, advisor):
