@@ -84,7 +84,7 @@ MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
 # ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
 _FAMILY_SPREAD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
 # Depths around the middle of "More or Less", tables B and C, and of the cited papers.
-_USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
+USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
 _DATASET = ("log_floor", "log_scale", "log_tau")
 # Deviations of a data set from what holds on average: the power of size, what averaging removes, the costs of
 # a short schedule and of a high rate, and the best depth, which is the usual one on CIFAR by definition and
@@ -199,7 +199,7 @@ class Cases:
     def of(cls, cases: Sequence[Case], index: dict[str, int]) -> Cases:
         """Return cases for a θ whose parameters have these positions."""
         columns = {name: np.array([getattr(case, name) for case in cases], dtype=float) for name in _NUMBERS}
-        columns["depth"] /= np.array([_USUAL_DEPTH[case.family] for case in cases])
+        columns["depth"] /= np.array([USUAL_DEPTH[case.family] for case in cases])
         touched = np.array([[case.touched * (case.method == name) for name in PENALISED] for case in cases])
         groups = {pair: i for i, pair in enumerate(dict.fromkeys((c.family, c.dataset) for c in cases))}
         return cls(

@@ -69,7 +69,8 @@ def share(row: Row, column: str) -> float:
 
 def _share(text: str, column: str) -> float:
     try:
-        value = float(text) if len(text) <= LONGEST_TEXT else math.nan
+        # float() also reads 0_1, as 1.
+        value = float(text) if len(text) <= LONGEST_TEXT and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:

@@ -67,7 +67,7 @@ class TrainedEvidence:
         member_errors: of each member, shares; None before the end.
         ensemble_error: share; None before the end.
         test_images: that these errors were counted on.
-        errors_by_members: of the first one, two, … members; None if unknown.
+        errors_by_members: of averages of one, two, … members; None if unknown.
         curve: of members trained from scratch; None if unknown.
     """
 
@@ -125,14 +125,13 @@ def learned(evidence: TrainedEvidence, seeds: float) -> Iterator[Observation]:
         spread = np.hypot(training_spread(seeds, case), 1 / np.sqrt(counted * m))
         yield Observation(alone(case), float(np.log(counted / e.test_images)), float(spread))
         sizes = [(m, e.ensemble_error)] if m > 1 else []
-        if e.errors_by_members is not None:
+        # Of several shapes or clusters, some members are no smaller ensemble of the same kind.
+        if e.errors_by_members is not None and e.design.homogeneous and e.design.clusters in (1, m):
             sizes += [(k, e.errors_by_members[k - 1]) for k in _powers_of_two(m)]
         for k, error in sizes:
-            together = _counted(error, e.test_images)
-            # Smaller ensembles are parts of the whole one and tell less than as many trainings.
-            spread = ratio_spread(seeds, case, together) * (1.0 if k == m else np.sqrt(2.0))
+            together, smaller = _counted(error, e.test_images), _of_members(case, k)
             value = float(np.log(together / counted))
-            yield Observation(_of_members(case, k), value, float(spread), against=alone(case))
+            yield Observation(smaller, value, ratio_spread(seeds, smaller, together), against=alone(case))
     if e.curve is not None:
         yield from _of_curve(e, e.curve, case, seeds)
 
@@ -147,14 +146,14 @@ def _mean_error(e: TrainedEvidence, errors: Sequence[float]) -> float:
 
 
 def _of_curve(e: TrainedEvidence, curve: Curve, case: Case, seeds: float) -> Iterator[Observation]:
-    """Yield what a learning curve tells; members that begin as copies of others have none of their own."""
-    if not e.design.independent or e.method not in (None, Method.FULL_DATA) or not e.design.homogeneous:
+    """Yield what a learning curve tells, if the formula knows it."""
+    if not has_curve(e.design, e.method):
         return
     rates, travelled = relative_rates(case.family, e.epochs), progress(case.family, e.epochs)
     finished = len(curve.member) >= e.epochs and e.member_errors is not None
     end = alone(case)
     last = _counted(curve.member[e.epochs - 1], curve.images) if finished else None
-    for epochs in turning_points(case.family, e.epochs, len(curve.member)):
+    for epochs in turning_points(case.family, e.epochs, len(curve.member), finished=finished):
         here = replace(case, share=case.share * travelled[epochs - 1], heat=rates[epochs - 1], cold=rates[-1])
         first = next(i for i in range(epochs) if rates[i] == rates[epochs - 1])
         window = slice(max(epochs - AVERAGED, first), epochs)
@@ -170,6 +169,18 @@ def _of_curve(e: TrainedEvidence, curve: Curve, case: Case, seeds: float) -> Ite
             together = _counted(float(np.mean(curve.ensemble[window])), curve.images)
             value, spread = np.log(together / error), ratio_spread(seeds, case, together)
             yield Observation(here, float(value), float(spread), against=alone(here))
+
+
+def has_curve(design: Design, method: Method | None) -> bool:
+    """Return whether the formula knows the epochs of a design's members: of one shape, from scratch.
+
+    Members that begin as copies of others have no learning curve of their own.
+    """
+    return design.homogeneous and _from_scratch(design, method)
+
+
+def _from_scratch(design: Design, method: Method | None) -> bool:
+    return design.independent and method in (None, Method.FULL_DATA)
 
 
 def merged(observations: Iterable[Observation]) -> list[Observation]:
@@ -192,18 +203,21 @@ def seed_spread(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
     the grid `SEED_GRID` the value is returned that explains their differences best, counting noise and prior
     considered.
     """
-    groups: dict[Case, list[float]] = {}
+    # Errors counted, and among how many images, of each kind of member.
+    groups: dict[Case, list[tuple[float, int]]] = {}
     for e in evidence:
-        if e.dataset == dataset and e.member_errors and e.design.homogeneous and e.design.independent:
+        alike = e.design.homogeneous and _from_scratch(e.design, e.method)
+        if e.dataset == dataset and e.member_errors and alike:
             case = alone(case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.images))
-            groups.setdefault(case, []).extend(_counted(x, e.test_images) for x in e.member_errors)
+            found = [(_counted(x, e.test_images), e.test_images) for x in e.member_errors]
+            groups.setdefault(case, []).extend(found)
     mean, spread = DESCRIBED_SEEDS if dataset in DESCRIBED else UNKNOWN_SEEDS
     fit = -0.5 * ((np.log(SEED_GRID) - mean) / spread) ** 2
-    for counted in groups.values():
-        counts = np.array(counted)
+    for group in groups.values():
+        counts, images = np.array(group).T
         weights = 1 / (SEED_GRID[:, None] ** 2 + 1 / counts)
         total = weights.sum(axis=1)
-        logs = np.log(counts)
+        logs = np.log(counts / images)
         middle = weights @ logs / total
         squares = (weights * (logs - middle[:, None]) ** 2).sum(axis=1)
         fit += 0.5 * (np.log(weights).sum(axis=1) - np.log(total) - squares)
@@ -326,11 +340,11 @@ def progress(family: str, epochs: int) -> tuple[float, ...]:
     return tuple((passed / passed[-1]).tolist())
 
 
-def turning_points(family: str, epochs: int, done: int) -> list[int]:
+def turning_points(family: str, epochs: int, done: int, *, finished: bool) -> list[int]:
     """Return after which epochs a curve is looked at: before every fall of the rate, and the last so far.
 
-    The end of the schedule is not among them, since the training's errors tell of it.
+    Of a training that has ended its errors tell of the last one.
     """
     rates = relative_rates(family, epochs)
-    falls = [e for e in range(1, min(done, epochs - 1) + 1) if rates[e] < rates[e - 1]]
-    return sorted({*falls, done} - {epochs} if 0 < done < epochs else set(falls))
+    falls = {e for e in range(1, min(done, epochs - 1) + 1) if rates[e] < rates[e - 1]}
+    return sorted(falls if finished or not done else {*falls, min(done, epochs)})

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 
+from advisor.accuracy_formula import USUAL_DEPTH
 from advisor.architecture import regular_network
 from advisor.counting import regular_counts
 from advisor.design import Design, homogeneous, parse_design
@@ -45,8 +46,9 @@ LEAST_BUDGET, LEAST_EPOCHS = 1 / 16, 1 / 4
 # Shares of the training images, and how many a class keeps at least.
 IMAGES = (1.0, 0.5, 0.25)
 LEAST_OF_CLASS = 20
-# Depths of a family that are proposed, from the shallowest of the request to the deepest.
-DEPTHS = 4
+# Depths of a family that are proposed, from the shallowest of the request to the deepest, which is at most so
+# many times the usual one.
+DEPTHS, DEEPEST = 4, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +129,17 @@ def next_probe(
 def key_of(design: str, epochs: int, images: float) -> str:
     """Return what makes two trainings the same, whatever their seed."""
     part = f" of {images:.0%} of the images" if images < 1 else ""
-    return f"{design} for {epochs} epochs{part}"
+    return f"{design} for {epochs} epoch{'s' * (epochs != 1)}{part}"
 
 
 def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -> TrainingPlan | None:
     families = sorted({c.family for c in scenario.candidates})
     family = str(trial.suggest_categorical("family", families))
     counts = sorted({c.members for c in scenario.candidates if c.family == family})
-    depths = _spread(sorted({c.depth for c in scenario.candidates if c.family == family}))
+    known = {c.depth for c in scenario.candidates if c.family == family}
+    # Far deeper than anything published, a network may learn nothing, and so would we.
+    usual = {depth for depth in known if depth <= DEEPEST * USUAL_DEPTH[family]}
+    depths = _spread(sorted(usual or known))
     depth = int(trial.suggest_categorical(f"depth/{family}", depths))
     members = int(trial.suggest_categorical(f"members/{family}", counts))
     clusters = int(trial.suggest_categorical(f"clusters/{members}", [members, 1])) if members > 1 else 1

@@ -239,7 +239,8 @@ def turns(first: Judged, switchovers: Sequence[Switchover], *, budget: float, ep
             ahead = [s for s in inside if (s.family,) == first.design.families and _at(s, axis).mean > here]
             chosen = min(ahead, key=lambda s: _at(s, axis).mean, default=None)
         else:
-            chosen = threshold_of(first, [s for s in inside if _at(s, axis).mean <= here])
+            behind = [s for s in inside if _least(s, axis) < _at(s, axis).mean <= here]
+            chosen = threshold_of(first, behind)
         if chosen is not None:
             found.append(
                 Turn(
@@ -256,6 +257,11 @@ def turns(first: Judged, switchovers: Sequence[Switchover], *, budget: float, ep
 
 def _at(switchover: Switchover, axis: str) -> Estimate:
     return switchover.parameters if axis == "parameters" else switchover.epochs
+
+
+def _least(switchover: Switchover, axis: str) -> float:
+    # Below the smallest ensemble a single network wins nothing; thresholds are interpolated.
+    return switchover.smallest * (1 + 1e-6) if axis == "parameters" else 0.0
 
 
 def _reaches_end(at: Estimate, grid: Grid) -> bool:

@@ -153,7 +153,12 @@ def _nearest_miss(judged: Sequence[Judged]) -> str:
     quickest = min(judged, key=lambda j: j.priced.inference_ms_per_image.mean)
     return (
         "no design keeps the limits: the least memory is "
-        f"{smallest.priced.train_peak_bytes.mean / 2**20:.0f} MiB ({smallest.design.name}), the shortest "
-        f"training {fastest.priced.train_seconds.mean:.0f} s ({fastest.design.name}), the least latency "
-        f"{quickest.priced.inference_ms_per_image.mean:.3g} ms ({quickest.design.name}); raise a limit"
+        f"{_brief(smallest.priced.train_peak_bytes.mean / 2**20)} MiB ({smallest.design.name}), the shortest "
+        f"training {_brief(fastest.priced.train_seconds.mean)} s ({fastest.design.name}), the least latency "
+        f"{_brief(quickest.priced.inference_ms_per_image.mean)} ms ({quickest.design.name}); raise a limit"
     )
+
+
+def _brief(value: float) -> str:
+    """A figure in three digits, or to the unit; what is small is not nothing."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

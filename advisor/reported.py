@@ -143,6 +143,8 @@ def read_reported(text: str, name: str) -> list[ReportedTraining]:
 
 def _check_header(header: list[str]) -> None:
     known = (*REQUIRED, *OPTIONAL)
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
+        raise DataError("cells must be separated by commas: save the table as CSV with commas")
     for column in header:
         if column not in known:
             close = difflib.get_close_matches(column, known, n=1)

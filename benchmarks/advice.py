@@ -18,7 +18,8 @@ those on test images; the predictor foretells whole schedules.
    seeds. The other seeds name the best ensemble that a seed scores. Cells of short schedules have only the
    depth-equivalent ensemble of four.
 4. The threshold: the first point from which on the ensemble leads. Along budgets the best ensemble of long
-   schedules, along epochs the depth-equivalent one of four; in steps of the grid, the largest miss counts.
+   schedules and the depth-equivalent one of four, along epochs the latter; in steps of the grid, the largest
+   miss counts.
 5. Intervals of 90 % against errors of single trainings with all schedules and seeds.
    Their count is that of designs.
 6. Epochs until an independent ensemble's validation error is down to the final one of the single network, on
@@ -207,7 +208,11 @@ def thresholds(grid: Grid) -> list[dict]:
         key: [c for c in grid.cells if c.key == key] for key in dict.fromkeys(c.key for c in grid.cells)
     }
     rows = []
-    for name, lines, members in (("parameters", by_size, None), ("epochs", by_epochs, EST_MEMBERS)):
+    for name, lines, members in (
+        ("parameters", by_size, None),
+        (f"parameters, deq of {EST_MEMBERS}", by_size, EST_MEMBERS),
+        ("epochs", by_epochs, EST_MEMBERS),
+    ):
         places = {}
         for key, line in lines.items():
             pairs = [pair for c in line if (pair := _leads(grid, c, members))]

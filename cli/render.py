@@ -103,9 +103,10 @@ def _thresholds(payload: Plain) -> RenderableType:
 def _basis(evidence: Plain, payload: Plain) -> str:
     made, search = payload["profile"], payload["search"]
     errors = "published figures only: this database has no finished or imported training yet"
-    if evidence["runs"]:
+    runs = evidence["runs"]
+    if runs:
         errors = (
-            f"published figures and {evidence['runs']} finished or imported trainings "
+            f"published figures and {runs} training{'s' * (runs > 1)} of this database "
             f"({_on_dataset(evidence)} on this data)"
         )
     costs = "a formula that knows no machine: nothing has been measured on this one"

@@ -232,7 +232,7 @@ def _evidence_in_words(payload: Plain) -> str:
     if payload["reading"] == "long":
         known += f", {evidence['curves_on_dataset']} of {evidence['curves']} learning curves"
     if runs:
-        own = f"{runs} finished or imported training{'s' * (runs > 1)}"
+        own = f"{runs} training{'s' * (runs > 1)}"
         return f"Evidence on {name}: {own} and {known}; the rest is prior."
     if published:
         return f"Evidence on {name}: {known}, no training of yours; the rest is prior."

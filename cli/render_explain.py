@@ -147,7 +147,8 @@ def evidence_notes(evidence: Plain) -> list[str]:
         notes = ["Nothing was measured here yet: run advisor recommend or advisor profile."]
     else:
         notes = [f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']})."]
-    notes.append(f"The error rests on {evidence['accuracy']} ({evidence['runs']} runs).")
+    runs = evidence["runs"]
+    notes.append(f"The error rests on {evidence['accuracy']} ({runs} run{'s' * (runs != 1)}).")
     if evidence["unmeasured"]:
         notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence['unmeasured'])}.")
     return notes

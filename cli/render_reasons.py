@@ -59,7 +59,10 @@ def _trade(row: Plain) -> list[str]:
 def _threshold(threshold: Plain | None) -> str:
     if threshold is None:
         return "–"
-    return f"{count(threshold['parameters']['mean'])}, {threshold['epochs']['mean']:.0f} epochs"
+    # Where the smallest ensemble wins, and after one epoch, it is not known from where on.
+    size, epochs = threshold["parameters"]["mean"], threshold["epochs"]["mean"]
+    least = "≤" * (size <= threshold["smallest"] * (1 + 1e-6))
+    return f"{least}{count(size)}, {'≤' * (epochs <= 1)}{epochs:.0f} epoch{'s' * (round(epochs) != 1)}"
 
 
 def would_change(payload: Plain) -> list[RenderableType]:
@@ -132,7 +135,7 @@ def measure_next(payload: Plain) -> list[RenderableType]:
     part = f" on {probe['share_of_images']:.0%} of the images" if probe["share_of_images"] < 1 else ""
     longer = probe["seconds"]["high"] > found["allowed_seconds"]
     text = (
-        f"Train {probe['design']} for {probe['epochs']} epochs{part}, about "
+        f"Train {probe['design']} for {probe['epochs']} epoch{'s' * (probe['epochs'] != 1)}{part}, about "
         f"{duration(probe['seconds']['mean'])}: expected to move the comparison by "
         f"{probe['move_points']:.2f} points."
     )

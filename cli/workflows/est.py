@@ -101,7 +101,7 @@ def _accuracy(
     if not home.database.exists():
         return AccuracyPredictor([facts.name], (), seed), []
     with open_store(home.database) as store:
-        return accuracy_for(store, facts.name, seed)
+        return accuracy_for(store, facts.name, seed, facts.train_images)
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> dict[str, int]:

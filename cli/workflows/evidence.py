@@ -9,7 +9,7 @@ from statistics import fmean
 from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DATASETS, learned_name
 from advisor.design import parse_design
-from advisor.evidence import Curve, TrainedEvidence
+from advisor.evidence import Curve, TrainedEvidence, has_curve
 from advisor.records import RESUMABLE, Run, RunStatus
 from advisor.reported import ReportedTraining
 from db.queries import Store
@@ -26,8 +26,8 @@ def evidence_of(
 ) -> list[TrainedEvidence]:
     """Return what runs teach.
 
-    Runs that diverged or lost members teach nothing; those that have not ended teach what their learning
-    curves show so far.
+    Runs that diverged teach nothing; those that have not ended, or lost members, teach what the learning
+    curves of the others show.
 
     Args:
         runs: of the database.
@@ -64,7 +64,9 @@ def _taught_by(run: Run, curves: Curves) -> TrainedEvidence | None:
 
 
 def _curve(run: Run, curves: Curves) -> Curve | None:
-    """Mean validation errors of the members that are furthest on."""
+    """Mean validation errors of the members that are furthest on, if the formula knows their epochs."""
+    if not has_curve(parse_design(run.plan.design), run.plan.method):
+        return None
     own = [curves[m.name] for m in run.plan.members if curves.get(m.name)]
     longest = max(map(len, own), default=0)
     furthest = [errors for errors in own if len(errors) == longest]
@@ -103,17 +105,28 @@ def _taught_by_reported(training: ReportedTraining) -> TrainedEvidence:
 
 
 def _reported_curve(training: ReportedTraining) -> Curve | None:
-    if training.member_curve is None or not training.validation_images:
+    known = has_curve(parse_design(training.design), None)
+    if training.member_curve is None or not training.validation_images or not known:
         return None
     return Curve(
         member=training.member_curve, ensemble=training.ensemble_curve, images=training.validation_images
     )
 
 
-def accuracy_for(store: Store, dataset: str, seed: int) -> tuple[AccuracyPredictor, list[TrainedEvidence]]:
-    """Return the predictor and the trainings it rests on."""
+def accuracy_for(
+    store: Store, dataset: str, seed: int, images: int = 0
+) -> tuple[AccuracyPredictor, list[TrainedEvidence]]:
+    """Return the predictor and the trainings it rests on.
+
+    Args:
+        store: the database.
+        dataset: name that its errors are learned under.
+        seed: of the posterior draws.
+        images: training images of that data set; all trainings on it may have had a part only.
+    """
     runs, reported = [run for run in store.runs() if run.status in TEACHING], store.reported()
     sizes = sizes_of(runs, reported)
+    sizes[dataset] = max(sizes.get(dataset, 0), images)
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
     evidence += evidence_of_reported(reported, sizes)
     return AccuracyPredictor([dataset], evidence, seed), evidence

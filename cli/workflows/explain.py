@@ -257,7 +257,9 @@ def _about_run(run: Run) -> list[str]:
     elif run.forecast.train_seconds is None:
         notes.append("No cost was forecast when this run began: too little had been measured here.")
     if run.status is not RunStatus.DONE:
-        notes.append(f"The run is {run.status.value}: its totals are not compared, only its finished steps.")
+        notes.append(
+            f"The status of the run is {run.status.value}: only its finished steps are compared, no totals."
+        )
     return notes
 
 

@@ -271,7 +271,8 @@ class Predictors:
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return the predictors of a plan, and of others that differ in design, epochs, batch or method."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
-    accuracy, evidence = accuracy_for(store, plan.dataset.learned_as, seed=0)
+    data = plan.dataset
+    accuracy, evidence = accuracy_for(store, data.learned_as, 0, data.train_images)
     return Predictors(cost, accuracy, len(evidence))
 
 

@@ -42,6 +42,8 @@ from trainer.execute import DONE, RunFiles, execute
 from trainer.metrics import Probabilities, unpack_probabilities
 
 SOURCE = "advisor probe"
+# Methods of probes; of an imported training nobody says, but it is one of the two.
+PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
 # Why probing ended.
 UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
 
@@ -134,8 +136,9 @@ def probe(
 
 
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
-    """Return the keys of what was trained on a data set: the same again teaches little."""
-    return {key_of(e.design.name, e.epochs, e.images) for e in evidence if e.dataset == dataset}
+    """Return the keys of what was trained to its end on a data set: the same again teaches little."""
+    ended = [e for e in evidence if e.dataset == dataset and e.member_errors is not None]
+    return {key_of(e.design.name, e.epochs, e.images) for e in ended if e.method in PROBED}
 
 
 def check_seconds(seconds: float, option: str) -> None:
@@ -193,8 +196,9 @@ class Sitting:
 
     def _choose(self, left: float, done: set[str]) -> tuple[Probe | None, str]:
         """Return the next probe, or why there is none."""
-        accuracy, evidence = accuracy_for(self.store, self.asked.facts.learned_as, self.request.seed)
-        done = done | trained_before(evidence, self.asked.facts.learned_as)
+        facts = self.asked.facts
+        accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
+        done = done | trained_before(evidence, facts.learned_as)
         scenario = scenario_of(self.request, self.asked, self.profiled, accuracy)
         judged = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(judged, key=lambda j: (not j.feasible, j.objectives[0])))
@@ -214,9 +218,10 @@ class Sitting:
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
         """Train a probe and keep what it found; one that the clock stops teaches nothing."""
         plan, data = chosen.plan, part_of(self.data, chosen.plan.dataset)
+        seconds = f"about {chosen.seconds.mean:.0f} s" if chosen.seconds.mean >= 1 else "less than 1 s"
         self.say(
-            f"probe {len(self.rounds) + 1}: {chosen.key}, about {chosen.seconds.mean:.0f} s, to "
-            f"move the choice by {chosen.move:.2f} points"
+            f"probe {len(self.rounds) + 1}: {chosen.key}, {seconds}, to move the choice by "
+            f"{chosen.move:.2f} points"
         )
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="advisor-probe-") as folder:

@@ -254,4 +254,4 @@ def command(request: RecommendRequest, minutes: int) -> str:
 
 def _written(value: object) -> str:
     """A value as the command line reads it back; numbers without an exponent."""
-    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return f"{value:.12f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -83,7 +83,7 @@ def recommend(
             probed = Sitting(request, asked, profiled, store, home, data, view, view.say).held(
                 probing.seconds
             )
-        accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed)
+        accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed, asked.facts.train_images)
         scenario = scenario_of(request, asked, profiled, accuracy)
         view.say("searching")
         judged, searched = _searched(scenario, home, request.trials)

@@ -21,6 +21,7 @@ from advisor.evidence import (
     published,
     relative_rates,
     seed_spread,
+    turning_points,
 )
 from advisor.layers import Task
 from advisor.misfit import FEATURES
@@ -470,6 +471,23 @@ def test_curves_of_other_trainings_teach_what_a_high_rate_costs():
     assert noise(calm) < noise(wild)
 
 
+@pytest.mark.parametrize(
+    ("done", "finished", "expected"),
+    [
+        (0, False, []),
+        (3, False, [3]),
+        (8, False, [8]),
+        (12, False, [8, 12]),
+        # A member at its end, of a training that has not ended.
+        (20, False, [8, 16, 20]),
+        (20, True, [8, 16]),
+    ],
+)
+def test_a_curve_is_looked_at_before_every_fall_of_the_rate_and_where_it_stands(done, finished, expected):
+    # Of 20 epochs of a ResNet the rate falls after 8 and after 16.
+    assert turning_points("resnet", 20, done, finished=finished) == expected
+
+
 def test_errors_of_fewer_members_teach_what_averaging_gains():
     def gain(errors):
         taught = replace(run("8xresnet-8-8", 0.1, errors[-1], images=10_000), errors_by_members=errors)
@@ -552,6 +570,18 @@ def test_counting_few_errors_is_not_taken_for_seeds():
     counted = tuple(generator.binomial(300, 0.1, 60) / 300)
     taught = replace(run("60xresnet-8-8", 0.1, 0.1, images=300), member_errors=counted)
     assert seed_spread("mine", [taught]) < 0.06
+
+
+def test_trainings_that_were_counted_on_other_numbers_of_images_are_no_further_apart():
+    one = scattered(0.05)
+    other = replace(one, test_images=one.test_images // 100)
+    assert seed_spread("mine", [one, other]) == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize("method", [Method.SNAPSHOT, Method.BAGGING])
+def test_members_that_differ_by_more_than_their_seeds_say_nothing_of_seeds(method):
+    taught = replace(scattered(0.3), method=method)
+    assert seed_spread("mine", [taught]) == seed_spread("mine", [])
 
 
 def test_observations_of_one_thing_are_merged_by_their_weights():

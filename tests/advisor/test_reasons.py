@@ -1,5 +1,7 @@
 """Reasons from draws made by hand, whose answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -183,6 +185,9 @@ def test_an_ensemble_past_its_thresholds_loses_below_them():
 def test_a_threshold_ahead_or_beyond_the_grid_takes_nothing_from_an_ensemble():
     # A median at the first point of the grid: it wins everywhere that was looked at.
     always = threshold("resnet", 4, parameters=float(PARAMETER_GRID[0]), epochs=float(EPOCH_GRID[0]))
+    assert turns(DEQ, [always], budget=5e6, epochs=120) == []
+    # Or at the first size that holds four members.
+    always = replace(threshold("resnet", 4, parameters=21_544.3, epochs=1.0), smallest=21_544.3)
     assert turns(DEQ, [always], budget=5e6, epochs=120) == []
     ahead = threshold("resnet", 4, parameters=8e6, epochs=300.0)
     assert turns(DEQ, [ahead], budget=5e6, epochs=120) == []

@@ -181,6 +181,14 @@ def test_limits_that_nothing_keeps_are_answered_with_the_nearest():
     assert "\n" not in text
 
 
+def test_what_little_the_nearest_design_needs_is_not_told_as_nothing():
+    with pytest.raises(InfeasibleError) as caught:
+        ranked([judged("mlp-1-4", "s", 0.1, 0.0125, latency=1.6e-4, memory=3 * 2**17, feasible=False)])
+    assert "0.375 MiB" in str(caught.value)
+    assert "0.0125 s" in str(caught.value)
+    assert "0.00016 ms" in str(caught.value)
+
+
 def test_designs_that_ran_out_of_memory_are_said_to_need_a_smaller_batch():
     with pytest.raises(InfeasibleError, match="ran out of memory when it was measured: lower --batch"):
         ranked([judged("resnet-8-4", "s", 0.1, 30, feasible=False, fits=False)])

@@ -162,6 +162,7 @@ def test_a_wrong_curve_is_named_with_its_file_and_line(change, told):
         ({"error": "1e-400000000"}, ""),
         ({"error": ""}, "error must be a share"),
         ({"error": "-0.1"}, "error must be a share"),
+        ({"error": "0_1"}, "error must be a share between 0 and 1, got '0_1'"),
         ({"member_errors": "0.25"}, "one error for each of 2 members, got 1"),
         ({"member_errors": "0.25;inf"}, "member_errors must be a share"),
         ({"shape": "14x14"}, "shape: cannot read input shape '14x14'"),
@@ -197,6 +198,7 @@ def test_a_wrong_value_is_named_with_its_file_and_line(change, told):
     [
         ("", "f.csv, line 1: a table of trainings has a header and at least one row"),
         (",".join(REQUIRED), "at least one row"),
+        (table(ROW).replace(",", ";"), "line 1: cells must be separated by commas"),
         (table(ROW | {"colour": "red"}), "line 1: unknown column 'colour': remove it"),
         (table(ROW | {"datset": "digits"}), "unknown column 'datset': did you mean 'dataset'?"),
         (table(ROW).replace("seed", "batch", 1), "the column 'batch' must stand there once"),

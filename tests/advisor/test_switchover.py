@@ -237,6 +237,7 @@ def test_an_ensemble_that_always_wins_has_its_threshold_where_it_first_exists():
     # Four times resnet-8-4, of 5,006 parameters.
     expected = min(size for size in PARAMETER_GRID if size >= 4 * 5006)
     assert threshold.parameters.mean == pytest.approx(expected)
+    assert threshold.smallest == expected == synthetic(3e5, 37).smallest
     assert threshold.epochs.mean == EPOCH_GRID[0]
     assert threshold.probability_past == 1.0
 

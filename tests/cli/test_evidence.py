@@ -10,7 +10,9 @@ from advisor.measurement import Execution
 from advisor.methods import PlanOptions, make_plan
 from advisor.plan import Method
 from advisor.records import EnsembleMetrics, Run, RunStatus
-from cli.workflows.evidence import evidence_of, sizes_of
+from cli.workflows.evidence import accuracy_for, evidence_of, sizes_of
+from cli.workflows.probe import _reported, trained_before
+from db.session import open_store
 
 METRICS = EnsembleMetrics(
     error=0.05, member_errors=(0.06, 0.08), oracle_error=0.02, disagreement=0.03, nll=0.2
@@ -85,6 +87,15 @@ def test_a_curve_without_a_figure_teaches_nothing(curve):
     assert taught.curve is None
 
 
+@pytest.mark.parametrize("method", [Method.MOTHERNETS, Method.SNAPSHOT])
+def test_a_curve_of_members_that_begin_as_copies_teaches_nothing(method):
+    curves = {1: {"member-1": (0.5, 0.4), "member-2": (0.5, 0.4)}}
+    begun = run_of(method=method, status=RunStatus.INTERRUPTED, test=None)
+    assert evidence_of([begun], curves) == []
+    (taught,) = evidence_of([run_of(method=method)], curves)
+    assert taught.curve is None
+
+
 def test_randaugment_makes_another_problem_of_the_same_images():
     (plain,) = evidence_of([run_of(augmentation=Augmentation.NONE)])
     (hard,) = evidence_of([run_of(augmentation=Augmentation.RANDAUGMENT)])
@@ -99,6 +110,27 @@ def test_a_training_on_fewer_images_than_its_data_has_teaches_as_such():
     sizes = sizes_of([whole, part], [])
     assert sizes == {"digits": 1077}
     assert [e.images for e in evidence_of([whole, part], sizes=sizes)] == [1.0, 269 / 1077]
+
+
+def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tmp_path):
+    part = replace(run_of().plan.dataset, name="mine", train_images=100)
+    with open_store(tmp_path / "db.sqlite") as store:
+        reported = _reported(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
+        store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
+        (unaware,) = accuracy_for(store, "mine", seed=0)[1]
+        (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]
+    assert (unaware.images, told.images) == (1.0, 0.25)
+
+
+def test_only_what_was_trained_to_its_end_and_as_a_probe_would_be_is_not_probed_again():
+    curves = {1: {"member-1": (0.5,), "member-2": (0.5,)}}
+    ended, hatched = evidence_of([run_of(), run_of(method=Method.MOTHERNETS)])
+    begun, chain = evidence_of(
+        [run_of(status=RunStatus.INTERRUPTED, test=None), run_of(method=Method.SNAPSHOT)], curves
+    )
+    keys = {f"{e.design.name} for 5 epochs" for e in (ended, hatched)}
+    assert trained_before([ended, hatched], "digits") == keys
+    assert trained_before([begun, chain], "digits") == trained_before([ended], "other") == set()
 
 
 def test_data_that_the_program_does_not_know_has_as_many_images_as_anything_was_trained_on():

@@ -390,7 +390,7 @@ def test_a_run_that_stopped_is_compared_only_where_it_finished(advisor, trained)
     assert set(answer["deviation"].values()) == {None}
     assert answer["steps"][0]["deviation"] is not None
     assert answer["steps"][1]["actual_seconds"] is None
-    assert "its totals are not compared" in advisor("explain", "1").out
+    assert "only its finished steps are compared" in advisor("explain", "1").out
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, Group
 
 from advisor.estimate import Estimate
-from cli.render_reasons import COMMAND_COLUMNS, measure_next, why, would_change
+from cli.render_reasons import COMMAND_COLUMNS, _threshold, measure_next, why, would_change
 from cli.workflows import reasons
 from cli.workflows.request import RecommendRequest
 
@@ -173,7 +173,7 @@ TRADE = {
     "epoch_times": exact(2.1),
     "train_times": exact(2.05),
 }
-THRESHOLD = {"parameters": exact(1.2e6), "epochs": exact(30.0)}
+THRESHOLD = {"parameters": exact(1.2e6), "epochs": exact(30.0), "smallest": 20e3}
 FIGURES = {"test_error": exact(0.045), "train_seconds": exact(300.0), "method": "full_data"}
 
 
@@ -195,6 +195,14 @@ def test_the_first_row_has_its_reasons_in_full_and_each_other_row_a_line():
         "4 resnet-38-8 – – – –",
     ]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("size", "epochs", "said"),
+    [(1.2e6, 30.0, "1.2M, 30 epochs"), (20e3, 30.0, "≤20k, 30 epochs"), (1.2e6, 1.0, "1.2M, ≤1 epoch")],
+)
+def test_a_threshold_at_the_end_of_what_exists_lies_there_or_below(size, epochs, said):
+    assert _threshold({"parameters": exact(size), "epochs": exact(epochs), "smallest": 20e3}) == said
 
 
 def test_what_leads_to_the_same_change_is_one_sentence():

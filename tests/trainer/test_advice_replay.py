@@ -188,7 +188,7 @@ def test_a_threshold_is_missed_by_the_steps_that_a_shift_moves_it(
 
 
 def test_the_threshold_in_epochs_lies_where_the_short_schedules_end(script, replay, trainings):
-    _, by_epochs = script.thresholds(replay.Grid(trainings, foreteller(replay)))
+    *_, by_epochs = script.thresholds(replay.Grid(trainings, foreteller(replay)))
     # Leads of −2.5, −0.5 and 1 points after 2, 4 and 8 epochs.
     assert by_epochs["positions"]["toy-a 500000"] == {"real": 2, "foretold": 2, "points": 3}
 
