@@ -275,7 +275,7 @@ def test_an_interval_over_cells_widens_with_differences_between_data_sets(replay
 
 def test_claims_say_what_the_grid_was_built_of(oracle):
     found = {c["claim"]: c for c in oracle["claims"]}
-    exists = found["a threshold exists: toy-a"]
+    exists = found["a threshold exists, best ensemble: toy-a"]
     assert (exists["measured"], exists["verdict"]) == ("500,000 parameters", "holds")
     assert found["points less error past the threshold"]["measured"] == "3.00 (6 cells)"
     assert found["points less error: deq than weq"]["measured"] == "0.50 (10 cells)"
