@@ -37,7 +37,7 @@ def asked(tmp_path_factory):
             sys.executable,
             "-c",
             "from cli.app import main; main()",
-            *("--home", str(home), *QUICK, "--profile-seconds", "20", "--trials", "60", "--quiet", "--json"),
+            *("--home", str(home), *QUICK, "--profile-seconds", "8", "--trials", "60", "--quiet", "--json"),
         ],
         check=True,
         capture_output=True,
