@@ -1,26 +1,22 @@
 """The accuracy predictor: test error of any design after any number of epochs, with an honest interval.
 
 All constants of the formula (`advisor.accuracy_formula`) are parameters θ with a Gaussian prior. Published
-errors and thresholds, and trainings (`advisor.evidence`), are observations with their noise; θ's posterior is
-drawn `SAMPLES` times (`_drawn`). What the formula misses is a Gaussian
-process (`advisor.misfit`), whose exponential x is multiplied by. A data set that nobody has described keeps a
-wide prior on floor and scale, up to chance, while differences between designs still follow from what all data
-sets have in common.
+errors and thresholds, and trainings (`advisor.evidence`), are observations with their noise; θ and what the
+formula misses are drawn `SAMPLES` times from their posterior (`advisor.posterior`). A data set that nobody
+has described keeps a wide prior on floor and scale, up to chance, while differences between designs still
+follow from what all data sets have in common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, least_squares
 from scipy.special import ndtr
 
-from advisor import misfit
-from advisor.accuracy_formula import DESCRIBED, Case, Cases, Positions, prior_of
+from advisor.accuracy_formula import DESCRIBED, Case, Cases, prior_of
 from advisor.architecture import Task
 from advisor.design import Design
 from advisor.estimate import Estimate, Floats
@@ -29,7 +25,6 @@ from advisor.evidence import (
     CURVE_SPREAD,
     RATIO_SPREAD,
     RESIDUAL_SPREAD,
-    Observation,
     TrainedEvidence,
     case_of,
     learned,
@@ -41,21 +36,9 @@ from advisor.evidence import (
     seed_spread,
 )
 from advisor.plan import Method
+from advisor.posterior import Posterior, posterior
 from advisor.schedule import RECIPES
 
-SAMPLES = 400
-# Steps to a mode, and the change of its misfit that ends them: a walk follows, so no mode need be exact.
-MODE_STEPS, TOLERANCE = 60, 1e-4
-# Modes around which draws begin, how far from them as a share of the Gaussian there, how many steps they go,
-# and how far one is.
-STARTS = 20
-JITTER = 0.5
-STEPS = 40
-STRIDE = 0.3
-# By which a parameter is moved for its slope: the root of what float64 resolves.
-DIFFERENCE = 1e-7
-# Fits between which the amplitudes of what the formula misses are chosen anew.
-AMPLITUDE_ROUNDS = 2
 # Spread of the log error from one epoch to the next at the first learning rate.
 JUMPS = CURVE_SPREAD * float(np.sqrt(AVERAGED))
 # Trainings that are drawn around every draw of an expected error.
@@ -82,9 +65,7 @@ class AccuracyPredictor:
     seed: int = 0
     seeds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
-    _amplitudes: dict[str, float] = field(init=False, repr=False)
-    _samples: Floats = field(init=False, repr=False)
-    _misfit: Floats = field(init=False, repr=False)
+    _posterior: Posterior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = sorted({*self.datasets, *DESCRIBED, *(e.dataset for e in self.evidence)})
@@ -92,20 +73,7 @@ class AccuracyPredictor:
         self._index = {name: i for i, name in enumerate(prior)}
         self.seeds = {name: seed_spread(name, self.evidence) for name in names}
         own = (o for e in self._relevant() for o in learned(e, self.seeds[e.dataset]))
-        facts = _Facts.of(merged([*published(), *own]), self._index)
-        mean, spread = (np.array([value[i] for value in prior.values()]) for i in (0, 1))
-        self._amplitudes = {
-            name: misfit.PUBLISHED if name in DESCRIBED else float(np.exp(misfit.USUAL)) for name in names
-        }
-        mode = mean
-        for _ in range(AMPLITUDE_ROUNDS if self.evidence else 0):
-            white = misfit.Whitener.of(facts.rows(self._amplitudes), facts.spreads)
-            mode = facts.fitted(mean, spread, white, mode).x
-            self._amplitudes |= facts.amplitudes(mode)
-        generator = np.random.default_rng(self.seed)
-        self._samples = _drawn(facts, mean, spread, self._amplitudes, generator)
-        rows = facts.rows(self._amplitudes)
-        self._misfit = misfit.draw_weights(rows, facts.left(self._samples), facts.spreads, generator)
+        self._posterior = posterior(prior, merged([*published(), *own]), names, self.seed)
 
     def _relevant(self) -> Iterator[TrainedEvidence]:
         """Yield the evidence, of other data only what it says of the data asked for.
@@ -232,8 +200,8 @@ class AccuracyPredictor:
         )
 
     def _drawn(self, cases: Sequence[Case]) -> Floats:
-        asked = Cases.of(cases, self._index)
-        return asked.errors(self._samples, self._misfit @ asked.features(self._amplitudes).T)
+        asked, known = Cases.of(cases, self._index), self._posterior
+        return asked.errors(known.samples, known.misfit @ asked.features(known.amplitudes).T)
 
     def luck(self, design: Design, dataset: str, method: Method | None = None) -> float:
         """Return the spread of the log error of a design between seeds, counting left out."""
@@ -269,149 +237,3 @@ class AccuracyPredictor:
         """
         spread = np.sqrt(2 * RATIO_SPREAD**2 + lucks[0] ** 2 + lucks[1] ** 2)
         return float(np.mean(ndtr(np.log(reference / errors) / spread)))
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Observations as columns, and the cases that they name, each once.
-
-    Attributes:
-        cases: distinct ones.
-        own, against: positions of each observation's cases; equal where nothing is compared.
-        compared: whether an observation is a ratio.
-        values, spreads: of the observations.
-    """
-
-    cases: Cases
-    own: Positions
-    against: Positions
-    compared: NDArray[np.bool_]
-    values: Floats
-    spreads: Floats
-
-    @classmethod
-    def of(cls, observations: Sequence[Observation], index: dict[str, int]) -> _Facts:
-        places = {case: i for i, case in enumerate(dict.fromkeys(_named_in(observations)))}
-        return cls(
-            cases=Cases.of(list(places), index),
-            own=np.array([places[o.case] for o in observations]),
-            against=np.array([places[o.against or o.case] for o in observations]),
-            compared=np.array([o.against is not None for o in observations]),
-            values=np.array([o.value for o in observations]),
-            spreads=np.array([o.spread for o in observations]),
-        )
-
-    def left(self, theta: Floats) -> Floats:
-        """Observations less formula for θ of shape (n, parameters), shape (n, observations)."""
-        logs = np.log(self.cases.errors(theta))
-        found: Floats = self.values - (
-            logs[:, self.own] - np.where(self.compared, logs[:, self.against], 0.0)
-        )
-        return found
-
-    def rows(self, amplitudes: Mapping[str, float]) -> Floats:
-        """Features of the misfit as the observations know them, shape (observations, FEATURES)."""
-        features = self.cases.features(amplitudes)
-        found: Floats = features[self.own] - np.where(self.compared[:, None], features[self.against], 0.0)
-        return found
-
-    def fitted(
-        self,
-        mean: Floats,
-        spread: Floats,
-        white: misfit.Whitener,
-        start: Floats,
-        noise: Floats | float = 0.0,
-    ) -> OptimizeResult:
-        """Return the mode of θ, what the formula misses being integrated out.
-
-        Args:
-            mean: of the prior.
-            spread: of the prior.
-            white: of the observations.
-            start: of the search.
-            noise: by which whitened observations are moved.
-        """
-
-        def residuals(theta: Floats) -> Floats:
-            return np.concatenate([white(self.left(theta[None])[0]) + noise, (theta - mean) / spread])
-
-        def slopes(theta: Floats) -> Floats:
-            # All at once: as many calls would take most of the time.
-            left = self.left(np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))]))
-            return np.concatenate([white((left[1:] - left[0]) / DIFFERENCE).T, np.diag(1 / spread)])
-
-        return least_squares(
-            residuals, start, slopes, method="lm", x_scale=spread, ftol=TOLERANCE, max_nfev=MODE_STEPS
-        )
-
-    def energy(self, theta: Floats, mean: Floats, spread: Floats, white: misfit.Whitener) -> Floats:
-        """Return −2·log density of θ up to a constant, (n, parameters) → (n,)."""
-        own = (white(self.left(theta)) ** 2).sum(axis=1)
-        found: Floats = own + (((theta - mean) / spread) ** 2).sum(axis=1)
-        return found
-
-    def amplitudes(self, theta: Floats) -> dict[str, float]:
-        """Return the likeliest amplitude of every data set that papers do not describe."""
-        datasets = np.array(self.cases.datasets)[self.own]
-        names = sorted(set(datasets.tolist()) - set(DESCRIBED))
-        left, rows = self.left(theta[None])[0], self.rows(dict.fromkeys(self.cases.datasets, 1.0))
-        return {
-            name: misfit.likeliest_amplitude(rows[here], left[here], self.spreads[here])
-            for name in names
-            if (here := datasets == name).any()
-        }
-
-
-def _named_in(observations: Sequence[Observation]) -> Iterator[Case]:
-    for o in observations:
-        yield o.case
-        if o.against is not None:
-            yield o.against
-
-
-def _drawn(
-    facts: _Facts,
-    mean: Floats,
-    spread: Floats,
-    amplitudes: Mapping[str, float],
-    generator: np.random.Generator,
-) -> Floats:
-    """Draws from the posterior of θ, shape (SAMPLES, parameters).
-
-    Where runs fix a sum such as floor + scale·N^(−α) and not its parts, the posterior is bent, and a Gaussian
-    around its mode misses most of it. So `STARTS` modes are sought, each of a prior and observations that are
-    moved by their own noise, which are draws of the posterior where the formula is linear (randomise, then
-    optimise; Bardsley et al. 2014). Around each of them draws walk `STEPS` Metropolis steps that would leave
-    its Gaussian as it is (preconditioned Crank-Nicolson, Cotter et al. 2013).
-    """
-    roots, modes = [], []
-    white = misfit.Whitener.of(facts.rows(amplitudes), facts.spreads)
-    for _ in range(STARTS):
-        start = mean + spread * generator.standard_normal(len(mean))
-        noise = generator.standard_normal(len(facts.values))
-        fit = facts.fitted(start, spread, white, start, noise)
-        modes.append(fit.x)
-        roots.append(np.linalg.cholesky(np.linalg.inv(fit.jac.T @ fit.jac)))
-    each = SAMPLES // STARTS
-    # In units of the Gaussians: θ = mode + root·z, shape (STARTS, each, parameters).
-    z = JITTER * generator.standard_normal((STARTS, each, len(mean)))
-
-    def placed(z: Floats) -> Floats:
-        found: Floats = np.stack(modes)[:, None] + z @ np.stack(roots).transpose(0, 2, 1)
-        return found.reshape(SAMPLES, -1)
-
-    def excess(z: Floats) -> Floats:
-        """−log(target / Gaussian) up to a constant."""
-        found: Floats = (
-            facts.energy(placed(z), mean, spread, white).reshape(STARTS, each) - (z**2).sum(axis=2)
-        ) / 2
-        return found
-
-    here = excess(z)
-    for _ in range(STEPS):
-        proposed = np.sqrt(1 - STRIDE**2) * z + STRIDE * generator.standard_normal(z.shape)
-        there = excess(proposed)
-        accepted = np.log(generator.random(here.shape)) < here - there
-        z[accepted], here[accepted] = proposed[accepted], there[accepted]
-    return placed(z)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.accuracy import SAMPLES, AccuracyPredictor
+from advisor.accuracy import AccuracyPredictor
 from advisor.architecture import lower, parse_network
 from advisor.design import parse_design
 from advisor.evidence import (
@@ -26,6 +26,7 @@ from advisor.evidence import (
 from advisor.layers import Task
 from advisor.misfit import FEATURES
 from advisor.plan import Method
+from advisor.posterior import SAMPLES
 from advisor.published import ERRORS
 from advisor.schedule import RECIPES
 
@@ -98,13 +99,15 @@ def fixed():
         "kappa": KAPPA,
     }
     assert set(theta) <= set(predictor._index)
-    predictor._samples = np.array([[theta.get(name, 0.0) for name in predictor._index]])
+    drawn = np.array([[theta.get(name, 0.0) for name in predictor._index]])
+    predictor._posterior = replace(predictor._posterior, samples=drawn)
     return formula_alone(predictor)
 
 
 def formula_alone(predictor):
     """The predictor without what its formula misses, which follows no law."""
-    predictor._misfit = np.zeros((len(predictor._samples), FEATURES))
+    known = predictor._posterior
+    predictor._posterior = replace(known, misfit=np.zeros((len(known.samples), FEATURES)))
     return predictor
 
 
@@ -307,7 +310,7 @@ def test_fewer_mothers_mean_more_error_but_less_than_a_hatched_member(count, dat
     member = draws("resnet-14-8", dataset, epochs)
     independent, two, one = (draws(f"{count}resnet-14-8{g}", dataset, epochs) for g in ("", "@g2", "@g1"))
     # Of the worlds in which hatching alone costs a member something, and how much.
-    cost = np.exp(prior()._samples[:, prior()._index["log_method/mothernets"]])
+    cost = np.exp(prior()._posterior.samples[:, prior()._index["log_method/mothernets"]])
     assert np.all((independent <= two + 1e-12) | (cost < 1))
     assert np.all((two <= one + 1e-12) | (cost < 1))
     assert np.all((one <= member * cost + 1e-12) | (cost < 1))
@@ -464,7 +467,7 @@ def test_a_training_that_has_not_ended_teaches_where_it_is_going():
 def test_curves_of_other_trainings_teach_what_a_high_rate_costs():
     def noise(curve):
         learned = AccuracyPredictor(["mine"], [curved(curve)] * 3)
-        return np.exp(learned._samples[:, learned._index["log_nu"]]).mean()
+        return np.exp(learned._posterior.samples[:, learned._index["log_nu"]]).mean()
 
     calm = [0.12] * 8 + [0.11] * 8 + [0.1] * 4
     wild = [0.4] * 8 + [0.15] * 8 + [0.1] * 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.published import ERRORS, GAPS, HATCHED_PENALTY, SHARED_MOTHER_CORRELATION
+from advisor.published import ERRORS, GAPS, HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "published_errors.csv"
 
@@ -84,4 +84,6 @@ def test_gaps_past_the_threshold_are_compatible_with_one_to_three_points():
 def test_the_figures_of_mothernets():
     # Mean member error of V5: 8.4 and 8.1 %; covariance 0.009 of a variance of 0.026.
     assert pytest.approx(1.037, abs=5e-4) == HATCHED_PENALTY
+    # The same of Snapshot Ensembles: 9.8 and 8.1 %.
+    assert pytest.approx(1.210, abs=5e-4) == SNAPSHOT_PENALTY
     assert pytest.approx(0.346, abs=5e-4) == SHARED_MOTHER_CORRELATION

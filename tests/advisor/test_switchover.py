@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.accuracy import SAMPLES, AccuracyPredictor
+from advisor.accuracy import AccuracyPredictor
 from advisor.architecture import lower, regular_network
 from advisor.counting import regular_counts
 from advisor.design import DesignClass, homogeneous
 from advisor.errors import InfeasibleError, UnknownNameError, UsageError
 from advisor.layers import Task
+from advisor.posterior import SAMPLES
 from advisor.schedule import RECIPES
 from advisor.space import DEPTH_LIMIT, equivalents_within
 from advisor.switchover import (
