@@ -22,6 +22,7 @@ from advisor.design import LARGEST_ENSEMBLE, DesignClass
 from advisor.errors import InfeasibleError, UsageError
 from advisor.estimate import Floats
 from advisor.methods import HATCHED_SHARE
+from advisor.readings import ErrorSource
 from advisor.schedule import MOST_EPOCHS, RECIPES
 from advisor.space import smallest_network
 from advisor.switchover import (
@@ -29,7 +30,6 @@ from advisor.switchover import (
     PARAMETER_GRID,
     Contest,
     Contestants,
-    ErrorSource,
     Threshold,
     contest,
     contestants,

@@ -12,8 +12,9 @@ from advisor.dataset import DatasetFacts
 from advisor.evidence import TrainedEvidence
 from advisor.families import family_named
 from advisor.published import ERRORS
+from advisor.readings import ErrorSource, source_of
 from advisor.schedule import RECIPES
-from advisor.switchover import Contestants, ErrorSource, Threshold, source_of
+from advisor.switchover import Contestants, Threshold
 from advisor.switchover_map import (
     Grid,
     Map,

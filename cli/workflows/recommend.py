@@ -20,10 +20,11 @@ from advisor.errors import StorageError
 from advisor.estimate import Estimate
 from advisor.evidence import TrainedEvidence
 from advisor.plan import plan_to_json
+from advisor.readings import WholeSchedules
 from advisor.reasons import Evidence, has_threshold, threshold_of
 from advisor.recommend import Objective, Recommendation, rank
 from advisor.search import Judged, Scenario, planned, search
-from advisor.switchover import Switchover, WholeSchedules, thresholds
+from advisor.switchover import Switchover, thresholds
 from cli.workflows import reasons
 from cli.workflows.evidence import accuracy_for
 from cli.workflows.files import write_file

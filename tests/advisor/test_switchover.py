@@ -14,19 +14,17 @@ from advisor.design import DesignClass, homogeneous
 from advisor.errors import InfeasibleError, UnknownNameError, UsageError
 from advisor.layers import Task
 from advisor.posterior import SAMPLES
+from advisor.readings import ScheduleReading, WholeSchedules, source_of
 from advisor.schedule import RECIPES
 from advisor.space import DEPTH_LIMIT, equivalents_within
 from advisor.switchover import (
     ALIKE,
     EPOCH_GRID,
     PARAMETER_GRID,
-    ScheduleReading,
     Threshold,
-    WholeSchedules,
     contest,
     contestants,
     crossing,
-    source_of,
     switchover,
     thresholds,
 )

@@ -11,7 +11,7 @@ from advisor.design import DesignClass
 from advisor.errors import InfeasibleError, UsageError
 from advisor.layers import Task
 from advisor.methods import HATCHED_SHARE
-from advisor.switchover import ScheduleReading, WholeSchedules
+from advisor.readings import ScheduleReading, WholeSchedules
 from advisor.switchover_map import (
     POINTS,
     Grid,
