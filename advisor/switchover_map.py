@@ -42,6 +42,7 @@ POINTS = 10
 # too short for any ensemble, and thresholds are known to a factor of two to four at best.
 BUDGET_OCTAVES = range(4, -5, -1)
 EPOCH_OCTAVES = range(-5, 2)
+EVEN = 0.5
 # Around which budgets lie where no threshold is foreseen.
 USUAL_BUDGET = 1e6
 
@@ -69,7 +70,6 @@ class Map:
     Attributes:
         clusters: g.
         ensemble_epochs: of the ensembles at each number of epochs of the single network.
-        classes: with the least mean error in each cell, (budgets × epochs).
         better: ensemble class with the less mean error, (budgets × epochs); None where no ensemble fits.
         probabilities: that one training of this class has less error than one of the single network.
         parameters: threshold in parameters at each number of epochs; empty on a grid of one budget.
@@ -79,12 +79,17 @@ class Map:
 
     clusters: int
     ensemble_epochs: tuple[int, ...]
-    classes: tuple[tuple[DesignClass, ...], ...]
     better: tuple[tuple[DesignClass | None, ...], ...]
     probabilities: tuple[tuple[float | None, ...], ...]
     parameters: tuple[Threshold, ...]
     epochs: tuple[Threshold, ...]
     to_single_error: tuple[Threshold, ...]
+
+    @property
+    def likelier(self) -> tuple[tuple[DesignClass, ...], ...]:
+        """The class that more probably has less error, in each cell; a single network where no ensemble fits."""
+        cells = zip(self.better, self.probabilities, strict=True)
+        return tuple(tuple(map(_likelier, kinds, chances)) for kinds, chances in cells)
 
 
 def check_members(members: int, clusters: int) -> None:
@@ -181,7 +186,6 @@ def switchover_map(
     return Map(
         clusters=clusters,
         ensemble_epochs=lengths,
-        classes=_classes(found),
         better=_better(found),
         probabilities=tuple(_probabilities(source, found, i, members, clusters) for i in budgets),
         parameters=_thresholds(np.moveaxis(lead, 2, 0), grid.budgets),
@@ -201,10 +205,8 @@ def equal_time(epochs: Sequence[int], members: int, clusters: int) -> tuple[int,
     return tuple(min(round(e * members / spent), MOST_EPOCHS) for e in epochs)
 
 
-def _classes(found: Contest) -> tuple[tuple[DesignClass, ...], ...]:
-    kinds = (DesignClass.SINGLE, *ENSEMBLES)
-    means = np.stack([found.single.mean(axis=0), *(found.ensembles[k].mean(axis=0) for k in ENSEMBLES)])
-    return tuple(tuple(kinds[i] for i in row) for row in means.argmin(axis=0))
+def _likelier(ensemble: DesignClass | None, chance: float | None) -> DesignClass:
+    return DesignClass.SINGLE if ensemble is None or chance is None or chance < EVEN else ensemble
 
 
 def _better(found: Contest) -> tuple[tuple[DesignClass | None, ...], ...]:

@@ -23,8 +23,9 @@ _TRAININGS = {
     "mothernets_equal_time": "MotherNets g={clusters}, time of full data",
 }
 LEGEND = (
-    "Least error: s single network, d depth-, w width-equivalent ensemble; digits: chance of the better "
-    "ensemble in %, training noise included; * first budget past the threshold; – no ensemble fits."
+    "Digits: chance in % that the better ensemble has less error, training noise included; d depth-, "
+    "w width-equivalent if it is above 50, else s single network; * first budget past the threshold; "
+    "– no ensemble fits."
 )
 ENDS = (
     "Median (90 % interval). > is not reached within the grid, ≤ reached at its first point; below 1x the "
@@ -74,7 +75,7 @@ def _cell(payload: Plain, budget: int, epochs: int) -> Text:
     chance = found["probability_ensemble_wins"][budget][epochs]
     if chance is None:
         return Text("– ")
-    letter = _LETTERS[found["least_error_class"][budget][epochs]]
+    letter = _LETTERS[found["likelier_class"][budget][epochs]]
     mark = "*" if budget == _first_past(payload, epochs) else " "
     red, green, blue = shade(chance)
     return Text(f"{letter}{100 * chance:3.0f}{mark}", style=f"black on rgb({red},{green},{blue})")

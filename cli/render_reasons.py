@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import RenderableType
@@ -147,12 +148,22 @@ def measure_next(payload: Plain) -> list[RenderableType]:
 def _broken(command: str) -> str:
     """A command on lines of its own that a shell takes as one; a value stays with its option."""
     lines = [""]
-    for part in command.replace(" --", "\0--").split("\0"):
+    for part in _by_option(command):
         if lines[-1] and len(lines[-1]) + len(part) + 3 > COMMAND_COLUMNS:
             lines.append(f"    {part}")
         else:
             lines[-1] = f"{lines[-1]} {part}" if lines[-1] else f"  {part}"
     return " \\\n".join(lines)
+
+
+def _by_option(command: str) -> list[str]:
+    """The parts of a command line that stay together: its verb, and every option with its values."""
+    parts: list[list[str]] = [[]]
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            parts.append([])
+        parts[-1].append(word)
+    return [shlex.join(words) for words in parts]
 
 
 def _named(row: Plain) -> str:

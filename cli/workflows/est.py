@@ -154,9 +154,9 @@ def _described(found: Map, grid: Grid) -> dict[str, Any]:
     return {
         "clusters": found.clusters,
         "ensemble_epochs": list(found.ensemble_epochs),
-        "least_error_class": [[kind.value for kind in row] for row in found.classes],
         "better_ensemble_class": [[kind and kind.value for kind in row] for row in found.better],
         "probability_ensemble_wins": [list(row) for row in found.probabilities],
+        "likelier_class": [[kind.value for kind in row] for row in found.likelier],
         "threshold_parameters": [asdict(t) for t in found.parameters],
         "threshold_epochs": [asdict(t) for t in found.epochs],
         "single_error_epochs": [asdict(t) for t in found.to_single_error],

@@ -50,7 +50,7 @@ def test_the_answer_is_one_object_in_the_promised_form(payload):
     assert set(payload["maps"]) == {"full_data", "mothernets_equal_epochs", "mothernets_equal_time"}
     budgets, epochs = payload["budgets_parameters"], payload["epochs"]
     for found in payload["maps"].values():
-        for name in ("least_error_class", "better_ensemble_class", "probability_ensemble_wins"):
+        for name in ("likelier_class", "better_ensemble_class", "probability_ensemble_wins"):
             assert [len(row) for row in found[name]] == [len(epochs)] * len(budgets)
         assert len(found["threshold_parameters"]) == len(epochs)
         assert len(found["threshold_epochs"]) == len(found["times_sooner"]) == len(budgets)

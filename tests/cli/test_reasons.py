@@ -237,8 +237,9 @@ def test_what_leads_to_the_same_change_is_one_sentence():
     assert would_change({"would_change": nothing}) == []
 
 
-def test_a_long_command_is_one_command_for_a_shell_and_fits_the_terminal():
-    written = reasons.command(LIMITED, 12)
+@pytest.mark.parametrize("dataset", ["digits", "folder:/data/cats --and dogs"])
+def test_a_long_command_is_one_command_for_a_shell_and_fits_the_terminal(dataset):
+    written = reasons.command(replace(LIMITED, dataset=dataset), 12)
     payload = reasons_payload(written)
     text = drawn(measure_next(payload))
     shown = text[text.index("  advisor ") :]
