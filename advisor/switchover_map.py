@@ -87,7 +87,7 @@ class Map:
 
     @property
     def likelier(self) -> tuple[tuple[DesignClass, ...], ...]:
-        """The class that more probably has less error, in each cell; a single network where no ensemble fits."""
+        """The class that more probably has less error in each cell; single where no ensemble fits."""
         cells = zip(self.better, self.probabilities, strict=True)
         return tuple(tuple(map(_likelier, kinds, chances)) for kinds, chances in cells)
 
