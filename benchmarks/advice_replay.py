@@ -1,4 +1,4 @@
-"""The grid of `advice_train.py` as cells to advise on, what advice may see of it, and what advice costs.
+"""The grid of `advice_train.py` as cells to advise on, and what advice may see of it.
 
 A cell is one data set at one budget with one length of schedule; its designs are those that the file has
 there, its seeds those at which all of them stand. Everything works on a grid that is still being filled.
@@ -7,47 +7,23 @@ What may be seen (`evidence`): of every data set the trainings at all other budg
 epochs, budget, core seconds), each taken that still fits into `SHARE` of the core seconds of the data set's
 whole part of the file. So short schedules come first, then small budgets, and all evidence together costs at
 most a tenth of the grid. For a held-out data set, the same of the others at all budgets.
-
-What a choice costs (`regret`): its error minus that of the best design, in points of test error. Seeds are
-split in all ways into some that name the best design and the rest that score it and the choice, so that luck
-of the named design is not counted against the choice; designs tied for the best are averaged, which is what
-repeating with random choices would give. A few seeds do not always name the truly best, so this figure errs
-downward. `raw_regret`, named and scored on all seeds, errs upward: the truth lies between. (It favours
-halving, whose choice has seen these seeds.)
-
-Rules that advice competes with answer for a cell and the naming seeds with shares of designs. Successive
-halving (Jamieson and Talwalkar 2016) trains the designs of the cell itself with one seed and keeps the third
-with the least validation error at every rung. It is given more than it could have: training pauses and
-resumes for nothing, and the first rung is the longest that can be paid. Curves are those of the long
-schedule, an epoch takes its network the same time, and all designs of a rung are compared at one share of
-their training.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest
 
 from advisor.design import parse_design
 from advisor.reported import ReportedTraining, read_reported
 
 # Of the core seconds of a data set's part of the grid.
 SHARE = 0.10
-# Published for ResNet on CIFAR-10 (3×32×32) and k = 4: 1M to 1.5M parameters, half of the epochs.
-EST_PARAMETERS, EST_EPOCHS, EST_MEMBERS, CIFAR_VALUES = 1.25e6, 0.5, 4, 3 * 32 * 32
-# Hyperband's factor (Li et al. 2018), and first rungs that are tried, as parts of a schedule.
-KEPT, RUNGS = 3, 64
-REPEATS, LEVEL = 4000, 0.90
-
-Shares = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +152,14 @@ class Cell:
         least = min(errors.values())
         return [d for d, e in errors.items() if e <= least + 1e-9]
 
+    def rivals(self, members: int | None) -> list[str]:
+        """All ensembles, or the independent depth-equivalent one of so many members."""
+        return self.ensembles if members is None else self.named(["deq"], members, independent=True)
+
+    def mean_curve(self, design: str) -> np.ndarray:
+        """Validation error of a design after every epoch, mean over seeds."""
+        return np.mean([self.runs[design][seed].curve for seed in self.seeds], axis=0)
+
 
 def cells(trainings: Sequence[Training]) -> list[Cell]:
     """Return the cells in the order of data set, budget and epochs."""
@@ -262,114 +246,6 @@ class Grid:
         return [c for c in self.whole if c.dataset == dataset]
 
 
-# Choices and their cost.
-
-Rule = Callable[[Cell, Sequence[int]], Shares]
-
-
-def _equally(designs: Sequence[str]) -> Shares:
-    return {d: 1 / len(designs) for d in designs}
-
-
-def always_single(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(cell.named(["single"]))
-
-
-def always_deq(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(cell.named(["deq"], EST_MEMBERS, independent=True))
-
-
-def at_random(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(list(cell.runs))
-
-
-def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
-    """The published threshold: below it the single network, from it the deq ensemble of four.
-
-    Args:
-        longest: epochs of each data set's long schedule, which stands for the published one.
-        scaled: whether the parameters shrink with the values of an image. Nothing of the kind is published;
-            as printed, the threshold lies above every budget of small images.
-    """
-
-    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
-        task = cell.told.task
-        values = task.channels * task.height * task.width
-        limit = EST_PARAMETERS * (values / CIFAR_VALUES if scaled else 1.0)
-        past = cell.budget >= limit and cell.epochs >= EST_EPOCHS * longest[cell.dataset]
-        return always_deq(cell, naming) if past else always_single(cell, naming)
-
-    return rule
-
-
-def halving(allowance: Callable[[Cell], float]) -> Rule:
-    """Successive halving of a cell's designs for so many core seconds, with each naming seed in turn."""
-
-    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
-        shares: dict[str, float] = {}
-        for seed in naming:
-            for design, share in _halved(cell, seed, allowance(cell)).items():
-                shares[design] = shares.get(design, 0.0) + share / len(naming)
-        return shares
-
-    return rule
-
-
-def _halved(cell: Cell, seed: int, allowance: float) -> Shares:
-    runs = {d: cell.runs[d][seed] for d in sorted(cell.runs)}
-    for rung in range(RUNGS, 0, -1):
-        chosen, cost = halve(runs, rung / RUNGS)
-        if cost <= allowance:
-            return {chosen: 1.0}
-    # Not even a first rung can be paid.
-    return _equally(list(runs))
-
-
-def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:
-    """Return the design that is left, and the core seconds spent.
-
-    Args:
-        runs: trainings of one seed by design.
-        share: of its training that every design gets in the first rung.
-    """
-    alive, spent = list(runs), dict.fromkeys(runs, 0.0)
-    while True:
-        at = {d: max(math.ceil(share * len(runs[d].curve)), 1) - 1 for d in alive}
-        spent |= {d: runs[d].spent[i] for d, i in at.items()}
-        alive.sort(key=lambda d: (runs[d].curve[at[d]], runs[d].spent[-1], d))
-        alive = alive[:1] if share >= 1 else alive[: math.ceil(len(alive) / KEPT)]
-        if len(alive) == 1:
-            return alive[0], sum(spent.values())
-        share = min(share * KEPT, 1.0)
-
-
-def splits(seeds: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """All ways to let some seeds name and the rest score."""
-    for size in range(1, len(seeds)):
-        for naming in combinations(seeds, size):
-            yield naming, tuple(s for s in seeds if s not in naming)
-
-
-def regret(cell: Cell, rule: Rule) -> float | None:
-    """Points above the best design, cross-fitted; None with fewer than two seeds or nothing chosen."""
-    found = [_excess(cell, rule, naming, scoring) for naming, scoring in splits(cell.seeds)]
-    return None if not found or None in found else float(np.mean(found))
-
-
-def raw_regret(cell: Cell, rule: Rule) -> float | None:
-    """Points above the best design, named and scored on the same seeds."""
-    return _excess(cell, rule, cell.seeds, cell.seeds) if cell.seeds else None
-
-
-def _excess(cell: Cell, rule: Rule, naming: Sequence[int], scoring: Sequence[int]) -> float | None:
-    chosen = rule(cell, naming)
-    if not chosen:
-        return None
-    best = cell.best(list(cell.runs), naming)
-    reached = sum(share * cell.error(d, scoring) for d, share in chosen.items())
-    return reached - float(np.mean([cell.error(d, scoring) for d in best]))
-
-
 # Ensembles against the single network.
 
 
@@ -395,54 +271,3 @@ def lasting(leads: Sequence[float]) -> int:
 def reached(curve: Sequence[float], target: float) -> int | None:
     """Number of epochs until a curve is at a target or below."""
     return next((i + 1 for i, error in enumerate(curve) if error <= target + 1e-9), None)
-
-
-# Intervals.
-
-
-def bootstrapped(values: Mapping[tuple[str, int], float]) -> dict[str, float | None]:
-    """Mean over cells with its 90 % interval.
-
-    Data sets and budgets are drawn anew, each by itself, so that cells that share one stay together (the
-    pigeonhole bootstrap, Owen 2007).
-    """
-    if not values:
-        return {"mean": None, "low": None, "high": None}
-    chance = np.random.default_rng(0)
-    weights = np.ones((REPEATS, len(values)))
-    for axis in (0, 1):
-        names = sorted({key[axis] for key in values})
-        counts = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), REPEATS)
-        weights *= counts[:, [names.index(key[axis]) for key in values]]
-    weights = weights[weights.sum(axis=1) > 0]
-    figures = np.array(list(values.values()))
-    low, high = np.quantile(weights @ figures / weights.sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"mean": float(figures.mean()), "low": float(low), "high": float(high)}
-
-
-def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> dict[str, float | None]:
-    """Share of trainings that intervals hold, and whether 90 % is rejected.
-
-    Trainings of one design share its error, so their number is divided by the design effect (Kish 1965)
-    before the binomial test.
-
-    Args:
-        held: by design, whether each of its trainings was held.
-        widths: upper less lower end, points.
-    """
-    sizes = np.array([len(h) for h in held.values()])
-    if not len(sizes):
-        return {"share": None, "p": None, "trainings": 0, "designs": 0, "width": None}
-    hits, total = np.array([sum(h) for h in held.values()]), int(sizes.sum())
-    share, effective = float(hits.sum() / total), float(len(sizes))
-    if 0 < share < 1 and len(sizes) > 1:
-        variance = ((hits - share * sizes) ** 2).sum() / total**2 * len(sizes) / (len(sizes) - 1)
-        effective = min(share * (1 - share) / max(variance, 1e-12), total)
-    count = max(round(effective), 1)
-    return {
-        "share": share,
-        "p": float(binomtest(round(share * count), count, LEVEL).pvalue),
-        "trainings": total,
-        "designs": len(sizes),
-        "width": float(np.mean(widths)),
-    }

@@ -1,15 +1,8 @@
-"""Real trainings to judge advice by: single networks and ensembles of equal size, with whole learning curves.
+"""Real trainings to judge advice by: the grid of `advice_grid.py`, with whole learning curves.
 
     python benchmarks/advice_train.py                # all that is missing: 927 trainings, 7 hours
     python benchmarks/advice_train.py --minutes 60   # ends after the trainings that run when the hour is over
     python benchmarks/advice_train.py --quick        # digits, two budgets, one seed: under 5 minutes
-
-At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict
-rule (`advisor.space.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each ensemble
-trained independently and hatched from one mother. All have one long schedule, with the validation error
-after every epoch, from which a switchover map can be read off. Single network and depth-equivalent ensemble
-of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the other
-kind.
 
 Every row of results/advice-cpu.csv is one training, written when it ends. Invocations add what is missing; a
 line cut short by a kill is removed and its training repeated. `advisor db import` reads the file as well.
@@ -24,10 +17,6 @@ line cut short by a kill is removed and its training repeated. `advisor db impor
 
 Two trainings run side by side, each in one thread: a plan of one process gives the same weights as one of
 two, starts no processes of its own, and leaves no core idle while a single network trains.
-
-A cell (19 to 21 trainings of one data set at one budget with one seed) takes 390 to 690 core seconds on
-digits, 890 to 3,270 on the larger and 800 to 1,320 on the smaller subset of Fashion-MNIST; all cells with one
-seed take 16,500. That was estimated from single steps of every network, timed beside much other work.
 """
 
 from __future__ import annotations
@@ -42,27 +31,25 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
+from advice_grid import HELD, SETTINGS, TESTED, Job, jobs, quick_jobs
 from methods_train import EXECUTION, Clock, processor_watch
 from torchvision.transforms.functional import resize
 
-from advisor.architecture import NetworkSpec, Task, lower, regular_network
-from advisor.counting import regular_counts
-from advisor.dataset import DATASETS, Augmentation, DatasetFacts
-from advisor.design import Design, homogeneous, parse_design
+from advisor.architecture import Task
+from advisor.dataset import DATASETS
+from advisor.design import parse_design
 from advisor.methods import make_plan
 from advisor.plan import Role, TrainingPlan
 from advisor.records import EpochRecord
 from advisor.reported import OPTIONAL, REQUIRED
-from advisor.space import equivalents
 from trainer.data import Data, Split, find_facts, load_data
 from trainer.evaluate import member_probabilities
 from trainer.execute import RunFiles, execute
@@ -74,156 +61,6 @@ WORK = Path(".advice")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 # Networks that train at the same time.
 WORKERS = 2
-SEEDS = 3
-
-FAMILY, DEPTH = "resnet", 26
-# Of the single networks, about three times the parameters from one to the next: 13k, 36k, 117k, 322k, 1.04M.
-# Of the widths near these sizes they leave the least of a budget unused by four members.
-WIDTHS = (3, 5, 9, 15, 27)
-MEMBERS = (2, 4, 6, 8)
-# A smaller part of the budget is no ensemble of equal size (whole widths are coarse in small networks).
-LEAST_SHARE = 0.45
-# Of the mixed ensembles: depths of members of about one size; depth and parts of the budget of others.
-MIXED_DEPTHS = (8, 14, 20, 26)
-MIXED_DEPTH, MIXED_PARTS = 14, (1 / 2, 1 / 4, 1 / 8, 1 / 8)
-# The shorter schedules are these parts of the long one; members of the ensemble that has them too.
-SHORTER, SHORT_MEMBERS = (2, 4), 4
-QUICK = ("single", "deq")
-
-# Of Fashion-MNIST: height and width, and images of the validation and the test set.
-SIDE, HELD, TESTED = 14, 1000, 5000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A data set with the long schedule that it is trained for, and by how many seeds it comes later."""
-
-    facts: DatasetFacts
-    epochs: int
-    later: float = 0
-
-
-def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
-    """Facts of the first images of every class of Fashion-MNIST, scaled down."""
-    return DatasetFacts(
-        name=f"fashion-{SIDE}x{SIDE}-{train_images}",
-        task=Task(channels=1, height=SIDE, width=SIDE, classes=10),
-        train_images=train_images,
-        validation_images=HELD,
-        test_images=TESTED,
-        augmentation=Augmentation.CROP_FLIP,
-        batch=batch,
-    )
-
-
-SETTINGS = (
-    Setting(facts=DATASETS["digits"], epochs=20),
-    # The costly one last, so that two data sets are complete while it still trains.
-    Setting(facts=_small_fashion(4000, 64), epochs=16, later=2),
-    # Hard on purpose: 40 training images a class, in small batches, for as many steps as digits.
-    Setting(facts=_small_fashion(400, 20), epochs=32, later=0.5),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One training.
-
-    Attributes:
-        facts: of its data.
-        budget: parameters of the single network.
-        kind: single, deq, weq or mixed.
-        design: short name.
-        epochs: of a network from scratch.
-        seed: of the training.
-    """
-
-    facts: DatasetFacts
-    budget: int
-    kind: str
-    design: str
-    epochs: int
-    seed: int
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What tells a row of the file from others; a design may be both deq and weq."""
-        return (
-            self.facts.name,
-            str(self.budget),
-            self.kind,
-            self.design,
-            str(self.epochs),
-            str(self.seed),
-        )
-
-
-# What to train.
-
-
-def jobs() -> list[Job]:
-    """Return the whole grid: data sets seed by seed in turn, coarse budgets before those between."""
-    order = (*WIDTHS[::2], *WIDTHS[1::2])
-    turns = sorted(product(SETTINGS, range(SEEDS)), key=lambda turn: turn[0].later + turn[1])
-    return [job for setting, seed in turns for width in order for job in _cell(setting, width, seed)]
-
-
-def quick_jobs() -> list[Job]:
-    """Return a few small trainings: single networks and depth-equivalent ensembles of two and four."""
-    setting = Setting(facts=DATASETS["digits"], epochs=4)
-    found = [job for width in WIDTHS[1:3] for job in _cell(setting, width, seed=0)]
-    return [job for job in found if len(parse_design(job.design).members) in (1, 2, 4) and job.kind in QUICK]
-
-
-def _cell(setting: Setting, width: int, seed: int) -> Iterator[Job]:
-    """Trainings of one data set at one budget with one seed."""
-    single = regular_network(FAMILY, DEPTH, width)
-    alone, task = homogeneous(single, 1), setting.facts.task
-    budget = lower(single, task).parameters
-
-    def job(kind: str, design: Design, epochs: int = setting.epochs) -> Job:
-        return Job(
-            facts=setting.facts, budget=budget, kind=kind, design=design.name, epochs=epochs, seed=seed
-        )
-
-    yield job("single", alone)
-    for kind, design in ensembles(single, task):
-        yield job(kind, design)
-        yield job(kind, replace(design, clusters=1))
-    four = [d for kind, d in ensembles(single, task) if kind == "deq" and len(d.members) == SHORT_MEMBERS]
-    for part in SHORTER:
-        epochs = max(setting.epochs // part, 1)
-        yield job("single", alone, epochs)
-        yield from (job("deq", design, epochs) for design in four)
-
-
-def ensembles(single: NetworkSpec, task: Task) -> list[tuple[str, Design]]:
-    """Return the ensembles of a single network's size with their kind, without those that do not exist."""
-    pairs = [equivalents(single, k, task) for k in MEMBERS]
-    found = [("deq", homogeneous(e.depth_equivalent, e.members)) for e in pairs if e.depth_equivalent]
-    found += [("weq", homogeneous(e.width_equivalent, e.members)) for e in pairs if e.width_equivalent]
-    found += [("mixed", design) for design in _mixed(single, task)]
-    budget = lower(single, task).parameters
-    return [(kind, d) for kind, d in found if d.parameters(task) >= LEAST_SHARE * budget]
-
-
-def _mixed(single: NetworkSpec, task: Task) -> Iterator[Design]:
-    """Members of several depths and one size, and of one depth and several sizes."""
-    counts, budget = regular_counts(FAMILY, task, max(MIXED_DEPTHS)), lower(single, task).parameters
-    depths = [(depth, budget / len(MIXED_DEPTHS)) for depth in MIXED_DEPTHS]
-    sizes = [(MIXED_DEPTH, part * budget) for part in MIXED_PARTS]
-    for shapes in (depths, sizes):
-        widths = [counts.widest(depth, limit) for depth, limit in shapes]
-        members = [
-            regular_network(FAMILY, depth, width)
-            for (depth, _), width in zip(shapes, widths, strict=True)
-            if width is not None
-        ]
-        if len(members) == len(shapes):
-            yield Design(members=tuple(members), clusters=len(members))
-
-
-# One training.
 
 
 class Curves(Clock):

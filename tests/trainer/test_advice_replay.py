@@ -33,17 +33,32 @@ SECONDS = {"single": 10, "deq": 20, "weq": 10}
 
 
 @pytest.fixture(scope="module")
-def replay():
+def scripts():
+    """The scripts by their names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("advice_replay")
+        names = ("advice", "advice_replay", "advice_regret", "advice_intervals")
+        yield {name: importlib.import_module(name) for name in names}
 
 
 @pytest.fixture(scope="module")
-def script(replay):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("advice")
+def script(scripts):
+    return scripts["advice"]
+
+
+@pytest.fixture(scope="module")
+def replay(scripts):
+    return scripts["advice_replay"]
+
+
+@pytest.fixture(scope="module")
+def regrets(scripts):
+    return scripts["advice_regret"]
+
+
+@pytest.fixture(scope="module")
+def intervals(scripts):
+    return scripts["advice_intervals"]
 
 
 def row(dataset, at, kind, design, epochs, seed, error):
@@ -214,7 +229,7 @@ def test_nothing_held_out_is_seen_and_evidence_costs_a_tenth(replay, trainings):
         assert grid.by_budget[cell.place].error == grid.by_dataset[cell.place].error
 
 
-def test_luck_of_one_seed_is_not_the_best_design(replay, trainings):
+def test_luck_of_one_seed_is_not_the_best_design(replay, regrets, trainings):
     # Every seed favours another design by ten points; the others score it.
     lucky = []
     for i, design in enumerate(("mlp-2-16", "4xmlp-2-4", "4xmlp-1-16")):
@@ -230,11 +245,11 @@ def test_luck_of_one_seed_is_not_the_best_design(replay, trainings):
     # Named by one, the best is scored with 30 %, the single network with 30 or 25; by two, with 30 or 20.
     named_by_one = ((30 - 30) + (25 - 30) + (25 - 30)) / 3
     named_by_two = ((30 - 30) + (30 - 30) + (20 - 30)) / 3
-    assert replay.regret(cell, single) == pytest.approx((named_by_one + named_by_two) / 2)
-    assert replay.raw_regret(cell, single) == pytest.approx(0)
+    assert regrets.regret(cell, single) == pytest.approx((named_by_one + named_by_two) / 2)
+    assert regrets.raw_regret(cell, single) == pytest.approx(0)
 
 
-def test_halving_pays_for_what_its_survivors_train(replay, trainings):
+def test_halving_pays_for_what_its_survivors_train(regrets, trainings):
     t = trainings[0]
 
     def run(*curve):
@@ -242,12 +257,12 @@ def test_halving_pays_for_what_its_survivors_train(replay, trainings):
 
     runs = {"slow": run(0.9, 0.5, 0.1), "early": run(0.4, 0.4, 0.4), "poor": run(0.8, 0.8, 0.8)}
     # One epoch each, and the third that is best then.
-    assert replay.halve(runs, 1 / 3) == ("early", 3.0)
+    assert regrets.halve(runs, 1 / 3) == ("early", 3.0)
     # All epochs of all.
-    assert replay.halve(runs, 1) == ("slow", 9.0)
+    assert regrets.halve(runs, 1) == ("slow", 9.0)
     runs |= {"other": run(0.7, 0.7, 0.7)}
     # Of four two are kept, and trained to the end: 4 for the first rung, 2 more for each.
-    assert replay.halve(runs, 1 / 3) == ("early", 8.0)
+    assert regrets.halve(runs, 1 / 3) == ("early", 8.0)
 
 
 def test_a_hatched_member_is_paid_for_after_its_mother(replay, trainings):
@@ -256,20 +271,20 @@ def test_a_hatched_member_is_paid_for_after_its_mother(replay, trainings):
     assert t.spent[7:] == pytest.approx((4, 12, 20))
 
 
-def test_trainings_of_one_design_do_not_count_as_independent(replay):
+def test_trainings_of_one_design_do_not_count_as_independent(intervals):
     together = {i: [i < 7] * 6 for i in range(10)}
     apart = {i: [i < 42] for i in range(60)}
-    assert replay.coverage(together, [2.0])["share"] == replay.coverage(apart, [2.0])["share"] == 0.7
-    assert replay.coverage(apart, [2.0])["p"] < 0.001
-    assert replay.coverage(together, [2.0])["p"] > 0.05
-    assert replay.coverage({i: [i > 0] for i in range(10)}, [2.0])["p"] == pytest.approx(1)
+    assert intervals.coverage(together, [2.0])["share"] == intervals.coverage(apart, [2.0])["share"] == 0.7
+    assert intervals.coverage(apart, [2.0])["p"] < 0.001
+    assert intervals.coverage(together, [2.0])["p"] > 0.05
+    assert intervals.coverage({i: [i > 0] for i in range(10)}, [2.0])["p"] == pytest.approx(1)
 
 
-def test_an_interval_over_cells_widens_with_differences_between_data_sets(replay):
+def test_an_interval_over_cells_widens_with_differences_between_data_sets(intervals):
     same = {(d, b): 1.0 for d in "abc" for b in range(5)}
-    assert replay.bootstrapped(same) == pytest.approx({"mean": 1, "low": 1, "high": 1})
+    assert intervals.bootstrapped(same) == pytest.approx({"mean": 1, "low": 1, "high": 1})
     differing = {(d, b): float("abc".index(d)) for d in "abc" for b in range(5)}
-    found = replay.bootstrapped(differing)
+    found = intervals.bootstrapped(differing)
     assert found["low"] < 0.5 < found["mean"] < 1.5 < found["high"]
 
 

@@ -1,0 +1,155 @@
+"""Choices of a design in a cell of the grid, and what they cost.
+
+A choice costs its error minus that of the best design (`regret`, in points of test error). Seeds are split
+in all ways into some that name the best design and the rest that score it and the choice, so that luck of
+the named design is not counted against the choice; designs tied for the best are averaged, which is what
+repeating with random choices would give. A few seeds do not always name the truly best, so this figure errs
+downward. `raw_regret`, named and scored on all seeds, errs upward: the truth lies between. (It favours
+halving, whose choice has seen these seeds.)
+
+Advice and the rules that it competes with answer for a cell and the naming seeds with shares of designs.
+Successive halving (Jamieson and Talwalkar 2016) trains the designs of the cell itself with one seed and
+keeps the third with the least validation error at every rung. It is given more than it could have: training
+pauses and resumes for nothing, and the first rung is the longest that can be paid. Curves are those of the
+long schedule, an epoch takes its network the same time, and all designs of a rung are compared at one share
+of their training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from advice_replay import Cell, Grid, Training
+
+# Published for ResNet on CIFAR-10 (3×32×32) and k = 4: 1M to 1.5M parameters, half of the epochs.
+EST_PARAMETERS, EST_EPOCHS, EST_MEMBERS, CIFAR_VALUES = 1.25e6, 0.5, 4, 3 * 32 * 32
+# Hyperband's factor (Li et al. 2018), and first rungs that are tried, as parts of a schedule.
+KEPT, RUNGS = 3, 64
+
+Shares = Mapping[str, float]
+Rule = Callable[[Cell, Sequence[int]], Shares]
+
+
+def rules(grid: Grid) -> dict[str, Rule]:
+    longest = {c.dataset: c.epochs for c in grid.whole}
+
+    def advice(cell: Cell, naming: Sequence[int]) -> Mapping[str, float]:
+        errors = grid.by_budget[cell.place].error
+        return {min(errors, key=lambda d: errors[d]): 1.0}
+
+    return {
+        "advice": advice,
+        "always the single network": always_single,
+        "always deq, k = 4": always_deq,
+        "EST rule as printed": est_rule(longest, scaled=False),
+        "EST rule scaled by image": est_rule(longest, scaled=True),
+        "random design": at_random,
+        "halving, time of the evidence": halving(grid.spent),
+        "halving, time shared by budgets": halving(lambda c: grid.spent(c) / len(grid.budgets)),
+    }
+
+
+def _equally(designs: Sequence[str]) -> Shares:
+    return {d: 1 / len(designs) for d in designs}
+
+
+def always_single(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(cell.named(["single"]))
+
+
+def always_deq(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(cell.named(["deq"], EST_MEMBERS, independent=True))
+
+
+def at_random(cell: Cell, naming: Sequence[int]) -> Shares:
+    return _equally(list(cell.runs))
+
+
+def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
+    """The published threshold: below it the single network, from it the deq ensemble of four.
+
+    Args:
+        longest: epochs of each data set's long schedule, which stands for the published one.
+        scaled: whether the parameters shrink with the values of an image. Nothing of the kind is published;
+            as printed, the threshold lies above every budget of small images.
+    """
+
+    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
+        task = cell.told.task
+        values = task.channels * task.height * task.width
+        limit = EST_PARAMETERS * (values / CIFAR_VALUES if scaled else 1.0)
+        past = cell.budget >= limit and cell.epochs >= EST_EPOCHS * longest[cell.dataset]
+        return always_deq(cell, naming) if past else always_single(cell, naming)
+
+    return rule
+
+
+def halving(allowance: Callable[[Cell], float]) -> Rule:
+    """Successive halving of a cell's designs for so many core seconds, with each naming seed in turn."""
+
+    def rule(cell: Cell, naming: Sequence[int]) -> Shares:
+        shares: dict[str, float] = {}
+        for seed in naming:
+            for design, share in _halved(cell, seed, allowance(cell)).items():
+                shares[design] = shares.get(design, 0.0) + share / len(naming)
+        return shares
+
+    return rule
+
+
+def _halved(cell: Cell, seed: int, allowance: float) -> Shares:
+    runs = {d: cell.runs[d][seed] for d in sorted(cell.runs)}
+    for rung in range(RUNGS, 0, -1):
+        chosen, cost = halve(runs, rung / RUNGS)
+        if cost <= allowance:
+            return {chosen: 1.0}
+    # Not even a first rung can be paid.
+    return _equally(list(runs))
+
+
+def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:
+    """Return the design that is left, and the core seconds spent.
+
+    Args:
+        runs: trainings of one seed by design.
+        share: of its training that every design gets in the first rung.
+    """
+    alive, spent = list(runs), dict.fromkeys(runs, 0.0)
+    while True:
+        at = {d: max(math.ceil(share * len(runs[d].curve)), 1) - 1 for d in alive}
+        spent |= {d: runs[d].spent[i] for d, i in at.items()}
+        alive.sort(key=lambda d: (runs[d].curve[at[d]], runs[d].spent[-1], d))
+        alive = alive[:1] if share >= 1 else alive[: math.ceil(len(alive) / KEPT)]
+        if len(alive) == 1:
+            return alive[0], sum(spent.values())
+        share = min(share * KEPT, 1.0)
+
+
+def splits(seeds: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All ways to let some seeds name and the rest score."""
+    for size in range(1, len(seeds)):
+        for naming in combinations(seeds, size):
+            yield naming, tuple(s for s in seeds if s not in naming)
+
+
+def regret(cell: Cell, rule: Rule) -> float | None:
+    """Points above the best design, cross-fitted; None with fewer than two seeds or nothing chosen."""
+    found = [_excess(cell, rule, naming, scoring) for naming, scoring in splits(cell.seeds)]
+    return None if not found or None in found else float(np.mean(found))
+
+
+def raw_regret(cell: Cell, rule: Rule) -> float | None:
+    """Points above the best design, named and scored on the same seeds."""
+    return _excess(cell, rule, cell.seeds, cell.seeds) if cell.seeds else None
+
+
+def _excess(cell: Cell, rule: Rule, naming: Sequence[int], scoring: Sequence[int]) -> float | None:
+    chosen = rule(cell, naming)
+    if not chosen:
+        return None
+    best = cell.best(list(cell.runs), naming)
+    reached = sum(share * cell.error(d, scoring) for d, share in chosen.items())
+    return reached - float(np.mean([cell.error(d, scoring) for d in best]))
