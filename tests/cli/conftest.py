@@ -47,18 +47,31 @@ def command_apart() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def train_apart(command_apart: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
+def to_one_core() -> Callable[[], None]:
+    """Hold the calling process to a core, where a run starts no other processes.
+
+    On a CPU those would end with the same bits. Test processes beside this one take another core.
+    """
+    cores, worker = sorted(os.sched_getaffinity(0)), os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    core = cores[int(worker.removeprefix("gw")) % len(cores)]
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+@pytest.fixture(scope="session")
+def train_apart(
+    command_apart: list[str], to_one_core: Callable[[], None], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Trained]:
     """Make one finished run in a process of its own; every call trains, so a module keeps what it gets."""
 
-    def train(arguments: Sequence[str], cores: set[int] | None = None) -> Trained:
-        """Return the home and the run that `arguments` made, on some cores or on all."""
+    def train(arguments: Sequence[str]) -> Trained:
+        """Return the home and the run that `arguments` made."""
         home = tmp_path_factory.mktemp("reference")
         done = subprocess.run(
             [*command_apart, "--home", str(home), *arguments, "--json", "--quiet"],
             capture_output=True,
             text=True,
             check=True,
-            preexec_fn=None if cores is None else lambda: os.sched_setaffinity(0, cores),
+            preexec_fn=to_one_core,
         )
         return home, json.loads(done.stdout)["run"]
 

@@ -105,10 +105,15 @@ def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
 
 
 @pytest.fixture
-def started_run(home, command_apart):
-    """A longer training in a process of its own that has finished at least one epoch."""
+def started_run(home, command_apart, request):
+    """A longer training in a process of its own that has finished at least one epoch.
+
+    The parameter, if there is one, names the fixture that prepares the process.
+    """
+    prepare = request.getfixturevalue(request.param) if hasattr(request, "param") else None
     with subprocess.Popen(
         [*command_apart, "--home", str(home), *LONGER],
+        preexec_fn=prepare,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -156,6 +161,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert all(after[name] == step for name, step in before.items() if step["status"] == "done")
 
 
+@pytest.mark.parametrize("started_run", ["to_one_core"], indirect=True)
 def test_a_run_in_progress_cannot_be_resumed_or_deleted(advisor, started_run):
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
     assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "running"
@@ -163,8 +169,10 @@ def test_a_run_in_progress_cannot_be_resumed_or_deleted(advisor, started_run):
     assert "in use by another process" in advisor("runs", "delete", "1", "--yes").error_line
 
 
-def test_a_time_limit_checkpoints_and_exits_75(advisor, home):
-    answer = advisor(*TINY[:5], "500", "--time-limit", "8s", "--quiet")
+def test_a_time_limit_checkpoints_and_exits_75(advisor, home, monkeypatch):
+    # No other processes, which take longer to start than this.
+    monkeypatch.setattr("cli.workflows.machine.usable_cores", lambda: 1)
+    answer = advisor(*TINY[:5], "500", "--time-limit", "2s", "--quiet")
     assert answer.code == 75
     assert "resume" in answer.error_line
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "deadline"
