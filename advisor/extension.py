@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 from advisor.architecture import NetworkSpec
 from advisor.design import Design, parse_design
@@ -44,8 +45,10 @@ def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
         for name, spec in named.items():
             draft.scratch(name, spec)
     else:
-        taken = sum(n.role is Role.MOTHER for n in plan.networks)
-        draft.cluster(f"mother-{taken + 1}", named)
+        taken = {n.name for n in plan.networks if n.role is Role.MOTHER}
+        # Mothers have the numbers of their clusters, and a cluster of one member has none.
+        numbers = (f"mother-{i}" for i in count(len(taken) + 1))
+        draft.cluster(next(name for name in numbers if name not in taken), named)
     return _extended(plan, draft, members, clusters=1)
 
 

@@ -34,7 +34,7 @@ def placed(plan: TrainingPlan, devices: int) -> TrainingPlan:
         return plan
     shares = {
         step.id: max(min(devices // len(phase), plan.batch // LEAST_SLICE), 1)
-        for phase in _phases(plan)
+        for phase in phases(plan)
         for step in phase
     }
     steps = tuple(
@@ -52,17 +52,17 @@ def slots(plan: TrainingPlan) -> int:
     """Return how many slots a plan makes use of: worker processes, and on CUDA GPUs."""
     processes = plan.execution.processes
     # Of a phase with more steps than processes the others wait.
-    phases = [sorted((step.devices for step in phase), reverse=True)[:processes] for phase in _phases(plan)]
-    return max(processes, *(sum(phase) for phase in phases))
+    sizes = [sorted((step.devices for step in phase), reverse=True)[:processes] for phase in phases(plan)]
+    return max(processes, *(sum(phase) for phase in sizes))
 
 
-def _phases(plan: TrainingPlan) -> list[list[TrainStep]]:
-    """Training steps by the number of training steps on the longest way to them."""
+def phases(plan: TrainingPlan) -> list[list[TrainStep]]:
+    """Return training steps by the number of training steps on the longest way to them."""
     before: dict[str, int] = {}
-    phases: dict[int, list[TrainStep]] = defaultdict(list)
+    found: dict[int, list[TrainStep]] = defaultdict(list)
     for step in plan.steps:
         depth = max((before[name] for name in step.after), default=0)
         before[step.id] = depth if isinstance(step, HatchStep) else depth + 1
         if isinstance(step, TrainStep):
-            phases[depth].append(step)
-    return list(phases.values())
+            found[depth].append(step)
+    return list(found.values())

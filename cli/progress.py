@@ -27,6 +27,8 @@ class Speaker:
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._epochs: dict[str, int] = {}
+        # Epochs of earlier sittings.
+        self._before = 0
         self._total = 0.0
         self._began = 0.0
 
@@ -39,7 +41,7 @@ class Speaker:
         """Training starts."""
         schedules = [s.schedule for n in plan.built for s in plan.train_steps_of(n.name)]
         self._total = sum(schedule.expected_epochs for schedule in schedules)
-        self._epochs, self._began = {}, time.monotonic()
+        self._epochs, self._before, self._began = {}, 0, time.monotonic()
         if expected_seconds is not None:
             self.say(f"expected to take {duration(expected_seconds)}")
         if self.console.is_terminal and not self.quiet:
@@ -57,6 +59,9 @@ class Speaker:
 
     def epoch(self, record: EpochRecord) -> None:
         """A network finished an epoch."""
+        if record.step not in self._epochs and record.epoch > 0:
+            # The last epoch of an earlier sitting is told again.
+            self._before += record.epoch + 1
         self._epochs[record.step] = record.epoch + 1
         done = sum(self._epochs.values())
         left = self._left(done)
@@ -77,7 +82,7 @@ class Speaker:
 
     def _left(self, done: float) -> str:
         """Time left at the pace so far, every epoch counted alike."""
-        if not 0 < done < self._total:
+        if not self._before < done < self._total:
             return ""
-        seconds = (time.monotonic() - self._began) / done * (self._total - done)
+        seconds = (time.monotonic() - self._began) / (done - self._before) * (self._total - done)
         return f"about {duration(seconds)} left"

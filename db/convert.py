@@ -15,6 +15,7 @@ from advisor.design import parse_design
 from advisor.errors import PlanError, StorageError, UsageError
 from advisor.layers import Task
 from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.placement import phases
 from advisor.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from advisor.reported import ReportedTraining
@@ -138,22 +139,24 @@ def epoch_of(row: EpochRow) -> EpochRecord:
 
 
 def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) -> list[TrainedEpochs]:
-    """Return the training steps of a plan that have epochs, in its order.
+    """Return the training steps of a plan that have epochs.
 
-    Steps that several devices shared are left out: their epochs do not tell how fast one device is.
+    Left out are steps that several devices shared, whose epochs do not tell how fast one device is, and
+    those whose network learned from a teacher that answered every batch as well.
 
     Args:
         plan: of a run.
         seconds: of its epochs in their order, by step.
     """
     return [
-        _trained(plan, step, seconds[step.id])
-        for step in plan.steps
-        if isinstance(step, TrainStep) and step.devices == 1 and seconds.get(step.id)
+        _trained(plan, step, seconds[step.id], min(len(phase), plan.execution.processes))
+        for phase in phases(plan)
+        for step in phase
+        if step.devices == 1 and step.distillation is None and seconds.get(step.id)
     ]
 
 
-def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float]) -> TrainedEpochs:
+def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float], at_once: int) -> TrainedEpochs:
     # The first epoch chooses kernels and fills caches.
     counted = seconds[1:] if len(seconds) > 2 else seconds
     return TrainedEpochs(
@@ -162,7 +165,7 @@ def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float]) -> Train
         batch=plan.batch,
         train_images=plan.dataset.train_images,
         validation_images=plan.dataset.validation_images,
-        processes=plan.execution.processes,
+        processes=at_once,
         augmentation=plan.dataset.augmentation.mark,
         epochs=len(counted),
         seconds=median(counted),

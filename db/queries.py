@@ -278,20 +278,29 @@ class Store:
 
 
 def _curves_of(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
+    """Return validation errors after every epoch, by run and network; without networks that lack an epoch."""
     # A resumed run may store an epoch anew, but a step keeps the id of its first one.
     began = func.min(EpochRow.id).over(partition_by=(EpochRow.run_id, EpochRow.step))
     found: dict[int, dict[str, list[float]]] = {run_id: defaultdict(list) for run_id in run_ids}
+    next_epoch: dict[tuple[int, str], int] = defaultdict(int)
+    torn: set[tuple[int, str]] = set()
     ids = list(found)
     for first in range(0, len(ids), MOST_IDS):
         query = (
-            select(EpochRow.run_id, EpochRow.network, EpochRow.validation_error)
+            select(
+                EpochRow.run_id, EpochRow.step, EpochRow.network, EpochRow.epoch, EpochRow.validation_error
+            )
             .where(EpochRow.run_id.in_(ids[first : first + MOST_IDS]))
             .order_by(EpochRow.run_id, began, EpochRow.epoch)
         )
-        for run_id, network, error in session.execute(query):
+        for run_id, step, network, epoch, error in session.execute(query):
+            # A disk that was full or a killed process may have cost epochs that no later sitting tells.
+            if epoch != next_epoch[run_id, step]:
+                torn.add((run_id, network))
+            next_epoch[run_id, step] = epoch + 1
             found[run_id][network].append(error)
     return {
-        run_id: {network: tuple(errors) for network, errors in networks.items()}
+        run_id: {name: tuple(errors) for name, errors in networks.items() if (run_id, name) not in torn}
         for run_id, networks in found.items()
     }
 

@@ -16,9 +16,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
@@ -52,6 +53,8 @@ PROBE_IMAGES = 64
 # Drift in train mode that a record mentions; growth that is exact stays below by far.
 TOLD_DRIFT = 1e-6
 POLL_SECONDS = 0.1
+# A worker that was asked to terminate has so long for its batch and its checkpoint.
+LEAVING_SECONDS = 30.0
 
 # Folder of checkpoints in a run's folder, with a folder a network.
 NETWORKS = "networks"
@@ -156,7 +159,7 @@ def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channe
             else _train(plan, step, files, data, channel)
         )
     except StoppedError:
-        return StepRecord(step=step.id, network=step.network, status=STOPPED, seconds=0.0)
+        return _stopped(step)
     except DivergedError as error:
         return StepRecord(
             step=step.id, network=step.network, status=DIVERGED, seconds=0.0, message=str(error)
@@ -275,6 +278,8 @@ class _Pool:
         # Every worker waits for the others at the barrier, so that the pool starts them all at once.
         arguments = (plan, files, self.events, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+        # An epoch that was taken from the queue and is not stored yet.
+        self.unheard: EpochRecord | str | None = None
 
     def run(self) -> dict[str, StepRecord]:
         frontier = _Frontier(self.plan, self.listener)
@@ -294,16 +299,22 @@ class _Pool:
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
-            self._drain()
-            self.events.close()
-            self.meetings.cleanup()
+            try:
+                self._drain()
+            finally:
+                self.events.close()
+                self.meetings.cleanup()
 
     def _warm_up(self) -> None:
         """Start all processes and load the data in each, before any step is timed."""
         try:
-            for ready in [self.executor.submit(_worker_ready) for _ in range(self.slots)]:
+            with _deaf_to_interrupts():
+                starting = [self.executor.submit(_worker_ready) for _ in range(self.slots)]
+            for ready in starting:
                 ready.result()
         except BrokenProcessPool:
+            if self.stop():
+                return
             raise RunError("a worker process died while it started; is there enough memory?") from None
 
     def _submit_ready(self, frontier: _Frontier, running: dict[Future[StepRecord], Step]) -> None:
@@ -314,7 +325,7 @@ class _Pool:
             try:
                 running[self._submitted(step)] = step
             except BrokenProcessPool:
-                frontier.finish(step, _killed(step))
+                frontier.finish(step, self._lost(step))
 
     def _free(self, running: dict[Future[StepRecord], Step]) -> int:
         return self.slots - sum(devices_of(step) for step in running.values())
@@ -326,25 +337,48 @@ class _Pool:
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
         try:
-            return future.result()
+            record = future.result()
         except BrokenProcessPool:
-            return _killed(step)
+            return self._lost(step)
+        # A worker may be asked to end when the run is not.
+        return self._lost(step) if record.status == STOPPED else record
+
+    def _lost(self, step: Step) -> StepRecord:
+        """Return the record of a step whose worker ended; who stops a run may stop its workers as well."""
+        if self.stop():
+            return _stopped(step)
+        message = "its worker process was killed, perhaps for want of memory; resume the run"
+        return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
 
     def _drain(self) -> None:
         while True:
             try:
-                event = self.events.get_nowait()
+                # What a listener could not store it is told again.
+                event = self.unheard = self.unheard or self.events.get_nowait()
             except queue.Empty:
                 return
             if isinstance(event, EpochRecord):
                 self.listener.epoch(event)
             else:
                 self.listener.notice(event)
+            self.unheard = None
 
 
-def _killed(step: Step) -> StepRecord:
-    message = "its worker process was killed, perhaps for want of memory; resume the run"
-    return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C from their first moment on, which is long before `_start_worker`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stopped(step: Step) -> StepRecord:
+    return StepRecord(step=step.id, network=step.network, status=STOPPED, seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,8 +398,10 @@ _worker: list[_Worker] = []
 def _start_worker(
     plan: TrainingPlan, files: RunFiles, events: Queue[EpochRecord | str], halt: Event, barrier: Barrier
 ) -> None:
-    # Ctrl-C reaches the whole group; the parent decides and tells the workers through `halt`.
+    # Signals may reach the whole group; the parent decides and tells the workers through `halt`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leaving = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: _leave(leaving))
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)
     take_device(plan.execution.device, barrier)
@@ -375,8 +411,16 @@ def _start_worker(
         events.put(str(error))
         raise
     files.watch(plan.execution.device)
-    channel = Channel(events.put, events.put, halt.is_set)
+    channel = Channel(events.put, events.put, lambda: halt.is_set() or leaving.is_set())
     _worker.append(_Worker(plan, files, data, channel, barrier))
+
+
+def _leave(leaving: threading.Event) -> None:
+    """Let the step that runs write its checkpoint; end the process if it does not end by itself."""
+    leaving.set()
+    late = threading.Timer(LEAVING_SECONDS, os._exit, [128 + signal.SIGTERM])
+    late.daemon = True
+    late.start()
 
 
 def _die_with_parent() -> None:

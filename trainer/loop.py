@@ -127,7 +127,7 @@ class NetworkTraining:
         started = time.perf_counter()
         loss_sum, wrong = self._run_batches(started)
         images = self.plan.dataset.steps_per_epoch(self.plan.batch) * self.plan.batch
-        if not math.isfinite(loss_sum):
+        if not (math.isfinite(loss_sum) and self._sound()):
             self._roll_back()
             return
         # Of a joint network the mean over its members, so that curves compare.
@@ -159,7 +159,7 @@ class NetworkTraining:
         for number in range(self.progress.batch, steps):
             if self.reporter.stop():
                 # Weights after a loss that is not finite are no point to go on from.
-                if math.isfinite(float(loss_sum)):
+                if math.isfinite(float(loss_sum)) and self._sound():
                     self._save_within(number, float(loss_sum), int(wrong), started)
                 raise StoppedError
             self._set_rate(number / steps)
@@ -167,6 +167,11 @@ class NetworkTraining:
             loss_sum += loss
             wrong += errors
         return float(loss_sum), int(wrong)
+
+    def _sound(self) -> bool:
+        """Whether weights and running statistics are finite; the last update was seen by no loss."""
+        numbers = [t for t in self.network.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack([t.isfinite().all() for t in numbers]).all())
 
     def _images(self, count: int) -> torch.Tensor:
         """Return the images of this epoch in their order, (count,)."""

@@ -155,6 +155,10 @@ class SharedTraining(NetworkTraining):
             "devices; choose a smaller design or batch"
         )
 
+    def _sound(self) -> bool:
+        # Running statistics on a CPU are each rank's own.
+        return not _agreed(not super()._sound())
+
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         if self.share.rank == 0:
             return super()._evaluated(train_loss, train_error, started)

@@ -34,6 +34,9 @@ from trainer.description import describe, write_description
 from trainer.evaluate import evaluate
 from trainer.execute import DIVERGED, DONE, RunFiles, execute
 
+# Signals closer together than this ask for one thing.
+ONE_REQUEST_SECONDS = 0.5
+
 
 class TrainingView(Protocol):
     """Shows progress to a person."""
@@ -54,6 +57,8 @@ class StopSignals:
 
     deadline: float | None
     received: int | None = field(default=None)
+    # By the clock of `time.monotonic`.
+    received_at: float = field(default=0.0)
 
     def __call__(self) -> bool:
         """Whether to stop."""
@@ -74,10 +79,12 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        # `timeout` signals a process and then its group: that is one request.
+        if self.received is not None and time.monotonic() - self.received_at > ONE_REQUEST_SECONDS:
             # Workers notice that their parent is gone and end too.
             os._exit(128 + number)
-        self.received = number
+        if self.received is None:
+            self.received, self.received_at = number, time.monotonic()
 
 
 @dataclass
@@ -103,8 +110,15 @@ class _Recorder:
     def started(self) -> None:
         """Start the clock."""
         self.began = self.latest = time.monotonic()
-        expected = self.run.forecast.train_seconds if self.run.forecast else None
+        # Of a run that goes on the forecast is that of all its sittings.
+        forecast = None if self.run.train_seconds else self.run.forecast
+        expected = forecast.train_seconds if forecast else None
         self.view.begin(self.run.plan, expected[0] if expected else None)
+
+    def stopped(self) -> None:
+        """Stop the clock: of the epochs under way there is a checkpoint."""
+        if self.began is not None:
+            self.latest = time.monotonic()
 
     def epoch(self, record: EpochRecord) -> None:
         """Store and show an epoch."""
@@ -211,6 +225,8 @@ def carry_out(
         recorder = _Recorder(store, run, view, say)
         try:
             ended = execute(run.plan, files, data, recorder, signals)
+            if len(ended) < len(run.plan.steps):
+                recorder.stopped()
         except Exception as error:
             _mark_failed(store, run, error, recorder.seconds)
             raise
@@ -246,7 +262,7 @@ def _conclude(
         _conclude_stopped(run, store, signals, seconds)
     done = [name for name, record in trained.items() if record is not None and record.status == DONE]
     test = evaluate(run.plan, files, data, done) if done else None
-    status, message = _verdict(failed, done)
+    status, message = _verdict(_causes(run.plan, ended) if failed else [], done)
     store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
     if status is RunStatus.PARTIAL:
         raise PartialRunError(f"run {run.id}: {len(failed)} of {len(trained)} members failed: {message}")
@@ -258,13 +274,24 @@ def _last_record(plan: TrainingPlan, network: str, ended: dict[str, StepRecord])
     return ended.get(plan.train_steps_of(network)[-1].id)
 
 
-def _verdict(failed: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]:
-    message = "; ".join(dict.fromkeys(record.message for record in failed))
-    if not failed:
+def _causes(plan: TrainingPlan, ended: dict[str, StepRecord]) -> list[StepRecord]:
+    """Steps that failed by themselves, not for want of one before."""
+    after = {step.id: step.after for step in plan.steps}
+    return [
+        record
+        for name, record in ended.items()
+        if record.status != DONE and all(ended[before].status == DONE for before in after[name])
+    ]
+
+
+def _verdict(causes: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]:
+    message = "; ".join(dict.fromkeys(record.message for record in causes))
+    if not causes:
         return RunStatus.DONE, ""
     if done:
         return RunStatus.PARTIAL, message
-    diverged = any(record.status == DIVERGED for record in failed)
+    # What did not diverge can be resumed.
+    diverged = all(record.status == DIVERGED for record in causes)
     return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
 
 

@@ -68,6 +68,14 @@ def test_a_cluster_brings_a_mother_of_its_own():
     assert {s.schedule.rate for s in rest if not isinstance(s, HatchStep)} == {0.03}
 
 
+def test_a_new_mother_has_a_name_of_its_own_whichever_cluster_has_one_member():
+    # The first cluster is one network without a mother; the second one's is mother-2.
+    old = planned("vgg-16-8+resnet-20-16+resnet-20-18@g2")
+    assert [n.name for n in old.networks if n.name.startswith("mother")] == ["mother-2"]
+    mother, *_ = added(old, with_cluster(old, members("2xresnet-14-8")))
+    assert mother.network == "mother-3"
+
+
 def test_a_cluster_of_one_trains_from_scratch():
     old = planned("2xresnet-8-4@g1")
     (step,) = added(old, with_cluster(old, members("resnet-8-4")))

@@ -114,6 +114,8 @@ def started_run(home, command_apart, request):
     with subprocess.Popen(
         [*command_apart, "--home", str(home), *LONGER],
         preexec_fn=prepare,
+        # A group of its own, as a terminal gives every command.
+        start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -136,17 +138,19 @@ def long_reference(train_apart):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "status"),
+    ("send", "number", "code", "status"),
     [
-        (signal.SIGINT, 130, "interrupted"),
-        pytest.param(signal.SIGTERM, 143, "interrupted", marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, -9, "interrupted", marks=pytest.mark.slow),
+        # As `timeout`, systemd and Ctrl-C do, to the workers too.
+        (os.killpg, signal.SIGTERM, 143, "interrupted"),
+        pytest.param(os.killpg, signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow),
+        pytest.param(os.kill, signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow),
+        pytest.param(os.kill, signal.SIGKILL, -9, "interrupted", marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_resumes_to_the_same_weights(
-    home, advisor, long_reference, started_run, number, code, status
+    home, advisor, long_reference, started_run, send, number, code, status
 ):
-    started_run.send_signal(number)
+    send(started_run.pid, number)
     _, err = started_run.communicate(timeout=60)
     assert started_run.returncode == code
     if code > 0:
@@ -176,6 +180,47 @@ def test_a_time_limit_checkpoints_and_exits_75(advisor, home, monkeypatch):
     assert answer.code == 75
     assert "resume" in answer.error_line
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "deadline"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_workers_start_is_no_failure(home, advisor, command_apart, number, code):
+    with subprocess.Popen(
+        [*command_apart, "--home", str(home), *LONGER],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("run 1"))
+        # The workers import torch now.
+        time.sleep(1)
+        os.killpg(process.pid, number)
+        told = process.stderr.read()
+    assert process.returncode == code
+    assert told.strip() == "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
+    assert advisor("resume", "--quiet").code == 0
+
+
+def test_the_time_of_an_epoch_that_was_stopped_counts(advisor, monkeypatch):
+    def training_for_a_while(plan, files, data, listener, stop):
+        listener.started()
+        time.sleep(0.3)
+        return {}
+
+    monkeypatch.setattr("cli.workflows.train.execute", training_for_a_while)
+    assert advisor("train", "mlp-1-4", "--dataset", "digits", "--epochs", "2", "--quiet").code == 75
+    assert advisor("runs", "show", "1", "--json").json["run"]["train_seconds"] == pytest.approx(0.3, rel=0.5)
+
+
+def test_a_run_whose_mother_diverged_says_so(advisor, monkeypatch):
+    monkeypatch.setattr("cli.workflows.machine.usable_cores", lambda: 1)
+    answer = advisor(
+        "train", "2xmlp-2-16@g1", "--dataset", "digits", "--epochs", "2", "--lr", "1e30", "--quiet"
+    )
+    assert answer.code == 1
+    assert "mother-1 diverged in epoch 1: lower the learning rate" in answer.error_line
+    assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "diverged"
 
 
 def test_a_full_disk_is_a_storage_error_and_the_run_can_go_on(advisor, home, monkeypatch):

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from advisor.errors import StorageError, UsageError
 from advisor.layers import Task
 from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
-from advisor.plan import TrainingPlan, TrainStep
+from advisor.plan import Distillation, TrainingPlan, TrainStep
 from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db.convert import trained_epochs_of
 from db.queries import Store
@@ -379,6 +379,17 @@ def test_an_epoch_of_a_resumed_run_counts_once(store: Store, new_run: NewRun, ep
     assert store.curves([run.id]) == {run.id: {"mother-1": (0.9, 0.7, 0.6), "member-1": (0.5,)}}
 
 
+def test_a_network_that_lacks_an_epoch_has_no_curve(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    learn(store, run, epoch_of, 0.9, 0.8)
+    learn(store, run, epoch_of, 0.5, first=3)
+    learn(store, run, epoch_of, 0.25, network="member-1", first=1)
+    learn(store, run, epoch_of, 0.5, network="member-2")
+    assert store.curves([run.id]) == {run.id: {"member-2": (0.5,)}}
+
+
 def test_a_network_that_diverged_has_nan_in_its_curve(
     store: Store, new_run: NewRun, epoch_of: NewEpoch
 ) -> None:
@@ -429,7 +440,7 @@ def record(store: Store, run: Run, epoch_of: NewEpoch, *seconds: float, step: st
         store.record_epoch(run.id, replace(epoch_of(number, step), seconds=spent))
 
 
-def test_epochs_are_evidence_step_by_step_in_the_order_of_the_plan(
+def test_epochs_are_evidence_with_as_many_networks_at_once_as_trained_beside_each_other(
     store: Store, new_run: NewRun, epoch_of: NewEpoch
 ) -> None:
     run = new_run(store)
@@ -442,11 +453,20 @@ def test_epochs_are_evidence_step_by_step_in_the_order_of_the_plan(
         batch=32,
         train_images=1077,
         validation_images=360,
-        processes=2,
+        processes=1,
         epochs=3,
         seconds=2.0,
     )
-    assert store.trained_epochs(MACHINE) == [mother, replace(mother, epochs=1, seconds=3.0)]
+    # The mother trained alone, both members at once.
+    assert store.trained_epochs(MACHINE) == [mother, replace(mother, processes=2, epochs=1, seconds=3.0)]
+
+
+def test_epochs_in_which_a_teacher_answered_too_are_no_evidence(store: Store, new_run: NewRun) -> None:
+    plan = new_run(store).plan
+    taught = Distillation(teacher="mother-1")
+    steps = tuple(replace(s, distillation=taught) if s.id == "train member-1" else s for s in plan.steps)
+    found = trained_epochs_of(replace(plan, steps=steps), {"train mother-1": [1.0], "train member-1": [5.0]})
+    assert [e.seconds for e in found] == [1.0]
 
 
 @pytest.mark.parametrize(

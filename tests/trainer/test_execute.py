@@ -224,10 +224,10 @@ def test_a_network_that_diverges_goes_back_once_and_its_siblings_finish(plan_of,
 
 
 class Spoiled:
-    """The training step, whose loss is not a number in the calls named."""
+    """The training step, after which weights are not numbers in the calls named, nor is its loss if told."""
 
-    def __init__(self, *calls):
-        self.calls, self.count, self.step = calls, 0, trainer.loop.training_step
+    def __init__(self, *calls, told=True):
+        self.calls, self.told, self.count, self.step = calls, told, 0, trainer.loop.training_step
 
     def __call__(self, network, *arguments, **settings):
         loss, wrong = self.step(network, *arguments, **settings)
@@ -236,7 +236,7 @@ class Spoiled:
             with torch.no_grad():
                 for parameter in network.parameters():
                     parameter.fill_(math.nan)
-            return loss * math.nan, wrong
+            return (loss * math.nan if self.told else loss), wrong
         return loss, wrong
 
 
@@ -272,6 +272,30 @@ def test_a_run_that_is_stopped_after_a_bad_loss_does_not_go_on_from_spoiled_weig
         run(plan, stop=StopAfter(1 + 8 + 5))
     story = run(plan)
     assert story.status("train member-1") == DONE
+    assert story.notices == []
+    assert same_bits(weights("member-1"), weights("member-1", elsewhere(files, "whole")))
+
+
+def test_weights_that_the_last_update_of_training_spoiled_are_not_kept(plan_of, run, weights, monkeypatch):
+    # Two epochs of 8 batches: no loss has seen what the sixteenth left.
+    monkeypatch.setattr(trainer.loop, "training_step", Spoiled(16, told=False))
+    story = run(plan_of("mlp-2-8"))
+    assert story.status("train member-1") == DONE
+    assert len(story.notices) == 1
+    assert "half the rate" in story.notices[0]
+    assert all(tensor.isfinite().all() for tensor in weights("member-1").values())
+    assert [r.rate for r in story.epochs] == pytest.approx([0.05, 0.0025])
+
+
+def test_weights_that_the_last_update_before_a_stop_spoiled_are_not_kept(
+    plan_of, run, files, weights, same_bits, monkeypatch
+):
+    plan = plan_of("mlp-2-8")
+    run(plan, elsewhere(files, "whole"))
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.loop, "training_step", Spoiled(8 + 5, told=False))
+        run(plan, stop=StopAfter(1 + 8 + 5))
+    story = run(plan)
     assert story.notices == []
     assert same_bits(weights("member-1"), weights("member-1", elsewhere(files, "whole")))
 

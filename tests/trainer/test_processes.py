@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -13,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from advisor.dataset import dataset_named
-from advisor.errors import RunError
+from advisor.errors import RunError, StorageError
 from advisor.plan import plan_to_json
 from trainer.checkpoint import load_checkpoint
-from trainer.execute import DONE, FAILED, RunFiles, execute
+from trainer.execute import DONE, FAILED, RunFiles, _Pool, execute
 
 # Executes a plan and tells on stdout what happens; a folder and a plan are its arguments.
 SCRIPT = """
@@ -244,3 +245,20 @@ def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
     with pytest.raises(RunError, match="worker process died while it started"):
         execute(plan, picklable(files), digits, listener, lambda: False)
     assert any("digits has 1437 training" in notice for notice in notices)
+
+
+def test_an_epoch_that_could_not_be_stored_is_told_again():
+    pool, told = object.__new__(_Pool), []
+    pool.events, pool.unheard, pool.listener = queue.Queue(), None, Silent()
+    for text in ("first", "second"):
+        pool.events.put(text)
+
+    def full_disk(text):
+        raise StorageError("the disk is full")
+
+    pool.listener.notice = full_disk
+    with pytest.raises(StorageError):
+        pool._drain()
+    pool.listener.notice = told.append
+    pool._drain()
+    assert told == ["first", "second"]

@@ -1,0 +1,66 @@
+"""What a person sees while training goes on: the epoch, and a guess at the time that is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from advisor.dataset import DATASETS
+from advisor.design import parse_design
+from advisor.measurement import Execution
+from advisor.methods import make_plan
+from advisor.records import EpochRecord
+from cli import progress
+from cli.progress import Speaker
+
+ONE_CORE = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
+EPOCH = EpochRecord(
+    step="train member-1",
+    network="member-1",
+    epoch=0,
+    rate=0.1,
+    train_loss=1.0,
+    train_error=0.5,
+    validation_loss=1.0,
+    validation_error=0.5,
+    validation_probabilities=b"",
+    seconds=60.0,
+)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test sets."""
+    seconds = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+@pytest.fixture
+def speaker(clock, capfd):
+    plan = make_plan(
+        parse_design("mlp-1-4"), DATASETS["digits"], epochs=120, batch=32, seed=0, execution=ONE_CORE
+    )
+    found = Speaker(quiet=False)
+    found.begin(plan, None)
+    return found
+
+
+def line_of(capfd):
+    return capfd.readouterr().err.strip().splitlines()[-1]
+
+
+def test_the_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(speaker, clock, capfd):
+    clock[0] = 60.0
+    speaker.epoch(EPOCH)
+    assert line_of(capfd).endswith("about 119 min left")
+
+
+def test_epochs_of_an_earlier_sitting_are_no_pace(speaker, clock, capfd):
+    # The last one of them is told again at once.
+    speaker.epoch(replace(EPOCH, epoch=99))
+    assert "left" not in line_of(capfd)
+    clock[0] = 60.0
+    speaker.epoch(replace(EPOCH, epoch=100))
+    assert line_of(capfd).endswith("about 19 min left")
