@@ -12,6 +12,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from cli.workflows.train import StopSignals
+
 TINY = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "3", "--seed", "5")
 LONGER = (*TINY[:5], "8", *TINY[6:])
 
@@ -200,6 +202,20 @@ def test_a_signal_while_the_workers_start_is_no_failure(home, advisor, command_a
     assert process.returncode == code
     assert told.strip() == "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
     assert advisor("resume", "--quiet").code == 0
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_request_and_a_later_one_ends_the_process(monkeypatch):
+    ended, clock = [], [100.0]
+    monkeypatch.setattr("cli.workflows.train.os._exit", ended.append)
+    monkeypatch.setattr("cli.workflows.train.time.monotonic", lambda: clock[0])
+    signals = StopSignals(None)
+    for seconds in (0.0, 0.1, 0.3):
+        clock[0] = 100 + seconds
+        signals._receive(signal.SIGTERM, None)
+    assert (ended, signals.received) == ([], signal.SIGTERM)
+    clock[0] = 102
+    signals._receive(signal.SIGTERM, None)
+    assert ended == [143]
 
 
 def test_the_time_of_an_epoch_that_was_stopped_counts(advisor, monkeypatch):
