@@ -43,6 +43,15 @@ class Method(StrEnum):
     TREENETS = "treenets"
 
 
+# Methods that the name of a design tells already, by its clusters.
+TOLD_BY_NAME = (Method.FULL_DATA, Method.MOTHERNETS)
+
+
+def named(design: str, method: str) -> str:
+    """Return the name of a design, and its training method where the name does not tell it."""
+    return design if method in TOLD_BY_NAME else f"{design} {method}"
+
+
 class Role(StrEnum):
     """What a network of a plan is for."""
 

@@ -65,6 +65,11 @@ class PricedPlan:
     energy_joules: Estimate | None = None
     unmeasured: tuple[str, ...] = ()
 
+    @property
+    def memory_bytes(self) -> Estimate:
+        """What training takes of the device's memory: what is reserved if that is known, else the peak."""
+        return self.train_reserved_bytes or self.train_peak_bytes
+
     def forecast(self, test_error: Estimate | None) -> Forecast:
         """Return what is kept beside a run."""
         return Forecast(

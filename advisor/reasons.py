@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from advisor.accuracy import AccuracyPredictor
+from advisor.clustering import clusters_of
 from advisor.comparison import PriceRatios
-from advisor.design import DesignClass
+from advisor.design import Design, DesignClass
 from advisor.estimate import LEVEL, Estimate, Floats
-from advisor.plan import Method
+from advisor.plan import Method, named
 from advisor.pricing import PricedPlan
 from advisor.recommend import TIME_WEIGHT, Objective, Recommendation, ordered
 from advisor.search import Judged
@@ -36,7 +37,7 @@ LESS = 0.9
 # What each limit bounds, as the search reads it.
 NEEDS: dict[str, Callable[[PricedPlan], float]] = {
     "train_seconds": lambda p: p.train_seconds.mean,
-    "memory_bytes": lambda p: (p.train_reserved_bytes or p.train_peak_bytes).mean,
+    "memory_bytes": lambda p: p.memory_bytes.mean,
     "latency_ms": lambda p: p.inference_ms_per_image.mean,
 }
 
@@ -94,6 +95,7 @@ class Turn:
         family: of what has less error there.
         members: of it.
         design: its name; None where it is the best of its family and member count at that size.
+        method: that trains it, where it is named.
     """
 
     axis: str
@@ -103,6 +105,7 @@ class Turn:
     family: str
     members: int
     design: str | None = None
+    method: Method | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,8 @@ class Overtaker:
     Attributes:
         need: what is limited, one of `NEEDS`.
         below: limit under which it comes first.
-        down_to: what it needs itself, so the least limit that it keeps.
+        down_to: least limit under which it still does: what it needs itself, or more where a tighter limit
+            leaves out the reference that it is compared with.
         judged: the design.
     """
 
@@ -177,10 +181,7 @@ def reasons(
             f"probability {chance:.0%}"
         )
     if not design.independent:
-        found.append(
-            f"{design.clusters} mother network{'s' * (design.clusters > 1)} instead of "
-            f"{len(design.members)} trainings from scratch; members that share one are less diverse"
-        )
+        found.append(f"{_mothers_of(design)}; members that share one are less diverse")
     unseen = [family for family in design.families if not evidence.families.get(family)]
     if evidence.families and unseen:
         found.append(f"no {' or '.join(unseen)} has been trained on this data yet")
@@ -190,6 +191,17 @@ def reasons(
     return found
 
 
+def _mothers_of(design: Design) -> str:
+    """How many mother networks stand in for how many trainings; a member alone in its cluster has none."""
+    sizes = [len(cluster) for cluster in clusters_of(design)]
+    alone, members = sizes.count(1), len(design.members)
+    mothers = len(sizes) - alone
+    told = f"{mothers} mother network{'s' * (mothers > 1)}"
+    if not alone:
+        return f"{told} instead of {members} trainings from scratch"
+    return f"{told} for {members - alone} of {members} members, {alone} trained from scratch"
+
+
 def _reference_sentence(reference: Judged) -> str:
     if reference.design_class is DesignClass.SINGLE:
         return "best single network within the budget, the reference of the comparison"
@@ -197,7 +209,7 @@ def _reference_sentence(reference: Judged) -> str:
 
 
 def _trade_sentence(traded: Trade) -> str:
-    points, against = traded.points_less, traded.against.design.name
+    points, against = traded.points_less, named(traded.against.design.name, traded.against.method)
     spread = (points.high - points.low) / 2
     # What would round to nothing has another digit.
     digits = 1 if max(abs(points.mean), spread) >= 0.1 else 2
@@ -295,6 +307,7 @@ def turn_of_pair(
         family=reference.design.families[0],
         members=len(reference.design.members),
         design=reference.design.name,
+        method=reference.method,
     )
 
 
@@ -304,13 +317,13 @@ def runner_up(
     """Return the second row and the probability that it should be first, None if nothing says so.
 
     By error and balanced, one training of each design is compared. By time the second follows where the first
-    does not match the best single network.
+    does not match the reference.
     """
     if len(rows) < 2:
         return None
     first, second = rows[0].judged, rows[1].judged
     if objective is Objective.TIME:
-        chance = 1 - rows[0].probability_beats_single
+        chance = 1 - rows[0].probability_beats_reference
         return None if first is rows[0].reference else Rival(judged=second, probability=chance)
     weight = TIME_WEIGHT if objective is Objective.BALANCED else 0.0
     ours, theirs = (j.errors * j.priced.train_seconds.mean**weight for j in (first, second))
@@ -343,8 +356,34 @@ def overtakers(
                 break
             here = ordered(left, accuracy, objective).designs[0]
         if left:
-            found.append(Overtaker(need=name, below=limit, down_to=need(here.priced), judged=here))
+            down_to = _first_down_to(here, left, need, accuracy, objective)
+            found.append(Overtaker(need=name, below=limit, down_to=down_to, judged=here))
     return found
+
+
+def _first_down_to(
+    first: Judged,
+    left: list[Judged],
+    need: Callable[[PricedPlan], float],
+    accuracy: AccuracyPredictor,
+    objective: Objective,
+) -> float:
+    """Return the least limit on a need under which the first of some designs is still the first.
+
+    Without any other design the order of the rest stays as it is, but by time, without the reference, all are
+    compared with the next one.
+    """
+    own = least = need(first.priced)
+    if objective is not Objective.TIME:
+        return own
+    order = ordered(left, accuracy, objective)
+    while order.designs[0] is first:
+        least = max(need(order.reference.priced), own)
+        left = [j for j in left if need(j.priced) < least]
+        if first not in left:
+            break
+        order = ordered(left, accuracy, objective)
+    return least
 
 
 def other_objectives(

@@ -59,14 +59,23 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """One row of the advice; `reference` is what its chance compares with."""
+    """One row of the advice; `reference` is what its chance compares with, that of the reference is even."""
 
     rank: int
     judged: Judged
     test_error: Estimate
     reference: Judged
-    probability_beats_single: float
+    probability_beats_reference: float
     near_threshold: bool
+
+    @property
+    def probability_beats_single(self) -> float | None:
+        """That one training has less error than one of the best single network.
+
+        None of that network itself, and where no single network is among the designs.
+        """
+        single = self.reference.design_class is DesignClass.SINGLE
+        return self.probability_beats_reference if single and self.judged is not self.reference else None
 
 
 def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective) -> list[Recommendation]:
@@ -90,7 +99,7 @@ def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objec
             judged=j,
             test_error=accuracy.predict(j.errors, j.luck, j.images),
             reference=reference,
-            probability_beats_single=beats[j],
+            probability_beats_reference=beats[j],
             near_threshold=j in near,
         )
         for position, j in enumerate(chosen, 1)
@@ -146,14 +155,15 @@ def _kind(j: Judged) -> tuple[object, ...]:
 
 
 def _nearest_miss(judged: Sequence[Judged]) -> str:
-    if not any(j.priced.fits for j in judged):
+    fitting = [j for j in judged if j.priced.fits]
+    if not fitting:
         return "every design has a network that ran out of memory when it was measured: lower --batch"
-    smallest = min(judged, key=lambda j: j.priced.train_peak_bytes.mean)
-    fastest = min(judged, key=lambda j: j.priced.train_seconds.mean)
-    quickest = min(judged, key=lambda j: j.priced.inference_ms_per_image.mean)
+    smallest = min(fitting, key=lambda j: j.priced.memory_bytes.mean)
+    fastest = min(fitting, key=lambda j: j.priced.train_seconds.mean)
+    quickest = min(fitting, key=lambda j: j.priced.inference_ms_per_image.mean)
     return (
         "no design keeps the limits: the least memory is "
-        f"{_brief(smallest.priced.train_peak_bytes.mean / 2**20)} MiB ({smallest.design.name}), the shortest "
+        f"{_brief(smallest.priced.memory_bytes.mean / 2**20)} MiB ({smallest.design.name}), the shortest "
         f"training {_brief(fastest.priced.train_seconds.mean)} s ({fastest.design.name}), the least latency "
         f"{_brief(quickest.priced.inference_ms_per_image.mean)} ms ({quickest.design.name}); raise a limit"
     )

@@ -44,9 +44,8 @@ class Limits:
 
         A design that is known not to fit into the device's memory exceeds it by its whole size.
         """
-        memory = priced.train_reserved_bytes or priced.train_peak_bytes
         pairs = {
-            "memory": (memory.mean, self.memory_bytes),
+            "memory": (priced.memory_bytes.mean, self.memory_bytes),
             "latency": (priced.inference_ms_per_image.mean, self.latency_ms),
             "training": (priced.train_seconds.mean, self.train_seconds),
         }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,8 +212,10 @@ class Switchover:
             counts as the end of the grid.
         epochs: number from which it wins at the requested size, in the same way.
         probability_past: that the request lies past the threshold.
-        smallest: total size, of those looked at, from which there is such an ensemble at all; a threshold
-            there says that it wins wherever it exists.
+        smallest: total size, of those looked at, from which on there is such an ensemble at every one; a
+            threshold there says that it wins wherever that is known.
+        largest: total size up to which was looked; a threshold there lies there or beyond.
+        longest: number of epochs up to which was looked, likewise; the least is one epoch.
     """
 
     family: str
@@ -221,13 +224,15 @@ class Switchover:
     epochs: Estimate
     probability_past: float
     smallest: float = 0.0
+    largest: float = float(PARAMETER_GRID[-1])
+    longest: int = EPOCH_GRID[-1]
 
 
 def switchover(source: ErrorSource, family: str, members: int, *, budget: float, epochs: int) -> Switchover:
     """Return the threshold of `members` networks of a family against one of their total size."""
     sizes = contestants(source, family, members, PARAMETER_GRID.tolist(), epochs)
     by_size = contest(source, sizes, members, members, [epochs]).lead()[:, :, 0]
-    exist = [row.budget for row, lead in zip(sizes, by_size.T, strict=True) if np.isfinite(lead).any()]
+    exist = takewhile(lambda size: np.isfinite(size[1]).any(), zip(sizes[::-1], by_size.T[::-1], strict=True))
     here = contestants(source, family, members, [budget], epochs)
     # Where no network fits, nothing wins at any number of epochs.
     by_length = np.full((len(by_size), 1 + len(EPOCH_GRID)), -np.inf)
@@ -239,7 +244,7 @@ def switchover(source: ErrorSource, family: str, members: int, *, budget: float,
         parameters=_within(crossing(by_size, [row.budget for row in sizes]), PARAMETER_GRID[-1]),
         epochs=_within(crossing(by_length[:, :-1], EPOCH_GRID), EPOCH_GRID[-1]),
         probability_past=float((by_length[:, -1] > 0).mean()),
-        smallest=min(exist, default=0.0),
+        smallest=min((row.budget for row, _ in exist), default=0.0),
     )
 
 

@@ -135,13 +135,17 @@ def grid_of(
 
 
 def _usual_budgets(source: ErrorSource, family: str, members: int, epochs: int) -> tuple[int, ...]:
-    """Octaves around the threshold of the published schedule; every one of them holds an ensemble."""
+    """Octaves around the threshold of the published schedule, none below the size of the smallest ensemble.
+
+    One of few parameters may still hold none: the best single network there need have no equivalents.
+    """
     rows = contestants(source, family, members, PARAMETER_GRID.tolist(), epochs)
     lead = contest(source, rows, members, members, [epochs]).lead()[:, :, 0]
     middle = Threshold.of_draws(crossing(lead, [row.budget for row in rows])).median or USUAL_BUDGET
     least = members * smallest_network(family, source.task)[0]
     middle = max(middle, least * 2.0 ** max(BUDGET_OCTAVES))
-    return tuple(sorted(_rounded(middle * 2.0**octave) for octave in BUDGET_OCTAVES))
+    # Rounded down, the least would be below that.
+    return tuple(sorted(max(_rounded(middle * 2.0**octave), least) for octave in BUDGET_OCTAVES))
 
 
 def _spread(low: int, high: int) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from rich.table import Table
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
 BEYOND_THREE_DIGITS = 999.5
+# Relative; thresholds are interpolated in logarithms, which moves the ends of a grid by that little.
+ROUNDING = 1e-6
 # Of a table that a design's name may take.
 DESIGN_COLUMNS = 20
 
@@ -76,12 +78,6 @@ def design_lines(name: str) -> str:
     return "\n".join(lines)
 
 
-def method_told(row: Plain) -> str:
-    """How a recommended design is trained, or nothing where its name tells: by its clusters."""
-    method: str = row.get("method", "full_data")
-    return "" if method in ("full_data", "mothernets") else method
-
-
 def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
     return "–" if estimate is None else f"{form(estimate['mean'])}\n{spread(estimate, form)}"
@@ -92,6 +88,20 @@ def spread(estimate: Plain, form: Callable[[float], str]) -> str:
     low, high = form(estimate["low"]), form(estimate["high"])
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
+
+
+def bounded(value: float | None, least: float, most: float, form: Callable[[float], str]) -> str:
+    """A threshold; one at an end of what was looked at, or beyond it, is said to lie there or beyond.
+
+    Args:
+        value: of the threshold; None is beyond the largest.
+        least: smallest that could be found.
+        most: largest that could be found.
+        form: of a figure.
+    """
+    if value is not None and value <= least * (1 + ROUNDING):
+        return f"≤{form(least)}"
+    return f">{form(most)}" if value is None or value >= most * (1 - ROUNDING) else form(value)
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> Table:

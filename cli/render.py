@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from advisor.plan import TOLD_BY_NAME
 from cli.formats import (
     Plain,
     count,
     design_lines,
     duration,
     interval,
-    method_told,
+    or_dash,
     percent,
     size,
-    spread,
     table,
 )
-from cli.render_reasons import measure_next, why, would_change
+from cli.render_reasons import length, measure_next, total_size, why, would_change
 
 SHOWN_DESIGNS = 40
 
-
+# How each objective ranks.
+_RANKED = {
+    "error": "by error to two significant digits, then the sooner trained",
+    "time": "by time, those first that likely match the {reference}",
+    "balanced": "by error x seconds^0.1: ten times the training must buy a fifth less",
+}
+ENDS = "Median (90 % interval); ≤ and >: at an end of what was looked at, or beyond it."
 _SHORT = {
     "single": "single",
     "depth_equivalent": "deq",
@@ -48,30 +56,45 @@ def recommendation(payload: Plain) -> RenderableType:
         [_recommendation_row(row) for row in rows],
     )
     best = rows[0]
-    legend = (
-        "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes. Intervals hold 90 %; "
-        "latency is of one image; * is nearest the switchover threshold."
-    )
-    parts: list[RenderableType] = [ranking, Text(legend, style="dim")]
+    parts: list[RenderableType] = [ranking, Text(_legend(payload), style="dim")]
     parts += ["", *why(payload), *would_change(payload), *measure_next(payload)]
-    parts += ["", _thresholds(payload), "", Text(_basis(best["evidence"], payload), style="dim")]
+    parts += ["", _thresholds(payload), Text(ENDS, style="dim")]
+    parts += ["", Text(_basis(best["evidence"], payload), style="dim")]
     parts += ["", Text("Next: advisor train          (or advisor explain; --rank N for another row)")]
     return Group(*parts)
+
+
+def _legend(payload: Plain) -> str:
+    """What the ranking shows, in lines of 80 columns at most."""
+    reference = next(row for row in payload["recommendations"] if row["reference"])
+    single = reference["class"] == "single"
+    ranked = _RANKED[payload["request"]["objective"]].format(
+        reference="best single network" if single else "most accurate one"
+    )
+    beats = "chance that one training has less error than the best single (–)"
+    return "\n".join(
+        [
+            f"Ranked {ranked}.",
+            f"Beats single: {beats if single else 'no single network keeps the limits'}.",
+            "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes.",
+            "* is nearest the switchover threshold; latency is of one image; 90 % intervals.",
+        ]
+    )
 
 
 def _recommendation_row(row: Plain) -> list[str]:
     predicted = row["predicted"]
     mark = " *" if row["near_threshold"] else ""
-    reference = row["class"] == "single" and row["reference"]
+    method = "" if row["method"] in TOLD_BY_NAME else row["method"]
     return [
         str(row["rank"]),
         f"{design_lines(row['design'])}{mark}\n"
-        f"{', '.join(filter(None, [_SHORT[row['class']], count(row['parameters']), method_told(row)]))}",
+        f"{', '.join(filter(None, [_SHORT[row['class']], count(row['parameters']), method]))}",
         interval(predicted["test_error"], percent),
-        "–" if reference else f"{row['probability_beats_single']:.0%}",
+        or_dash(row["probability_beats_single"], "{:.0%}".format),
         interval(predicted["train_seconds"], duration),
         duration(predicted["epoch_seconds"]["mean"]),
-        f"{size(predicted['train_peak_bytes']['mean'])}\n"
+        f"{size(predicted['memory_bytes']['mean'])}\n"
         f"{duration(predicted['inference_ms_per_image']['mean'] / 1000)}",
     ]
 
@@ -91,13 +114,19 @@ def _thresholds(payload: Plain) -> RenderableType:
             [
                 s["family"],
                 str(s["members"]),
-                f"{count(s['parameters']['mean'])} ({spread(s['parameters'], count)})",
-                f"{s['epochs']['mean']:.0f} ({spread(s['epochs'], '{:.0f}'.format)})",
+                _with_interval(s, "parameters", total_size),
+                _with_interval(s, "epochs", length),
                 f"{s['probability_past']:.0%}",
             ]
             for s in payload["switchover"]
         ],
     )
+
+
+def _with_interval(threshold: Plain, axis: str, form: Callable[[float, Plain], str]) -> str:
+    """A threshold along an axis with its interval, the ends of what was looked at said as such."""
+    mean, low, high = (form(threshold[axis][name], threshold) for name in ("mean", "low", "high"))
+    return f"{mean} ({low}–{high})"
 
 
 def _basis(evidence: Plain, payload: Plain) -> str:
@@ -111,10 +140,10 @@ def _basis(evidence: Plain, payload: Plain) -> str:
         )
     costs = "a formula that knows no machine: nothing has been measured on this one"
     if evidence["cost"] != "nominal":
-        costs = (
-            f"{evidence['measurements']} measurements of this machine ({evidence['cost']}; "
-            f"{made['measurements_new']} new in {made['seconds']:.0f} s)"
-        )
+        number, new = evidence["measurements"], made["measurements_new"]
+        costs = f"{number} measurement{'s' * (number != 1)} of this machine under the settings chosen for it"
+        if new:
+            costs += f" ({new} made now in {made['seconds']:.0f} s, of all settings)"
     if evidence["unmeasured"]:
         costs += f", never of {', '.join(evidence['unmeasured'])}"
     return (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.formats import Plain, count, table
+from cli.formats import ROUNDING, Plain, bounded, count, table
 
 Form = Callable[[float], str]
 
@@ -28,8 +29,8 @@ LEGEND = (
     "– no ensemble fits."
 )
 ENDS = (
-    "Median (90 % interval). > is not reached within the grid, ≤ reached at its first point; below 1x the "
-    "ensemble is later."
+    "Median (90 % interval). > is not reached within the grid, ≤ reached at the first point of it that holds "
+    "an ensemble; below 1x the ensemble is later."
 )
 # Orange where the single network wins, white at an even chance, blue where the ensemble does (Okabe and Ito).
 _SINGLE, _EVEN, _ENSEMBLE = (230, 159, 0), (255, 255, 255), (86, 180, 233)
@@ -87,7 +88,7 @@ def _first_past(payload: Plain, epochs: int) -> int | None:
     median = thresholds[epochs]["median"] if thresholds else None
     if median is None:
         return None
-    return next(i for i, b in enumerate(payload["budgets_parameters"]) if b >= median)
+    return next(i for i, b in enumerate(payload["budgets_parameters"]) if b * (1 + ROUNDING) >= median)
 
 
 def shade(chance: float) -> tuple[int, int, int]:
@@ -103,7 +104,7 @@ def training(name: str, clusters: int) -> str:
 
 
 def _by_epochs(payload: Plain) -> Table:
-    maps, grid = payload["maps"], payload["budgets_parameters"]
+    maps, grid = payload["maps"], _holding(payload)
     rows = [
         [str(epochs), *(_threshold(m["threshold_parameters"][j], grid, count) for m in maps.values())]
         for j, epochs in enumerate(payload["epochs"])
@@ -145,17 +146,19 @@ def _best_ensemble(payload: Plain, budget: int) -> str:
     return "–" if kind is None else str(payload["designs"][budget][kind])
 
 
+def _holding(payload: Plain) -> list[int]:
+    """Budgets from where on each holds an ensemble: a threshold at the first of them may lie below it."""
+    chances = payload["maps"]["full_data"]["probability_ensemble_wins"]
+    falling = zip(payload["budgets_parameters"][::-1], chances[::-1], strict=True)
+    return [b for b, _ in takewhile(lambda row: any(p is not None for p in row[1]), falling)][::-1]
+
+
 def _threshold(threshold: Plain, grid: Sequence[float], form: Form) -> str:
     """Median with interval, the ends of the grid said as such."""
-
-    def shown(value: float | None) -> str:
-        if value is None:
-            return f">{form(grid[-1])}"
-        return f"≤{form(grid[0])}" if value <= grid[0] else form(value)
-
     if threshold["low"] is None:
         return NOT_REACHED
-    return f"{shown(threshold['median'])} ({shown(threshold['low'])}–{shown(threshold['high'])})"
+    median, low, high = (bounded(threshold[n], grid[0], grid[-1], form) for n in ("median", "low", "high"))
+    return f"{median} ({low}–{high})"
 
 
 def _sooner(payload: Plain, budget: int) -> str:
@@ -191,11 +194,11 @@ def _at_schedule(payload: Plain, name: str) -> Plain:
 
 def _takes_over(payload: Plain, name: str) -> str:
     """Where ensembles of one training win at the end of the schedule."""
-    grid, threshold = payload["budgets_parameters"], _at_schedule(payload, name)
+    threshold = _at_schedule(payload, name)
     if threshold["median"] is not None:
-        return f"takes over at {_threshold(threshold, grid, count)} parameters"
+        return f"takes over at {_threshold(threshold, _holding(payload), count)} parameters"
     return (
-        f"does not take over within the grid, up to {count(grid[-1])} parameters "
+        f"does not take over within the grid, up to {count(payload['budgets_parameters'][-1])} parameters "
         f"({threshold['reached']:.0%} of the draws do)"
     )
 

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.formats import Plain, count, design_lines, digits, duration, percent, size, spread, table
+from advisor.plan import TOLD_BY_NAME, named
+from cli.formats import Plain, bounded, count, design_lines, digits, duration, percent, size, spread, table
 
 # Option and unit of each need that a limit bounds.
 LIMITS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -17,8 +18,6 @@ LIMITS: dict[str, tuple[str, Callable[[float], str]]] = {
     "memory_bytes": ("--max-memory", size),
     "latency_ms": ("--max-latency-ms", digits),
 }
-# Methods that the name of a design tells already.
-TOLD_BY_NAME = ("full_data", "mothernets")
 # Columns of a command line, which no line break may tear apart where it is copied.
 COMMAND_COLUMNS = 76
 
@@ -60,10 +59,18 @@ def _trade(row: Plain) -> list[str]:
 def _threshold(threshold: Plain | None) -> str:
     if threshold is None:
         return "–"
-    # Where the smallest ensemble wins, and after one epoch, it is not known from where on.
-    size, epochs = threshold["parameters"]["mean"], threshold["epochs"]["mean"]
-    least = "≤" * (size <= threshold["smallest"] * (1 + 1e-6))
-    return f"{least}{count(size)}, {'≤' * (epochs <= 1)}{epochs:.0f} epoch{'s' * (round(epochs) != 1)}"
+    size, epochs = (threshold[axis]["mean"] for axis in ("parameters", "epochs"))
+    return f"{total_size(size, threshold)}, {length(epochs, threshold)} epoch{'s' * (round(epochs) != 1)}"
+
+
+def total_size(parameters: float, threshold: Plain) -> str:
+    """A figure of the total size of a threshold: where the smallest ensemble wins, it may lie below."""
+    return bounded(parameters, threshold["smallest"], threshold["largest"], count)
+
+
+def length(epochs: float, threshold: Plain) -> str:
+    """A figure of the epochs of a threshold: where one epoch is enough, it may lie below."""
+    return bounded(epochs, 1.0, threshold["longest"], "{:.0f}".format)
 
 
 def would_change(payload: Plain) -> list[RenderableType]:
@@ -98,7 +105,7 @@ def _turn(turn: Plain) -> str:
 
 def _winner(turn: Plain) -> str:
     if turn["design"] is not None:
-        return f"{turn['design']} has less error"
+        return f"{_named(turn)} has less error"
     if turn["members"] == 1:
         return f"one {turn['family']} network has less error"
     return f"{turn['members']} {turn['family']} members have less error than one"
@@ -110,7 +117,7 @@ def _second(second: Plain) -> str:
         return f"{name}, the second, has less error with probability {chance}"
     if second["objective"] == "balanced":
         return f"{name}, the second, has the better balance with probability {chance}"
-    return f"with probability {chance} the first does not match the best single network: then {name}"
+    return f"with probability {chance} the first does not match {_named(second['against'])}: then {name}"
 
 
 def _option(asked: Plain) -> str:
@@ -134,13 +141,12 @@ def measure_next(payload: Plain) -> list[RenderableType]:
         none = f"no training would move the comparison by {found['worthwhile_points']} points"
         return [*heading, Text(f"More probing would not change this: {none}.")]
     part = f" on {probe['share_of_images']:.0%} of the images" if probe["share_of_images"] < 1 else ""
-    longer = probe["seconds"]["high"] > found["allowed_seconds"]
     text = (
         f"Train {probe['design']} for {probe['epochs']} epoch{'s' * (probe['epochs'] != 1)}{part}, about "
         f"{duration(probe['seconds']['mean'])}: expected to move the comparison by "
         f"{probe['move_points']:.2f} points."
     )
-    if longer:
+    if found["none_within_allowed"]:
         text += f" None that ends within {duration(found['allowed_seconds'])} is worth its while."
     return [*heading, Text(text), Text(_broken(probe["command"]))]
 
@@ -168,8 +174,7 @@ def _by_option(command: str) -> list[str]:
 
 def _named(row: Plain) -> str:
     """A design, and its method where the name does not tell it."""
-    method = row.get("method", TOLD_BY_NAME[0])
-    return row["design"] if method in TOLD_BY_NAME else f"{row['design']} {method}"
+    return named(row["design"], row.get("method", TOLD_BY_NAME[0]))
 
 
 def _heading(text: str) -> Text:

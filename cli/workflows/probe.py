@@ -42,6 +42,9 @@ from trainer.execute import DONE, RunFiles, execute
 from trainer.metrics import Probabilities, unpack_probabilities
 
 SOURCE = "advisor probe"
+# Of the time, what is kept from the first probe: fitting, searching and choosing it come first. A share where
+# the time is short.
+PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
 # Methods of probes; of an imported training nobody says, but it is one of the two.
 PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
 # Why probing ended.
@@ -151,6 +154,14 @@ def check_seconds(seconds: float, option: str) -> None:
         raise UsageError(f"{option} must be positive, got {seconds / 60:g}")
 
 
+def training_seconds(seconds: float) -> float:
+    """Return how long a probe may take at most in a sitting of so many seconds.
+
+    Whoever names the first probe of a sitting beforehand chooses it for the same time.
+    """
+    return seconds - min(PREPARING_SECONDS, PREPARING_SHARE * seconds)
+
+
 @dataclass(slots=True)
 class Sitting:
     """Probes one after the other; each is chosen knowing those before it.
@@ -158,6 +169,7 @@ class Sitting:
     Attributes:
         rounds: finished probes, as plain JSON.
         best: design of least expected error before each probe and after the last.
+        _choosing: seconds that choosing a probe took last.
     """
 
     request: RecommendRequest
@@ -170,6 +182,7 @@ class Sitting:
     say: Say
     rounds: list[dict[str, Any]] = field(default_factory=list)
     best: list[Judged] = field(default_factory=list)
+    _choosing: float = field(default=0.0, init=False)
 
     def held(self, seconds: float) -> dict[str, Any]:
         """Probe for so many seconds at most, and return what it came to as plain JSON.
@@ -178,11 +191,11 @@ class Sitting:
             InterruptedRunError: it was interrupted; finished probes are kept.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        signals = StopSignals(time.monotonic() + seconds)
+        signals = StopSignals(ends := time.monotonic() + seconds)
         done: set[str] = set()
         with signals.listening():
             while True:
-                chosen, why = self._choose((signals.deadline or 0.0) - time.monotonic(), done)
+                chosen, why = self._choose(ends, training_seconds(seconds), done)
                 if chosen is not None:
                     done.add(chosen.key)
                     self._train(chosen, signals)
@@ -194,26 +207,39 @@ class Sitting:
                 if chosen is None:
                     return self._payload(why)
 
-    def _choose(self, left: float, done: set[str]) -> tuple[Probe | None, str]:
-        """Return the next probe, or why there is none."""
+    def _choose(self, ends: float, longest: float, done: set[str]) -> tuple[Probe | None, str]:
+        """Return the next probe, or why there is none.
+
+        Args:
+            ends: when the time is up, by the monotonic clock.
+            longest: seconds that a probe may take at most.
+            done: probes of this sitting, by their keys.
+        """
         facts = self.asked.facts
         accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
         done = done | trained_before(evidence, facts.learned_as)
         scenario = scenario_of(self.request, self.asked, self.profiled, accuracy)
         judged = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(judged, key=lambda j: (not j.feasible, j.objectives[0])))
-        if left <= 0:
-            return None, UNTIL_TIME
         budget, number = int(parse_budget(self.request.budget)), len(self.rounds)
         # What breaks a limit is not chosen, whatever a probe would say of it.
         judged = [j for j in judged if j.feasible] or judged
-        for seconds in (left, float("inf")):
-            found = next_probe(
+
+        def chosen(seconds: float) -> Probe | None:
+            return next_probe(
                 scenario, judged, budget=budget, seconds=seconds, done=done, seed=self.request.seed + number
             )
-            if found is not None:
-                return (found, "") if seconds == left else (None, TOO_LONG)
-        return None, NOTHING_WORTHWHILE
+
+        # Choosing takes time too, and what no longer ends in time would be stopped and teach nothing.
+        while (left := ends - self._choosing - time.monotonic()) > 0:
+            began = time.monotonic()
+            found = chosen(min(left, longest))
+            self._choosing = time.monotonic() - began
+            if found is None:
+                return None, NOTHING_WORTHWHILE if chosen(float("inf")) is None else TOO_LONG
+            if found.seconds.high <= ends - time.monotonic():
+                return found, ""
+        return None, UNTIL_TIME
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
         """Train a probe and keep what it found; one that the clock stops teaches nothing."""

@@ -36,14 +36,13 @@ from advisor.reasons import (
 from advisor.recommend import Objective, Recommendation
 from advisor.search import Judged, Scenario, planned
 from advisor.switchover import EPOCH_GRID, Switchover
+from cli.workflows.probe import PREPARING_SECONDS, training_seconds
 from cli.workflows.request import RecommendRequest
 
 Plain = dict[str, Any]
 
 # A probe may take this share of the training that it advises on, or the whole of a short one.
 PROBE_SHARE, SHORT_SECONDS = 1 / 10, 600.0
-# What `advisor probe` does before it trains: fitting, searching, loading the data.
-PREPARING_SECONDS = 20.0
 
 # Option of each field of a request.
 OPTIONS = {
@@ -151,7 +150,8 @@ def would_change(
         "second": None
         if second is None
         else _figures(second.judged, accuracy)
-        | {"objective": objective.value, "probability": second.probability},
+        | {"objective": objective.value, "probability": second.probability}
+        | {"against": _named(rows[0].reference)},
         "limits": [
             {"need": o.need, "below": o.below, "down_to": o.down_to} | _figures(o.judged, accuracy)
             for o in overtakers(judged, accuracy, objective)
@@ -203,14 +203,22 @@ def measure_next(
     def chosen(seconds: float) -> Probe | None:
         return next_probe(scenario, feasible, budget=budget, seconds=seconds, done=done, seed=request.seed)
 
-    probe = chosen(allowed) or chosen(math.inf)
-    found: Plain = {"probe": None, "allowed_seconds": allowed, "worthwhile_points": WORTHWHILE}
+    within = chosen(allowed)
+    probe = within or chosen(math.inf)
+    found: Plain = {
+        "probe": None,
+        "allowed_seconds": allowed,
+        "none_within_allowed": within is None,
+        "worthwhile_points": WORTHWHILE,
+    }
     if probe is None:
         return found
     minutes = math.ceil((probe.seconds.high + PREPARING_SECONDS) / 60)
     # The command chooses anew for the time that it is given.
-    probe = chosen(60.0 * minutes) or probe
+    probe = chosen(training_seconds(60.0 * minutes)) or probe
     return found | {
+        # Proposals differ with the time, so that the one named may be one within it that was missed above.
+        "none_within_allowed": within is None and probe.seconds.high > allowed,
         "probe": {
             "design": probe.plan.design,
             "epochs": probe.plan.epochs,
@@ -220,7 +228,7 @@ def measure_next(
             "predicted_error": asdict(probe.foreseen),
             "minutes": minutes,
             "command": command(request, minutes),
-        }
+        },
     }
 
 

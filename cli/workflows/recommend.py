@@ -207,16 +207,7 @@ def _payload(
             "measurements_reused": profiled.reused,
         },
         "recommendations": [_row(row, evidence) for row in rows],
-        "switchover": [
-            {
-                "family": s.family,
-                "members": s.members,
-                "parameters": asdict(s.parameters),
-                "epochs": asdict(s.epochs),
-                "probability_past": s.probability_past,
-            }
-            for s in crossings
-        ],
+        "switchover": [asdict(s) for s in crossings],
         "search": {"trials": request.trials, "designs": designs, "seconds": searched},
     }
 
@@ -224,12 +215,14 @@ def _payload(
 def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
     judged = row.judged
     priced = judged.priced
-    estimates: dict[str, Estimate] = {
+    estimates: dict[str, Estimate | None] = {
         "test_error": row.test_error,
         "epoch_seconds": priced.epoch_seconds,
         "train_seconds": priced.train_seconds,
         "inference_ms_per_image": priced.inference_ms_per_image,
         "train_peak_bytes": priced.train_peak_bytes,
+        "train_reserved_bytes": priced.train_reserved_bytes,
+        "memory_bytes": priced.memory_bytes,
     }
     return {
         "rank": row.rank,
@@ -239,7 +232,7 @@ def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
         "members": len(judged.design.members),
         "clusters": judged.design.clusters,
         "parameters": judged.parameters,
-        "predicted": {name: asdict(estimate) for name, estimate in estimates.items()},
+        "predicted": {name: estimate and asdict(estimate) for name, estimate in estimates.items()},
         "probability_beats_single": row.probability_beats_single,
         "near_threshold": row.near_threshold,
         "evidence": asdict(evidence),

@@ -7,9 +7,12 @@ import pytest
 
 from advisor.accuracy import AccuracyPredictor
 from advisor.comparison import PriceRatios
+from advisor.dataset import DATASETS
 from advisor.design import DesignClass, parse_design
 from advisor.estimate import Estimate
-from advisor.plan import Method
+from advisor.measurement import Execution
+from advisor.methods import make_plan
+from advisor.plan import Method, Role
 from advisor.pricing import PricedPlan
 from advisor.reasons import (
     Evidence,
@@ -29,6 +32,7 @@ from advisor.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover
 ACCURACY = AccuracyPredictor([])
 NOTHING_RUN = Evidence(accuracy="prior", runs=0, runs_on_dataset=0, cost="nominal", measurements=0)
 EXACT = Estimate.exact(1.0)
+CPU = {"device": "cpu", "processes": 2, "threads": 1, "dtype": "float32", "memory_format": "contiguous"}
 
 
 def judged(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None, method=None, unmeasured=()):
@@ -116,6 +120,19 @@ def test_the_reference_says_what_it_is_and_what_it_has_over_the_best_ensemble():
     ]
 
 
+def test_a_trade_names_the_method_of_the_other_where_its_name_does_not_tell_it():
+    for method, name in (
+        (Method.SNAPSHOT, "4xresnet-8-8 snapshot"),
+        (Method.BAGGING, "4xresnet-8-8 bagging"),
+        (Method.FULL_DATA, "4xresnet-8-8"),
+    ):
+        other = judged("4xresnet-8-8", 0.08, 50, method=method)
+        traded = trade(SINGLE, other, ratios(epoch=2.0, train=2.0))
+        assert said(SINGLE, traded=traded, designs=(SINGLE,))[1].startswith(
+            f"2.0 ± 0.0 points more error than {name}, for 2x"
+        )
+
+
 # What is known of it.
 
 
@@ -143,6 +160,25 @@ def test_reasons_say_how_many_mothers_stand_in_for_trainings():
     text = "instead of 4 trainings from scratch; members that share one are less diverse"
     assert said(HATCHED) == [f"1 mother network {text}"]
     assert said(two, designs=(SINGLE, two)) == [f"2 mother networks {text}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        # Clusters of 2, 1 and 1; of 2, 2 and 1; of 3 and 1, as families share no mother.
+        ("4xresnet-26-8@g3", "1 mother network for 2 of 4 members, 2 trained from scratch"),
+        ("5xresnet-26-8@g3", "2 mother networks for 4 of 5 members, 1 trained from scratch"),
+        ("3xresnet-26-8+vgg-11-4@g2", "1 mother network for 3 of 4 members, 1 trained from scratch"),
+    ],
+)
+def test_a_member_alone_in_its_cluster_has_no_mother(name, told):
+    some = judged(name, 0.093, 70)
+    plan = make_plan(
+        some.design, DATASETS["cifar10"], epochs=10, batch=32, seed=0, execution=Execution(**CPU)
+    )
+    mothers = sum(network.role is Role.MOTHER for network in plan.networks)
+    assert told.startswith(f"{mothers} mother network")
+    assert said(some, designs=(SINGLE, some)) == [f"{told}; members that share one are less diverse"]
 
 
 def test_a_family_without_a_training_on_the_data_is_named_where_others_have_one():
@@ -219,6 +255,9 @@ def test_two_designs_change_places_where_their_errors_cross():
     lead = np.log((1 / t) / (10 / t**2))[None].repeat(400, axis=0)
     turn = turn_of_pair(SINGLE, lead, 64, grid)
     assert (turn.axis, turn.side, turn.design, turn.open_ended) == ("epochs", "below", "resnet-26-16", False)
+    assert turn.method is Method.FULL_DATA
+    snapshots = judged("4xresnet-8-8", 0.1, 10, method=Method.SNAPSHOT)
+    assert turn_of_pair(snapshots, lead, 64, grid).method is Method.SNAPSHOT
     assert (turn.at.low, turn.at.mean, turn.at.high) == pytest.approx((10, 10, 10))
     # A request before the crossing is one that the reference wins; a first that always leads never loses.
     assert turn_of_pair(SINGLE, lead, 8, grid) is None
@@ -284,7 +323,10 @@ def test_under_a_tighter_limit_the_best_that_keeps_it_is_first():
 
 
 def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
-    """By an independent route: rank again what keeps the limit, at both ends of the range that is named."""
+    """By an independent route: rank again what keeps the limit, everywhere in the range that is named.
+
+    And just below it, where another design is first, or what the first needs is more than the limit.
+    """
     generator = np.random.default_rng(3)
     designs = [
         judged(f"{k}xresnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100))
@@ -293,9 +335,35 @@ def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
     ] + [judged(f"resnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100)) for w in (9, 10)]
     for objective in Objective:
         for o in overtakers(designs, ACCURACY, objective):
-            for limit in (o.down_to, np.nextafter(o.below, 0)):
-                kept = [j for j in designs if j.priced.train_seconds.mean <= limit]
-                assert rank(kept, ACCURACY, objective)[0].judged is o.judged
+            needs = [j.priced.train_seconds.mean for j in designs]
+            between = [need for need in needs if o.down_to <= need < o.below]
+            for limit in (*between, o.down_to, np.nextafter(o.below, 0)):
+                assert first_within(limit, designs, objective) is o.judged
+            assert first_within(np.nextafter(o.down_to, 0), designs, objective) is not o.judged
+
+
+def first_within(seconds, designs, objective):
+    """The first of the designs that train for so long at most."""
+    kept = [j for j in designs if j.priced.train_seconds.mean <= seconds]
+    return rank(kept, ACCURACY, objective)[0].judged if kept else None
+
+
+def test_by_time_a_limit_that_leaves_out_the_reference_may_put_another_design_first():
+    ensembles = {"A": ("2xresnet-8-8", 0.09, 60), "B": ("2xresnet-8-6", 0.14, 40)}
+    ensembles["C"] = ("2xresnet-8-4", 0.25, 8)
+    world = {name: judged(*figures) for name, figures in ensembles.items()}
+    singles = [
+        judged("resnet-8-16", 0.10, 100),
+        judged("resnet-8-8", 0.15, 50),
+        judged("resnet-8-4", 0.30, 10),
+    ]
+    designs = [*singles, *world.values()]
+    by_time = Objective.TIME
+    assert first_within(100, designs, by_time) is world["A"]
+    # Under 60 s the reference makes 15 % error, which B matches; under 50 s one of 30 %, which C does sooner.
+    (found,) = overtakers(designs, ACCURACY, by_time)
+    assert (found.judged, found.below, found.down_to) == (world["B"], 60, 50)
+    assert first_within(49, designs, by_time) is world["C"]
 
 
 def test_memory_is_what_the_allocator_takes_where_that_is_known():

@@ -11,7 +11,7 @@ from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate
 from advisor.pricing import PricedPlan
 from advisor.recommend import NEAR_THRESHOLD, ROWS, ROWS_ALIKE, Objective, rank
-from advisor.search import Judged
+from advisor.search import Judged, Limits
 
 ACCURACY = AccuracyPredictor([])
 CLASSES = {
@@ -22,7 +22,7 @@ CLASSES = {
 }
 
 
-def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, feasible=True, fits=True):
+def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, reserved=None, feasible=True, fits=True):
     """A design whose error is the same in every draw, or a list of draws."""
     priced = PricedPlan(
         steps=(),
@@ -30,6 +30,7 @@ def judged(name, kind, error, seconds, *, latency=1.0, memory=2**20, feasible=Tr
         epoch_seconds=Estimate.exact(1.0),
         inference_ms_per_image=Estimate.exact(latency),
         train_peak_bytes=Estimate.exact(float(memory)),
+        train_reserved_bytes=reserved and Estimate.exact(float(reserved)),
         inference_peak_bytes=Estimate.exact(float(memory)),
         fits=fits,
     )
@@ -101,7 +102,8 @@ def test_where_nothing_learns_the_fastest_is_first_for_time():
 
 def test_chances_are_those_against_the_best_single_network():
     rows = {row.judged.design.name: row for row in ranked(ALL)}
-    assert rows["resnet-26-16"].probability_beats_single == 0.5
+    assert rows["resnet-26-16"].probability_beats_single is None
+    assert rows["resnet-26-16"].probability_beats_reference == 0.5
     # ln(0.10/0.09) over sqrt(2)·0.02 is 3.725 standard deviations, ln(0.10/0.11) is −3.370.
     assert 1 - rows["4xresnet-26-8"].probability_beats_single == pytest.approx(9.8e-5, rel=1e-2)
     assert rows["4xresnet-8-16"].probability_beats_single == pytest.approx(3.76e-4, rel=1e-2)
@@ -164,6 +166,10 @@ def test_without_a_feasible_single_network_the_best_design_is_the_reference():
     assert names(rows) == ["4xresnet-26-8", "4xresnet-8-16"]
     assert {row.reference.design.name for row in rows} == {"4xresnet-26-8"}
     assert not any(row.near_threshold for row in rows)
+    # What would be a chance against an ensemble is none against a single network.
+    assert {row.probability_beats_single for row in rows} == {None}
+    # ln(0.09/0.11) over sqrt(2)·0.02 is −7.09 standard deviations.
+    assert [row.probability_beats_reference for row in rows] == pytest.approx([0.5, 6.5e-13], rel=0.05)
 
 
 def test_limits_that_nothing_keeps_are_answered_with_the_nearest():
@@ -179,6 +185,20 @@ def test_limits_that_nothing_keeps_are_answered_with_the_nearest():
     assert "20 s (2xvgg-11-4)" in text
     assert "0.5 ms (mlp-1-4)" in text
     assert "\n" not in text
+
+
+def test_the_least_memory_that_is_named_is_the_one_that_the_limit_was_judged_by():
+    # The allocator takes 10 MiB for what peaks at 7: with a limit of 8 MiB it is beyond, and says so.
+    designs = [
+        judged("resnet-8-4", "s", 0.1, 30, memory=7 * 2**20, reserved=10 * 2**20, feasible=False),
+        judged("2xvgg-11-4", "d", 0.1, 20, memory=9 * 2**20, reserved=9.5 * 2**20, feasible=False),
+        # Smaller and faster, but it ran out of memory.
+        judged("mlp-1-4", "s", 0.1, 1, memory=2**20, reserved=2**20, feasible=False, fits=False),
+    ]
+    assert all(Limits(memory_bytes=8 * 2**20).excess(j.priced)["memory"] > 0 for j in designs[:2])
+    with pytest.raises(InfeasibleError) as caught:
+        ranked(designs)
+    assert "the least memory is 9.5 MiB (2xvgg-11-4), the shortest training 20 s" in str(caught.value)
 
 
 def test_what_little_the_nearest_design_needs_is_not_told_as_nothing():
@@ -225,7 +245,10 @@ def test_every_ranking_is_well_formed(designs, objective):
     assert 1 <= len(rows) <= ROWS
     assert len(set(names(rows))) == len(rows)
     assert all(row.judged.feasible for row in rows)
-    assert all(0 <= row.probability_beats_single <= 1 for row in rows)
+    assert all(0 <= row.probability_beats_reference <= 1 for row in rows)
+    for row in rows:
+        compared = row.reference.design_class is DesignClass.SINGLE and row.judged is not row.reference
+        assert row.probability_beats_single == (row.probability_beats_reference if compared else None)
     assert len({id(row.reference) for row in rows}) == 1
     singles = [j for j in feasible if j.design_class is DesignClass.SINGLE]
     if singles:
@@ -237,7 +260,7 @@ def test_every_ranking_is_well_formed(designs, objective):
         assert told == sorted(told)
         assert told[0] == min(float(f"{j.errors.mean():.2g}") for j in feasible)
     if objective is Objective.TIME:
-        matching = [r.judged.priced.train_seconds.mean for r in rows if r.probability_beats_single >= 0.5]
+        matching = [r.judged.priced.train_seconds.mean for r in rows if r.probability_beats_reference >= 0.5]
         assert matching == sorted(matching)
 
 

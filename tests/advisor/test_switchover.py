@@ -241,6 +241,19 @@ def test_an_ensemble_that_always_wins_has_its_threshold_where_it_first_exists():
     assert threshold.probability_past == 1.0
 
 
+@pytest.mark.parametrize("family", ["resnet", "vgg"])
+@pytest.mark.parametrize("members", [3, 4, 8])
+def test_the_smallest_size_is_the_one_from_which_on_an_ensemble_exists_throughout(family, members):
+    """By looking at one size at a time: the best single network of some has no equivalents."""
+
+    def exists(size):
+        return any(row.ensembles for row in contestants(source(), family, members, [size], 250))
+
+    smallest = found(family, members, epochs=250).smallest
+    assert all(exists(size) for size in PARAMETER_GRID if size >= smallest)
+    assert not exists(max(size for size in PARAMETER_GRID if size < smallest))
+
+
 def test_thresholds_are_listed_for_every_family_and_number_of_members_above_one():
     listed = thresholds(Crossing(1e5, 1), ["resnet", "vgg"], [1, 2, 4], budget=1e6, epochs=10)
     assert [(s.family, s.members) for s in listed] == [("resnet", 2), ("resnet", 4), ("vgg", 2), ("vgg", 4)]

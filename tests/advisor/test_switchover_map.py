@@ -13,6 +13,7 @@ from advisor.layers import Task
 from advisor.methods import HATCHED_SHARE
 from advisor.readings import ScheduleReading, WholeSchedules
 from advisor.switchover_map import (
+    BUDGET_OCTAVES,
     POINTS,
     Grid,
     check_members,
@@ -139,6 +140,15 @@ def test_the_default_grid_lies_around_the_threshold_and_the_published_schedule()
     assert grid.epochs[0] < 250 < grid.epochs[-1]
     assert grid.schedule == 250
     assert all(row.ensembles for row in switchover_rows(source(), "resnet", 4, grid))
+
+
+@pytest.mark.parametrize("members", [2, 3, 4, 8])
+def test_the_default_grid_begins_where_its_least_budget_holds_an_ensemble(members):
+    # Members always win, so that it begins at the least ensemble: four times 5,006 are 20,024, not 20,000.
+    grid = grid_of(Known(), "resnet", members, None, None)
+    assert grid.budgets[0] >= members * 5006
+    assert len(set(grid.budgets)) == len(BUDGET_OCTAVES)
+    assert switchover_rows(Known(), "resnet", members, grid)[0].ensembles
 
 
 def test_a_grid_keeps_its_ends_and_holds_the_schedule():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DATASETS
 from advisor.design import parse_design
 from advisor.evidence import Curve, TrainedEvidence
+from cli.formats import count
 from cli.plot_est import plot
-from cli.render_est import switchover, words
+from cli.render_est import _first_past, switchover, words
 from cli.workflows.est import EstRequest, est
 from cli.workflows.home import Home
 from db.session import open_store
@@ -90,6 +92,29 @@ def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, mo
     assert any("*" in row for row in rows)
     assert "within the grid" in text
     assert "17 published errors, no training of yours" in " ".join(lines)
+
+
+def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it(payload):
+    """An ensemble that wins from the first budget on that holds one may win before."""
+    budgets, column = payload["budgets_parameters"], payload["epochs"].index(250)
+    # The second of them, too: the best single network there has no equivalents.
+    position = 2
+    holding = [len(designs) > 2 for designs in payload["designs"]]
+    assert holding == [i >= position for i in range(len(budgets))]
+    size = budgets[position]
+    # Interpolated in logarithms, an end of the grid is moved by rounding.
+    told = {"median": size * (1 + 1e-9), "low": size * (1 - 1e-9), "high": None, "reached": 0.9}
+    won = deepcopy(payload)
+    won["maps"]["full_data"]["threshold_parameters"][column] = told
+    inside = told | {"median": 1.01 * size}
+    won["maps"]["full_data"]["threshold_parameters"][column - 1] = inside
+    first, exact = count(size), count(1.01 * size)
+    assert words(won)[0].endswith(f"takes over at ≤{first} (≤{first}–>8M) parameters.")
+    assert _first_past(won, column) == position
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(switchover(won))
+    assert f"{exact} (≤{first}–>8M)" in captured.get()
 
 
 def test_a_question_makes_no_database_and_independent_members_need_one_map(advisor, home):

@@ -122,20 +122,35 @@ def next_of(monkeypatch, *seconds, train_seconds=100.0):
 
 def test_the_probe_that_is_named_is_chosen_for_the_minutes_that_are_named(monkeypatch):
     found, asked = next_of(monkeypatch, 40.0)
-    # 60 s at most, and 20 s to get there: two minutes.
-    assert asked == [100.0, 120.0]
+    # 60 s at most, and 20 s to get there: two minutes, of which 100 s are left for the probe.
+    assert asked == [100.0, 100.0]
+    assert not found["none_within_allowed"]
     assert found["probe"]["minutes"] == 2
     assert found["probe"]["command"].endswith("--minutes 2")
     assert found["probe"]["seconds"] == {"mean": 40.0, "low": 20.0, "high": 60.0}
-    # In two minutes a longer one is possible, which is worth more a second: the command would make that.
-    found, _ = next_of(monkeypatch, 75.0, 40.0)
-    assert found["probe"]["seconds"]["mean"] == 75.0
+    # In two minutes a longer one is possible, which is worth more a second: the command would make that. It
+    # takes longer than a training of 70 s allows, where one that does not is worth its while, too.
+    found, _ = next_of(monkeypatch, 60.0, 40.0, train_seconds=70.0)
+    assert found["probe"]["seconds"] == {"mean": 60.0, "low": 30.0, "high": 90.0}
+    assert found["allowed_seconds"] == 70.0
+    assert not found["none_within_allowed"]
+    assert "None that ends" not in drawn(measure_next({"measure_next": found}))
+
+
+def test_a_probe_that_was_found_only_for_a_longer_time_is_no_proof_that_none_is_within_it(monkeypatch):
+    """Optuna proposes others for another time: one that would have ended in time may be found then."""
+    short, long = probe_of(40.0), probe_of(400.0)
+    answers = iter([None, long, short])
+    monkeypatch.setattr(reasons, "next_probe", lambda *_, **__: next(answers))
+    found = reasons.measure_next(PLAIN, None, [], set(), 100.0)
+    assert found["probe"]["seconds"]["high"] <= found["allowed_seconds"]
+    assert not found["none_within_allowed"]
 
 
 def test_a_probe_that_takes_long_is_named_where_no_shorter_one_tells_anything(monkeypatch):
     found, asked = next_of(monkeypatch, 400.0)
-    assert asked == [100.0, float("inf"), 660.0]
-    assert found["probe"]["seconds"]["high"] > found["allowed_seconds"]
+    assert asked == [100.0, float("inf"), 640.0]
+    assert found["none_within_allowed"]
     assert "None that ends within 100 s is worth" in drawn(measure_next({"measure_next": found}))
 
 
@@ -173,7 +188,8 @@ TRADE = {
     "epoch_times": exact(2.1),
     "train_times": exact(2.05),
 }
-THRESHOLD = {"parameters": exact(1.2e6), "epochs": exact(30.0), "smallest": 20e3}
+ENDS = {"smallest": 20e3, "largest": 1e9, "longest": 2000}
+THRESHOLD = {"parameters": exact(1.2e6), "epochs": exact(30.0)} | ENDS
 FIGURES = {"test_error": exact(0.045), "train_seconds": exact(300.0), "method": "full_data"}
 
 
@@ -199,10 +215,17 @@ def test_the_first_row_has_its_reasons_in_full_and_each_other_row_a_line():
 
 @pytest.mark.parametrize(
     ("size", "epochs", "said"),
-    [(1.2e6, 30.0, "1.2M, 30 epochs"), (20e3, 30.0, "≤20k, 30 epochs"), (1.2e6, 1.0, "1.2M, ≤1 epoch")],
+    [
+        (1.2e6, 30.0, "1.2M, 30 epochs"),
+        (20e3, 30.0, "≤20k, 30 epochs"),
+        (1.2e6, 1.0, "1.2M, ≤1 epoch"),
+        (1e9, 2000.0, ">1G, >2000 epochs"),
+        # Interpolated in logarithms, an end of the grid is moved by rounding.
+        (1e9 * (1 - 1e-9), 1999.0, ">1G, 1999 epochs"),
+    ],
 )
-def test_a_threshold_at_the_end_of_what_exists_lies_there_or_below(size, epochs, said):
-    assert _threshold({"parameters": exact(size), "epochs": exact(epochs), "smallest": 20e3}) == said
+def test_a_threshold_at_an_end_of_what_was_looked_at_lies_there_or_beyond(size, epochs, said):
+    assert _threshold({"parameters": exact(size), "epochs": exact(epochs)} | ENDS) == said
 
 
 def test_what_leads_to_the_same_change_is_one_sentence():
@@ -233,6 +256,15 @@ def test_what_leads_to_the_same_change_is_one_sentence():
         "4xresnet-20-9@g1, 4.50 % in 5 min",
         "- with --max-memory below 1 GiB (down to 512 MiB) or --objective time: resnet-38-8, 4.50 % in 5 min",
     ]
+    by_time = FIGURES | {"design": "4xresnet-20-8", "objective": "time", "probability": 0.03}
+    against = {"design": "3xresnet-20-9", "method": "snapshot"}
+    pair = turn | {"axis": "epochs", "at": length, "design": "3xresnet-20-9", "method": "snapshot"}
+    change = {"thresholds": [pair], "second": by_time | {"against": against}, "limits": [], "objectives": []}
+    text = drawn(would_change({"would_change": change}), columns=200)
+    assert [" ".join(line.split()) for line in text.splitlines()[2:]] == [
+        "- before 30 epochs (90 %: 8–90): 3xresnet-20-9 snapshot has less error",
+        "- with probability 3% the first does not match 3xresnet-20-9 snapshot: then 4xresnet-20-8",
+    ]
     nothing = {"thresholds": [], "second": None, "limits": [], "objectives": []}
     assert would_change({"would_change": nothing}) == []
 
@@ -253,4 +285,5 @@ def reasons_payload(command):
     probe = {"design": "2xresnet-20-8", "epochs": 30, "seconds": exact(40.0), "move_points": 0.12} | {
         "share_of_images": 0.5
     }
-    return {"measure_next": {"probe": probe | {"command": command}, "allowed_seconds": 60.0}}
+    found = {"allowed_seconds": 60.0, "none_within_allowed": False}
+    return {"measure_next": found | {"probe": probe | {"command": command}}}

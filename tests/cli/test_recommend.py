@@ -85,15 +85,23 @@ def test_the_answer_has_the_promised_form(asked):
             "train_seconds",
             "inference_ms_per_image",
             "train_peak_bytes",
+            "memory_bytes",
         ):
             figure = row["predicted"][name]
             assert 0 <= figure["low"] <= figure["mean"] <= figure["high"]
-        assert 0 <= row["probability_beats_single"] <= 1
+        # Nothing is reserved on a CPU.
+        assert row["predicted"]["train_reserved_bytes"] is None
+        assert row["predicted"]["memory_bytes"] == row["predicted"]["train_peak_bytes"]
+        chance = row["probability_beats_single"]
+        assert chance is None if row["reference"] else 0 <= chance <= 1
         assert row["evidence"]["accuracy"] == "prior"
         assert row["reasons"]
         assert all(isinstance(reason, str) for reason in row["reasons"])
     for threshold in answer["switchover"]:
-        assert set(threshold) == {"family", "members", "parameters", "epochs", "probability_past"}
+        assert set(threshold) == {
+            *("family", "members", "parameters", "epochs", "probability_past"),
+            *("smallest", "largest", "longest"),
+        }
 
 
 def test_a_row_trades_what_its_figures_and_those_of_the_reference_say(asked):
