@@ -2,8 +2,9 @@
 
 For every share of the schedule and every noise, MotherNets with one cluster is trained with several
 seeds, and the ensemble is scored on *validation* images only; the test set is never read. It informs
-the default `advisor.plan.HATCHED_SHARE`. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images
-(Debian's dataset-fashion-mnist).
+the default `advisor.methods.HATCHED_SHARE`. Hatched members of the committed runs trained by steps, as
+before ADR 10. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's
+dataset-fashion-mnist).
 
     python benchmarks/hatched_share.py            # about 25 minutes on two cores, resumable
     python benchmarks/hatched_share.py --quick    # digits, one seed
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 
 from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
@@ -143,11 +145,14 @@ def write(result: dict) -> None:
 
 
 def table(runs: list[dict]) -> None:
+    """Means over seeds with 90 % t-intervals."""
     print(f"{'data':14} {'share':>5} {'noise':>6} {'error %':>14} {'member %':>9} {'disagree %':>10} runs")
     for key in sorted({(r["dataset"], r["share"], r["noise"]) for r in runs}):
         rows = [r for r in runs if (r["dataset"], r["share"], r["noise"]) == key]
         errors = np.array([100 * r["error"] for r in rows])
-        spread = errors.std(ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else float("nan")
+        spread = float("nan")
+        if len(errors) > 1:
+            spread = student.ppf(0.95, len(errors) - 1) * errors.std(ddof=1) / np.sqrt(len(errors))
         member = np.mean([100 * r["mean_member_error"] for r in rows])
         differ = np.mean([100 * r["disagreement"] for r in rows])
         print(

@@ -7,7 +7,8 @@
 Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500 images
 of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes; chains
 (Snapshot, FGE) can use one. Errors are means over seeds with 90 % t-intervals; of seconds the least of all
-seeds counts, since other programs can only add to them, and ranges of ratios are those of single seeds.
+seeds counts, since other programs can only add to them. Two methods are compared on the seeds that both have:
+the least seconds of one over the least of the other, with the range of the ratios of single seeds.
 Seconds are processor time: `seconds` from the first step to the last on two cores as the plan schedules them,
 `core_seconds` all steps one after the other; `wall_seconds` had other programs beside them.
 
@@ -31,6 +32,7 @@ from scipy.stats import t as student
 from trainer.metrics import probability_covariance, variance_of_average
 
 RESULTS = Path(__file__).parent / "results"
+NO_DATE = {"Date": None}
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
@@ -47,21 +49,37 @@ def by_seed(rows: Sequence[dict], method: str, key: str) -> dict[int, float]:
 
 
 def compared(rows: Sequence[dict], other: str, base: str = "mothernets g1") -> dict[str, object]:
-    """Another method's seconds over those of MotherNets, and its error minus theirs, seed by seed."""
-    seconds, errors = ({m: by_seed(rows, m, key) for m in (other, base)} for key in ("seconds", "error"))
-    seeds = sorted(seconds[other].keys() & seconds[base].keys())
+    """Another method's seconds over those of MotherNets, and its errors minus theirs, on common seeds."""
+    keys = ("seconds", "core_seconds", "error", "validation_error")
+    figures = {key: (by_seed(rows, other, key), by_seed(rows, base, key)) for key in keys}
+    seeds = sorted(set.intersection(*(set(found) for found in figures["seconds"])))
     if not seeds:
         return {}
-    ratios = [seconds[other][s] / seconds[base][s] for s in seeds]
-    cores = {m: by_seed(rows, m, "core_seconds") for m in (other, base)}
-    points = [100 * (errors[other][s] - errors[base][s]) for s in seeds]
+    # (keys, methods, seeds): the other's and those of MotherNets.
+    pairs = {key: np.array([[found[s] for s in seeds] for found in two]) for key, two in figures.items()}
     return {
         "seeds": len(seeds),
-        "times_slower": min(seconds[other].values()) / min(seconds[base].values()),
-        "range": [min(ratios), max(ratios)],
-        "core_times_slower": min(cores[other].values()) / min(cores[base].values()),
-        "points_more_error": interval(points),
+        "times_slower": _fastest_ratio(pairs["seconds"]),
+        "range": _range_of_ratios(pairs["seconds"]),
+        "core_times_slower": _fastest_ratio(pairs["core_seconds"]),
+        "core_range": _range_of_ratios(pairs["core_seconds"]),
+        "points_more_error": _points_more(pairs["error"]),
+        "points_more_validation_error": _points_more(pairs["validation_error"]),
     }
+
+
+def _fastest_ratio(pair: np.ndarray) -> float:
+    least = pair.min(axis=1)
+    return float(least[0] / least[1])
+
+
+def _range_of_ratios(pair: np.ndarray) -> list[float]:
+    ratios = pair[0] / pair[1]
+    return [float(ratios.min()), float(ratios.max())]
+
+
+def _points_more(pair: np.ndarray) -> dict[str, float]:
+    return interval(100 * (pair[0] - pair[1]))
 
 
 def claims(found: dict[str, dict]) -> list[dict[str, object]]:
@@ -91,6 +109,7 @@ def claims(found: dict[str, dict]) -> list[dict[str, object]]:
                     "against": other,
                     "seeds": seen["seeds"],
                     "times_slower": seen["times_slower"],
+                    "range": seen["range"],
                     "core_times_slower": seen["core_times_slower"],
                     "time": None if times is None else _verdict(seen["range"], times),
                     "points_more_error": more,
@@ -195,11 +214,15 @@ def show(found: dict[str, dict]) -> None:
 
 def show_claims(rows: Sequence[dict]) -> None:
     """MotherNets of one cluster against each other method."""
-    print(f"\n{'scenario':10}{'against':36}{'× time':>8}{'× work':>8}  {'':9}{'points more error':>18}")
+    print(
+        f"\n{'scenario':10}{'against':36}{'× time':>8}  {'single':11}{'× work':>8}  {'':9}"
+        f"{'points more error':>18}"
+    )
     for r in rows:
-        more = r["points_more_error"]
+        more, (low, high) = r["points_more_error"], r["range"]
         print(
-            f"{r['scenario']:10}{r['against']:36}{r['times_slower']:8.2f}{r['core_times_slower']:8.2f}  "
+            f"{r['scenario']:10}{r['against']:36}{r['times_slower']:8.2f}  {low:4.2f}–{high:4.2f}  "
+            f"{r['core_times_slower']:8.2f}  "
             f"{r['time'] or '':9}{more['mean']:10.2f} ± {more['half']:5.2f}  {r['error'] or ''}"
         )
 
@@ -219,6 +242,28 @@ def growth(found: dict[str, dict]) -> dict[str, object]:
     return curves
 
 
+def chain_at_equal_cost(rows: Sequence[dict]) -> dict[str, object]:
+    """The chain of the largest ensemble, stopped at the work or time that MotherNets of one cluster take.
+
+    For each, how many snapshots fit, and the error of their average minus that of MotherNets, seed by seed. A
+    chain takes one core, so that its time is its work.
+    """
+    own = {(r["method"], r["seed"]): r for r in rows if r["scenario"] == "V25"}
+    seeds = [s for m, s in own if m == "snapshot" and ("mothernets g1", s) in own]
+    found: dict[str, object] = {}
+    for key in ("core_seconds", "seconds"):
+        counts, points = [], []
+        for seed in seeds:
+            chain, hatched = own["snapshot", seed], own["mothernets g1", seed]
+            errors = chain["errors_by_members"]
+            spent = np.cumsum([chain["network_seconds"][f"member-{i + 1}"] for i in range(len(errors))])
+            counts.append(max(int((spent <= hatched[key]).sum()), 1))
+            points.append(100 * (errors[counts[-1] - 1] - hatched["error"]))
+        if seeds:
+            found[key] = {"snapshots": counts, "points_more_error": interval(points)}
+    return found
+
+
 def draw_growth(curves: dict, path: Path) -> None:
     """Error against members, and against processor seconds."""
     pyplot = _pyplot()
@@ -233,7 +278,7 @@ def draw_growth(curves: dict, path: Path) -> None:
     by_time.set(xlabel="training, processor seconds")
     by_count.legend()
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, metadata=NO_DATE)
 
 
 def _pyplot():
@@ -245,7 +290,7 @@ def _pyplot():
     except ImportError:
         print("no plot: install matplotlib")
         return None
-    # Without the date and random names, the same figures give the same file.
+    # Without random names, and without the date, the same figures give the same file.
     matplotlib.rcParams["svg.hashsalt"] = "advisor"
     return pyplot
 
@@ -290,7 +335,7 @@ def draw(found: dict[str, dict], path: Path) -> None:
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8)
     figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.savefig(path)
+    figure.savefig(path, metadata=NO_DATE)
 
 
 def main() -> None:
@@ -306,7 +351,8 @@ def main() -> None:
                 f"{row['scenario']:10} {row['method']:36} seed {row['seed']} {row['seconds']:7.1f} s "
                 f"{row['error']:.2%}"
             )
-    found = summary(read(work), work.parent)
+    rows = read(work)
+    found = summary(rows, work.parent)
     show(found)
     show_claims(claims(found))
     if given.quick:
@@ -315,10 +361,12 @@ def main() -> None:
         "device": f"{platform.machine()} CPU, 2 processes of one thread",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
-        "date": datetime.now(UTC).date().isoformat(),
+        # Of the last training, not of judging it again.
+        "date": datetime.fromtimestamp(work.stat().st_mtime, UTC).date().isoformat(),
         "follow_others": [CUT, EQUAL],
         "claims": claims(found),
         "growth": growth(found),
+        "chain_at_equal_cost": chain_at_equal_cost(rows),
         "scenarios": found,
     }
     (RESULTS / "methods-cpu.json").write_text(json.dumps(result) + "\n")

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from cli.workflows.home import Home
     from cli.workflows.planning import PlanRequest
 
+# Those of `advisor.plan.Method`, whose module takes longer to import than all commands; a test compares.
+METHODS = (
+    "full_data",
+    "bagging",
+    "distillation",
+    "snapshot",
+    "fge",
+    "mothernets",
+    "shared_mothernets",
+    "treenets",
+)
+METHODS_TOLD = f"{', '.join(METHODS[:-1])} or {METHODS[-1]}"
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Families = Annotated[list[str] | None, typer.Option("--family", help="Family; repeat for several.")]
 Members = Annotated[list[int] | None, typer.Option("--members", help="Member count; repeat for several.")]
@@ -23,7 +36,8 @@ Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="How ensembles may be trained; repeat for several; default: full_data, mothernets and snapshot.",
+        help=f"How ensembles may be trained: {METHODS_TOLD}; repeat for several; "
+        "default: full_data, mothernets and snapshot.",
     ),
 ]
 Budget = Annotated[str, typer.Option(help="Parameters in all: 5M, 750k, 5e6.")]
@@ -45,12 +59,7 @@ Dataset = Annotated[
         help="digits, fashion-mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32 or folder:PATH."
     ),
 ]
-Method = Annotated[
-    str | None,
-    typer.Option(
-        help="full_data, bagging, distillation, snapshot, fge or mothernets; default: as the design says."
-    ),
-]
+Method = Annotated[str | None, typer.Option(help=f"{METHODS_TOLD}; default: as the design says.")]
 Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate; default: the published.")]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")

@@ -133,7 +133,7 @@ def est(
     ] = None,
     g: Annotated[int, typer.Option("--g", help="Clusters of MotherNets, beside full-data training.")] = 1,
     reading: Annotated[
-        str, typer.Option(help="Of the epochs: whole schedules of each length, or one long schedule.")
+        str, typer.Option(help="Of the epochs: whole, a schedule of each length, or long, one long schedule.")
     ] = "whole",
     seed: Annotated[int, typer.Option(help="Of the draws from what is known.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Draw the maps to this .png or .svg.")] = None,
