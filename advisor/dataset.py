@@ -1,7 +1,7 @@
 """Data sets as facts: what a forecast needs to know before a single image is loaded.
 
 Sizes are those of the published archives, with a validation share taken from the training images
-(stratified by class). The test set is read once, at the end of a run.
+(stratified by class). The test set is read at the end of a run, and decides nothing in it.
 """
 
 from __future__ import annotations

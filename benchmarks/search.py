@@ -18,7 +18,7 @@ Samplers, all by the coordinates of `advisor.choices` unless said otherwise, and
 - ``tpe``: the same without starting points;
 - ``nsga2 started``, ``nsga2``: NSGA-II with and without them; ``nsga2 nested``: with a parameter for every
   family, member count and class (as this project had it), which NSGA-II cannot cross;
-- ``gp``: Gaussian processes, in the first space and for `GP_TRIALS` trials only: one takes half a second;
+- ``gp``: Gaussian processes, in the first space and for `GP_TRIALS` trials only: one takes over a second;
 - ``random``.
 
 Writes benchmarks/results/search.json; docs/search.md discusses it.

@@ -1,4 +1,4 @@
-"""The figures of trained members on test images: the one place that reads the test set."""
+"""The figures of trained members on test images: what the end of a run reads the test set for."""
 
 from __future__ import annotations
 
