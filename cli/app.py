@@ -34,6 +34,8 @@ EXIT_CODES: list[tuple[type[errors.AdvisorError], int]] = [
     (errors.DeadlineError, 75),
     (errors.AdvisorError, 1),
 ]
+# Words by which the environment turns a flag off.
+NOT_SET = ("", "0", "false", "f", "no", "n", "off")
 Commands = dict[str, Callable[..., None]]
 COMMANDS: Commands = {
     "recommend": advice.recommend,
@@ -89,6 +91,7 @@ def _program(
     ctx.default_map = settings
     if home is None and "home" in settings:
         home = Path(str(settings["home"]))
+    quiet, verbose = quiet or bool(settings.get("quiet")), verbose or bool(settings.get("verbose"))
     ctx.obj = Globals(Home.find(home), quiet, verbose)
 
 
@@ -127,7 +130,7 @@ def main() -> None:
     # The predictors' matrices are small: threads of the BLAS behind numpy would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_global_options(sys.argv[1:])
-    debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "") not in ("", "0")
+    debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET
     # A termination ends as Ctrl-C does, so that processes of our own are closed; training has its own way.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
@@ -116,7 +117,8 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
     for name, side in columns:
         drawn.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        # Not as markup: names of files and messages may have brackets.
+        drawn.add_row(*(Text(cell) for cell in row))
     return drawn
 
 

@@ -18,6 +18,8 @@ from advisor.errors import UsageError
 
 GLOBAL_FLAGS = ("--quiet", "-q", "--verbose", "-v", "--debug")
 GLOBAL_VALUES = ("--home",)
+# Options that no file sets.
+OF_ONE_CALL = ("debug", "version")
 
 
 def hoist_global_options(arguments: Sequence[str]) -> list[str]:
@@ -52,7 +54,9 @@ def load_settings(folder: Path, app: typer.Typer) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot read settings from {path}: {error}") from None
         for key in section:
-            settings = settings.get(key, {})
+            settings = settings.get(key, {}) if isinstance(settings, dict) else settings
+        if not isinstance(settings, dict):
+            raise UsageError(f"{path}: [{'.'.join(section)}] must be a table of settings")
         if settings:
             return _checked(settings, path, typer.main.get_command(app))
     return {}
@@ -60,7 +64,12 @@ def load_settings(folder: Path, app: typer.Typer) -> dict[str, Any]:
 
 def _checked(settings: Any, path: Path, command: Any) -> dict[str, Any]:
     """Rename keys to parameters and refuse those that do not exist."""
-    parameters = {parameter.name for parameter in command.params}
+    parameters = {
+        option.lstrip("-").replace("-", "_"): parameter.name
+        for parameter in command.params
+        for option in parameter.opts
+        if parameter.name not in OF_ONE_CALL
+    }
     commands = getattr(command, "commands", {})
     checked: dict[str, Any] = {}
     for key, value in settings.items():
@@ -68,7 +77,7 @@ def _checked(settings: Any, path: Path, command: Any) -> dict[str, Any]:
         if isinstance(value, dict) and key in commands:
             checked[key] = _checked(value, path, commands[key])
         elif name in parameters and not isinstance(value, dict):
-            checked[name] = value
+            checked[parameters[name]] = value
         else:
             raise UsageError(f"{path}: no setting is called {key!r}; settings are named as the options")
     return checked

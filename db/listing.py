@@ -129,7 +129,8 @@ def _query(
         if limit < 1:
             raise UsageError(f"the number of runs must be at least 1, got {limit}")
         query += " LIMIT ?"
-        values.append(limit)
+        # More than SQLite counts is all.
+        values.append(min(limit, _LARGEST))
     return query, values
 
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -53,8 +54,10 @@ PROBE_IMAGES = 64
 # Drift in train mode that a record mentions; growth that is exact stays below by far.
 TOLD_DRIFT = 1e-6
 POLL_SECONDS = 0.1
-# A worker that was asked to terminate has so long for its batch and its checkpoint.
+# A worker that was asked to terminate has so long for its batch and its checkpoint,
 LEAVING_SECONDS = 30.0
+# and then for handing over what it has told.
+LINGER_SECONDS = 1.0
 
 # Folder of checkpoints in a run's folder, with a folder a network.
 NETWORKS = "networks"
@@ -278,6 +281,7 @@ class _Pool:
         # Every worker waits for the others at the barrier, so that the pool starts them all at once.
         arguments = (plan, files, self.events, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+        self.others = set(multiprocessing.active_children())
         # An epoch that was taken from the queue and is not stored yet.
         self.unheard: EpochRecord | str | None = None
 
@@ -313,6 +317,7 @@ class _Pool:
             for ready in starting:
                 ready.result()
         except BrokenProcessPool:
+            self._kill_later()
             if self.stop():
                 return
             raise RunError("a worker process died while it started; is there enough memory?") from None
@@ -325,6 +330,7 @@ class _Pool:
             try:
                 running[self._submitted(step)] = step
             except BrokenProcessPool:
+                self._kill_later()
                 frontier.finish(step, self._lost(step))
 
     def _free(self, running: dict[Future[StepRecord], Step]) -> int:
@@ -339,9 +345,20 @@ class _Pool:
         try:
             record = future.result()
         except BrokenProcessPool:
+            self._kill_later()
             return self._lost(step)
         # A worker may be asked to end when the run is not.
         return self._lost(step) if record.status == STOPPED else record
+
+    def _kill_later(self) -> None:
+        """See that the workers of a broken pool end, even one that waits for a device and hears no signal."""
+        timer = threading.Timer(LEAVING_SECONDS + 2 * LINGER_SECONDS, self._kill)
+        timer.daemon = True
+        timer.start()
+
+    def _kill(self) -> None:
+        for worker in set(multiprocessing.active_children()) - self.others:
+            worker.kill()
 
     def _lost(self, step: Step) -> StepRecord:
         """Return the record of a step whose worker ended; who stops a run may stop its workers as well."""
@@ -400,8 +417,7 @@ def _start_worker(
 ) -> None:
     # Signals may reach the whole group; the parent decides and tells the workers through `halt`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leaving = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: _leave(leaving))
+    leaving = _leave_when_asked()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)
     take_device(plan.execution.device, barrier)
@@ -415,12 +431,35 @@ def _start_worker(
     _worker.append(_Worker(plan, files, data, channel, barrier))
 
 
-def _leave(leaving: threading.Event) -> None:
-    """Let the step that runs write its checkpoint; end the process if it does not end by itself."""
-    leaving.set()
-    late = threading.Timer(LEAVING_SECONDS, os._exit, [128 + signal.SIGTERM])
-    late.daemon = True
-    late.start()
+# Whether this process executes a step.
+_busy = threading.Event()
+
+
+def _leave_when_asked() -> threading.Event:
+    """On SIGTERM, end this process when the step that runs has written its checkpoint, or if none runs.
+
+    Returns:
+        Set when that was asked.
+    """
+    leaving, (asked, asking) = threading.Event(), socket.socketpair()
+
+    def leave(asked: socket.socket, asking: socket.socket) -> None:
+        # `asking` is there to stay open.
+        while asked.recv(1) != bytes([signal.SIGTERM]):
+            continue
+        leaving.set()
+        latest = time.monotonic() + LEAVING_SECONDS
+        while _busy.is_set() and time.monotonic() < latest:
+            time.sleep(POLL_SECONDS)
+        time.sleep(LINGER_SECONDS)
+        os._exit(128 + signal.SIGTERM)
+
+    # A handler in Python would wait for the end of an operation of torch; what wakes a thread does not.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    asking.setblocking(False)
+    signal.set_wakeup_fd(asking.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=leave, args=(asked, asking), daemon=True).start()
+    return leaving
 
 
 def _die_with_parent() -> None:
@@ -438,4 +477,8 @@ def _worker_ready() -> None:
 def _run_in_worker(step: Step, seat: Seat | None) -> StepRecord:
     worker = _worker[0]
     channel = replace(worker.channel, seat=seat)
-    return run_step(worker.plan, step, worker.files, worker.data, channel)
+    _busy.set()
+    try:
+        return run_step(worker.plan, step, worker.files, worker.data, channel)
+    finally:
+        _busy.clear()

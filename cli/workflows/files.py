@@ -61,6 +61,7 @@ def write_file(path: Path, content: str, text: str) -> None:
         StorageError: the disk refuses.
     """
     try:
-        path.write_text(text)
+        # Names of files need not be Unicode.
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise StorageError(f"cannot write {content} to {path}: {error.strerror}") from None

@@ -96,7 +96,11 @@ def check_target(request: PlanRequest) -> None:
 
 
 def _is_plan_file(target: str) -> bool:
-    return target.endswith(".json") or "/" in target or Path(target).is_file()
+    try:
+        return target.endswith(".json") or "/" in target or Path(target).is_file()
+    # The name of a large ensemble is longer than a file's may be.
+    except OSError:
+        return False
 
 
 def _from_file(request: PlanRequest) -> TrainingPlan:
@@ -147,15 +151,15 @@ def _with_chosen_execution(plan: TrainingPlan, store: Store) -> TrainingPlan:
 def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
     """Fill in what the recommendation was asked for; batch and augmentation only on the same data."""
     asked = last.request
-    same_data = request.dataset in (None, asked["dataset"])
+    same_data = request.dataset is None or facts_of(request.dataset).name == asked["dataset"]
     return PlanRequest(
         target=request.target,
         rank=request.rank,
         dataset=request.dataset or asked["dataset"],
         # Recommendations of older programs say nothing of it.
         augmentation=request.augmentation or (asked.get("augmentation") if same_data else None),
-        epochs=request.epochs or asked["epochs"],
-        batch=request.batch or (asked["batch"] if same_data else None),
+        epochs=asked["epochs"] if request.epochs is None else request.epochs,
+        batch=asked["batch"] if request.batch is None and same_data else request.batch,
         rate=request.rate,
         hatched_epochs=request.hatched_epochs,
         noise=request.noise,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,28 @@ def _test_data(trained: Trained, request: PredictRequest, home: Home) -> Data:
             f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
             f"{trained.run.id} knows {own.task.classes} of {own.task.text}: choose a data set of its kind"
         )
-    return load_data(facts, home.data, download=request.download)
+    data = load_data(facts, home.data, download=request.download)
+    return _labelled_alike(data, trained)
+
+
+def _labelled_alike(data: Data, trained: Trained) -> Data:
+    """Return test images with the labels that the run's data set has for their classes.
+
+    Raises:
+        UsageError: other classes, by their names.
+    """
+    known = trained.ensemble.description.classes
+    if not known or not data.classes or data.classes == known:
+        return data
+    if set(data.classes) != set(known):
+        strange = sorted(set(data.classes) - set(known))
+        raise UsageError(
+            f"{data.facts.name} has classes that run {trained.run.id} does not know, such as {strange[0]!r}; "
+            f"it knows {', '.join(known[:3])} …"
+        )
+    label_of = torch.tensor([known.index(name) for name in data.classes])
+    labels = label_of[data.test.labels.long()].to(data.test.labels.dtype)
+    return replace(data, test=replace(data.test, labels=labels), classes=known)
 
 
 def _described(trained: Trained, rows: list[Row]) -> dict[str, Any]:

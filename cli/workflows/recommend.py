@@ -108,7 +108,9 @@ def recommend(
         payload["probing"] = probed
         if save is not None:
             _save_plan(save, rows[0], scenario)
-        store.add_recommendation(now(), asdict(request) | {"batch": asked.batch}, payload)
+        # A folder is meant wherever the plan is trained from.
+        understood = {"batch": asked.batch, "dataset": asked.facts.name}
+        store.add_recommendation(now(), asdict(request) | understood, payload)
     return payload
 
 

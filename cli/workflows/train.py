@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -32,7 +34,7 @@ from profiler.memory import watch_peak
 from trainer.data import Data, load_data
 from trainer.description import describe, write_description
 from trainer.evaluate import evaluate
-from trainer.execute import DIVERGED, DONE, RunFiles, execute
+from trainer.execute import DIVERGED, DONE, NETWORKS, RunFiles, execute
 
 # Signals closer together than this ask for one thing.
 ONE_REQUEST_SECONDS = 0.5
@@ -175,8 +177,28 @@ def train(
             fingerprint=fingerprint(plan.execution).digest,
             forecast=foreseen.forecast,
         )
+        _set_aside(home.run_folder(run.folder), say)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
         return carry_out(run, store, home, data, signals, view, say)
+
+
+def _set_aside(folder: Path, say: Say) -> None:
+    """Move away what a run left that this database does not know: its checkpoints would be taken for ours.
+
+    Raises:
+        StorageError: the folder cannot be moved.
+    """
+    if not (folder / NETWORKS).exists():
+        return
+    places = (folder.with_name(f"{folder.name}.orphan-{i}") for i in count(1))
+    aside = next(place for place in places if not place.exists())
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise StorageError(
+            f"cannot move {folder} of a run unknown to the database: {error.strerror}"
+        ) from None
+    say(f"the files of a run that this database does not know are now in {aside}")
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> dict[str, Any]:

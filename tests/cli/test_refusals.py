@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from cli.workflows.planning import PlanRequest, _with_defaults
 
 REFUSED = [
     (("recommend", "--budget", "10", "--epochs", "5"), 1, "smallest"),
@@ -255,3 +258,42 @@ def test_no_command_is_without_help(advisor):
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names
+
+
+def test_settings_are_named_as_the_options_and_hold_for_the_whole_program(advisor):
+    Path("advisor.toml").write_text("quiet = true\n[space]\njson = true\n")
+    answer = advisor("space", "--budget", "20k", "--family", "resnet", "--input", "1x8x8")
+    assert answer.json["schema_version"] == 1
+    Path("advisor.toml").write_text("debug = true\n")
+    assert "no setting is called 'debug'" in advisor("db", "path").error_line
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nadvisor = 'x'\n"])
+def test_a_settings_section_that_is_no_table_is_refused(advisor, text):
+    Path("pyproject.toml").write_text(text)
+    answer = advisor("db", "path")
+    assert answer.code == 2
+    assert "must be a table" in answer.error_line
+
+
+def test_an_environment_that_turns_tracebacks_off_gets_none(advisor, monkeypatch):
+    monkeypatch.setenv("ADVISOR_DEBUG", "false")
+    assert "5M" in advisor("space", "--budget", "5X").error_line
+
+
+def test_what_a_recommendation_was_asked_for_does_not_replace_what_is_said(advisor):
+    asked = {"dataset": "digits", "epochs": 120, "batch": 64, "seed": 0, "device": None}
+    filled = _with_defaults(PlanRequest(epochs=0, batch=0), SimpleNamespace(request=asked))
+    assert (filled.epochs, filled.batch) == (0, 0)
+    filled = _with_defaults(PlanRequest(), SimpleNamespace(request=asked))
+    assert (filled.epochs, filled.batch, filled.dataset) == (120, 64, "digits")
+
+
+def test_a_design_whose_name_is_longer_than_a_file_name_is_a_design(advisor):
+    name = "+".join(f"mlp-1-{width}" for width in range(10, 50))
+    answer = advisor("explain", name, "--dataset", "digits", "--epochs", "1", "--json")
+    assert "unexpected" not in answer.err
+
+
+def test_more_runs_than_the_database_counts_are_all(advisor):
+    assert advisor("runs", "list", "--limit", "99999999999999999999", "--json").json["runs"] == []

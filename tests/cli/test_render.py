@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 from rich.console import Console
 
+from cli.formats import table
 from cli.render import _basis, recommendation
+from cli.workflows.files import write_file
 
 EVIDENCE = {
     "accuracy": "prior",
@@ -146,3 +149,15 @@ def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_b
 def test_what_costs_rest_on_is_told_in_counts_of_what_was_measured(evidence, new, said):
     text = _basis(EVIDENCE | evidence, payload([ENSEMBLE, SINGLE], new=new))
     assert text.startswith(f"Costs rest on {said}")
+
+
+def test_brackets_in_names_are_no_markup():
+    console = Console(width=60, file=io.StringIO())
+    console.print(table("", [("image", "l")], [["photos[new]/cat.png"], ["album[/2020].png"]]))
+    assert console.file.getvalue().split() == ["image", "photos[new]/cat.png", "album[/2020].png"]
+
+
+def test_a_name_that_is_no_unicode_is_written_as_it_is(tmp_path):
+    file = tmp_path / "rows.csv"
+    write_file(file, "the rows", os.fsdecode(b"caf\xe9.png"))
+    assert file.read_bytes() == b"caf\xe9.png"

@@ -20,8 +20,12 @@ LONGER = (*TINY[:5], "8", *TINY[6:])
 
 def weights_of(home: Path, run: int) -> dict[str, dict[str, torch.Tensor]]:
     """Newest weights of every network of a run."""
+    return weights_in(home / "runs" / f"{run:04d}")
+
+
+def weights_in(run_folder: Path) -> dict[str, dict[str, torch.Tensor]]:
     found = {}
-    for folder in sorted((home / "runs" / f"{run:04d}" / "networks").iterdir()):
+    for folder in sorted((run_folder / "networks").iterdir()):
         newest = sorted(folder.glob("checkpoint-*.safetensors"))[-1]
         tensors = safetensors.torch.load_file(newest)
         found[folder.name] = {k: v for k, v in tensors.items() if k.startswith("weights/")}
@@ -237,6 +241,20 @@ def test_a_run_whose_mother_diverged_says_so(advisor, monkeypatch):
     assert answer.code == 1
     assert "mother-1 diverged in epoch 1: lower the learning rate" in answer.error_line
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "diverged"
+
+
+def test_a_run_takes_no_checkpoints_of_one_that_its_database_does_not_know(advisor, home, monkeypatch):
+    trained = ("train", "mlp-1-4", "--dataset", "digits", "--epochs", "2", "--json")
+    first = advisor(*trained, "--seed", "1", "--quiet").json["run"]
+    # Moved away, as the program advises where a database is damaged.
+    for file in home.glob("advisor.sqlite*"):
+        file.unlink()
+    answer = advisor(*trained, "--seed", "2")
+    second = answer.json["run"]
+    assert (first["id"], second["id"]) == (1, 1)
+    assert second["networks"] != first["networks"]
+    assert "0001.orphan-1" in answer.err
+    assert not equal(weights_of(home, 1), weights_in(home / "runs" / "0001.orphan-1"))
 
 
 def test_a_full_disk_is_a_storage_error_and_the_run_can_go_on(advisor, home, monkeypatch):

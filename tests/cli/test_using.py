@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import trainer
+from advisor.dataset import DATASETS
+from advisor.errors import UsageError
+from cli.workflows.predict import _labelled_alike
+from trainer.data import Data, Split
 from trainer.description import FILE
 
 TINY = ("train", "2xmlp-1-8", "--dataset", "digits", "--epochs", "3", "--seed", "5")
@@ -272,3 +277,27 @@ def test_asking_for_help_imports_nothing_heavy(command):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def trained_on(*classes):
+    description = SimpleNamespace(classes=classes)
+    return SimpleNamespace(ensemble=SimpleNamespace(description=description), run=SimpleNamespace(id=1))
+
+
+def labelled(labels, classes):
+    split = Split(torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8), torch.tensor(labels))
+    facts, mean = DATASETS["digits"], torch.zeros(1)
+    return Data(facts, split, split, split, mean, mean, classes)
+
+
+def test_labels_of_another_data_set_are_those_of_the_run_by_their_names():
+    other = labelled([0, 1, 2, 0], ("boot", "shirt", "trouser"))
+    found = _labelled_alike(other, trained_on("shirt", "trouser", "boot"))
+    assert found.test.labels.tolist() == [2, 0, 1, 2]
+    # Where one of them has no names, their order is all there is.
+    assert _labelled_alike(other, trained_on()).test.labels.tolist() == [0, 1, 2, 0]
+
+
+def test_a_data_set_of_other_classes_is_refused():
+    with pytest.raises(UsageError, match="classes that run 1 does not know, such as 'cat'"):
+        _labelled_alike(labelled([0], ("cat", "shirt")), trained_on("shirt", "boot"))

@@ -216,15 +216,16 @@ def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(pla
     assert not any(checkpoint.progress.done for checkpoint in standing if checkpoint)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
-    plan, run, files, digits, assert_equals_reference
+    plan, run, files, digits, assert_equals_reference, number
 ):
     parallel = replace(plan, execution=replace(plan.execution, processes=2))
     listener, records = Silent(), []
 
     def kill_a_worker(record):
         for worker in multiprocessing.active_children():
-            os.kill(worker.pid, signal.SIGKILL)
+            os.kill(worker.pid, number)
 
     listener.epoch, listener.step = kill_a_worker, records.append
     ended = execute(parallel, picklable(files), digits, listener, lambda: False)
