@@ -17,7 +17,7 @@ from advisor.layers import Task
 
 MOST_WORKERS = 1024
 # Raised when the way of measuring changes, so that older measurements are not mixed with newer ones.
-PROTOCOL = 2
+PROTOCOL = 3
 # How float32 is computed on CUDA, set by the trainer and part of the fingerprint: convolutions and matrix
 # products in TF32, kernels chosen by cuDNN's autotuning.
 CUDA_PRECISION = "tf32"

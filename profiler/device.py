@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -16,6 +17,8 @@ from profiler.sensors import driver_version
 DEVICES = ("cpu", "cuda")
 # Long enough for a few of the kernel's ticks.
 QUIET_SECONDS = 0.1
+# Of the processes of a container, seen from within.
+_CGROUP = Path("/sys/fs/cgroup")
 _CAN_BE_HELD = hasattr(os, "sched_setaffinity")
 
 
@@ -35,8 +38,28 @@ def choose_device(wanted: str | None) -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may run on, no more than its container may use the time of."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _quota() or cores)
+
+
+def _quota() -> int | None:
+    """Cores' worth of time that a container has, rounded up; None without a limit."""
+    try:
+        quota, period = _read_quota()
+        return max(math.ceil(int(quota) / int(period)), 1) if int(quota) > 0 else None
+    # There is no such file, or it says "max".
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _read_quota() -> tuple[str, str]:
+    """Microseconds of processor time in each period of so many, as the kernel writes them."""
+    if (unified := _CGROUP / "cpu.max").exists():
+        quota, period = unified.read_text().split()
+        return quota, period
+    folder = _CGROUP / "cpu"
+    return (folder / "cpu.cfs_quota_us").read_text(), (folder / "cpu.cfs_period_us").read_text()
 
 
 def visible_gpus() -> int:
@@ -84,6 +107,14 @@ def hold_to(cores: list[int]) -> None:
     """Keep this process on some cores, all of its threads to come included."""
     if cores and _CAN_BE_HELD:
         os.sched_setaffinity(0, cores)
+
+
+def cores_to_hold(execution: Execution) -> list[int]:
+    """Return cores to hold a measuring process to: none for a GPU's, as its fingerprint says.
+
+    Beside the thread that fills a GPU's queue run those of the driver and of the backward pass.
+    """
+    return quiet_cores(execution.threads) if execution.device == "cpu" else []
 
 
 def _idle_ticks() -> dict[int, int]:

@@ -111,7 +111,12 @@ def _clock_and_throttle(nvml: Any, handle: Any) -> tuple[int | None, str]:
 def _processor_joules() -> float | None:
     """Sum over processor packages, without their parts."""
     try:
-        counters = [p / "energy_uj" for p in _PACKAGES.glob("intel-rapl:*") if p.name.count(":") == 1]
+        counters = [p / "energy_uj" for p in _PACKAGES.glob("intel-rapl:*") if _is_package(p)]
         return sum(int(c.read_text()) for c in counters) / 1e6 if counters else None
     except (OSError, ValueError):
         return None
+
+
+def _is_package(counter: Path) -> bool:
+    """Whether a counter is that of a whole package; "psys" counts the machine, packages and all."""
+    return counter.name.count(":") == 1 and (counter / "name").read_text().startswith("package")

@@ -75,11 +75,13 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
     Returns:
         Medians and interquartile ranges; `fits` false if memory ran out.
     """
+    # Before the watch, which would count its maps.
+    reference = Reference() if device == "cpu" else None
     read_peak = watch_peak(device)
     began = time.perf_counter()
     try:
         prepared = workload.prepare()
-        return _measured(prepared, device, began, seconds, read_peak)
+        return _measured(prepared, device, began, seconds, reference, read_peak)
     except (RuntimeError, MemoryError) as error:
         # torch has a class for this error on CUDA, and on a CPU a text.
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
@@ -88,10 +90,14 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
 
 
 def _measured(
-    prepared: Prepared, device: str, began: float, seconds: float, read_peak: Callable[[], int | None]
+    prepared: Prepared,
+    device: str,
+    began: float,
+    seconds: float,
+    reference: Reference | None,
+    read_peak: Callable[[], int | None],
 ) -> StepTimes:
     timer = LayerTimer(prepared.module, device)
-    reference = Reference() if device == "cpu" else None
     _warm_up(prepared, device, began + WARM_UP_SHARE * seconds)
     sensors = Sensors(device)
     steps = _Samples(device, began + TRAINING_SHARE * seconds, reference)

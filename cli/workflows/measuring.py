@@ -31,7 +31,7 @@ from cli.workflows.machine import (
     trained_epochs,
 )
 from db.queries import Store
-from profiler.device import fingerprint, quiet_cores
+from profiler.device import cores_to_hold, fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.workload import StepWorkload
@@ -158,8 +158,8 @@ class _Sitting:
         """
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
-        threads, start = plain_execution(self.device).threads, time.perf_counter()
-        process = MeasuringProcess(self.device, threads, quiet_cores(threads))
+        plain, start = plain_execution(self.device), time.perf_counter()
+        process = MeasuringProcess(self.device, plain.threads, cores_to_hold(plain))
         with process:
             if not process.wait_until_ready(self._left()):
                 return

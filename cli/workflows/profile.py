@@ -15,7 +15,7 @@ from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.errors import RunError, UsageError
 from advisor.estimate import Estimate
-from advisor.measurement import Execution, LayerTime
+from advisor.measurement import LayerTime
 from advisor.memory import inference_bytes, training_bytes
 from cli.workflows.explain import deviation
 from cli.workflows.files import check_csv, csv_file, write_file
@@ -24,7 +24,7 @@ from cli.workflows.machine import chosen_execution, measurement_of, predictor_fo
 from cli.workflows.spaces import facts_of
 from db.queries import Store
 from db.session import open_store
-from profiler.device import choose_device, fingerprint, quiet_cores
+from profiler.device import choose_device, cores_to_hold, fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.layers import LOSS, LayerFacts
 from profiler.simulation import simulate_training_bytes
@@ -148,7 +148,7 @@ def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
 def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:
     """Measure, and store the step, also when it is known now that it does not fit into memory."""
     execution = workload.execution
-    with MeasuringProcess(execution.device, execution.threads, _cores(execution)) as process:
+    with MeasuringProcess(execution.device, execution.threads, cores_to_hold(execution)) as process:
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
         times = _times(process, workload)
@@ -170,11 +170,6 @@ def _times(process: MeasuringProcess, workload: StepWorkload) -> StepTimes:
     if times is None:
         raise RunError(f"measuring {workload.network} ended without a result, perhaps for want of memory")
     return times
-
-
-def _cores(execution: Execution) -> list[int]:
-    """Cores to hold the process to; what drives a GPU runs where it likes, as its fingerprint says."""
-    return quiet_cores(execution.threads) if execution.device == "cpu" else []
 
 
 def _described(workload: StepWorkload, times: StepTimes, facts: list[LayerFacts]) -> dict[str, Any]:

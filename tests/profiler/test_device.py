@@ -12,9 +12,17 @@ import pytest
 import torch
 
 from advisor.errors import UsageError
-from advisor.measurement import PROTOCOL
+from advisor.measurement import PROTOCOL, Execution
 from profiler import device
-from profiler.device import choose_device, fingerprint, hold_to, quiet_cores, usable_cores, visible_gpus
+from profiler.device import (
+    choose_device,
+    cores_to_hold,
+    fingerprint,
+    hold_to,
+    quiet_cores,
+    usable_cores,
+    visible_gpus,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 can_be_held = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
@@ -58,6 +66,35 @@ def test_usable_cores_are_those_of_this_process(monkeypatch):
     assert usable_cores() >= 1
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     assert usable_cores() == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "200000 100000"}, 2),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "6400000 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu.max": "nonsense"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_has_as_many_cores_as_it_may_use_the_time_of(monkeypatch, tmp_path, files, cores):
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(device, "_CGROUP", tmp_path)
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    assert usable_cores() == cores
+
+
+def test_what_drives_a_gpu_is_held_to_no_core(monkeypatch):
+    monkeypatch.setattr(device, "quiet_cores", lambda count: [5, 6][:count])
+    plain = Execution(device="cpu", processes=1, threads=2, dtype="float32", memory_format="contiguous")
+    assert cores_to_hold(plain) == [5, 6]
+    assert cores_to_hold(replace(plain, device="cuda", threads=1)) == []
 
 
 @pytest.mark.parametrize(("found", "counted"), [(0, 1), (1, 1), (4, 4)])

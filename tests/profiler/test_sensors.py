@@ -38,6 +38,7 @@ def packages(tmp_path, monkeypatch):
             folder = tmp_path / name.replace("_", ":").replace("rapl", "intel-rapl")
             folder.mkdir(exist_ok=True)
             (folder / "energy_uj").write_text(f"{value}\n")
+            (folder / "name").write_text("psys\n" if name == "rapl_9" else "package-0\n")
 
     return tell
 
@@ -56,6 +57,14 @@ def test_parts_of_a_package_and_other_counters_are_not_added_to_it(packages, pas
     (tmp_path / "dtpm").mkdir()
     watched = Sensors("cpu")
     packages(rapl_0=10_000_000, rapl_0_0=9_000_000)
+    passing(1.0)
+    assert watched.read().watts == 10.0
+
+
+def test_the_counter_of_the_whole_machine_is_not_added_to_its_packages(packages, passing):
+    packages(rapl_0=0, rapl_9=0)
+    watched = Sensors("cpu")
+    packages(rapl_0=10_000_000, rapl_9=15_000_000)
     passing(1.0)
     assert watched.read().watts == 10.0
 
