@@ -148,11 +148,12 @@ def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) ->
         plan: of a run.
         seconds: of its epochs in their order, by step.
     """
+    trained = [[step for step in phase if seconds.get(step.id)] for phase in phases(plan)]
     return [
         _trained(plan, step, seconds[step.id], min(len(phase), plan.execution.processes))
-        for phase in phases(plan)
+        for phase in trained
         for step in phase
-        if step.devices == 1 and step.distillation is None and seconds.get(step.id)
+        if step.devices == 1 and step.distillation is None
     ]
 
 

@@ -309,18 +309,19 @@ def _seconds_of_epochs(session: Session, fingerprint: str) -> dict[int, dict[str
     """Return seconds of epochs in their order, by run and step, of runs on a machine that tell its speed.
 
     A run that failed or diverged may have done so because of what disturbed it, and one that still runs has
-    not come to its usual pace.
+    not come to its usual pace. A step without its first epoch was trained in another run, and is told again.
     """
     told = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
     query = (
-        select(EpochRow.run_id, EpochRow.step, EpochRow.seconds)
+        select(EpochRow.run_id, EpochRow.step, EpochRow.epoch, EpochRow.seconds)
         .join(RunRow)
         .where(RunRow.fingerprint == fingerprint, RunRow.status.in_(told))
         .order_by(EpochRow.run_id, EpochRow.step, EpochRow.epoch)
     )
     found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run_id, step, seconds in session.execute(query):
-        found[run_id][step].append(seconds)
+    for run_id, step, epoch, seconds in session.execute(query):
+        if epoch == 0 or step in found[run_id]:
+            found[run_id][step].append(seconds)
     return found
 
 

@@ -445,6 +445,7 @@ def test_epochs_are_evidence_with_as_many_networks_at_once_as_trained_beside_eac
 ) -> None:
     run = new_run(store)
     record(store, run, epoch_of, 3.0, step="train member-1")
+    record(store, run, epoch_of, 3.0, step="train member-2")
     record(store, run, epoch_of, 9.0, 1.0, 4.0, 2.0, step="train mother-1")
     finish(store, run)
     mother = TrainedEpochs(
@@ -458,7 +459,20 @@ def test_epochs_are_evidence_with_as_many_networks_at_once_as_trained_beside_eac
         seconds=2.0,
     )
     # The mother trained alone, both members at once.
-    assert store.trained_epochs(MACHINE) == [mother, replace(mother, processes=2, epochs=1, seconds=3.0)]
+    member = replace(mother, processes=2, epochs=1, seconds=3.0)
+    assert store.trained_epochs(MACHINE) == [mother, member, member]
+
+
+def test_what_an_extended_run_adopted_neither_counts_again_nor_trained_beside_anything(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    # Of mother and first member only the last epoch is told again.
+    for step in ("train mother-1", "train member-1"):
+        store.record_epoch(run.id, replace(epoch_of(7, step), seconds=9.0))
+    record(store, run, epoch_of, 2.0, step="train member-2")
+    finish(store, run)
+    assert [(e.seconds, e.processes) for e in store.trained_epochs(MACHINE)] == [(2.0, 1)]
 
 
 def test_epochs_in_which_a_teacher_answered_too_are_no_evidence(store: Store, new_run: NewRun) -> None:
