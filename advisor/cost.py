@@ -55,19 +55,26 @@ class CostPredictor:
     ) -> None:
         self._execution = execution
         own = [m for m in measurements if _is_own(m, execution)]
-        alone = [m for m in own if m.processes == 1 and m.fits]
+        self._misfits = [m for m in own if not m.fits and not any(_refutes(other, m) for other in own)]
+        # What was measured at different moments is compared from here on, so that it is done before.
+        steps = at_usual_speed([m for m in measurements if m.processes == 1 and m.fits])
+        alone = [m for m in steps if _is_own(m, execution)]
         self.count = len(alone)
-        self._misfits = [m for m in own if not m.fits]
-        fitted, unknown = _with_borrowed(alone, measurements, execution)
+        fitted, unknown = _with_borrowed(alone, steps, execution)
         self._range = Range.of(fitted, unknown)
-        self._contention = _contention(measurements)
-        self._times = StepFormulas(at_usual_speed(fitted)) if fitted else None
+        self._contention = _contention(steps, [m for m in measurements if m.processes > 1 and m.fits])
+        self._times = StepFormulas(fitted) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
         self._inference = Corrected(self._times, "inference") if self._times else None
-        self._memory = MemoryFit([m for m in fitted if m.peak_bytes], execution.dtype)
+        self._memory = MemoryFit([m for m in fitted if m.peak_bytes], execution)
         watts = [m.watts for m in fitted if m.watts is not None]
         self.watts = float(np.median(watts)) if watts else None
         self._cache: dict[tuple[str, Workpiece], Estimate] = {}
+
+    @property
+    def device(self) -> str:
+        """What networks are trained on."""
+        return self._execution.device
 
     @property
     def basis(self) -> str:
@@ -81,7 +88,10 @@ class CostPredictor:
         return self._range.beyond(network, task, batch)[0]
 
     def fits(self, network: str, task: Task, batch: int) -> bool:
-        """Return whether it never ran out of memory while it was measured, at this batch or a smaller one."""
+        """Return whether it is not known to run out of memory at this batch or a smaller one.
+
+        What ran out of memory once, and fitted when it was measured again, is not.
+        """
         return not any((m.network, m.task) == (network, task) and m.batch <= batch for m in self._misfits)
 
     def step_seconds(self, network: str, task: Task, batch: int) -> Estimate:
@@ -228,10 +238,22 @@ def _is_own(m: Measurement, execution: Execution) -> bool:
     return (mark.dtype, mark.memory_format) == (execution.dtype, execution.memory_format)
 
 
+def _refutes(later: Measurement, misfit: Measurement) -> bool:
+    """Whether what ran out of memory fitted later, at no smaller batch and in no less company."""
+    same = (later.network, later.task) == (misfit.network, misfit.task)
+    harder = later.batch >= misfit.batch and later.processes >= misfit.processes
+    return same and harder and later.fits and later.measured_at > misfit.measured_at
+
+
 def _with_borrowed(
-    alone: list[Measurement], measurements: Sequence[Measurement], execution: Execution
+    alone: list[Measurement], steps: Sequence[Measurement], execution: Execution
 ) -> tuple[list[Measurement], str]:
     """Add measurements under other settings while there are few, at the ratio of what both measured.
+
+    Args:
+        alone: under the execution's settings.
+        steps: under any, these among them, all at the machine's usual speed.
+        execution: that is predicted.
 
     Returns:
         The measurements, and the setting that those which were added do not have, or nothing.
@@ -239,8 +261,8 @@ def _with_borrowed(
     if len(alone) >= LEAST_MEASUREMENTS:
         return alone, ""
     groups: dict[tuple[str, str], list[Measurement]] = {}
-    for m in measurements:
-        if m.processes == 1 and m.fits and m not in alone:
+    for m in steps:
+        if not _is_own(m, execution):
             groups.setdefault((m.fingerprint.dtype, m.fingerprint.memory_format), []).append(m)
     largest = max(groups.values(), key=len, default=[])
     if len(largest) <= len(alone):
@@ -253,14 +275,17 @@ def _with_borrowed(
     return [*alone, *lent], execution.memory_format if same else execution.dtype
 
 
-def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
-    """Median ratio of a step among several processes to the same step alone, by their number."""
-    alone = {
-        (m.fingerprint, Workpiece.of(m)): m.step_seconds for m in measurements if m.processes == 1 and m.fits
-    }
+def _contention(steps: Sequence[Measurement], crowded: Sequence[Measurement]) -> dict[int, float]:
+    """Median ratio of a step among several processes to the same step alone, by their number.
+
+    Args:
+        steps: measured alone, at the machine's usual speed.
+        crowded: measured among several processes, whose reference ran in the same company.
+    """
+    alone = {(m.fingerprint, Workpiece.of(m)): m.step_seconds for m in steps}
     ratios: dict[int, list[float]] = {}
-    for m in measurements:
+    for m in crowded:
         reference = alone.get((m.fingerprint, Workpiece.of(m)))
-        if m.processes > 1 and m.fits and reference:
+        if reference:
             ratios.setdefault(m.processes, []).append(m.step_seconds / reference)
     return {count: max(float(np.median(r)), 1.0) for count, r in ratios.items()}

@@ -33,7 +33,9 @@ class GraphMemory:
         return _peak(self.inference, batch)
 
 
-def training_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
+def training_bytes(
+    network: str, task: Task, batch: int, dtype: str, memory_format: str = "contiguous"
+) -> int:
     """Return the peak bytes of tensors while a named network is trained.
 
     Args:
@@ -41,18 +43,21 @@ def training_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
         task: images and classes.
         batch: images in a step.
         dtype: ``float32`` or ``bfloat16`` (autocast).
+        memory_format: ``contiguous`` or ``channels_last``.
     """
-    return _memory_of(network, task, dtype).training_bytes(batch)
+    return _memory_of(network, task, dtype, memory_format).training_bytes(batch)
 
 
-def inference_bytes(network: str, task: Task, batch: int, dtype: str) -> int:
+def inference_bytes(
+    network: str, task: Task, batch: int, dtype: str, memory_format: str = "contiguous"
+) -> int:
     """Return the peak bytes of tensors of a forward pass without gradients; arguments as for training."""
-    return _memory_of(network, task, dtype).inference_bytes(batch)
+    return _memory_of(network, task, dtype, memory_format).inference_bytes(batch)
 
 
 @lru_cache(maxsize=65536)
-def _memory_of(network: str, task: Task, dtype: str) -> GraphMemory:
-    return graph_memory(graph_of(network, task), dtype)
+def _memory_of(network: str, task: Task, dtype: str, memory_format: str) -> GraphMemory:
+    return graph_memory(graph_of(network, task), dtype, memory_format)
 
 
 def graph_memory(graph: Graph, dtype: str, memory_format: str = "contiguous") -> GraphMemory:

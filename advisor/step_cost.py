@@ -17,7 +17,7 @@ from advisor.features import CACHED_ELEMENTS, features_of, layer_sizes
 from advisor.joint import family_in
 from advisor.layer_cost import LayerCosts, PassTimes
 from advisor.layers import Task
-from advisor.measurement import Measurement
+from advisor.measurement import LayerTime, Measurement
 from advisor.residual import Point
 
 LOSS = "loss"
@@ -55,19 +55,33 @@ def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:
         return list(measurements)
     usual = float(np.median(known))
     return [
-        m if not m.reference_seconds else scaled_times(m, usual / m.reference_seconds) for m in measurements
+        replace(scaled_times(m, usual / m.reference_seconds), reference_seconds=usual)
+        if m.reference_seconds
+        else m
+        for m in measurements
     ]
 
 
 def scaled_times(m: Measurement, factor: float) -> Measurement:
-    """Return a measurement with all its times multiplied."""
+    """Return a measurement with all times of the network and of its layers multiplied."""
+    layers = tuple(
+        LayerTime(
+            name=layer.name,
+            forward_seconds=layer.forward_seconds * factor,
+            backward_seconds=layer.backward_seconds * factor,
+            inference_seconds=layer.inference_seconds * factor,
+        )
+        for layer in m.layers
+    )
     return replace(
         m,
         forward_seconds=m.forward_seconds * factor,
         backward_seconds=m.backward_seconds * factor,
         optimizer_seconds=m.optimizer_seconds * factor,
         step_seconds=m.step_seconds * factor,
+        step_iqr_seconds=m.step_iqr_seconds * factor,
         inference_seconds=m.inference_seconds * factor,
+        layers=layers,
     )
 
 

@@ -34,6 +34,7 @@ from advisor.cost import CostPredictor
 from advisor.features import features_of
 from advisor.measurement import Fingerprint, LayerTime, Measurement
 from advisor.memory import training_bytes
+from advisor.memory_fit import MemoryFit
 from advisor.step_cost import at_usual_speed
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,6 +44,8 @@ MORE_MEASUREMENTS = (8, 24, 40)
 TASK = cost_measure.facts_of_subset().task
 FAMILIES = ("resnet", "wrn", "vgg", "densenet", "mlp")
 GROUP, GROUPS = 6, 300
+# Intervals of memory: so many random measurements of the pool, so many times.
+PEAKS, DRAWS = (0, 3, 4, 5, 6, 8, 12, 20, 40), 40
 
 Predict = Callable[[str, int], tuple[float, float, float]]
 
@@ -280,14 +283,15 @@ def memory(truth: Truth, dozen: list[Measurement], device: str) -> dict:
     """Formula against simulation on fake tensors, prediction against the growth of a fresh process."""
     from profiler.simulation import simulate_training_bytes
 
-    predictor = CostPredictor(dozen, cost_measure.execution_on(device))
-    simulated, grown = [], []
+    execution = cost_measure.execution_on(device)
+    predictor = CostPredictor(dozen, execution)
+    simulated, grown, held = [], [], []
     for (network, batch), peak in truth.of("peak_bytes").items():
-        formula = training_bytes(network, TASK, batch, "float32")
+        formula = training_bytes(network, TASK, batch, execution.dtype, execution.memory_format)
         simulated.append(formula / simulate_training_bytes(cost_measure.workload(network, batch, device)) - 1)
-        grown.append(
-            (network, batch, predictor.training_peak_bytes(network, TASK, batch).mean / peak - 1, peak)
-        )
+        estimate = predictor.training_peak_bytes(network, TASK, batch)
+        grown.append((network, batch, estimate.mean / peak - 1, peak))
+        held.append(estimate.low <= peak <= estimate.high)
     sizes = np.abs([g[2] for g in grown])
     large = np.abs([g[2] for g in grown if g[3] > 64 * 2**20])
     return {
@@ -295,9 +299,28 @@ def memory(truth: Truth, dozen: list[Measurement], device: str) -> dict:
         "formula_against_simulation_worst": float(np.max(np.abs(simulated))),
         "growth_mape": float(sizes.mean()),
         "growth_mape_above_64_MiB": float(large.mean()) if len(large) else None,
+        "growth_held_90": float(np.mean(held)),
         "growth_floor": truth.floor("peak_bytes"),
         "worst": sorted(([n, b, e] for n, b, e, _ in grown), key=lambda g: -abs(g[2]))[:5],
     }
+
+
+def memory_intervals(truth: Truth, pool: list[Measurement], device: str) -> dict:
+    """How often intervals of memory hold by the number of random measurements, and how wide they are."""
+    execution, chance = cost_measure.execution_on(device), random.Random(0)
+    peaks, found = truth.of("peak_bytes"), {}
+    for count in (c for c in PEAKS if c <= len(pool)):
+        estimates = [
+            (fit.training(network, TASK, batch), peak)
+            for fit in (MemoryFit(chance.sample(pool, count), execution) for _ in range(DRAWS))
+            for (network, batch), peak in peaks.items()
+        ]
+        found[str(count)] = {
+            "held_90": float(np.mean([e.low <= peak <= e.high for e, peak in estimates])),
+            "width": float(np.median([e.high / e.low for e, _ in estimates])),
+            "mape": float(np.mean([abs(e.mean / peak - 1) for e, peak in estimates])),
+        }
+    return found
 
 
 def judge(rows: list[dict], device: str) -> dict:
@@ -334,6 +357,7 @@ def judge(rows: list[dict], device: str) -> dict:
         },
         "splits": found,
         "memory": memory(truth, dozen, device),
+        "memory_intervals": memory_intervals(truth, [m for m in pool if m.peak_bytes], device),
     }
 
 
@@ -357,6 +381,8 @@ def show(result: dict) -> None:
     ranked = result["splits"]["ranking"]
     print(f"ranking: τ {ranked['tau']:.3f}, choosing by prediction costs {ranked['regret']:.1%}")
     print("memory: " + json.dumps(result["memory"]))
+    for count, s in result["memory_intervals"].items():
+        print(f"memory, {count} at random: {s['mape']:.1%}, held {s['held_90']:.0%}, width {s['width']:.2f}")
     print(
         f"layers: {json.dumps(result['layers_remainder'])}; "
         f"12 measurements in {result['profiling_seconds']:.0f} s"

@@ -67,19 +67,27 @@ def is_reference(m: Measurement, execution: Execution, task: Task, processes: in
 
 
 def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) -> Execution:
-    """Return the settings under which the reference measured fastest, or the plain ones."""
-    times: dict[Execution, float] = {}
+    """Return the settings under which the reference measured fastest, or the plain ones.
+
+    Where all of them came with the time of the reference convolution, as on a CPU, they are compared by how
+    many of it a step takes: the machine may have been slower when one of them was measured.
+    """
+    found: dict[Execution, Measurement] = {}
     for execution in executions(device):
         for m in measured:
             if m.fits and is_reference(m, execution, task):
-                times[execution] = m.step_seconds
-    if not times:
+                found[execution] = m
+    if not found:
         return plain_execution(device)
+    references = [m.reference_seconds or 0.0 for m in found.values()]
+    units = references if all(references) else [1.0] * len(references)
 
-    def handicapped(execution: Execution) -> float:
-        return times[execution] * (BFLOAT16_ADVANTAGE if execution.dtype == "bfloat16" else 1.0)
+    def handicapped(execution: Execution, unit: float) -> float:
+        penalty = BFLOAT16_ADVANTAGE if execution.dtype == "bfloat16" else 1.0
+        return penalty * found[execution].step_seconds / unit
 
-    return min(times, key=handicapped)
+    times = {execution: handicapped(execution, unit) for execution, unit in zip(found, units, strict=True)}
+    return min(times, key=times.__getitem__)
 
 
 def chosen_execution(store: Store, device: str, task: Task, augmentation: str = "") -> Execution:

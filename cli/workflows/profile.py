@@ -220,7 +220,8 @@ def _layers(times: tuple[LayerTime, ...], facts: list[LayerFacts]) -> list[dict[
 
 
 def _memory(workload: StepWorkload, times: StepTimes) -> dict[str, int | None]:
-    shape = (workload.network, workload.task, workload.batch, workload.execution.dtype)
+    settings = workload.execution
+    shape = (workload.network, workload.task, workload.batch, settings.dtype, settings.memory_format)
     return {
         "measured_peak_bytes": times.peak_bytes,
         "formula_bytes": training_bytes(*shape),

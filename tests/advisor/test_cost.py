@@ -13,7 +13,7 @@ from advisor.cost import LEAST_MEASUREMENTS, CostPredictor
 from advisor.layers import Task
 from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.memory import training_bytes
-from advisor.step_cost import Workpiece
+from advisor.step_cost import Workpiece, at_usual_speed
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
 MACHINE = Fingerprint(
@@ -380,26 +380,51 @@ def test_real_epochs_teach_what_epochs_take_and_leave_steps_alone():
     assert steps[1] / steps[0] == pytest.approx(1.0, abs=0.12)
 
 
+def doubled(times, names):
+    return {name: 2 * getattr(times, name) for name in names}
+
+
+def slowed(m):
+    """The same at half the machine's speed, which layers and the reference see as well."""
+    passes = ("forward_seconds", "backward_seconds", "inference_seconds")
+    whole = ("optimizer_seconds", "step_seconds", "step_iqr_seconds", "reference_seconds")
+    layers = tuple(replace(layer, **doubled(layer, passes)) for layer in m.layers)
+    return replace(m, layers=layers, **doubled(m, passes), **doubled(m, whole))
+
+
+def at_reference(measurements):
+    return [replace(m, reference_seconds=1e-3) for m in measurements]
+
+
 def test_measurements_of_a_slow_minute_are_brought_to_the_usual_speed():
-    # Half of them were taken while the machine ran at half its speed, which the reference saw as well.
-    plain = [replace(m, reference_seconds=1e-3) for m in chosen(16, 2)]
-
-    def slowed(m):
-        times = (
-            "forward_seconds",
-            "backward_seconds",
-            "optimizer_seconds",
-            "step_seconds",
-            "inference_seconds",
-        )
-        return replace(m, reference_seconds=2e-3, **{t: 2 * getattr(m, t) for t in times})
-
+    # A third of them were taken in it.
+    plain = at_reference(chosen(16, 2))
     mixed = [slowed(m) if i % 3 == 0 else m for i, m in enumerate(plain)]
     first, second = CostPredictor(plain, EXECUTION), CostPredictor(mixed, EXECUTION)
     for name in NAMES[::9]:
         assert first.step_seconds(name, CIFAR10, 32).mean == pytest.approx(
             second.step_seconds(name, CIFAR10, 32).mean, rel=1e-6
         )
+        layers = [p.layer_seconds(name, CIFAR10, 32) for p in (first, second)]
+        assert [t.backward_seconds for t in layers[0]] == pytest.approx(
+            [t.backward_seconds for t in layers[1]], rel=1e-6
+        )
+
+
+def test_bringing_measurements_to_the_usual_speed_gives_them_back_and_changes_them_once():
+    plain = at_reference(chosen(5, 2))
+    brought = at_usual_speed([*plain[:3], *map(slowed, plain[3:])])
+    assert brought == plain
+    assert at_usual_speed(brought) == brought
+
+
+def test_contention_is_told_from_a_slow_minute_of_the_step_alone():
+    # The machine was at half its speed when the step alone was measured, as other measurements tell.
+    alone, crowded = side_by_side([(2, 1.4)])
+    others = at_reference(measured(name, 32) for name in ("vgg-11-8", "wrn-10-1"))
+    late = slowed(replace(alone, reference_seconds=1e-3))
+    predictor = CostPredictor([*others, late, replace(crowded, reference_seconds=3e-3)], EXECUTION)
+    assert predictor.contention(2) == pytest.approx(1.4)
 
 
 # What was never measured.
@@ -426,24 +451,36 @@ def test_another_arithmetic_is_borrowed_at_the_measured_ratio_and_named():
     assert predictor.basis == "few measurements"
 
 
+def test_the_ratio_of_what_is_borrowed_is_told_from_a_slow_minute():
+    lent = at_reference(measured(name, 32) for name in NAMES[::4])
+    other = replace(MACHINE, dtype="bfloat16")
+    own = replace(lent[3], fingerprint=other, step_seconds=lent[3].step_seconds / 2)
+    execution, asked = replace(EXECUTION, dtype="bfloat16"), ("resnet-20-16", CIFAR10, 32)
+    quiet, busy = (CostPredictor([*lent, m], execution).step_seconds(*asked) for m in (own, slowed(own)))
+    assert busy.mean == pytest.approx(quiet.mean, rel=1e-6)
+
+
 def test_a_memory_format_is_borrowed_under_its_own_name():
     lent = [measured(name, 32) for name in NAMES[::4]]
     predictor = CostPredictor(lent, replace(EXECUTION, memory_format="channels_last"))
     assert predictor.unmeasured("resnet-20-16", CIFAR10, 32) == ("channels_last",)
 
 
+MISFIT = replace(
+    measured("resnet-20-16", 64),
+    fits=False,
+    forward_seconds=0.0,
+    backward_seconds=0.0,
+    optimizer_seconds=0.0,
+    step_seconds=0.0,
+    inference_seconds=0.0,
+    layers=(),
+    peak_bytes=None,
+)
+
+
 def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
-    misfit = replace(
-        measured("resnet-20-16", 64),
-        fits=False,
-        forward_seconds=0.0,
-        backward_seconds=0.0,
-        optimizer_seconds=0.0,
-        step_seconds=0.0,
-        inference_seconds=0.0,
-        layers=(),
-        peak_bytes=None,
-    )
+    misfit = MISFIT
     alone = [measured(name, 32) for name in NAMES[::4]]
     predictor = CostPredictor([*alone, misfit], EXECUTION)
     assert predictor.count == len(alone)
@@ -452,6 +489,32 @@ def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
     )
     fits = [predictor.fits("resnet-20-16", CIFAR10, batch) for batch in (32, 64, 128)]
     assert fits == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [
+        ({}, True),
+        ({"batch": 128}, True),
+        ({"batch": 32}, False),
+        ({"measured_at": "2025-12-31T00:00:00+00:00"}, False),
+        ({"measured_at": MISFIT.measured_at}, False),
+        ({"network": "resnet-20-8"}, False),
+        ({"fits": False}, False),
+        ({"fingerprint": replace(MACHINE, dtype="bfloat16")}, False),
+    ],
+)
+def test_what_did_not_fit_once_is_forgiven_where_as_much_fitted_later_under_the_same_settings(changed, fits):
+    later = replace(measured("resnet-20-16", 64), measured_at="2026-01-02T00:00:00+00:00")
+    for order in ([MISFIT, replace(later, **changed)], [replace(later, **changed), MISFIT]):
+        assert CostPredictor(order, EXECUTION).fits("resnet-20-16", CIFAR10, 64) is fits
+
+
+def test_a_misfit_in_company_is_not_refuted_by_the_network_alone():
+    later = replace(measured("resnet-20-16", 64), measured_at="2026-01-02T00:00:00+00:00")
+    crowded = replace(MISFIT, processes=2)
+    assert not CostPredictor([crowded, later], EXECUTION).fits("resnet-20-16", CIFAR10, 64)
+    assert CostPredictor([MISFIT, replace(later, processes=2)], EXECUTION).fits("resnet-20-16", CIFAR10, 64)
 
 
 def test_measuring_a_design_teaches_most_about_itself_and_something_about_its_family():
