@@ -193,6 +193,7 @@ def intervals(grid: Grid) -> list[dict]:
     rows = []
     for name, forecasts in (("budgets", grid.by_budget), ("data sets", grid.by_dataset)):
         held: dict[object, list[bool]] = {}
+        parts: dict[str, list[bool]] = {}
         widths = []
         for cell in grid.cells if forecasts else ():
             ends = forecasts[cell.place].ends
@@ -200,10 +201,13 @@ def intervals(grid: Grid) -> list[dict]:
                 low, high = ends[design]
                 inside = [low <= t.told.error <= high for t in runs.values()]
                 held.setdefault((*cell.key, design), []).extend(inside)
+                part = f"{cell.dataset}, {'long' if cell.whole else 'cut'} schedules"
+                parts.setdefault(part, []).extend(inside)
                 widths += [100 * (high - low)] * len(inside)
         seen = coverage(held, widths)
         row = figure(f"intervals at held-out {name}: share held", seen["share"], count=seen["designs"])
         row |= {"p": seen["p"], "width": seen["width"], "trainings": seen["trainings"]}
+        row |= {"parts": {name: float(np.mean(inside)) for name, inside in parts.items()}}
         state = verdict(seen["p"], REJECTED, least=True)
         rows.append(row | {"goal": f"p ≥ {REJECTED} for 90 %", "verdict": state})
     return rows
