@@ -357,8 +357,12 @@ def test_a_plan_with_shared_steps_ends_with_the_weights_of_one_device(plan_of, r
 
 
 @pytest.mark.slow
-def test_a_killed_worker_fails_the_step_that_it_shares_and_the_run_goes_on(plan, single, files, digits):
+def test_a_killed_worker_fails_the_step_that_it_shares_and_the_run_goes_on(plan_of, files, digits):
+    # Long enough that it is not over before its first epoch is heard of.
+    plan = plan_of("mlp-2-8", rate=0.5, epochs=60)
     where: RunFiles = replace(files, watch=nothing)
+    undisturbed = replace(where, folder=files.folder.with_name("undisturbed"))
+    execute(shared(plan, 2), undisturbed, digits, Silent(), never)
     listener = Silent()
 
     def kill_one(record):
@@ -374,7 +378,7 @@ def test_a_killed_worker_fails_the_step_that_it_shares_and_the_run_goes_on(plan,
     assert multiprocessing.active_children() == []
     (record,) = execute(shared(plan, 2), where, digits, Silent(), never).values()
     assert record.status == DONE
-    assert_close(weights_of(files), single[0])
+    assert_close(weights_of(files), weights_of(undisturbed))
 
 
 @pytest.mark.gpu
