@@ -40,7 +40,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from advice_claims import claims
+from advice_claims import claims, hatched_more, shallow_less
 from advice_intervals import bootstrapped, coverage, verdict
 from advice_regret import EST_MEMBERS, raw_regret, regret, rules
 from advice_replay import Cell, Forecast, Grid, Training, lasting, lead, reached, read
@@ -260,6 +260,8 @@ def judge(grid: Grid) -> dict:
                 "best": c.best(list(c.runs), c.seeds) if c.seeds else [],
                 "regret": regret(c, choose),
                 "raw_regret": raw_regret(c, choose),
+                "hatched_more": hatched_more(c),
+                "shallow_less": shallow_less(c),
             }
             for c in grid.whole
         ],
@@ -268,12 +270,17 @@ def judge(grid: Grid) -> dict:
 
 def show(result: Mapping) -> None:
     print(f"{result['trainings']} trainings, {result['core_seconds']:,.0f} core seconds")
-    print(f"\n{'data set':20}{'budget':>10}{'trained':>9}{'regret':>8}{'raw':>7}  {'advised':34}best")
+    print("hatched: points that g = 1 has more than independent; shallow: that weq of four has less than deq")
+    print(
+        f"\n{'data set':20}{'budget':>10}{'trained':>9}{'regret':>8}{'raw':>7}{'hatched':>9}{'shallow':>9}  "
+        f"{'advised':34}best"
+    )
     for c in result["cells"]:
         trained = f"{c['designs']}×{len(c['seeds'])}"
         print(
             f"{c['dataset']:20}{c['budget']:>10,}{trained:>9}{_number(c['regret']):>8}"
-            f"{_number(c['raw_regret']):>7}  {c['advised']:34}  {_first(c['best'])}"
+            f"{_number(c['raw_regret']):>7}{_number(c['hatched_more']):>9}{_number(c['shallow_less']):>9}  "
+            f"{c['advised']:34}  {_first(c['best'])}"
         )
     unjudged = [f"{c['dataset']} at {c['budget']:,}" for c in result["cells"] if c["regret"] is None]
     if unjudged:

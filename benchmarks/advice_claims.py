@@ -239,6 +239,21 @@ def _reaches_sooner(grid: Grid) -> dict:
     return row | {"measured": f"{row['measured']}, {reaching} of {asked} ensembles reach it"}
 
 
+def hatched_more(cell: Cell) -> float | None:
+    """Points that ensembles of one mother have more error than the same trained independently, on average."""
+    pairs = [(d, f"{d}@g1") for d in cell.ensembles if f"{d}@g1" in cell.runs]
+    gaps = [cell.error(hatched, cell.seeds) - cell.error(d, cell.seeds) for d, hatched in pairs if cell.seeds]
+    return float(np.mean(gaps)) if gaps else None
+
+
+def shallow_less(cell: Cell) -> float | None:
+    """Points that the width-equivalent of four has less error than the depth-equivalent one."""
+    deq, weq = (cell.named([kind], EST_MEMBERS, independent=True) for kind in ("deq", "weq"))
+    if not (deq and weq and cell.seeds):
+        return None
+    return cell.error(deq[0], cell.seeds) - cell.error(weq[0], cell.seeds)
+
+
 def _above(limit: float) -> Callable[[float, float], tuple[bool, bool]]:
     return lambda low, high: (low > limit, high <= limit)
 

@@ -34,7 +34,7 @@ from cli.workflows.probe import ProbeOptions, Sitting, check_seconds, trained_be
 from cli.workflows.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
 from cli.workflows.train import TrainingView
 from db.session import open_store
-from trainer.data import load_data
+from trainer.data import Data, load_data
 
 # Member counts whose thresholds are shown where the user names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -72,18 +72,14 @@ def recommend(
     """
     check_request(request)
     asked = Asked.of(request)
-    data = None
-    if probing is not None:
-        # Before a minute of measuring, so that what cannot be probed is refused at once.
-        check_seconds(probing.seconds, "--probe")
-        data = load_data(asked.facts, home.data, download=probing.download)
+    # Before a minute of measuring, so that what cannot be probed is refused at once.
+    data = None if probing is None else _probed_data(asked, home, probing)
     with open_store(home.database) as store:
         profiled = profiled_for(request, asked, store, view.say)
         probed = None
         if probing is not None and data is not None:
-            probed = Sitting(request, asked, profiled, store, home, data, view, view.say).held(
-                probing.seconds
-            )
+            sitting = Sitting(request, asked, profiled, store, home, data, view, view.say)
+            probed = sitting.held(probing.seconds)
         accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed, asked.facts.train_images)
         scenario = scenario_of(request, asked, profiled, accuracy)
         view.say("searching")
@@ -93,18 +89,13 @@ def recommend(
         crossings = _with_own_crossing(rows[0].judged, crossings, request, asked, accuracy)
         evidence = _evidence(runs, asked.facts.learned_as, profiled, rows)
         payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
-        for row, said in zip(
-            payload["recommendations"], reasons.of_rows(scenario, rows, crossings, evidence), strict=True
-        ):
-            row.update(said)
+        said = reasons.of_rows(scenario, rows, crossings, evidence)
+        payload["recommendations"] = [
+            row | own for row, own in zip(payload["recommendations"], said, strict=True)
+        ]
         payload["would_change"] = reasons.would_change(request, scenario, rows, judged, crossings)
-        payload["measure_next"] = reasons.measure_next(
-            request,
-            scenario,
-            judged,
-            trained_before(runs, asked.facts.learned_as),
-            rows[0].judged.priced.train_seconds.mean,
-        )
+        done, seconds = trained_before(runs, asked.facts.learned_as), rows[0].judged.priced.train_seconds.mean
+        payload["measure_next"] = reasons.measure_next(request, scenario, judged, done, seconds)
         payload["probing"] = probed
         if save is not None:
             _save_plan(save, rows[0], scenario)
@@ -112,6 +103,11 @@ def recommend(
         understood = {"batch": asked.batch, "dataset": asked.facts.name}
         store.add_recommendation(now(), asdict(request) | understood, payload)
     return payload
+
+
+def _probed_data(asked: Asked, home: Home, probing: ProbeOptions) -> Data:
+    check_seconds(probing.seconds, "--probe")
+    return load_data(asked.facts, home.data, download=probing.download)
 
 
 def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged], float]:
