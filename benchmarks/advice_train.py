@@ -52,9 +52,10 @@ from advisor.records import EpochRecord
 from advisor.reported import OPTIONAL, REQUIRED
 from trainer.data import Data, Split, find_facts, load_data
 from trainer.evaluate import member_probabilities
-from trainer.execute import RunFiles, execute
+from trainer.execute import execute
 from trainer.loop import load_network
 from trainer.metrics import Predictions, Probabilities, ensemble_metrics, unpack_probabilities
+from trainer.plan_step import RunFiles
 
 RESULTS = Path(__file__).parent / "results" / "advice-cpu.csv"
 WORK = Path(".advice")

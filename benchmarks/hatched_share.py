@@ -33,8 +33,9 @@ from advisor.methods import PlanOptions, make_plan
 from advisor.plan import HatchStep, TrainingPlan
 from advisor.records import EpochRecord, StepRecord
 from trainer.data import Data, Split, find_facts, load_data
-from trainer.execute import RunFiles, execute
+from trainer.execute import execute
 from trainer.metrics import Predictions, ensemble_metrics, unpack_probabilities
+from trainer.plan_step import RunFiles
 
 RESULT = Path(__file__).parent / "results" / "hatched_share.json"
 DESIGN = "4xresnet-8-8@g1"

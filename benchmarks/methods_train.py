@@ -31,8 +31,9 @@ from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
 from advisor.schedule import RECIPES
 from trainer.data import Data, Split, find_facts, load_data
 from trainer.evaluate import evaluate, member_probabilities
-from trainer.execute import DONE, RunFiles, execute
+from trainer.execute import execute
 from trainer.loop import load_network
+from trainer.plan_step import DONE, RunFiles
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 SEEDS = 3

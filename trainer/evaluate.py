@@ -8,10 +8,10 @@ import torch
 from advisor.plan import TrainingPlan
 from advisor.records import EnsembleMetrics
 from trainer.data import Data, Split
-from trainer.execute import RunFiles
 from trainer.loop import load_network
 from trainer.metrics import Predictions, Probabilities, ensemble_metrics
 from trainer.network import SpecNetwork
+from trainer.plan_step import RunFiles
 from trainer.step import probabilities
 
 

@@ -15,7 +15,7 @@ batch normalisation come out otherwise than on one device. Plans made here share
 When something goes wrong nobody waits for long:
 
 - A rank that fails writes its reason into the folder where they met; the others lose contact and give it too.
-- A killed rank ends the whole pool (`trainer.execute`), and with it the others.
+- A killed rank ends the whole pool (`trainer.pool`), and with it the others.
 - A rank that cannot leave, because its device waits for one that is gone, ends its process after `GRACE`.
 - A rank that stands still is given up after `PATIENCE`.
 """

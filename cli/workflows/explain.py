@@ -25,7 +25,7 @@ from cli.workflows.planning import Foreseen, PlanRequest, check_target, foresee,
 from cli.workflows.runs import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
-from trainer.execute import DONE
+from trainer.plan_step import DONE
 
 SECONDS_PER_HOUR = 3600
 # Totals of a priced plan, in the order in which they are shown.

@@ -24,7 +24,7 @@ from cli.workflows.train import TrainingView, TrainOptions, carry_out, signals_o
 from db.queries import Store
 from profiler.device import fingerprint
 from trainer.data import load_data
-from trainer.execute import NETWORKS
+from trainer.plan_step import NETWORKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

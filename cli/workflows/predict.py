@@ -25,8 +25,8 @@ from profiler.device import choose_device
 from trainer.data import Data, load_data
 from trainer.description import FILE, describe, write_description
 from trainer.ensemble import Ensemble, load, predicted, read_description
-from trainer.execute import DONE
 from trainer.images import read_fitted
+from trainer.plan_step import DONE
 
 # Of the CSV file, as errors name it.
 CONTENT = "the answers"

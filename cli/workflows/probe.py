@@ -38,8 +38,9 @@ from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data import Data, load_data, part_of
 from trainer.evaluate import validation_errors
-from trainer.execute import DONE, RunFiles, execute
+from trainer.execute import execute
 from trainer.metrics import Probabilities, unpack_probabilities
+from trainer.plan_step import DONE, RunFiles
 
 SOURCE = "advisor probe"
 # Of the time, what is kept from the first probe: fitting, searching and choosing it come first. A share where

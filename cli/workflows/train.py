@@ -34,7 +34,8 @@ from profiler.memory import watch_peak
 from trainer.data import Data, load_data
 from trainer.description import describe, write_description
 from trainer.evaluate import evaluate
-from trainer.execute import DIVERGED, DONE, NETWORKS, RunFiles, execute
+from trainer.execute import execute
+from trainer.plan_step import DIVERGED, DONE, NETWORKS, RunFiles
 
 # Signals closer together than this ask for one thing.
 ONE_REQUEST_SECONDS = 0.5

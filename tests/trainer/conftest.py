@@ -19,7 +19,8 @@ from advisor.plan import TrainingPlan
 from advisor.records import EpochRecord, StepRecord
 from trainer.checkpoint import load_checkpoint
 from trainer.data import Data, load_data
-from trainer.execute import RunFiles, execute
+from trainer.execute import execute
+from trainer.plan_step import RunFiles
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

@@ -18,9 +18,10 @@ from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.description import FILE, describe, description_to_json, write_description
 from trainer.ensemble import METADATA_KEY, Ensemble, load, predicted, save_ensemble
 from trainer.evaluate import evaluate
-from trainer.execute import RunFiles, execute
+from trainer.execute import execute
 from trainer.loop import load_network
 from trainer.network import build_network
+from trainer.plan_step import RunFiles
 from trainer.step import probabilities
 
 MEMBERS = ["member-1", "member-2"]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-import trainer.execute
 import trainer.loop
+import trainer.plan_step
 from advisor.errors import PlanError, RunError, StorageError
 from advisor.plan import HatchStep, TrainStep
 from advisor.schedule import PlateauSchedule
 from trainer.batches import normalised
 from trainer.checkpoint import load_checkpoint
 from trainer.evaluate import evaluate
-from trainer.execute import DIVERGED, DONE, FAILED
 from trainer.loop import load_network
 from trainer.metrics import unpack_probabilities
+from trainer.plan_step import DIVERGED, DONE, FAILED
 
 
 def elsewhere(files, name):
@@ -393,14 +393,14 @@ def test_steps_whose_mother_failed_fail_and_say_why(plan_of, run):
 
 
 def test_a_member_that_cannot_be_hatched_fails_alone(plan_of, run, monkeypatch):
-    hatch = trainer.execute.hatch
+    hatch = trainer.plan_step.hatch
 
     def refusing(mother, mother_spec, member_spec, *rest):
         if member_spec.depth == 3:
             raise PlanError("the rule and the remedy")
         return hatch(mother, mother_spec, member_spec, *rest)
 
-    monkeypatch.setattr(trainer.execute, "hatch", refusing)
+    monkeypatch.setattr(trainer.plan_step, "hatch", refusing)
     story = run(plan_of("mlp-2-8+mlp-3-8@g1"))
     assert story.ended["hatch member-2"].message == "the rule and the remedy"
     assert [story.status(f"train member-{n}") for n in (1, 2)] == [DONE, FAILED]
@@ -483,8 +483,8 @@ def test_hatching_calibrates_on_images_from_the_whole_training_set(plan_of, run,
         seen.append(images)
         return grown(mother, mother_spec, member_spec, task, images, seed)
 
-    grown = trainer.execute.hatch
-    monkeypatch.setattr(trainer.execute, "hatch", hatch)
+    grown = trainer.plan_step.hatch
+    monkeypatch.setattr(trainer.plan_step, "hatch", hatch)
     run(plan_of("2xmlp-1-4@g1"))
     everything = normalised(digits.train.images, digits.mean, digits.deviation, "contiguous")
     for images in seen:

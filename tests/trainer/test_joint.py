@@ -20,9 +20,9 @@ from advisor.plan import Method
 from trainer.description import describe, write_description
 from trainer.ensemble import load, predicted, save_ensemble
 from trainer.evaluate import evaluate
-from trainer.execute import DONE
 from trainer.hatching import hatch_difference, hatch_jointly, perturb
 from trainer.network import average_shared, build_network
+from trainer.plan_step import DONE
 from trainer.step import answers, of_labels
 
 TASK = Task(channels=1, height=14, width=14, classes=10)

@@ -12,7 +12,7 @@ from advisor.plan import Method
 from trainer.batches import bootstrap_sample
 from trainer.checkpoint import load_checkpoint
 from trainer.evaluate import evaluate
-from trainer.execute import DONE
+from trainer.plan_step import DONE
 
 
 @pytest.fixture

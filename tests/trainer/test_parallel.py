@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-import trainer.execute
+import trainer.pool
 from advisor.errors import RunError
 from advisor.plan import TrainStep
 from advisor.records import StepRecord
 from trainer import parallel
 from trainer.checkpoint import load_checkpoint
-from trainer.execute import DONE, FAILED, RunFiles, execute
+from trainer.execute import execute
 from trainer.loop import Reporter, StoppedError
+from trainer.plan_step import DONE, FAILED, RunFiles
 from trainer.step import Share, make_optimizer, training_step
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -321,7 +322,7 @@ def test_steps_wait_until_as_many_slots_are_free_as_they_have_devices(plan_of, r
         made.append(Slots(*arguments))
         return made[0]
 
-    monkeypatch.setattr(trainer.execute, "ProcessPoolExecutor", executor)
+    monkeypatch.setattr(trainer.pool, "ProcessPoolExecutor", executor)
     plan = plan_of("3xmlp-1-4", processes=2)
     devices = {"member-1": 2, "member-2": 2, "member-3": 1}
     uneven = replace(plan, steps=tuple(replace(s, devices=devices[s.network]) for s in plan.steps))

@@ -17,7 +17,9 @@ from advisor.dataset import dataset_named
 from advisor.errors import RunError, StorageError
 from advisor.plan import plan_to_json
 from trainer.checkpoint import load_checkpoint
-from trainer.execute import DONE, FAILED, RunFiles, _Pool, execute
+from trainer.execute import execute
+from trainer.plan_step import DONE, FAILED, RunFiles
+from trainer.pool import Pool
 
 # Executes a plan and tells on stdout what happens; a folder and a plan are its arguments.
 SCRIPT = """
@@ -27,7 +29,8 @@ from pathlib import Path
 
 from advisor.plan import plan_from_json
 from trainer.data import load_data
-from trainer.execute import RunFiles, execute
+from trainer.execute import execute
+from trainer.plan_step import RunFiles
 
 
 def without_memory(device):
@@ -249,7 +252,7 @@ def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
 
 
 def test_an_epoch_that_could_not_be_stored_is_told_again():
-    pool, told = object.__new__(_Pool), []
+    pool, told = object.__new__(Pool), []
     pool.events, pool.unheard, pool.listener = queue.Queue(), None, Silent()
     for text in ("first", "second"):
         pool.events.put(text)
