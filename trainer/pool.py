@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
 import socket
 import tempfile
@@ -32,6 +31,7 @@ from advisor.plan import Step, TrainingPlan
 from advisor.records import EpochRecord, StepRecord
 from trainer.data import Data, load_data
 from trainer.frontier import Frontier, Listener
+from trainer.mailbox import Letter, Mailbox
 from trainer.parallel import Seat, seats, take_device
 from trainer.plan_step import FAILED, STOPPED, Channel, RunFiles, run_step, stopped
 
@@ -43,23 +43,23 @@ LINGER_SECONDS = 1.0
 
 
 class Pool:
-    """Steps in worker processes; their epochs come back through one queue."""
+    """Steps in worker processes; their epochs come back through one mailbox."""
 
     def __init__(
         self, plan: TrainingPlan, files: RunFiles, listener: Listener, stop: Callable[[], bool]
     ) -> None:
         self.plan, self.listener, self.stop = plan, listener, stop
         context = multiprocessing.get_context("spawn")
-        self.events: Queue[EpochRecord | str] = context.Queue()
+        self.mail = Mailbox(context)
         self.halt = context.Event()
         self.slots = count = slots(plan)
         self.meetings = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
         # Every worker waits for the others at the barrier, so that the pool starts them all at once.
-        arguments = (plan, files, self.events, self.halt, context.Barrier(count))
+        arguments = (plan, files, self.mail.slot, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
         self.others = set(multiprocessing.active_children())
-        # An epoch that was taken from the queue and is not stored yet.
-        self.unheard: EpochRecord | str | None = None
+        # An epoch that was taken out and is not stored yet.
+        self.unheard: Letter | None = None
 
     def run(self) -> dict[str, StepRecord]:
         """Execute what is left of the plan; return the records of the steps that ended."""
@@ -80,11 +80,9 @@ class Pool:
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
-            try:
-                self._drain()
-            finally:
-                self.events.close()
-                self.meetings.cleanup()
+            self.meetings.cleanup()
+            self.mail.close()
+            self._drain()
 
     def _warm_up(self) -> None:
         """Start all processes and load the data in each, before any step is timed."""
@@ -145,16 +143,13 @@ class Pool:
         return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
 
     def _drain(self) -> None:
-        while True:
-            try:
-                # What a listener could not store it is told again.
-                event = self.unheard = self.unheard or self.events.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(event, EpochRecord):
-                self.listener.epoch(event)
+        # What a listener could not store it is told again.
+        while (letter := self.unheard or self.mail.take()) is not None:
+            self.unheard = letter
+            if isinstance(letter, EpochRecord):
+                self.listener.epoch(letter)
             else:
-                self.listener.notice(event)
+                self.listener.notice(letter)
             self.unheard = None
 
 
@@ -188,7 +183,7 @@ _busy = threading.Event()
 
 
 def _start_worker(
-    plan: TrainingPlan, files: RunFiles, events: Queue[EpochRecord | str], halt: Event, barrier: Barrier
+    plan: TrainingPlan, files: RunFiles, slot: Queue[Letter | None], halt: Event, barrier: Barrier
 ) -> None:
     # Signals may reach the whole group; the parent decides and tells the workers through `halt`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -199,10 +194,10 @@ def _start_worker(
     try:
         data = load_data(plan.dataset, files.data_root).to(plan.execution.device)
     except DataError as error:
-        events.put(str(error))
+        slot.put(str(error))
         raise
     files.watch(plan.execution.device)
-    channel = Channel(events.put, events.put, lambda: halt.is_set() or leaving.is_set())
+    channel = Channel(slot.put, slot.put, lambda: halt.is_set() or leaving.is_set())
     _worker.append(_Worker(plan, files, data, channel, barrier))
 
 

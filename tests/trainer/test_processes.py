@@ -2,22 +2,25 @@
 
 import multiprocessing
 import os
-import queue
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import trainer.mailbox
 from advisor.dataset import dataset_named
 from advisor.errors import RunError, StorageError
 from advisor.plan import plan_to_json
 from trainer.checkpoint import load_checkpoint
 from trainer.execute import execute
+from trainer.mailbox import Mailbox
 from trainer.plan_step import DONE, FAILED, RunFiles
 from trainer.pool import Pool
 
@@ -252,10 +255,9 @@ def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
 
 
 def test_an_epoch_that_could_not_be_stored_is_told_again():
-    pool, told = object.__new__(Pool), []
-    pool.events, pool.unheard, pool.listener = queue.Queue(), None, Silent()
-    for text in ("first", "second"):
-        pool.events.put(text)
+    pool, told, letters = object.__new__(Pool), [], ["first", "second"]
+    pool.mail = SimpleNamespace(take=lambda: letters.pop(0) if letters else None)
+    pool.unheard, pool.listener = None, Silent()
 
     def full_disk(text):
         raise StorageError("the disk is full")
@@ -266,3 +268,42 @@ def test_an_epoch_that_could_not_be_stored_is_told_again():
     pool.listener.notice = told.append
     pool._drain()
     assert told == ["first", "second"]
+
+
+def written(slot, *letters):
+    for letter in letters:
+        slot.put(letter)
+
+
+def killed_while_writing(slot):
+    """Write the first half of a message under the queue's lock, as its thread does, and never return."""
+    slot._wlock.acquire()
+    os.write(slot._writer.fileno(), struct.pack("!i", 1000) + bytes(500))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ended(context, target, *arguments):
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    process.join()
+
+
+def test_all_that_workers_wrote_has_arrived_when_the_mailbox_is_closed():
+    context = multiprocessing.get_context("spawn")
+    mailbox = Mailbox(context)
+    large = "x" * 1_000_000
+    ended(context, written, mailbox.slot, "first", large, "last")
+    mailbox.close()
+    assert [mailbox.take() for _ in range(4)] == ["first", large, "last", None]
+
+
+def test_nobody_waits_for_the_rest_of_a_message_whose_writer_was_killed(monkeypatch):
+    monkeypatch.setattr(trainer.mailbox, "COLLECT_SECONDS", 1.0)
+    context = multiprocessing.get_context("spawn")
+    mailbox = Mailbox(context)
+    ended(context, written, mailbox.slot, "whole")
+    ended(context, killed_while_writing, mailbox.slot)
+    began = time.monotonic()
+    mailbox.close()
+    assert [mailbox.take(), mailbox.take()] == ["whole", None]
+    assert time.monotonic() - began < 10
