@@ -231,64 +231,102 @@ class Cases:
         """
         # Part by part: what stays in the cache is three times as fast.
         rows = max(BLOCK // max(len(self.datasets), 1), 1)
-        if len(theta) > rows:
-            parts = [slice(start, start + rows) for start in range(0, len(theta), rows)]
-            return np.concatenate(
-                [self.errors(theta[part], None if missed is None else missed[part]) for part in parts]
-            )
-        c = self.columns
+        parts = [slice(first, first + rows) for first in range(0, max(len(theta), 1), rows)]
+        found = [_Draws(theta[p], self).errors(None if missed is None else missed[p]) for p in parts]
+        return np.concatenate(found)
 
-        def shared(name: str) -> Floats:
-            return theta[:, self.index[name], None]
 
-        def of_family(name: str) -> Floats:
-            return theta[:, [self.index[f"{name}/{family}"] for family, _ in self.groups]]
+class _Draws:
+    """The terms of the formula for draws θ, each broadcastable to (draws, cases).
 
-        def of_data(name: str) -> Floats:
-            return theta[:, [self.index[f"{name}/{dataset}"] for _, dataset in self.groups]]
+    Args:
+        theta: of shape (draws, parameters).
+        cases: that errors are asked for.
+    """
 
-        def spread_out(by_group: Floats) -> Floats:
-            return by_group[:, self.group]
+    def __init__(self, theta: Floats, cases: Cases) -> None:
+        self.theta, self.cases, self.columns = theta, cases, cases.columns
+        self.log_depth = np.log(self.columns["depth"])
+        # Logarithm of t.
+        self.log_share = np.log(self.columns["share"]) - np.abs(self._shared("kappa")) * self.log_depth
+        self.log_share -= self._spread_out(self._of_data("log_tau"))
 
-        # What a family has on a data set is worked out once, and only then for every case.
-        alpha = spread_out(np.exp(shared("log_alpha") + of_family("log_alpha") + of_data("alpha_on")))
-        # Far beyond chance everything is chance.
-        size = np.minimum(spread_out(of_data("log_scale")) - alpha * np.log(c["parameters"]), 50.0)
-        depth = np.log(c["depth"])
-        # Logarithm of what x is multiplied by.
-        factor = (depth - spread_out(of_data("depth_on"))) ** 2
-        factor *= spread_out(np.abs(shared("delta")) * np.exp(of_data("delta_on")))
-        factor += spread_out(of_family("log_u"))
-        factor -= np.abs(shared("eta")) * np.log(c["images"])
-        factor += theta[:, [self.index[f"log_method/{name}"] for name in PENALISED]] @ self.touched.T
-        if missed is not None:
-            factor += missed
-        slowness = np.exp(shared("log_c") + of_data("c_on"))
-        share = np.log(c["share"]) - np.abs(shared("kappa")) * depth - spread_out(of_data("log_tau"))
-        short = np.exp(-np.abs(shared("beta")) * share) * spread_out(slowness / (1 + slowness))
-        short += spread_out(1 / (1 + slowness))
-        x = np.exp(factor) * (spread_out(np.exp(of_data("log_floor"))) + np.exp(size)) * short
-        half = np.exp(shared("log_h"))
-        removable = spread_out(_expit(shared("logit_s") + of_family("logit_s") + of_data("s_on"))) * (
-            1 + half
-        )
-        removable /= 1 + half * np.exp(-share)
-        correlated = (
-            _expit(shared("logit_r_same")) * c["pairs_same"]
-            + _expit(shared("logit_r_mixed")) * c["pairs_mixed"]
-            + c["pairs_alike"]
-        )
-        left = 1 - np.minimum(removable, MOST_REMOVABLE) * (1 - 1 / c["members"] - correlated)
-        if np.any(c["heat"] > c["cold"]):
-            gamma = np.exp(shared("log_gamma"))
-            heats, place = np.unique(np.concatenate([c["heat"], c["cold"]]), return_inverse=True)
-            warmth = (heats**gamma)[:, place]
-            noise = spread_out(np.exp(shared("log_nu") + of_data("nu_on")))
-            noise = noise * (warmth[:, : len(c["heat"])] - warmth[:, len(c["heat"]) :])
-            left += noise * (1 - _expit(shared("logit_rho")) * (1 - 1 / c["members"]))
-        chance = 1 - 1 / c["classes"]
+    def errors(self, missed: Floats | None) -> Floats:
+        """Return e; see `Cases.errors`."""
+        x = np.exp(self._log_factor(missed)) * self._by_size() * self._by_schedule()
+        left = self._left_by_averaging()
+        if np.any(self.columns["heat"] > self.columns["cold"]):
+            left += self._noise()
+        chance = 1 - 1 / self.columns["classes"]
         result: Floats = chance * -np.expm1(-x * left / chance)
         return np.maximum(result, LEAST_ERROR)
+
+    def _shared(self, name: str) -> Floats:
+        return self.theta[:, self.cases.index[name], None]
+
+    # What a family has on a data set is worked out once, of shape (draws, groups), and only then spread out
+    # to the cases.
+
+    def _of_family(self, name: str) -> Floats:
+        return self.theta[:, [self.cases.index[f"{name}/{family}"] for family, _ in self.cases.groups]]
+
+    def _of_data(self, name: str) -> Floats:
+        return self.theta[:, [self.cases.index[f"{name}/{dataset}"] for _, dataset in self.cases.groups]]
+
+    def _spread_out(self, by_group: Floats) -> Floats:
+        return by_group[:, self.cases.group]
+
+    def _by_size(self) -> Floats:
+        """Floor and power law of the parameters."""
+        alpha = np.exp(self._shared("log_alpha") + self._of_family("log_alpha") + self._of_data("alpha_on"))
+        size = self._spread_out(self._of_data("log_scale"))
+        size = size - self._spread_out(alpha) * np.log(self.columns["parameters"])
+        # Far beyond chance everything is chance.
+        found: Floats = self._spread_out(np.exp(self._of_data("log_floor"))) + np.exp(np.minimum(size, 50.0))
+        return found
+
+    def _log_factor(self, missed: Floats | None) -> Floats:
+        """Logarithm of what depth, family, images, method and the misfit multiply x by."""
+        factor = (self.log_depth - self._spread_out(self._of_data("depth_on"))) ** 2
+        factor *= self._spread_out(np.abs(self._shared("delta")) * np.exp(self._of_data("delta_on")))
+        factor += self._spread_out(self._of_family("log_u"))
+        factor -= np.abs(self._shared("eta")) * np.log(self.columns["images"])
+        penalties = self.theta[:, [self.cases.index[f"log_method/{name}"] for name in PENALISED]]
+        factor += penalties @ self.cases.touched.T
+        found: Floats = factor if missed is None else factor + missed
+        return found
+
+    def _by_schedule(self) -> Floats:
+        """Return what a schedule too short multiplies x by."""
+        c = np.exp(self._shared("log_c") + self._of_data("c_on"))
+        short: Floats = np.exp(-np.abs(self._shared("beta")) * self.log_share)
+        return short * self._spread_out(c / (1 + c)) + self._spread_out(1 / (1 + c))
+
+    def _left_by_averaging(self) -> Floats:
+        """Share of x that averaging leaves: 1 − s(t)·(1 − V)."""
+        half = np.exp(self._shared("log_h"))
+        s = _expit(self._shared("logit_s") + self._of_family("logit_s") + self._of_data("s_on"))
+        removable = self._spread_out(s) * (1 + half) / (1 + half * np.exp(-self.log_share))
+        correlated = (
+            _expit(self._shared("logit_r_same")) * self.columns["pairs_same"]
+            + _expit(self._shared("logit_r_mixed")) * self.columns["pairs_mixed"]
+            + self.columns["pairs_alike"]
+        )
+        apart = 1 - 1 / self.columns["members"] - correlated
+        left: Floats = 1 - np.minimum(removable, MOST_REMOVABLE) * apart
+        return left
+
+    def _noise(self) -> Floats:
+        """Share of x that a learning rate costs which has not fallen yet, after averaging."""
+        gamma = np.exp(self._shared("log_gamma"))
+        heat, cold = self.columns["heat"], self.columns["cold"]
+        heats, place = np.unique(np.concatenate([heat, cold]), return_inverse=True)
+        warmth = (heats**gamma)[:, place]
+        noise = self._spread_out(np.exp(self._shared("log_nu") + self._of_data("nu_on")))
+        noise = noise * (warmth[:, : len(heat)] - warmth[:, len(heat) :])
+        taken = _expit(self._shared("logit_rho")) * (1 - 1 / self.columns["members"])
+        left: Floats = noise * (1 - taken)
+        return left
 
 
 def _labels(cases: Sequence[Case], index: dict[str, int]) -> Floats:
