@@ -24,14 +24,12 @@ from pathlib import Path
 
 import cost_measure
 import numpy as np
-from scipy.optimize import nnls
+from cost_predictors import TASK, Predict, boosted_trees, least_squares, ours
 from scipy.stats import binomtest, kendalltau
-from sklearn.ensemble import GradientBoostingRegressor
 
 from advisor.acquisition import Wanted, next_measurement
 from advisor.architecture import family_of
 from advisor.cost import CostPredictor
-from advisor.features import features_of
 from advisor.measurement import Fingerprint, LayerTime, Measurement
 from advisor.memory import training_bytes
 from advisor.memory_fit import MemoryFit
@@ -41,13 +39,10 @@ RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4
 # How the error falls with what is measured; about forty fit into the default minute.
 MORE_MEASUREMENTS = (8, 24, 40)
-TASK = cost_measure.facts_of_subset().task
 FAMILIES = ("resnet", "wrn", "vgg", "densenet", "mlp")
 GROUP, GROUPS = 6, 300
 # Intervals of memory: so many random measurements of the pool, so many times.
 PEAKS, DRAWS = (0, 3, 4, 5, 6, 8, 12, 20, 40), 40
-
-Predict = Callable[[str, int], tuple[float, float, float]]
 
 
 def measurement(row: dict, device: str) -> Measurement:
@@ -91,67 +86,6 @@ def chosen(pool: Sequence[Measurement], count: int, device: str, start: Sequence
         wanted = next_measurement(sorted(left), taken, TASK, predictor, batch=64)
         taken.append(left.pop(wanted))
     return taken
-
-
-def ours(fitted: Sequence[Measurement], device: str) -> Predict:
-    predictor = CostPredictor(fitted, cost_measure.execution_on(device))
-
-    def predict(network: str, batch: int) -> tuple[float, float, float]:
-        e = predictor.epoch_seconds(
-            network,
-            TASK,
-            batch,
-            steps=cost_measure.TRAIN_IMAGES // batch,
-            evaluated=cost_measure.VALIDATION_IMAGES,
-        )
-        return e.low, e.mean, e.high
-
-    return predict
-
-
-def _row(network: str, batch: int, names: Sequence[str]) -> list[float]:
-    f = features_of(network, TASK)
-    sizes = {
-        "macs": batch * f.macs / 1e9,
-        "bytes": batch * (f.dense_elements + f.other_elements) / 1e8,
-        "operations": f.operations / 1e2,
-        "one": 1e-3,
-    }
-    return [sizes[name] for name in names]
-
-
-def least_squares(names: Sequence[str]) -> Callable[[Sequence[Measurement]], Predict]:
-    """Non-negative least squares on relative errors of step and inference."""
-
-    def fit(fitted: Sequence[Measurement]) -> Predict:
-        rows = np.array([_row(m.network, m.batch, names) for m in fitted])
-        coefficients = {}
-        for quantity in ("step_seconds", "inference_seconds"):
-            seconds = np.array([getattr(m, quantity) for m in fitted])
-            coefficients[quantity] = nnls(rows / seconds[:, None], np.ones(len(seconds)))[0]
-        return _epochs(lambda n, b, q: float(np.dot(_row(n, b, names), coefficients[q])))
-
-    return fit
-
-
-def boosted_trees(fitted: Sequence[Measurement]) -> Predict:
-    """Gradient-boosted trees on logarithms."""
-    names = ("macs", "bytes", "operations")
-    rows = np.log([[*_row(m.network, m.batch, names), m.batch] for m in fitted])
-    trees = {
-        q: GradientBoostingRegressor(random_state=0).fit(rows, np.log([getattr(m, q) for m in fitted]))
-        for q in ("step_seconds", "inference_seconds")
-    }
-    return _epochs(lambda n, b, q: float(np.exp(trees[q].predict(np.log([[*_row(n, b, names), b]]))[0])))
-
-
-def _epochs(seconds: Callable[[str, int, str], float]) -> Predict:
-    def predict(network: str, batch: int) -> tuple[float, float, float]:
-        steps = cost_measure.TRAIN_IMAGES // batch * seconds(network, batch, "step_seconds")
-        mean = steps + cost_measure.VALIDATION_IMAGES / batch * seconds(network, batch, "inference_seconds")
-        return mean, mean, mean
-
-    return predict
 
 
 class Truth:
