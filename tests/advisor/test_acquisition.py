@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from measured import EXECUTION, measurement
 
 from advisor.acquisition import (
     BATCHES,
@@ -17,21 +18,11 @@ from advisor.acquisition import (
 from advisor.architecture import lower, parse_network
 from advisor.cost import CostPredictor
 from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement
+from advisor.measurement import LayerTime
 from advisor.space import enumerate_candidates
 from advisor.step_cost import Workpiece
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
-MACHINE = Fingerprint(
-    device="cpu",
-    device_name="one",
-    driver="",
-    torch="2",
-    threads=1,
-    dtype="float32",
-    memory_format="contiguous",
-)
-EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 FAMILIES = ["resnet", "vgg", "wrn"]
 CANDIDATES = enumerate_candidates(200_000, FAMILIES, CIFAR10)
 
@@ -40,25 +31,20 @@ def measured(wanted, processes=1, task=CIFAR10):
     nodes = lower(parse_network(wanted.network), task).nodes
     shares = {node.name: wanted.batch * node.macs / 2e10 + 1e-3 / len(nodes) for node in nodes}
     forward = sum(shares.values())
-    return Measurement(
-        network=wanted.network,
-        task=task,
-        batch=wanted.batch,
-        fingerprint=MACHINE,
+    return measurement(
+        wanted.network,
+        task,
+        wanted.batch,
         processes=processes,
         forward_seconds=forward,
         backward_seconds=2 * forward,
         optimizer_seconds=1e-4,
         step_seconds=3 * forward + 1e-3,
-        step_iqr_seconds=0.0,
         inference_seconds=forward,
         layers=tuple(
             LayerTime(name=name, forward_seconds=s, backward_seconds=2 * s, inference_seconds=s)
             for name, s in shares.items()
         ),
-        peak_bytes=None,
-        spent_seconds=1.0,
-        measured_at="2026-01-01T00:00:00+00:00",
     )
 
 

@@ -7,25 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured import EXECUTION, MACHINE, measurement
 
 from advisor.architecture import lower, parse_network
 from advisor.cost import LEAST_MEASUREMENTS, CostPredictor
 from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.measurement import LayerTime, TrainedEpochs
 from advisor.memory import training_bytes
 from advisor.step_cost import Workpiece, at_usual_speed
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
-MACHINE = Fingerprint(
-    device="cpu",
-    device_name="one",
-    driver="",
-    torch="2",
-    threads=1,
-    dtype="float32",
-    memory_format="contiguous",
-)
-EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 NAMES = [
     *(f"resnet-{d}-{w}" for d in (8, 14, 20, 32, 44) for w in (4, 6, 8, 12, 16, 24)),
     *(f"wrn-{d}-{w}" for d in (10, 16, 22) for w in (1, 2, 3)),
@@ -68,22 +59,18 @@ def measured(name, batch, seed=0, processes=1, slowdown=1.0):
         for n, t in layers_of(name, batch).items()
     ]
     loss = LayerTime(name="loss", forward_seconds=1e-4, backward_seconds=2e-4, inference_seconds=0.0)
-    return Measurement(
-        network=name,
-        task=CIFAR10,
-        batch=batch,
-        fingerprint=MACHINE,
+    return measurement(
+        name,
+        CIFAR10,
+        batch,
         processes=processes,
         forward_seconds=values[0],
         backward_seconds=values[1],
         optimizer_seconds=values[2],
         step_seconds=values[3],
-        step_iqr_seconds=0.0,
         inference_seconds=values[4],
         layers=(*layers, loss),
         peak_bytes=round(values[5]),
-        spent_seconds=1.0,
-        measured_at="2026-01-01T00:00:00+00:00",
     )
 
 

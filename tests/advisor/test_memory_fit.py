@@ -1,15 +1,18 @@
 """Fitted peaks and how far to trust them, on synthetic machines whose peaks are drawn around a truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from measured import EXECUTION as FLOAT32
+from measured import MACHINE, measurement
 
 from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, Measurement
+from advisor.measurement import Execution
 from advisor.memory import inference_bytes, training_bytes
 from advisor.memory_fit import LEAST_NETWORKS, MemoryFit
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
-FLOAT32 = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 CUDA = Execution(device="cuda", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 NAMES = [
     *(f"resnet-{d}-{w}" for d in (8, 14, 20) for w in (4, 8, 16)),
@@ -23,30 +26,13 @@ NOISE = 0.12
 
 
 def measured(network, peak, batch=64, memory_format="contiguous", reserved=None):
-    mark = Fingerprint(
-        device="cpu",
-        device_name="one",
-        driver="",
-        torch="2",
-        threads=1,
-        dtype="float32",
-        memory_format=memory_format,
-    )
-    return Measurement(
-        network=network,
-        task=CIFAR10,
-        batch=batch,
-        fingerprint=mark,
-        forward_seconds=0.0,
-        backward_seconds=0.0,
-        optimizer_seconds=0.0,
-        step_seconds=0.0,
-        step_iqr_seconds=0.0,
-        inference_seconds=0.0,
+    return measurement(
+        network,
+        CIFAR10,
+        batch,
+        fingerprint=replace(MACHINE, memory_format=memory_format),
         peak_bytes=round(peak),
         reserved_bytes=reserved,
-        spent_seconds=1.0,
-        measured_at="2026-01-01T00:00:00+00:00",
     )
 
 

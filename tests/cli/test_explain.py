@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from measured import measurement
 
 from advisor.architecture import lower, parse_network
 from advisor.cost import CostPredictor
@@ -114,7 +115,7 @@ def trained(home):
     return make
 
 
-def measurement(network: str, batch: int) -> Measurement:
+def step_of(network: str, batch: int) -> Measurement:
     """What a step took whose every layer took 1 ms forward and 2 ms backward."""
     task = dataset_named("digits").task
     names = [node.name for node in lower(parse_network(network), task).nodes]
@@ -122,21 +123,17 @@ def measurement(network: str, batch: int) -> Measurement:
         LayerTime(name=name, forward_seconds=0.001, backward_seconds=0.002, inference_seconds=0.001)
         for name in [*names, "loss"]
     ]
-    return Measurement(
-        network=network,
-        task=task,
-        batch=batch,
+    return measurement(
+        network,
+        task,
+        batch,
         fingerprint=fingerprint(plain_execution("cpu")),
         forward_seconds=0.001 * len(layers),
         backward_seconds=0.002 * len(layers),
         optimizer_seconds=0.003,
         step_seconds=0.003 * len(layers) + 0.005,
-        step_iqr_seconds=0.0,
         inference_seconds=0.001 * len(names),
         layers=tuple(layers),
-        peak_bytes=None,
-        spent_seconds=1.0,
-        measured_at="2026-11-21T10:00:00+00:00",
     )
 
 
@@ -146,7 +143,7 @@ def measured(home):
     with open_store(home / "advisor.sqlite") as store:
         for network in ("resnet-8-4", "resnet-14-4", "resnet-8-8"):
             for batch in (16, 32):
-                store.add_measurement(measurement(network, batch))
+                store.add_measurement(step_of(network, batch))
 
 
 LAYERS = (

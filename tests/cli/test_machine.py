@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from measured import measurement
 
 from advisor.layers import Task
 from advisor.measurement import Measurement
@@ -16,21 +17,13 @@ LAST, CONTIGUOUS, HALF_LAST, _ = executions("cpu")
 
 
 def reference(execution, step: float, convolution: float | None = None) -> Measurement:
-    return Measurement(
-        network=REFERENCE,
-        task=TASK,
-        batch=REFERENCE_BATCH,
+    return measurement(
+        REFERENCE,
+        TASK,
+        REFERENCE_BATCH,
         fingerprint=fingerprint(execution),
-        forward_seconds=0.0,
-        backward_seconds=0.0,
-        optimizer_seconds=0.0,
         step_seconds=step,
-        step_iqr_seconds=0.0,
-        inference_seconds=0.0,
         reference_seconds=convolution,
-        peak_bytes=None,
-        spent_seconds=1.0,
-        measured_at="2026-01-01T00:00:00+00:00",
     )
 
 

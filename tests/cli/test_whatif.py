@@ -9,13 +9,14 @@ import math
 import shutil
 
 import pytest
+from measured import measurement
 from rich.console import Console
 
 from advisor.architecture import lower, parse_network
 from advisor.dataset import dataset_named
 from advisor.design import parse_design
 from advisor.errors import UsageError
-from advisor.measurement import Execution, LayerTime, Measurement
+from advisor.measurement import Execution, LayerTime
 from advisor.methods import PlanOptions, make_plan
 from advisor.plan import Method, plan_to_json
 from cli.render_whatif import comparison
@@ -41,7 +42,7 @@ def two_cores():
         yield
 
 
-def measurement(network, batch, mark):
+def step_of(network, batch, mark):
     """Steps whose time is that of their MACs and of their layers."""
     nodes = lower(parse_network(network), DIGITS.task).nodes
     seconds = {node.name: 1e-4 + batch * node.macs / 1e9 for node in nodes} | {"loss": 1e-4}
@@ -50,21 +51,18 @@ def measurement(network, batch, mark):
         for name, s in seconds.items()
     )
     forward = sum(seconds.values())
-    return Measurement(
-        network=network,
-        task=DIGITS.task,
-        batch=batch,
+    return measurement(
+        network,
+        DIGITS.task,
+        batch,
         fingerprint=mark,
         forward_seconds=forward,
         backward_seconds=2 * forward,
         optimizer_seconds=0.003,
         step_seconds=3 * forward + 0.005,
-        step_iqr_seconds=0.0,
         inference_seconds=forward,
         layers=layers,
         peak_bytes=10_000_000,
-        spent_seconds=1.0,
-        measured_at="2026-11-21T10:00:00+00:00",
     )
 
 
@@ -76,7 +74,7 @@ def measured_home(tmp_path_factory):
     with open_store(home.database) as store:
         for network in ("resnet-8-4", "resnet-14-4", "resnet-20-4", "resnet-8-8", "resnet-14-8"):
             for batch in (16, 32):
-                store.add_measurement(measurement(network, batch, mark))
+                store.add_measurement(step_of(network, batch, mark))
     return home
 
 
