@@ -128,7 +128,7 @@ def regrets(grid: Grid) -> list[dict]:
 
 
 def classes(grid: Grid) -> list[dict]:
-    found = {"long": [], "short": []}
+    found: dict[str, list[tuple[bool, bool]]] = {"long": [], "short": []}
     for cell in grid.cells:
         leads = lead(cell, cell.ensembles)
         if len(leads) < 2:
@@ -136,13 +136,15 @@ def classes(grid: Grid) -> list[dict]:
         gap, error = np.mean(leads), np.std(leads, ddof=1) / np.sqrt(len(leads))
         if abs(gap) > error:
             told = grid.by_budget[cell.place].lead(cell, cell.ensembles)
-            found["long" if cell.whole else "short"].append((told > 0) == (gap > 0))
+            found["long" if cell.whole else "short"].append(((told > 0) == (gap > 0), bool(gap > 0)))
     found["all"] = found["long"] + found["short"]
     rows = []
-    for name, right in found.items():
+    for name, pairs in found.items():
+        right, ensembles = [r for r, _ in pairs], [e for _, e in pairs]
         share = float(np.mean(right)) if right else None
         ends = tuple(binomtest(sum(right), len(right)).proportion_ci(0.9)) if right else (None, None)
         row = figure(f"class right, {name} schedules", share, ends, count=len(right))
+        row |= {"always_ensemble": float(np.mean(ensembles)) if ensembles else None}
         rows.append(
             row | {"goal": f"≥ {CLASS_GOAL}", "verdict": verdict(share, CLASS_GOAL, ends, least=True)}
         )
@@ -218,12 +220,13 @@ def intervals(grid: Grid) -> list[dict]:
 
 def sooner(grid: Grid) -> list[dict]:
     """Foretold over real epochs until the final error of the single network."""
-    misses, real = [], 0
+    misses, real, asked = [], 0, 0
     for cell in grid.whole:
         told = grid.by_budget[cell.place].reaching
         for design in cell.named(["deq", "weq", "mixed"], independent=True):
             if cell.single is None or not cell.seeds:
                 continue
+            asked += 1
             curves = {d: cell.mean_curve(d) for d in (design, cell.single)}
             if epochs := reached(curves[design], curves[cell.single][-1]):
                 real += 1
@@ -231,6 +234,7 @@ def sooner(grid: Grid) -> list[dict]:
     middle = float(np.median(misses)) if misses else None
     state = verdict(middle, SOONER_GOAL) if misses else "not predicted" if real else "not judged"
     row = figure("time to accuracy: median relative error", middle, count=len(misses), real=real)
+    row |= {"asked": asked}
     return [row | {"goal": f"≤ {SOONER_GOAL}", "verdict": state}]
 
 
@@ -262,6 +266,7 @@ def judge(grid: Grid) -> dict:
                 "raw_regret": raw_regret(c, choose),
                 "hatched_more": hatched_more(c),
                 "shallow_less": shallow_less(c),
+                "single_error": c.error(c.single, c.seeds) if c.single and c.seeds else None,
             }
             for c in grid.whole
         ],
@@ -270,16 +275,20 @@ def judge(grid: Grid) -> dict:
 
 def show(result: Mapping) -> None:
     print(f"{result['trainings']} trainings, {result['core_seconds']:,.0f} core seconds")
-    print("hatched: points that g = 1 has more than independent; shallow: that weq of four has less than deq")
     print(
-        f"\n{'data set':20}{'budget':>10}{'trained':>9}{'regret':>8}{'raw':>7}{'hatched':>9}{'shallow':>9}  "
-        f"{'advised':34}best"
+        "single: its error, %; hatched: points that g = 1 has more than independent; "
+        "shallow: that weq of four has less than deq"
+    )
+    print(
+        f"\n{'data set':20}{'budget':>10}{'trained':>9}{'regret':>8}{'raw':>7}{'single':>8}{'hatched':>9}"
+        f"{'shallow':>9}  {'advised':34}best"
     )
     for c in result["cells"]:
         trained = f"{c['designs']}×{len(c['seeds'])}"
         print(
             f"{c['dataset']:20}{c['budget']:>10,}{trained:>9}{_number(c['regret']):>8}"
-            f"{_number(c['raw_regret']):>7}{_number(c['hatched_more']):>9}{_number(c['shallow_less']):>9}  "
+            f"{_number(c['raw_regret']):>7}{_number(c['single_error']):>8}{_number(c['hatched_more']):>9}"
+            f"{_number(c['shallow_less']):>9}  "
             f"{c['advised']:34}  {_first(c['best'])}"
         )
     unjudged = [f"{c['dataset']} at {c['budget']:,}" for c in result["cells"] if c["regret"] is None]
@@ -290,7 +299,7 @@ def show(result: Mapping) -> None:
         ends = "" if r["low"] is None else f"{_number(r['low'])} to {_number(r['high'])}"
         more = [
             f"{k.replace('_', ' ')} {_number(r[k])}"
-            for k in ("raw", "mean", "p", "width")
+            for k in ("raw", "mean", "p", "width", "always_ensemble", "asked")
             if r.get(k) is not None
         ]
         if less := r.get("advice_minus_this"):

@@ -19,12 +19,13 @@ def claims(grid: Grid) -> list[dict]:
         *(_threshold_exists(grid, d, k) for k in (None, EST_MEMBERS) for d in grid.datasets),
         _gain_past(grid),
         *(_later_with_members(grid, d) for d in grid.datasets),
-        _earlier_when_harder(grid),
+        *(_earlier_when_harder(grid, k) for k in (None, EST_MEMBERS)),
         _deq_over_weq(grid),
         *(_fast_threshold(grid, d) for d in grid.datasets),
         _hatched(grid, "points more error: g = 1 than independent", "little", error=True),
-        _hatched(grid, "times the work: independent over g = 1", "2 to 5 (V5, FD)", error=False),
-        _reaches_sooner(grid),
+        _hatched(grid, "times the work: independent over g = 1", "about 5 (V5)", error=False),
+        _at_equal_work(grid),
+        *(_reaches_sooner(grid, seconds=seconds) for seconds in (False, True)),
         _seconds(grid, "weq", 1.0),
         _seconds(grid, "deq", 2.0),
     ]
@@ -45,6 +46,32 @@ def _place(line: Sequence[Cell], position: int) -> str:
     if position == 0:
         return f"at most {line[0].budget:,}"
     return f"{line[position].budget:,}" if position < len(line) else f"over {line[-1].budget:,}"
+
+
+def _by_seed(cells: Sequence[Cell], rivals: Sequence[Sequence[str]]) -> list[int]:
+    """Thresholds along cells, as positions, seed by seed as `lead` compares them."""
+    leads = [lead(c, ensembles) for c, ensembles in zip(cells, rivals, strict=True)]
+    return [lasting(each) for each in zip(*leads, strict=False)]
+
+
+def _range(line: Sequence[Cell], positions: Sequence[int]) -> str:
+    """Thresholds of seeds in words."""
+    low, high = (_place(line, position) for position in (min(positions), max(positions)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _moves(found: Sequence[Sequence[int]], *, right: bool) -> str:
+    """Whether thresholds of several things, of each by seed, move that way in their order.
+
+    They do (the other way) where none begins before the last one ends (ends after it begins), and some lies
+    beyond; else it is open.
+    """
+    pairs = list(pairwise(found))
+    up = all(min(b) >= max(a) for a, b in pairs) and any(min(b) > max(a) for a, b in pairs)
+    down = all(max(b) <= min(a) for a, b in pairs) and any(max(b) < min(a) for a, b in pairs)
+    if not (up or down):
+        return "open"
+    return "holds" if up == right else "does not hold"
 
 
 def _threshold_exists(grid: Grid, dataset: str, members: int | None) -> dict:
@@ -79,9 +106,15 @@ def _gain_past(grid: Grid) -> dict:
     for dataset in grid.datasets:
         line, leads = _line(grid, dataset)
         gains |= {c.key: x for c, x in list(zip(line, leads, strict=True))[lasting(leads) :]}
-    return _over_cells(
-        "points less error past the threshold", "1 to 3", gains, lambda low, high: (low >= 1, high < 1)
+    row = _over_cells(
+        "points less error past the threshold",
+        "1 to 3",
+        gains,
+        lambda low, high: (low >= 1 and high <= 3, high < 1 or low > 3),
     )
+    # A single network that fails makes a mean of few cells large.
+    middle = f", median {np.median(list(gains.values())):.2f}" if gains else ""
+    return row | {"measured": row["measured"] + middle}
 
 
 def _line(grid: Grid, dataset: str) -> tuple[list[Cell], list[float]]:
@@ -125,44 +158,40 @@ def _later_with_members(grid: Grid, dataset: str) -> dict:
     line = [c for c in line if len(deq[c.budget]) == len(sizes)]
     if len(line) < 2 or len(sizes) < 2:
         return claim(text, published, "not judged")
-    middle, ranges = {}, {}
-    for k in sizes:
-        leads = [lead(c, [deq[c.budget][k]]) for c in line]
-        middle[k] = lasting([float(np.mean(x)) for x in leads])
-        each = [lasting(x) for x in zip(*leads, strict=False)]
-        ranges[k] = f"{_place(line, min(each))} to {_place(line, max(each))}"
+    middle = {k: lasting([float(np.mean(lead(c, [deq[c.budget][k]]))) for c in line]) for k in sizes}
+    seeds = {k: _by_seed(line, [[deq[c.budget][k]] for c in line]) for k in sizes}
     return claim(
         text,
         published,
         "; ".join(f"k = {k}: {_place(line, i)}" for k, i in middle.items()),
-        "seeds: " + "; ".join(f"k = {k}: {r}" for k, r in ranges.items()),
-        _rising(list(middle.values())),
+        "seeds: " + "; ".join(f"k = {k}: {_range(line, each)}" for k, each in seeds.items()),
+        _moves(list(seeds.values()), right=True),
     )
 
 
-def _rising(positions: Sequence[int]) -> str:
-    """Whether positions rise in their order; open where they neither rise nor fall throughout."""
-    steps = [b - a for a, b in pairwise(positions)]
-    if not any(steps) or (min(steps) < 0 < max(steps)):
-        return "open"
-    return "holds" if max(steps) > 0 else "does not hold"
+def _earlier_when_harder(grid: Grid, members: int | None) -> dict:
+    """Thresholds of the data sets, from the one whose best training of all has the least error.
 
-
-def _earlier_when_harder(grid: Grid) -> dict:
-    """Thresholds of the data sets, from the one with the least error of its largest single network."""
-    text, published = "harder data switches earlier", "CIFAR-10, CIFAR-100, Tiny ImageNet in turn"
-    lines = {d: line for d in grid.datasets if len((line := _line(grid, d))[0]) > 1}
+    Args:
+        grid: of trainings.
+        members: of the depth-equivalent ensemble that is meant; None for the best of all ensembles.
+    """
+    rival = "best ensemble" if members is None else f"deq, k = {members}"
+    text, published = f"harder data switches earlier, {rival}", "CIFAR-10, CIFAR-100, Tiny ImageNet in turn"
+    lines = {d: [c for c in grid.row(d) if lead(c, c.rivals(members))] for d in grid.datasets}
+    lines = {d: line for d, line in lines.items() if len(line) > 1}
     if len(lines) < 2:
         return claim(text, published, "not judged")
-    last = {d: line[-1] for d, (line, _) in lines.items()}
-    errors = {d: c.error(c.single, c.seeds) for d, c in last.items()}
-    order = sorted(lines, key=lambda d: errors[d])
-    found = {d: lasting(lines[d][1]) for d in order}
+    least = {d: min(c.error(name, c.seeds) for c in line for name in c.runs) for d, line in lines.items()}
+    order = sorted(lines, key=least.__getitem__)
+    leads = {d: [float(np.mean(lead(c, c.rivals(members)))) for c in lines[d]] for d in order}
+    seeds = {d: _by_seed(lines[d], [c.rivals(members) for c in lines[d]]) for d in order}
     return claim(
         text,
         published,
-        "; ".join(f"{d} ({errors[d]:.1f} %): {_place(lines[d][0], i)}" for d, i in found.items()),
-        state=_rising([-i for i in found.values()]),
+        "; ".join(f"{d} ({least[d]:.1f} %): {_place(lines[d], lasting(leads[d]))}" for d in order),
+        "seeds: " + "; ".join(f"{d}: {_range(lines[d], seeds[d])}" for d in order),
+        _moves(list(seeds.values()), right=False),
     )
 
 
@@ -197,13 +226,31 @@ def _fast_threshold(grid: Grid, dataset: str) -> dict:
         return claim(text, published, "not judged")
     line = [c for c, _, _ in pairs]
     slow, fast = (lasting([float(np.mean(lead(pair[0], [pair[i]]))) for pair in pairs]) for i in (1, 2))
+    seeds = [_by_seed(line, [[pair[i]] for pair in pairs]) for i in (1, 2)]
     return claim(
         text,
         published,
         f"independent: {_place(line, slow)}; g = 1: {_place(line, fast)}",
-        "",
-        "open" if slow == fast else "holds" if fast < slow else "does not hold",
+        f"seeds: independent: {_range(line, seeds[0])}; g = 1: {_range(line, seeds[1])}",
+        _moves(seeds, right=False),
     )
+
+
+def _at_equal_work(grid: Grid) -> dict:
+    """Points that the hatched depth-equivalent ensemble has less error than the independent one cut short.
+
+    Of the shorter schedules the longest is taken: half of the epochs, about the work of the hatched one.
+    """
+    less = {}
+    for c, alone, hatched in (pair for d in grid.datasets for pair in _pairs(grid, d)):
+        shorter = [s for s in grid.cells if s.key == c.key and not s.whole and alone in s.runs]
+        if shorter:
+            cut = max(shorter, key=lambda s: s.epochs)
+            seeds = sorted(set(cut.runs[alone]) & set(c.seeds))
+            if seeds:
+                less[c.key] = cut.error(alone, seeds) - c.error(hatched, seeds)
+    text = "points less error: g = 1 than independent for half of the epochs"
+    return _over_cells(text, "less, at equal time", less, _above(0.0))
 
 
 def _hatched(grid: Grid, text: str, published: str, *, error: bool) -> dict:
@@ -215,12 +262,17 @@ def _hatched(grid: Grid, text: str, published: str, *, error: bool) -> dict:
         else:
             seconds = [[c.runs[d][s].seconds for s in c.seeds] for d in (alone, hatched)]
             values[c.key] = float(np.mean(np.log(seconds[0])) - np.mean(np.log(seconds[1])))
-    judge = (lambda low, high: (high <= 0.5, low > 0.5)) if error else _above(2.0)
+    judge = (lambda low, high: (high <= 0.5, low > 0.5)) if error else _about(5.0)
     return _over_cells(text, published, values, judge, logs=not error)
 
 
-def _reaches_sooner(grid: Grid) -> dict:
-    """Epochs of the single network over those of better ensembles, until its final validation error."""
+def _reaches_sooner(grid: Grid, *, seconds: bool) -> dict:
+    """How much sooner better ensembles have the single network's final validation error.
+
+    Args:
+        grid: of trainings.
+        seconds: whether core seconds are compared, or epochs.
+    """
     ratios, reaching, asked = {}, 0, 0
     for c in grid.whole:
         found = []
@@ -229,14 +281,20 @@ def _reaches_sooner(grid: Grid) -> dict:
                 alone, together = c.mean_curve(c.single), c.mean_curve(design)
                 asked += 1
                 if epochs := reached(together, alone[-1]):
-                    found.append(float(np.log(reached(alone, alone[-1]) / epochs)))
+                    times = _times_the_seconds(c, design) if seconds else 0.0
+                    found.append(float(np.log(reached(alone, alone[-1]) / epochs)) - times)
         reaching += len(found)
         if found:
             ratios[c.key] = float(np.mean(found))
-    row = _over_cells(
-        "times fewer epochs to single accuracy, past it", "1.2 to 5", ratios, _above(1.0), logs=True
-    )
+    what = "less work" if seconds else "fewer epochs"
+    row = _over_cells(f"times {what} to single accuracy, past it", "1.2 to 5", ratios, _above(1.0), logs=True)
     return row | {"measured": f"{row['measured']}, {reaching} of {asked} ensembles reach it"}
+
+
+def _times_the_seconds(cell: Cell, design: str) -> float:
+    """Logarithm of the core seconds of a design over those of the single network, mean over seeds."""
+    seconds = [[cell.runs[d][s].seconds for s in cell.seeds] for d in (design, cell.single)]
+    return float(np.mean(np.log(seconds[0])) - np.mean(np.log(seconds[1])))
 
 
 def hatched_more(cell: Cell) -> float | None:
@@ -258,18 +316,17 @@ def _above(limit: float) -> Callable[[float, float], tuple[bool, bool]]:
     return lambda low, high: (low > limit, high <= limit)
 
 
+def _about(times: float) -> Callable[[float, float], tuple[bool, bool]]:
+    lower, upper = times / (1 + ABOUT), times * (1 + ABOUT)
+    return lambda low, high: (lower <= low and high <= upper, high < lower or low > upper)
+
+
 def _seconds(grid: Grid, kind: str, times: float) -> dict:
     """Core seconds of an epoch of four members over those of the single network."""
-    ratios = {}
-    for c in grid.whole:
-        for design in c.named([kind], EST_MEMBERS, independent=True) if c.single and c.seeds else ():
-            pairs = [(c.runs[design][s].seconds, c.runs[c.single][s].seconds) for s in c.seeds]
-            ratios[c.key] = float(np.mean([np.log(a / b) for a, b in pairs]))
-    lower, upper = times / (1 + ABOUT), times * (1 + ABOUT)
-    return _over_cells(
-        f"times the seconds an epoch: {kind}, k = {EST_MEMBERS}",
-        f"about {times:g}",
-        ratios,
-        lambda low, high: (lower <= low and high <= upper, high < lower or low > upper),
-        logs=True,
-    )
+    ratios = {
+        c.key: _times_the_seconds(c, design)
+        for c in grid.whole
+        for design in (c.named([kind], EST_MEMBERS, independent=True) if c.single and c.seeds else ())
+    }
+    text = f"times the seconds an epoch: {kind}, k = {EST_MEMBERS}"
+    return _over_cells(text, f"about {times:g}", ratios, _about(times), logs=True)

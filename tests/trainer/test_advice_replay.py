@@ -37,7 +37,7 @@ def scripts():
     """The scripts by their names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        names = ("advice", "advice_replay", "advice_regret", "advice_intervals")
+        names = ("advice", "advice_replay", "advice_regret", "advice_intervals", "advice_claims")
         yield {name: importlib.import_module(name) for name in names}
 
 
@@ -59,6 +59,11 @@ def regrets(scripts):
 @pytest.fixture(scope="module")
 def intervals(scripts):
     return scripts["advice_intervals"]
+
+
+@pytest.fixture(scope="module")
+def claims(scripts):
+    return scripts["advice_claims"]
 
 
 def row(dataset, at, kind, design, epochs, seed, error):
@@ -292,14 +297,29 @@ def test_claims_say_what_the_grid_was_built_of(oracle):
     found = {c["claim"]: c for c in oracle["claims"]}
     exists = found["a threshold exists, best ensemble: toy-a"]
     assert (exists["measured"], exists["verdict"]) == ("500,000 parameters", "holds")
-    assert found["points less error past the threshold"]["measured"] == "3.00 (6 cells)"
+    assert found["points less error past the threshold"]["measured"] == "3.00 (6 cells), median 3.00"
     assert found["points less error: deq than weq"]["measured"] == "0.50 (10 cells)"
     assert found["points less error: deq than weq"]["verdict"] == "holds"
     assert found["times the seconds an epoch: deq, k = 4"]["verdict"] == "holds"
     assert found["times the seconds an epoch: weq, k = 4"]["verdict"] == "holds"
     # k = 2 and k = 4 lead from the same budget on, and both data sets are one.
     assert found["the threshold moves right with k: toy-a"]["verdict"] == "open"
-    assert found["harder data switches earlier"]["verdict"] == "open"
+    assert found["harder data switches earlier, deq, k = 4"]["verdict"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([[1, 2], [2, 3], [4, 4]], "holds"),
+        ([[1, 2], [2, 2], [2, 4]], "open"),
+        ([[1, 3], [2, 4]], "open"),
+        ([[4, 4], [2, 3], [2, 2]], "does not hold"),
+    ],
+)
+def test_thresholds_move_only_where_those_of_all_seeds_do(claims, found, verdict):
+    assert claims._moves(found, right=True) == verdict
+    other = {"holds": "does not hold", "does not hold": "holds"}
+    assert claims._moves(found, right=False) == other.get(verdict, "open")
 
 
 def test_time_to_accuracy_is_not_predicted_or_judged_by_its_epochs(script, replay, trainings, oracle):
