@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from statistics import fmean
 
 import numpy as np
 from scipy.special import ndtr
@@ -98,6 +99,8 @@ class AccuracyPredictor:
     ) -> Floats:
         """Return draws of the test error without training noise.
 
+        Of members of several families it is the geometric mean of what each would have in such company.
+
         Args:
             designs: of which errors are asked for.
             dataset: name that its errors are learned under.
@@ -109,11 +112,17 @@ class AccuracyPredictor:
         Returns:
             Shape (SAMPLES, designs).
         """
+        asked = list(zip(designs, methods or repeat(None, len(designs)), strict=True))
         cases = [
-            case_of(design, dataset, task, epochs, method, images)
-            for design, method in zip(designs, methods or repeat(None, len(designs)), strict=True)
+            case_of(design, dataset, task, epochs, method, images, family)
+            for design, method in asked
+            for family in design.families
         ]
-        return self._drawn(cases)
+        drawn = self._drawn(cases)
+        if len(cases) == len(designs):
+            return drawn
+        found: Floats = np.exp(np.log(drawn) @ _shares_of_families(designs))
+        return found
 
     def sample_curve(self, design: Design, dataset: str, task: Task, epochs: int) -> Floats:
         """Return draws of the error after every epoch of one schedule, all members trained from scratch.
@@ -237,3 +246,13 @@ class AccuracyPredictor:
         """
         spread = np.sqrt(2 * RATIO_SPREAD**2 + lucks[0] ** 2 + lucks[1] ** 2)
         return float(np.mean(ndtr(np.log(reference / errors) / spread)))
+
+
+def _shares_of_families(designs: Sequence[Design]) -> Floats:
+    """Share of each family in the members of its design, shape (families of all designs, designs)."""
+    shares = np.zeros((sum(len(design.families) for design in designs), len(designs)))
+    rows = iter(shares)
+    for column, design in enumerate(designs):
+        for family in design.families:
+            next(rows)[column] = fmean(member.family == family for member in design.members)
+    return shares

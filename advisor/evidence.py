@@ -111,13 +111,15 @@ def published() -> list[Observation]:
 
 
 def learned(evidence: TrainedEvidence, seeds: float) -> Iterator[Observation]:
-    """Yield what a training tells.
+    """Yield what a training tells; of members of several families nothing, as it has no one case.
 
     Args:
         evidence: of the training.
         seeds: spread of the log error of one network between seeds on its data.
     """
     e = evidence
+    if len(e.design.families) > 1:
+        return
     case = case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.images)
     if e.member_errors is not None and e.ensemble_error is not None:
         error = _mean_error(e, e.member_errors)
@@ -231,11 +233,23 @@ def case_of(
     epochs: float,
     method: Method | None = None,
     images: float = 1.0,
+    family: str | None = None,
 ) -> Case:
-    """Return a design in the variables of the formula; members of several sizes by their mean logs."""
+    """Return a design in the variables of the formula; members of several sizes by their mean logs.
+
+    Args:
+        design: whose error is meant.
+        dataset: name that its errors are learned under.
+        task: input and classes.
+        epochs: schedule of a network from scratch.
+        method: without, full data or MotherNets as the clusters of the design say.
+        images: share of the training images.
+        family: whose members stand for all where there are several; without, the first one's.
+    """
     method = method or (Method.FULL_DATA if design.independent else Method.MOTHERNETS)
     m = len(design.members)
-    family = design.members[0].family
+    family = family or design.families[0]
+    own = [member for member in design.members if member.family == family]
     same = mixed = hatched = 0
     for cluster in _clusters(design, method):
         hatched += len(cluster) if len(cluster) > 1 else 0
@@ -246,13 +260,13 @@ def case_of(
                 elif i != j:
                     mixed += 1
     alike = method is Method.SHARED_MOTHERNETS
-    sizes = [_millions(member, task) for member in design.members]
+    sizes = [_millions(member, task) for member in own]
     return Case(
         dataset=dataset,
         classes=task.classes,
         family=family,
         parameters=float(np.exp(np.mean(np.log(sizes)))),
-        depth=float(np.mean([member.depth for member in design.members])),
+        depth=float(np.mean([member.depth for member in own])),
         share=epochs / RECIPES[family].reference_epochs,
         members=m,
         pairs_same=0.0 if alike else same / m**2,

@@ -17,6 +17,7 @@ from advisor.evidence import (
     Curve,
     Observation,
     TrainedEvidence,
+    learned,
     merged,
     published,
     relative_rates,
@@ -150,6 +151,19 @@ def test_members_of_two_shapes_by_hand(suffix, variance, penalty):
     found = fixed().sample_errors([parse_design(f"resnet-20-16+resnet-32-8{suffix}")], "mine", DIGITS, 50)
     size = math.sqrt(millions("resnet-20-16") * millions("resnet-32-8"))
     assert found == pytest.approx(by_hand(size, 26, 50, penalty, variance), rel=1e-9)
+
+
+def test_members_of_several_families_in_any_order_have_the_mean_log_of_what_each_would_have():
+    # Six ordered pairs of three independent members: as for any ensemble of three.
+    vgg, resnet = draws("3xvgg-11-16"), draws("3xresnet-20-16")
+    expected = np.exp((2 * np.log(vgg) + np.log(resnet)) / 3)
+    for name in ("2xvgg-11-16+resnet-20-16", "resnet-20-16+2xvgg-11-16", "vgg-11-16+resnet-20-16+vgg-11-16"):
+        assert draws(name) == pytest.approx(expected)
+
+
+def test_a_run_of_several_families_teaches_no_family():
+    mixed = run("resnet-8-8+vgg-11-8", 0.1, 0.05)
+    assert list(learned(mixed, 0.1)) == []
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])
