@@ -83,10 +83,14 @@ def recommend(
 
 def probe(
     ctx: typer.Context,
-    budget: Budget,
-    epochs: Annotated[int, typer.Option(help="Schedule of a network trained from scratch.")],
     dataset: Annotated[str, typer.Option(help="Data set to train on.")],
     minutes: Annotated[float, typer.Option(help="For trainings, in all.")],
+    budget: Annotated[
+        str | None, typer.Option(help="Parameters in all; default: of the last recommendation on the data.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Schedule of a network from scratch; default: as the budget's.")
+    ] = None,
     family: Families = None,
     members: Members = None,
     device: Device = None,
@@ -99,14 +103,14 @@ def probe(
 ) -> None:
     """Train what teaches most about a recommendation: short, small, chosen one after the other."""
     from cli.render_probe import probing
-    from cli.workflows.probe import ProbeOptions
+    from cli.workflows.probe import ProbeOptions, completed
     from cli.workflows.probe import probe as run
-    from cli.workflows.request import RecommendRequest
 
-    request = RecommendRequest(
+    request = completed(
+        ctx.obj.home,
+        dataset,
         budget=budget,
         epochs=epochs,
-        dataset=dataset,
         augmentation=augment,
         families=tuple(family or ()),
         members=tuple(members or ()),

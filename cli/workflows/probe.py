@@ -31,6 +31,7 @@ from cli.workflows.evidence import accuracy_for
 from cli.workflows.home import SCHEMA_VERSION, Home, Say, now
 from cli.workflows.measuring import Profiled
 from cli.workflows.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
+from cli.workflows.spaces import facts_of
 from cli.workflows.train import StopSignals, TrainingView
 from db.queries import Store
 from db.session import open_store
@@ -48,6 +49,8 @@ SOURCE = "advisor probe"
 PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
 # Methods of probes; of an imported training nobody says, but it is one of the two.
 PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
+# Of a request, what a recommendation may say.
+FROM_LAST = ("budget", "epochs", "augmentation", "families", "members", "batch", "device")
 # Why probing ended.
 UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
 
@@ -117,6 +120,38 @@ def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
         [unpack_probabilities(r.validation_probabilities, classes) for r in records], axis=0
     )
     return found
+
+
+def completed(home: Home, dataset: str, **given: Any) -> RecommendRequest:
+    """Return the request of a probe; without budget or epochs it is for the last recommendation on its data.
+
+    Args:
+        home: where recommendations are.
+        dataset: to train on.
+        given: other fields of the request; None or an empty tuple where the command line says nothing.
+
+    Raises:
+        UsageError: there is no such recommendation.
+    """
+    if given["budget"] is None or given["epochs"] is None:
+        asked = _last_request(home, facts_of(dataset).name)
+        given |= {name: asked.get(name) or given[name] for name in FROM_LAST if given[name] in (None, ())}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return RecommendRequest(dataset=dataset, **(given | lists))
+
+
+def _last_request(home: Home, dataset: str) -> dict[str, Any]:
+    last = None
+    if home.database.exists():
+        with open_store(home.database) as store:
+            last = store.last_recommendation()
+    if last is None or last.request["dataset"] != dataset:
+        which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
+        raise UsageError(
+            f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or run "
+            f"`advisor recommend --dataset {dataset}` first"
+        )
+    return last.request
 
 
 def probe(

@@ -17,7 +17,7 @@ from advisor.errors import InterruptedRunError, StorageError
 from cli.formats import design_lines
 from cli.workflows.home import Home
 from cli.workflows.planning import PlanRequest, resolve_plan
-from cli.workflows.probe import Sitting
+from cli.workflows.probe import Sitting, completed
 from cli.workflows.recommend import KEPT_STUDIES, _journal
 from db.session import open_store
 
@@ -240,7 +240,9 @@ def test_profile_reports_layers_that_add_up_to_the_network(measured_home, adviso
 def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
-    probing = ("--home", str(home), "probe", *QUICK[1:], "--minutes", "0.12", "--profile-seconds", "0")
+    # For the recommendation that was made in that home.
+    probing = ("--home", str(home), "probe", "--dataset", "digits", "--minutes", "0.12")
+    probing = (*probing, "--profile-seconds", "0")
     answer = advisor(*probing, "--json")
     assert answer.code == 0, answer.err
     told = json.loads(answer.out)
@@ -256,6 +258,38 @@ def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, adviso
     first = told["probes"][0]
     assert 0 <= first["predicted_error"]["low"] <= first["predicted_error"]["high"] <= 1
     assert told["before"]["test_error"] != told["after"]["test_error"]
+
+
+def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tmp_path):
+    home = tmp_path / "probed"
+    shutil.copytree(measured_home, home)
+    answer = advisor("--home", str(home), *AGAIN[:-1], "8", "--probe", "0.12", "--json").json
+    assert answer["probing"]["probes"]
+    assert answer["recommendations"][0]["evidence"]["runs_on_dataset"] == len(answer["probing"]["probes"])
+
+
+def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_home):
+    nothing = {"augmentation": None, "members": (), "device": None, "batch": None}
+    options = {"seed": 3, "profile_seconds": 0.0}
+
+    def of(**given):
+        return completed(Home(measured_home), "digits", **(nothing | options | given))
+
+    found = of(budget=None, epochs=None, families=())
+    assert (found.budget, found.epochs, found.families, found.seed) == ("60k", 5, ("resnet",), 3)
+    found = of(budget="1M", epochs=None, families=("wrn",))
+    assert (found.budget, found.epochs, found.families) == ("1M", 5, ("wrn",))
+    found = of(budget="1M", epochs=7, families=())
+    assert (found.budget, found.epochs, found.families) == ("1M", 7, ())
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_probe_for_no_recommendation_says_what_to_give(measured_home, home, advisor, made):
+    known = ("--home", str(measured_home)) if made else ()
+    answer = advisor(*known, "probe", "--dataset", "fashion-mnist", "--minutes", "1")
+    assert answer.code == 2
+    which = "the last is for digits" if made else "there is no recommendation"
+    assert f"no recommendation for fashion-mnist to probe for ({which}): give --budget" in answer.err
 
 
 @pytest.mark.parametrize(
