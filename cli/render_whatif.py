@@ -71,7 +71,7 @@ def _metrics(before: Plain, after: Plain) -> Table:
     sides = before["predicted"], after["predicted"]
     errors = [interval(side["test_error"], percent) for side in sides]
     drawn.add_row("test error", *errors, _points(change["test_error_difference"], " points"))
-    drawn.add_row("probability of less error", "", "", f"{change['probability_less_error']:.0%}")
+    drawn.add_row("probability of less error", "", "", _chance(change["probability_less_error"]))
     for name, (label, form) in COSTS.items():
         drawn.add_row(label, *(interval(s[name], form) for s in sides), _ratio(change[f"{name}_ratio"]))
     return drawn
@@ -88,7 +88,7 @@ def _each_alone(payload: Plain) -> Table:
             _written(row["changes"]) or "all together",
             "\n".join(_times(change[f"{name}_ratio"]) for name in COUNTS),
             _points(change["test_error_difference"]),
-            f"{change['probability_less_error']:.0%}",
+            _chance(change["probability_less_error"]),
             *(_ratio(change[f"{name}_ratio"]) for name in COSTS if name != "epoch_seconds"),
         )
     return drawn
@@ -115,7 +115,13 @@ def _ratio(ratio: Plain | None) -> str:
     return f"{_times(ratio['mean'])}\n{EXACT if low == high else f'{low}–{high}'}"
 
 
-def _points(difference: Plain, unit: str = "") -> str:
+def _chance(chance: float | None) -> str:
+    return UNKNOWN if chance is None else f"{chance:.0%}"
+
+
+def _points(difference: Plain | None, unit: str = "") -> str:
     """A difference of errors in percentage points and its interval, on two lines."""
+    if difference is None:
+        return UNKNOWN
     mean, low, high = (100 * difference[end] for end in ("mean", "low", "high"))
     return f"{mean:+.2f}{unit}\n{EXACT if low == high else f'{low:+.2f} to {high:+.2f}'}"

@@ -48,6 +48,8 @@ from profiler.device import choose_device
 
 # Costs that are compared, named as in `PricedPlan`.
 COSTS = ("train_seconds", "epoch_seconds", "inference_ms_per_image", "train_peak_bytes")
+# Changes of the error; unknown where the batch is another.
+ERROR_CHANGES = ("test_error_difference", "probability_less_error")
 # Methods that a plan has where nobody names one: its clusters decide.
 BY_CLUSTERS = (Method.FULL_DATA, Method.MOTHERNETS)
 # Changes as they are written, by option: {"depth": "+6", "method": "snapshot"}.
@@ -194,9 +196,12 @@ class _Comparison:
         return _metrics(plan, foreseen) | {"change": self._change(plan, foreseen)}, foreseen
 
     def _change(self, plan: TrainingPlan, foreseen: Foreseen) -> dict[str, Any]:
-        errors = sampled_errors(self._predictors.accuracy, plan)
         counts = [_counts(p) for p in (self.before, plan)]
         change: dict[str, Any] = {f"{name}_ratio": counts[1][name] / n for name, n in counts[0].items()}
+        if plan.batch != self.before.batch:
+            # The predictor would say that it changes nothing, which it does not know.
+            return change | dict.fromkeys(ERROR_CHANGES) | self._ratios(plan, foreseen)
+        errors = sampled_errors(self._predictors.accuracy, plan)
         change["test_error_difference"] = asdict(Estimate.of_samples(errors - self._errors))
         accuracy = self._predictors.accuracy
         lucks = luck_of_plan(accuracy, plan), luck_of_plan(accuracy, self.before)

@@ -234,6 +234,23 @@ def test_without_measurements_only_costs_are_missing_and_nothing_is_written(advi
     assert not home.exists()
 
 
+def test_what_another_batch_does_to_the_error_is_called_unknown(measured, advisor):
+    answer = advisor(*WHATIF, "--batch", "x2", "--epochs", "/2", "--json").json
+    errors = ("test_error_difference", "probability_less_error")
+    both, batch, epochs = answer["after"], *answer["each_alone"]
+    if "epochs" in batch["changes"]:
+        batch, epochs = epochs, batch
+    assert (
+        [both["change"][name] for name in errors] == [batch["change"][name] for name in errors] == [None] * 2
+    )
+    assert epochs["change"]["probability_less_error"] < 0.5
+    assert both["change"]["train_seconds_ratio"]["mean"] < 1
+    shown = advisor(*WHATIF, "--batch", "x2").out
+    assert "what a changed one does to it is unknown" in shown
+    assert "+0.00" not in shown
+    assert "50%" not in shown
+
+
 def test_nothing_is_added_to_a_database(advisor, measured, home):
     def rows():
         with open_store(home / "advisor.sqlite") as store:
