@@ -11,7 +11,7 @@ import numpy as np
 from advisor.errors import StorageError, UsageError
 from advisor.estimate import Floats
 from cli.formats import Plain, count
-from cli.render_est import READINGS, shade, training
+from cli.render_est import LETTERS, READINGS, shade, training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,8 @@ def plot(payload: Plain, path: Path) -> None:
     figure.suptitle(
         f"{request['members']} {request['family']} members against one network of their size on "
         f"{request['dataset']}: {READINGS[payload['reading']]}\n"
-        "chance in % that the better ensemble has less error; line: threshold, dashed: its 90 % interval",
+        "chance in % that the better ensemble has less error; likelier class: s single, d depth-, w "
+        "width-equivalent\nline: threshold, dashed: its 90 % interval",
         fontsize=10,
     )
     try:
@@ -72,7 +73,8 @@ def _panel(axes: Axes, payload: Plain, found: Plain) -> None:
     axes.pcolormesh(_edges(epochs), _edges(budgets), colours)
     for i, budget in enumerate(budgets):
         for j, length in enumerate(epochs):
-            text = "–" if chances[i][j] is None else f"{100 * chances[i][j]:.0f}"
+            letter = LETTERS[found["likelier_class"][i][j]]
+            text = "–" if chances[i][j] is None else f"{letter} {100 * chances[i][j]:.0f}"
             axes.text(length, budget, text, ha="center", va="center", fontsize=7)
     if found["threshold_parameters"]:
         _threshold(axes, payload, found)

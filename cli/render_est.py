@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +18,7 @@ READINGS = {
     "whole": "whole schedules of each length",
     "long": "read off one long schedule",
 }
-_LETTERS = {"single": "s", "depth_equivalent": "d", "width_equivalent": "w"}
+LETTERS = {"single": "s", "depth_equivalent": "d", "width_equivalent": "w"}
 _TRAININGS = {
     "full_data": "full data",
     "mothernets_equal_epochs": "MotherNets g={clusters}, equal epochs",
@@ -38,7 +39,7 @@ NOT_REACHED = "not reached"
 
 
 def switchover(payload: Plain) -> RenderableType:
-    """The map of full-data training, the thresholds of every training, and what they come to."""
+    """The map and the thresholds of every training, and what they come to."""
     request = payload["request"]
     title = (
         f"{request['members']} {request['family']} members against one network of their total size, "
@@ -46,9 +47,10 @@ def switchover(payload: Plain) -> RenderableType:
     )
     parts: list[RenderableType] = [
         Text(title, style="bold"),
-        Text(f"Map: {READINGS[payload['reading']]}; all members trained on all data"),
+        Text(f"Epochs: {READINGS[payload['reading']]}"),
         "",
-        _map(payload),
+        # Side by side as far as the terminal is wide enough.
+        Columns([_map(payload, name) for name in payload["maps"]], padding=(0, 4)),
         Text(LEGEND, style="dim"),
         Text(ENDS, style="dim"),
     ]
@@ -59,32 +61,42 @@ def switchover(payload: Plain) -> RenderableType:
     return Group(*parts, "", *(Text(line) for line in words(payload)))
 
 
-def _map(payload: Plain) -> Table:
+def _map(payload: Plain, name: str) -> Table:
     """Both axes rise as in a picture, so the epochs stand below."""
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+    title = training(name, payload["maps"][name]["clusters"])
+    drawn = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_header=False,
+    )
     for _ in ("parameters", *payload["epochs"]):
         drawn.add_column(justify="right", no_wrap=True)
     for i, budget in reversed(list(enumerate(payload["budgets_parameters"]))):
-        drawn.add_row(count(budget), *(_cell(payload, i, j) for j in range(len(payload["epochs"]))))
+        drawn.add_row(count(budget), *(_cell(payload, name, i, j) for j in range(len(payload["epochs"]))))
     # A mark stands behind every figure, so the axis leaves its place free.
     drawn.add_row("epochs", *(f"{epochs} " for epochs in payload["epochs"]), style="bold")
+    drawn.add_row()
     return drawn
 
 
-def _cell(payload: Plain, budget: int, epochs: int) -> Text:
-    found = payload["maps"]["full_data"]
+def _cell(payload: Plain, name: str, budget: int, epochs: int) -> Text:
+    found = payload["maps"][name]
     chance = found["probability_ensemble_wins"][budget][epochs]
     if chance is None:
         return Text("– ")
-    letter = _LETTERS[found["likelier_class"][budget][epochs]]
-    mark = "*" if budget == _first_past(payload, epochs) else " "
+    letter = LETTERS[found["likelier_class"][budget][epochs]]
+    mark = "*" if budget == _first_past(payload, name, epochs) else " "
     red, green, blue = shade(chance)
     return Text(f"{letter}{100 * chance:3.0f}{mark}", style=f"black on rgb({red},{green},{blue})")
 
 
-def _first_past(payload: Plain, epochs: int) -> int | None:
+def _first_past(payload: Plain, name: str, epochs: int) -> int | None:
     """Position of the least budget past the median threshold."""
-    thresholds = payload["maps"]["full_data"]["threshold_parameters"]
+    thresholds = payload["maps"][name]["threshold_parameters"]
     median = thresholds[epochs]["median"] if thresholds else None
     if median is None:
         return None
@@ -183,6 +195,8 @@ def words(payload: Plain) -> list[str]:
         lines += [_full_data_in_words(payload), *_fast_in_words(payload)]
     if len(payload["epochs"]) > 1:
         lines.append(_sooner_in_words(payload))
+    if payload["reading"] == "long":
+        lines.append("MotherNets have no map here: hatched members have no epochs of one long schedule.")
     return [*lines, _evidence_in_words(payload)]
 
 

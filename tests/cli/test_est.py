@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from copy import deepcopy
@@ -83,15 +82,25 @@ def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, mo
     assert ("48;2;" in text) is colour
     lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in text.splitlines()]
     assert max(map(len, lines)) <= 80
-    assert "Map: whole schedules of each length" in lines[1]
+    assert "Epochs: whole schedules of each length" in lines[1]
     rows = [line for line in lines if re.match(r" *[\d.]+[kM]( +[–sdw])", line)]
-    assert len(rows) == len(payload["budgets_parameters"])
+    # One map below the other.
+    assert len(rows) == len(payload["maps"]) * len(payload["budgets_parameters"])
     # Budgets rise upwards; four members do not fit into the least one.
     assert rows[0].startswith("    8M")
     assert rows[-1].split() == ["20k", *["–"] * len(payload["epochs"])]
     assert any("*" in row for row in rows)
+    titles = [line.strip() for line in lines if line.startswith(("full data", "MotherNets g=1,"))]
+    assert titles == ["full data", "MotherNets g=1, equal epochs", "MotherNets g=1, time of full data"]
     assert "within the grid" in text
     assert "17 published errors, no training of yours" in " ".join(lines)
+
+
+def test_a_wide_terminal_has_maps_side_by_side(payload):
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(switchover(payload))
+    assert re.search("full data +MotherNets g=1, equal epochs", captured.get())
 
 
 def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it(payload):
@@ -110,7 +119,7 @@ def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it
     won["maps"]["full_data"]["threshold_parameters"][column - 1] = inside
     first, exact = count(size), count(1.01 * size)
     assert words(won)[0].endswith(f"takes over at ≤{first} (≤{first}–>8M) parameters.")
-    assert _first_past(won, column) == position
+    assert _first_past(won, "full_data", column) == position
     console = Console(width=200)
     with console.capture() as captured:
         console.print(switchover(won))
@@ -163,6 +172,7 @@ def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
     assert (answer["reading"], answer["schedule_epochs"], answer["epochs"][-1]) == ("long", 20, 20)
     # Hatched members have no epochs of that schedule.
     assert list(answer["maps"]) == ["full_data"]
+    assert "MotherNets have no map here" in " ".join(words(answer))
     assert "1 of 1 learning curves" in words(answer)[-1]
 
 
@@ -202,7 +212,6 @@ def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(adviso
     assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs the extra `plot`")
 @pytest.mark.parametrize(("name", "magic"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml")])
 def test_a_plot_is_a_picture(payload, tmp_path, name, magic):
     plot(payload, tmp_path / name)
