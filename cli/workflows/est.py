@@ -9,6 +9,7 @@ from typing import Any
 
 from advisor.accuracy import AccuracyPredictor
 from advisor.dataset import DatasetFacts
+from advisor.errors import UnknownNameError
 from advisor.evidence import TrainedEvidence
 from advisor.families import family_named
 from advisor.published import ERRORS
@@ -26,7 +27,7 @@ from advisor.switchover_map import (
 )
 from cli.plot_est import check_plot, plot
 from cli.quantities import check_seed, parse_budgets, parse_epochs
-from cli.workflows.evidence import accuracy_for
+from cli.workflows.evidence import accuracy_for, imported_facts
 from cli.workflows.files import check_writable
 from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.spaces import facts_of
@@ -73,7 +74,7 @@ def est(request: EstRequest, home: Home, file: Path | None) -> dict[str, Any]:
     check_members(request.members, request.clusters)
     check_seed(request.seed)
     budget, epochs = parse_budgets(request.budget, "--budget"), parse_epochs(request.epochs, "--epochs")
-    facts = facts_of(request.dataset)
+    facts = _facts(home, request.dataset)
     if file is not None:
         check_plot(file)
         check_writable(file, CONTENT)
@@ -81,7 +82,7 @@ def est(request: EstRequest, home: Home, file: Path | None) -> dict[str, Any]:
     source = source_of(
         request.reading,
         predictor,
-        facts.name,
+        facts.learned_as,
         facts.task,
         family=request.family,
         epochs=epochs[1] if epochs else RECIPES[request.family].reference_epochs,
@@ -89,10 +90,24 @@ def est(request: EstRequest, home: Home, file: Path | None) -> dict[str, Any]:
     )
     grid = grid_of(source, request.family, request.members, budget, epochs)
     rows = switchover_rows(source, request.family, request.members, grid)
-    payload = _payload(request, source, grid, rows, _evidence(runs, facts.name))
+    payload = _payload(request, source, grid, rows, _evidence(runs, facts.learned_as))
     if file is not None:
         plot(payload, file)
     return payload
+
+
+def _facts(home: Home, dataset: str) -> DatasetFacts:
+    """Return the facts of a data set, also of one that only imported trainings tell of."""
+    try:
+        return facts_of(dataset)
+    except UnknownNameError:
+        if not home.database.exists():
+            raise
+        with open_store(home.database) as store:
+            imported = imported_facts(store, dataset)
+        if imported is None:
+            raise
+        return imported
 
 
 def _accuracy(
@@ -100,9 +115,9 @@ def _accuracy(
 ) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence]]:
     """Return the predictor and its runs; a question makes no database where there is none."""
     if not home.database.exists():
-        return AccuracyPredictor([facts.name], (), seed), []
+        return AccuracyPredictor([facts.learned_as], (), seed), []
     with open_store(home.database) as store:
-        return accuracy_for(store, facts.name, seed, facts.train_images)
+        return accuracy_for(store, facts.learned_as, seed, facts.train_images)
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> dict[str, int]:

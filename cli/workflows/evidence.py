@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from advisor.accuracy import AccuracyPredictor
-from advisor.dataset import DATASETS, learned_name
+from advisor.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.design import parse_design
 from advisor.evidence import Curve, TrainedEvidence, has_curve
 from advisor.records import RESUMABLE, Run, RunStatus
@@ -130,6 +130,23 @@ def accuracy_for(
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
     evidence += evidence_of_reported(reported, sizes)
     return AccuracyPredictor([dataset], evidence, seed), evidence
+
+
+def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:
+    """Return a data set as its imported training on the most images tells of it; None if there is none."""
+    own = [training for training in store.reported() if training.dataset == dataset]
+    if not own:
+        return None
+    largest = max(own, key=lambda training: training.train_images)
+    return DatasetFacts(
+        name=dataset,
+        task=largest.task,
+        train_images=largest.train_images,
+        validation_images=largest.validation_images or 0,
+        test_images=largest.test_images,
+        augmentation=largest.augmentation,
+        batch=largest.batch,
+    )
 
 
 def sizes_of(runs: Sequence[Run], reported: Sequence[ReportedTraining]) -> dict[str, int]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from advisor.architecture import lower, parse_network
+from advisor.layers import Task
 from advisor.reported import REQUIRED
 from cli.workflows.evidence import accuracy_for
 from db.session import open_store
@@ -72,6 +74,20 @@ def test_imported_trainings_are_evidence_beside_runs(advisor, home, file):
     assert evidence[0].design.name == "2xresnet-8-4"
     answer = advisor("explain", "2xresnet-8-4", "--dataset", "digits", "--epochs", "20", "--json")
     assert answer.code == 0, answer.err
+
+
+def test_data_that_only_imported_trainings_tell_of_have_a_switchover_map(advisor, file):
+    asked = ("est", "--family", "resnet", "--dataset", "mine", "--budget", "20k-60k", "--epochs", "20")
+    unknown = advisor(*asked)
+    advisor("db", "import", file(*(row.replace("digits,1x8x8", "mine,3x12x12") for row in rows(0, 1))))
+    answer = advisor(*asked, "--json").json
+    assert (unknown.code, "unknown data set 'mine'" in unknown.err) == (2, True)
+    assert answer["evidence"]["runs_on_dataset"] == 2
+    # Of colour images, where the stem has three times the weights.
+    single = answer["designs"][-1]["single"]
+    task = Task(channels=3, height=12, width=12, classes=10)
+    assert 0.8 * 60_000 < lower(parse_network(single), task).parameters <= 60_000
+    assert "unknown data set 'yours'" in advisor(*asked[:4], "yours", *asked[5:]).err
 
 
 def test_randaugment_makes_other_data_of_a_data_set(advisor, home, file):
