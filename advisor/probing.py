@@ -39,6 +39,9 @@ from advisor.search import Judged, Scenario
 
 # Points of test error; errors of trainings scatter by far more.
 WORTHWHILE = 0.02
+# What a probe costs beside its training, whatever it trains: fitting, searching and choosing before it,
+# building and evaluating its networks. Chosen, not measured; without it trainings of milliseconds would win.
+BESIDE_SECONDS = 5.0
 # Proposals that Optuna judges for one probe.
 TRIALS = 60
 # Smallest shares of budget and schedule that a probe takes; far below, other laws hold.
@@ -72,8 +75,8 @@ class Probe:
 
     @property
     def rate(self) -> float:
-        """Points a second."""
-        return self.move / self.seconds.mean
+        """Points a second of all that the probe costs."""
+        return self.move / (self.seconds.mean + BESIDE_SECONDS)
 
     @property
     def key(self) -> str:

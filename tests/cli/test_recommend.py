@@ -241,7 +241,7 @@ def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, adviso
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
     # For the recommendation that was made in that home.
-    probing = ("--home", str(home), "probe", "--dataset", "digits", "--minutes", "0.12")
+    probing = ("--home", str(home), "probe", "--dataset", "digits", "--minutes", "0.2")
     probing = (*probing, "--profile-seconds", "0")
     answer = advisor(*probing, "--json")
     assert answer.code == 0, answer.err
@@ -263,7 +263,7 @@ def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, adviso
 def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
-    answer = advisor("--home", str(home), *AGAIN[:-1], "8", "--probe", "0.12", "--json").json
+    answer = advisor("--home", str(home), *AGAIN[:-1], "8", "--probe", "0.2", "--json").json
     assert answer["probing"]["probes"]
     assert answer["recommendations"][0]["evidence"]["runs_on_dataset"] == len(answer["probing"]["probes"])
 
