@@ -263,9 +263,11 @@ def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, adviso
 def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
-    answer = advisor("--home", str(home), *AGAIN[:-1], "8", "--probe", "0.2", "--json").json
-    assert answer["probing"]["probes"]
-    assert answer["recommendations"][0]["evidence"]["runs_on_dataset"] == len(answer["probing"]["probes"])
+    question = ("--home", str(home), *AGAIN[:-1], "8", "--json")
+    before, after = advisor(*question).json, advisor(*question, "--probe", "0.2").json
+    known = [answer["recommendations"][0]["evidence"]["runs_on_dataset"] for answer in (before, after)]
+    assert after["probing"]["probes"]
+    assert known[1] - known[0] == len(after["probing"]["probes"])
 
 
 def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_home):
