@@ -25,9 +25,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 
+from advisor.accuracy import AccuracyPredictor
 from advisor.accuracy_formula import USUAL_DEPTH
 from advisor.architecture import regular_network
 from advisor.counting import regular_counts
+from advisor.dataset import DatasetFacts
 from advisor.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
@@ -180,31 +182,63 @@ def _spread(depths: list[int]) -> list[int]:
 
 
 def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, images: float, seed: int) -> Probe:
-    design = parse_design(plan.design)
-    single = homogeneous(design.members[0], 1)
-    data = plan.dataset
-    drawn = scenario.accuracy.sample_errors(
-        [design, single], data.learned_as, data.task, plan.epochs, images=images
+    told = outcome(scenario.accuracy, parse_design(plan.design), plan.dataset, plan.epochs, images)
+    return Probe(
+        plan=plan,
+        seconds=price(plan, scenario.cost).train_seconds,
+        move=100 * expected_move(errors, told.seen, told.spreads, seed),
+        foreseen=told.foreseen,
+        images=images,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a training would find, as the predictor foresees it.
+
+    Attributes:
+        seen: of each draw, the logarithms of a member's error and of the ratio that averaging leaves, of a
+            single network the first alone; shape (draws, figures).
+        spreads: of a training around them, shape (figures,).
+        foreseen: error of its ensemble, share.
+    """
+
+    seen: Floats
+    spreads: Floats
+    foreseen: Estimate
+
+
+def outcome(
+    accuracy: AccuracyPredictor, design: Design, data: DatasetFacts, epochs: int, images: float = 1.0
+) -> Outcome:
+    """Foresee what a training finds on its validation images.
+
+    Args:
+        accuracy: predictor.
+        design: of members of one shape.
+        data: that it trains on.
+        epochs: schedule of a network from scratch.
+        images: share of the training images that `data` has.
+    """
+    single = homogeneous(design.members[0], 1)
+    drawn = accuracy.sample_errors([design, single], data.learned_as, data.task, epochs, images=images)
     # A hatched member has its own penalty, which the ratio to a single training takes in.
     logs = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)
     counted = np.maximum(drawn.mean(axis=0) * data.validation_images, 0.5)
     members = len(design.members)
-    case = case_of(design, data.learned_as, data.task, plan.epochs)
-    seeds = scenario.accuracy.seeds[data.learned_as]
+    case = case_of(design, data.learned_as, data.task, epochs)
+    seeds = accuracy.seeds[data.learned_as]
     spreads = np.array(
         [
             np.hypot(training_spread(seeds, case), 1 / np.sqrt(counted[1] * members)),
             ratio_spread(seeds, case, counted[0]),
         ]
     )
-    seen = logs[:, :1] if members == 1 else logs
-    return Probe(
-        plan=plan,
-        seconds=price(plan, scenario.cost).train_seconds,
-        move=100 * expected_move(errors, seen, spreads[: seen.shape[1]], seed),
-        foreseen=scenario.accuracy.predict(drawn[:, 0], luck_of(seeds, case), data.validation_images),
-        images=images,
+    figures = slice(0, 1 if members == 1 else 2)
+    return Outcome(
+        seen=logs[:, figures],
+        spreads=spreads[figures],
+        foreseen=accuracy.predict(drawn[:, 0], luck_of(seeds, case), data.validation_images),
     )
 
 

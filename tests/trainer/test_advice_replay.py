@@ -37,7 +37,14 @@ def scripts():
     """The scripts by their names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        names = ("advice", "advice_replay", "advice_regret", "advice_intervals", "advice_claims")
+        names = (
+            "advice",
+            "advice_replay",
+            "advice_regret",
+            "advice_intervals",
+            "advice_claims",
+            "advice_probes",
+        )
         yield {name: importlib.import_module(name) for name in names}
 
 
@@ -59,6 +66,11 @@ def regrets(scripts):
 @pytest.fixture(scope="module")
 def intervals(scripts):
     return scripts["advice_intervals"]
+
+
+@pytest.fixture(scope="module")
+def probes(scripts):
+    return scripts["advice_probes"]
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +332,25 @@ def test_thresholds_move_only_where_those_of_all_seeds_do(claims, found, verdict
     assert claims._moves(found, right=True) == verdict
     other = {"holds": "does not hold", "does not hold": "holds"}
     assert claims._moves(found, right=False) == other.get(verdict, "open")
+
+
+def test_probes_for_a_budget_were_made_at_others_and_keep_to_their_time(probes, replay, trainings):
+    cell = next(c for c in replay.cells(trainings) if c.whole and c.budget == BUDGETS[2])
+    pool = probes.probes_for(cell, trainings)
+    assert {t.told.dataset for t in pool} == {cell.dataset}
+    assert {t.budget for t in pool} == set(BUDGETS) - {cell.budget}
+    assert {(t.told.seed, t.told.epochs) for t in pool} == {(0, 4), (0, EPOCHS)}
+    allowed = 2.5 * max(t.seconds for t in pool)
+    ways = [
+        probes.chosen(cell, pool, allowed),
+        probes.in_order(probes.by_rule(pool), allowed),
+        probes.in_order(probes.shuffled(pool, 1), allowed),
+    ]
+    assert all(way and sum(t.seconds for t in way) <= allowed for way in ways)
+    assert len({tuple((t.budget, t.told.design, t.told.epochs) for t in way) for way in ways}) == 3
+    found = probes.judged(cell, ways[0])
+    assert found["advised"] in cell.runs
+    assert found["seconds"] == sum(t.seconds for t in ways[0])
 
 
 def test_time_to_accuracy_is_not_predicted_or_judged_by_its_epochs(script, replay, trainings, oracle):

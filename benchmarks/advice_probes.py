@@ -1,0 +1,248 @@
+"""Are probes chosen well? Trainings of the grid as probes, by choice, by the fixed rule and at random.
+
+    python benchmarks/advice_probes.py     # some minutes on one core, trains nothing
+
+For every data set and budget the designs of the long schedule are to be told apart. Probes are the trainings
+with seed 0 of the same data set at all other budgets, members of one shape, half of the long schedule or
+more; what they cost are their core seconds, of which `SHARES` of the data set's whole part of the grid may be
+spent. Nothing else is seen, neither other data sets nor curves, so that choosing is all that differs:
+
+- chosen: one after the other by `advisor.probing`, the largest expected move of the comparison a second,
+  until none is worth its while; the predictor is fitted again after each.
+- rule: in the order in which `advice.py` sees trainings (short schedules, then small budgets).
+- random: in `ORDERS` random orders.
+- nothing: papers alone.
+
+Regret is counted as in `advice_regret.py`, of the design of least predicted error.
+Writes results/advice_probes-cpu.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from advice_intervals import bootstrapped
+from advice_regret import raw_regret, regret
+from advice_replay import Cell, Training, cells, read
+
+from advisor.accuracy import AccuracyPredictor
+from advisor.dataset import DatasetFacts
+from advisor.design import parse_design
+from advisor.evidence import TrainedEvidence
+from advisor.probing import BESIDE_SECONDS, WORTHWHILE, at_stake, expected_move, outcome
+from cli.workflows.evidence import evidence_of_reported
+
+RESULTS = Path(__file__).parent / "results"
+SHARES = (0.003, 0.01, 0.03)
+ORDERS, SEED = 10, 0
+# Fitted with one more training each time: a choice that wants more of them than this is ended.
+MOST_PROBES = 40
+
+
+def probes_for(cell: Cell, trainings: Sequence[Training]) -> list[Training]:
+    """Trainings that may be made to decide about a cell."""
+    return [
+        t
+        for t in trainings
+        if t.told.dataset == cell.dataset
+        and t.told.seed == 0
+        and t.budget != cell.budget
+        and 2 * t.told.epochs >= cell.epochs
+        and parse_design(t.told.design).homogeneous
+    ]
+
+
+def facts_of(cell: Cell) -> DatasetFacts:
+    told = cell.told
+    return DatasetFacts(
+        name=told.dataset,
+        task=told.task,
+        train_images=told.train_images,
+        # Errors of probes are counted on these.
+        validation_images=told.test_images,
+        test_images=told.test_images,
+        augmentation=told.augmentation,
+        batch=told.batch,
+    )
+
+
+def taught(training: Training) -> TrainedEvidence:
+    (found,) = evidence_of_reported([training.told])
+    return TrainedEvidence(
+        dataset=found.dataset,
+        task=found.task,
+        design=found.design,
+        epochs=found.epochs,
+        member_errors=found.member_errors,
+        ensemble_error=found.ensemble_error,
+        test_images=found.test_images,
+    )
+
+
+def predictor(seen: Iterable[Training], cell: Cell) -> AccuracyPredictor:
+    return AccuracyPredictor([facts_of(cell).learned_as], [taught(t) for t in seen], SEED)
+
+
+def errors_of(accuracy: AccuracyPredictor, cell: Cell) -> np.ndarray:
+    """Draws of the errors of a cell's designs, shape (draws, designs)."""
+    facts = facts_of(cell)
+    return accuracy.sample_errors(
+        [parse_design(d) for d in cell.runs], facts.learned_as, facts.task, cell.epochs
+    )
+
+
+def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Training]:
+    """Probes in the order in which they are chosen, within so many core seconds."""
+    facts, taken, left = facts_of(cell), [], allowed
+    while len(taken) < MOST_PROBES:
+        accuracy = predictor([pool[i] for i in taken], cell)
+        errors = errors_of(accuracy, cell)
+        if 100 * at_stake(errors) < WORTHWHILE:
+            break
+        moves = {}
+        for i, t in enumerate(pool):
+            if i not in taken and t.seconds <= left:
+                told = outcome(accuracy, parse_design(t.told.design), facts, t.told.epochs)
+                moves[i] = 100 * expected_move(errors, told.seen, told.spreads, len(taken))
+        worthy = [i for i, move in moves.items() if move >= WORTHWHILE]
+        if not worthy:
+            break
+        best = max(worthy, key=lambda i: moves[i] / (pool[i].seconds + BESIDE_SECONDS))
+        taken.append(best)
+        left -= pool[best].seconds
+    return [pool[i] for i in taken]
+
+
+def in_order(pool: Iterable[Training], allowed: float) -> list[Training]:
+    """Probes of an order that fit, one after the other."""
+    found = []
+    for t in pool:
+        if t.seconds <= allowed:
+            allowed -= t.seconds
+            found.append(t)
+    return found
+
+
+def by_rule(pool: Sequence[Training]) -> list[Training]:
+    return sorted(pool, key=lambda t: (t.told.epochs, t.budget, t.seconds, t.told.design))
+
+
+def shuffled(pool: Sequence[Training], order: int) -> list[Training]:
+    return [pool[i] for i in np.random.default_rng(order).permutation(len(pool))]
+
+
+def judged(cell: Cell, seen: Sequence[Training]) -> dict:
+    """What is advised after some probes, and what that costs."""
+    means = errors_of(predictor(seen, cell), cell).mean(axis=0)
+    advised = list(cell.runs)[int(means.argmin())]
+
+    def rule(asked: Cell, naming: Sequence[int]) -> dict[str, float]:
+        return {advised: 1.0}
+
+    return {
+        "advised": advised,
+        "probes": len(seen),
+        "seconds": sum(t.seconds for t in seen),
+        "regret": regret(cell, rule),
+        "raw": raw_regret(cell, rule),
+    }
+
+
+def compare(trainings: Sequence[Training]) -> list[dict]:
+    rows = []
+    for cell in (c for c in cells(trainings) if c.whole):
+        pool = probes_for(cell, trainings)
+        total = sum(t.seconds for t in trainings if t.told.dataset == cell.dataset)
+        nothing = judged(cell, [])
+        for share in SHARES:
+            allowed = share * total
+            ways: dict[str, list[dict]] = {
+                "chosen": [judged(cell, chosen(cell, pool, allowed))],
+                "rule": [judged(cell, in_order(by_rule(pool), allowed))],
+                "random": [judged(cell, in_order(shuffled(pool, n), allowed)) for n in range(ORDERS)],
+                "nothing": [nothing],
+            }
+            for way, found in ways.items():
+                place = {"dataset": cell.dataset, "budget": cell.budget, "share": share, "way": way}
+                rows += [place | each for each in found]
+            print(
+                f"{cell.dataset:20}{cell.budget:>10,} {share:.1%} "
+                + " ".join(f"{way} {_mean(found, 'raw'):.2f}" for way, found in ways.items()),
+                flush=True,
+            )
+    return rows
+
+
+def _mean(rows: Sequence[dict], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
+
+
+def summary(rows: Sequence[dict]) -> list[dict]:
+    """Mean regret of every way over cells, and what choosing saves over it, with intervals."""
+
+    @cache
+    def by_cell(share: float, way: str, name: str) -> dict[tuple[str, int], float]:
+        own = [row for row in rows if (row["share"], row["way"]) == (share, way) and row[name] is not None]
+        places = dict.fromkeys((row["dataset"], row["budget"]) for row in own)
+        return {p: _mean([r for r in own if (r["dataset"], r["budget"]) == p], name) for p in places}
+
+    found = []
+    for share in SHARES:
+        for way in dict.fromkeys(row["way"] for row in rows):
+            row = {"share": share, "way": way}
+            for name in ("regret", "raw"):
+                values, ours = by_cell(share, way, name), by_cell(share, "chosen", name)
+                row[name] = bootstrapped(values)
+                row[f"chosen_minus_this_{name}"] = bootstrapped({k: ours[k] - values[k] for k in values})
+            for name in ("probes", "seconds"):
+                row[name] = float(np.mean(list(by_cell(share, way, name).values())))
+            found.append(row)
+    return found
+
+
+def show(found: Sequence[dict]) -> None:
+    print("\n| time | probes | number | core seconds | regret | same seeds | chosen less this, same seeds |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for row in found:
+        print(
+            f"| {row['share']:.1%} | {row['way']} | {row['probes']:.1f} | {row['seconds']:.0f} | "
+            f"{_said(row['regret'])} | {_said(row['raw'])} | {_said(row['chosen_minus_this_raw'])} |"
+        )
+
+
+def _said(figure: Mapping[str, float | None]) -> str:
+    if figure["mean"] is None:
+        return "–"
+    return f"{figure['mean']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--file", type=Path, default=RESULTS / "advice-cpu.csv", help="trainings")
+    file = parser.parse_args().file
+    trainings = read(file)
+    rows = compare(trainings)
+    found = summary(rows)
+    show(found)
+    about = {
+        "grid": file.name,
+        "trainings": len(trainings),
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("numpy", "scipy")},
+    }
+    (RESULTS / "advice_probes-cpu.json").write_text(
+        json.dumps(about | {"summary": found, "cells": rows}, indent=1) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
