@@ -62,7 +62,7 @@ class CostPredictor:
         self.count = len(alone)
         fitted, unknown = _with_borrowed(alone, steps, execution)
         self._range = Range.of(fitted, unknown)
-        self._contention = _contention(steps, [m for m in measurements if m.processes > 1 and m.fits])
+        self._contention = _contention([m for m in measurements if m.fits])
         self._times = StepFormulas(fitted) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
         self._inference = Corrected(self._times, "inference") if self._times else None
@@ -275,17 +275,10 @@ def _with_borrowed(
     return [*alone, *lent], execution.memory_format if same else execution.dtype
 
 
-def _contention(steps: Sequence[Measurement], crowded: Sequence[Measurement]) -> dict[int, float]:
-    """Median ratio of a step among several processes to the same step alone, by their number.
-
-    Args:
-        steps: measured alone, at the machine's usual speed.
-        crowded: measured among several processes, whose reference ran in the same company.
-    """
-    alone = {(m.fingerprint, Workpiece.of(m)): m.step_seconds for m in steps}
+def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
+    """Median ratio of a step among several processes to the same step alone right before, by their number."""
     ratios: dict[int, list[float]] = {}
-    for m in crowded:
-        reference = alone.get((m.fingerprint, Workpiece.of(m)))
-        if reference:
-            ratios.setdefault(m.processes, []).append(m.step_seconds / reference)
+    for m in measurements:
+        if m.processes > 1 and m.reference_seconds:
+            ratios.setdefault(m.processes, []).append(m.step_seconds / m.reference_seconds)
     return {count: max(float(np.median(r)), 1.0) for count, r in ratios.items()}

@@ -17,7 +17,7 @@ from advisor.layers import Task
 
 MOST_WORKERS = 1024
 # Raised when the way of measuring changes, so that older measurements are not mixed with newer ones.
-PROTOCOL = 3
+PROTOCOL = 4
 # How float32 is computed on CUDA, set by the trainer and part of the fingerprint: convolutions and matrix
 # products in TF32, kernels chosen by cuDNN's autotuning.
 CUDA_PRECISION = "tf32"
@@ -126,7 +126,8 @@ class Measurement:
         step_iqr_seconds: interquartile range of whole steps.
         inference_seconds: median of a forward pass of a batch without gradients.
         layers: of the network in the order of execution, the loss last.
-        reference_seconds: of the reference convolution around the measurement, None on CUDA.
+        reference_seconds: of the reference convolution around the measurement, None on CUDA; where several
+            copies ran, of the same step alone right before.
         peak_bytes: peak memory of training beyond the idle process, or None where it cannot be read.
         reserved_bytes: what CUDA's allocator reserved for it, None on a CPU.
         watts: mean power of the device during the training steps, or None where it reports none.

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from advisor.acquisition import MEASUREMENT_SECONDS, Wanted, measurement_pool, next_measurement
 from advisor.architecture import family_of
@@ -39,6 +41,8 @@ from trainer.workload import StepWorkload
 # Of one measurement of the reference: seconds, and share of the time that there is.
 REFERENCE_SECONDS = 1.0
 REFERENCE_SHARE = 1 / 20
+# Contention: alone and side by side in turn, so often, for this share of the seconds of a reference each.
+CONTENTION_ROUNDS, CONTENTION_SHARE = 3, 1 / 2
 # References and contention end before this share of the time.
 PREPARING_SHARE = 1 / 2
 # Longer than this for one measurement and it is given up.
@@ -195,27 +199,36 @@ class _Sitting:
     def _measure_contention(self, process: MeasuringProcess, expected: float) -> None:
         """Measure one copy a core, if that ends in time; further processes have to start first.
 
-        Measuring processes share one GPU, where each network of a plan has its own: not measured there.
+        Neighbours come and go, so a step side by side is kept with what it took alone right before. On CUDA
+        each network of a plan has a GPU of its own, while measuring processes share one.
         """
         execution = self.execution
         count = execution.processes if self.device == "cpu" else 1
+        expected += 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
         if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
             return
-        workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, execution)
         others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]
         try:
-            if not all(other.wait_until_ready(self._left()) for other in others):
-                return
-            for each in (process, *others):
-                each.begin(workload, self._reference_seconds)
-            results = [each.finish(min(LONGEST_SECONDS, self._left())) for each in (process, *others)]
+            if all(other.wait_until_ready(self._left()) for other in others):
+                for _ in range(CONTENTION_ROUNDS):
+                    alone, crowd = self._together([process]), self._together([process, *others])
+                    if not (alone and crowd):
+                        return
+                    usual = float(np.median([times.step for times in crowd]))
+                    kept = replace(crowd[0], step=usual, reference=alone[0].step)
+                    self._keep(REFERENCE, REFERENCE_BATCH, execution, kept, count)
         finally:
             for other in others:
                 other.close()
+
+    def _together(self, processes: Sequence[MeasuringProcess]) -> list[StepTimes]:
+        """Measure the reference in all processes at once; empty if one of them does not come to an end."""
+        workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, self.execution)
+        for each in processes:
+            each.begin(workload, CONTENTION_SHARE * self._reference_seconds)
+        results = [each.finish(min(LONGEST_SECONDS, self._left())) for each in processes]
         fitting = [r for r in results if r is not None and r.fits]
-        if len(fitting) == count:
-            slowest = max(fitting, key=lambda r: r.step)
-            self._keep(REFERENCE, REFERENCE_BATCH, execution, slowest, count)
+        return fitting if len(fitting) == len(processes) else []
 
     def _measure_candidates(
         self, process: MeasuringProcess, candidates: Sequence[Candidate], batch: int

@@ -289,10 +289,11 @@ def test_measurements_among_several_processes_are_kept_out_of_the_fit():
 def side_by_side(ratios):
     """One design alone at 0.1 s and among so many processes at so many times of it."""
     alone = replace(measured("resnet-20-16", 32), step_seconds=0.1)
-    return [alone, *(replace(alone, processes=n, step_seconds=0.1 * ratio) for n, ratio in ratios)]
+    crowded = replace(alone, reference_seconds=0.1)
+    return [alone, *(replace(crowded, processes=n, step_seconds=0.1 * ratio) for n, ratio in ratios)]
 
 
-def test_contention_is_the_median_ratio_to_the_same_step_alone():
+def test_contention_is_the_median_ratio_to_the_same_step_alone_right_before():
     predictor = CostPredictor(side_by_side([(2, 1.3), (2, 1.2), (2, 9.0)]), EXECUTION)
     assert predictor.contention(2) == pytest.approx(1.3)
 
@@ -311,9 +312,10 @@ def test_contention_without_a_measurement_is_a_small_slowdown():
     predictor = CostPredictor([], EXECUTION)
     assert predictor.contention(1) == 1.0
     assert 1.0 < predictor.contention(4) < 1.5
-    # A crowded step of a design that was never measured alone says nothing.
-    lonely = [m for m in side_by_side([(2, 3.0)]) if m.processes == 2]
-    assert CostPredictor(lonely, EXECUTION).contention(2) == predictor.contention(2)
+    # A crowded step that was not measured alone before says nothing.
+    alone, crowded = side_by_side([(2, 3.0)])
+    lonely = replace(crowded, reference_seconds=None)
+    assert CostPredictor([alone, lonely], EXECUTION).contention(2) == predictor.contention(2)
 
 
 # Layers, phases, epochs.
@@ -405,13 +407,11 @@ def test_bringing_measurements_to_the_usual_speed_gives_them_back_and_changes_th
     assert at_usual_speed(brought) == brought
 
 
-def test_contention_is_told_from_a_slow_minute_of_the_step_alone():
-    # The machine was at half its speed when the step alone was measured, as other measurements tell.
-    alone, crowded = side_by_side([(2, 1.4)])
+def test_contention_is_told_from_a_slow_minute():
+    # The machine was at half its speed when the step was measured side by side, and alone right before.
     others = at_reference(measured(name, 32) for name in ("vgg-11-8", "wrn-10-1"))
-    late = slowed(replace(alone, reference_seconds=1e-3))
-    predictor = CostPredictor([*others, late, replace(crowded, reference_seconds=3e-3)], EXECUTION)
-    assert predictor.contention(2) == pytest.approx(1.4)
+    alone, crowded = side_by_side([(2, 1.4)])
+    assert CostPredictor([*others, alone, slowed(crowded)], EXECUTION).contention(2) == pytest.approx(1.4)
 
 
 # What was never measured.

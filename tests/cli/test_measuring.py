@@ -161,7 +161,19 @@ def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine
     assert [m.processes for m in references(store.measurements())] == [1, 1, 1, 1]
     for _ in range(2):
         profiled(store, 200.0)
-    assert sorted(m.processes for m in references(store.measurements())) == [1, 1, 1, 1, 2]
+    assert sorted(m.processes for m in references(store.measurements())) == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_what_is_measured_side_by_side_is_kept_with_what_it_took_alone(machine, store, monkeypatch):
+    def together(sitting, processes):
+        step = 1.0 if len(processes) == 1 else 1.5
+        return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
+
+    monkeypatch.setattr(measuring._Sitting, "_together", together)
+    profiled(store, 60.0)
+    crowd = [m for m in references(store.measurements()) if m.processes == 2]
+    # 1.5 s and 2 s side by side.
+    assert [(m.step_seconds, m.reference_seconds) for m in crowd] == [(1.75, 1.0)] * 3
 
 
 def test_another_augmentation_is_measured_although_the_time_was_spent_before(machine, store):
