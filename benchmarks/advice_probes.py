@@ -212,16 +212,17 @@ def show(found: Sequence[dict]) -> None:
     print("\n| time | probes | number | core seconds | regret | same seeds | chosen less this, same seeds |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for row in found:
+        less = "" if row["way"] == "chosen" else _said(row["chosen_minus_this_raw"])
         print(
             f"| {row['share']:.1%} | {row['way']} | {row['probes']:.1f} | {row['seconds']:.0f} | "
-            f"{_said(row['regret'])} | {_said(row['raw'])} | {_said(row['chosen_minus_this_raw'])} |"
+            f"{_said(row['regret'])} | {_said(row['raw'])} | {less} |"
         )
 
 
 def _said(figure: Mapping[str, float | None]) -> str:
     if figure["mean"] is None:
         return "–"
-    return f"{figure['mean']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+    return f"{figure['mean']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})".replace("-", "−")
 
 
 def main() -> None:
