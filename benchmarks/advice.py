@@ -35,7 +35,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,6 +73,7 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
                 error=dict(zip(cell.runs, draws.mean(axis=0).tolist(), strict=True)),
                 ends=dict(zip(cell.runs, [(r.low, r.high) for r in ranges], strict=True)),
                 reaching=reaching(predictor, cell, name) if cell.whole else {},
+                seeds={d: predictor.luck(parse_design(d), name) for d in cell.runs},
             )
         )
     return found
@@ -196,6 +197,7 @@ def intervals(grid: Grid) -> list[dict]:
     for name, forecasts in (("budgets", grid.by_budget), ("data sets", grid.by_dataset)):
         held: dict[object, list[bool]] = {}
         parts: dict[str, list[bool]] = {}
+        seeds: dict[str, list[tuple[float, float]]] = {}
         widths = []
         for cell in grid.cells if forecasts else ():
             ends = forecasts[cell.place].ends
@@ -205,14 +207,24 @@ def intervals(grid: Grid) -> list[dict]:
                 held.setdefault((*cell.key, design), []).extend(inside)
                 part = f"{cell.dataset}, {'long' if cell.whole else 'cut'} schedules"
                 parts.setdefault(part, []).extend(inside)
+                if len(runs) > 1 and design in forecasts[cell.place].seeds:
+                    pair = _variances(runs.values(), forecasts[cell.place].seeds[design])
+                    seeds.setdefault(part, []).append(pair)
                 widths += [100 * (high - low)] * len(inside)
         seen = coverage(held, widths)
         row = figure(f"intervals at held-out {name}: share held", seen["share"], count=seen["designs"])
         row |= {"p": seen["p"], "width": seen["width"], "trainings": seen["trainings"]}
-        row |= {"parts": {name: float(np.mean(inside)) for name, inside in parts.items()}}
+        row |= {"parts": {part: float(np.mean(inside)) for part, inside in parts.items()}}
+        row |= {"seeds": {part: np.sqrt(np.mean(pairs, axis=0)).tolist() for part, pairs in seeds.items()}}
         state = verdict(seen["p"], REJECTED, least=True)
         rows.append(row | {"goal": f"p ≥ {REJECTED} for 90 %", "verdict": state})
     return rows
+
+
+def _variances(runs: Iterable[Training], luck: float) -> tuple[float, float]:
+    """Variance of the log error of a design between its seeds, and what was foretold of it."""
+    counts = [max(t.told.error * t.told.test_images, 0.5) for t in runs]
+    return float(np.var(np.log(counts), ddof=1)), luck**2 + 1 / float(np.mean(counts))
 
 
 # 6.
@@ -310,6 +322,11 @@ def show(result: Mapping) -> None:
             f"{r['figure']:50}{_number(r['value']):>7}{ends:>15}{r['count']:6}  {r['goal']:19}{r['verdict']}"
             f"{'; ' if more else ''}{'; '.join(more)}"
         )
+    print("\nheld, and spread of the log error between seeds: real, foretold")
+    for r in result["figures"]:
+        for part, held in r.get("parts", {}).items():
+            spreads = ", ".join(_number(x) for x in r["seeds"].get(part, ()))
+            print(f"{r['figure'].partition(':')[0]:36}{part:36}{held:6.0%}  {spreads}")
     print("\n| claim | published | measured | 90 % | verdict |\n|---|---|---|---|---|")
     for row in result["claims"]:
         print("| " + " | ".join(row.values()) + " |")

@@ -202,11 +202,13 @@ class Forecast:
         error: mean test error, share.
         ends: of the 90 % interval for one training.
         reaching: epochs until an ensemble has the single network's final error; empty if not foretold.
+        seeds: spread of the log error between seeds, counting left out; empty if not foretold.
     """
 
     error: Mapping[str, float]
     ends: Mapping[str, tuple[float, float]]
     reaching: Mapping[str, float] = field(default_factory=dict)
+    seeds: Mapping[str, float] = field(default_factory=dict)
 
     def lead(self, cell: Cell, ensembles: Sequence[str]) -> float:
         """Points by which the best of some ensembles beats the single network."""
