@@ -23,6 +23,7 @@ import argparse
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -38,7 +39,7 @@ from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.evidence import TrainedEvidence
 from advisor.probing import BESIDE_SECONDS, WORTHWHILE, at_stake, expected_move, outcome
-from cli.workflows.evidence import evidence_of_reported
+from cli.workflows.evidence import evidence_of_reported, facts_of_reported
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.003, 0.01, 0.03)
@@ -61,30 +62,14 @@ def probes_for(cell: Cell, trainings: Sequence[Training]) -> list[Training]:
 
 
 def facts_of(cell: Cell) -> DatasetFacts:
-    told = cell.told
-    return DatasetFacts(
-        name=told.dataset,
-        task=told.task,
-        train_images=told.train_images,
-        # Errors of probes are counted on these.
-        validation_images=told.test_images,
-        test_images=told.test_images,
-        augmentation=told.augmentation,
-        batch=told.batch,
-    )
+    """Facts of a cell's data; errors of probes are counted on the test images."""
+    return replace(facts_of_reported(cell.told), validation_images=cell.told.test_images)
 
 
 def taught(training: Training) -> TrainedEvidence:
+    """What a probe teaches here: the errors at its end."""
     (found,) = evidence_of_reported([training.told])
-    return TrainedEvidence(
-        dataset=found.dataset,
-        task=found.task,
-        design=found.design,
-        epochs=found.epochs,
-        member_errors=found.member_errors,
-        ensemble_error=found.ensemble_error,
-        test_images=found.test_images,
-    )
+    return replace(found, errors_by_members=None, curve=None)
 
 
 def predictor(seen: Iterable[Training], cell: Cell) -> AccuracyPredictor:

@@ -135,17 +135,19 @@ def accuracy_for(
 def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:
     """Return a data set as its imported training on the most images tells of it; None if there is none."""
     own = [training for training in store.reported() if training.dataset == dataset]
-    if not own:
-        return None
-    largest = max(own, key=lambda training: training.train_images)
+    return facts_of_reported(max(own, key=lambda training: training.train_images)) if own else None
+
+
+def facts_of_reported(training: ReportedTraining) -> DatasetFacts:
+    """Return the data that a training reports."""
     return DatasetFacts(
-        name=dataset,
-        task=largest.task,
-        train_images=largest.train_images,
-        validation_images=largest.validation_images or 0,
-        test_images=largest.test_images,
-        augmentation=largest.augmentation,
-        batch=largest.batch,
+        name=training.dataset,
+        task=training.task,
+        train_images=training.train_images,
+        validation_images=training.validation_images or 0,
+        test_images=training.test_images,
+        augmentation=training.augmentation,
+        batch=training.batch,
     )
 
 
