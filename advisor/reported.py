@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from advisor.architecture import lower
 from advisor.cells import LONGEST_TEXT, Row, day, given, share, shares, text_of, told, whole
 from advisor.clustering import clusters_of
-from advisor.dataset import DATASETS, Augmentation, augmentation_named
+from advisor.dataset import DATASETS, Augmentation, DatasetFacts, augmentation_named
 from advisor.design import Design, parse_design
 from advisor.errors import DataError
 from advisor.layers import Task
@@ -108,6 +108,19 @@ class ReportedTraining:
     errors_by_members: tuple[float, ...] | None = None
     member_curve: tuple[float, ...] | None = None
     ensemble_curve: tuple[float, ...] | None = None
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """The data that it was trained on, as far as it says."""
+        return DatasetFacts(
+            name=self.dataset,
+            task=self.task,
+            train_images=self.train_images,
+            validation_images=self.validation_images or 0,
+            test_images=self.test_images,
+            augmentation=self.augmentation,
+            batch=self.batch,
+        )
 
 
 def read_reported(text: str, name: str) -> list[ReportedTraining]:

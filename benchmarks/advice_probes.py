@@ -39,7 +39,7 @@ from advisor.dataset import DatasetFacts
 from advisor.design import parse_design
 from advisor.evidence import TrainedEvidence
 from advisor.probing import BESIDE_SECONDS, WORTHWHILE, at_stake, expected_move, outcome
-from cli.workflows.evidence import evidence_of_reported, facts_of_reported
+from cli.workflows.evidence import evidence_of_reported
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.003, 0.01, 0.03)
@@ -63,7 +63,7 @@ def probes_for(cell: Cell, trainings: Sequence[Training]) -> list[Training]:
 
 def facts_of(cell: Cell) -> DatasetFacts:
     """Facts of a cell's data; errors of probes are counted on the test images."""
-    return replace(facts_of_reported(cell.told), validation_images=cell.told.test_images)
+    return replace(cell.told.facts, validation_images=cell.told.test_images)
 
 
 def taught(training: Training) -> TrainedEvidence:

@@ -135,20 +135,7 @@ def accuracy_for(
 def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:
     """Return a data set as its imported training on the most images tells of it; None if there is none."""
     own = [training for training in store.reported() if training.dataset == dataset]
-    return facts_of_reported(max(own, key=lambda training: training.train_images)) if own else None
-
-
-def facts_of_reported(training: ReportedTraining) -> DatasetFacts:
-    """Return the data that a training reports."""
-    return DatasetFacts(
-        name=training.dataset,
-        task=training.task,
-        train_images=training.train_images,
-        validation_images=training.validation_images or 0,
-        test_images=training.test_images,
-        augmentation=training.augmentation,
-        batch=training.batch,
-    )
+    return max(own, key=lambda training: training.train_images).facts if own else None
 
 
 def sizes_of(runs: Sequence[Run], reported: Sequence[ReportedTraining]) -> dict[str, int]:

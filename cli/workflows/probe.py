@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -49,8 +49,6 @@ SOURCE = "advisor probe"
 PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
 # Methods of probes; of an imported training nobody says, but it is one of the two.
 PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
-# Of a request, what a recommendation may say.
-FROM_LAST = ("budget", "epochs", "augmentation", "families", "members", "batch", "device")
 # Why probing ended.
 UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
 
@@ -123,7 +121,7 @@ def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
 
 
 def completed(home: Home, dataset: str, **given: Any) -> RecommendRequest:
-    """Return the request of a probe; without budget or epochs it is for the last recommendation on its data.
+    """Return the request of a probe; without budget or epochs it is that of the last recommendation.
 
     Args:
         home: where recommendations are.
@@ -131,13 +129,16 @@ def completed(home: Home, dataset: str, **given: Any) -> RecommendRequest:
         given: other fields of the request; None or an empty tuple where the command line says nothing.
 
     Raises:
-        UsageError: there is no such recommendation.
+        UsageError: the last recommendation is for other data, or there is none.
     """
+    values = given | {"dataset": dataset}
     if given["budget"] is None or given["epochs"] is None:
         asked = _last_request(home, facts_of(dataset).name)
-        given |= {name: asked.get(name) or given[name] for name in FROM_LAST if given[name] in (None, ())}
-    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    return RecommendRequest(dataset=dataset, **(given | lists))
+        # Older programs asked for less than there is now.
+        known = {f.name: asked[f.name] for f in fields(RecommendRequest) if f.name in asked}
+        values |= known | {name: value for name, value in values.items() if value not in (None, ())}
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return RecommendRequest(**(values | lists))
 
 
 def _last_request(home: Home, dataset: str) -> dict[str, Any]:
@@ -148,8 +149,8 @@ def _last_request(home: Home, dataset: str) -> dict[str, Any]:
     if last is None or last.request["dataset"] != dataset:
         which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
         raise UsageError(
-            f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or run "
-            f"`advisor recommend --dataset {dataset}` first"
+            f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or ask "
+            "`advisor recommend` first"
         )
     return last.request
 

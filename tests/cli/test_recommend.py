@@ -279,6 +279,8 @@ def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_
 
     found = of(budget=None, epochs=None, families=())
     assert (found.budget, found.epochs, found.families, found.seed) == ("60k", 5, ("resnet",), 3)
+    # Whatever else that was asked for holds too.
+    assert found.trials == 60
     found = of(budget="1M", epochs=None, families=("wrn",))
     assert (found.budget, found.epochs, found.families) == ("1M", 5, ("wrn",))
     found = of(budget="1M", epochs=7, families=())

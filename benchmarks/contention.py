@@ -1,0 +1,96 @@
+"""How much longer a step takes while networks train on all cores, measured in several ways in turn.
+
+The reference network of `advisor recommend` at its batch, on CIFAR-10's shape, one process a core:
+
+- long: six seconds alone, then six side by side, the mean over the processes;
+- once: one second of each, the slowest process, as it was measured before;
+- turns: `CONTENTION_ROUNDS` times half a second of each, the median of the ratios, as it is measured now.
+
+    python benchmarks/contention.py     # about three minutes on a quiet machine
+
+Writes results/contention-cpu.json: every round, means and spreads over rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from advisor.dataset import dataset_named
+from cli.workflows.machine import REFERENCE, REFERENCE_BATCH, plain_execution
+from cli.workflows.measuring import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
+from profiler.device import cores_to_hold
+from profiler.isolate import MeasuringProcess
+from trainer.workload import StepWorkload
+
+RESULT = Path(__file__).parent / "results" / "contention-cpu.json"
+ROUNDS, LONG, LONGEST = 8, 6.0, 60.0
+
+
+def steps(processes: Sequence[MeasuringProcess], workload: StepWorkload, seconds: float) -> list[float]:
+    """Seconds of a step in each of some processes at once."""
+    for each in processes:
+        each.begin(workload, seconds)
+    results = [each.finish(LONGEST) for each in processes]
+    assert all(r is not None for r in results), "a measuring process ended"
+    return [r.step for r in results if r is not None]
+
+
+def ratio(processes: Sequence[MeasuringProcess], workload: StepWorkload, seconds: float, of=np.mean) -> float:
+    (alone,) = steps(processes[:1], workload, seconds)
+    return float(of(steps(processes, workload, seconds)) / alone)
+
+
+def main() -> None:
+    execution, facts = plain_execution("cpu"), dataset_named("cifar10")
+    workload = StepWorkload(
+        network=REFERENCE,
+        task=facts.task,
+        batch=REFERENCE_BATCH,
+        augmentation=facts.augmentation,
+        execution=execution,
+    )
+    held = cores_to_hold(execution)
+    processes = [MeasuringProcess("cpu", 1, held if i == 0 else ()) for i in range(execution.processes)]
+    assert all(each.wait_until_ready() for each in processes)
+    steps(processes, workload, REFERENCE_SECONDS)
+    part, rounds = CONTENTION_SHARE * REFERENCE_SECONDS, []
+    for _ in range(ROUNDS):
+        found = {
+            "long": ratio(processes, workload, LONG),
+            "once": ratio(processes, workload, REFERENCE_SECONDS, max),
+            "turns": float(
+                np.median([ratio(processes, workload, part, np.median) for _ in range(CONTENTION_ROUNDS)])
+            ),
+        }
+        print(" ".join(f"{name} {value:.3f}" for name, value in found.items()), flush=True)
+        rounds.append(found)
+    for each in processes:
+        each.close()
+    summary = {
+        name: {
+            "mean": float(np.mean([r[name] for r in rounds])),
+            "spread": float(np.std([r[name] for r in rounds], ddof=1)),
+        }
+        for name in rounds[0]
+    }
+    for name, figure in summary.items():
+        print(f"{name}: {figure['mean']:.3f} ± {figure['spread']:.3f}")
+    about = {
+        "device": f"{platform.machine()} CPU, {os.cpu_count()} cores",
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {"torch": version("torch"), "numpy": version("numpy")},
+        "python": platform.python_version(),
+    }
+    RESULT.write_text(json.dumps(about | {"summary": summary, "rounds": rounds}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
