@@ -46,10 +46,10 @@ from advice_regret import EST_MEMBERS, raw_regret, regret, rules
 from advice_replay import Cell, Forecast, Grid, Training, lasting, lead, reached, read
 from scipy.stats import binomtest
 
-from advisor.accuracy import AccuracyPredictor
-from advisor.dataset import learned_name
-from advisor.design import parse_design
-from cli.workflows.evidence import evidence_of_reported
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import learned_name
+from cli.workflows.forecast.evidence import evidence_of_reported
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 0

@@ -1,11 +1,11 @@
 """Which trainings advice is judged by: data sets × budgets × designs × seeds.
 
-At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict
-rule (`advisor.space.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each ensemble
-trained independently and hatched from one mother. All have one long schedule, with the validation error
-after every epoch, from which a switchover map can be read off. Single network and depth-equivalent ensemble
-of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the other
-kind.
+At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict rule
+(`advisor.designs.space.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each
+ensemble trained independently and hatched from one mother. All have one long schedule, with the validation
+error after every epoch, from which a switchover map can be read off. Single network and depth-equivalent
+ensemble of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the
+other kind.
 
 A cell (19 to 21 trainings of one data set at one budget with one seed) takes 390 to 690 core seconds on
 digits, 890 to 3,270 on the larger and 800 to 1,320 on the smaller subset of Fashion-MNIST; all cells with one
@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from advisor.architecture import NetworkSpec, Task, lower, regular_network
-from advisor.counting import regular_counts
-from advisor.dataset import DATASETS, Augmentation, DatasetFacts
-from advisor.design import Design, homogeneous, parse_design
-from advisor.space import equivalents
+from advisor.designs.design import Design, homogeneous, parse_design
+from advisor.designs.space import equivalents
+from advisor.networks.architecture import NetworkSpec, lower, regular_network
+from advisor.networks.layers import Task
+from advisor.networks.regular_counts import regular_counts
+from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts
 
 SEEDS = 3
 

@@ -7,8 +7,8 @@ with seed 0 of the same data set at all other budgets, members of one shape, hal
 more; what they cost are their core seconds, of which `SHARES` of the data set's whole part of the grid may be
 spent. Nothing else is seen, neither other data sets nor curves, so that choosing is all that differs:
 
-- chosen: one after the other by `advisor.probing`, the largest expected move of the comparison a second,
-  until none is worth its while; the predictor is fitted again after each.
+- chosen: one after the other by `advisor.decision.probing`, the largest expected move of the comparison a
+  second, until none is worth its while; the predictor is fitted again after each.
 - rule: in the order in which `advice.py` sees trainings (short schedules, then small budgets).
 - random: in `ORDERS` random orders.
 - nothing: papers alone.
@@ -34,12 +34,12 @@ from advice_intervals import bootstrapped
 from advice_regret import raw_regret, regret
 from advice_replay import Cell, Training, cells, read
 
-from advisor.accuracy import AccuracyPredictor
-from advisor.dataset import DatasetFacts
-from advisor.design import parse_design
-from advisor.evidence import TrainedEvidence
-from advisor.probing import BESIDE_SECONDS, WORTHWHILE, at_stake, expected_move, outcome
-from cli.workflows.evidence import evidence_of_reported
+from advisor.accuracy.evidence import TrainedEvidence
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE, at_stake, expected_move, outcome
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DatasetFacts
+from cli.workflows.forecast.evidence import evidence_of_reported
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.003, 0.01, 0.03)

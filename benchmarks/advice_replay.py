@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from advisor.design import parse_design
-from advisor.reported import ReportedTraining, read_reported
+from advisor.accuracy.reported import ReportedTraining, read_reported
+from advisor.designs.design import parse_design
 
 # Of the core seconds of a data set's part of the grid.
 SHARE = 0.10

@@ -43,19 +43,20 @@ from advice_grid import HELD, SETTINGS, TESTED, Job, jobs, quick_jobs
 from methods_train import EXECUTION, Clock, processor_watch
 from torchvision.transforms.functional import resize
 
-from advisor.architecture import Task
-from advisor.dataset import DATASETS
-from advisor.design import parse_design
-from advisor.methods import make_plan
-from advisor.plan import Role, TrainingPlan
-from advisor.records import EpochRecord
-from advisor.reported import OPTIONAL, REQUIRED
-from trainer.data import Data, Split, find_facts, load_data
-from trainer.evaluate import member_probabilities
-from trainer.execute import execute
-from trainer.loop import load_network
-from trainer.metrics import Predictions, Probabilities, ensemble_metrics, unpack_probabilities
-from trainer.plan_step import RunFiles
+from advisor.accuracy.reported import OPTIONAL, REQUIRED
+from advisor.designs.design import parse_design
+from advisor.networks.layers import Task
+from advisor.plans.dataset import DATASETS
+from advisor.plans.methods import make_plan
+from advisor.plans.plan import Role, TrainingPlan
+from advisor.plans.records import EpochRecord
+from trainer.data.loading import Data, Split, find_facts, load_data
+from trainer.ensembles.evaluate import member_probabilities
+from trainer.ensembles.metrics import Predictions, ensemble_metrics
+from trainer.execution.execute import execute
+from trainer.run_files import RunFiles
+from trainer.training.loop import load_network
+from trainer.training.stored_probabilities import Probabilities, unpack_probabilities
 
 RESULTS = Path(__file__).parent / "results" / "advice-cpu.csv"
 WORK = Path(".advice")

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from advisor.dataset import dataset_named
-from cli.workflows.machine import REFERENCE, REFERENCE_BATCH, plain_execution
-from cli.workflows.measuring import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
+from advisor.plans.dataset import dataset_named
+from cli.workflows.forecast.machine import REFERENCE, REFERENCE_BATCH, plain_execution
+from cli.workflows.forecast.measuring import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
 from profiler.device import cores_to_hold
 from profiler.isolate import MeasuringProcess
-from trainer.workload import StepWorkload
+from trainer.training.workload import StepWorkload
 
 RESULT = Path(__file__).parent / "results" / "contention-cpu.json"
 ROUNDS, LONG, LONGEST = 8, 6.0, 60.0

@@ -45,7 +45,7 @@ def frozen_designs() -> dict:
 
 def facts_of_subset():
     """Return the facts of the images that epochs run over."""
-    from advisor.dataset import dataset_named
+    from advisor.plans.dataset import dataset_named
 
     facts = dataset_named(frozen_designs()["dataset"])
     return replace(facts, train_images=TRAIN_IMAGES, validation_images=VALIDATION_IMAGES)
@@ -53,14 +53,14 @@ def facts_of_subset():
 
 def execution_on(device: str):
     """Return the settings of every measurement: float32, channels last, one thread."""
-    from advisor.measurement import Execution
+    from advisor.plans.execution import Execution
 
     return Execution(device=device, processes=1, threads=1, dtype="float32", memory_format="channels_last")
 
 
 def workload(network: str, batch: int, device: str):
     """Return the trainer's step on a network."""
-    from trainer.workload import StepWorkload
+    from trainer.training.workload import StepWorkload
 
     facts = facts_of_subset()
     return StepWorkload(
@@ -141,13 +141,13 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
     The trainer asks before every batch whether to stop; that is when the reference is sampled, and what the
     samples took is taken off the epoch.
     """
-    from advisor.dataset import dataset_named
-    from advisor.design import parse_design
-    from advisor.features import features_of
-    from advisor.methods import make_plan
+    from advisor.cost.features import features_of
+    from advisor.designs.design import parse_design
+    from advisor.plans.dataset import dataset_named
+    from advisor.plans.methods import make_plan
     from profiler.clock import Reference
-    from trainer.data import Data, Split, load_data
-    from trainer.loop import NetworkTraining, Reporter
+    from trainer.data.loading import Data, Split, load_data
+    from trainer.training.loop import NetworkTraining, Reporter
 
     facts = facts_of_subset()
     whole = load_data(dataset_named(facts.name), Path("unused"))

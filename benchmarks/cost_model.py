@@ -5,10 +5,11 @@
     python benchmarks/cost_model.py --judge     # judges what was measured before
 
 Measuring is `cost_measure.py`, resumable; its lists were frozen before anything was fitted. The truth of a
-test design is the mean of two measurements, the whole rest of the set apart; the noise floor is half the
-mean relative difference of the two. Truth and floor are given as measured and brought to the machine's
-usual speed by the reference convolution. Fitted is on the pool alone, a dozen measurements that
-`advisor.acquisition` chooses one by one as `advisor recommend` does. Writes results/cost_model-DEVICE.json.
+test design is the mean of two measurements, the whole rest of the set apart; the noise floor is half the mean
+relative difference of the two. Truth and floor are given as measured and brought to the machine's usual speed
+by the reference convolution. Fitted is on the pool alone, a dozen measurements that
+`advisor.cost.acquisition` chooses one by one as `advisor recommend` does. Writes
+results/cost_model-DEVICE.json.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ import numpy as np
 from cost_predictors import TASK, Predict, boosted_trees, least_squares, ours
 from scipy.stats import binomtest, kendalltau
 
-from advisor.acquisition import Wanted, next_measurement
-from advisor.architecture import family_of
-from advisor.cost import CostPredictor
-from advisor.measurement import Fingerprint, LayerTime, Measurement
-from advisor.memory import training_bytes
-from advisor.memory_fit import MemoryFit
-from advisor.step_cost import at_usual_speed
+from advisor.cost.acquisition import Wanted, next_measurement
+from advisor.cost.measurement import Fingerprint, LayerTime, Measurement
+from advisor.cost.memory import training_bytes
+from advisor.cost.memory_fit import MemoryFit
+from advisor.cost.predictor import CostPredictor
+from advisor.cost.step_cost import at_usual_speed
+from advisor.networks.architecture import family_of
 
 RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4

@@ -15,10 +15,10 @@ import json
 import random
 from pathlib import Path
 
-from advisor.dataset import dataset_named
-from advisor.design import parse_design
-from advisor.families import FAMILIES
-from advisor.features import features_of
+from advisor.cost.features import features_of
+from advisor.designs.design import parse_design
+from advisor.networks.families import FAMILIES
+from advisor.plans.dataset import dataset_named
 
 TARGET = Path(__file__).with_name("cost_model_designs.json")
 SEED = 20261121

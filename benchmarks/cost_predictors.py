@@ -13,9 +13,9 @@ import numpy as np
 from scipy.optimize import nnls
 from sklearn.ensemble import GradientBoostingRegressor
 
-from advisor.cost import CostPredictor
-from advisor.features import features_of
-from advisor.measurement import Measurement
+from advisor.cost.features import features_of
+from advisor.cost.measurement import Measurement
+from advisor.cost.predictor import CostPredictor
 
 # What the networks are built for.
 TASK = cost_measure.facts_of_subset().task
@@ -24,7 +24,7 @@ Predict = Callable[[str, int], tuple[float, float, float]]
 
 
 def ours(fitted: Sequence[Measurement], device: str) -> Predict:
-    """`advisor.cost`."""
+    """`advisor.cost.predictor`."""
     predictor = CostPredictor(fitted, cost_measure.execution_on(device))
 
     def predict(network: str, batch: int) -> tuple[float, float, float]:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.architecture import NetworkSpec, Task, lower, regular_network
-from advisor.space import equivalents
+from advisor.designs.space import equivalents
+from advisor.networks.architecture import NetworkSpec, lower, regular_network
+from advisor.networks.layers import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {

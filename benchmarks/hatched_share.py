@@ -2,7 +2,7 @@
 
 For every share of the schedule and every noise, MotherNets with one cluster is trained with several
 seeds, and the ensemble is scored on *validation* images only; the test set is never read. It informs
-the default `advisor.methods.HATCHED_SHARE`. Hatched members of the committed runs trained by steps, as
+the default `advisor.plans.methods.HATCHED_SHARE`. Hatched members of the committed runs trained by steps, as
 before ADR 10. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's
 dataset-fashion-mnist).
 
@@ -26,16 +26,17 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from advisor.dataset import DatasetFacts
-from advisor.design import parse_design
-from advisor.measurement import Execution
-from advisor.methods import PlanOptions, make_plan
-from advisor.plan import HatchStep, TrainingPlan
-from advisor.records import EpochRecord, StepRecord
-from trainer.data import Data, Split, find_facts, load_data
-from trainer.execute import execute
-from trainer.metrics import Predictions, ensemble_metrics, unpack_probabilities
-from trainer.plan_step import RunFiles
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DatasetFacts
+from advisor.plans.execution import Execution
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.plan import HatchStep, TrainingPlan
+from advisor.plans.records import EpochRecord, StepRecord
+from trainer.data.loading import Data, Split, find_facts, load_data
+from trainer.ensembles.metrics import Predictions, ensemble_metrics
+from trainer.execution.execute import execute
+from trainer.run_files import RunFiles
+from trainer.training.stored_probabilities import unpack_probabilities
 
 RESULT = Path(__file__).parent / "results" / "hatched_share.json"
 DESIGN = "4xresnet-8-8@g1"

@@ -1,4 +1,4 @@
-"""What does it bring that freed memory stays with the process (`trainer.heap`)?
+"""What does it bring that freed memory stays with the process (`trainer.training.heap`)?
 
     python benchmarks/heap.py        # about three minutes on a quiet machine
 
@@ -32,14 +32,14 @@ def measure(network: str, *, keep: bool) -> dict[str, float]:
     """Train some steps in this process; return seconds and faults a step, and the resident peak."""
     import torch
 
-    import trainer.step
-    from advisor.dataset import dataset_named
-    from advisor.measurement import Execution
-    from trainer.workload import StepWorkload
+    import trainer.training.step
+    from advisor.plans.dataset import dataset_named
+    from advisor.plans.execution import Execution
+    from trainer.training.workload import StepWorkload
 
     torch.set_num_threads(1)
     if not keep:
-        trainer.step.keep_freed_memory = lambda: False
+        trainer.training.step.keep_freed_memory = lambda: False
     facts = dataset_named("fashion-mnist")
     execution = Execution(
         device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last"

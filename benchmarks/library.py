@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from advisor.architecture import lower, parse_network
-from advisor.design import parse_design
-from advisor.methods import make_plan
-from advisor.schedule import RECIPES
-from trainer.data import Data, find_facts, load_data
-from trainer.network import build_network
+from advisor.designs.design import parse_design
+from advisor.networks.architecture import lower, parse_network
+from advisor.plans.methods import make_plan
+from advisor.plans.schedule import RECIPES
+from trainer.data.loading import Data, find_facts, load_data
+from trainer.networks.network import build_network
 
 RESULTS = Path(__file__).parent / "results" / "library-cpu.json"
 NETWORK, MEMBERS, EPOCHS, BATCH, ROUNDS = "resnet-14-8", 4, 8, 64, 3

@@ -29,7 +29,7 @@ import numpy as np
 from methods_train import CUT, EQUAL, read, run
 from scipy.stats import t as student
 
-from trainer.metrics import probability_covariance, variance_of_average
+from trainer.ensembles.metrics import probability_covariance, variance_of_average
 
 RESULTS = Path(__file__).parent / "results"
 NO_DATE = {"Date": None}

@@ -19,21 +19,22 @@ import numpy as np
 from torchvision.io import write_png
 from torchvision.transforms.functional import resize
 
-from advisor.architecture import NetworkSpec, lower, regular_network
-from advisor.counting import regular_counts
-from advisor.dataset import DatasetFacts
-from advisor.design import Design, homogeneous, parse_design
-from advisor.measurement import Execution
-from advisor.methods import CLUSTERED, PlanOptions, make_plan
-from advisor.plan import HatchStep, Method, TrainingPlan, TrainStep
-from advisor.pricing import timeline
-from advisor.records import EnsembleMetrics, EpochRecord, StepRecord
-from advisor.schedule import RECIPES
-from trainer.data import Data, Split, find_facts, load_data
-from trainer.evaluate import evaluate, member_probabilities
-from trainer.execute import execute
-from trainer.loop import load_network
-from trainer.plan_step import DONE, RunFiles
+from advisor.cost.pricing import timeline
+from advisor.designs.design import Design, homogeneous, parse_design
+from advisor.networks.architecture import NetworkSpec, lower, regular_network
+from advisor.networks.regular_counts import regular_counts
+from advisor.plans.dataset import DatasetFacts
+from advisor.plans.execution import Execution
+from advisor.plans.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.plans.plan import HatchStep, Method, TrainingPlan, TrainStep
+from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord
+from advisor.plans.schedule import RECIPES
+from trainer.data.loading import Data, Split, find_facts, load_data
+from trainer.ensembles.evaluate import evaluate, member_probabilities
+from trainer.execution.execute import execute
+from trainer.execution.plan_step import DONE
+from trainer.run_files import RunFiles
+from trainer.training.loop import load_network
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 SEEDS = 3

@@ -12,9 +12,11 @@ dominates, the share that some design found so far dominates too. The points are
     python benchmarks/search.py                 # all spaces: six minutes of one core
     python benchmarks/search.py "cifar10 1M"    # one again, the results of the others stay
 
-Samplers, all by the coordinates of `advisor.choices` unless said otherwise, and never twice at one choice:
+Samplers, all by the coordinates of `advisor.decision.search_space` unless said otherwise, and never twice at
+one choice:
 
-- ``advisor``: what `advisor.search` does, multivariate TPE from the starting points of `advisor.starts`;
+- ``advisor``: what `advisor.decision.search` does, multivariate TPE from the starting points of
+  `advisor.decision.starting_points`;
 - ``tpe``: the same without starting points;
 - ``nsga2 started``, ``nsga2``: NSGA-II with and without them; ``nsga2 nested``: with a parameter for every
   family, member count and class (as this project had it), which NSGA-II cannot cross;
@@ -43,19 +45,19 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from advisor.accuracy import AccuracyPredictor
-from advisor.choices import DEFAULT_METHODS, Choice, Choices
-from advisor.cost import CostPredictor
-from advisor.dataset import DATASETS
-from advisor.design import DesignClass
-from advisor.families import CONVOLUTIONAL
-from advisor.measurement import Execution
-from advisor.methods import CLUSTERED
-from advisor.mixtures import enumerate_mixtures
-from advisor.plan import Method
-from advisor.search import OBJECTIVES, Judged, Limits, Scenario, explore, judge
-from advisor.space import MEMBER_COUNTS, enumerate_candidates
-from advisor.starts import starting_points
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.cost.predictor import CostPredictor
+from advisor.decision.search import OBJECTIVES, Judged, Limits, Scenario, explore, judge
+from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
+from advisor.decision.starting_points import starting_points
+from advisor.designs.design import DesignClass
+from advisor.designs.mixtures import enumerate_mixtures
+from advisor.designs.space import MEMBER_COUNTS, enumerate_candidates
+from advisor.networks.families import CONVOLUTIONAL
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import CLUSTERED
+from advisor.plans.plan import Method
 
 RESULT = Path(__file__).parent / "results" / "search.json"
 TRIALS, SEEDS = 400, 5

@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 from methods_train import vgg_ensemble
 
-from advisor.design import parse_design
-from advisor.joint import graph_of
-from advisor.layers import Task
-from trainer.network import SpecNetwork
+from advisor.designs.design import parse_design
+from advisor.networks.joint import graph_of
+from advisor.networks.layers import Task
+from trainer.networks.network import SpecNetwork
 
 RESULT = Path(__file__).parent / "results" / "shared_inference-cpu.json"
 CASES = (("small V5", 8, 14, 1), ("V5 at a quarter of its width", 16, 32, 3))

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.progress import Speaker
+    from cli.workflows.forecast.planning import PlanRequest
     from cli.workflows.home import Home
-    from cli.workflows.planning import PlanRequest
 
-# Those of `advisor.plan.Method`, whose module takes longer to import than all commands; a test compares.
+# Those of `advisor.plans.plan.Method`, whose module takes longer to import than all commands; a test
+# compares.
 METHODS = (
     "full_data",
     "bagging",
@@ -95,7 +96,7 @@ class Globals:
 
 def plan_request(ctx: typer.Context) -> PlanRequest:
     """Return what a command line says of a plan; an option that the command does not have is not given."""
-    from cli.workflows.planning import PlanRequest
+    from cli.workflows.forecast.planning import PlanRequest
 
     given = ctx.params
     return PlanRequest(
@@ -120,6 +121,6 @@ def print_result(payload: Any, as_json: bool, renderer: Callable[[Any], Renderab
     if as_json:
         typer.echo(json.dumps(payload, indent=2))
         return
-    from cli.formats import show
+    from cli.render.formats import show
 
     show(renderer(payload))

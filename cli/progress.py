@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.formats import duration, percent
+from cli.render.formats import duration, percent
 
 if TYPE_CHECKING:
-    from advisor.plan import TrainingPlan
-    from advisor.records import EpochRecord
+    from advisor.plans.plan import TrainingPlan
+    from advisor.plans.records import EpochRecord
 
 
 class Speaker:

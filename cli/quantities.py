@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from advisor.budget import parse_budget
+from advisor.designs.budget import parse_budget
 from advisor.errors import UsageError
-from advisor.schedule import MOST_EPOCHS
+from advisor.plans.schedule import MOST_EPOCHS
 
 _NUMBER = r"(?P<number>\d{1,15}(?:\.\d{1,15})?)\s*"
 _MEMORY = re.compile(_NUMBER + r"(?P<unit>|[kmgt]i?)b?", re.I)

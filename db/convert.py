@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, TypeVar
 
-from advisor.dataset import Augmentation
-from advisor.design import parse_design
+from advisor.accuracy.reported import ReportedTraining
+from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.designs.design import parse_design
 from advisor.errors import PlanError, StorageError, UsageError
-from advisor.layers import Task
-from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
-from advisor.placement import phases
-from advisor.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
-from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
-from advisor.reported import ReportedTraining
+from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
+from advisor.plans.placement import phases
+from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
+from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from advisor.serial import from_plain, to_plain
 from db.models import (
     EpochRow,

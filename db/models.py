@@ -8,9 +8,9 @@
     recommendations        request and payload, as JSON
     reported_trainings     done elsewhere, imported from CSV files
 
-A run's plan is the JSON that `advisor.plan.plan_to_json` writes; the columns beside it repeat what listing
-filters and sorts on. Ids are AUTOINCREMENT, so that the number of a deleted run never names another one.
-Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
+A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes; the columns beside it repeat what
+listing filters and sorts on. Ids are AUTOINCREMENT, so that the number of a deleted run never names another
+one. Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class MeasurementRow(Base):
 
 
 class ReportedTrainingRow(Base):
-    """One training that was done elsewhere (`advisor.reported`), with the file that told of it.
+    """One training that was done elsewhere (`advisor.accuracy.reported`), with the file that told of it.
 
     `digest` is of everything up to `date` but that file and the time of the import, so that no training is
     there twice. The columns behind it came with schema 0005 and are NULL where no file told them; a file that

@@ -17,11 +17,11 @@ from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
+from advisor.accuracy.reported import ReportedTraining
+from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
-from advisor.measurement import Measurement, TrainedEpochs
-from advisor.plan import TrainingPlan
-from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
-from advisor.reported import ReportedTraining
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import convert, upkeep
 from db.convert import StoredRecommendation
 from db.engine import storage_errors, writer_of

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from advisor.cost.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, PROTOCOL, Fingerprint
 from advisor.errors import UsageError
-from advisor.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, PROTOCOL, Execution, Fingerprint
+from advisor.plans.execution import Execution
 from profiler.sensors import driver_version
 
 DEVICES = ("cpu", "cuda")

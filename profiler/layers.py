@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from advisor.measurement import LayerTime
+from advisor.cost.measurement import LayerTime
 from profiler.clock import PhaseClock, clock_for
 from profiler.workload import Prepared
 
@@ -43,7 +43,8 @@ class LayerFacts:
         output_bytes: of its output for the whole batch.
         saved_bytes: that it keeps for the backward pass, weights and what earlier layers keep left out.
         parameters: trainable scalars.
-        macs: multiply-adds for one image, counted by fvcore: a check of `advisor.graph` by another route.
+        macs: multiply-adds for one image, counted by fvcore: a check of `advisor.networks.graph` by another
+            route.
     """
 
     name: str
@@ -189,7 +190,7 @@ def layer_macs(module: nn.Module, example: Tensor) -> dict[str, int]:
 
 
 def node_name(module_name: str) -> str:
-    """Return the name of the node that a module executes (`trainer.network` registers them so)."""
+    """Return the name of the node that a module executes (`trainer.networks.network` registers them so)."""
     return module_name.removeprefix("layers.").replace("_", ".")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from advisor.measurement import LayerTime
+from advisor.cost.measurement import LayerTime
 from profiler.clock import PhaseClock, Reference, clock_for
 from profiler.layers import LayerTimer
 from profiler.memory import reserved_bytes, watch_peak
@@ -41,8 +41,9 @@ LEAST_LAYERED = 3
 class StepTimes:
     """Medians in seconds, and peak memory in bytes; `fits` is false when memory ran out.
 
-    The fields are those of `advisor.measurement.Measurement`; `disturbed` counts whole steps taken under
-    load, which the medians leave out as long as enough others are there, as they do steps cut into layers.
+    The fields are those of `advisor.cost.measurement.Measurement`; `disturbed` counts whole steps
+    taken under load, which the medians leave out as long as enough others are there, as they do steps cut
+    into layers.
     """
 
     fits: bool = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainer.ensemble import load as load
+    from trainer.ensembles.ensemble import load
 
 __all__ = ["load"]
 
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
     # Imported when it is asked for: every module of the room passes through here, also where a process is
     # measured that has no use for it.
     if name == "load":
-        from trainer.ensemble import load
+        from trainer.ensembles.ensemble import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -53,10 +53,10 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
-    from cli.render import recommendation
-    from cli.workflows.probe import ProbeOptions
-    from cli.workflows.recommend import recommend as run
-    from cli.workflows.request import RecommendRequest
+    from cli.render.advice import recommendation
+    from cli.workflows.advise.probe import ProbeOptions
+    from cli.workflows.advise.recommend import recommend as run
+    from cli.workflows.advise.request import RecommendRequest
 
     request = RecommendRequest(
         budget=budget,
@@ -102,9 +102,9 @@ def probe(
     as_json: AsJson = False,
 ) -> None:
     """Train what teaches most about a recommendation: short, small, chosen one after the other."""
-    from cli.render_probe import probing
-    from cli.workflows.probe import ProbeOptions, completed
-    from cli.workflows.probe import probe as run
+    from cli.render.probe import probing
+    from cli.workflows.advise.probe import ProbeOptions, completed
+    from cli.workflows.advise.probe import probe as run
 
     request = completed(
         ctx.obj.home,
@@ -144,9 +144,9 @@ def est(
     as_json: AsJson = False,
 ) -> None:
     """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
-    from cli.render_est import switchover
-    from cli.workflows.est import EstRequest
-    from cli.workflows.est import est as run
+    from cli.render.switchover import switchover
+    from cli.workflows.examine.switchover import EstRequest
+    from cli.workflows.examine.switchover import est as run
 
     request = EstRequest(
         family=family,
@@ -171,11 +171,11 @@ def space(
     as_json: AsJson = False,
 ) -> None:
     """List the designs of a parameter budget."""
-    from advisor.layers import Task
-    from cli.workflows.spaces import list_space
+    from advisor.networks.layers import Task
+    from cli.workflows.examine.space import list_space
 
     def render(payload: Any) -> RenderableType:
-        from cli.render import space as table
+        from cli.render.advice import space as table
 
         return table(payload, limit)
 
@@ -191,9 +191,9 @@ def equivalents(
     as_json: AsJson = False,
 ) -> None:
     """Find the width- and depth-equivalent ensembles of a network."""
-    from advisor.layers import Task
-    from cli.render import equivalents as render
-    from cli.workflows.spaces import find_equivalents
+    from advisor.networks.layers import Task
+    from cli.render.advice import equivalents as render
+    from cli.workflows.examine.space import find_equivalents
 
     found = find_equivalents(network, members, Task.parse(input, classes), tolerance)
     print_result(found, as_json, render)

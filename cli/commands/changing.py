@@ -35,9 +35,9 @@ def whatif(
     as_json: AsJson = False,
 ) -> None:
     """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
-    from cli.render_whatif import comparison
-    from cli.workflows.planning import PlanRequest
-    from cli.workflows.whatif import whatif as compared
+    from cli.render.whatif import comparison
+    from cli.workflows.examine.whatif import whatif as compared
+    from cli.workflows.forecast.planning import PlanRequest
 
     base = PlanRequest(
         target=target,

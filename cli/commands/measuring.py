@@ -22,9 +22,9 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Measure time and memory of a network, layer by layer and as a whole step."""
-    from cli.render_profile import profile as render
-    from cli.workflows.profile import ProfileRequest, layers_as_csv
-    from cli.workflows.profile import profile as measured
+    from cli.render.profile import profile as render
+    from cli.workflows.examine.profile import ProfileRequest, layers_as_csv
+    from cli.workflows.examine.profile import profile as measured
 
     request = ProfileRequest(
         design=design,

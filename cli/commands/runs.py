@@ -21,10 +21,10 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    from cli.workflows.runs import listed
+    from cli.workflows.runs.queries import listed
 
     def render(payload: Any) -> RenderableType:
-        from cli.render_runs import run_list
+        from cli.render.runs import run_list
 
         return run_list(payload)
 
@@ -33,8 +33,8 @@ def list_runs(
 
 def show(ctx: typer.Context, run: RunArgument, as_json: AsJson = False) -> None:
     """Show one run: outcome, predicted beside actual, networks and steps."""
-    from cli.render_runs import run as render
-    from cli.workflows.runs import shown
+    from cli.render.runs import run as render
+    from cli.workflows.runs.queries import shown
 
     print_result(shown(ctx.obj.home, run), as_json, render)
 
@@ -45,15 +45,15 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show several runs side by side."""
-    from cli.render_runs import comparison
-    from cli.workflows.runs import compared
+    from cli.render.runs import comparison
+    from cli.workflows.runs.queries import compared
 
     print_result(compared(ctx.obj.home, runs), as_json, comparison)
 
 
 def export(ctx: typer.Context, format: Annotated[str, typer.Option(help="csv or json.")] = "csv") -> None:
     """Print every run with all its columns on stdout."""
-    from cli.workflows.runs import exported
+    from cli.workflows.runs.queries import exported
 
     typer.echo(exported(ctx.obj.home, format), nl=False)
 
@@ -65,8 +65,8 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a run, its records and its files."""
-    from cli.render import facts
-    from cli.workflows.runs import deleted
+    from cli.render.advice import facts
+    from cli.workflows.runs.queries import deleted
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete run {run} for good?", abort=True, err=True)

@@ -51,9 +51,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
-    from cli.render_runs import run as render
-    from cli.workflows.train import TrainOptions
-    from cli.workflows.train import train as run
+    from cli.render.runs import run as render
+    from cli.workflows.runs.train import TrainOptions
+    from cli.workflows.runs.train import train as run
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"), download=download)
     speaker = ctx.obj.speaker()
@@ -67,10 +67,10 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
-    from cli.render_runs import run as render
-    from cli.workflows.runs import run_id_of
-    from cli.workflows.train import TrainOptions
-    from cli.workflows.train import resume as continued
+    from cli.render.runs import run as render
+    from cli.workflows.runs.queries import run_id_of
+    from cli.workflows.runs.train import TrainOptions
+    from cli.workflows.runs.train import resume as continued
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
     speaker = ctx.obj.speaker()
@@ -91,11 +91,11 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """Add members to a trained MotherNets ensemble; what is there is not trained again."""
-    from cli.render_runs import run as render
-    from cli.workflows.extend import Extension
-    from cli.workflows.extend import extend as extended
-    from cli.workflows.runs import run_id_of
-    from cli.workflows.train import TrainOptions
+    from cli.render.runs import run as render
+    from cli.workflows.runs.extend import Extension
+    from cli.workflows.runs.extend import extend as extended
+    from cli.workflows.runs.queries import run_id_of
+    from cli.workflows.runs.train import TrainOptions
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
     extension = Extension(members=add_members, cluster=add_cluster)
@@ -127,8 +127,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show a plan step by step with its predicted cost; for a run, the actual beside it."""
-    from cli.render_explain import explanation
-    from cli.workflows.explain import explain as explained
+    from cli.render.explain import explanation
+    from cli.workflows.examine.explain import explain as explained
 
     payload = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers)
     print_result(payload, as_json, explanation)

@@ -12,7 +12,7 @@ from cli.options import AsJson, Device, Download, RunArgument, print_result
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cli.formats import Plain
+    from cli.render.formats import Plain
 
 
 def predict(
@@ -36,8 +36,8 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Classify images, or a test set, with the ensemble of a finished run."""
-    from cli.workflows.predict import PredictRequest, check_read, rows_as_csv
-    from cli.workflows.predict import predict as predicted
+    from cli.workflows.runs.predict import PredictRequest, check_read, rows_as_csv
+    from cli.workflows.runs.predict import predict as predicted
 
     request = PredictRequest(
         run=run,
@@ -69,8 +69,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a finished ensemble to one file, averaging inside, and check it on test images."""
-    from cli.workflows.export import ExportRequest
-    from cli.workflows.export import export as exported
+    from cli.workflows.runs.export import ExportRequest
+    from cli.workflows.runs.export import export as exported
 
     request = ExportRequest(run=run, form=to, output=output, force=force, download=download)
     print_result(exported(request, ctx.obj.home, ctx.obj.speaker().say), as_json, _exported)
@@ -82,7 +82,7 @@ def _complain(text: str) -> None:
 
 
 def _answers(payload: Plain) -> RenderableType:
-    from cli.formats import percent, table
+    from cli.render.formats import percent, table
 
     def cells(row: dict[str, Any]) -> list[str]:
         second = row["second"]
@@ -105,7 +105,7 @@ def _name(answer: Plain) -> str:
 def _test_set(payload: Plain) -> RenderableType:
     from rich.text import Text
 
-    from cli.formats import percent
+    from cli.render.formats import percent
 
     errors = ", ".join(map(percent, payload["member_errors"]))
     return Text(
@@ -117,7 +117,7 @@ def _test_set(payload: Plain) -> RenderableType:
 def _exported(payload: Plain) -> RenderableType:
     from rich.text import Text
 
-    from cli.formats import size
+    from cli.render.formats import size
 
     return Text(
         f"{payload['file']}: {payload['members']} members of run {payload['run']} as {payload['format']}, "

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from advisor.errors import RunError, StorageError
 
@@ -62,13 +61,6 @@ class Home:
     def run_folder(self, relative: str) -> Path:
         """Folder of a run as the database names it."""
         return self.path / relative
-
-
-class Say(Protocol):
-    """Progress that a person may want to see; results never go this way."""
-
-    def __call__(self, text: str, /) -> None:
-        """Show one line."""
 
 
 def now() -> str:

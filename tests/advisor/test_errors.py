@@ -3,9 +3,9 @@
 import pytest
 
 from advisor import errors
-from advisor.dataset import dataset_named
 from advisor.errors import UnknownNameError
-from advisor.families import family_named
+from advisor.networks.families import family_named
+from advisor.plans.dataset import dataset_named
 
 
 @pytest.mark.parametrize(

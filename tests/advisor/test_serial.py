@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.architecture import NetworkSpec, parse_network
-from advisor.dataset import DATASETS, DatasetFacts
-from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, Measurement
+from advisor.cost.measurement import Fingerprint, Measurement
+from advisor.networks.architecture import NetworkSpec, parse_network
+from advisor.networks.layers import Task
+from advisor.plans.dataset import DATASETS, DatasetFacts
+from advisor.plans.execution import Execution
 from advisor.serial import MalformedError, from_plain, to_plain
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from advisor import families
-from advisor.dataset import DATASETS
-from advisor.methods import (
+from advisor.accuracy.reported import REQUIRED, read_reported
+from advisor.decision.epoch_axis import ScheduleReading
+from advisor.designs.space import MEMBER_COUNTS
+from advisor.networks import families
+from advisor.plans.dataset import DATASETS
+from advisor.plans.methods import (
     FGE_BASE_SHARE,
     FGE_HIGH_RATE,
     FGE_LOW_RATE,
@@ -20,11 +23,8 @@ from advisor.methods import (
     SNAPSHOT_RATE,
     SNAPSHOT_SHARE,
 )
-from advisor.plan import Method
-from advisor.readings import ScheduleReading
-from advisor.reported import REQUIRED, read_reported
-from advisor.schedule import RECIPES
-from advisor.space import MEMBER_COUNTS
+from advisor.plans.plan import Method
+from advisor.plans.schedule import RECIPES
 from cli.app import app
 from cli.options import METHODS
 from cli.settings import load_settings

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.dataset import DATASETS
-from advisor.design import parse_design
-from advisor.measurement import Execution
-from advisor.methods import make_plan
-from advisor.records import EpochRecord
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import make_plan
+from advisor.plans.records import EpochRecord
 from cli import progress
 from cli.progress import Speaker
 

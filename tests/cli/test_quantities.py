@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from advisor.errors import UsageError
-from cli.formats import count, deviation, duration, percent, size, spread
 from cli.quantities import parse_bytes, parse_seconds
-from cli.render_explain import energy
+from cli.render.explain import energy
+from cli.render.formats import count, deviation, duration, percent, size, spread
 from cli.settings import hoist_global_options
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.workflows.planning import PlanRequest, _with_defaults
+from cli.workflows.forecast.planning import PlanRequest, _with_defaults
 
 REFUSED = [
     (("recommend", "--budget", "10", "--epochs", "5"), 1, "smallest"),

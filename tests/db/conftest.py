@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from advisor.dataset import DATASETS
-from advisor.design import parse_design
-from advisor.measurement import Execution
-from advisor.methods import make_plan
-from advisor.plan import TrainingPlan
-from advisor.records import EpochRecord, Forecast, PredictedStep, Run
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import make_plan
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import EpochRecord, Forecast, PredictedStep, Run
 from db.queries import Store
 from db.session import open_store
 

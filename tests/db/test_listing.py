@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from advisor.errors import StorageError, UnknownNameError, UsageError
-from advisor.plan import TrainingPlan
-from advisor.records import EnsembleMetrics, Forecast, Run, RunStatus
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import EnsembleMetrics, Forecast, Run, RunStatus
 from db.listing import COLUMNS, NUMBERS, list_runs
 from db.models import RunRow
 from db.queries import Store
@@ -221,7 +221,7 @@ def test_listing_imports_neither_sqlalchemy_nor_numpy_nor_torch(three: Path) -> 
         "from pathlib import Path\n"
         "from db.listing import list_runs\n"
         "rows = list_runs(Path(sys.argv[1]), where={}, sort='id', descending=True, limit=1)\n"
-        "heavy = {'sqlalchemy', 'alembic', 'numpy', 'scipy', 'torch', 'advisor.plan'}\n"
+        "heavy = {'sqlalchemy', 'alembic', 'numpy', 'scipy', 'torch', 'advisor.plans.plan'}\n"
         "print(len(rows), sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(

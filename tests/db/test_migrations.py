@@ -13,9 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from advisor.cost.measurement import LayerTime
 from advisor.errors import StorageError
-from advisor.measurement import LayerTime
-from advisor.records import RunStatus
+from advisor.plans.records import RunStatus
 from db.imports import Imported
 from db.listing import list_runs
 from db.models import Base

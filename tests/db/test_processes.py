@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from advisor.records import Run
+from advisor.plans.records import Run
 from db.queries import Store
 from db.session import open_store
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 WRITER = """
 import sys
 from pathlib import Path
-from advisor.records import EpochRecord
+from advisor.plans.records import EpochRecord
 from db.session import open_store
 
 store = open_store(Path(sys.argv[1]))
@@ -42,8 +42,8 @@ with open_store(Path(sys.argv[1]), busy_seconds=30.0) as store:
 MEASURER = """
 import sys
 from pathlib import Path
-from advisor.layers import Task
-from advisor.measurement import Fingerprint, LayerTime, Measurement
+from advisor.networks.layers import Task
+from advisor.cost.measurement import Fingerprint, LayerTime, Measurement
 from db.session import open_store
 
 path, name = Path(sys.argv[1]), sys.argv[2]
@@ -67,13 +67,14 @@ with open_store(path, busy_seconds=30.0) as store:
 PROFILER = """
 import sys
 from pathlib import Path
-from advisor.architecture import Task
-from advisor.dataset import Augmentation
-from advisor.measurement import Execution, Measurement
+from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
+from advisor.plans.execution import Execution
+from advisor.cost.measurement import Measurement
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.isolate import MeasuringProcess
-from trainer.workload import StepWorkload
+from trainer.training.workload import StepWorkload
 
 if __name__ == "__main__":
     execution = Execution(

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.errors import StorageError, UsageError
-from advisor.layers import Task
-from advisor.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
-from advisor.plan import Distillation, TrainingPlan, TrainStep
-from advisor.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.networks.layers import Task
+from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
+from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db.convert import trained_epochs_of
 from db.queries import Store
 from db.session import open_store

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from advisor.dataset import Augmentation
+from advisor.accuracy.reported import ReportedTraining
 from advisor.errors import StorageError
-from advisor.layers import Task
-from advisor.reported import ReportedTraining
+from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
 from db import convert
 from db.imports import Imported
 from db.queries import Store

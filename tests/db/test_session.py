@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import StorageError
-from advisor.records import EpochRecord, Run
+from advisor.plans.records import EpochRecord, Run
 from db.queries import Store
 from db.schema import HEAD
 from db.session import open_store

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import StorageError, UsageError
-from advisor.records import EpochRecord, Run
+from advisor.plans.records import EpochRecord, Run
 from db.queries import Store
 from db.session import open_store
 

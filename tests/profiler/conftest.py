@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from advisor.dataset import Augmentation
-from advisor.layers import Task
-from advisor.measurement import Execution
-from trainer.workload import StepWorkload
+from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
+from advisor.plans.execution import Execution
+from trainer.training.workload import StepWorkload
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from advisor.cost.measurement import PROTOCOL
 from advisor.errors import UsageError
-from advisor.measurement import PROTOCOL, Execution
+from advisor.plans.execution import Execution
 from profiler import device
 from profiler.device import (
     choose_device,

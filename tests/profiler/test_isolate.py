@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 
 import pytest
 
-from advisor.architecture import lower, parse_network
+from advisor.networks.architecture import lower, parse_network
 from db.session import open_store
 from profiler.isolate import MeasuringProcess
 from profiler.layers import LOSS, LayerFacts
@@ -81,11 +81,11 @@ def test_a_killed_process_gives_nothing_to_store_and_is_not_waited_for(process, 
 
 PARENT = """
 import time
-from advisor.dataset import Augmentation
-from advisor.layers import Task
-from advisor.measurement import Execution
+from advisor.plans.dataset import Augmentation
+from advisor.networks.layers import Task
+from advisor.plans.execution import Execution
 from profiler.isolate import MeasuringProcess
-from trainer.workload import StepWorkload
+from trainer.training.workload import StepWorkload
 
 if __name__ == "__main__":
     execution = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")

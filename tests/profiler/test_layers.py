@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from advisor.architecture import lower, parse_network
-from advisor.dataset import Augmentation
-from advisor.graph import BatchNorm, Conv, GlobalAveragePool, GraphBuilder, Linear, Relu
-from advisor.layers import Task
-from advisor.memory import saved_bytes
+from advisor.cost.memory import saved_bytes
+from advisor.networks.architecture import lower, parse_network
+from advisor.networks.graph import BatchNorm, Conv, GlobalAveragePool, GraphBuilder, Linear, Relu
+from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
 from profiler.clock import clock_for
 from profiler.layers import LOSS, LayerTimer, layer_facts, layer_macs
 from profiler.steps import measure_step
-from trainer.network import build_network
+from trainer.networks.network import build_network
 
 KINDS = {
     "Conv": "Conv2d",
@@ -105,7 +105,7 @@ def test_what_a_small_mlp_keeps_by_hand(workload):
 
 
 def whatever_the_batch(node, flows, dtype):
-    """Bytes that `advisor.memory.saved_bytes` leaves out since they do not grow with the batch."""
+    """Bytes that `advisor.cost.memory.saved_bytes` leaves out since they do not grow with the batch."""
     match node.operation:
         case BatchNorm(channels):
             return 2 * 4 * channels  # mean and deviation of the batch

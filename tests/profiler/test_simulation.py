@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from advisor.dataset import Augmentation
+from advisor.plans.dataset import Augmentation
 from profiler import simulation
 from profiler.simulation import (
     StorageCount,

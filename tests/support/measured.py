@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from advisor.layers import Task
-from advisor.measurement import Execution, Fingerprint, Measurement
+from advisor.cost.measurement import Fingerprint, Measurement
+from advisor.networks.layers import Task
+from advisor.plans.execution import Execution
 
 MACHINE = Fingerprint(
     device="cpu",

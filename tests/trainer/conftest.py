@@ -11,16 +11,16 @@ import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor
 
-from advisor.dataset import DATASETS
-from advisor.design import parse_design
-from advisor.measurement import Execution
-from advisor.methods import PlanOptions, make_plan
-from advisor.plan import TrainingPlan
-from advisor.records import EpochRecord, StepRecord
-from trainer.checkpoint import load_checkpoint
-from trainer.data import Data, load_data
-from trainer.execute import execute
-from trainer.plan_step import RunFiles
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import EpochRecord, StepRecord
+from trainer.data.loading import Data, load_data
+from trainer.execution.execute import execute
+from trainer.run_files import RunFiles
+from trainer.training.checkpoint import load_checkpoint
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

@@ -1,0 +1,1 @@
+"""How much test error a training will leave: published facts, trainings as evidence, draws as answer."""

@@ -1,0 +1,300 @@
+"""Trainings that were done elsewhere and reported in a CSV file, one row a training.
+
+`benchmarks/advice_train.py` writes such files; any other program may. A file is read as a whole or refused:
+the first thing that is wrong is named with its file, line, rule and remedy. Errors are shares between 0 and
+1, lists are joined by semicolons, line 1 is the header. An optional column may be missing, and its cell may
+be empty; `ReportedTraining` says what those that are stored mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from dataclasses import dataclass
+
+from advisor.accuracy.csv_cells import LONGEST_TEXT, Row, day, given, share, shares, text_of, told, whole
+from advisor.designs.clustering import clusters_of
+from advisor.designs.design import Design, parse_design
+from advisor.errors import DataError
+from advisor.networks.architecture import lower
+from advisor.networks.layers import Task
+from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts, augmentation_named
+from advisor.plans.schedule import MOST_EPOCHS
+
+REQUIRED = (
+    "dataset",
+    "shape",
+    "classes",
+    "augmentation",
+    "train_images",
+    "test_images",
+    "design",
+    "clusters",
+    "epochs",
+    "batch",
+    "seed",
+    "error",
+    "member_errors",
+    "device",
+    "date",
+)
+# In the order of the files that `benchmarks/advice_train.py` has written. Stored are `validation_images`,
+# `errors_by_members` and the two curves; the others it writes for its own evaluation.
+OPTIONAL = (
+    "validation_images",
+    "budget",
+    "class",
+    "parameters",
+    "oracle_error",
+    "disagreement",
+    "errors_by_members",
+    "ensemble_curve",
+    "member_curve",
+    "network_seconds",
+    "core_seconds",
+    "makespan_seconds",
+    "torch",
+)
+CURVES = ("member_curve", "ensemble_curve")
+# Far beyond any data set or seed, and well within SQLite's 64 bits.
+MOST_IMAGES = 10**10
+MOST_CLASSES = 10**6
+MOST_SEED = 2**63 - 1
+# Four digits after the point, to which errors may be rounded in a file.
+ROUNDING = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedTraining:
+    """A training that a file reports.
+
+    Attributes:
+        dataset: name.
+        task: input and classes.
+        augmentation: of training batches.
+        train_images, test_images: sizes of the splits.
+        design: short name with its clusters.
+        epochs: schedule of a network from scratch.
+        batch: images in a step.
+        seed: of the training.
+        error: of the ensemble on the test images, share.
+        member_errors: of each member, in the order of the design.
+        device: that it ran on, in words.
+        date: when, ISO 8601.
+        validation_images: that the curves were measured on, None if nobody says.
+        errors_by_members: on the test images, of the average of the first one, two, … members; the last is
+            `error` up to rounding. None where it is not known.
+        member_curve: validation error of the mean member after every epoch; one value for each of `epochs`
+            where members were trained independently, a mother's epochs and then the members' where they were
+            hatched. None where it is not known, and never there without `validation_images`.
+        ensemble_curve: the same of the averaged probabilities, as long as `member_curve`.
+    """
+
+    dataset: str
+    task: Task
+    augmentation: Augmentation
+    train_images: int
+    test_images: int
+    design: str
+    epochs: int
+    batch: int
+    seed: int
+    error: float
+    member_errors: tuple[float, ...]
+    device: str
+    date: str
+    validation_images: int | None = None
+    errors_by_members: tuple[float, ...] | None = None
+    member_curve: tuple[float, ...] | None = None
+    ensemble_curve: tuple[float, ...] | None = None
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """The data that it was trained on, as far as it says."""
+        return DatasetFacts(
+            name=self.dataset,
+            task=self.task,
+            train_images=self.train_images,
+            validation_images=self.validation_images or 0,
+            test_images=self.test_images,
+            augmentation=self.augmentation,
+            batch=self.batch,
+        )
+
+
+def read_reported(text: str, name: str) -> list[ReportedTraining]:
+    """Return the trainings of a CSV file, in its order.
+
+    Args:
+        text: of the file.
+        name: of the file, for the wording.
+
+    Raises:
+        DataError: a column or a value is wrong.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: list[ReportedTraining] = []
+    header: list[str] = []
+    try:
+        for cells in reader:
+            if not header:
+                header = cells
+                _check_header(header)
+            elif cells:
+                found.append(_reported(header, cells))
+        if not found:
+            raise DataError("a table of trainings has a header and at least one row: write the rows first")
+    except csv.Error as error:
+        raise DataError(
+            f"{name}, line {max(reader.line_num, 1)}: the row must be CSV ({error}): mend or remove it"
+        ) from None
+    except DataError as error:
+        raise DataError(f"{name}, line {max(reader.line_num, 1)}: {error}") from None
+    return found
+
+
+def _check_header(header: list[str]) -> None:
+    known = (*REQUIRED, *OPTIONAL)
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
+        raise DataError("cells must be separated by commas: save the table as CSV with commas")
+    for column in header:
+        if column not in known:
+            close = difflib.get_close_matches(column, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "remove it"
+            raise DataError(f"unknown column {column[:LONGEST_TEXT]!r}: {hint}")
+        if header.count(column) > 1:
+            raise DataError(f"the column {column!r} must stand there once: remove the other")
+    missing = [column for column in REQUIRED if column not in header]
+    if missing:
+        raise DataError(f"the column {missing[0]!r} is missing: add it (all of {', '.join(REQUIRED)})")
+
+
+def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
+    if len(cells) != len(header):
+        raise DataError(
+            f"a row must have the {len(header)} cells of the header, got {len(cells)}: complete or remove it"
+        )
+    row = dict(zip(header, cells, strict=True))
+    task = _task(row)
+    design = _design(row, task)
+    test_images = whole(row, "test_images", 1, MOST_IMAGES)
+    epochs = whole(row, "epochs", 1, MOST_EPOCHS)
+    error = share(row, "error")
+    member_curve, ensemble_curve = _curves(row, design, epochs)
+    return ReportedTraining(
+        dataset=_dataset(row, task),
+        task=task,
+        augmentation=told(row, "augmentation", augmentation_named),
+        train_images=whole(row, "train_images", 1, MOST_IMAGES),
+        test_images=test_images,
+        design=design.name,
+        epochs=epochs,
+        batch=whole(row, "batch", 2, MOST_IMAGES),
+        seed=whole(row, "seed", 0, MOST_SEED),
+        error=error,
+        member_errors=_by_members(row, "member_errors", design),
+        device=text_of(row, "device"),
+        date=day(row, "date"),
+        validation_images=_validation_images(row),
+        errors_by_members=_errors_by_members(row, design, error, test_images),
+        member_curve=member_curve,
+        ensemble_curve=ensemble_curve,
+    )
+
+
+def _by_members(row: Row, column: str, design: Design) -> tuple[float, ...]:
+    errors, members = shares(row, column), len(design.members)
+    if len(errors) != members:
+        raise DataError(
+            f"{column} must be one error for each of {members} members, got {len(errors)}: correct the cell"
+        )
+    return errors
+
+
+def _errors_by_members(row: Row, design: Design, error: float, test_images: int) -> tuple[float, ...] | None:
+    if not given(row, "errors_by_members"):
+        return None
+    errors = _by_members(row, "errors_by_members", design)
+    # Of two classes that are level, the order in which probabilities were summed chooses one.
+    if abs(errors[-1] - error) > ROUNDING + 1 / test_images:
+        raise DataError(
+            f"errors_by_members must end with the error of all members, {error:g}, got {errors[-1]:g}: "
+            "correct one of the two"
+        )
+    return errors
+
+
+def _validation_images(row: Row) -> int | None:
+    if given(row, "validation_images"):
+        return whole(row, "validation_images", 1, MOST_IMAGES)
+    for column in CURVES:
+        if given(row, column):
+            raise DataError(
+                f"{column} must have the validation_images that it was measured on, got none: add their "
+                "number, or empty the cell"
+            )
+    return None
+
+
+def _curves(row: Row, design: Design, epochs: int) -> list[tuple[float, ...] | None]:
+    """Return validation errors after every epoch in the order of `CURVES`."""
+    curves = [_curve(row, column, design, epochs) if given(row, column) else None for column in CURVES]
+    lengths = [len(curve) for curve in curves if curve]
+    if len(set(lengths)) > 1:
+        raise DataError(
+            f"{' and '.join(CURVES)} must be equally long, got {' and '.join(map(str, lengths))} errors: "
+            "correct one of the two"
+        )
+    return curves
+
+
+def _curve(row: Row, column: str, design: Design, epochs: int) -> tuple[float, ...]:
+    errors = shares(row, column)
+    if design.independent and len(errors) != epochs:
+        raise DataError(
+            f"{column} must be one error for each of {epochs} epochs, got {len(errors)}: correct the cell"
+        )
+    if not design.independent and len(errors) <= epochs:
+        raise DataError(
+            f"{column} of hatched members must be the {epochs} errors of a mother and then theirs, got "
+            f"{len(errors)}: complete or empty the cell"
+        )
+    return errors
+
+
+def _task(row: Row) -> Task:
+    classes = whole(row, "classes", 2, MOST_CLASSES)
+    return told(row, "shape", lambda text: Task.parse(text, classes))
+
+
+def _dataset(row: Row, task: Task) -> str:
+    """Name of the data set; one that the program knows must be the one that it knows."""
+    name = text_of(row, "dataset")
+    known = DATASETS.get(name)
+    if known is not None and known.task != task:
+        raise DataError(
+            f"{name} has images of {known.task.text} in {known.task.classes} classes, got {task.text} and "
+            f"{task.classes}: give other data another name"
+        )
+    return name
+
+
+def _design(row: Row, task: Task) -> Design:
+    design = told(row, "design", lambda text: _buildable(text, task))
+    clusters = whole(row, "clusters", 1, len(design.members))
+    if clusters != design.clusters:
+        raise DataError(
+            f"clusters must be the {design.clusters} of the design, got {clusters}: write the design with "
+            "@g, or correct the cell"
+        )
+    return design
+
+
+def _buildable(name: str, task: Task) -> Design:
+    """Read a design and do with it what the predictor will: count its members and cluster them."""
+    design = parse_design(name)
+    for member in dict.fromkeys(design.members):
+        lower(member, task)
+    clusters_of(design)
+    return design

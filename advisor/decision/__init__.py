@@ -1,0 +1,1 @@
+"""Which design to train: search, ranking, reasons, the next probe, and the switchover threshold."""

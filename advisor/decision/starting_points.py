@@ -1,0 +1,96 @@
+"""Where a search starts: the front of expected error against multiply-adds, which stand for all costs.
+
+Both are known of every design of the budget without building one network, if members are trained
+independently. The sampler is left to find the same for other methods, whose errors and times follow those of
+independent training, and for memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.search_space import Choice, Choices
+from advisor.designs.design import DesignClass
+from advisor.designs.mixtures import Mixture
+from advisor.designs.space import Candidate
+from advisor.estimate import Floats
+from advisor.plans.dataset import DatasetFacts
+from advisor.plans.methods import CLUSTERED
+
+# Designs of the front, and the share of all trials that may be starting points, methods included.
+FRONT = 16
+LARGEST_SHARE = 1 / 2
+
+
+def starting_points(
+    choices: Choices, accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int, trials: int
+) -> list[Choice]:
+    """Return the best single network, then designs of the front by every method, MotherNets of one cluster.
+
+    Args:
+        choices: of the request.
+        accuracy: predictor of errors.
+        dataset: facts of the data.
+        epochs: schedule of a network from scratch.
+        trials: of the search.
+    """
+    candidates = [c for group in choices.groups.values() for c in group]
+    errors = np.concatenate([_errors(group, accuracy, dataset, epochs) for group in choices.groups.values()])
+    macs = np.array([float(c.macs) for c in candidates])
+    single = np.array([c.design_class is DesignClass.SINGLE for c in candidates])
+    points = []
+    if single.any():
+        points = _by_every_method(candidates[int(np.where(single, errors, np.inf).argmin())], choices)
+    for place in _spread(_front(errors, macs)):
+        points += _by_every_method(candidates[place], choices)
+    return list(dict.fromkeys(points))[: max(int(LARGEST_SHARE * trials), 1)]
+
+
+def _errors(
+    group: Sequence[Candidate | Mixture], accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int
+) -> Floats:
+    """Expected errors of independent members, shape (candidates,), all of one family."""
+    expected: Floats = accuracy.sample_regular(
+        group[0].family,
+        dataset.learned_as,
+        dataset.task.classes,
+        parameters=np.array([c.member_parameters for c in group]),
+        depth=np.array([float(c.depth) for c in group]),
+        members=np.array([float(c.members) for c in group]),
+        epochs=epochs,
+    ).mean(axis=0)
+    return expected
+
+
+def _front(errors: Floats, macs: Floats) -> list[int]:
+    """Places on the Pareto front, least error first; thousands of points are too many for each pair."""
+    order = np.lexsort((macs, errors))
+    least = np.minimum.accumulate(macs[order])
+    better = np.concatenate([[True], macs[order][1:] < least[:-1]])
+    places: list[int] = order[better].tolist()
+    return places
+
+
+def _by_every_method(candidate: Candidate | Mixture, choices: Choices) -> list[Choice]:
+    return [
+        Choice(candidate, method, 1 if method in CLUSTERED else candidate.members)
+        for method in choices.methods_of(candidate)
+    ]
+
+
+def _spread(front: list[int]) -> list[int]:
+    """Return both ends of a front, then the middle between those before, `FRONT` at most.
+
+    So that any number of first ones spans it.
+    """
+    count = min(FRONT, len(front))
+    places = [round(i) for i in np.linspace(0, len(front) - 1, count)]
+    order = [0, count - 1]
+    step = count
+    while step > 1:
+        step = (step + 1) // 2
+        order += range(0, count, step)
+    return [front[places[i]] for i in dict.fromkeys(order)]

@@ -1,0 +1,1 @@
+"""Ensembles under one parameter budget: single networks, their equivalents, mixtures, clusters."""

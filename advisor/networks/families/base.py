@@ -1,0 +1,110 @@
+"""The contract of a network family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from advisor.errors import InvalidDesignError
+from advisor.networks.graph import Graph
+from advisor.networks.layers import Blocks, Layer, Task
+
+MAXIMUM_DEPTH = 10_000
+
+
+class Family(ABC):
+    """How one family turns depth and width into layers, and layers into operations.
+
+    Attributes:
+        name: as it stands in short names.
+        minimum_width: smallest width that the design space enumerates.
+        convolutional: whether the family belongs to the default design space.
+        skip_connections: whether maps bypass layers.
+    """
+
+    name: ClassVar[str]
+    minimum_width: ClassVar[int] = 4
+    convolutional: ClassVar[bool] = True
+    skip_connections: ClassVar[bool] = False
+
+    @abstractmethod
+    def depths(self) -> Iterator[int]:
+        """Yield the valid depths in rising order."""
+
+    @abstractmethod
+    def regular_blocks(self, depth: int, width: int) -> Blocks:
+        """Return the layers of the regular network of a valid depth."""
+
+    @abstractmethod
+    def depth_of(self, blocks: Blocks) -> int:
+        """Return the depth of checked blocks."""
+
+    @abstractmethod
+    def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
+        """Return the operations of a checked network for a task."""
+
+    @abstractmethod
+    def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
+        """Refuse filters that the family cannot have, `blocks` having the counts of `regular`.
+
+        Raises:
+            InvalidDesignError: naming the rule.
+        """
+
+    def valid_depths(self, limit: int) -> list[int]:
+        """Return the valid depths up to `limit`."""
+        found = []
+        for depth in self.depths():
+            if depth > limit:
+                break
+            found.append(depth)
+        return found
+
+    def check_depth(self, depth: int) -> None:
+        """Refuse a depth that the family does not have, naming its nearest valid ones.
+
+        Raises:
+            InvalidDesignError: as said.
+        """
+        below = 0
+        for valid in self.depths():
+            if valid == depth <= MAXIMUM_DEPTH:
+                return
+            if valid > depth or valid > MAXIMUM_DEPTH:
+                nearest = [str(d) for d in (below, valid) if 0 < d <= MAXIMUM_DEPTH]
+                break
+            below = valid
+        else:
+            nearest = [str(below)]
+        raise InvalidDesignError(
+            f"{self.name} has no depth {depth}: the nearest valid depth is {' or '.join(nearest)}"
+        )
+
+    def check(self, width: int, blocks: Blocks) -> None:
+        """Refuse blocks that the family cannot have.
+
+        Raises:
+            InvalidDesignError: naming the rule.
+        """
+        if not blocks:
+            raise InvalidDesignError(f"{self.name}: a network needs at least one block")
+        counts = tuple(len(block) for block in blocks)
+        self.check_depth(self.depth_of(blocks))
+        regular = self.regular_blocks(self.depth_of(blocks), width)
+        if counts != tuple(len(block) for block in regular):
+            raise InvalidDesignError(f"{self.name} has no network with {counts} layers in its blocks")
+        for layer in (layer for block in blocks for layer in block):
+            if layer.filters < 1:
+                raise InvalidDesignError(f"{self.name}: a layer needs at least 1 filter, got {layer.filters}")
+            self.check_kernel(layer)
+        self.check_filters(width, regular, blocks)
+
+    def check_kernel(self, layer: Layer) -> None:
+        """Refuse kernels without a centre.
+
+        Raises:
+            InvalidDesignError: as said.
+        """
+        if layer.kernel < 1 or layer.kernel % 2 == 0:
+            raise InvalidDesignError(f"{self.name}: kernel sizes are odd, got {layer.kernel}")

@@ -1,0 +1,1 @@
+"""Training plans: the data set, the schedule, the steps of every method, and the records of a run."""

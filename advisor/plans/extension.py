@@ -1,0 +1,108 @@
+"""More members for a MotherNets ensemble that is already trained (MotherNets, MLSys 2020, section 2.3).
+
+A user may start with one cluster and add clusters until the accuracy or the time runs out. The plan of the
+larger ensemble holds the steps of the smaller one unchanged, so that nothing of it is trained again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+from advisor.designs.design import Design, parse_design
+from advisor.errors import InvalidDesignError, UsageError
+from advisor.networks.architecture import NetworkSpec
+from advisor.networks.mothernet import check_growth, distance, mother_of
+from advisor.plans.methods import Draft, PlanOptions, member_name
+from advisor.plans.plan import HatchStep, Method, PlannedNetwork, Role, TrainingPlan
+from advisor.plans.schedule import RECIPES
+
+
+def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> TrainingPlan:
+    """Return the plan with members hatched from the mother networks that it has, each from the nearest.
+
+    Raises:
+        UsageError: a member that none of the mothers can grow into.
+    """
+    draft = _draft_of(plan)
+    for i, spec in enumerate(members, len(plan.members)):
+        mother = _nearest_mother(plan, spec)
+        trained = plan.train_steps_of(mother.name)[-1].id
+        draft.hatched_member(member_name(i), spec, mother.spec, mother.name, trained)
+    return _extended(plan, draft, members, clusters=0)
+
+
+def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> TrainingPlan:
+    """Return the plan with one more cluster of members of one family; a single one trains from scratch.
+
+    Raises:
+        UsageError: members of several families, or one that cannot be hatched.
+    """
+    draft = _draft_of(plan)
+    named = {member_name(i): spec for i, spec in enumerate(members, len(plan.members))}
+    if len(named) == 1:
+        for name, spec in named.items():
+            draft.scratch(name, spec)
+    else:
+        taken = {n.name for n in plan.networks if n.role is Role.MOTHER}
+        # Mothers have the numbers of their clusters, and a cluster of one member has none.
+        numbers = (f"mother-{i}" for i in count(len(taken) + 1))
+        draft.cluster(next(name for name in numbers if name not in taken), named)
+    return _extended(plan, draft, members, clusters=1)
+
+
+def _draft_of(plan: TrainingPlan) -> Draft:
+    """A draft that holds a plan and adds to it by the settings that the plan was made with."""
+    if plan.method not in (Method.MOTHERNETS, Method.FULL_DATA):
+        raise UsageError(f"an ensemble trained by {plan.method} cannot be extended: only MotherNets can")
+    first = next(s for s in plan.steps if not isinstance(s, HatchStep))
+    rate = first.schedule.rate
+    usual = RECIPES[plan.network(first.network).spec.family].rate
+    hatches = [s for s in plan.steps if isinstance(s, HatchStep)]
+    epochs = [plan.train_steps_of(s.network)[-1].schedule.epochs for s in hatches]
+    options = PlanOptions(
+        method=Method.MOTHERNETS,
+        rate=None if rate == usual else rate,
+        hatched_epochs=epochs[0] if epochs else None,
+        noise=hatches[0].noise if hatches else None,
+        shrink=hatches[0].shrink if hatches else None,
+    )
+    draft = Draft(plan.epochs, options)
+    draft.networks, draft.steps = list(plan.networks), list(plan.steps)
+    return draft
+
+
+def _nearest_mother(plan: TrainingPlan, spec: NetworkSpec) -> PlannedNetwork:
+    mothers = [n for n in plan.networks if n.role is Role.MOTHER and _grows_into(n.spec, spec)]
+    if not mothers:
+        raise UsageError(
+            f"no mother network of this ensemble can grow into {spec.name}: give it a cluster of its own "
+            "with --add-cluster"
+        )
+    # Of mothers at one distance, the largest brings most of what is trained.
+    return min(mothers, key=lambda n: (distance(spec, n.spec), -n.spec.depth, -n.spec.width))
+
+
+def _grows_into(mother: NetworkSpec, member: NetworkSpec) -> bool:
+    if mother.family != member.family or mother_of([mother, member]) != mother:
+        return False
+    try:
+        check_growth(mother, member)
+    except InvalidDesignError:
+        return False
+    return True
+
+
+def _extended(
+    plan: TrainingPlan, draft: Draft, members: Sequence[NetworkSpec], clusters: int
+) -> TrainingPlan:
+    before = parse_design(plan.design)
+    design = Design(members=(*before.members, *members), clusters=before.clusters + clusters)
+    return replace(
+        plan,
+        design=design.name,
+        method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
+        networks=draft.in_order(),
+        steps=tuple(draft.steps),
+    )

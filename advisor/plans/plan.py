@@ -1,0 +1,314 @@
+"""The training plan: a DAG of steps over named networks, priced before and executed after.
+
+A plan is to this project what a query plan is to a database. Every training method is a different plan
+(`advisor.plans.methods`) over the same step kinds:
+
+- `TrainStep` trains a network, from scratch or from what a `HatchStep` before it left, on all images or on a
+  bootstrap sample, on labels or on a teacher's outputs as well;
+- `HatchStep` grows a member out of a trained network and perturbs it.
+
+Members that share layers are outputs of one joint network (`advisor.networks.joint`), which is trained in
+their place.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from advisor.designs.design import parse_design
+from advisor.errors import AdvisorError, PlanError, UsageError
+from advisor.networks.architecture import NetworkSpec, parse_network
+from advisor.networks.joint import graph_of, parse_joint
+from advisor.plans.dataset import DatasetFacts
+from advisor.plans.execution import MOST_WORKERS, Execution
+from advisor.plans.schedule import Schedule
+from advisor.serial import MalformedError, from_plain, to_plain
+
+SCHEMA_VERSION = 1
+# Images of a batch that a device takes at the least; one image alone has no batch statistics.
+LEAST_SLICE = 2
+
+
+class Method(StrEnum):
+    """How an ensemble is trained."""
+
+    FULL_DATA = "full_data"
+    BAGGING = "bagging"
+    DISTILLATION = "distillation"
+    SNAPSHOT = "snapshot"
+    FGE = "fge"
+    MOTHERNETS = "mothernets"
+    SHARED_MOTHERNETS = "shared_mothernets"
+    TREENETS = "treenets"
+
+
+# Methods that the name of a design tells already, by its clusters.
+TOLD_BY_NAME = (Method.FULL_DATA, Method.MOTHERNETS)
+
+
+def named(design: str, method: str) -> str:
+    """Return the name of a design, and its training method where the name does not tell it."""
+    return design if method in TOLD_BY_NAME else f"{design} {method}"
+
+
+class Role(StrEnum):
+    """What a network of a plan is for."""
+
+    MOTHER = "mother"
+    TEACHER = "teacher"
+    JOINT = "joint"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNetwork:
+    """A network of the plan.
+
+    Attributes:
+        name: in the plan.
+        network: short name of its specification, joint or not.
+        role: what it is for.
+        output_of: joint network that computes this member among others; None where it stands by itself.
+    """
+
+    name: str
+    network: str
+    role: Role
+    output_of: str | None = None
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """Specification that `network` names; a joint network has none."""
+        return parse_network(self.network)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation:
+    """Learn from a teacher's outputs as well as from labels (Hinton et al. 2015).
+
+    Attributes:
+        teacher: network of the plan, trained before.
+        weight: of the teacher's part of the loss; the labels have the rest.
+        temperature: that both sides' logits are divided by.
+    """
+
+    teacher: str
+    weight: float = 0.5
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise UsageError(f"the teacher's weight must be above 0 and at most 1, got {self.weight}")
+        if not 0 < self.temperature < float("inf"):
+            raise UsageError(f"the temperature must be positive, got {self.temperature}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStep:
+    """Train a network on the training data.
+
+    Attributes:
+        id: name of the step.
+        network: which network.
+        after: steps that must be done before.
+        schedule: learning rate and epochs.
+        momentum, weight_decay: of SGD.
+        bootstrap: whether on as many images drawn with replacement instead of all.
+        distillation: teacher to learn from, if any.
+        devices: that share its batches by data parallelism; see `advisor.plans.placement`.
+    """
+
+    id: str
+    network: str
+    after: tuple[str, ...]
+    schedule: Schedule
+    momentum: float
+    weight_decay: float
+    bootstrap: bool = False
+    distillation: Distillation | None = None
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"the momentum must be at least 0 and below 1, got {self.momentum}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise UsageError(f"the weight decay must not be negative, got {self.weight_decay}")
+        if not 1 <= self.devices <= MOST_WORKERS:
+            raise UsageError(f"devices must be between 1 and {MOST_WORKERS}, got {self.devices}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HatchStep:
+    """Grow a network out of a trained one, function-preserving, and perturb it; of the same shape, copy it.
+
+    Attributes:
+        id: name of the step.
+        network: the member that comes to be.
+        source: the mother, or the member before.
+        after: steps that must be done before.
+        noise: standard deviation of the Gaussian noise on convolutions and linear layers, as a share of
+            the layer's own.
+        shrink: factor on those layers' weights before noise is added.
+    """
+
+    id: str
+    network: str
+    source: str
+    after: tuple[str, ...]
+    noise: float
+    shrink: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise < float("inf"):
+            raise UsageError(f"the noise must not be negative, got {self.noise}")
+        if not 0 < self.shrink <= 1:
+            raise UsageError(f"weights are shrunk by a factor above 0 and at most 1, got {self.shrink}")
+
+
+Step = TrainStep | HatchStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """Everything that training depends on, fixed beforehand.
+
+    Attributes:
+        design: short name of the design.
+        method: how it is trained.
+        dataset: facts of the data.
+        epochs: schedule of a network trained from scratch.
+        batch: images in a step.
+        seed: origin of all randomness.
+        execution: device and arithmetic.
+        networks: mothers and members; members in the order of the design.
+        steps: in an order in which they can be executed one by one.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    design: str
+    method: Method
+    dataset: DatasetFacts
+    epochs: int
+    batch: int
+    seed: int
+    execution: Execution
+    networks: tuple[PlannedNetwork, ...]
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        _check_plan(self)
+
+    @property
+    def members(self) -> tuple[PlannedNetwork, ...]:
+        """Networks whose outputs are averaged."""
+        return tuple(n for n in self.networks if n.role is Role.MEMBER)
+
+    def network(self, name: str) -> PlannedNetwork:
+        """Return the network of that name.
+
+        Raises:
+            PlanError: there is none.
+        """
+        for found in self.networks:
+            if found.name == name:
+                return found
+        raise PlanError(f"the plan has no network {name!r}")
+
+    @property
+    def built(self) -> tuple[PlannedNetwork, ...]:
+        """Networks that have weights of their own."""
+        return tuple(n for n in self.networks if n.output_of is None)
+
+    def holder(self, name: str) -> PlannedNetwork:
+        """Return the network that has the weights of the named one: its joint network or itself."""
+        found = self.network(name)
+        return found if found.output_of is None else self.network(found.output_of)
+
+    def outputs_of(self, name: str) -> list[str]:
+        """Return what a network computes: the members of a joint one in order, else itself."""
+        return [n.name for n in self.networks if n.output_of == name] or [name]
+
+    @property
+    def asked(self) -> dict[str, list[str]]:
+        """The networks that answer for the members, each with the members that it answers for."""
+        holders = dict.fromkeys(self.holder(member.name).name for member in self.members)
+        return {name: self.outputs_of(name) for name in holders}
+
+    def train_steps_of(self, name: str) -> list[TrainStep]:
+        """Return the training steps of a network, for a member that shares layers those of the joint one."""
+        holder = self.holder(name).name
+        return [s for s in self.steps if isinstance(s, TrainStep) and s.network == holder]
+
+
+def _check_plan(plan: TrainingPlan) -> None:
+    if plan.epochs < 1 or plan.batch < 2 or plan.execution.processes < 1:
+        raise PlanError("a plan needs 1 epoch and a batch of 2 at least")
+    names = [n.name for n in plan.networks]
+    done: set[str] = set()
+    if len(set(names)) != len(names):
+        raise PlanError("two networks of the plan have one name")
+    for step in plan.steps:
+        if not {step.network, *_read_by(step)} <= set(names):
+            raise PlanError(f"step {step.id!r} names a network that the plan does not have")
+        if not done.issuperset(step.after):
+            raise PlanError(f"step {step.id!r} comes before a step that it needs")
+        if isinstance(step, TrainStep) and step.devices > plan.batch // LEAST_SLICE:
+            raise PlanError(f"step {step.id!r} shares a batch of {plan.batch} among {step.devices} devices")
+        if step.id in done:
+            raise PlanError(f"two steps are called {step.id!r}")
+        if plan.network(step.network).output_of is not None:
+            raise PlanError(f"step {step.id!r} is for a network that is trained jointly with others")
+        done.add(step.id)
+    for network in plan.networks:
+        _check_network(plan, network)
+        if not plan.train_steps_of(network.name):
+            raise PlanError(f"no step trains {network.name!r}")
+    if [m.spec for m in plan.members] != list(parse_design(plan.design).members):
+        raise PlanError(f"the members of the plan are not those of {plan.design!r}")
+
+
+def _check_network(plan: TrainingPlan, network: PlannedNetwork) -> None:
+    graph_of(network.network, plan.dataset.task)
+    if network.role is Role.JOINT:
+        outputs = [plan.network(name).network for name in plan.outputs_of(network.name)]
+        if outputs != [member.name for member in parse_joint(network.network).members]:
+            raise PlanError(f"the outputs of {network.name!r} are not the members that it joins")
+    elif network.output_of not in (None, *(n.name for n in plan.networks if n.role is Role.JOINT)):
+        raise PlanError(f"{network.name!r} is no output of a joint network of the plan")
+
+
+def _read_by(step: Step) -> list[str]:
+    """Networks that a step reads besides its own."""
+    if isinstance(step, HatchStep):
+        return [step.source]
+    return [step.distillation.teacher] if step.distillation else []
+
+
+def plan_to_json(plan: TrainingPlan) -> str:
+    """Return the plan as indented JSON."""
+    return json.dumps(to_plain(plan), indent=2) + "\n"
+
+
+def plan_from_json(text: str) -> TrainingPlan:
+    """Read what `plan_to_json` wrote.
+
+    Raises:
+        PlanError: not JSON, of a newer schema, or not a plan.
+    """
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"the plan is damaged: {error}") from None
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise PlanError("the plan is damaged: it has no schema_version")
+    if version > SCHEMA_VERSION:
+        raise PlanError(
+            f"the plan has schema {version} and this program reads up to {SCHEMA_VERSION}: upgrade advisor"
+        )
+    try:
+        return from_plain(TrainingPlan, plain)
+    except (MalformedError, AdvisorError, RecursionError) as error:
+        raise PlanError(f"the plan is damaged: {error}") from None

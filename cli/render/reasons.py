@@ -1,0 +1,202 @@
+"""Reasons of an answer for a person: why the first design, what would change that, what to measure next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from advisor.plans.plan import TOLD_BY_NAME, named
+from cli.render.formats import (
+    Plain,
+    bounded,
+    count,
+    design_lines,
+    digits,
+    duration,
+    percent,
+    size,
+    spread,
+    table,
+)
+
+# Option and unit of each need that a limit bounds.
+LIMITS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "train_seconds": ("--max-train-time", duration),
+    "memory_bytes": ("--max-memory", size),
+    "latency_ms": ("--max-latency-ms", digits),
+}
+# Columns of a command line, which no line break may tear apart where it is copied.
+COMMAND_COLUMNS = 76
+
+
+def why(payload: Plain) -> list[RenderableType]:
+    """The reasons of the first row, and a line on each other one."""
+    first, *others = payload["recommendations"]
+    parts: list[RenderableType] = [_heading(f"Why {_named(first)}"), _points(first["reasons"])]
+    if others:
+        parts += ["", _others(payload["recommendations"])]
+    return parts
+
+
+def _others(rows: list[Plain]) -> RenderableType:
+    reference = next(row for row in rows if row["reference"])
+    columns = [("#", "r"), ("design", "l"), ("error\npoints", "r"), ("an\nepoch", "r"), ("training\n", "r")]
+    known = any(row["threshold"] for row in rows[1:])
+    if known:
+        columns.append(("one network\nwins below", "r"))
+    cells = [
+        [str(row["rank"]), design_lines(_named(row)), *_trade(row), *([_threshold(row["threshold"])] * known)]
+        for row in rows[1:]
+    ]
+    return table(f"The others against {_named(reference)}", columns, cells)
+
+
+def _trade(row: Plain) -> list[str]:
+    """Points of error more than the reference, and times its training."""
+    if row["reference"]:
+        return ["–"] * 3
+    trade = row["trade"]
+    points = trade["points_less"]
+    return [
+        f"{-points['mean']:+.2f} ± {(points['high'] - points['low']) / 2:.2f}",
+        *(f"{digits(trade[name]['mean'])}x" for name in ("epoch_times", "train_times")),
+    ]
+
+
+def _threshold(threshold: Plain | None) -> str:
+    if threshold is None:
+        return "–"
+    size, epochs = (threshold[axis]["mean"] for axis in ("parameters", "epochs"))
+    return f"{total_size(size, threshold)}, {length(epochs, threshold)} epoch{'s' * (round(epochs) != 1)}"
+
+
+def total_size(parameters: float, threshold: Plain) -> str:
+    """A figure of the total size of a threshold: where the smallest ensemble wins, it may lie below."""
+    return bounded(parameters, threshold["smallest"], threshold["largest"], count)
+
+
+def length(epochs: float, threshold: Plain) -> str:
+    """A figure of the epochs of a threshold: where one epoch is enough, it may lie below."""
+    return bounded(epochs, 1.0, threshold["longest"], "{:.0f}".format)
+
+
+def would_change(payload: Plain) -> list[RenderableType]:
+    """Thresholds, the second, tighter limits and other objectives; nothing where nothing is known."""
+    change = payload["would_change"]
+    points = [
+        *_grouped(change["thresholds"], _winner, _turn),
+        *([] if change["second"] is None else [_second(change["second"])]),
+        *(f"with {s}" for s in _grouped([*change["limits"], *change["objectives"]], _figures, _option)),
+    ]
+    return ["", _heading("What would change this"), _points(points)] if points else []
+
+
+def _grouped(
+    items: Sequence[Plain], outcome: Callable[[Plain], str], condition: Callable[[Plain], str]
+) -> list[str]:
+    """A sentence an outcome, with all conditions that lead to it."""
+    found: dict[str, list[str]] = {}
+    for item in items:
+        found.setdefault(outcome(item), []).append(condition(item))
+    return [f"{' or '.join(conditions)}: {result}" for result, conditions in found.items()]
+
+
+def _turn(turn: Plain) -> str:
+    form = count if turn["axis"] == "parameters" else "{:.0f}".format
+    beyond = " or beyond" if turn["open_ended"] else ""
+    at = f"{form(turn['at']['mean'])} {turn['axis']} (90 %: {spread(turn['at'], form)}{beyond})"
+    if turn["side"] == "from":
+        return f"from {at} on"
+    return f"{'below' if turn['axis'] == 'parameters' else 'before'} {at}"
+
+
+def _winner(turn: Plain) -> str:
+    if turn["design"] is not None:
+        return f"{_named(turn)} has less error"
+    if turn["members"] == 1:
+        return f"one {turn['family']} network has less error"
+    return f"{turn['members']} {turn['family']} members have less error than one"
+
+
+def _second(second: Plain) -> str:
+    name, chance = _named(second), f"{second['probability']:.0%}"
+    if second["objective"] == "error":
+        return f"{name}, the second, has less error with probability {chance}"
+    if second["objective"] == "balanced":
+        return f"{name}, the second, has the better balance with probability {chance}"
+    return f"with probability {chance} the first does not match {_named(second['against'])}: then {name}"
+
+
+def _option(asked: Plain) -> str:
+    if "objective" in asked:
+        return f"--objective {asked['objective']}"
+    option, form = LIMITS[asked["need"]]
+    return f"{option} below {form(asked['below'])} (down to {form(asked['down_to'])})"
+
+
+def _figures(other: Plain) -> str:
+    error, seconds = (other[name]["mean"] for name in ("test_error", "train_seconds"))
+    return f"{_named(other)}, {percent(error)} in {duration(seconds)}"
+
+
+def measure_next(payload: Plain) -> list[RenderableType]:
+    """The training that would tell most and its command, or that none would."""
+    found = payload["measure_next"]
+    probe = found["probe"]
+    heading: list[RenderableType] = ["", _heading("What to measure next")]
+    if probe is None:
+        none = f"no training would move the comparison by {found['worthwhile_points']} points"
+        return [*heading, Text(f"More probing would not change this: {none}.")]
+    part = f" on {probe['share_of_images']:.0%} of the images" if probe["share_of_images"] < 1 else ""
+    text = (
+        f"Train {probe['design']} for {probe['epochs']} epoch{'s' * (probe['epochs'] != 1)}{part}, about "
+        f"{duration(probe['seconds']['mean'])}: expected to move the comparison by "
+        f"{probe['move_points']:.2f} points."
+    )
+    if found["none_within_allowed"]:
+        text += f" None that ends within {duration(found['allowed_seconds'])} is worth its while."
+    return [*heading, Text(text), Text(_broken(probe["command"]))]
+
+
+def _broken(command: str) -> str:
+    """A command on lines of its own that a shell takes as one; a value stays with its option."""
+    lines = [""]
+    for part in _by_option(command):
+        if lines[-1] and len(lines[-1]) + len(part) + 3 > COMMAND_COLUMNS:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] = f"{lines[-1]} {part}" if lines[-1] else f"  {part}"
+    return " \\\n".join(lines)
+
+
+def _by_option(command: str) -> list[str]:
+    """The parts of a command line that stay together: its verb, and every option with its values."""
+    parts: list[list[str]] = [[]]
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            parts.append([])
+        parts[-1].append(word)
+    return [shlex.join(words) for words in parts]
+
+
+def _named(row: Plain) -> str:
+    """A design, and its method where the name does not tell it."""
+    return named(row["design"], row.get("method", TOLD_BY_NAME[0]))
+
+
+def _heading(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _points(sentences: Iterable[str]) -> Table:
+    """Sentences under each other, each beginning with a dash."""
+    drawn = Table.grid(padding=(0, 1))
+    drawn.add_column()
+    drawn.add_column(overflow="fold")
+    for sentence in sentences:
+        drawn.add_row("-", sentence)
+    return drawn

@@ -1,0 +1,109 @@
+"""The switchover of a data set as a picture: one panel a training, the threshold with its interval."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from advisor.errors import StorageError, UsageError
+from advisor.estimate import Floats
+from cli.render.formats import Plain, count
+from cli.render.switchover import LETTERS, READINGS, shade, training
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FORMS = (".png", ".svg")
+REMEDY = "pip install 'ensemble-advisor[plot]'"
+# Inches; 150 dots an inch make a panel of a PNG 750 dots wide.
+PANEL, HEIGHT, DOTS = 5.0, 4.6, 150
+
+
+def check_plot(path: Path) -> None:
+    """Refuse before the work a picture that could not be drawn.
+
+    Raises:
+        UsageError: another form than PNG or SVG, or matplotlib is missing.
+    """
+    if path.suffix.lower() not in FORMS:
+        raise UsageError(f"--plot writes .png or .svg, got {path}")
+    if find_spec("matplotlib") is None:
+        raise UsageError(f"--plot needs the package matplotlib: {REMEDY}")
+
+
+def plot(payload: Plain, path: Path) -> None:
+    """Draw the answer of `advisor est` to a PNG or SVG.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    # Not pyplot, which looks for a screen: a figure of its own draws with Agg, or as SVG.
+    from matplotlib.figure import Figure
+
+    maps, request = payload["maps"], payload["request"]
+    figure = Figure(figsize=(PANEL * len(maps) + 0.6, HEIGHT), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
+    for axes, (name, found) in zip(panels, maps.items(), strict=True):
+        axes.set_title(training(name, found["clusters"]), fontsize=10)
+        _panel(axes, payload, found)
+    panels[0].set_ylabel("total parameters")
+    figure.suptitle(
+        f"{request['members']} {request['family']} members against one network of their size on "
+        f"{request['dataset']}: {READINGS[payload['reading']]}\n"
+        "chance in % that the better ensemble has less error; likelier class: s single, d depth-, w "
+        "width-equivalent\nline: threshold, dashed: its 90 % interval",
+        fontsize=10,
+    )
+    try:
+        figure.savefig(path, dpi=DOTS)
+    except OSError as error:
+        raise StorageError(f"cannot write the map to {path}: {error.strerror}") from None
+
+
+def _panel(axes: Axes, payload: Plain, found: Plain) -> None:
+    budgets, epochs = payload["budgets_parameters"], payload["epochs"]
+    chances = found["probability_ensemble_wins"]
+    colours = np.array(
+        [[(1.0,) * 3 if p is None else np.array(shade(p)) / 255 for p in row] for row in chances]
+    )
+    axes.set(xscale="log", yscale="log", xlabel="epochs of the single network")
+    axes.pcolormesh(_edges(epochs), _edges(budgets), colours)
+    for i, budget in enumerate(budgets):
+        for j, length in enumerate(epochs):
+            letter = LETTERS[found["likelier_class"][i][j]]
+            text = "–" if chances[i][j] is None else f"{letter} {100 * chances[i][j]:.0f}"
+            axes.text(length, budget, text, ha="center", va="center", fontsize=7)
+    if found["threshold_parameters"]:
+        _threshold(axes, payload, found)
+    axes.set_xlim(*_edges(epochs)[[0, -1]])
+    axes.set_ylim(*_edges(budgets)[[0, -1]])
+    axes.minorticks_off()
+    axes.set_xticks(epochs, [str(e) for e in epochs], fontsize=7)
+    axes.set_yticks(budgets, [count(b) for b in budgets], fontsize=7)
+
+
+def _threshold(axes: Axes, payload: Plain, found: Plain) -> None:
+    """Median and interval; what lies beyond the grid lies above the picture."""
+    if all(t["median"] is None for t in found["threshold_parameters"]):
+        axes.set_title(f"{axes.get_title()}: not reached", fontsize=10)
+    beyond = 2 * _edges(payload["budgets_parameters"])[-1]
+    low, median, high = (
+        [beyond if t[name] is None else t[name] for t in found["threshold_parameters"]]
+        for name in ("low", "median", "high")
+    )
+    axes.plot(payload["epochs"], median, color="black", linewidth=1.5, alpha=0.7)
+    for end in (low, high):
+        axes.plot(payload["epochs"], end, color="black", linewidth=1, linestyle="dashed", alpha=0.7)
+
+
+def _edges(centres: list[int]) -> Floats:
+    """Edges of cells around points, halfway in the logarithm, shape (points + 1,)."""
+    points = np.log(np.array(centres, dtype=float))
+    if len(points) == 1:
+        return np.asarray(np.exp(points[0] + np.array([-0.5, 0.5])), dtype=float)
+    between = (points[1:] + points[:-1]) / 2
+    first, last = 2 * points[0] - between[0], 2 * points[-1] - between[-1]
+    return np.asarray(np.exp(np.concatenate([[first], between, [last]])), dtype=float)

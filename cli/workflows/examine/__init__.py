@@ -1,0 +1,1 @@
+"""Use cases that look without training: explain, whatif, profile, est, space."""

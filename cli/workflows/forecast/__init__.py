@@ -1,0 +1,1 @@
+"""What use cases share to forecast: evidence, measurements, plans and their predicted cost and error."""

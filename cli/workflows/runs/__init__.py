@@ -1,0 +1,1 @@
+"""Use cases of runs: train, extend, query, predict, export."""

@@ -1,0 +1,172 @@
+"""What to measure next: never twice, families in turn, then where the least is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from measured import EXECUTION, measurement
+
+from advisor.cost.acquisition import (
+    BATCHES,
+    NETWORKS_PER_FAMILY,
+    STEP_SECONDS,
+    Wanted,
+    measurement_pool,
+    measurement_seconds,
+    next_measurement,
+)
+from advisor.cost.measurement import LayerTime
+from advisor.cost.predictor import CostPredictor
+from advisor.cost.step_cost import Workpiece
+from advisor.designs.space import enumerate_candidates
+from advisor.networks.architecture import lower, parse_network
+from advisor.networks.layers import Task
+
+CIFAR10 = Task(channels=3, height=32, width=32, classes=10)
+FAMILIES = ["resnet", "vgg", "wrn"]
+CANDIDATES = enumerate_candidates(200_000, FAMILIES, CIFAR10)
+
+
+def measured(wanted, processes=1, task=CIFAR10):
+    nodes = lower(parse_network(wanted.network), task).nodes
+    shares = {node.name: wanted.batch * node.macs / 2e10 + 1e-3 / len(nodes) for node in nodes}
+    forward = sum(shares.values())
+    return measurement(
+        wanted.network,
+        task,
+        wanted.batch,
+        processes=processes,
+        forward_seconds=forward,
+        backward_seconds=2 * forward,
+        optimizer_seconds=1e-4,
+        step_seconds=3 * forward + 1e-3,
+        inference_seconds=forward,
+        layers=tuple(
+            LayerTime(name=name, forward_seconds=s, backward_seconds=2 * s, inference_seconds=s)
+            for name, s in shares.items()
+        ),
+    )
+
+
+def family(wanted):
+    return wanted.network.split("-")[0]
+
+
+def predictor_of(measurements):
+    return CostPredictor(measurements, EXECUTION)
+
+
+def sitting(rounds, batch=128, start=()):
+    """Measure what is proposed, so many times, refitting as the program does."""
+    measurements, proposed = list(start), []
+    for _ in range(rounds):
+        predictor = predictor_of(measurements)
+        pool = measurement_pool(CANDIDATES, CIFAR10, batch, predictor)
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor, batch=128)
+        if wanted is None:
+            break
+        proposed.append(wanted)
+        measurements.append(measured(wanted))
+    return proposed
+
+
+@pytest.mark.parametrize("batch", [2, 3, 20, 128, 4096])
+def test_the_pool_stays_within_the_batch_and_what_a_step_may_take(batch):
+    predictor = predictor_of([])
+    pool = measurement_pool(CANDIDATES, CIFAR10, batch, predictor)
+    for wanted in pool:
+        step = predictor.step_seconds(wanted.network, CIFAR10, wanted.batch).mean
+        assert 2 <= wanted.batch <= batch
+        assert step <= STEP_SECONDS["cpu"] or wanted.batch == 2
+        # The next larger batch would be above the request or too slow.
+        larger = [b for b in BATCHES if wanted.batch < b <= batch]
+        slower = [predictor.step_seconds(wanted.network, CIFAR10, b).mean for b in larger]
+        assert all(seconds > STEP_SECONDS["cpu"] for seconds in slower)
+
+
+def test_the_pool_spreads_over_families_and_sizes():
+    pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
+    assert {family(w) for w in pool} == set(FAMILIES)
+    for name in FAMILIES:
+        own = [w.network for w in pool if family(w) == name]
+        assert len(own) == len(set(own)) <= NETWORKS_PER_FAMILY
+        macs = {f"{c.family}-{c.depth}-{c.width}": c.macs / c.members for c in CANDIDATES if c.family == name}
+        assert {min(macs, key=macs.get), max(macs, key=macs.get)} <= set(own)
+        assert [macs[n] for n in own] == sorted(macs[n] for n in own)
+
+
+def test_first_looks_take_families_in_turn():
+    first = sitting(6)
+    assert sorted(family(w) for w in first[:3]) == FAMILIES
+    assert sorted(family(w) for w in first[3:]) == FAMILIES
+
+
+def test_first_looks_at_a_family_differ_much_in_size():
+    looks = [w for w in sitting(9) if family(w) == "resnet"][:2]
+    sizes = [lower(parse_network(w.network), CIFAR10).macs for w in looks]
+    assert sizes[1] > 4 * sizes[0]
+
+
+def test_nothing_is_proposed_twice():
+    proposed = sitting(25)
+    assert len(proposed) == len(set(proposed)) == 25
+
+
+def test_a_measurement_among_several_processes_or_of_another_task_does_not_count():
+    predictor = predictor_of([])
+    pool = [Wanted("resnet-8-4", 32)]
+    other = replace(CIFAR10, classes=100)
+    crowded = [measured(pool[0], processes=2), measured(pool[0], task=other)]
+    assert next_measurement(pool, crowded, CIFAR10, predictor, batch=128) == pool[0]
+
+
+def test_with_enough_measurements_the_most_instructive_a_second_is_next():
+    measurements = [measured(w) for w in sitting(10)]
+    predictor = predictor_of(measurements)
+    assert predictor.basis == "measurements"
+    pool = measurement_pool(CANDIDATES, CIFAR10, 128, predictor)
+    wanted = next_measurement(pool, measurements, CIFAR10, predictor, batch=128)
+    done = {(m.network, m.batch) for m in measurements}
+    left = [w for w in pool if (w.network, w.batch) not in done]
+    goals = [Workpiece(w.network, CIFAR10, 128) for w in pool]
+
+    def worth(w):
+        gain = predictor.expected_reductions([Workpiece(w.network, CIFAR10, w.batch)], goals)[0]
+        return gain / measurement_seconds(w, CIFAR10, predictor)
+
+    assert worth(wanted) == pytest.approx(max(worth(w) for w in left))
+
+
+def test_what_would_take_longer_than_the_time_left_is_not_proposed():
+    predictor = predictor_of([measured(w) for w in sitting(10)])
+    pool = [Wanted("resnet-8-4", 2), Wanted("wrn-22-4", 256)]
+    seconds = measurement_seconds(pool[0], CIFAR10, predictor)
+    assert measurement_seconds(pool[1], CIFAR10, predictor) > seconds
+    assert next_measurement(pool, [], CIFAR10, predictor, batch=256, seconds=seconds) == pool[0]
+    assert next_measurement(pool, [], CIFAR10, predictor, batch=256, seconds=seconds / 2) is None
+
+
+def test_measuring_ends_when_the_pool_is_exhausted():
+    pool = [Wanted(name, 16) for name in ("resnet-8-4", "vgg-11-4", "wrn-10-1", "resnet-14-4")]
+    measurements = []
+    for _ in pool:
+        wanted = next_measurement(pool, measurements, CIFAR10, predictor_of(measurements), batch=128)
+        assert wanted in pool
+        measurements.append(measured(wanted))
+    assert next_measurement(pool, measurements, CIFAR10, predictor_of(measurements), batch=128) is None
+    assert next_measurement([], [], CIFAR10, predictor_of([]), batch=128) is None
+
+
+def test_measuring_narrows_what_was_least_known():
+    pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
+
+    def width(count):
+        predictor = predictor_of([measured(w) for w in sitting(count)])
+        steps = [predictor.step_seconds(w.network, CIFAR10, w.batch) for w in pool]
+        return np.mean([step.high / step.low for step in steps])
+
+    assert width(30) < width(10)
+
+
+def test_proposals_are_the_same_every_time():
+    assert sitting(12) == sitting(12)

@@ -1,0 +1,137 @@
+"""What a probe is worth, on made-up draws whose answers are known, and how probes are chosen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, at_stake, expected_move, next_probe
+from advisor.decision.search import Judged, Limits, Scenario
+from advisor.designs.space import enumerate_candidates
+from advisor.estimate import Estimate
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+
+DIGITS = DATASETS["digits"]
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """Two designs of 10 % error whose ratio is unknown by a tenth, and draws of that ratio."""
+    ratio = np.random.default_rng(0).normal(0, 0.1, 2000)
+    return np.stack([np.full(2000, 0.1), 0.1001 * np.exp(-ratio)], axis=1), ratio
+
+
+def test_an_observation_of_the_difference_moves_it_by_its_spread(draws):
+    errors, ratio = draws
+    # The second design is best in half of the draws; e_b times its share times the spread of the ratio.
+    move = expected_move(errors, ratio[:, None], np.array([1e-3]), 1)
+    assert move == pytest.approx(0.1 * 0.5 * 0.1, rel=0.1)
+
+
+def test_a_noisy_observation_moves_it_less(draws):
+    errors, ratio = draws
+    exact, noisy = (expected_move(errors, ratio[:, None], np.array([s]), 1) for s in (1e-3, 0.1))
+    # With noise as large as the signal half of the variance is explained.
+    assert noisy == pytest.approx(exact / np.sqrt(2), rel=0.15)
+
+
+def test_an_observation_of_something_else_moves_nothing(draws):
+    errors, _ = draws
+    elsewhere = np.random.default_rng(5).standard_normal((2000, 2))
+    assert expected_move(errors, elsewhere, np.array([0.1, 0.1]), 1) < 0.1 * 0.5 * 0.1 / 10
+
+
+def test_at_stake_is_what_perfect_knowledge_would_save(draws):
+    errors, ratio = draws
+    assert at_stake(errors) == pytest.approx(0.1 * np.maximum(ratio - 0.001, 0).mean(), rel=0.02)
+    assert at_stake(errors[:, :1]) == 0
+
+
+@dataclass
+class Clock:
+    """A cost predictor that knows one figure: seconds an epoch and megabyte of parameters."""
+
+    watts = None
+    seconds: float = 1.0
+
+    def contention(self, processes):
+        return 1.0
+
+    def fits(self, *_):
+        return True
+
+    def unmeasured(self, *_):
+        return ()
+
+    def reserved_bytes(self, *_):
+        return None
+
+    def epoch_seconds(self, network, task, batch, **_):
+        return Estimate(self.seconds, self.seconds, 2 * self.seconds)
+
+    def inference_seconds(self, *_):
+        return Estimate.exact(1e-3)
+
+    def training_peak_bytes(self, *_):
+        return Estimate.exact(1e6)
+
+    inference_peak_bytes = training_peak_bytes
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return Scenario(
+        candidates=enumerate_candidates(60_000, ["resnet"], DIGITS.task, [1, 2, 4]),
+        dataset=DIGITS,
+        epochs=20,
+        batch=32,
+        seed=0,
+        execution=Execution(
+            device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous"
+        ),
+        limits=Limits(),
+        cost=Clock(),
+        accuracy=AccuracyPredictor(["digits"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(scenario):
+    """A design of every number of members, with the draws of its error."""
+    chosen = [next(c for c in scenario.candidates if c.members == k) for k in (1, 2, 4)]
+    designs = [c.design() for c in chosen]
+    errors = scenario.accuracy.sample_errors(designs, "digits", DIGITS.task, 20)
+    return [
+        Judged(d, c.design_class, c.parameters, None, errors[:, i], True)
+        for i, (d, c) in enumerate(zip(designs, chosen, strict=True))
+    ]
+
+
+def test_a_probe_fits_the_time_and_is_smaller_than_what_it_decides(scenario, judged):
+    probe = next_probe(scenario, judged, budget=60_000, seconds=60, done=(), seed=1)
+    assert probe is not None
+    assert probe.seconds.high <= 60
+    assert probe.move >= WORTHWHILE
+    assert LEAST_EPOCHS * 20 <= probe.plan.epochs <= 20
+    assert probe.plan.execution.processes == 1
+
+
+def test_the_same_request_is_answered_by_the_same_probe_and_never_twice(scenario, judged):
+    first, again = (
+        next_probe(scenario, judged, budget=60_000, seconds=60, done=(), seed=1) for _ in range(2)
+    )
+    assert first.key == again.key
+    other = next_probe(scenario, judged, budget=60_000, seconds=60, done={first.key}, seed=1)
+    assert other is None or other.key != first.key
+
+
+def test_without_time_there_is_no_probe(scenario, judged):
+    assert next_probe(scenario, judged, budget=60_000, seconds=1, done=(), seed=1) is None
+
+
+def test_a_decision_that_is_settled_needs_no_probe(scenario, judged):
+    errors = judged[0].errors
+    worse = Judged(judged[1].design, judged[1].design_class, 1, None, 3 * errors, True)
+    assert next_probe(scenario, [judged[0], worse], budget=60_000, seconds=60, done=(), seed=1) is None

@@ -1,0 +1,136 @@
+"""Devices of every training step, counted by hand."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advisor.designs.design import parse_design
+from advisor.errors import PlanError, UsageError
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.placement import devices_of, placed, slots
+from advisor.plans.plan import HatchStep, TrainStep, plan_from_json, plan_to_json
+
+
+def planned(design, gpus, *, device="cuda", batch=32, **options):
+    execution = Execution(
+        device=device, processes=gpus, threads=1, dtype="float32", memory_format="contiguous"
+    )
+    plan = make_plan(
+        parse_design(design),
+        DATASETS["digits"],
+        epochs=4,
+        batch=batch,
+        seed=0,
+        execution=execution,
+        options=PlanOptions(**options),
+    )
+    return placed(plan, gpus)
+
+
+def devices(plan):
+    return [step.devices for step in plan.steps if isinstance(step, TrainStep)]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "expected", "used"),
+    [
+        # The mother, then her five members.
+        (1, [1, 1, 1, 1, 1, 1], 1),
+        (2, [2, 1, 1, 1, 1, 1], 2),
+        (4, [4, 1, 1, 1, 1, 1], 4),
+        (8, [8, 1, 1, 1, 1, 1], 8),
+        (12, [12, 2, 2, 2, 2, 2], 12),
+    ],
+)
+def test_one_mother_has_all_devices_and_her_members_one_each_until_some_are_idle(gpus, expected, used):
+    plan = planned("5xresnet-8-4@g1", gpus)
+    assert devices(plan) == expected
+    assert plan.execution.processes == min(gpus, 5)
+    assert slots(plan) == used
+
+
+@pytest.mark.parametrize(
+    ("gpus", "mother", "member"), [(1, 1, 1), (2, 1, 1), (4, 2, 1), (8, 4, 1), (10, 5, 2), (16, 8, 3)]
+)
+def test_two_mothers_divide_the_devices_among_them(gpus, mother, member):
+    plan = planned("5xresnet-8-4@g2", gpus, batch=128)
+    by_network = {s.network: s.devices for s in plan.steps if isinstance(s, TrainStep)}
+    assert {n: d for n, d in by_network.items() if n.startswith("mother")} == {
+        "mother-1": mother,
+        "mother-2": mother,
+    }
+    assert {d for n, d in by_network.items() if n.startswith("member")} == {member}
+    assert slots(plan) == max(min(gpus, 5), min(2 * mother, gpus), min(5 * member, gpus))
+
+
+@pytest.mark.parametrize(("gpus", "each", "used"), [(1, 1, 1), (2, 1, 2), (4, 1, 3), (8, 2, 6), (9, 3, 9)])
+def test_members_that_train_independently_divide_the_devices(gpus, each, used):
+    plan = planned("3xresnet-8-4", gpus)
+    assert devices(plan) == [each] * 3
+    assert plan.execution.processes == min(gpus, 3)
+    assert slots(plan) == used
+
+
+@pytest.mark.parametrize("method", ["snapshot", "fge"])
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+def test_chains_and_a_single_network_have_all_devices(method, gpus):
+    for plan in (planned("3xresnet-8-4", gpus, method=method), planned("resnet-8-4", gpus)):
+        assert set(devices(plan)) == {gpus}
+        assert plan.execution.processes == 1
+        assert slots(plan) == gpus
+
+
+def test_a_teacher_has_all_devices_and_hatching_takes_one():
+    assert devices(planned("3xresnet-8-4", 4, method="distillation")) == [4, 1, 1, 1]
+    hatches = [s for s in planned("2xresnet-8-4@g1", 4).steps if isinstance(s, HatchStep)]
+    assert [devices_of(s) for s in hatches] == [1, 1]
+
+
+def test_a_member_without_a_mother_trains_in_the_phase_of_the_mothers():
+    # The family of its own makes a cluster of one: it and the mother share four devices.
+    plan = planned("2xresnet-8-4+mlp-1-4@g2", 4)
+    by_network = {s.network: s.devices for s in plan.steps if isinstance(s, TrainStep)}
+    assert by_network == {"mother-1": 2, "member-3": 2, "member-1": 2, "member-2": 2}
+    assert slots(plan) == 4
+
+
+def test_a_device_takes_two_images_of_a_batch_at_the_least():
+    assert devices(planned("resnet-8-4", 8, batch=6)) == [3]
+
+
+def test_on_a_cpu_no_batch_is_shared():
+    plan = planned("5xresnet-8-4@g1", 4, device="cpu")
+    assert devices(plan) == [1] * 6
+    assert slots(plan) == 4
+
+
+@given(
+    st.sampled_from(["resnet-8-4", "3xresnet-8-4", "5xresnet-8-4@g1", "5xresnet-8-4@g2", "4xmlp-1-4@g3"]),
+    st.integers(1, 20),
+)
+def test_no_more_slots_than_devices_and_a_plan_survives_its_file(design, gpus):
+    plan = planned(design, gpus, batch=64)
+    assert slots(plan) <= gpus
+    assert all(devices_of(step) <= slots(plan) for step in plan.steps)
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_a_plan_from_before_reads_as_one_device_a_step():
+    plan = planned("3xresnet-8-4", 1)
+    text = "".join(line for line in plan_to_json(plan).splitlines(True) if '"devices"' not in line)
+    assert "devices" not in text
+    # The field was the last of its object.
+    assert plan_from_json(text.replace('"distillation": null,', '"distillation": null')) == plan
+
+
+def test_devices_are_in_range():
+    step = planned("resnet-8-4", 1).steps[0]
+    for wrong in (0, -1, 1025):
+        with pytest.raises(UsageError, match="devices must be between"):
+            replace(step, devices=wrong)
+    with pytest.raises(PlanError, match="batch of 32 among 17 devices"):
+        replace(planned("resnet-8-4", 1), steps=(replace(step, devices=17),))

@@ -1,0 +1,105 @@
+"""What a person reads of a run's figures."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from cli.render.runs import comparison, run
+
+TEST = {
+    "error": 0.04,
+    "voting_error": 0.045,
+    "super_learner_error": 0.035,
+    "super_learner_weights": [0.75, 0.25],
+    "best_member": 1,
+    "best_member_error": 0.0525,
+    "mean_member_error": 0.0625,
+    "member_errors": [0.0725, 0.0525],
+    "errors_by_members": [0.0625, 0.04],
+    "oracle_error": 0.01,
+    "disagreement": 0.03,
+    "nll": 0.1234,
+    "calibration_error": 0.015,
+}
+LATER = ("voting_error", "super_learner_error", "super_learner_weights", "best_member", "best_member_error")
+EARLIER = TEST | dict.fromkeys((*LATER, "calibration_error", "errors_by_members"))
+RUN = {
+    "id": 7,
+    "status": "done",
+    "message": "",
+    "design": "2xresnet-8-4",
+    "method": "full_data",
+    "dataset": "digits",
+    "epochs": 3,
+    "seed": 1,
+    "execution": {"processes": 1},
+    "parameters": 10012,
+    "train_seconds": 2.0,
+    "test": TEST,
+    "predicted": None,
+    "networks": [],
+    "steps": [],
+}
+
+
+def text_of(renderable: object) -> str:
+    console = Console(width=200, no_color=True)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()
+
+
+def test_an_ensemble_is_shown_with_its_rivals_and_what_stands_behind_it():
+    shown = text_of(run({"run": RUN}))
+    assert "test error 4.00 % averaged over 2 members, voting 4.50 %, super learner 3.50 %\n" in shown
+    assert (
+        "best member 5.25 %, mean member 6.25 %, oracle 1.00 %, disagreement 3.00 %, "
+        "calibration error 1.50 %, negative log-likelihood 0.123\n"
+        "error by members  1: 6.25 %  2: 4.00 %\n"
+    ) in shown
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        (3, "error by members  1: 20.0 %  2: 10.0 %  3: 6.67 %\n"),
+        (4, "error by members  1: 20.0 %  2: 10.0 %  4: 5.00 %\n"),
+        (9, "error by members  1: 20.0 %  2: 10.0 %  4: 5.00 %  8: 2.50 %  9: 2.22 %\n"),
+    ],
+)
+def test_smaller_ensembles_are_shown_at_powers_of_two_and_the_last(members, told):
+    errors = [0.2 / (i + 1) for i in range(members)]
+    test = TEST | {"member_errors": [0.2] * members, "errors_by_members": errors}
+    assert told in text_of(run({"run": RUN | {"test": test}}))
+
+
+def test_a_single_network_is_shown_without_an_ensembles_figures():
+    shown = text_of(run({"run": RUN | {"test": TEST | {"member_errors": [0.04]}}}))
+    assert "test error 4.00 %, calibration error 1.50 %, negative log-likelihood 0.123\n" in shown
+    assert "voting" not in shown
+    assert "by members" not in shown
+
+
+def test_an_older_run_is_shown_with_the_figures_that_it_has():
+    shown = text_of(run({"run": RUN | {"test": EARLIER}}))
+    assert "test error 4.00 % averaged over 2 members\n" in shown
+    assert "mean member 6.25 %, oracle 1.00 %, disagreement 3.00 %, negative log-likelihood 0.123\n" in shown
+    assert "None" not in shown
+    assert "by members" not in shown
+
+
+@pytest.mark.parametrize(
+    ("figure", "value"),
+    [
+        ("voting", "4.50 %"),
+        ("super learner", "3.50 %"),
+        ("best member", "5.25 %"),
+        ("calibration error", "1.50 %"),
+    ],
+)
+def test_runs_side_by_side_have_a_dash_where_a_figure_is_not_known(figure, value):
+    runs = [RUN, RUN | {"id": 8, "test": EARLIER}, RUN | {"id": 9, "test": None}]
+    (line,) = [line for line in text_of(comparison({"runs": runs})).splitlines() if figure in line]
+    cells = line.replace("│", " ").split(figure)[1].split("  ")
+    assert [cell.strip() for cell in cells if cell.strip()] == [value, "–", "–"]

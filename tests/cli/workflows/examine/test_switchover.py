@@ -1,0 +1,218 @@
+"""`advisor est`: where single networks give way to ensembles."""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from advisor.accuracy.evidence import Curve, TrainedEvidence
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DATASETS
+from cli.render.formats import count
+from cli.render.switchover import _first_past, switchover, words
+from cli.render.switchover_plot import plot
+from cli.workflows.examine.switchover import EstRequest, est
+from cli.workflows.home import Home
+from db.session import open_store
+
+SMALL = ("--family", "resnet", "--budget", "1M-2M", "--epochs", "125-250")
+
+
+REQUEST = EstRequest(
+    family="resnet",
+    members=4,
+    dataset="cifar10",
+    budget="20k-8M",
+    epochs="60-500",
+    clusters=1,
+    reading="whole",
+    seed=0,
+)
+
+
+@pytest.fixture(scope="module")
+def payload():
+    """What `advisor est --json` says, computed once."""
+    return est(REQUEST, Home(Path("/nowhere/at/all")), None)
+
+
+def test_the_answer_is_one_object_in_the_promised_form(payload):
+    assert json.loads(json.dumps(payload)) == payload
+    assert payload["schema_version"] == 1
+    assert payload["reading"] == "whole"
+    assert payload["schedule_epochs"] == 250
+    assert set(payload["maps"]) == {"full_data", "mothernets_equal_epochs", "mothernets_equal_time"}
+    budgets, epochs = payload["budgets_parameters"], payload["epochs"]
+    for found in payload["maps"].values():
+        for name in ("likelier_class", "better_ensemble_class", "probability_ensemble_wins"):
+            assert [len(row) for row in found[name]] == [len(epochs)] * len(budgets)
+        assert len(found["threshold_parameters"]) == len(epochs)
+        assert len(found["threshold_epochs"]) == len(found["times_sooner"]) == len(budgets)
+    assert payload["evidence"] == {
+        "runs": 0,
+        "runs_on_dataset": 0,
+        "curves": 0,
+        "curves_on_dataset": 0,
+        "published_errors_on_dataset": 17,
+    }
+
+
+def test_the_published_threshold_of_resnets_lies_within_the_interval(payload):
+    column = payload["epochs"].index(250)
+    threshold = payload["maps"]["full_data"]["threshold_parameters"][column]
+    assert threshold["low"] <= 1.25e6 <= threshold["high"]
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    console = Console(
+        width=80, force_terminal=True, color_system="truecolor", no_color=not colour, highlight=False
+    )
+    with console.capture() as captured:
+        console.print(switchover(payload))
+    text = captured.get()
+    assert ("48;2;" in text) is colour
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert "Epochs: whole schedules of each length" in lines[1]
+    rows = [line for line in lines if re.match(r" *[\d.]+[kM]( +[–sdw])", line)]
+    # One map below the other.
+    assert len(rows) == len(payload["maps"]) * len(payload["budgets_parameters"])
+    # Budgets rise upwards; four members do not fit into the least one.
+    assert rows[0].startswith("    8M")
+    assert rows[-1].split() == ["20k", *["–"] * len(payload["epochs"])]
+    assert any("*" in row for row in rows)
+    titles = [line.strip() for line in lines if line.startswith(("full data", "MotherNets g=1,"))]
+    assert titles == ["full data", "MotherNets g=1, equal epochs", "MotherNets g=1, time of full data"]
+    assert "within the grid" in text
+    assert "17 published errors, no training of yours" in " ".join(lines)
+
+
+def test_a_wide_terminal_has_maps_side_by_side(payload):
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(switchover(payload))
+    assert re.search("full data +MotherNets g=1, equal epochs", captured.get())
+
+
+def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it(payload):
+    """An ensemble that wins from the first budget on that holds one may win before."""
+    budgets, column = payload["budgets_parameters"], payload["epochs"].index(250)
+    # The second of them, too: the best single network there has no equivalents.
+    position = 2
+    holding = [len(designs) > 2 for designs in payload["designs"]]
+    assert holding == [i >= position for i in range(len(budgets))]
+    size = budgets[position]
+    # Interpolated in logarithms, an end of the grid is moved by rounding.
+    told = {"median": size * (1 + 1e-9), "low": size * (1 - 1e-9), "high": None, "reached": 0.9}
+    won = deepcopy(payload)
+    won["maps"]["full_data"]["threshold_parameters"][column] = told
+    inside = told | {"median": 1.01 * size}
+    won["maps"]["full_data"]["threshold_parameters"][column - 1] = inside
+    first, exact = count(size), count(1.01 * size)
+    assert words(won)[0].endswith(f"takes over at ≤{first} (≤{first}–>8M) parameters.")
+    assert _first_past(won, "full_data", column) == position
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(switchover(won))
+    assert f"{exact} (≤{first}–>8M)" in captured.get()
+
+
+def test_a_question_makes_no_database_and_independent_members_need_one_map(advisor, home):
+    answer = advisor("est", *SMALL, "--g", "4", "--json")
+    assert answer.code == 0
+    assert list(answer.json["maps"]) == ["full_data"]
+    assert not home.exists()
+
+
+def test_one_budget_and_one_length_are_one_cell(advisor):
+    answer = advisor("est", "--family", "resnet", "--budget", "2M", "--epochs", "250")
+    assert answer.code == 0
+    assert "Threshold" not in answer.out
+    assert re.search(r"2M +d +\d\d", answer.out)
+
+
+@pytest.fixture
+def trained(home, monkeypatch):
+    """One stored training of digits with its learning curve."""
+    run = TrainedEvidence(
+        dataset="digits",
+        task=DATASETS["digits"].task,
+        design=parse_design("mlp-1-4"),
+        epochs=5,
+        member_errors=(0.4,),
+        ensemble_error=0.4,
+        test_images=360,
+        curve=Curve(member=(0.8, 0.6, 0.45, 0.42, 0.4), ensemble=None, images=360),
+    )
+    open_store(Home(home).database).close()
+    monkeypatch.setattr(
+        "cli.workflows.examine.switchover.accuracy_for",
+        lambda store, dataset, seed, images: (AccuracyPredictor([dataset], [run], seed), [run]),
+    )
+    return replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
+
+
+def test_stored_trainings_are_evidence(home, trained):
+    answer = est(trained, Home(home), None)
+    assert answer["evidence"]["runs_on_dataset"] == 1
+    assert "digits: 1 training and no published error" in words(answer)[-1]
+
+
+def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
+    answer = est(replace(trained, reading="long"), Home(home), None)
+    assert (answer["reading"], answer["schedule_epochs"], answer["epochs"][-1]) == ("long", 20, 20)
+    # Hatched members have no epochs of that schedule.
+    assert list(answer["maps"]) == ["full_data"]
+    assert "MotherNets have no map here" in " ".join(words(answer))
+    assert "1 of 1 learning curves" in words(answer)[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--family", "resnet", "--members", "1"), 2, "2 to 256"),
+        (("--family", "resnet", "--members", "1000"), 2, "2 to 256"),
+        (("--family", "resnext"), 2, "did you mean 'resnet'"),
+        ((), 2, "--family"),
+        (("--family", "resnet", "--dataset", "cifar"), 2, "did you mean 'cifar10'"),
+        (("--family", "resnet", "--budget", "8M-2M"), 2, "write 2M-8M"),
+        (("--family", "resnet", "--epochs", "500-10"), 2, "write 10-500"),
+        (("--family", "resnet", "--epochs", "10-"), 2, "lacks an end"),
+        (("--family", "resnet", "--epochs", "0-10"), 2, "cannot read '0-10'"),
+        (("--family", "resnet", "--epochs", "1-99999999999"), 2, "1,000,000 at most"),
+        (("--family", "resnet", "--budget", "1M-99999999999999"), 2, "10G"),
+        (("--family", "resnet", "--budget", "10-1M"), 1, "the smallest, resnet-8-4"),
+        (("--family", "resnet", "--g", "5"), 2, "1 to 4 clusters"),
+        (("--family", "resnet", "--seed", "-1"), 2, "--seed"),
+        (("--family", "resnet", "--reading", "long"), 1, "no learning curves are known"),
+        (("--family", "resnet", "--reading", "short"), 2, "reading"),
+        (("--family", "resnet", "--plot", "map.pdf"), 2, ".png or .svg"),
+    ],
+)
+def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code, says):
+    answer = advisor("est", *arguments)
+    assert answer.code == code
+    assert says in answer.error_line
+    assert not home.exists()
+
+
+def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
+    monkeypatch.setattr("cli.render.switchover_plot.find_spec", lambda name: None)
+    answer = advisor("est", "--family", "resnet", "--plot", "map.png")
+    assert answer.code == 2
+    assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
+
+
+@pytest.mark.parametrize(("name", "magic"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml")])
+def test_a_plot_is_a_picture(payload, tmp_path, name, magic):
+    plot(payload, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(magic)

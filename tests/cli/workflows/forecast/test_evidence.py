@@ -1,0 +1,139 @@
+"""Which runs teach the accuracy predictor, and under which name."""
+
+from dataclasses import replace
+
+import pytest
+
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import DATASETS, Augmentation
+from advisor.plans.execution import Execution
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.plan import Method
+from advisor.plans.records import EnsembleMetrics, Run, RunStatus
+from cli.workflows.advise.probe import _reported, trained_before
+from cli.workflows.forecast.evidence import accuracy_for, evidence_of, sizes_of
+from db.session import open_store
+
+METRICS = EnsembleMetrics(
+    error=0.05, member_errors=(0.06, 0.08), oracle_error=0.02, disagreement=0.03, nll=0.2
+)
+
+
+def run_of(method=Method.FULL_DATA, status=RunStatus.DONE, augmentation=Augmentation.CROP, test=METRICS):
+    plan = make_plan(
+        parse_design("2xmlp-1-8"),
+        replace(DATASETS["digits"], augmentation=augmentation),
+        epochs=5,
+        batch=32,
+        seed=0,
+        execution=Execution(
+            device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous"
+        ),
+        options=PlanOptions(method=method),
+    )
+    return Run(
+        id=1,
+        created_at="2026-01-01T00:00:00+00:00",
+        status=status,
+        plan=plan,
+        parameters=1,
+        fingerprint="",
+        folder="0001",
+        forecast=None,
+        train_seconds=1.0,
+        test=test,
+        message="",
+    )
+
+
+def test_a_finished_run_teaches_the_errors_of_its_members_and_what_averaging_made_of_it():
+    (taught,) = evidence_of([run_of()])
+    assert taught.member_errors == (0.06, 0.08)
+    assert taught.ensemble_error == 0.05
+    assert (taught.dataset, taught.epochs, taught.test_images) == ("digits", 5, 360)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [run_of(status=RunStatus.PARTIAL), run_of(status=RunStatus.DIVERGED), run_of(test=None)],
+    ids=["partial", "diverged", "without test"],
+)
+def test_a_run_that_has_no_errors_yet_teaches_nothing(run):
+    assert evidence_of([run]) == []
+
+
+@pytest.mark.parametrize("method", [Method.BAGGING, Method.SNAPSHOT, Method.TREENETS])
+def test_a_run_of_any_method_teaches_under_that_method(method):
+    (taught,) = evidence_of([run_of(method=method)])
+    assert taught.method is method
+
+
+def test_a_run_that_was_interrupted_teaches_the_curve_of_the_members_that_are_furthest_on():
+    curves = {1: {"member-1": (0.5, 0.4, 0.3), "member-2": (0.7, 0.2, 0.1), "mother-1": (0.9,)}}
+    (taught,) = evidence_of([run_of(status=RunStatus.INTERRUPTED, test=None)], curves)
+    assert (taught.member_errors, taught.ensemble_error) == (None, None)
+    assert taught.curve.member == pytest.approx((0.6, 0.3, 0.2))
+    assert taught.curve.images == 360
+    curves[1]["member-2"] = (0.7,)
+    (taught,) = evidence_of([run_of(status=RunStatus.RUNNING, test=None)], curves)
+    assert taught.curve.member == (0.5, 0.4, 0.3)
+
+
+@pytest.mark.parametrize("curve", [(), (0.5, float("nan"))], ids=["nothing", "diverged"])
+def test_a_curve_without_a_figure_teaches_nothing(curve):
+    curves = {1: {"member-1": curve}}
+    assert evidence_of([run_of(status=RunStatus.RUNNING, test=None)], curves) == []
+    (taught,) = evidence_of([run_of()], curves)
+    assert taught.curve is None
+
+
+@pytest.mark.parametrize("method", [Method.MOTHERNETS, Method.SNAPSHOT])
+def test_a_curve_of_members_that_begin_as_copies_teaches_nothing(method):
+    curves = {1: {"member-1": (0.5, 0.4), "member-2": (0.5, 0.4)}}
+    begun = run_of(method=method, status=RunStatus.INTERRUPTED, test=None)
+    assert evidence_of([begun], curves) == []
+    (taught,) = evidence_of([run_of(method=method)], curves)
+    assert taught.curve is None
+
+
+def test_randaugment_makes_another_problem_of_the_same_images():
+    (plain,) = evidence_of([run_of(augmentation=Augmentation.NONE)])
+    (hard,) = evidence_of([run_of(augmentation=Augmentation.RANDAUGMENT)])
+    assert plain.dataset == "digits"
+    assert hard.dataset == "digits with crop+flip+randaugment"
+
+
+def test_a_training_on_fewer_images_than_its_data_has_teaches_as_such():
+    whole, part = (run_of(), run_of())
+    few = replace(part.plan.dataset, train_images=269)
+    part = replace(part, id=2, plan=replace(part.plan, dataset=few))
+    sizes = sizes_of([whole, part], [])
+    assert sizes == {"digits": 1077}
+    assert [e.images for e in evidence_of([whole, part], sizes=sizes)] == [1.0, 269 / 1077]
+
+
+def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tmp_path):
+    part = replace(run_of().plan.dataset, name="mine", train_images=100)
+    with open_store(tmp_path / "db.sqlite") as store:
+        reported = _reported(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
+        store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
+        (unaware,) = accuracy_for(store, "mine", seed=0)[1]
+        (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]
+    assert (unaware.images, told.images) == (1.0, 0.25)
+
+
+def test_only_what_was_trained_to_its_end_and_as_a_probe_would_be_is_not_probed_again():
+    curves = {1: {"member-1": (0.5,), "member-2": (0.5,)}}
+    ended, hatched = evidence_of([run_of(), run_of(method=Method.MOTHERNETS)])
+    begun, chain = evidence_of(
+        [run_of(status=RunStatus.INTERRUPTED, test=None), run_of(method=Method.SNAPSHOT)], curves
+    )
+    keys = {f"{e.design.name} for 5 epochs" for e in (ended, hatched)}
+    assert trained_before([ended, hatched], "digits") == keys
+    assert trained_before([begun, chain], "digits") == trained_before([ended], "other") == set()
+
+
+def test_data_that_the_program_does_not_know_has_as_many_images_as_anything_was_trained_on():
+    mine = [replace(run_of().plan.dataset, name="mine", train_images=n) for n in (100, 400)]
+    runs = [replace(run_of(), plan=replace(run_of().plan, dataset=facts)) for facts in mine]
+    assert sizes_of(runs, []) == {"mine": 400}

@@ -1,0 +1,208 @@
+"""How the time for measuring is kept and divided; most tests have processes and a clock that only pretend."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import pytest
+
+from advisor.cost.measurement import Measurement
+from advisor.cost.predictor import CostPredictor
+from advisor.designs.space import enumerate_candidates
+from advisor.plans.dataset import Augmentation, dataset_named
+from cli.workflows.forecast import measuring
+from cli.workflows.forecast.machine import REFERENCE, executions
+from db.queries import Store
+from db.session import open_store
+from profiler.steps import StepTimes
+
+DIGITS = dataset_named("digits")
+CANDIDATES = enumerate_candidates(60_000, ["resnet"], DIGITS.task, [1, 2])
+START, FIT = 5.0, 0.25
+
+
+@dataclass
+class Machine:
+    """A clock, and what was measured when.
+
+    Attributes:
+        start: seconds that a process takes to come up.
+        slowness: by which measuring takes longer than it was asked to.
+        begun: network, seconds asked for, and when.
+    """
+
+    start: float = START
+    slowness: float = 1.0
+    now: float = 100.0
+    begun: list[tuple[str, float, float]] = field(default_factory=list)
+
+    def of(self, *, reference: bool) -> list[tuple[str, float, float]]:
+        return [each for each in self.begun if (each[0] == REFERENCE) == reference]
+
+
+def process_on(machine: Machine):
+    class Process:
+        def __init__(self, device, threads, cores=()) -> None:
+            self.alive, self.ready_at, self.done_at = True, machine.now + machine.start, 0.0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def _wait(self, until: float, seconds: float) -> bool:
+            there = until <= machine.now + seconds
+            machine.now = max(machine.now, min(until, machine.now + max(seconds, 0.0)))
+            return there
+
+        def wait_until_ready(self, timeout: float) -> bool:
+            return self._wait(self.ready_at, timeout)
+
+        def begin(self, workload, seconds: float) -> None:
+            machine.begun.append((workload.network, seconds, machine.now))
+            self.spent = seconds * machine.slowness
+            self.done_at = machine.now + self.spent
+
+        def finish(self, timeout: float) -> StepTimes | None:
+            if self.alive and self._wait(self.done_at, timeout):
+                return StepTimes(
+                    forward=0.01,
+                    backward=0.02,
+                    optimizer=0.001,
+                    step=0.035,
+                    inference=0.01,
+                    spent=self.spent,
+                )
+            self.close()
+            return None
+
+        def close(self) -> None:
+            self.alive = False
+
+    return Process
+
+
+@pytest.fixture
+def machine(monkeypatch) -> Machine:
+    """Two cores; starting and fitting take their time."""
+    machine = Machine()
+
+    def fitted(*arguments: object) -> CostPredictor:
+        machine.now += FIT
+        return CostPredictor(*arguments)
+
+    monkeypatch.setattr(measuring, "MeasuringProcess", process_on(machine))
+    monkeypatch.setattr(measuring, "CostPredictor", fitted)
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: machine.now))
+    monkeypatch.setattr(measuring, "cores_to_hold", lambda execution: [])
+    monkeypatch.setattr("cli.workflows.forecast.machine.usable_cores", lambda: 2)
+    return machine
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "advisor.sqlite") as opened:
+        yield opened
+
+
+def profiled(store: Store, seconds: float) -> measuring.Profiled:
+    return measuring.profile_candidates(
+        store, CANDIDATES, DIGITS, batch=32, device="cpu", seconds=seconds, say=lambda text: None
+    )
+
+
+def references(stored: list[Measurement]) -> list[Measurement]:
+    return [m for m in stored if m.network == REFERENCE]
+
+
+@pytest.mark.parametrize("slowness", [1.0, 3.0, 1000.0])
+@pytest.mark.parametrize("seconds", [10.0, 20.0, 60.0])
+def test_the_time_is_kept_with_starting_and_fitting(machine, store, seconds, slowness):
+    machine.slowness = slowness
+    result = profiled(store, seconds)
+    assert result.seconds == pytest.approx(machine.now - 100)
+    assert result.seconds <= 1.1 * seconds
+
+
+def test_a_process_that_does_not_come_up_is_not_waited_for_beyond_the_time(machine, store):
+    machine.start = 1000.0
+    result = profiled(store, 10.0)
+    assert result.seconds <= 11
+    assert result.new == 0
+    assert result.predictor.basis == "nominal"
+
+
+@pytest.mark.parametrize("seconds", [12.0, 20.0, 60.0])
+def test_half_of_the_time_is_for_candidates(machine, store, seconds):
+    profiled(store, seconds)
+    assert machine.of(reference=False)[0][2] - 100 <= seconds / 2 + FIT
+    assert all(asked <= min(seconds / 20, 1.0) + 1e-9 for _, asked, _ in machine.of(reference=True))
+
+
+def test_where_starting_takes_half_of_the_time_only_the_plain_settings_are_measured(machine, store):
+    profiled(store, 10.0)
+    (only,) = references(store.measurements())
+    assert (only.fingerprint.dtype, only.fingerprint.memory_format) == ("float32", "channels_last")
+    assert machine.of(reference=False)
+
+
+def test_references_that_take_longer_than_asked_make_room(machine, store):
+    machine.slowness = 4.0
+    profiled(store, 20.0)
+    # 5 s of starting and 4 s of the first; a second would end after the first half.
+    assert len(references(store.measurements())) == 1
+
+
+def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine, store):
+    profiled(store, 20.0)
+    assert [m.processes for m in references(store.measurements())] == [1, 1, 1, 1]
+    for _ in range(2):
+        profiled(store, 200.0)
+    assert sorted(m.processes for m in references(store.measurements())) == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_what_is_measured_side_by_side_is_kept_with_what_it_took_alone(machine, store, monkeypatch):
+    def together(sitting, processes):
+        step = 1.0 if len(processes) == 1 else 1.5
+        return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
+
+    monkeypatch.setattr(measuring._Sitting, "_together", together)
+    profiled(store, 60.0)
+    crowd = [m for m in references(store.measurements()) if m.processes == 2]
+    # 1.5 s and 2 s side by side.
+    assert [(m.step_seconds, m.reference_seconds) for m in crowd] == [(1.75, 1.0)] * 3
+
+
+def test_another_augmentation_is_measured_although_the_time_was_spent_before(machine, store):
+    profiled(store, 20.0)
+    facts = replace(DIGITS, augmentation=Augmentation.RANDAUGMENT)
+    result = measuring.profile_candidates(
+        store, CANDIDATES, facts, batch=32, device="cpu", seconds=20.0, say=lambda text: None
+    )
+    assert result.new > 0
+    marks = [m.fingerprint.augmentation for m in store.measurements()]
+    assert marks[-result.new :] == [facts.augmentation.mark] * result.new
+    assert not any(marks[: -result.new])
+
+
+def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch):
+    reads = []
+    read = Store.measurements
+    monkeypatch.setattr(Store, "measurements", lambda *a: (reads.append(a), read(*a))[1])
+    result = profiled(store, 60.0)
+    assert result.new > 8
+    assert len(reads) == len(executions("cpu"))
+    assert result.predictor.count == sum(
+        m.fingerprint == result.fingerprint and m.processes == 1 for m in read(store)
+    )
+
+
+@pytest.mark.slow
+def test_a_real_sitting_of_ten_seconds_takes_ten_seconds(store):
+    began = time.perf_counter()
+    result = profiled(store, 10.0)
+    assert time.perf_counter() - began <= 11
+    assert result.seconds <= 11

@@ -1,0 +1,310 @@
+"""Several processes, and processes that are killed: the bits at the end are those of one quiet process."""
+
+import multiprocessing
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import trainer.execution.mailbox
+from advisor.errors import RunError, StorageError
+from advisor.plans.dataset import dataset_named
+from advisor.plans.plan import plan_to_json
+from trainer.execution.execute import execute
+from trainer.execution.mailbox import Mailbox
+from trainer.execution.plan_step import DONE, FAILED
+from trainer.execution.pool import Pool
+from trainer.run_files import RunFiles
+from trainer.training.checkpoint import load_checkpoint
+
+# Executes a plan and tells on stdout what happens; a folder and a plan are its arguments.
+SCRIPT = """
+import multiprocessing
+import sys
+from pathlib import Path
+
+from advisor.plans.plan import plan_from_json
+from trainer.data.loading import load_data
+from trainer.execution.execute import execute
+from trainer.run_files import RunFiles
+
+
+def without_memory(device):
+    return lambda: None
+
+
+def never():
+    return False
+
+
+class Telling:
+    def started(self):
+        print("workers", *(p.pid for p in multiprocessing.active_children()), flush=True)
+
+    def epoch(self, record):
+        print("epoch", record.network, record.epoch, flush=True)
+
+    def step(self, record):
+        print("step", record.step, record.status, flush=True)
+
+    def notice(self, text):
+        print("notice", text, flush=True)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    plan = plan_from_json(Path(sys.argv[2]).read_text())
+    files = RunFiles(folder=folder, data_root=folder, watch=without_memory)
+    execute(plan, files, load_data(plan.dataset, folder), Telling(), never)
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(plan_of):
+    """Three members of a few seconds in all."""
+    return plan_of("3xresnet-14-4", epochs=3)
+
+
+def nothing(device):
+    """Watch no memory; picklable by name."""
+    return no_figure
+
+
+def no_figure():
+    return None
+
+
+class Silent:
+    def started(self):
+        """Not asked."""
+
+    def epoch(self, record):
+        """Not asked."""
+
+    def step(self, record):
+        """Not asked."""
+
+    def notice(self, text):
+        """Not asked."""
+
+
+@pytest.fixture(scope="module")
+def reference(plan, digits, tmp_path_factory):
+    """Weights and epochs of one process that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("reference")
+    files = RunFiles(folder=folder, data_root=folder, watch=nothing)
+    epochs = {}
+    listener = Silent()
+    listener.epoch = lambda r: epochs.update({(r.step, r.epoch): replace(r, seconds=0.0)})
+    execute(plan, files, digits, listener, lambda: False)
+    return {m.name: checkpoint_of(files, m.name).weights for m in plan.members}, epochs
+
+
+def checkpoint_of(files, name):
+    return load_checkpoint(files.of_network(name), pytest.fail)
+
+
+@pytest.fixture
+def assert_equals_reference(reference, files, same_bits):
+    def check(story):
+        weights, epochs = reference
+        assert {r.status for r in story.ended.values()} == {DONE}
+        for name, expected in weights.items():
+            assert same_bits(expected, checkpoint_of(files, name).weights)
+        for key, record in story.epoch_records().items():
+            assert record == epochs[key]
+
+    return check
+
+
+def picklable(files):
+    return replace(files, watch=nothing)
+
+
+class Executing:
+    """A subprocess that executes a plan."""
+
+    def __init__(self, plan, folder: Path) -> None:
+        folder.mkdir()
+        script, written = folder.with_name("script.py"), folder.with_name("plan.json")
+        script.write_text(SCRIPT)
+        written.write_text(plan_to_json(plan))
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(folder), str(written)], stdout=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, *beginnings: str) -> str:
+        """Read what it tells up to the line that has one of the beginnings."""
+        for line in self.process.stdout:
+            if line.startswith(beginnings):
+                return line
+        raise AssertionError("the process ended before it told what was waited for")
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def is_running(pid):
+    """Whether a process lives; one that waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def test_two_processes_end_with_the_bits_of_one(plan, run, files, assert_equals_reference, reference):
+    story = run(replace(plan, execution=replace(plan.execution, processes=2)), picklable(files))
+    assert_equals_reference(story)
+    assert story.epoch_records().keys() == reference[1].keys()
+    assert story.begun == 1
+    assert len(story.steps) == 3
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_stopped_write_checkpoints_and_one_goes_on(
+    plan, run, files, digits, assert_equals_reference
+):
+    parallel = replace(plan, execution=replace(plan.execution, processes=2))
+    stop, listener = threading.Event(), Silent()
+    listener.epoch = lambda record: stop.set() if record.epoch == 1 else None
+    ended = execute(parallel, picklable(files), digits, listener, stop.is_set)
+    assert len(ended) < 3
+    begun = [m.name for m in plan.members if files.of_network(m.name).exists()]
+    assert max(checkpoint_of(files, name).progress.epoch for name in begun) >= 2
+    assert multiprocessing.active_children() == []
+    assert_equals_reference(run(plan))
+
+
+def test_after_kill_9_in_the_middle_of_an_epoch_the_run_goes_on_to_the_same_bits(
+    plan, run, files, assert_equals_reference
+):
+    executing = Executing(plan, files.folder)
+    executing.wait_for("epoch member-2 0")
+    # An epoch takes twice as long: its checkpoint is written and the next one is under way.
+    time.sleep(0.04)
+    executing.kill()
+    assert checkpoint_of(files, "member-1").progress.done
+    standing = checkpoint_of(files, "member-2")
+    assert standing is None or not standing.progress.done
+    assert not files.of_network("member-3").exists()
+    assert_equals_reference(run(plan))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(plan_of, files):
+    # Workers would go on for a minute.
+    executing = Executing(plan_of("2xresnet-14-4", epochs=600, processes=2), files.folder)
+    workers = [int(pid) for pid in executing.wait_for("workers").split()[1:]]
+    assert len(workers) == 2
+    executing.wait_for("epoch member-1 0", "epoch member-2 0")
+    assert all(is_running(pid) for pid in workers)
+    executing.kill()
+    deadline = time.monotonic() + 5
+    while (alive := [pid for pid in workers if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    assert alive == [], "workers outlive their parent"
+    # One of them may not have finished an epoch yet.
+    standing = [checkpoint_of(files, f"member-{n}") for n in (1, 2)]
+    assert any(standing)
+    assert not any(checkpoint.progress.done for checkpoint in standing if checkpoint)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
+    plan, run, files, digits, assert_equals_reference, number
+):
+    parallel = replace(plan, execution=replace(plan.execution, processes=2))
+    listener, records = Silent(), []
+
+    def kill_a_worker(record):
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, number)
+
+    listener.epoch, listener.step = kill_a_worker, records.append
+    ended = execute(parallel, picklable(files), digits, listener, lambda: False)
+    # The two that ran and the one that waited.
+    assert {r.status for r in ended.values()} == {FAILED}
+    assert len(ended) == len(records) == 3
+    assert all("worker process was killed" in r.message for r in records)
+    assert all("resume the run" in r.message for r in records)
+    assert_equals_reference(run(plan))
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
+    missing = replace(dataset_named("digits"), train_images=1)
+    plan = replace(plan_of("2xmlp-1-4", processes=2), dataset=missing)
+    listener, notices = Silent(), []
+    listener.notice = notices.append
+    with pytest.raises(RunError, match="worker process died while it started"):
+        execute(plan, picklable(files), digits, listener, lambda: False)
+    assert any("digits has 1437 training" in notice for notice in notices)
+
+
+def test_an_epoch_that_could_not_be_stored_is_told_again():
+    pool, told, letters = object.__new__(Pool), [], ["first", "second"]
+    pool.mail = SimpleNamespace(take=lambda: letters.pop(0) if letters else None)
+    pool.unheard, pool.listener = None, Silent()
+
+    def full_disk(text):
+        raise StorageError("the disk is full")
+
+    pool.listener.notice = full_disk
+    with pytest.raises(StorageError):
+        pool._drain()
+    pool.listener.notice = told.append
+    pool._drain()
+    assert told == ["first", "second"]
+
+
+def written(slot, *letters):
+    for letter in letters:
+        slot.put(letter)
+
+
+def killed_while_writing(slot):
+    """Write the first half of a message under the queue's lock, as its thread does, and never return."""
+    slot._wlock.acquire()
+    os.write(slot._writer.fileno(), struct.pack("!i", 1000) + bytes(500))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ended(context, target, *arguments):
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    process.join()
+
+
+def test_all_that_workers_wrote_has_arrived_when_the_mailbox_is_closed():
+    context = multiprocessing.get_context("spawn")
+    mailbox = Mailbox(context)
+    large = "x" * 1_000_000
+    ended(context, written, mailbox.slot, "first", large, "last")
+    mailbox.close()
+    assert [mailbox.take() for _ in range(4)] == ["first", large, "last", None]
+
+
+def test_nobody_waits_for_the_rest_of_a_message_whose_writer_was_killed(monkeypatch):
+    monkeypatch.setattr(trainer.execution.mailbox, "COLLECT_SECONDS", 1.0)
+    context = multiprocessing.get_context("spawn")
+    mailbox = Mailbox(context)
+    ended(context, written, mailbox.slot, "whole")
+    ended(context, killed_while_writing, mailbox.slot)
+    began = time.monotonic()
+    mailbox.close()
+    assert [mailbox.take(), mailbox.take()] == ["whole", None]
+    assert time.monotonic() - began < 10

@@ -1,0 +1,1 @@
+"""Data sets: their files, their splits, and batches with augmentation."""

@@ -1,0 +1,85 @@
+"""Published archives: what torchvision fetches and reads, and Debian's gzipped Fashion-MNIST."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from advisor.errors import DataError
+from trainer.data.images import Bytes, Raw, Source
+
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+
+def archive_source(name: str, root: Path, download: bool) -> Source:
+    """Return a data set that torchvision knows.
+
+    Args:
+        name: as in `advisor.plans.dataset`.
+        root: folder of downloaded data sets.
+        download: whether a missing one is fetched.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir() and not (root / "FashionMNIST").exists():
+        from torchvision.datasets import FashionMNIST
+
+        train, test = (_idx_split(DEBIAN_FASHION_MNIST, prefix) for prefix in ("train", "t10k"))
+        return Source(train, test, tuple(FashionMNIST.classes))
+    return _torchvision(name, root, download)
+
+
+def _idx_split(folder: Path, prefix: str) -> Raw:
+    images = _read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+    labels = _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    return images[:, None], labels.astype(np.int64)
+
+
+def _read_idx(path: Path) -> Bytes:
+    """Read a gzipped idx file of unsigned bytes (LeCun): magic number, big-endian sizes, values."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is missing or damaged ({error}): install or fetch it anew") from None
+    dimensions = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
+    header = 4 + 4 * dimensions
+    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
+    if dimensions == 0 or len(content) - header != math.prod(sizes):
+        raise DataError(f"{path} is damaged: it is not a whole idx file; install or fetch it anew")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
+
+
+def _torchvision(name: str, root: Path, download: bool) -> Source:
+    from torchvision import datasets
+
+    makers = {
+        "fashion-mnist": lambda train: datasets.FashionMNIST(root, train=train, download=download),
+        "cifar10": lambda train: datasets.CIFAR10(root, train=train, download=download),
+        "cifar100": lambda train: datasets.CIFAR100(root, train=train, download=download),
+        "svhn": lambda train: datasets.SVHN(root, split="train" if train else "test", download=download),
+    }
+    try:
+        train, test = makers[name](True), makers[name](False)
+        # The classes of SVHN are digits, which need no names.
+        return Source(_arrays(train), _arrays(test), tuple(getattr(train, "classes", ())))
+    except Exception as error:
+        # torchvision reports missing, half-downloaded and corrupt files by many kinds of exception.
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        remedy = "check the network and try again" if download else "pass --download to fetch it"
+        raise DataError(f"{name} is not complete under {root} ({first}): {remedy}") from None
+
+
+def _arrays(source: object) -> Raw:
+    """Images and labels of a torchvision data set as (n, channels, height, width) and (n,)."""
+    images = np.asarray(source.data)  # type: ignore[attr-defined]
+    labels = source.targets if hasattr(source, "targets") else source.labels  # type: ignore[attr-defined]
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[-1] == 3:
+        images = images.transpose(0, 3, 1, 2)
+    return images, np.asarray(labels, dtype=np.int64)

@@ -1,0 +1,193 @@
+"""Data sets as tensors in memory: images uint8 (n, channels, height, width), labels int64 (n,).
+
+The facts (sizes, splits, augmentation) stand in `advisor.plans.dataset`; `trainer.data.archives`,
+`trainer.data.folders` and `trainer.data.imagenet` find and read the files. This module checks them against
+the facts and splits validation images from the training images, stratified by class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from advisor.errors import DataError
+from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts, dataset_named
+from trainer.data.archives import archive_source
+from trainer.data.folders import folder_facts, folder_source
+from trainer.data.imagenet import imagenet32, tiny_imagenet
+from trainer.data.images import Bytes, Labels, Source
+
+# One split for every run of a data set: errors of two runs are comparable only on one validation set.
+SPLIT_SEED = 0
+# Pixels of a channel that are copied to float32 at once; larger sets are counted by level, image by image.
+COPIED_PIXELS = 2**28
+LEVELS = 256
+COUNTED_IMAGES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Images uint8 (n, channels, height, width) and labels int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: str) -> Split:
+        """Return the split on a device."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A data set in memory.
+
+    Attributes:
+        facts: what it is.
+        train, validation, test: its splits.
+        mean, deviation: of the training pixels between 0 and 1, shape (channels,).
+        classes: names by label; empty where the classes have none.
+    """
+
+    facts: DatasetFacts
+    train: Split
+    validation: Split
+    test: Split
+    mean: Tensor
+    deviation: Tensor
+    classes: tuple[str, ...] = ()
+
+    def to(self, device: str) -> Data:
+        """Return the data on a device."""
+        return Data(
+            self.facts,
+            self.train.to(device),
+            self.validation.to(device),
+            self.test.to(device),
+            self.mean.to(device),
+            self.deviation.to(device),
+            self.classes,
+        )
+
+
+def find_facts(name: str) -> DatasetFacts:
+    """Return the facts of a named data set, or of a folder by looking into it.
+
+    Raises:
+        UnknownNameError: no data set of that name.
+        DataError: a folder that is missing, empty, incomplete or has images of several sizes.
+    """
+    if name.startswith(FOLDER_PREFIX):
+        return folder_facts(Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve())
+    return dataset_named(name)
+
+
+def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
+    """Return the data set that `facts` describes.
+
+    Args:
+        facts: what to load.
+        root: folder of downloaded data sets.
+        download: whether a missing data set is fetched.
+
+    Raises:
+        DataError: files are missing, damaged, or not what the facts say.
+    """
+    source = _source(facts, root, download)
+    train, test = source.train, source.test
+    if len(train[1]) != facts.train_images + facts.validation_images or len(test[1]) != facts.test_images:
+        raise DataError(
+            f"{facts.name} has {len(train[1])} training and {len(test[1])} test images where "
+            f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: fetch it anew"
+        )
+    kept, held = _stratified(train[1], facts.validation_images)
+    images = train[0][kept]
+    moments = np.array([_moments(images[:, channel]) for channel in range(images.shape[1])], np.float32)
+    return Data(
+        facts,
+        _split(images, train[1][kept]),
+        _split(train[0][held], train[1][held]),
+        _split(*test),
+        torch.from_numpy(moments[:, 0].copy()),
+        torch.from_numpy(np.maximum(moments[:, 1], 1e-3)),
+        source.classes,
+    )
+
+
+def part_of(data: Data, facts: DatasetFacts) -> Data:
+    """Return data with fewer training images, every class in proportion; normalised as the whole.
+
+    Args:
+        data: in memory.
+        facts: of the part; they differ in the number of training images only.
+
+    Raises:
+        DataError: so few images cannot hold every class.
+    """
+    if facts.train_images == len(data.train):
+        return data
+    kept, _ = _stratified(data.train.labels.numpy(), len(data.train) - facts.train_images)
+    train = Split(data.train.images[kept], data.train.labels[kept])
+    return replace(data, facts=facts, train=train)
+
+
+def _moments(plane: Bytes) -> tuple[float, float]:
+    """Mean and standard deviation of one channel of all images, (n, height, width), scaled to 0 … 1."""
+    if plane.size <= COPIED_PIXELS:
+        pixels = plane.astype(np.float32).reshape(-1) / 255
+        return float(pixels.mean()), float(pixels.std())
+    counts = np.zeros(LEVELS, np.int64)
+    for start in range(0, len(plane), COUNTED_IMAGES):
+        counts += np.bincount(plane[start : start + COUNTED_IMAGES].reshape(-1), minlength=LEVELS)
+    levels = np.arange(LEVELS) / 255
+    mean = float(counts @ levels / plane.size)
+    return mean, float(np.sqrt(counts @ (levels - mean) ** 2 / plane.size))
+
+
+def _split(images: Bytes, labels: Labels) -> Split:
+    # Arrays that were read from a file may be views of read-only memory, which torch cannot hold.
+    writable = [np.require(array, requirements=["C", "W"]) for array in (images, labels)]
+    return Split(torch.from_numpy(writable[0]), torch.from_numpy(writable[1]))
+
+
+def _stratified(labels: Labels, held: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices kept and held back, every class in proportion."""
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, back = train_test_split(
+            np.arange(len(labels)), test_size=held, stratify=labels, random_state=SPLIT_SEED
+        )
+    except ValueError as error:
+        raise DataError(f"cannot hold back {held} of {len(labels)} images for validation: {error}") from None
+    return np.sort(kept), np.sort(back)
+
+
+def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
+    if facts.name == "digits":
+        return _digits(facts.test_images)
+    if facts.name.startswith(FOLDER_PREFIX):
+        return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts.task)
+    if facts.name == "tiny-imagenet":
+        return tiny_imagenet(root, facts.task)
+    if facts.name == "imagenet32":
+        return imagenet32(root, facts.task)
+    return archive_source(facts.name, root, download)
+
+
+def _digits(test_images: int) -> Source:
+    """scikit-learn's digits, 8×8 with 17 grey levels, the test fifth split off."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images * 15).astype(np.uint8)[:, None]
+    labels = digits.target.astype(np.int64)
+    kept, test = _stratified(labels, test_images)
+    return Source((images[kept], labels[kept]), (images[test], labels[test]))

@@ -1,0 +1,1 @@
+"""Trained members together: metrics, evaluation, one module, and export to other formats."""

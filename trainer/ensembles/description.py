@@ -1,0 +1,98 @@
+"""What a trained ensemble needs beside its weights: JSON that lies in a run's folder and in exports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.errors import PlanError, StorageError
+from advisor.plans.plan import TrainingPlan, plan_from_json
+from advisor.serial import MalformedError, from_plain, to_plain
+from trainer.data.loading import Data
+from trainer.training.checkpoint import write_durably
+
+SCHEMA_VERSION = 1
+FILE = "ensemble.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Which networks there are, what they were trained for, and how their images are normalised.
+
+    Attributes:
+        plan: of the run.
+        mean, deviation: of the training pixels between 0 and 1, one a channel.
+        classes: names by label; empty where the classes have none.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    plan: TrainingPlan
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        task = self.plan.dataset.task
+        if not len(self.mean) == len(self.deviation) == task.channels:
+            raise PlanError(f"mean and deviation must have {task.channels} figures, one a channel")
+        if not all(figure > 0 for figure in self.deviation):
+            raise PlanError("deviations must be positive")
+        if len(self.classes) not in (0, task.classes):
+            raise PlanError(f"{len(self.classes)} names were given to {task.classes} classes")
+
+    def name_of(self, label: int) -> str:
+        """Name of a class, its number where it has none."""
+        return self.classes[label] if self.classes else str(label)
+
+
+def describe(plan: TrainingPlan, data: Data) -> Description:
+    """Return the description of a run on its data."""
+    return Description(
+        plan=plan,
+        mean=tuple(data.mean.tolist()),
+        deviation=tuple(data.deviation.tolist()),
+        classes=data.classes,
+    )
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Write a description into the folder of a run.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / FILE, description_to_json(description).encode())
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def description_to_json(description: Description) -> str:
+    """Return a description as JSON."""
+    return json.dumps(to_plain(description), indent=2) + "\n"
+
+
+def description_from_json(text: str, where: Path) -> Description:
+    """Read what `description_to_json` wrote.
+
+    Args:
+        text: to read.
+        where: it was found, for the message.
+
+    Raises:
+        StorageError: it is damaged or of a newer schema.
+    """
+    try:
+        plain = json.loads(text)
+        version = plain["schema_version"]
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{where} has schema {version} and this program reads up to {SCHEMA_VERSION}: upgrade advisor"
+            )
+        # A newer plan is told from a damaged one by its own reader.
+        plan_from_json(json.dumps(plain["plan"]))
+        return from_plain(Description, plain)
+    except (ValueError, LookupError, TypeError, RecursionError, MalformedError, PlanError) as error:
+        raise StorageError(f"the description of the ensemble in {where} is damaged: {error}") from None

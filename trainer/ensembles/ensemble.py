@@ -1,0 +1,298 @@
+"""A trained ensemble as one `nn.Module`: images in, averaged class probabilities out.
+
+::
+
+    ensemble = trainer.load("runs/0001")
+    with torch.inference_mode():
+        ensemble(images)                       # (batch, classes)
+        ensemble.member_probabilities(images)  # (members, batch, classes)
+
+Images are what decoders give: uint8, or floating-point numbers on the same scale from 0 to 255. Normalisation
+is part of the module, whose arithmetic is float32 in contiguous memory whatever the run was trained in; on
+CUDA its precision is what the process has set, by torch's default TF32 for convolutions. Networks run one
+after the other, so that memory is that of the largest; members that share layers are one network, which
+computes what they share once.
+
+An ensemble is loaded from the folder of a run or from one safetensors file that `save_ensemble` wrote; its
+format is described there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from advisor.errors import DataError, PlanError, RunError, StorageError, UnknownNameError
+from advisor.networks.joint import graph_of
+from advisor.plans.plan import TrainingPlan
+from trainer.data.batches import normalised
+from trainer.ensembles.description import FILE, Description, description_from_json, description_to_json
+from trainer.networks.network import SpecNetwork
+from trainer.training.checkpoint import Checkpoint, load_checkpoint
+
+# Of the one-file form.
+FORMAT_VERSION = 1
+METADATA_KEY = "advisor_ensemble"
+
+
+class Ensemble(nn.Module):
+    """Members with the normalisation that they were trained on, in evaluation mode.
+
+    Args:
+        description: of the run.
+        networks: by name, those that compute the members.
+        members: names of those to average, in the order of their probabilities; all unless given.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, description: Description, networks: Mapping[str, nn.Module], members: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self.networks = nn.ModuleDict(networks)
+        # Which members each network computes, by their places in its output.
+        self._outputs = {name: description.plan.outputs_of(name) for name in networks}
+        self.members = tuple(members) or tuple(name for names in self._outputs.values() for name in names)
+        self.register_buffer("mean", torch.tensor(description.mean))
+        self.register_buffer("deviation", torch.tensor(description.deviation))
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return class probabilities averaged over members, float32 (batch, classes).
+
+        Args:
+            images: (batch, channels, height, width), uint8 or floating-point from 0 to 255.
+
+        Raises:
+            DataError: images of another shape or type.
+        """
+        each = self._each(images)
+        total = each[self.members[0]]
+        for name in self.members[1:]:
+            total = total + each[name]
+        return total / len(self.members)
+
+    def member_probabilities(self, images: Tensor) -> Tensor:
+        """Return each member's class probabilities, float32 (members, batch, classes); images as above."""
+        each = self._each(images)
+        return torch.stack([each[name] for name in self.members])
+
+    def _each(self, images: Tensor) -> dict[str, Tensor]:
+        task = self.description.plan.dataset.task
+        right = images.dtype == torch.uint8 or images.dtype.is_floating_point
+        if not right or images.shape[1:] != (task.channels, task.height, task.width):
+            raise DataError(
+                f"images must be (batch, {task.channels}, {task.height}, {task.width}), uint8 or floats from "
+                f"0 to 255, got {tuple(images.shape)} of {images.dtype}"
+            )
+        # A copy, because normalising overwrites it.
+        copied = images.to(torch.float32, copy=True)
+        prepared = normalised(copied, self.mean, self.deviation, "contiguous")
+        found: dict[str, Tensor] = {}
+        for name, network in self.networks.items():
+            probabilities = functional.softmax(network(prepared), dim=-1)
+            if probabilities.dim() == 3:
+                found |= zip(self._outputs[name], probabilities.unbind(1), strict=True)
+            else:
+                found[name] = probabilities
+        return found
+
+
+def predicted(ensemble: Ensemble, images: Tensor, batch: int) -> NDArray[np.float32]:
+    """Return each member's class probabilities of many images, (members, images, classes).
+
+    Args:
+        ensemble: on any device.
+        images: as the ensemble takes them, on any device.
+        batch: images at once.
+    """
+    with torch.inference_mode():
+        parts = [
+            ensemble.member_probabilities(part.to(ensemble.mean.device)).cpu() for part in images.split(batch)
+        ]
+    return torch.cat(parts, dim=1).numpy()
+
+
+def load(
+    path: Path | str,
+    device: str = "cpu",
+    *,
+    members: Sequence[str] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Ensemble:
+    """Return a trained ensemble, ready to predict.
+
+    Args:
+        path: folder of a run, or a file that `advisor export --to safetensors` wrote.
+        device: where it shall run.
+        members: names of those to average, such as ``member-1``; None for all.
+        warn: told of damaged checkpoints that an equal one before stands in for.
+
+    Raises:
+        RunError: neither a run nor an exported file, or members are not finished.
+        StorageError: a checkpoint, the description or the file is damaged.
+        UnknownNameError: a member that there is not.
+    """
+    path = Path(path)
+    if path.is_file():
+        description, known, weights = _read_file(path)
+        names = _wanted(members, known)
+        held = _holders(description.plan, names)
+        weights = {name: weights[name] for name in held}
+    else:
+        description = read_description(path)
+        names = _wanted(members, [m.name for m in description.plan.members])
+        weights = _read_folder(path, description.plan, _holders(description.plan, names), warn)
+    networks = {name: _network(description.plan, name, tensors, path) for name, tensors in weights.items()}
+    return Ensemble(description, networks, names).to(device)
+
+
+def read_description(folder: Path) -> Description:
+    """Return the description in the folder of a run.
+
+    Raises:
+        RunError: no folder of a run, or a run that has none yet.
+        StorageError: it is damaged.
+    """
+    if not (folder / "networks").is_dir():
+        raise RunError(f"{folder} is no folder of a run with trained networks: see `advisor runs show`")
+    path = folder / FILE
+    if not path.exists():
+        raise RunError(
+            f"{folder} lacks {FILE}, which older runs did not write: `advisor predict` with the run's number "
+            "adds it"
+        )
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from None
+    return description_from_json(text, path)
+
+
+def save_ensemble(ensemble: Ensemble, path: Path) -> None:
+    """Write an ensemble as one safetensors file.
+
+    Tensors are called ``NETWORK/weight`` as in the network's state dictionary, beside ``mean`` and
+    ``deviation``. The metadata have one key, whose JSON holds the version of the format, the description,
+    the members in their order, and a SHA-256 of all tensors.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    tensors = {"mean": ensemble.mean, "deviation": ensemble.deviation}
+    for name, network in ensemble.networks.items():
+        tensors |= {f"{name}/{key}": tensor for key, tensor in network.state_dict().items()}
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    document = {
+        "format_version": FORMAT_VERSION,
+        "description": json.loads(description_to_json(ensemble.description)),
+        "members": list(ensemble.members),
+        "sha256": _digest(tensors),
+    }
+    path.write_bytes(safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(document)}))
+
+
+def _wanted(members: Sequence[str] | None, known: list[str]) -> list[str]:
+    for name in members or ():
+        if name not in known:
+            raise UnknownNameError("member", name, known)
+    return known if not members else list(dict.fromkeys(members))
+
+
+def _holders(plan: TrainingPlan, members: Sequence[str]) -> list[str]:
+    """Return the networks that compute members."""
+    return list(dict.fromkeys(plan.holder(name).name for name in members))
+
+
+def _read_folder(
+    folder: Path, plan: TrainingPlan, names: list[str], warn: Callable[[str], None]
+) -> dict[str, dict[str, Tensor]]:
+    """Weights of finished networks; those that are not finished are named together."""
+    weights: dict[str, dict[str, Tensor]] = {}
+    damaged: list[str] = []
+    missing: list[str] = []
+    for name in names:
+        passed_over: list[str] = []
+        checkpoint = load_checkpoint(folder / "networks" / name, passed_over.append)
+        if checkpoint is not None and _finished(plan, name, checkpoint):
+            weights[name] = checkpoint.weights
+            for text in passed_over:
+                warn(text)
+        else:
+            (damaged if passed_over else missing).append(name)
+    if damaged:
+        raise StorageError(
+            f"{folder}: the checkpoints of {', '.join(damaged)} are damaged: train again, or load the others"
+        )
+    if missing:
+        raise RunError(
+            f"{folder}: {', '.join(missing)} of {len(plan.asked)} networks not finished: "
+            "`advisor resume` goes on with the run"
+        )
+    return weights
+
+
+def _finished(plan: TrainingPlan, name: str, checkpoint: Checkpoint) -> bool:
+    """Whether a network went through its last step; its last two checkpoints hold the same weights."""
+    last, progress = plan.train_steps_of(name)[-1], checkpoint.progress
+    return progress.step == last.id and (progress.done or last.schedule.finished(list(progress.train_errors)))
+
+
+def _network(plan: TrainingPlan, name: str, weights: dict[str, Tensor], where: Path) -> SpecNetwork:
+    network = SpecNetwork(graph_of(plan.network(name).network, plan.dataset.task))
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise StorageError(f"{where}: the weights of {name} are not those of {plan.design}") from None
+    return network
+
+
+def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, Tensor]]]:
+    """Description, members, and weights by network of what `save_ensemble` wrote."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            document = json.loads((file.metadata() or {})[METADATA_KEY])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if document["format_version"] > FORMAT_VERSION:
+            raise StorageError(
+                f"{path} has format {document['format_version']} and this program reads up to "
+                f"{FORMAT_VERSION}: upgrade advisor"
+            )
+        if _digest(tensors) != document["sha256"]:
+            raise ValueError("wrong checksum")
+        members = [str(name) for name in document["members"]]
+        description = description_from_json(json.dumps(document["description"]), path)
+        weights = {name: _below(name, tensors) for name in _holders(description.plan, members)}
+    except (OSError, ValueError, LookupError, TypeError, PlanError, safetensors.SafetensorError) as error:
+        raise StorageError(
+            f"{path} is damaged or no ensemble that `advisor export --to safetensors` wrote ({error})"
+        ) from None
+    return description, members, weights
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,245 @@
+"""A trained ensemble as one file for other programs, checked by reading it back.
+
+======================  ==============================================================================
+``onnx``                ONNX with the dynamo exporter: input ``images``, uint8 (batch, channels, height,
+                        width), output ``probabilities``, float32 (batch, classes)
+``pt2``                 `torch.export`: a program of the same input and output, for CPUs
+``safetensors``         weights, normalisation and plan, which `trainer.load` reads
+======================  ==============================================================================
+
+The batch may have any size. Averaging and normalisation are inside of every form, and so is the description
+of the ensemble as JSON, with names of classes and the plan.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from advisor.errors import RunError, StorageError, UnknownNameError, UsageError
+from trainer.ensembles.description import description_to_json
+from trainer.ensembles.ensemble import METADATA_KEY, Ensemble, load, save_ensemble
+
+# Largest difference of a probability: float32 leaves a hundredth of it, another weight more.
+TOLERANCE = 1e-4
+# Images on which the file is compared with the ensemble, at most. The reference interpreter of ONNX is slow.
+CHECKED_IMAGES = 256
+REMEDY = "pip install 'ensemble-advisor[export]'"
+
+Predict = Callable[[Tensor], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: of the file.
+        bytes: its size.
+        reader: what read it back.
+        images: on how many it was compared with the ensemble.
+        difference: largest difference of a probability.
+    """
+
+    path: Path
+    bytes: int
+    reader: str
+    images: int
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of an exported ensemble: how it is written, who reads it back, which packages it needs."""
+
+    write: Callable[[Ensemble, Path], None]
+    read: Callable[[Path], tuple[str, Predict]]
+    packages: tuple[str, ...] = ()
+
+
+def check_export(form: str, output: Path, overwrite: bool) -> None:
+    """Refuse an export that cannot succeed before anything is loaded.
+
+    Raises:
+        UnknownNameError: no such format.
+        UsageError: a package is missing, or the file exists and may not be overwritten.
+        StorageError: the place is no folder or cannot be written.
+    """
+    if form not in FORMATS:
+        raise UnknownNameError("format", form, FORMATS)
+    missing = [p for p in FORMATS[form].packages if importlib.util.find_spec(p) is None]
+    if missing:
+        raise UsageError(f"--to {form} needs the package {missing[0]}, which is not installed: {REMEDY}")
+    if output.is_dir() or not output.parent.is_dir():
+        reason = "it is a folder" if output.is_dir() else f"there is no folder {output.parent}"
+        raise StorageError(f"cannot write {output}: {reason}")
+    if os.path.lexists(output) and not overwrite:
+        raise UsageError(f"{output} exists: choose another name, or --force to overwrite it")
+    if not os.access(output.parent, os.W_OK):
+        raise StorageError(f"cannot write {output}: permission denied")
+
+
+def export(
+    ensemble: Ensemble, form: str, output: Path, images: Tensor, *, overwrite: bool = False
+) -> Exported:
+    """Write an ensemble to one file, which appears when it has been read back and compared, or not at all.
+
+    Args:
+        ensemble: on the CPU.
+        form: a key of `FORMATS`.
+        output: file to write.
+        images: uint8 (images, channels, height, width) to compare on; the first `CHECKED_IMAGES` are.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        UsageError, StorageError: as `check_export`, or the disk refuses.
+        RunError: the ensemble cannot be expressed in the format, or the file answers differently.
+    """
+    check_export(form, output, overwrite)
+    temporary = output.with_name(f".{os.getpid()}.{output.name}.{form}")
+    try:
+        _write(ensemble, form, temporary)
+        exported = _compared(ensemble, form, temporary, output, images[:CHECKED_IMAGES])
+        # Asked again: exporting takes time in which the name may have been taken.
+        check_export(form, output, overwrite)
+        _put(temporary, output)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return exported
+
+
+def _write(ensemble: Ensemble, form: str, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            # About the exporters' own future, which nobody who exports can do anything about.
+            warnings.simplefilter("ignore")
+            FORMATS[form].write(ensemble, path)
+    except OSError:
+        raise
+    except Exception as error:
+        # The exporters of torch raise nearly anything.
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"the ensemble cannot be written as {form}: {first}") from error
+
+
+def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: Tensor) -> Exported:
+    """Compare the file with the ensemble, on all images and on one alone, for the batch may have any size."""
+    try:
+        reader, predict = FORMATS[form].read(path)
+        answers = np.concatenate([predict(images[1:]), predict(images[:1])])
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"{output} is not written, because it cannot be read back: {first}") from error
+    with torch.inference_mode():
+        expected = torch.cat([ensemble(images[1:]), ensemble(images[:1])]).numpy()
+    difference = float(np.abs(answers - expected).max())
+    # Written so that a difference that is not a number fails too.
+    if not difference <= TOLERANCE:
+        raise RunError(
+            f"{output} is not written, because its probabilities differ by {difference:.1e} from the "
+            f"ensemble's, and at most {TOLERANCE:.0e} is allowed"
+        )
+    return Exported(
+        path=output, bytes=path.stat().st_size, reader=reader, images=len(images), difference=difference
+    )
+
+
+def _put(temporary: Path, output: Path) -> None:
+    """Make the disk hold the file before its name."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(output)
+
+
+def _example(ensemble: Ensemble) -> Tensor:
+    """Two images, since torch takes a batch of one for a constant."""
+    task = ensemble.description.plan.dataset.task
+    return torch.zeros((2, task.channels, task.height, task.width), dtype=torch.uint8)
+
+
+def _program(ensemble: Ensemble) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch")
+    with torch.no_grad():
+        program = torch.export.export(ensemble, (_example(ensemble),), dynamic_shapes=({0: batch},))
+    # Nobody needs to know which folders of this machine the source came from.
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    return program
+
+
+def _write_onnx(ensemble: Ensemble, path: Path) -> None:
+    # From the module rather than from `_program`, which has forgotten the name of its batch dimension.
+    program = torch.onnx.export(
+        ensemble,
+        (_example(ensemble),),
+        input_names=["images"],
+        output_names=["probabilities"],
+        dynamic_shapes=({0: "batch"},),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    # A quarter of a small file, and names of this machine's folders.
+    for node in program.model.graph:
+        node.metadata_props.clear()
+    program.model.metadata_props[METADATA_KEY] = description_to_json(ensemble.description)
+    program.save(path, external_data=False)
+
+
+def _read_onnx(path: Path) -> tuple[str, Predict]:
+    if importlib.util.find_spec("onnxruntime") is not None:
+        runtime = importlib.import_module("onnxruntime")
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return "onnxruntime", lambda images: session.run(None, {"images": images.numpy()})[0]
+    reference = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path))
+    return "onnx.reference", lambda images: reference.run(None, {"images": images.numpy()})[0]
+
+
+def _write_pt2(ensemble: Ensemble, path: Path) -> None:
+    # Through an open file, because torch insists on a name that ends in .pt2.
+    with path.open("wb") as file:
+        torch.export.save(
+            _program(ensemble), file, extra_files={METADATA_KEY: description_to_json(ensemble.description)}
+        )
+
+
+def _read_pt2(path: Path) -> tuple[str, Predict]:
+    with path.open("rb") as file:
+        module = torch.export.load(file).module()
+
+    def predict(images: Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            probabilities: NDArray[np.float32] = module(images).numpy()
+        return probabilities
+
+    return "torch.export", predict
+
+
+def _read_safetensors(path: Path) -> tuple[str, Predict]:
+    again = load(path)
+
+    def predict(images: Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            probabilities: NDArray[np.float32] = again(images).numpy()
+        return probabilities
+
+    return "trainer.load", predict
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format(_write_onnx, _read_onnx, ("onnx", "onnxscript")),
+    "pt2": Format(_write_pt2, _read_pt2),
+    "safetensors": Format(save_ensemble, _read_safetensors),
+}

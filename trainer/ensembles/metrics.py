@@ -1,0 +1,205 @@
+"""Figures of an ensemble from the probabilities of its members.
+
+Notation: p[i, n, c] is what member i gives to class c for image n, shape (members, images, classes), and
+p̄ its average over members. Figures are of the test set; what they choose (the weights of the super
+learner, the best member) is chosen on the validation set, on which no member was trained.
+
+Sources: MotherNets (MLSys 2020), section 3, for the figures; Ju, Bibaut and van der Laan, "The relative
+performance of ensemble methods with deep convolutional neural networks for image classification"
+(J. Applied Statistics 2018) for the super learner; Guo et al., "On calibration of modern neural networks"
+(ICML 2017) for the calibration error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.plans.records import EnsembleMetrics
+from trainer.training.stored_probabilities import Probabilities
+
+Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# As Guo et al. and nearly all after them.
+CALIBRATION_BINS = 15
+# Sums held at once, 4 MiB in float32, which a processor's cache can hold.
+WINDOW_VALUES = 2**20
+# Softmax in float32 resolves about that much next to one; a true zero would make a likelihood zero.
+SMALLEST_LIKELIHOOD = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What members answer to one split.
+
+    Attributes:
+        probabilities: shape (members, images, classes).
+        labels: shape (images,).
+    """
+
+    probabilities: Probabilities
+    labels: Labels
+
+    @property
+    def likelihoods(self) -> Probabilities:
+        """Probability of the label, shape (members, images)."""
+        return np.take_along_axis(self.probabilities, self.labels[None, :, None], axis=2)[:, :, 0]
+
+
+def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetrics:
+    """Return the figures of members on the test set.
+
+    Args:
+        test: what is reported.
+        validation: of the same members in the same order; chooses weights and the best member.
+    """
+    labels = test.labels
+    answers = test.probabilities.argmax(axis=2)  # (members, images)
+    wrong = answers != labels
+    mean = test.probabilities.mean(axis=0, dtype=np.float64)  # (images, classes)
+    likelihood = np.take_along_axis(mean, labels[:, None], axis=1)
+    weights = super_learner_weights(validation)
+    weighted = np.einsum("i,inc->nc", weights, test.probabilities)
+    validation_errors = (validation.probabilities.argmax(axis=2) != validation.labels).mean(axis=1)
+    error = _share_wrong(mean.argmax(axis=1), labels)
+    return EnsembleMetrics(
+        error=error,
+        member_errors=tuple(float(e) for e in wrong.mean(axis=1)),
+        oracle_error=float(wrong.all(axis=0).mean()),
+        disagreement=_disagreement(answers),
+        nll=float(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny)).mean()),
+        voting_error=_share_wrong(_elected(answers, mean), labels),
+        super_learner_error=_share_wrong(weighted.argmax(axis=1), labels),
+        super_learner_weights=tuple(float(w) for w in weights),
+        calibration_error=calibration_error(mean, labels),
+        best_member=int(validation_errors.argmin()),
+        errors_by_members=(*errors_of_windows(test), error),
+    )
+
+
+def errors_of_windows(predictions: Predictions) -> tuple[float, ...]:
+    """Return the mean errors of averages of 1, 2, … m − 1 of m members.
+
+    Entry i is the mean over the m windows of i + 1 consecutive members in cyclic order.
+    """
+    p, labels = predictions.probabilities, predictions.labels
+    members, images, classes = p.shape
+    wrong = np.zeros(members - 1, np.int64)
+    part = max(WINDOW_VALUES // (members * classes), 1)
+    for first in range(0, images, part):
+        among = slice(first, first + part)
+        around = np.concatenate([p[:, among], p[:-1, among]])  # (2 members - 1, part, classes)
+        # Summed member by member: a difference of cumulative sums would lose digits of small probabilities.
+        sums = np.zeros_like(around[:members])
+        for size in range(1, members):
+            sums += around[size - 1 : size - 1 + members]
+            wrong[size - 1] += np.count_nonzero(sums.argmax(axis=2) != labels[among])
+    return tuple(float(count) for count in wrong / (members * images))
+
+
+def _share_wrong(answers: NDArray[np.int64], labels: Labels) -> float:
+    return float((answers != labels).mean())
+
+
+def _elected(answers: NDArray[np.int64], mean: Floats) -> NDArray[np.int64]:
+    """Class with the most votes of (members, images), among equals the one with the highest average."""
+    images = np.arange(len(mean))
+    votes = np.zeros(mean.shape, np.int16)
+    for answer in answers:
+        votes[images, answer] += 1
+    tied = votes == votes.max(axis=1, keepdims=True)
+    return np.asarray(np.where(tied, mean, -1.0).argmax(axis=1))
+
+
+def super_learner_weights(validation: Predictions) -> Floats:
+    """Return the weights of the convex super learner, shape (members,): none negative, their sum one.
+
+    They maximise the likelihood of Σ_i w_i p[i] on the validation images. The super learner of van der
+    Laan, Polley and Hubbard (2007) weighs learners by their cross-validated predictions, so that none is
+    judged on what it was trained on; members here never saw the validation images, whose predictions
+    take that place, as in Ju et al. (2018). One weight a member and a convex problem, solved from equal
+    weights by sequential quadratic programming (scipy's SLSQP).
+    """
+    # Scipy takes a second to import, and epochs are recorded without it.
+    from scipy.optimize import minimize
+
+    likelihoods = np.maximum(validation.likelihoods.astype(np.float64), SMALLEST_LIKELIHOOD)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        mixed = weights @ likelihoods
+        return float(-np.log(mixed).mean()), -(likelihoods / mixed).mean(axis=1)
+
+    members = len(likelihoods)
+    found = minimize(
+        loss,
+        np.full(members, 1 / members),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * members,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        options={"maxiter": 500, "ftol": 1e-10},
+    )
+    # The constraints hold up to rounding.
+    weights = np.maximum(found.x, 0.0)
+    return np.asarray(weights / weights.sum())
+
+
+def calibration_error(probabilities: Floats, labels: Labels) -> float:
+    """Return the expected calibration error: Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| (Guo et al.).
+
+    Args:
+        probabilities: shape (images, classes).
+        labels: shape (images,).
+    """
+    # Torchmetrics takes up to half a second to import, and only the end of a run needs it.
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    # Rounding may lift a certain average above one, which torchmetrics would take for logits.
+    bounded = torch.from_numpy(np.minimum(probabilities, 1.0))
+    error = multiclass_calibration_error(
+        bounded, torch.from_numpy(labels), probabilities.shape[1], n_bins=CALIBRATION_BINS, norm="l1"
+    )
+    return float(error)
+
+
+def probability_covariance(repeats: Floats) -> Floats:
+    """Return the covariance of members' true-class probabilities over repeated trainings.
+
+    Unbiased over repeats, then averaged over images (MotherNets, section 3, "Variance and covariance").
+    Members keep their place over the repeats: i is the same network, or of the same cluster.
+
+    Args:
+        repeats: probability of the label, shape (repeats, members, images).
+
+    Returns:
+        Symmetric matrix, shape (members, members); variances stand on its diagonal.
+
+    Raises:
+        ValueError: fewer than two repeats, or another shape.
+    """
+    if repeats.ndim != 3 or len(repeats) < 2:
+        raise ValueError(f"repeats must be (2 or more, members, images), got shape {repeats.shape}")
+    centred = repeats - repeats.mean(axis=0, dtype=np.float64)
+    summed = np.einsum("rin,rjn->ij", centred, centred, optimize=True)
+    return np.asarray(summed / ((len(repeats) - 1) * repeats.shape[2]))
+
+
+def variance_of_average(covariance: Floats) -> float:
+    """Return the variance of the members' average: (1/m²)(Σ Var + Σ_{i≠j} Cov), an identity.
+
+    Args:
+        covariance: of `probability_covariance`, shape (members, members).
+    """
+    return float(covariance.sum() / len(covariance) ** 2)
+
+
+def _disagreement(answers: NDArray[np.int64]) -> float:
+    """Mean share of images on which a pair of members differs."""
+    pairs = [
+        (answers[i] != answers[j]).mean() for i in range(len(answers)) for j in range(i + 1, len(answers))
+    ]
+    return float(np.mean(pairs)) if pairs else 0.0

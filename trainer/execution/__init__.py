@@ -1,0 +1,1 @@
+"""A plan is executed: which steps are ready, one step, and the worker processes."""

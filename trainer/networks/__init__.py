@@ -1,0 +1,1 @@
+"""Specifications become modules, and mothers grow into members."""

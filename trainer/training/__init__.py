@@ -1,0 +1,1 @@
+"""The one training step and the one training loop, with their checkpoints."""
