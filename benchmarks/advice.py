@@ -65,7 +65,7 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
         designs = [parse_design(d) for d in cell.runs]
         draws = predictor.sample_errors(designs, name, cell.told.task, cell.epochs)
         ranges = [
-            predictor.predict(draws[:, i], predictor.luck(design, name), cell.told.test_images, key=i)
+            predictor.predict(draws[:, i], predictor.seed_std(design, name), cell.told.test_images, key=i)
             for i, design in enumerate(designs)
         ]
         found.append(
@@ -73,7 +73,7 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
                 error=dict(zip(cell.runs, draws.mean(axis=0).tolist(), strict=True)),
                 ends=dict(zip(cell.runs, [(r.low, r.high) for r in ranges], strict=True)),
                 reaching=reaching(predictor, cell, name) if cell.whole else {},
-                seeds={d: predictor.luck(parse_design(d), name) for d in cell.runs},
+                seeds={d: predictor.seed_std(parse_design(d), name) for d in cell.runs},
             )
         )
     return found
@@ -221,10 +221,10 @@ def intervals(grid: Grid) -> list[dict]:
     return rows
 
 
-def _variances(runs: Iterable[Training], luck: float) -> tuple[float, float]:
+def _variances(runs: Iterable[Training], seed_std: float) -> tuple[float, float]:
     """Variance of the log error of a design between its seeds, and what was foretold of it."""
     counts = [max(t.told.error * t.told.test_images, 0.5) for t in runs]
-    return float(np.var(np.log(counts), ddof=1)), luck**2 + 1 / float(np.mean(counts))
+    return float(np.var(np.log(counts), ddof=1)), seed_std**2 + 1 / float(np.mean(counts))
 
 
 # 6.

@@ -96,7 +96,7 @@ def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Trainin
         for i, t in enumerate(pool):
             if i not in taken and t.seconds <= left:
                 told = outcome(accuracy, parse_design(t.told.design), facts, t.told.epochs)
-                moves[i] = 100 * expected_move(errors, told.seen, told.spreads, len(taken))
+                moves[i] = 100 * expected_move(errors, told.seen, told.stds, len(taken))
         worthy = [i for i, move in moves.items() if move >= WORTHWHILE]
         if not worthy:
             break
@@ -124,7 +124,7 @@ def shuffled(pool: Sequence[Training], order: int) -> list[Training]:
     return [pool[i] for i in np.random.default_rng(order).permutation(len(pool))]
 
 
-def judged(cell: Cell, seen: Sequence[Training]) -> dict:
+def evaluated(cell: Cell, seen: Sequence[Training]) -> dict:
     """What is advised after some probes, and what that costs."""
     means = errors_of(predictor(seen, cell), cell).mean(axis=0)
     advised = list(cell.runs)[int(means.argmin())]
@@ -146,13 +146,13 @@ def compare(trainings: Sequence[Training]) -> list[dict]:
     for cell in (c for c in cells(trainings) if c.whole):
         pool = probes_for(cell, trainings)
         total = sum(t.seconds for t in trainings if t.told.dataset == cell.dataset)
-        nothing = judged(cell, [])
+        nothing = evaluated(cell, [])
         for share in SHARES:
             allowed = share * total
             ways: dict[str, list[dict]] = {
-                "chosen": [judged(cell, chosen(cell, pool, allowed))],
-                "rule": [judged(cell, in_order(by_rule(pool), allowed))],
-                "random": [judged(cell, in_order(shuffled(pool, n), allowed)) for n in range(ORDERS)],
+                "chosen": [evaluated(cell, chosen(cell, pool, allowed))],
+                "rule": [evaluated(cell, in_order(by_rule(pool), allowed))],
+                "random": [evaluated(cell, in_order(shuffled(pool, n), allowed)) for n in range(ORDERS)],
                 "nothing": [nothing],
             }
             for way, found in ways.items():

@@ -112,7 +112,7 @@ class Truth:
         return float(np.mean([abs(a - b) / (a + b) for a, b in pairs])) if pairs else None
 
 
-def judged(truth: dict, predict: Predict) -> dict:
+def evaluated(truth: dict, predict: Predict) -> dict:
     """Return the errors of predictions against the truth, and how often and how wide intervals hold."""
     found = {key: predict(*key) for key in truth}
     errors = {k: found[k][1] / truth[k] - 1 for k in truth}
@@ -162,30 +162,30 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
     }
     found: dict[str, dict] = {
         "chosen": {"networks": [[m.network, m.batch] for m in dozen]},
-        "epoch, 12 measurements": judged(epochs, ours(dozen, device)),
-        "epoch as measured, 12 measurements": judged(truth.of("raw epoch_seconds"), ours(dozen, device)),
-        "epoch, whole pool": judged(epochs, ours(pool, device)),
+        "epoch, 12 measurements": evaluated(epochs, ours(dozen, device)),
+        "epoch as measured, 12 measurements": evaluated(truth.of("raw epoch_seconds"), ours(dozen, device)),
+        "epoch, whole pool": evaluated(epochs, ours(pool, device)),
         "ranking": ranking(epochs, ours(dozen, device)),
     }
     for more in MORE_MEASUREMENTS:
-        found[f"epoch, {more} measurements"] = judged(epochs, ours(chosen(pool, more, device), device))
+        found[f"epoch, {more} measurements"] = evaluated(epochs, ours(chosen(pool, more, device), device))
     for name, fit in baselines.items():
-        found[f"epoch, 12 measurements, {name}"] = judged(epochs, fit(at_usual_speed(dozen)))
-        found[f"epoch, whole pool, {name}"] = judged(epochs, fit(at_usual_speed(pool)))
+        found[f"epoch, 12 measurements, {name}"] = evaluated(epochs, fit(at_usual_speed(dozen)))
+        found[f"epoch, whole pool, {name}"] = evaluated(epochs, fit(at_usual_speed(pool)))
     predictor = CostPredictor(dozen, cost_measure.execution_on(device))
 
     def latency(network: str, batch: int) -> tuple[float, float, float]:
         e = predictor.inference_seconds(network, TASK, batch)
         return e.low, e.mean, e.high
 
-    found["inference latency"] = judged(truth.of("inference"), latency)
+    found["inference latency"] = evaluated(truth.of("inference"), latency)
     low, middle, high = cost_measure.frozen_designs()["batches"]
     for name, kept, asked in (("inside", (low, high), middle), ("outside", (low, middle), high)):
         some = chosen([m for m in pool if m.batch in kept], MEASUREMENTS, device)
         at_batch = truth.of("epoch_seconds", lambda n, b, asked=asked: b == asked)
         # A quick list may have no design at a batch, or none of a family.
         if at_batch and some:
-            found[f"batch {name}"] = judged(at_batch, ours(some, device))
+            found[f"batch {name}"] = evaluated(at_batch, ours(some, device))
     for extra in (0, OF_NEW_FAMILY):
         parts = {}
         for family in FAMILIES:
@@ -195,7 +195,7 @@ def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
             some = chosen(own, extra, device, some) if extra else some
             of_family = truth.of("epoch_seconds", lambda n, b, family=family: family_of(n) == family)
             if of_family and some:
-                parts[family] = judged(of_family, ours(some, device))
+                parts[family] = evaluated(of_family, ours(some, device))
         found[f"unseen family, {extra} measurements"] = _together(parts)
     return found
 

@@ -61,7 +61,16 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 }
 # What a clock, a date or a place decides; all else is compared. `search.seconds` and `profile.seconds` are
 # such.
-OF_THE_MOMENT = {"created_at", "train_seconds", "epoch_seconds", "seconds", "folder", "home", "path"}
+OF_THE_MOMENT = {
+    "created_at",
+    "train_seconds",
+    "epoch_seconds",
+    "seconds",
+    "actual_seconds",
+    "peak_bytes",
+    "folder",
+    "home",
+}
 # Of a stored run, times are stored; of a new one they are of the moment.
 Answers = dict[str, Any]
 

@@ -47,7 +47,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
-from advisor.decision.search import OBJECTIVES, Judged, Limits, Scenario, explore, judge
+from advisor.decision.search import OBJECTIVES, Evaluated, Limits, Scenario, evaluate_choices, explore
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
 from advisor.decision.starting_points import starting_points
 from advisor.designs.design import DesignClass
@@ -106,11 +106,11 @@ class Space:
         return self.scenario.choices
 
     @cached_property
-    def judged(self) -> dict[Choice, Judged]:
-        return dict(zip(self.choices.all, judge(self.scenario, self.choices.all), strict=True))
+    def evaluated(self) -> dict[Choice, Evaluated]:
+        return dict(zip(self.choices.all, evaluate_choices(self.scenario, self.choices.all), strict=True))
 
-    def look_up(self, choices: Sequence[Choice]) -> list[Judged]:
-        return [self.judged[choice] for choice in choices]
+    def look_up(self, choices: Sequence[Choice]) -> list[Evaluated]:
+        return [self.evaluated[choice] for choice in choices]
 
     @cached_property
     def starts(self) -> list[Choice]:
@@ -214,13 +214,13 @@ def run(space: Space, contender: Contender, seed: int) -> tuple[list[Choice], fl
         choices = Nested([*s.candidates, *s.mixtures], s.methods)
     looked: list[Choice] = []
 
-    def judging(new: Sequence[Choice]) -> list[Judged]:
+    def evaluating(new: Sequence[Choice]) -> list[Evaluated]:
         looked.extend(new)
         return space.look_up(new)
 
     began = time.process_time()
     starts = space.starts if contender.started else []
-    explore(study, choices, starts, judging, space.scenario.limits, contender.trials, contender.at_once)
+    explore(study, choices, starts, evaluating, space.scenario.limits, contender.trials, contender.at_once)
     return looked, time.process_time() - began
 
 
@@ -251,7 +251,7 @@ def contest(name: str) -> dict:
     """Return the figures of the space of that name."""
     space = SPACES[name]
     places = {choice: i for i, choice in enumerate(space.choices.all)}
-    values = np.log([space.judged[choice].objectives for choice in space.choices.all])
+    values = np.log([space.evaluated[choice].objectives for choice in space.choices.all])
     covers = {front: covering(values[:, list(columns)]) for front, columns in FRONTS.items()}
     found: dict[str, dict] = {front: {} for front in FRONTS}
     seconds = {}

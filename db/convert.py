@@ -167,7 +167,7 @@ def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float], at_once:
         train_images=plan.dataset.train_images,
         validation_images=plan.dataset.validation_images,
         processes=at_once,
-        augmentation=plan.dataset.augmentation.mark,
+        augmentation=plan.dataset.augmentation.key,
         epochs=len(counted),
         seconds=median(counted),
     )

@@ -73,7 +73,7 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
 
     Args:
         execution: of the plan.
-        augmentation: of its batches, if that is to be told apart (`Augmentation.mark`).
+        augmentation: of its batches, if that is to be told apart (`Augmentation.key`).
     """
     on_cuda = execution.device == "cuda"
     return Fingerprint(

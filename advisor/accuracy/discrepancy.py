@@ -25,7 +25,7 @@ FEATURES = 128
 # other data sets have the amplitude that explains their trainings best, around what is usual.
 PUBLISHED = 0.05
 AMPLITUDES = np.geomspace(0.03, 0.6, 14)
-USUAL, USUAL_SPREAD = float(np.log(0.1)), 0.7
+USUAL, USUAL_STD = float(np.log(0.1)), 0.7
 # Distances over which the process forgets, in logarithms; a family or data set apart counts as one of them.
 LENGTHS = {"parameters": 1.5, "depth": 0.7, "members": 1.0, "share": 1.5}
 
@@ -54,22 +54,25 @@ class Features:
         return result
 
 
-def draw_weights(rows: Floats, left: Floats, spreads: Floats, generator: np.random.Generator) -> Floats:
+def draw_weights(
+    design_matrix: Floats, residuals: Floats, stds: Floats, generator: np.random.Generator
+) -> Floats:
     """Return draws of w given what draws of the formula leave.
 
     Args:
-        rows: a·φ of every observation, or its difference for a comparison, shape (observations, FEATURES).
-        left: observation less formula, shape (draws, observations).
-        spreads: noise of each observation, shape (observations,).
+        design_matrix: a·φ of every observation, or its difference for a comparison, shape (observations,
+            FEATURES).
+        residuals: observation less formula, shape (draws, observations).
+        stds: noise of each observation, shape (observations,).
         generator: of the draws.
 
     Returns:
         Shape (draws, FEATURES).
     """
-    scaled = rows / spreads[:, None]
+    scaled = design_matrix / stds[:, None]
     root = np.linalg.cholesky(scaled.T @ scaled + np.eye(FEATURES))
-    means = cho_solve((root, True), scaled.T @ (left / spreads).T).T
-    noise = np.linalg.solve(root.T, generator.standard_normal((FEATURES, len(left)))).T
+    means = cho_solve((root, True), scaled.T @ (residuals / stds).T).T
+    noise = np.linalg.solve(root.T, generator.standard_normal((FEATURES, len(residuals)))).T
     result: Floats = np.asarray(means + noise, dtype=np.float64)
     return result
 
@@ -79,41 +82,41 @@ class Whitener:
     """What makes observations under process and noise independent, with spread 1.
 
     Attributes:
-        spreads: noise of each observation, shape (observations,).
+        stds: noise of each observation, shape (observations,).
         directions: in which the process moves the observations, shape (observations, k).
         shrinkage: what is left in each direction, less one, shape (k,).
     """
 
-    spreads: Floats
+    stds: Floats
     directions: Floats
     shrinkage: Floats
 
     @classmethod
-    def of(cls, rows: Floats, spreads: Floats) -> Whitener:
+    def of(cls, design_matrix: Floats, stds: Floats) -> Whitener:
         """Return the whitener of observations given as for `draw_weights`."""
-        directions, sizes, _ = np.linalg.svd(rows / spreads[:, None], full_matrices=False)
-        return cls(spreads, directions, 1 / np.sqrt(1 + sizes**2) - 1)
+        directions, sizes, _ = np.linalg.svd(design_matrix / stds[:, None], full_matrices=False)
+        return cls(stds, directions, 1 / np.sqrt(1 + sizes**2) - 1)
 
     def __call__(self, values: Floats) -> Floats:
         """Return whitened values, shape (…, observations) as given."""
-        scaled = values / self.spreads
+        scaled = values / self.stds
         result: Floats = scaled + (scaled @ self.directions * self.shrinkage) @ self.directions.T
         return result
 
 
-def likeliest_amplitude(rows: Floats, left: Floats, spreads: Floats) -> float:
+def likeliest_amplitude(design_matrix: Floats, residuals: Floats, stds: Floats) -> float:
     """Return the amplitude of `AMPLITUDES` that explains best what the formula leaves.
 
     Args:
-        rows: φ, without an amplitude, shape (observations, FEATURES).
-        left: observation less formula, shape (observations,).
-        spreads: noise of each observation, shape (observations,).
+        design_matrix: φ, without an amplitude, shape (observations, FEATURES).
+        residuals: observation less formula, shape (observations,).
+        stds: noise of each observation, shape (observations,).
     """
-    scaled, values = rows / spreads[:, None], left / spreads
+    scaled, values = design_matrix / stds[:, None], residuals / stds
     # In the directions of the features only; elsewhere no amplitude matters.
     directions, sizes, _ = np.linalg.svd(scaled, full_matrices=False)
     along = directions.T @ values
     variances = 1 + (AMPLITUDES[:, None] * sizes) ** 2
     fit = -0.5 * (np.log(variances) + along**2 / variances).sum(axis=1)
-    fit -= 0.5 * ((np.log(AMPLITUDES) - USUAL) / USUAL_SPREAD) ** 2
+    fit -= 0.5 * ((np.log(AMPLITUDES) - USUAL) / USUAL_STD) ** 2
     return float(AMPLITUDES[fit.argmax()])

@@ -25,11 +25,11 @@ from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
 
 # How far a training lies from formula and Gaussian process, as a spread of log error, its seed left out.
-RESIDUAL_SPREAD = 0.05
+DISCREPANCY_STD = 0.05
 # The same for the ratio of two errors of one training.
-RATIO_SPREAD = 0.02
+RATIO_STD = 0.02
 # The same for an epoch in the middle of a schedule, over the end of the same training.
-CURVE_SPREAD = 0.15
+CURVE_STD = 0.15
 # How far one seed is from another, as a spread of the log error of one network: (mean of its log, spread of
 # that) for data that papers describe, and for any other, where little data and short schedules may make it
 # ten times as large.
@@ -91,7 +91,7 @@ class Observation:
 
     case: Case
     value: float
-    spread: float
+    std: float
     against: Case | None = None
 
 
@@ -102,12 +102,12 @@ def published() -> list[Observation]:
     for e in ERRORS:
         share = e.epochs / RECIPES[e.family].reference_epochs
         case = Case(e.dataset, classes[e.dataset], e.family, e.parameters, e.depth, share, e.members)
-        spread = training_spread(float(np.exp(DESCRIBED_SEEDS[0])), case)
-        found.append(Observation(case, float(np.log(e.error / 100)), spread))
+        std = training_std(float(np.exp(DESCRIBED_SEEDS[0])), case)
+        found.append(Observation(case, float(np.log(e.error / 100)), std))
     for g in GAPS:
         single = Case(g.dataset, classes[g.dataset], g.family, g.parameters, 32, g.share, 1)
         ensemble = replace(single, parameters=g.parameters / g.members, members=g.members)
-        found.append(Observation(ensemble, g.log_ratio, g.spread, against=single))
+        found.append(Observation(ensemble, g.log_ratio, g.std, against=single))
     return found
 
 
@@ -125,8 +125,8 @@ def learned(evidence: TrainedEvidence, seeds: float) -> Iterator[Observation]:
     if e.member_errors is not None and e.ensemble_error is not None:
         error = _mean_error(e, e.member_errors)
         m, counted = case.members, _counted(error, e.test_images)
-        spread = np.hypot(training_spread(seeds, case), 1 / np.sqrt(counted * m))
-        yield Observation(alone(case), float(np.log(counted / e.test_images)), float(spread))
+        std = np.hypot(training_std(seeds, case), 1 / np.sqrt(counted * m))
+        yield Observation(alone(case), float(np.log(counted / e.test_images)), float(std))
         sizes = [(m, e.ensemble_error)] if m > 1 else []
         # Of several shapes or clusters, some members are no smaller ensemble of the same kind.
         if e.errors_by_members is not None and e.design.homogeneous and e.design.clusters in (1, m):
@@ -134,7 +134,7 @@ def learned(evidence: TrainedEvidence, seeds: float) -> Iterator[Observation]:
         for k, error in sizes:
             together, smaller = _counted(error, e.test_images), _of_members(case, k)
             value = float(np.log(together / counted))
-            yield Observation(smaller, value, ratio_spread(seeds, smaller, together), against=alone(case))
+            yield Observation(smaller, value, ratio_std(seeds, smaller, together), against=alone(case))
     if e.curve is not None:
         yield from _of_curve(e, e.curve, case, seeds)
 
@@ -157,21 +157,26 @@ def _of_curve(e: TrainedEvidence, curve: Curve, case: Case, seeds: float) -> Ite
     end = alone(case)
     last = _counted(curve.member[e.epochs - 1], curve.images) if finished else None
     for epochs in turning_points(case.family, e.epochs, len(curve.member), finished=finished):
-        here = replace(case, share=case.share * travelled[epochs - 1], heat=rates[epochs - 1], cold=rates[-1])
+        here = replace(
+            case,
+            share=case.share * travelled[epochs - 1],
+            relative_rate=rates[epochs - 1],
+            final_relative_rate=rates[-1],
+        )
         first = next(i for i in range(epochs) if rates[i] == rates[epochs - 1])
         window = slice(max(epochs - AVERAGED, first), epochs)
         error = _counted(float(np.mean(curve.member[window])), curve.images)
-        spread = np.hypot(CURVE_SPREAD, 1 / np.sqrt(error))
+        std = np.hypot(CURVE_STD, 1 / np.sqrt(error))
         if last is None:
-            value, spread = np.log(error / curve.images), np.hypot(spread, training_spread(seeds, case))
+            value, std = np.log(error / curve.images), np.hypot(std, training_std(seeds, case))
         else:
-            value, spread = np.log(error / last), np.hypot(spread, 1 / np.sqrt(last))
+            value, std = np.log(error / last), np.hypot(std, 1 / np.sqrt(last))
         against = None if last is None else end
-        yield Observation(alone(here), float(value), float(spread), against)
+        yield Observation(alone(here), float(value), float(std), against)
         if curve.ensemble is not None and case.members > 1:
             together = _counted(float(np.mean(curve.ensemble[window])), curve.images)
-            value, spread = np.log(together / error), ratio_spread(seeds, case, together)
-            yield Observation(here, float(value), float(spread), against=alone(here))
+            value, std = np.log(together / error), ratio_std(seeds, case, together)
+            yield Observation(here, float(value), float(std), against=alone(here))
 
 
 def has_curve(design: Design, method: Method | None) -> bool:
@@ -193,13 +198,13 @@ def merged(observations: Iterable[Observation]) -> list[Observation]:
         alike.setdefault((o.case, o.against), []).append(o)
     found = []
     for (case, against), group in alike.items():
-        weights = np.array([o.spread**-2 for o in group])
+        weights = np.array([o.std**-2 for o in group])
         value = float(weights @ [o.value for o in group] / weights.sum())
         found.append(Observation(case, value, float(weights.sum() ** -0.5), against))
     return found
 
 
-def seed_spread(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
+def fitted_seed_std(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
     """Return how far seeds lie apart on a data set, as a spread of the log error of one network.
 
     Members of one shape that were trained independently differ by nothing else, nor do repeated trainings. Of
@@ -214,8 +219,8 @@ def seed_spread(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
             case = alone(case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.images))
             found = [(_counted(x, e.test_images), e.test_images) for x in e.member_errors]
             groups.setdefault(case, []).extend(found)
-    mean, spread = DESCRIBED_SEEDS if dataset in DESCRIBED else UNKNOWN_SEEDS
-    fit = -0.5 * ((np.log(SEED_GRID) - mean) / spread) ** 2
+    mean, std = DESCRIBED_SEEDS if dataset in DESCRIBED else UNKNOWN_SEEDS
+    fit = -0.5 * ((np.log(SEED_GRID) - mean) / std) ** 2
     for group in groups.values():
         counts, images = np.array(group).T
         weights = 1 / (SEED_GRID[:, None] ** 2 + 1 / counts)
@@ -274,7 +279,7 @@ def case_of(
         pairs_mixed=0.0 if alike else mixed / m**2,
         pairs_alike=(same + mixed) / m**2 if alike else 0.0,
         method="" if method is Method.FULL_DATA else method.value,
-        touched=hatched / m if method in (Method.MOTHERNETS, Method.SHARED_MOTHERNETS) else 1.0,
+        penalised_share=hatched / m if method in (Method.MOTHERNETS, Method.SHARED_MOTHERNETS) else 1.0,
         images=images,
     )
 
@@ -307,7 +312,7 @@ def _of_members(case: Case, members: int) -> Case:
     )
 
 
-def luck_of(seeds: float, case: Case) -> float:
+def ensemble_seed_std(seeds: float, case: Case) -> float:
     """Return the spread of the log error of an ensemble between seeds, given that of one network.
 
     Members that begin alike share the luck of their beginning.
@@ -316,14 +321,14 @@ def luck_of(seeds: float, case: Case) -> float:
     return float(seeds * np.sqrt(shared))
 
 
-def training_spread(seeds: float, case: Case) -> float:
+def training_std(seeds: float, case: Case) -> float:
     """Return the spread of the log error of one training around what is foretold, counting left out."""
-    return float(np.hypot(RESIDUAL_SPREAD, luck_of(seeds, case)))
+    return float(np.hypot(DISCREPANCY_STD, ensemble_seed_std(seeds, case)))
 
 
-def ratio_spread(seeds: float, case: Case, counted: float) -> float:
+def ratio_std(seeds: float, case: Case, counted: float) -> float:
     """Return the spread of the log of an ensemble's error, so many, over the mean of its members."""
-    return float(np.sqrt(RATIO_SPREAD**2 + seeds**2 / case.members + 1 / counted))
+    return float(np.sqrt(RATIO_STD**2 + seeds**2 / case.members + 1 / counted))
 
 
 def _counted(error: float, images: int) -> float:

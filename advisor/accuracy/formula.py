@@ -16,14 +16,14 @@ part s(t) that stems from variance between trainings, the variance identity (Mot
 V = (1/m²)·(Σ Var + Σ Cov) / Var:
 
     x_ensemble = x · (1 − s(t)·(1 − V)) + x · n · (1 − ρ·(1 − 1/m)),     V = 1/m + (1/m²)·Σ_{i≠j} r_ij,
-    s(t) = s·(1 + h)·t / (t + h),     n = ν_D · (heat^γ − cold^γ),
+    s(t) = s·(1 + h)·t / (t + h),     n = ν_D · (rate^γ − final_rate^γ),
     r_ij = 0, r for two members of one mother or chain, 1 where they share most layers.
 
 Where every network still guesses, averaging thus gains nothing. n is what a learning rate costs that has not
-fallen yet: heat is the rate as a share of the first one, cold that of the schedule's last epoch, so that n is
-0 where a schedule ends. It is noise of the last steps, of which averaging takes the share ρ. With it the
-formula knows every epoch of a learning curve: t is then the share of the schedule's learning rates that lies
-behind (`advisor.accuracy.evidence.progress`).
+fallen yet: rate is the learning rate over the first one, final_rate that of the schedule's last epoch, so
+that n is 0 where a schedule ends. It is noise of the last steps, of which averaging takes the share ρ. With
+it the formula knows every epoch of a learning curve: t is then the share of the schedule's learning rates
+that lies behind (`advisor.accuracy.evidence.progress`).
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ BLOCK = 30_000
 MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
 # Deviations of a family from the global parameters. How much averaging removes differs as well: published
 # ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
-_FAMILY_SPREAD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
+_FAMILY_STD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
 # Depths around the middle of "More or Less", tables B and C, and of the cited papers.
 USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
 _DATASET = ("log_floor", "log_scale", "log_tau")
 # Deviations of a data set from what holds on average: the power of size, what averaging removes, the costs of
 # a short schedule and of a high rate, and the best depth, which is the usual one on CIFAR by definition and
 # less for smaller or simpler images, with what it costs to miss it.
-_DATASET_SPREAD = {"alpha_on": 0.3, "s_on": 1.0, "c_on": 0.7, "nu_on": 0.5, "depth_on": 0.6, "delta_on": 0.8}
-_DESCRIBED_SPREAD = {
+_DATASET_STD = {"alpha_on": 0.3, "s_on": 1.0, "c_on": 0.7, "nu_on": 0.5, "depth_on": 0.6, "delta_on": 0.8}
+_DESCRIBED_STD = {
     "alpha_on": 0.1,
     "s_on": 0.15,
     "c_on": 0.1,
@@ -120,8 +120,8 @@ class Case:
         pairs_same, pairs_mixed, pairs_alike: ordered pairs of members over m² that share a mother and a
             shape, a mother, or most of their layers.
         method: that costs members something; empty for training from scratch.
-        touched: share of the members that it touches.
-        heat, cold: learning rate at this epoch and at the end of its schedule, over the first one.
+        penalised_share: share of the members that it touches. relative_rate, final_relative_rate: learning
+        rate at this epoch and at the end of its schedule, over the first one.
         images: share of the training images.
     """
 
@@ -136,9 +136,9 @@ class Case:
     pairs_mixed: float = 0.0
     pairs_alike: float = 0.0
     method: str = ""
-    touched: float = 0.0
-    heat: float = 0.0
-    cold: float = 0.0
+    penalised_share: float = 0.0
+    relative_rate: float = 0.0
+    final_relative_rate: float = 0.0
     images: float = 1.0
 
 
@@ -151,9 +151,9 @@ _NUMBERS = (
     "pairs_same",
     "pairs_mixed",
     "pairs_alike",
-    "touched",
-    "heat",
-    "cold",
+    "penalised_share",
+    "relative_rate",
+    "final_relative_rate",
     "images",
 )
 
@@ -162,14 +162,14 @@ def prior_of(datasets: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return mean and spread of every parameter in θ, in their order."""
     prior = dict(_GLOBAL) | {f"log_method/{name}": value for name, value in _METHOD.items()}
     for family in FAMILIES:
-        for name, spread in _FAMILY_SPREAD.items():
-            prior[f"{name}/{family}"] = (0.0, spread)
+        for name, std in _FAMILY_STD.items():
+            prior[f"{name}/{family}"] = (0.0, std)
     for dataset in datasets:
         for name, value in zip(_DATASET, DESCRIBED.get(dataset, _UNKNOWN), strict=True):
             prior[f"{name}/{dataset}"] = value
-        spreads = _DESCRIBED_SPREAD if dataset in DESCRIBED else _DATASET_SPREAD
-        for name, spread in spreads.items():
-            prior[f"{name}/{dataset}"] = (0.0, spread)
+        stds = _DESCRIBED_STD if dataset in DESCRIBED else _DATASET_STD
+        for name, std in stds.items():
+            prior[f"{name}/{dataset}"] = (0.0, std)
     return prior
 
 
@@ -181,7 +181,7 @@ class Cases:
         datasets: of each case.
         columns: numbers of each case, by name.
         labels: of family and data set, for the misfit; shape (cases, families + data sets).
-        touched: share of members that each method touches, shape (cases, PENALISED).
+        penalised_share: share of members that each method touches, shape (cases, PENALISED).
         groups: distinct pairs of family and data set.
         group: position of each case's pair.
         index: positions of the parameters in θ.
@@ -190,7 +190,7 @@ class Cases:
     datasets: tuple[str, ...]
     columns: dict[str, Floats]
     labels: Floats
-    touched: Floats
+    penalised_share: Floats
     groups: tuple[tuple[str, str], ...]
     group: Positions
     index: dict[str, int]
@@ -200,13 +200,15 @@ class Cases:
         """Return cases for a θ whose parameters have these positions."""
         columns = {name: np.array([getattr(case, name) for case in cases], dtype=float) for name in _NUMBERS}
         columns["depth"] /= np.array([USUAL_DEPTH[case.family] for case in cases])
-        touched = np.array([[case.touched * (case.method == name) for name in PENALISED] for case in cases])
+        penalised_share = np.array(
+            [[case.penalised_share * (case.method == name) for name in PENALISED] for case in cases]
+        )
         groups = {pair: i for i, pair in enumerate(dict.fromkeys((c.family, c.dataset) for c in cases))}
         return cls(
             datasets=tuple(case.dataset for case in cases),
             columns=columns,
             labels=_labels(cases, index),
-            touched=touched.reshape(-1, len(PENALISED)),
+            penalised_share=penalised_share.reshape(-1, len(PENALISED)),
             groups=tuple(groups),
             group=np.array([groups[c.family, c.dataset] for c in cases], dtype=np.int64),
             index=index,
@@ -222,17 +224,19 @@ class Cases:
         found: Floats = discrepancy.Features.of(x.shape[1])(x) * own[:, None]
         return found
 
-    def errors(self, theta: Floats, missed: Floats | None = None) -> Floats:
+    def errors(self, theta: Floats, discrepancies: Floats | None = None) -> Floats:
         """Errors for draws θ of shape (n, parameters): shape (n, cases).
 
         Args:
             theta: of the formula.
-            missed: what it misses of the logarithm of x, shape (n, cases); without, the formula alone.
+            discrepancies: what it misses of the logarithm of x, shape (n, cases); without, the formula alone.
         """
         # Part by part: what stays in the cache is three times as fast.
         rows = max(BLOCK // max(len(self.datasets), 1), 1)
         parts = [slice(first, first + rows) for first in range(0, max(len(theta), 1), rows)]
-        found = [_Draws(theta[p], self).errors(None if missed is None else missed[p]) for p in parts]
+        found = [
+            _Draws(theta[p], self).errors(None if discrepancies is None else discrepancies[p]) for p in parts
+        ]
         return np.concatenate(found)
 
 
@@ -249,13 +253,13 @@ class _Draws:
         self.log_depth = np.log(self.columns["depth"])
         # Logarithm of t.
         self.log_share = np.log(self.columns["share"]) - np.abs(self._shared("kappa")) * self.log_depth
-        self.log_share -= self._spread_out(self._of_data("log_tau"))
+        self.log_share -= self._by_case(self._of_data("log_tau"))
 
-    def errors(self, missed: Floats | None) -> Floats:
+    def errors(self, discrepancies: Floats | None) -> Floats:
         """Return e; see `Cases.errors`."""
-        x = np.exp(self._log_factor(missed)) * self._by_size() * self._by_schedule()
+        x = np.exp(self._log_factor(discrepancies)) * self._by_size() * self._by_schedule()
         left = self._left_by_averaging()
-        if np.any(self.columns["heat"] > self.columns["cold"]):
+        if np.any(self.columns["relative_rate"] > self.columns["final_relative_rate"]):
             left += self._noise()
         chance = 1 - 1 / self.columns["classes"]
         result: Floats = chance * -np.expm1(-x * left / chance)
@@ -273,40 +277,40 @@ class _Draws:
     def _of_data(self, name: str) -> Floats:
         return self.theta[:, [self.cases.index[f"{name}/{dataset}"] for _, dataset in self.cases.groups]]
 
-    def _spread_out(self, by_group: Floats) -> Floats:
+    def _by_case(self, by_group: Floats) -> Floats:
         return by_group[:, self.cases.group]
 
     def _by_size(self) -> Floats:
         """Floor and power law of the parameters."""
         alpha = np.exp(self._shared("log_alpha") + self._of_family("log_alpha") + self._of_data("alpha_on"))
-        size = self._spread_out(self._of_data("log_scale"))
-        size = size - self._spread_out(alpha) * np.log(self.columns["parameters"])
+        size = self._by_case(self._of_data("log_scale"))
+        size = size - self._by_case(alpha) * np.log(self.columns["parameters"])
         # Far beyond chance everything is chance.
-        found: Floats = self._spread_out(np.exp(self._of_data("log_floor"))) + np.exp(np.minimum(size, 50.0))
+        found: Floats = self._by_case(np.exp(self._of_data("log_floor"))) + np.exp(np.minimum(size, 50.0))
         return found
 
-    def _log_factor(self, missed: Floats | None) -> Floats:
+    def _log_factor(self, discrepancies: Floats | None) -> Floats:
         """Logarithm of what depth, family, images, method and the misfit multiply x by."""
-        factor = (self.log_depth - self._spread_out(self._of_data("depth_on"))) ** 2
-        factor *= self._spread_out(np.abs(self._shared("delta")) * np.exp(self._of_data("delta_on")))
-        factor += self._spread_out(self._of_family("log_u"))
+        factor = (self.log_depth - self._by_case(self._of_data("depth_on"))) ** 2
+        factor *= self._by_case(np.abs(self._shared("delta")) * np.exp(self._of_data("delta_on")))
+        factor += self._by_case(self._of_family("log_u"))
         factor -= np.abs(self._shared("eta")) * np.log(self.columns["images"])
         penalties = self.theta[:, [self.cases.index[f"log_method/{name}"] for name in PENALISED]]
-        factor += penalties @ self.cases.touched.T
-        found: Floats = factor if missed is None else factor + missed
+        factor += penalties @ self.cases.penalised_share.T
+        found: Floats = factor if discrepancies is None else factor + discrepancies
         return found
 
     def _by_schedule(self) -> Floats:
         """Return what a schedule too short multiplies x by."""
         c = np.exp(self._shared("log_c") + self._of_data("c_on"))
         short: Floats = np.exp(-np.abs(self._shared("beta")) * self.log_share)
-        return short * self._spread_out(c / (1 + c)) + self._spread_out(1 / (1 + c))
+        return short * self._by_case(c / (1 + c)) + self._by_case(1 / (1 + c))
 
     def _left_by_averaging(self) -> Floats:
         """Share of x that averaging leaves: 1 − s(t)·(1 − V)."""
         half = np.exp(self._shared("log_h"))
         s = _expit(self._shared("logit_s") + self._of_family("logit_s") + self._of_data("s_on"))
-        removable = self._spread_out(s) * (1 + half) / (1 + half * np.exp(-self.log_share))
+        removable = self._by_case(s) * (1 + half) / (1 + half * np.exp(-self.log_share))
         correlated = (
             _expit(self._shared("logit_r_same")) * self.columns["pairs_same"]
             + _expit(self._shared("logit_r_mixed")) * self.columns["pairs_mixed"]
@@ -319,11 +323,16 @@ class _Draws:
     def _noise(self) -> Floats:
         """Share of x that a learning rate costs which has not fallen yet, after averaging."""
         gamma = np.exp(self._shared("log_gamma"))
-        heat, cold = self.columns["heat"], self.columns["cold"]
-        heats, place = np.unique(np.concatenate([heat, cold]), return_inverse=True)
-        warmth = (heats**gamma)[:, place]
-        noise = self._spread_out(np.exp(self._shared("log_nu") + self._of_data("nu_on")))
-        noise = noise * (warmth[:, : len(heat)] - warmth[:, len(heat) :])
+        relative_rate, final_relative_rate = (
+            self.columns["relative_rate"],
+            self.columns["final_relative_rate"],
+        )
+        distinct_rates, place = np.unique(
+            np.concatenate([relative_rate, final_relative_rate]), return_inverse=True
+        )
+        warmth = (distinct_rates**gamma)[:, place]
+        noise = self._by_case(np.exp(self._shared("log_nu") + self._of_data("nu_on")))
+        noise = noise * (warmth[:, : len(relative_rate)] - warmth[:, len(relative_rate) :])
         taken = _expit(self._shared("logit_rho")) * (1 - 1 / self.columns["members"])
         left: Floats = noise * (1 - taken)
         return left

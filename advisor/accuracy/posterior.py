@@ -40,12 +40,12 @@ class Posterior:
 
     Attributes:
         samples: draws of θ, shape (SAMPLES, parameters).
-        misfit: draws of what the formula misses, shape (SAMPLES, discrepancy.FEATURES).
+        discrepancy_weights: draws of what the formula misses, shape (SAMPLES, discrepancy.FEATURES).
         amplitudes: of the latter, by data set.
     """
 
     samples: Floats
-    misfit: Floats
+    discrepancy_weights: Floats
     amplitudes: dict[str, float]
 
 
@@ -64,19 +64,21 @@ def posterior(
         seed: of the draws.
     """
     facts = Facts.of(observations, {name: i for i, name in enumerate(prior)})
-    mean, spread = (np.array([value[i] for value in prior.values()]) for i in (0, 1))
+    mean, std = (np.array([value[i] for value in prior.values()]) for i in (0, 1))
     usual = float(np.exp(discrepancy.USUAL))
     amplitudes = {name: discrepancy.PUBLISHED if name in DESCRIBED else usual for name in datasets}
     mode = mean
     # Amplitudes of described data sets are known.
     for _ in range(AMPLITUDE_ROUNDS if set(facts.datasets) - set(DESCRIBED) else 0):
-        white = discrepancy.Whitener.of(facts.rows(amplitudes), facts.spreads)
-        mode = facts.fitted(mean, spread, white, mode).x
+        white = discrepancy.Whitener.of(facts.design_matrix(amplitudes), facts.stds)
+        mode = facts.fitted(mean, std, white, mode).x
         amplitudes |= facts.amplitudes(mode)
     generator = np.random.default_rng(seed)
-    samples = _draws(facts, mean, spread, amplitudes, generator)
-    missed = discrepancy.draw_weights(facts.rows(amplitudes), facts.left(samples), facts.spreads, generator)
-    return Posterior(samples, missed, amplitudes)
+    samples = _draws(facts, mean, std, amplitudes, generator)
+    discrepancies = discrepancy.draw_weights(
+        facts.design_matrix(amplitudes), facts.residuals(samples), facts.stds, generator
+    )
+    return Posterior(samples, discrepancies, amplitudes)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Facts:
         cases: distinct ones.
         own, against: positions of each observation's cases; equal where nothing is compared.
         compared: whether an observation is a ratio.
-        values, spreads: of the observations.
+        values, stds: of the observations.
     """
 
     cases: Cases
@@ -95,7 +97,7 @@ class Facts:
     against: Positions
     compared: NDArray[np.bool_]
     values: Floats
-    spreads: Floats
+    stds: Floats
 
     @classmethod
     def of(cls, observations: Sequence[Observation], index: dict[str, int]) -> Facts:
@@ -107,10 +109,10 @@ class Facts:
             against=np.array([places[o.against or o.case] for o in observations]),
             compared=np.array([o.against is not None for o in observations]),
             values=np.array([o.value for o in observations]),
-            spreads=np.array([o.spread for o in observations]),
+            stds=np.array([o.std for o in observations]),
         )
 
-    def left(self, theta: Floats) -> Floats:
+    def residuals(self, theta: Floats) -> Floats:
         """Observations less formula for θ of shape (n, parameters), shape (n, observations)."""
         logs = np.log(self.cases.errors(theta))
         found: Floats = self.values - (
@@ -118,7 +120,7 @@ class Facts:
         )
         return found
 
-    def rows(self, amplitudes: Mapping[str, float]) -> Floats:
+    def design_matrix(self, amplitudes: Mapping[str, float]) -> Floats:
         """Features of the misfit as the observations know them, shape (observations, FEATURES)."""
         features = self.cases.features(amplitudes)
         found: Floats = features[self.own] - np.where(self.compared[:, None], features[self.against], 0.0)
@@ -127,7 +129,7 @@ class Facts:
     def fitted(
         self,
         mean: Floats,
-        spread: Floats,
+        std: Floats,
         white: discrepancy.Whitener,
         start: Floats,
         noise: Floats | float = 0.0,
@@ -136,28 +138,30 @@ class Facts:
 
         Args:
             mean: of the prior.
-            spread: of the prior.
+            std: of the prior.
             white: of the observations.
             start: of the search.
             noise: by which whitened observations are moved.
         """
 
         def residuals(theta: Floats) -> Floats:
-            return np.concatenate([white(self.left(theta[None])[0]) + noise, (theta - mean) / spread])
+            return np.concatenate([white(self.residuals(theta[None])[0]) + noise, (theta - mean) / std])
 
         def slopes(theta: Floats) -> Floats:
             # All at once: as many calls would take most of the time.
-            left = self.left(np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))]))
-            return np.concatenate([white((left[1:] - left[0]) / DIFFERENCE).T, np.diag(1 / spread)])
+            residuals = self.residuals(np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))]))
+            return np.concatenate([white((residuals[1:] - residuals[0]) / DIFFERENCE).T, np.diag(1 / std)])
 
         return least_squares(
-            residuals, start, slopes, method="lm", x_scale=spread, ftol=TOLERANCE, max_nfev=MODE_STEPS
+            residuals, start, slopes, method="lm", x_scale=std, ftol=TOLERANCE, max_nfev=MODE_STEPS
         )
 
-    def energy(self, theta: Floats, mean: Floats, spread: Floats, white: discrepancy.Whitener) -> Floats:
+    def neg_log_posterior(
+        self, theta: Floats, mean: Floats, std: Floats, white: discrepancy.Whitener
+    ) -> Floats:
         """Return −2·log density of θ up to a constant, (n, parameters) → (n,)."""
-        own = (white(self.left(theta)) ** 2).sum(axis=1)
-        found: Floats = own + (((theta - mean) / spread) ** 2).sum(axis=1)
+        own = (white(self.residuals(theta)) ** 2).sum(axis=1)
+        found: Floats = own + (((theta - mean) / std) ** 2).sum(axis=1)
         return found
 
     @property
@@ -168,9 +172,12 @@ class Facts:
     def amplitudes(self, theta: Floats) -> dict[str, float]:
         """Return the likeliest amplitude of every data set that papers do not describe."""
         datasets = np.array(self.datasets)
-        left, rows = self.left(theta[None])[0], self.rows(dict.fromkeys(self.cases.datasets, 1.0))
+        residuals, design_matrix = (
+            self.residuals(theta[None])[0],
+            self.design_matrix(dict.fromkeys(self.cases.datasets, 1.0)),
+        )
         return {
-            name: discrepancy.likeliest_amplitude(rows[here], left[here], self.spreads[here])
+            name: discrepancy.likeliest_amplitude(design_matrix[here], residuals[here], self.stds[here])
             for name in sorted(set(self.datasets) - set(DESCRIBED))
             for here in (datasets == name,)
         }
@@ -186,7 +193,7 @@ def _named_in(observations: Sequence[Observation]) -> Iterator[Case]:
 def _draws(
     facts: Facts,
     mean: Floats,
-    spread: Floats,
+    std: Floats,
     amplitudes: Mapping[str, float],
     generator: np.random.Generator,
 ) -> Floats:
@@ -199,11 +206,11 @@ def _draws(
     its Gaussian as it is (preconditioned Crank-Nicolson, Cotter et al. 2013).
     """
     roots, modes = [], []
-    white = discrepancy.Whitener.of(facts.rows(amplitudes), facts.spreads)
+    white = discrepancy.Whitener.of(facts.design_matrix(amplitudes), facts.stds)
     for _ in range(STARTS):
-        start = mean + spread * generator.standard_normal(len(mean))
+        start = mean + std * generator.standard_normal(len(mean))
         noise = generator.standard_normal(len(facts.values))
-        fit = facts.fitted(start, spread, white, start, noise)
+        fit = facts.fitted(start, std, white, start, noise)
         modes.append(fit.x)
         roots.append(np.linalg.cholesky(np.linalg.inv(fit.jac.T @ fit.jac)))
     each = SAMPLES // STARTS
@@ -214,17 +221,17 @@ def _draws(
         found: Floats = np.stack(modes)[:, None] + z @ np.stack(roots).transpose(0, 2, 1)
         return found.reshape(SAMPLES, -1)
 
-    def excess(z: Floats) -> Floats:
+    def log_ratio(z: Floats) -> Floats:
         """−log(target / Gaussian) up to a constant."""
         found: Floats = (
-            facts.energy(placed(z), mean, spread, white).reshape(STARTS, each) - (z**2).sum(axis=2)
+            facts.neg_log_posterior(placed(z), mean, std, white).reshape(STARTS, each) - (z**2).sum(axis=2)
         ) / 2
         return found
 
-    here = excess(z)
+    here = log_ratio(z)
     for _ in range(STEPS):
         proposed = np.sqrt(1 - STRIDE**2) * z + STRIDE * generator.standard_normal(z.shape)
-        there = excess(proposed)
+        there = log_ratio(proposed)
         accepted = np.log(generator.random(here.shape)) < here - there
         z[accepted], here[accepted] = proposed[accepted], there[accepted]
     return placed(z)

@@ -19,18 +19,18 @@ from scipy.special import ndtr
 
 from advisor.accuracy.evidence import (
     AVERAGED,
-    CURVE_SPREAD,
-    RATIO_SPREAD,
-    RESIDUAL_SPREAD,
+    CURVE_STD,
+    DISCREPANCY_STD,
+    RATIO_STD,
     TrainedEvidence,
     case_of,
+    ensemble_seed_std,
+    fitted_seed_std,
     learned,
-    luck_of,
     merged,
     progress,
     published,
     relative_rates,
-    seed_spread,
 )
 from advisor.accuracy.formula import DESCRIBED, Case, Cases, prior_of
 from advisor.accuracy.posterior import Posterior, posterior
@@ -41,7 +41,7 @@ from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
 
 # Spread of the log error from one epoch to the next at the first learning rate.
-JUMPS = CURVE_SPREAD * float(np.sqrt(AVERAGED))
+JUMPS = CURVE_STD * float(np.sqrt(AVERAGED))
 # Trainings that are drawn around every draw of an expected error.
 REPEATS = 10
 # For questions that no size decides.
@@ -72,7 +72,7 @@ class AccuracyPredictor:
         names = sorted({*self.datasets, *DESCRIBED, *(e.dataset for e in self.evidence)})
         prior = prior_of(names)
         self._index = {name: i for i, name in enumerate(prior)}
-        self.seeds = {name: seed_spread(name, self.evidence) for name in names}
+        self.seeds = {name: fitted_seed_std(name, self.evidence) for name in names}
         own = (o for e in self._relevant() for o in learned(e, self.seeds[e.dataset]))
         self._posterior = posterior(prior, merged([*published(), *own]), names, self.seed)
 
@@ -140,7 +140,7 @@ class AccuracyPredictor:
         rates = relative_rates(end.family, epochs)
         return self._drawn(
             [
-                replace(end, share=end.share * passed, heat=rate, cold=rates[-1])
+                replace(end, share=end.share * passed, relative_rate=rate, final_relative_rate=rates[-1])
                 for passed, rate in zip(progress(end.family, epochs), rates, strict=True)
             ]
         )
@@ -180,8 +180,8 @@ class AccuracyPredictor:
         depth: Floats,
         members: Floats,
         epochs: float | Floats,
-        heat: float | Floats = 0.0,
-        cold: float = 0.0,
+        relative_rate: float | Floats = 0.0,
+        final_relative_rate: float = 0.0,
     ) -> Floats:
         """Return draws for independent members without building their specification.
 
@@ -193,59 +193,74 @@ class AccuracyPredictor:
             depth: of a member, shape (designs,).
             members: shape (designs,).
             epochs: of a whole schedule that would reach as far, one or shape (designs,).
-            heat: learning rate at that epoch over the first one, one or shape (designs,).
-            cold: the same of the last epoch of the schedule; equal to `heat` where it ends.
+            relative_rate: learning rate at that epoch over the first one, one or shape (designs,).
+            final_relative_rate: the same of the last epoch of the schedule; equal to `relative_rate` where it
+                ends.
 
         Returns:
             Shape (SAMPLES, designs).
         """
-        share, rate = np.broadcast_arrays(np.asarray(epochs) / RECIPES[family].reference_epochs, heat)
+        share, rate = np.broadcast_arrays(
+            np.asarray(epochs) / RECIPES[family].reference_epochs, relative_rate
+        )
         columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, rate)
         return self._drawn(
             [
-                Case(dataset, classes, family, float(n), float(d), float(t), int(m), heat=float(h), cold=cold)
+                Case(
+                    dataset,
+                    classes,
+                    family,
+                    float(n),
+                    float(d),
+                    float(t),
+                    int(m),
+                    relative_rate=float(h),
+                    final_relative_rate=final_relative_rate,
+                )
                 for n, d, t, m, h in zip(*columns, strict=True)
             ]
         )
 
     def _drawn(self, cases: Sequence[Case]) -> Floats:
         asked, known = Cases.of(cases, self._index), self._posterior
-        return asked.errors(known.samples, known.misfit @ asked.features(known.amplitudes).T)
+        return asked.errors(known.samples, known.discrepancy_weights @ asked.features(known.amplitudes).T)
 
-    def luck(self, design: Design, dataset: str, method: Method | None = None) -> float:
+    def seed_std(self, design: Design, dataset: str, method: Method | None = None) -> float:
         """Return the spread of the log error of a design between seeds, counting left out."""
         # Neither size nor length matter to it.
-        return luck_of(self.seeds[dataset], case_of(design, dataset, _ANY_TASK, 1, method))
+        return ensemble_seed_std(self.seeds[dataset], case_of(design, dataset, _ANY_TASK, 1, method))
 
-    def predict(self, errors: Floats, luck: float = 0.0, images: int | None = None, key: int = 0) -> Estimate:
+    def predict(
+        self, errors: Floats, seed_std: float = 0.0, images: int | None = None, key: int = 0
+    ) -> Estimate:
         """Return the estimate of a test error to be measured from its draws.
 
         Args:
             errors: draws of one design, shape (SAMPLES,).
-            luck: spread between seeds; see `luck`.
+            seed_std: spread between seeds; see `seed_std`.
             images: that the error will be counted on; None for endlessly many.
             key: tells designs apart, so that each has noise of its own.
         """
         generator = np.random.default_rng((self.seed, key))
         # Several trainings a draw: few draws leave the ends of an interval to chance.
-        noise = generator.normal(0, np.hypot(RESIDUAL_SPREAD, luck), REPEATS * len(errors))
+        noise = generator.normal(0, np.hypot(DISCREPANCY_STD, seed_std), REPEATS * len(errors))
         trained = np.minimum(np.tile(errors, REPEATS) * np.exp(noise), 1.0)
         if images is not None:
             trained = generator.binomial(images, trained) / images
         return Estimate.of_samples(trained)
 
     def probability_below(
-        self, errors: Floats, reference: Floats, lucks: tuple[float, float] = (0.0, 0.0)
+        self, errors: Floats, reference: Floats, seed_stds: tuple[float, float] = (0.0, 0.0)
     ) -> float:
         """Return the probability that one training of a design has less error than one of another.
 
         Args:
             errors: draws of the one, shape (SAMPLES,).
             reference: draws of the other.
-            lucks: of either, their spreads between seeds.
+            seed_stds: of either, their spreads between seeds.
         """
-        spread = np.sqrt(2 * RATIO_SPREAD**2 + lucks[0] ** 2 + lucks[1] ** 2)
-        return float(np.mean(ndtr(np.log(reference / errors) / spread)))
+        std = np.sqrt(2 * RATIO_STD**2 + seed_stds[0] ** 2 + seed_stds[1] ** 2)
+        return float(np.mean(ndtr(np.log(reference / errors) / std)))
 
 
 def _shares_of_families(designs: Sequence[Design]) -> Floats:

@@ -67,7 +67,7 @@ class PublishedGap:
         parameters: millions, of all members together.
         share: of the published epochs.
         log_ratio: 0 at the switchover threshold.
-        spread: how exactly it is known.
+        std: how exactly it is known.
     """
 
     dataset: str
@@ -76,7 +76,7 @@ class PublishedGap:
     parameters: float
     share: float
     log_ratio: float
-    spread: float
+    std: float
 
 
 GAPS: tuple[PublishedGap, ...] = (

@@ -25,9 +25,9 @@ SHARED, FAMILY, LOCAL = 0.2, 0.3, 0.5
 AMPLITUDES = np.array([0.03, 0.05, 0.08, 0.12, 0.2, 0.3])
 NOISES = np.array([0.015, 0.025, 0.04, 0.06, 0.1])
 # Logarithms of what is usual, and how far from it a machine may be.
-USUAL_AMPLITUDE, USUAL_NOISE, USUAL_SPREAD = float(np.log(0.08)), float(np.log(0.035)), 0.7
+USUAL_AMPLITUDE, USUAL_NOISE, USUAL_STD = float(np.log(0.08)), float(np.log(0.035)), 0.7
 # By how much all real epochs of a machine may differ from the steps they consist of.
-EPOCH_SPREAD = 0.04
+EPOCH_STD = 0.04
 # Real epochs run beside others, at another time: their noise is larger than that of a measurement.
 EPOCH_NOISE = 0.04
 
@@ -87,8 +87,8 @@ class Residuals:
         known = self.covariance(points, points)
         # The noise of an observation is in its own variance only.
         np.fill_diagonal(known, self.predict(points)[1])
-        spreads = np.sqrt(np.diag(known))
-        correlation: Floats = known / np.outer(spreads, spreads)
+        stds = np.sqrt(np.diag(known))
+        correlation: Floats = known / np.outer(stds, stds)
         return correlation
 
     def _means_and_halves(self, points: Sequence[Point]) -> tuple[Floats, Floats]:
@@ -108,7 +108,7 @@ class Residuals:
         factor = self._factored(amplitude, noise)
         half = solve_triangular(factor, self._values, lower=True)
         unusual = (np.log(amplitude) - USUAL_AMPLITUDE) ** 2 + (np.log(noise) - USUAL_NOISE) ** 2
-        return float(-0.5 * half @ half - np.log(np.diag(factor)).sum() - 0.5 * unusual / USUAL_SPREAD**2)
+        return float(-0.5 * half @ half - np.log(np.diag(factor)).sum() - 0.5 * unusual / USUAL_STD**2)
 
     def _factored(self, amplitude: float, noise: float) -> Floats:
         matrix = _covariance(self._points, self._points, amplitude)
@@ -128,5 +128,5 @@ def _covariance(points: Sequence[Point], others: Sequence[Point], amplitude: flo
     related = np.array([[p.family == q.family for q in others] for p in points], dtype=float)
     epochs = np.outer([p.epoch for p in points], [q.epoch for q in others])
     formula = SHARED + FAMILY * related + LOCAL * near * (1 + related) / 2
-    covariance: Floats = amplitude**2 * formula + EPOCH_SPREAD**2 * epochs
+    covariance: Floats = amplitude**2 * formula + EPOCH_STD**2 * epochs
     return covariance

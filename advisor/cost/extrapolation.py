@@ -12,11 +12,11 @@ from advisor.networks.joint import family_in
 from advisor.networks.layers import Task
 
 # Spreads of the logarithm of time that come on top of the predictor's own.
-FAMILY_SPREAD = 0.08
-TASK_SPREAD = 0.08
-ARITHMETIC_SPREAD = 0.15
+FAMILY_STD = 0.08
+TASK_STD = 0.08
+ARITHMETIC_STD = 0.15
 # For each doubling of the batch beyond the measured ones.
-BATCH_SPREAD = 0.05
+BATCH_STD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class Range:
         found: list[tuple[str, float]] = []
         family = family_in(network)
         if family not in self.families:
-            found.append((f"family {family}", FAMILY_SPREAD))
+            found.append((f"family {family}", FAMILY_STD))
         if task not in self.tasks:
-            found.append((f"images of {task.text}", TASK_SPREAD))
+            found.append((f"images of {task.text}", TASK_STD))
         low, high = self.batches
         if not low <= batch <= high:
             octaves = float(np.log2(low / batch if batch < low else batch / high))
-            found.append((f"batch {batch}", BATCH_SPREAD * octaves))
+            found.append((f"batch {batch}", BATCH_STD * octaves))
         if self.borrowed:
-            found.append((self.borrowed, ARITHMETIC_SPREAD))
-        return tuple(text for text, _ in found), float(np.sqrt(sum(spread**2 for _, spread in found)))
+            found.append((self.borrowed, ARITHMETIC_STD))
+        return tuple(text for text, _ in found), float(np.sqrt(sum(std**2 for _, std in found)))

@@ -58,7 +58,7 @@ class Storage:
     image: int
     holders: int = 1
 
-    def held(self) -> Storage:
+    def retain(self) -> Storage:
         """Return the same with one holder more."""
         self.holders += 1
         return self
@@ -122,7 +122,7 @@ class ForwardWalk:
 
     def pass_forward(self, images: Storage) -> None:
         """Apply all nodes; a value is dropped after its last reader."""
-        self.values[INPUT] = images.held()
+        self.values[INPUT] = images.retain()
         for node in self.graph.nodes:
             multiplies = isinstance(node.operation, Conv | Linear)
             self.width[node.name] = self.activation if multiplies else self.width[node.inputs[0]]
@@ -150,9 +150,9 @@ class ForwardWalk:
                 self.ledger.drop(picked)
                 return out
             case Relu():
-                return self.values[node.inputs[0]].held()
+                return self.values[node.inputs[0]].retain()
             case Flatten() if not (self.channels_last and _interleaves(self.graph.shapes[node.inputs[0]])):
-                return self.values[node.inputs[0]].held()
+                return self.values[node.inputs[0]].retain()
         return self._output(node)
 
     def normalised(self, node: Node) -> Storage:
@@ -175,7 +175,7 @@ class ForwardWalk:
         return self.ledger.new(image=node.elements * self.width[node.name])
 
     def _multiplied(self, node: Node) -> Storage:
-        read = self.values[node.inputs[0]].held()
+        read = self.values[node.inputs[0]].retain()
         casts: list[Storage] = []
         if self.activation != FLOAT_BYTES:
             casts = [self.ledger.new(self.activation * count) for count in _weights(node)]
@@ -210,7 +210,7 @@ class TrainingWalk(ForwardWalk):
         images = self._prepared()
         self.pass_forward(images)
         self.ledger.drop(*self._cache)
-        self._lose()
+        self._start_backward()
         for node in reversed(self.graph.nodes):
             if node.name in self.flows:
                 self._differentiate(node)
@@ -268,13 +268,13 @@ class TrainingWalk(ForwardWalk):
     def keep(self, node: Node, *tensors: Storage) -> None:
         """Keep what the gradient of a node needs."""
         if node.name in self.flows:
-            self.saved[node.name] += [tensor.held() for tensor in tensors]
+            self.saved[node.name] += [tensor.retain() for tensor in tensors]
 
     def release(self, casts: list[Storage]) -> None:
         """Autocast caches the copies until the forward pass is over."""
         self._cache += casts
 
-    def _lose(self) -> None:
+    def _start_backward(self) -> None:
         """Begin the backward pass with the gradient of the logits, which stay alive themselves."""
         for name in self.graph.outputs:
             self._lose_at(name)
@@ -283,7 +283,7 @@ class TrainingWalk(ForwardWalk):
         elements = prod(self.graph.shapes[output])
         image = FLOAT_BYTES * elements
         narrow = self.width[output] != FLOAT_BYTES
-        single = self.ledger.new(image=image) if narrow else self.values[output].held()
+        single = self.ledger.new(image=image) if narrow else self.values[output].retain()
         likelihood = self.ledger.new(image=image)
         total = self.ledger.new(SCALAR_BYTES)
         self.ledger.new(SCALAR_BYTES)  # the loss
@@ -304,7 +304,7 @@ class TrainingWalk(ForwardWalk):
         sources = [source for source in node.inputs if source in self.flows]
         # What adds, joins or flattens passes on the same storage, whole or as a view of a part.
         passes = isinstance(node.operation, Add | Concat | Flatten)
-        found = [out.held() if passes else self._read_gradient(node, source) for source in sources]
+        found = [out.retain() if passes else self._read_gradient(node, source) for source in sources]
         narrow = self.activation != FLOAT_BYTES and isinstance(node.operation, Conv | Linear)
         width = self.activation if narrow else FLOAT_BYTES
         weights = [self.ledger.new(width * count) for count in _weights(node)]

@@ -28,7 +28,7 @@ from advisor.plans.execution import Execution
 # benchmarks/cost_model.py, less about 4 MB: its peaks held the maps of the profiler's reference convolution,
 # which later ones do not. On CUDA, whose allocator counts tensors, a guess.
 USUAL = {"cpu": (1.5, 8.0, 0.0, 0.0), "cuda": (1.2, 0.0, 0.0, 0.0)}
-USUAL_SPREAD = float(np.log(1.5)) / Z
+USUAL_STD = float(np.log(1.5)) / Z
 # With as many networks as coefficients nothing is left that a fit could miss.
 LEAST_NETWORKS = len(USUAL["cpu"]) + 1
 # Misses that the usual spread counts for, and the largest that counts, in usual spreads.
@@ -76,7 +76,7 @@ class _Fit:
     """Bytes for each entry of a row, and the spread of the logarithm."""
 
     coefficients: Floats
-    spread: float
+    std: float
 
 
 def _row(network: str, task: Task, batch: int, computed: int) -> list[float]:
@@ -86,7 +86,7 @@ def _row(network: str, task: Task, batch: int, computed: int) -> list[float]:
 
 
 def _estimate(fit: _Fit, row: list[float]) -> Estimate:
-    mean, width = float(np.dot(row, fit.coefficients)), float(np.exp(Z * fit.spread))
+    mean, width = float(np.dot(row, fit.coefficients)), float(np.exp(Z * fit.std))
     return Estimate(mean, mean / width, mean * width)
 
 
@@ -97,7 +97,7 @@ def _fitted(
     networks = np.array([m.network for m in measured])
     names = dict.fromkeys(networks.tolist())
     if len(names) < LEAST_NETWORKS:
-        return _Fit(usual, USUAL_SPREAD)
+        return _Fit(usual, USUAL_STD)
     computed = [
         training_bytes(m.network, m.task, m.batch, m.fingerprint.dtype, m.fingerprint.memory_format)
         for m in measured
@@ -129,6 +129,6 @@ def _coefficients(rows: Floats, actual: Floats, usual: Floats) -> Floats:
 def _spread(misses: Floats) -> float:
     """Return the scale of misses of the logarithm, with a prior that has them usual, by Student's t."""
     known = PRIOR_MISSES + len(misses)
-    sizes = np.minimum(np.abs(misses) / USUAL_SPREAD, LARGEST_MISS)
-    scale = USUAL_SPREAD * float(np.sqrt((PRIOR_MISSES + (sizes**2).sum()) / known))
+    sizes = np.minimum(np.abs(misses) / USUAL_STD, LARGEST_MISS)
+    scale = USUAL_STD * float(np.sqrt((PRIOR_MISSES + (sizes**2).sum()) / known))
     return scale * float(stdtrit(known, (1 + LEVEL) / 2)) / Z

@@ -28,12 +28,12 @@ from advisor.plans.execution import Execution
 
 # Below this the Gaussian process has little to learn from, and the interval is a guess.
 LEAST_MEASUREMENTS = 8
-SPARSE_SPREAD = float(np.log(2)) / Z
+SPARSE_STD = float(np.log(2)) / Z
 
 # Multiply-adds a second that stand in for measurements where there is none: the order of magnitude of one
 # core and of a data-centre GPU on small networks. The interval spans a factor of ten either way.
 NOMINAL_RATE = {"cpu": 3e10, "cuda": 3e12}
-NOMINAL_SPREAD = float(np.log(10)) / Z
+NOMINAL_STD = float(np.log(10)) / Z
 # Two processes on neighbouring cores share caches and memory; used until it is measured.
 UNMEASURED_CONTENTION = 1.15
 
@@ -121,11 +121,11 @@ class CostPredictor:
         )
         if self._step is None:
             return Estimate(mean, low, high)
-        shift, spread = self._step.of_epochs(Workpiece(network, task, batch))
+        shift, std = self._step.of_epochs(Workpiece(network, task, batch))
         # Low and high are those of the steps; that epochs differ from their steps adds to the width.
         down, up = (float(np.log(mean / low)), float(np.log(high / mean)))
         mean *= shift
-        width = Z * spread
+        width = Z * std
         return Estimate(mean, mean * np.exp(-np.hypot(down, width)), mean * np.exp(np.hypot(up, width)))
 
     def layer_seconds(self, network: str, task: Task, batch: int) -> tuple[LayerTime, ...]:
@@ -220,13 +220,13 @@ class CostPredictor:
         if corrected is None:
             passes = 3.0 if quantity == "step" else 1.0
             macs = piece.batch * features_of(piece.network, piece.task).macs
-            mean, spread = passes * macs / NOMINAL_RATE[self._execution.device], NOMINAL_SPREAD
+            mean, std = passes * macs / NOMINAL_RATE[self._execution.device], NOMINAL_STD
         else:
-            mean, spread = corrected(piece)
-            spread = float(np.hypot(spread, self._range.beyond(piece.network, piece.task, piece.batch)[1]))
+            mean, std = corrected(piece)
+            std = float(np.hypot(std, self._range.beyond(piece.network, piece.task, piece.batch)[1]))
             if self.count < LEAST_MEASUREMENTS:
-                spread = max(spread, SPARSE_SPREAD)
-        width = float(np.exp(Z * spread))
+                std = max(std, SPARSE_STD)
+        width = float(np.exp(Z * std))
         return Estimate(mean, mean / width, mean * width)
 
 

@@ -145,9 +145,19 @@ class OneLongSchedule:
         if max(epochs) > self.epochs:
             raise UsageError(f"the long schedule has {self.epochs} epochs, got {max(epochs)}")
         rates, travelled = relative_rates(self.family, self.epochs), progress(self.family, self.epochs)
-        heat, reached = [rates[e - 1] for e in epochs], [self.epochs * travelled[e - 1] for e in epochs]
+        relative_rate, reached = (
+            [rates[e - 1] for e in epochs],
+            [self.epochs * travelled[e - 1] for e in epochs],
+        )
         return _independent(
-            self.predictor, self.dataset, self.task, networks, members, reached, heat=heat, cold=rates[-1]
+            self.predictor,
+            self.dataset,
+            self.task,
+            networks,
+            members,
+            reached,
+            relative_rate=relative_rate,
+            final_relative_rate=rates[-1],
         )
 
     def probability_below(self, errors: Floats, reference: Floats, members: int, clusters: int) -> float:
@@ -161,7 +171,7 @@ def _probability_below(
     # Whatever the shape of the members: luck is a matter of how they begin.
     network = regular_network("mlp", 1, 1)
     designs = homogeneous(network, members, clusters), homogeneous(network, 1)
-    one, other = (predictor.luck(design, dataset) for design in designs)
+    one, other = (predictor.seed_std(design, dataset) for design in designs)
     return predictor.probability_below(errors, reference, (one, other))
 
 
@@ -173,8 +183,8 @@ def _independent(
     members: int,
     epochs: Sequence[float],
     *,
-    heat: Sequence[float] | None = None,
-    cold: float = 0.0,
+    relative_rate: Sequence[float] | None = None,
+    final_relative_rate: float = 0.0,
 ) -> Floats:
     """Draws of the errors of independent members by their counts, (draws, networks, epochs).
 
@@ -192,8 +202,8 @@ def _independent(
         depth=np.repeat([float(n.depth) for n in networks], shape[1]),
         members=np.full(shape[0] * shape[1], float(members)),
         epochs=np.tile(np.array(epochs, dtype=float), shape[0]),
-        heat=0.0 if heat is None else np.tile(np.array(heat), shape[0]),
-        cold=cold,
+        relative_rate=0.0 if relative_rate is None else np.tile(np.array(relative_rate), shape[0]),
+        final_relative_rate=final_relative_rate,
     )
     return drawn.reshape(-1, *shape)
 

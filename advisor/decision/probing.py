@@ -25,11 +25,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 
-from advisor.accuracy.evidence import case_of, luck_of, ratio_spread, training_spread
+from advisor.accuracy.evidence import case_of, ensemble_seed_std, ratio_std, training_std
 from advisor.accuracy.formula import USUAL_DEPTH
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import price
-from advisor.decision.search import Judged, Scenario
+from advisor.decision.search import Evaluated, Scenario
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
@@ -64,14 +64,14 @@ class Probe:
         plan: what would be trained.
         seconds: predicted training time; no probe is chosen that may take longer than is left.
         move: points by which it is expected to move the comparison of the designs.
-        foreseen: predicted error of its ensemble, share.
+        plan_forecast: predicted error of its ensemble, share.
         images: share of the training images that it trains on.
     """
 
     plan: TrainingPlan
     seconds: Estimate
     move: float
-    foreseen: Estimate
+    plan_forecast: Estimate
 
     images: float
 
@@ -88,7 +88,7 @@ class Probe:
 
 def next_probe(
     scenario: Scenario,
-    judged: Sequence[Judged],
+    evaluated: Sequence[Evaluated],
     *,
     budget: int,
     seconds: float,
@@ -99,13 +99,13 @@ def next_probe(
 
     Args:
         scenario: of the request.
-        judged: designs of the request with the draws of their errors.
+        evaluated: designs of the request with the draws of their errors.
         budget: parameters of the request.
         seconds: left for probing.
         done: what was trained before, by `key_of`.
         seed: of Optuna's sampler, of the outcomes and of the probe's training.
     """
-    errors = np.stack([j.errors for j in judged], axis=1)
+    errors = np.stack([j.errors for j in evaluated], axis=1)
     if 100 * at_stake(errors) < WORTHWHILE:
         return None
     found: dict[str, Probe] = {}
@@ -186,8 +186,8 @@ def _judged(plan: TrainingPlan, scenario: Scenario, errors: Floats, images: floa
     return Probe(
         plan=plan,
         seconds=price(plan, scenario.cost).train_seconds,
-        move=100 * expected_move(errors, told.seen, told.spreads, seed),
-        foreseen=told.foreseen,
+        move=100 * expected_move(errors, told.seen, told.stds, seed),
+        plan_forecast=told.plan_forecast,
         images=images,
     )
 
@@ -199,13 +199,13 @@ class Outcome:
     Attributes:
         seen: of each draw, the logarithms of a member's error and of the ratio that averaging leaves, of a
             single network the first alone; shape (draws, figures).
-        spreads: of a training around them, shape (figures,).
-        foreseen: error of its ensemble, share.
+        stds: of a training around them, shape (figures,).
+        plan_forecast: error of its ensemble, share.
     """
 
     seen: Floats
-    spreads: Floats
-    foreseen: Estimate
+    stds: Floats
+    plan_forecast: Estimate
 
 
 def outcome(
@@ -228,34 +228,34 @@ def outcome(
     members = len(design.members)
     case = case_of(design, data.learned_as, data.task, epochs)
     seeds = accuracy.seeds[data.learned_as]
-    spreads = np.array(
+    stds = np.array(
         [
-            np.hypot(training_spread(seeds, case), 1 / np.sqrt(counted[1] * members)),
-            ratio_spread(seeds, case, counted[0]),
+            np.hypot(training_std(seeds, case), 1 / np.sqrt(counted[1] * members)),
+            ratio_std(seeds, case, counted[0]),
         ]
     )
     figures = slice(0, 1 if members == 1 else 2)
     return Outcome(
         seen=logs[:, figures],
-        spreads=spreads[figures],
-        foreseen=accuracy.predict(drawn[:, 0], luck_of(seeds, case), data.validation_images),
+        stds=stds[figures],
+        plan_forecast=accuracy.predict(drawn[:, 0], ensemble_seed_std(seeds, case), data.validation_images),
     )
 
 
-def expected_move(errors: Floats, seen: Floats, spreads: Floats, seed: int) -> float:
+def expected_move(errors: Floats, seen: Floats, stds: Floats, seed: int) -> float:
     """Return how far an observation is expected to move the comparison of the designs.
 
     Args:
         errors: draws of the error of every design, shape (draws, designs).
         seen: what each draw says an observation would be, shape (draws, figures).
-        spreads: of an observation around that, shape (figures,).
+        stds: of an observation around that, shape (figures,).
         seed: of the outcomes.
 
     Returns:
         In the unit of `errors`.
     """
     generator = np.random.default_rng(seed)
-    outcomes = seen + generator.standard_normal(seen.shape) * spreads
+    outcomes = seen + generator.standard_normal(seen.shape) * stds
     saved, level = _saved(errors)
     best = np.bincount(saved.argmax(axis=1), minlength=saved.shape[1]) / len(saved)
     # What a regression on outcomes that belong to other draws explains, it explains by chance.

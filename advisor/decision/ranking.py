@@ -21,7 +21,7 @@ import numpy as np
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import Judged
+from advisor.decision.search import Evaluated
 from advisor.designs.design import DesignClass
 from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate
@@ -52,9 +52,9 @@ class Order:
         beats: probability of each that one training of it has less error than one of the reference.
     """
 
-    designs: list[Judged]
-    reference: Judged
-    beats: dict[Judged, float]
+    designs: list[Evaluated]
+    reference: Evaluated
+    beats: dict[Evaluated, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,9 @@ class Recommendation:
     """One row of the advice; `reference` is what its chance compares with, that of the reference is even."""
 
     rank: int
-    judged: Judged
+    evaluated: Evaluated
     test_error: Estimate
-    reference: Judged
+    reference: Evaluated
     probability_beats_reference: float
     near_threshold: bool
 
@@ -75,18 +75,20 @@ class Recommendation:
         None of that network itself, and where no single network is among the designs.
         """
         single = self.reference.design_class is DesignClass.SINGLE
-        return self.probability_beats_reference if single and self.judged is not self.reference else None
+        return self.probability_beats_reference if single and self.evaluated is not self.reference else None
 
 
-def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective) -> list[Recommendation]:
+def rank(
+    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+) -> list[Recommendation]:
     """Return the advice, best first; it holds the best single network if any fits the limits.
 
     Raises:
         InfeasibleError: no design keeps the limits.
     """
-    feasible = [j for j in judged if j.feasible]
+    feasible = [j for j in evaluated if j.feasible]
     if not feasible:
-        raise InfeasibleError(_nearest_miss(judged))
+        raise InfeasibleError(_nearest_miss(evaluated))
     order = ordered(feasible, accuracy, objective)
     reference, beats = order.reference, order.beats
     compared = reference.design_class is DesignClass.SINGLE
@@ -96,8 +98,8 @@ def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objec
     return [
         Recommendation(
             rank=position,
-            judged=j,
-            test_error=accuracy.predict(j.errors, j.luck, j.images),
+            evaluated=j,
+            test_error=accuracy.predict(j.errors, j.seed_std, j.images),
             reference=reference,
             probability_beats_reference=beats[j],
             near_threshold=j in near,
@@ -106,16 +108,17 @@ def rank(judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objec
     ]
 
 
-def ordered(designs: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective) -> Order:
+def ordered(designs: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective) -> Order:
     """Return designs, at least one, by an objective; of equals the one that is better otherwise is first."""
     singles = [j for j in designs if j.design_class is DesignClass.SINGLE]
     reference = min(singles or designs, key=lambda j: (*j.objectives, *j.key))
     beats = {
-        j: accuracy.probability_below(j.errors, reference.errors, (j.luck, reference.luck)) for j in designs
+        j: accuracy.probability_below(j.errors, reference.errors, (j.seed_std, reference.seed_std))
+        for j in designs
     }
     beats[reference] = 0.5
 
-    def key(j: Judged) -> tuple[object, ...]:
+    def key(j: Evaluated) -> tuple[object, ...]:
         # The name at the end: the order of a search is no reason.
         error, seconds, *others = (*j.objectives, *j.key)
         if objective is Objective.ERROR:
@@ -128,18 +131,18 @@ def ordered(designs: Sequence[Judged], accuracy: AccuracyPredictor, objective: O
     return Order(designs=sorted(designs, key=key), reference=reference, beats=beats)
 
 
-def _distance(j: Judged, single: Judged, beats: dict[Judged, float]) -> tuple[float, float]:
+def _distance(j: Evaluated, single: Evaluated, beats: dict[Evaluated, float]) -> tuple[float, float]:
     """From an even chance against the single network; where chances are all but certain, in error."""
     return abs(beats[j] - 0.5), abs(j.objectives[0] - single.objectives[0])
 
 
-def _front(feasible: list[Judged]) -> set[Judged]:
+def _front(feasible: list[Evaluated]) -> set[Evaluated]:
     """The designs that no other is as good as everywhere and better than once."""
     front = non_dominated(np.array([j.objectives for j in feasible]))
     return {j for j, kept in zip(feasible, front, strict=True) if kept}
 
 
-def _selected(order: list[Judged], front: set[Judged], always: list[Judged]) -> list[Judged]:
+def _selected(order: list[Evaluated], front: set[Evaluated], always: list[Evaluated]) -> list[Evaluated]:
     """Rows without too many alike, non-dominated ones first, and those that always belong, in order."""
     kept = list(dict.fromkeys(always))
     alike = Counter(map(_kind, kept))
@@ -150,12 +153,12 @@ def _selected(order: list[Judged], front: set[Judged], always: list[Judged]) -> 
     return [j for j in order if j in kept]
 
 
-def _kind(j: Judged) -> tuple[object, ...]:
+def _kind(j: Evaluated) -> tuple[object, ...]:
     return j.design.families, j.design_class, len(j.design.members)
 
 
-def _nearest_miss(judged: Sequence[Judged]) -> str:
-    fitting = [j for j in judged if j.priced.fits]
+def _nearest_miss(evaluated: Sequence[Evaluated]) -> str:
+    fitting = [j for j in evaluated if j.priced.fits]
     if not fitting:
         return "every design has a network that ran out of memory when it was measured: lower --batch"
     smallest = min(fitting, key=lambda j: j.priced.memory_bytes.mean)

@@ -4,9 +4,9 @@ Every statement follows from figures of the answer: draws of the errors, prices,
 Where no figure says anything, nothing is said. What would change which design comes first:
 
 - a threshold: the size, or the number of epochs, where one network of its family and the ensemble change
-  places (`Turn`);
+  places (`Crossover`);
 - a rival: the second is first with some probability (`Rival`);
-- a limit: with less of a resource than the first needs, another comes first (`Overtaker`).
+- a limit: with less of a resource than the first needs, another comes first (`LimitAlternative`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.comparison import PriceRatios
 from advisor.cost.pricing import PricedPlan
 from advisor.decision.ranking import TIME_WEIGHT, Objective, Recommendation, ordered
-from advisor.decision.search import Judged
+from advisor.decision.search import Evaluated
 from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, DesignClass
@@ -77,14 +77,14 @@ class Trade:
         train_times: its seconds of training ÷ those of the other.
     """
 
-    against: Judged
+    against: Evaluated
     points_less: Estimate
     epoch_times: Estimate
     train_times: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Crossover:
     """A threshold on the other side of which something else has less error than the first design.
 
     Attributes:
@@ -112,12 +112,12 @@ class Turn:
 class Rival:
     """The second, and the probability that it belongs first."""
 
-    judged: Judged
+    evaluated: Evaluated
     probability: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overtaker:
+class LimitAlternative:
     """The design that comes first, of those that were looked at, under a tighter limit.
 
     Attributes:
@@ -125,36 +125,36 @@ class Overtaker:
         below: limit under which it comes first.
         down_to: least limit under which it still does: what it needs itself, or more where a tighter limit
             leaves out the reference that it is compared with.
-        judged: the design.
+        evaluated: the design.
     """
 
     need: str
     below: float
     down_to: float
-    judged: Judged
+    evaluated: Evaluated
 
 
-def trade(judged: Judged, against: Judged, ratios: PriceRatios) -> Trade:
+def trade(evaluated: Evaluated, against: Evaluated, ratios: PriceRatios) -> Trade:
     """Return what a design trades against another, given the ratios of its price over the other's."""
     return Trade(
         against=against,
-        points_less=Estimate.of_samples(100 * (against.errors - judged.errors)),
+        points_less=Estimate.of_samples(100 * (against.errors - evaluated.errors)),
         epoch_times=ratios.epoch_seconds,
         train_times=ratios.train_seconds,
     )
 
 
-def has_threshold(judged: Judged) -> bool:
+def has_threshold(evaluated: Evaluated) -> bool:
     """Return whether a design is of the kind that has a threshold: one shape, trained independently."""
-    design = judged.design
+    design = evaluated.design
     alike = len(design.members) > 1 and design.homogeneous and design.independent
-    return alike and judged.method is Method.FULL_DATA
+    return alike and evaluated.method is Method.FULL_DATA
 
 
-def threshold_of(judged: Judged, switchovers: Sequence[Switchover]) -> Switchover | None:
+def threshold_of(evaluated: Evaluated, switchovers: Sequence[Switchover]) -> Switchover | None:
     """Return the threshold of a design's family and member count, None where none is known."""
-    design = judged.design
-    kind = (design.families, len(design.members)) if has_threshold(judged) else ((), 0)
+    design = evaluated.design
+    kind = (design.families, len(design.members)) if has_threshold(evaluated) else ((), 0)
     return next((s for s in switchovers if ((s.family,), s.members) == kind), None)
 
 
@@ -169,8 +169,8 @@ def reasons(
         threshold: of its family and member count, if known.
         evidence: that the advice rests on.
     """
-    design = row.judged.design
-    found = [_reference_sentence(row.judged)] if row.judged is row.reference else []
+    design = row.evaluated.design
+    found = [_reference_sentence(row.evaluated)] if row.evaluated is row.reference else []
     if traded is not None:
         found.append(_trade_sentence(traded))
     if threshold is not None:
@@ -185,7 +185,7 @@ def reasons(
     unseen = [family for family in design.families if not evidence.families.get(family)]
     if evidence.families and unseen:
         found.append(f"no {' or '.join(unseen)} has been trained on this data yet")
-    unmeasured = [text for text in row.judged.priced.unmeasured if text not in evidence.unmeasured]
+    unmeasured = [text for text in row.evaluated.priced.unmeasured if text not in evidence.unmeasured]
     if unmeasured:
         found.append(f"its cost is less certain, never measured: {', '.join(unmeasured)}")
     return found
@@ -202,7 +202,7 @@ def _mothers_of(design: Design) -> str:
     return f"{told} for {members - alone} of {members} members, {alone} trained from scratch"
 
 
-def _reference_sentence(reference: Judged) -> str:
+def _reference_sentence(reference: Evaluated) -> str:
     if reference.design_class is DesignClass.SINGLE:
         return "best single network within the budget, the reference of the comparison"
     return "no single network keeps the limits: the most accurate design that does is the reference"
@@ -210,15 +210,15 @@ def _reference_sentence(reference: Judged) -> str:
 
 def _trade_sentence(traded: Trade) -> str:
     points, against = traded.points_less, named(traded.against.design.name, traded.against.method)
-    spread = (points.high - points.low) / 2
+    half_width = (points.high - points.low) / 2
     # What would round to nothing has another digit.
-    digits = 1 if max(abs(points.mean), spread) >= 0.1 else 2
+    digits = 1 if max(abs(points.mean), half_width) >= 0.1 else 2
     epoch, train = (_times(ratio.mean) for ratio in (traded.epoch_times, traded.train_times))
     times = f"{epoch} its time an epoch and {train} its whole training"
     if epoch == train:
         times = f"{train} its training time, by the epoch and in all"
     word = "less" if points.mean >= 0 else "more"
-    figures = f"{abs(points.mean):.{digits}f} ± {spread:.{digits}f}"
+    figures = f"{abs(points.mean):.{digits}f} ± {half_width:.{digits}f}"
     return f"{figures} points {word} error than {against}, for {times}"
 
 
@@ -226,7 +226,9 @@ def _times(ratio: float) -> str:
     return f"{ratio:{'.2g' if ratio < 100 else '.0f'}}x"
 
 
-def turns(first: Judged, switchovers: Sequence[Switchover], *, budget: float, epochs: int) -> list[Turn]:
+def crossovers(
+    first: Evaluated, switchovers: Sequence[Switchover], *, budget: float, epochs: int
+) -> list[Crossover]:
     """Return the switchover thresholds at which the first design gives way to its counterpart.
 
     Of an ensemble those that the request is past, of a single network the nearest that it has not reached;
@@ -255,7 +257,7 @@ def turns(first: Judged, switchovers: Sequence[Switchover], *, budget: float, ep
             chosen = threshold_of(first, behind)
         if chosen is not None:
             found.append(
-                Turn(
+                Crossover(
                     axis=axis,
                     at=_at(chosen, axis),
                     open_ended=_reaches_end(_at(chosen, axis), grid),
@@ -281,9 +283,9 @@ def _reaches_end(at: Estimate, grid: Grid) -> bool:
     return bool(at.high >= grid[-1] or at.low <= grid[0] > 1)
 
 
-def turn_of_pair(
-    reference: Judged, lead: Floats, epochs: int, grid: Sequence[int] = EPOCH_GRID
-) -> Turn | None:
+def crossover_of_pair(
+    reference: Evaluated, lead: Floats, epochs: int, grid: Sequence[int] = EPOCH_GRID
+) -> Crossover | None:
     """Return before how many epochs the reference has less error than the first design, None if never.
 
     For designs that no switchover threshold is known of: these very two are compared.
@@ -299,7 +301,7 @@ def turn_of_pair(
     at = Estimate(float(middle), float(low), float(high))
     if not grid[0] < at.mean <= epochs:
         return None
-    return Turn(
+    return Crossover(
         axis="epochs",
         at=at,
         open_ended=_reaches_end(at, grid),
@@ -321,30 +323,30 @@ def runner_up(
     """
     if len(rows) < 2:
         return None
-    first, second = rows[0].judged, rows[1].judged
+    first, second = rows[0].evaluated, rows[1].evaluated
     if objective is Objective.TIME:
         chance = 1 - rows[0].probability_beats_reference
-        return None if first is rows[0].reference else Rival(judged=second, probability=chance)
+        return None if first is rows[0].reference else Rival(evaluated=second, probability=chance)
     weight = TIME_WEIGHT if objective is Objective.BALANCED else 0.0
     ours, theirs = (j.errors * j.priced.train_seconds.mean**weight for j in (first, second))
-    chance = accuracy.probability_below(theirs, ours, (second.luck, first.luck))
-    return Rival(judged=second, probability=chance)
+    chance = accuracy.probability_below(theirs, ours, (second.seed_std, first.seed_std))
+    return Rival(evaluated=second, probability=chance)
 
 
-def overtakers(
-    judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective
-) -> list[Overtaker]:
+def limit_alternatives(
+    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+) -> list[LimitAlternative]:
     """Return who comes first when one limit is tightened below what the first design needs.
 
     A limit just below leaves the best of those that need less, and so on down; the one that is named is the
     first on this way that needs no more than `LESS` of what the first design does.
 
     Args:
-        judged: designs that were looked at, one of them feasible.
+        evaluated: designs that were looked at, one of them feasible.
         accuracy: of the ranking.
         objective: of the ranking.
     """
-    feasible = [j for j in judged if j.feasible]
+    feasible = [j for j in evaluated if j.feasible]
     first = ordered(feasible, accuracy, objective).designs[0]
     found = []
     for name, need in NEEDS.items():
@@ -357,13 +359,13 @@ def overtakers(
             here = ordered(left, accuracy, objective).designs[0]
         if left:
             down_to = _first_down_to(here, left, need, accuracy, objective)
-            found.append(Overtaker(need=name, below=limit, down_to=down_to, judged=here))
+            found.append(LimitAlternative(need=name, below=limit, down_to=down_to, evaluated=here))
     return found
 
 
 def _first_down_to(
-    first: Judged,
-    left: list[Judged],
+    first: Evaluated,
+    left: list[Evaluated],
     need: Callable[[PricedPlan], float],
     accuracy: AccuracyPredictor,
     objective: Objective,
@@ -387,9 +389,9 @@ def _first_down_to(
 
 
 def other_objectives(
-    judged: Sequence[Judged], accuracy: AccuracyPredictor, objective: Objective
-) -> dict[Objective, Judged]:
+    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+) -> dict[Objective, Evaluated]:
     """Return which design comes first by each other objective, where it is another one."""
-    feasible = [j for j in judged if j.feasible]
+    feasible = [j for j in evaluated if j.feasible]
     firsts = {o: ordered(feasible, accuracy, o).designs[0] for o in Objective}
     return {o: first for o, first in firsts.items() if first is not firsts[objective]}

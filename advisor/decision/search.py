@@ -89,7 +89,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class Evaluated:
     """A design as the predictors see it.
 
     Attributes:
@@ -100,7 +100,7 @@ class Judged:
         errors: draws of its expected error, shape (samples,).
         feasible: whether it keeps the limits.
         method: that trains it.
-        luck: spread of the log error of one training between seeds.
+        seed_std: spread of the log error of one training between seeds.
         images: that its error will be counted on; None for endlessly many.
     """
 
@@ -111,7 +111,7 @@ class Judged:
     errors: Floats
     feasible: bool
     method: Method = Method.FULL_DATA
-    luck: float = 0.0
+    seed_std: float = 0.0
     images: int | None = None
 
     @property
@@ -148,7 +148,7 @@ def planned(scenario: Scenario, design: Design, method: Method | None = None) ->
     return placed(plan, scenario.execution.processes)
 
 
-def judge(scenario: Scenario, choices: Sequence[Choice]) -> list[Judged]:
+def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Evaluated]:
     """Price designs and predict their errors, all at once, which is much faster than one by one."""
     designs = [choice.design for choice in choices]
     methods = [choice.method for choice in choices]
@@ -161,7 +161,7 @@ def judge(scenario: Scenario, choices: Sequence[Choice]) -> list[Judged]:
         designs, data.learned_as, data.task, scenario.epochs, methods=methods
     )
     return [
-        Judged(
+        Evaluated(
             design,
             choice.candidate.design_class,
             choice.candidate.parameters,
@@ -169,7 +169,7 @@ def judge(scenario: Scenario, choices: Sequence[Choice]) -> list[Judged]:
             drawn,
             all(excess <= 0 for excess in scenario.limits.excess(priced).values()),
             choice.method,
-            scenario.accuracy.luck(design, data.learned_as, choice.method),
+            scenario.accuracy.seed_std(design, data.learned_as, choice.method),
             data.test_images,
         )
         for choice, design, priced, drawn in zip(choices, designs, prices, errors.T, strict=True)
@@ -178,7 +178,7 @@ def judge(scenario: Scenario, choices: Sequence[Choice]) -> list[Judged]:
 
 def search(
     scenario: Scenario, storage: optuna.storages.BaseStorage, study_name: str, trials: int
-) -> list[Judged]:
+) -> list[Evaluated]:
     """Return every distinct design that the study looked at.
 
     Args:
@@ -196,7 +196,7 @@ def search(
         study,
         choices,
         starting_points(choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials),
-        lambda new: judge(scenario, new),
+        lambda new: evaluate_choices(scenario, new),
         scenario.limits,
         trials,
     )
@@ -212,18 +212,18 @@ def explore(
     study: optuna.Study,
     choices: Choices,
     starts: Sequence[Choice],
-    judging: Callable[[Sequence[Choice]], list[Judged]],
+    evaluating: Callable[[Sequence[Choice]], list[Evaluated]],
     limits: Limits,
     trials: int,
     at_once: int = 1,
-) -> list[Judged]:
+) -> list[Evaluated]:
     """Let the sampler of a study look at so many different choices, and return them judged.
 
     Args:
         study: in memory, without trials.
         choices: what it chooses from.
         starts: looked at first.
-        judging: of choices, all at once.
+        evaluating: of choices, all at once.
         limits: of the user.
         trials: in all; as many as there are choices at most.
         at_once: trials that the sampler suggests before it learns how they were judged.
@@ -231,7 +231,7 @@ def explore(
     trials = min(trials, len(choices.all))
     for start in starts[:trials]:
         study.enqueue_trial(choices.point(start))
-    found: dict[Choice, Judged] = {}
+    found: dict[Choice, Evaluated] = {}
     known: set[Choice] = set()
     for first in range(0, trials, at_once):
         picked: dict[Choice, optuna.Trial] = {}
@@ -241,12 +241,12 @@ def explore(
             choice = choices.nearest_new(choices.suggested(trial), known)
             picked[choice] = trial
             known.add(choice)
-        found.update(zip(picked, judging(list(picked)), strict=True))
+        found.update(zip(picked, evaluating(list(picked)), strict=True))
         for choice, trial in picked.items():
-            judged = found[choice]
-            trial.set_user_attr("design", judged.design.name)
-            trial.set_user_attr("method", judged.method.value)
-            for name, excess in limits.excess(judged.priced).items():
+            evaluated = found[choice]
+            trial.set_user_attr("design", evaluated.design.name)
+            trial.set_user_attr("method", evaluated.method.value)
+            for name, excess in limits.excess(evaluated.priced).items():
                 trial.set_constraint(name, excess)
-            study.tell(trial, judged.objectives)
+            study.tell(trial, evaluated.objectives)
     return list(found.values())

@@ -27,7 +27,7 @@ class Augmentation(StrEnum):
     RANDAUGMENT = "crop+flip+randaugment"
 
     @property
-    def mark(self) -> str:
+    def key(self) -> str:
         """What measurements are told apart by: crops and flips take too little of a step."""
         return self.value if self is Augmentation.RANDAUGMENT else ""
 
@@ -64,7 +64,7 @@ class DatasetFacts:
 
 def learned_name(dataset: str, augmentation: Augmentation) -> str:
     """Return the name under which errors on a data set are learned."""
-    return " with ".join(filter(None, (dataset, augmentation.mark)))
+    return " with ".join(filter(None, (dataset, augmentation.key)))
 
 
 def _task(channels: int, side: int, classes: int) -> Task:

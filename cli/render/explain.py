@@ -14,13 +14,13 @@ from rich.text import Text
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
     Plain,
+    bounds,
     deviation,
     digits,
     duration,
     or_dash,
     percent,
     size,
-    spread,
 )
 from cli.render.profile import forecast
 
@@ -124,7 +124,7 @@ def _total_row(payload: Plain, name: str, *, beside: bool) -> list[str]:
 
 
 def _predicted(estimate: Plain | None, form: Form) -> list[str]:
-    return ["–", "–"] if estimate is None else [form(estimate["mean"]), spread(estimate, form)]
+    return ["–", "–"] if estimate is None else [form(estimate["mean"]), bounds(estimate, form)]
 
 
 def _error(error: Plain | None) -> str:

@@ -81,10 +81,10 @@ def design_lines(name: str) -> str:
 
 def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
-    return "–" if estimate is None else f"{form(estimate['mean'])}\n{spread(estimate, form)}"
+    return "–" if estimate is None else f"{form(estimate['mean'])}\n{bounds(estimate, form)}"
 
 
-def spread(estimate: Plain, form: Callable[[float], str]) -> str:
+def bounds(estimate: Plain, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
     low, high = form(estimate["low"]), form(estimate["high"])
     number, _, unit = low.partition(" ")

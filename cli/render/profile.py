@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from cli.render.formats import Plain, count, deviation, duration, or_dash, size, spread
+from cli.render.formats import Plain, bounds, count, deviation, duration, or_dash, size
 from cli.render.step_parts import Part, Units, by_kind, parts_of
 
 # From this width on a layer's kind, its speed and a bar find room beside it.
@@ -91,7 +91,7 @@ class _Forecast:
             _bars(by_kind(parts), payload, units, options.max_width),
             "",
             Text(
-                f"step {duration(predicted['mean'])}, 90 % interval {spread(predicted, duration)}, "
+                f"step {duration(predicted['mean'])}, 90 % interval {bounds(predicted, duration)}, "
                 "of the network alone on its cores"
             ),
         )
@@ -119,7 +119,7 @@ def _predicted(predicted: Plain | None) -> list[Text]:
     error = predicted["deviation"]
     return [
         Text(
-            f"predicted before: {duration(predicted['mean'])} (90 % interval {spread(predicted, duration)}); "
+            f"predicted before: {duration(predicted['mean'])} (90 % interval {bounds(predicted, duration)}); "
             f"measured {deviation(error['share'])}{'' if error['inside'] else ', outside the interval'}"
         )
     ]

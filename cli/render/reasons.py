@@ -13,13 +13,13 @@ from advisor.plans.plan import TOLD_BY_NAME, named
 from cli.render.formats import (
     Plain,
     bounded,
+    bounds,
     count,
     design_lines,
     digits,
     duration,
     percent,
     size,
-    spread,
     table,
 )
 
@@ -88,7 +88,7 @@ def would_change(payload: Plain) -> list[RenderableType]:
     """Thresholds, the second, tighter limits and other objectives; nothing where nothing is known."""
     change = payload["would_change"]
     points = [
-        *_grouped(change["thresholds"], _winner, _turn),
+        *_grouped(change["thresholds"], _winner, _crossover),
         *([] if change["second"] is None else [_second(change["second"])]),
         *(f"with {s}" for s in _grouped([*change["limits"], *change["objectives"]], _figures, _option)),
     ]
@@ -105,21 +105,23 @@ def _grouped(
     return [f"{' or '.join(conditions)}: {result}" for result, conditions in found.items()]
 
 
-def _turn(turn: Plain) -> str:
-    form = count if turn["axis"] == "parameters" else "{:.0f}".format
-    beyond = " or beyond" if turn["open_ended"] else ""
-    at = f"{form(turn['at']['mean'])} {turn['axis']} (90 %: {spread(turn['at'], form)}{beyond})"
-    if turn["side"] == "from":
+def _crossover(crossover: Plain) -> str:
+    form = count if crossover["axis"] == "parameters" else "{:.0f}".format
+    beyond = " or beyond" if crossover["open_ended"] else ""
+    at = (
+        f"{form(crossover['at']['mean'])} {crossover['axis']} (90 %: {bounds(crossover['at'], form)}{beyond})"
+    )
+    if crossover["side"] == "from":
         return f"from {at} on"
-    return f"{'below' if turn['axis'] == 'parameters' else 'before'} {at}"
+    return f"{'below' if crossover['axis'] == 'parameters' else 'before'} {at}"
 
 
-def _winner(turn: Plain) -> str:
-    if turn["design"] is not None:
-        return f"{_named(turn)} has less error"
-    if turn["members"] == 1:
-        return f"one {turn['family']} network has less error"
-    return f"{turn['members']} {turn['family']} members have less error than one"
+def _winner(crossover: Plain) -> str:
+    if crossover["design"] is not None:
+        return f"{_named(crossover)} has less error"
+    if crossover["members"] == 1:
+        return f"one {crossover['family']} network has less error"
+    return f"{crossover['members']} {crossover['family']} members have less error than one"
 
 
 def _second(second: Plain) -> str:

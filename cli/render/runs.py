@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import Plain, count, duration, or_dash, percent, size, spread, table
+from cli.render.formats import Plain, bounds, count, duration, or_dash, percent, size, table
 
 
 def run_list(payload: Plain) -> RenderableType:
@@ -112,7 +112,7 @@ def _predicted_and_actual(r: Plain) -> RenderableType:
             [
                 name,
                 "–" if p is None else form(p["mean"]),
-                "–" if p is None else spread(p, form),
+                "–" if p is None else bounds(p, form),
                 or_dash(actual, form),
             ]
             for name, p, form, actual in rows

@@ -348,7 +348,7 @@ def test_probes_for_a_budget_were_made_at_others_and_keep_to_their_time(probes, 
     ]
     assert all(way and sum(t.seconds for t in way) <= allowed for way in ways)
     assert len({tuple((t.budget, t.told.design, t.told.epochs) for t in way) for way in ways}) == 3
-    found = probes.judged(cell, ways[0])
+    found = probes.evaluated(cell, ways[0])
     assert found["advised"] in cell.runs
     assert found["seconds"] == sum(t.seconds for t in ways[0])
 

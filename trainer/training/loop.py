@@ -31,9 +31,9 @@ from trainer.training.step import (
     Loss,
     make_optimizer,
     of_labels,
+    prepare_module,
     probabilities,
     ran_out_of_memory,
-    settle,
     training_step,
 )
 from trainer.training.stored_probabilities import pack_probabilities
@@ -72,7 +72,7 @@ class NetworkTraining:
 
     Attributes:
         share: of this process in every batch.
-        called: by the training step, the network or what wraps it.
+        module: by the training step, the network or what wraps it.
     """
 
     share = WHOLE
@@ -90,7 +90,7 @@ class NetworkTraining:
 
     def _restore(self) -> None:
         """Continue from the newest checkpoint: of this step, or the weights that a step before left."""
-        self.called = settle(self.network, self.plan.execution)
+        self.module = prepare_module(self.network, self.plan.execution)
         if len(self.network.graph.outputs) > 1:
             average_shared(self.network)
         self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
@@ -128,7 +128,7 @@ class NetworkTraining:
         started = time.perf_counter()
         loss_sum, wrong = self._run_batches(started)
         images = self.plan.dataset.steps_per_epoch(self.plan.batch) * self.plan.batch
-        if not (math.isfinite(loss_sum) and self._sound()):
+        if not (math.isfinite(loss_sum) and self.weights_are_finite()):
             self._roll_back()
             return
         # Of a joint network the mean over its members, so that curves compare.
@@ -151,7 +151,7 @@ class NetworkTraining:
     def _run_batches(self, started: float) -> tuple[float, int]:
         """Train what is left of the epoch; return its sum of losses and number of wrong answers."""
         train, batch = self.data.train, self.plan.batch
-        order = self._images(len(train)).to(train.labels.device)
+        order = self.epoch_indices(len(train)).to(train.labels.device)
         steps = self.plan.dataset.steps_per_epoch(batch)
         # Sums start from the checkpoint's, in the precision they were saved in.
         loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=train.labels.device)
@@ -160,7 +160,7 @@ class NetworkTraining:
         for number in range(self.progress.batch, steps):
             if self.reporter.stop():
                 # Weights after a loss that is not finite are no point to go on from.
-                if math.isfinite(float(loss_sum)) and self._sound():
+                if math.isfinite(float(loss_sum)) and self.weights_are_finite():
                     self._save_within(number, float(loss_sum), int(wrong), started)
                 raise StoppedError
             self._set_rate(number / steps)
@@ -169,12 +169,12 @@ class NetworkTraining:
             wrong += errors
         return float(loss_sum), int(wrong)
 
-    def _sound(self) -> bool:
+    def weights_are_finite(self) -> bool:
         """Whether weights and running statistics are finite; the last update was seen by no loss."""
         numbers = [t for t in self.network.state_dict().values() if t.is_floating_point()]
         return bool(torch.stack([t.isfinite().all() for t in numbers]).all())
 
-    def _images(self, count: int) -> torch.Tensor:
+    def epoch_indices(self, count: int) -> torch.Tensor:
         """Return the images of this epoch in their order, (count,)."""
         order = epoch_order(count, self.seed, self.progress.epoch)
         # The sample is drawn once; every epoch goes through all of it in another order.
@@ -193,7 +193,7 @@ class NetworkTraining:
         while True:
             try:
                 return training_step(
-                    self.called,
+                    self.module,
                     self.optimizer,
                     self.data.train.images[which],
                     self.data.train.labels[which],
@@ -305,5 +305,5 @@ def load_network(plan: TrainingPlan, name: str, folder: Path) -> tuple[SpecNetwo
         raise RunError("; ".join([f"{name} has no checkpoint in {folder.name}", *damaged]))
     network = SpecNetwork(graph_of(plan.network(name).network, plan.dataset.task))
     network.load_state_dict(checkpoint.weights)
-    settle(network, plan.execution)
+    prepare_module(network, plan.execution)
     return network, checkpoint.progress

@@ -140,7 +140,7 @@ class SharedTraining(NetworkTraining):
         super()._restore()
         if self.plan.execution.device == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
-        self.called = DistributedDataParallel(self.network)
+        self.module = DistributedDataParallel(self.network)
 
     def _train_batch(self, which: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         loss, wrong = super()._train_batch(which, number)
@@ -155,9 +155,9 @@ class SharedTraining(NetworkTraining):
             "devices; choose a smaller design or batch"
         )
 
-    def _sound(self) -> bool:
-        # Running statistics on a CPU are each rank's own.
-        return not _agreed(not super()._sound())
+    def weights_are_finite(self) -> bool:
+        """Whether no rank has a weight that is infinite or not a number; running statistics are its own."""
+        return not _agreed(not super().weights_are_finite())
 
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         if self.share.rank == 0:

@@ -75,7 +75,7 @@ def arithmetic(execution: Execution) -> AbstractContextManager[object]:
     )
 
 
-def settle(network: nn.Module, execution: Execution) -> nn.Module:
+def prepare_module(network: nn.Module, execution: Execution) -> nn.Module:
     """Move a network to the device and memory format of a plan, and the process into its settings."""
     if execution.device == "cpu":
         keep_freed_memory()

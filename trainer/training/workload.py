@@ -12,7 +12,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.networks.network import build_network
-from trainer.training.step import Mark, arithmetic, make_optimizer, settle, training_step
+from trainer.training.step import Mark, arithmetic, make_optimizer, prepare_module, training_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class PreparedStep:
         task, device = workload.task, workload.execution.device
         generator = torch.Generator().manual_seed(0)
         shape = (workload.batch, task.channels, task.height, task.width)
-        self.module: nn.Module = settle(
+        self.module: nn.Module = prepare_module(
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
         self._optimizer = make_optimizer(self.module, 0.9, 1e-4)

@@ -21,13 +21,19 @@ import optuna
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.reported import ReportedTraining
 from advisor.decision.probing import WORTHWHILE, Probe, key_of, next_probe
-from advisor.decision.search import Judged, search
+from advisor.decision.search import Evaluated, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, UsageError
 from advisor.estimate import Estimate
 from advisor.plans.plan import Method, TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord
-from cli.workflows.advise.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
+from cli.workflows.advise.request import (
+    RecommendRequest,
+    ResolvedRequest,
+    check_request,
+    profiled_for,
+    scenario_of,
+)
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import SCHEMA_VERSION, Home, now
@@ -135,9 +141,9 @@ def completed(home: Home, dataset: str, **given: Any) -> RecommendRequest:
     """
     values = given | {"dataset": dataset}
     if given["budget"] is None or given["epochs"] is None:
-        asked = _last_request(home, facts_of(dataset).name)
+        resolved = _last_request(home, facts_of(dataset).name)
         # Older programs asked for less than there is now.
-        known = {f.name: asked[f.name] for f in fields(RecommendRequest) if f.name in asked}
+        known = {f.name: resolved[f.name] for f in fields(RecommendRequest) if f.name in resolved}
         values |= known | {name: value for name, value in values.items() if value not in (None, ())}
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return RecommendRequest(**(values | lists))
@@ -170,11 +176,11 @@ def probe(
     """
     check_request(request)
     check_seconds(options.seconds, "--minutes")
-    asked = Asked.of(request)
-    data = load_data(asked.facts, home.data, download=options.download)
+    resolved = ResolvedRequest.of(request)
+    data = load_data(resolved.facts, home.data, download=options.download)
     with open_store(home.database) as store:
-        profiled = profiled_for(request, asked, store, say)
-        return Sitting(request, asked, profiled, store, home, data, view, say).held(options.seconds)
+        profiled = profiled_for(request, resolved, store, say)
+        return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options.seconds)
 
 
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
@@ -202,7 +208,7 @@ def training_seconds(seconds: float) -> float:
 
 
 @dataclass(slots=True)
-class Sitting:
+class ProbingSession:
     """Probes one after the other; each is chosen knowing those before it.
 
     Attributes:
@@ -212,7 +218,7 @@ class Sitting:
     """
 
     request: RecommendRequest
-    asked: Asked
+    resolved: ResolvedRequest
     profiled: Profiled
     store: Store
     home: Home
@@ -220,10 +226,10 @@ class Sitting:
     view: TrainingView
     say: Say
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    best: list[Judged] = field(default_factory=list)
+    best: list[Evaluated] = field(default_factory=list)
     _choosing: float = field(default=0.0, init=False)
 
-    def held(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float) -> dict[str, Any]:
         """Probe for so many seconds at most, and return what it came to as plain JSON.
 
         Raises:
@@ -254,19 +260,24 @@ class Sitting:
             longest: seconds that a probe may take at most.
             done: probes of this sitting, by their keys.
         """
-        facts = self.asked.facts
+        facts = self.resolved.facts
         accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
         done = done | trained_before(evidence, facts.learned_as)
-        scenario = scenario_of(self.request, self.asked, self.profiled, accuracy)
-        judged = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
-        self.best.append(min(judged, key=lambda j: (not j.feasible, j.objectives[0])))
+        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
+        evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
+        self.best.append(min(evaluated, key=lambda j: (not j.feasible, j.objectives[0])))
         budget, number = int(parse_budget(self.request.budget)), len(self.rounds)
         # What breaks a limit is not chosen, whatever a probe would say of it.
-        judged = [j for j in judged if j.feasible] or judged
+        evaluated = [j for j in evaluated if j.feasible] or evaluated
 
         def chosen(seconds: float) -> Probe | None:
             return next_probe(
-                scenario, judged, budget=budget, seconds=seconds, done=done, seed=self.request.seed + number
+                scenario,
+                evaluated,
+                budget=budget,
+                seconds=seconds,
+                done=done,
+                seed=self.request.seed + number,
             )
 
         # Choosing takes time too, and what no longer ends in time would be stopped and teach nothing.
@@ -309,7 +320,7 @@ class Sitting:
                 "predicted_seconds": chosen.seconds.mean,
                 "seconds": time.monotonic() - began,
                 "move_points": chosen.move,
-                "predicted_error": asdict(chosen.foreseen),
+                "predicted_error": asdict(chosen.plan_forecast),
                 "error": error,
                 "member_errors": list(members),
             }
@@ -318,7 +329,7 @@ class Sitting:
     def _payload(self, why: str) -> dict[str, Any]:
         return {
             "schema_version": SCHEMA_VERSION,
-            "dataset": self.asked.facts.name,
+            "dataset": self.resolved.facts.name,
             "budget_parameters": int(parse_budget(self.request.budget)),
             "epochs": self.request.epochs,
             "probes": self.rounds,
@@ -329,8 +340,8 @@ class Sitting:
         }
 
 
-def _best(judged: Judged) -> dict[str, Any]:
-    return {"design": judged.design.name, "test_error": asdict(Estimate.of_samples(judged.errors))}
+def _best(evaluated: Evaluated) -> dict[str, Any]:
+    return {"design": evaluated.design.name, "test_error": asdict(Estimate.of_samples(evaluated.errors))}
 
 
 def _reported(

@@ -19,20 +19,20 @@ from advisor.cost.comparison import Side, price_ratios
 from advisor.decision.probing import WORTHWHILE, Probe, next_probe
 from advisor.decision.ranking import Objective, Recommendation
 from advisor.decision.reasons import (
+    Crossover,
     Evidence,
     Trade,
-    Turn,
+    crossover_of_pair,
+    crossovers,
     has_threshold,
+    limit_alternatives,
     other_objectives,
-    overtakers,
     reasons,
     runner_up,
     threshold_of,
     trade,
-    turn_of_pair,
-    turns,
 )
-from advisor.decision.search import Judged, Scenario, planned
+from advisor.decision.search import Evaluated, Scenario, planned
 from advisor.decision.switchover import EPOCH_GRID, Switchover
 from advisor.designs.budget import parse_budget
 from advisor.designs.design import DesignClass
@@ -82,32 +82,36 @@ def of_rows(
     The reference trades against the best ensemble of the rows, if it is a single network.
     """
     reference = rows[0].reference
-    sides = {row.judged: _side(scenario, row.judged) for row in rows}
-    ensemble = next((row.judged for row in rows if row.judged.design_class is not DesignClass.SINGLE), None)
+    sides = {row.evaluated: _side(scenario, row.evaluated) for row in rows}
+    ensemble = next(
+        (row.evaluated for row in rows if row.evaluated.design_class is not DesignClass.SINGLE), None
+    )
     found = []
     for row in rows:
-        traded, against = None, ensemble if row.judged is reference else reference
-        if against is not None and against is not row.judged:
-            ratios = price_ratios(sides[against], sides[row.judged], scenario.cost)
-            traded = trade(row.judged, against, ratios)
-        threshold = threshold_of(row.judged, crossings)
-        judged, first = row.judged, rows[0].judged
-        better = scenario.accuracy.probability_below(judged.errors, first.errors, (judged.luck, first.luck))
+        traded, against = None, ensemble if row.evaluated is reference else reference
+        if against is not None and against is not row.evaluated:
+            ratios = price_ratios(sides[against], sides[row.evaluated], scenario.cost)
+            traded = trade(row.evaluated, against, ratios)
+        threshold = threshold_of(row.evaluated, crossings)
+        evaluated, first = row.evaluated, rows[0].evaluated
+        better = scenario.accuracy.probability_below(
+            evaluated.errors, first.errors, (evaluated.seed_std, first.seed_std)
+        )
         found.append(
             {
-                "reference": row.judged is reference,
+                "reference": row.evaluated is reference,
                 "trade": None if traded is None else _traded(traded),
                 "threshold": None if threshold is None else asdict(threshold),
                 "probability_beats_first": None if row is rows[0] else better,
-                "unmeasured": list(row.judged.priced.unmeasured),
+                "unmeasured": list(row.evaluated.priced.unmeasured),
                 "reasons": reasons(row, traded, threshold, evidence),
             }
         )
     return found
 
 
-def _side(scenario: Scenario, judged: Judged) -> Side:
-    return Side(planned(scenario, judged.design, judged.method), judged.priced)
+def _side(scenario: Scenario, evaluated: Evaluated) -> Side:
+    return Side(planned(scenario, evaluated.design, evaluated.method), evaluated.priced)
 
 
 def _traded(traded: Trade) -> Plain:
@@ -119,15 +123,15 @@ def _traded(traded: Trade) -> Plain:
     }
 
 
-def _named(judged: Judged) -> Plain:
-    return {"design": judged.design.name, "method": judged.method.value}
+def _named(evaluated: Evaluated) -> Plain:
+    return {"design": evaluated.design.name, "method": evaluated.method.value}
 
 
-def _figures(judged: Judged, accuracy: AccuracyPredictor) -> Plain:
+def _figures(evaluated: Evaluated, accuracy: AccuracyPredictor) -> Plain:
     """A design, which may be none of the rows, and what it comes to."""
-    return _named(judged) | {
-        "test_error": asdict(accuracy.predict(judged.errors, judged.luck, judged.images)),
-        "train_seconds": asdict(judged.priced.train_seconds),
+    return _named(evaluated) | {
+        "test_error": asdict(accuracy.predict(evaluated.errors, evaluated.seed_std, evaluated.images)),
+        "train_seconds": asdict(evaluated.priced.train_seconds),
     }
 
 
@@ -135,35 +139,35 @@ def would_change(
     request: RecommendRequest,
     scenario: Scenario,
     rows: Sequence[Recommendation],
-    judged: Sequence[Judged],
+    evaluated: Sequence[Evaluated],
     crossings: Sequence[Switchover],
 ) -> Plain:
     """Return what would put another design first: thresholds, the second, limits, objectives."""
     accuracy, objective = scenario.accuracy, Objective(request.objective)
-    budget, first = float(parse_budget(request.budget)), rows[0].judged
+    budget, first = float(parse_budget(request.budget)), rows[0].evaluated
     second = runner_up(rows, accuracy, objective)
-    thresholds = turns(first, crossings, budget=budget, epochs=request.epochs)
+    thresholds = crossovers(first, crossings, budget=budget, epochs=request.epochs)
     if not has_threshold(first) and first is not rows[0].reference:
-        thresholds += _turn_against(rows[0].reference, first, scenario)
+        thresholds += _crossover_against(rows[0].reference, first, scenario)
     return {
         "thresholds": [asdict(t) for t in thresholds],
         "second": None
         if second is None
-        else _figures(second.judged, accuracy)
+        else _figures(second.evaluated, accuracy)
         | {"objective": objective.value, "probability": second.probability}
         | {"against": _named(rows[0].reference)},
         "limits": [
-            {"need": o.need, "below": o.below, "down_to": o.down_to} | _figures(o.judged, accuracy)
-            for o in overtakers(judged, accuracy, objective)
+            {"need": o.need, "below": o.below, "down_to": o.down_to} | _figures(o.evaluated, accuracy)
+            for o in limit_alternatives(evaluated, accuracy, objective)
         ],
         "objectives": [
             {"objective": other.value} | _figures(j, accuracy)
-            for other, j in other_objectives(judged, accuracy, objective).items()
+            for other, j in other_objectives(evaluated, accuracy, objective).items()
         ],
     }
 
 
-def _turn_against(reference: Judged, first: Judged, scenario: Scenario) -> list[Turn]:
+def _crossover_against(reference: Evaluated, first: Evaluated, scenario: Scenario) -> list[Crossover]:
     """Return before how many epochs the reference would have less error, if that is so."""
     pair, data = (reference, first), scenario.dataset
     designs, methods = [j.design for j in pair], [j.method for j in pair]
@@ -174,14 +178,14 @@ def _turn_against(reference: Judged, first: Judged, scenario: Scenario) -> list[
         ],
         axis=2,
     )
-    turn = turn_of_pair(reference, np.log(errors[:, 0] / errors[:, 1]), scenario.epochs)
-    return [] if turn is None else [turn]
+    crossover = crossover_of_pair(reference, np.log(errors[:, 0] / errors[:, 1]), scenario.epochs)
+    return [] if crossover is None else [crossover]
 
 
 def measure_next(
     request: RecommendRequest,
     scenario: Scenario,
-    judged: Sequence[Judged],
+    evaluated: Sequence[Evaluated],
     done: Collection[str],
     train_seconds: float,
 ) -> Plain:
@@ -193,11 +197,11 @@ def measure_next(
     Args:
         request: that was answered.
         scenario: of the request.
-        judged: designs that were looked at.
+        evaluated: designs that were looked at.
         done: what was trained before, by `key_of`.
         train_seconds: of the first.
     """
-    feasible = [j for j in judged if j.feasible]
+    feasible = [j for j in evaluated if j.feasible]
     budget, allowed = parse_budget(request.budget), allowed_seconds(train_seconds)
 
     def chosen(seconds: float) -> Probe | None:
@@ -225,7 +229,7 @@ def measure_next(
             "share_of_images": probe.images,
             "seconds": asdict(probe.seconds),
             "move_points": probe.move,
-            "predicted_error": asdict(probe.foreseen),
+            "predicted_error": asdict(probe.plan_forecast),
             "minutes": minutes,
             "command": command(request, minutes),
         },

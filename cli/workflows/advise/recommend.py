@@ -19,15 +19,21 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.epoch_axis import WholeSchedules
 from advisor.decision.ranking import Objective, Recommendation, rank
 from advisor.decision.reasons import Evidence, has_threshold, threshold_of
-from advisor.decision.search import Judged, Scenario, planned, search
+from advisor.decision.search import Evaluated, Scenario, planned, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.estimate import Estimate
 from advisor.plans.plan import plan_to_json
 from cli.workflows.advise import reasons
-from cli.workflows.advise.probe import ProbeOptions, Sitting, check_seconds, trained_before
-from cli.workflows.advise.request import Asked, RecommendRequest, check_request, profiled_for, scenario_of
+from cli.workflows.advise.probe import ProbeOptions, ProbingSession, check_seconds, trained_before
+from cli.workflows.advise.request import (
+    RecommendRequest,
+    ResolvedRequest,
+    check_request,
+    profiled_for,
+    scenario_of,
+)
 from cli.workflows.files import write_file
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
@@ -64,82 +70,91 @@ def recommend(
         StorageError: the database or the plan file cannot be written.
     """
     check_request(request)
-    asked = Asked.of(request)
+    resolved = ResolvedRequest.of(request)
     # Before a minute of measuring, so that what cannot be probed is refused at once.
-    data = None if probing is None else _probed_data(asked, home, probing)
+    data = None if probing is None else _probed_data(resolved, home, probing)
     with open_store(home.database) as store:
-        profiled = profiled_for(request, asked, store, view.say)
+        profiled = profiled_for(request, resolved, store, view.say)
         probed = None
         if probing is not None and data is not None:
-            sitting = Sitting(request, asked, profiled, store, home, data, view, view.say)
-            probed = sitting.held(probing.seconds)
-        accuracy, runs = accuracy_for(store, asked.facts.learned_as, request.seed, asked.facts.train_images)
-        scenario = scenario_of(request, asked, profiled, accuracy)
+            session = ProbingSession(request, resolved, profiled, store, home, data, view, view.say)
+            probed = session.run(probing.seconds)
+        accuracy, runs = accuracy_for(
+            store, resolved.facts.learned_as, request.seed, resolved.facts.train_images
+        )
+        scenario = scenario_of(request, resolved, profiled, accuracy)
         view.say("searching")
-        judged, searched = _searched(scenario, home, request.trials)
-        crossings = _crossings(request, asked, accuracy)
-        rows = rank(judged, accuracy, Objective(request.objective))
-        crossings = _with_own_crossing(rows[0].judged, crossings, request, asked, accuracy)
-        evidence = _evidence(runs, asked.facts.learned_as, profiled, rows)
-        payload = _payload(request, asked.batch, profiled, rows, crossings, evidence, len(judged), searched)
+        evaluated, searched = _searched(scenario, home, request.trials)
+        crossings = _crossings(request, resolved, accuracy)
+        rows = rank(evaluated, accuracy, Objective(request.objective))
+        crossings = _with_own_crossing(rows[0].evaluated, crossings, request, resolved, accuracy)
+        evidence = _evidence(runs, resolved.facts.learned_as, profiled, rows)
+        payload = _payload(
+            request, resolved.batch, profiled, rows, crossings, evidence, len(evaluated), searched
+        )
         said = reasons.of_rows(scenario, rows, crossings, evidence)
         payload["recommendations"] = [
             row | own for row, own in zip(payload["recommendations"], said, strict=True)
         ]
-        payload["would_change"] = reasons.would_change(request, scenario, rows, judged, crossings)
-        done, seconds = trained_before(runs, asked.facts.learned_as), rows[0].judged.priced.train_seconds.mean
-        payload["measure_next"] = reasons.measure_next(request, scenario, judged, done, seconds)
+        payload["would_change"] = reasons.would_change(request, scenario, rows, evaluated, crossings)
+        done, seconds = (
+            trained_before(runs, resolved.facts.learned_as),
+            rows[0].evaluated.priced.train_seconds.mean,
+        )
+        payload["measure_next"] = reasons.measure_next(request, scenario, evaluated, done, seconds)
         payload["probing"] = probed
         if save is not None:
             _save_plan(save, rows[0], scenario)
         # A folder is meant wherever the plan is trained from.
-        understood = {"batch": asked.batch, "dataset": asked.facts.name}
+        understood = {"batch": resolved.batch, "dataset": resolved.facts.name}
         store.add_recommendation(now(), asdict(request) | understood, payload)
     return payload
 
 
-def _probed_data(asked: Asked, home: Home, probing: ProbeOptions) -> Data:
+def _probed_data(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
     check_seconds(probing.seconds, "--probe")
-    return load_data(asked.facts, home.data, download=probing.download)
+    return load_data(resolved.facts, home.data, download=probing.download)
 
 
-def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Judged], float]:
+def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Evaluated], float]:
     """Return what the search judged, and the seconds it took."""
     began = time.perf_counter()
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-    judged = search(scenario, _journal(home, name), f"recommend {name}", trials)
-    return judged, time.perf_counter() - began
+    evaluated = search(scenario, _journal(home, name), f"recommend {name}", trials)
+    return evaluated, time.perf_counter() - began
 
 
-def _crossings(request: RecommendRequest, asked: Asked, accuracy: AccuracyPredictor) -> Sequence[Switchover]:
+def _crossings(
+    request: RecommendRequest, resolved: ResolvedRequest, accuracy: AccuracyPredictor
+) -> Sequence[Switchover]:
     """Switchover thresholds of the member counts that were asked for."""
     return thresholds(
-        WholeSchedules(accuracy, asked.facts.learned_as, asked.facts.task),
-        asked.families,
-        [k for k in asked.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
+        WholeSchedules(accuracy, resolved.facts.learned_as, resolved.facts.task),
+        resolved.families,
+        [k for k in resolved.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
         budget=float(parse_budget(request.budget)),
         epochs=request.epochs,
     )
 
 
 def _with_own_crossing(
-    first: Judged,
+    first: Evaluated,
     crossings: Sequence[Switchover],
     request: RecommendRequest,
-    asked: Asked,
+    resolved: ResolvedRequest,
     accuracy: AccuracyPredictor,
 ) -> list[Switchover]:
     """Add the threshold of the first design's own member count, where it is not known yet."""
     if not has_threshold(first) or threshold_of(first, crossings) is not None:
         return list(crossings)
     own = thresholds(
-        WholeSchedules(accuracy, asked.facts.learned_as, asked.facts.task),
+        WholeSchedules(accuracy, resolved.facts.learned_as, resolved.facts.task),
         first.design.families,
         [len(first.design.members)],
         budget=float(parse_budget(request.budget)),
         epochs=request.epochs,
     )
-    return sorted([*crossings, *own], key=lambda s: (asked.families.index(s.family), s.members))
+    return sorted([*crossings, *own], key=lambda s: (resolved.families.index(s.family), s.members))
 
 
 def _journal(home: Home, name: str) -> JournalStorage:
@@ -160,13 +175,15 @@ def _journal(home: Home, name: str) -> JournalStorage:
 
 
 def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
-    write_file(path, "the plan", plan_to_json(planned(scenario, best.judged.design, best.judged.method)))
+    write_file(
+        path, "the plan", plan_to_json(planned(scenario, best.evaluated.design, best.evaluated.method))
+    )
 
 
 def _evidence(
     runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled, rows: Sequence[Recommendation]
 ) -> Evidence:
-    never = [row.judged.priced.unmeasured for row in rows]
+    never = [row.evaluated.priced.unmeasured for row in rows]
     return Evidence(
         accuracy="runs" if runs else "prior",
         runs=len(runs),
@@ -204,8 +221,8 @@ def _payload(
 
 
 def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
-    judged = row.judged
-    priced = judged.priced
+    evaluated = row.evaluated
+    priced = evaluated.priced
     estimates: dict[str, Estimate | None] = {
         "test_error": row.test_error,
         "epoch_seconds": priced.epoch_seconds,
@@ -217,12 +234,12 @@ def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
     }
     return {
         "rank": row.rank,
-        "design": judged.design.name,
-        "method": judged.method.value,
-        "class": judged.design_class.value,
-        "members": len(judged.design.members),
-        "clusters": judged.design.clusters,
-        "parameters": judged.parameters,
+        "design": evaluated.design.name,
+        "method": evaluated.method.value,
+        "class": evaluated.design_class.value,
+        "members": len(evaluated.design.members),
+        "clusters": evaluated.design.clusters,
+        "parameters": evaluated.parameters,
         "predicted": {name: estimate and asdict(estimate) for name, estimate in estimates.items()},
         "probability_beats_single": row.probability_beats_single,
         "near_threshold": row.near_threshold,

@@ -48,7 +48,7 @@ class RecommendRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ResolvedRequest:
     """A request understood: what its words stand for."""
 
     facts: DatasetFacts
@@ -61,7 +61,7 @@ class Asked:
     device: str
 
     @classmethod
-    def of(cls, request: RecommendRequest) -> Asked:
+    def of(cls, request: RecommendRequest) -> ResolvedRequest:
         """Read a request.
 
         Raises:
@@ -98,30 +98,30 @@ def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
     return methods
 
 
-def profiled_for(request: RecommendRequest, asked: Asked, store: Store, say: Say) -> Profiled:
+def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: Store, say: Say) -> Profiled:
     """Measure what is known least about the candidates of a request, for as long as it allows."""
     return profile_candidates(
         store,
-        asked.candidates,
-        asked.facts,
-        batch=asked.batch,
-        device=asked.device,
+        resolved.candidates,
+        resolved.facts,
+        batch=resolved.batch,
+        device=resolved.device,
         seconds=request.profile_seconds,
         say=say,
     )
 
 
 def scenario_of(
-    request: RecommendRequest, asked: Asked, profiled: Profiled, accuracy: AccuracyPredictor
+    request: RecommendRequest, resolved: ResolvedRequest, profiled: Profiled, accuracy: AccuracyPredictor
 ) -> Scenario:
     """Return what the designs of a request are judged under."""
     return Scenario(
-        candidates=asked.candidates,
-        mixtures=asked.mixtures,
-        methods=asked.methods,
-        dataset=asked.facts,
+        candidates=resolved.candidates,
+        mixtures=resolved.mixtures,
+        methods=resolved.methods,
+        dataset=resolved.facts,
         epochs=request.epochs,
-        batch=asked.batch,
+        batch=resolved.batch,
         seed=request.seed,
         execution=profiled.execution,
         limits=Limits(

@@ -20,7 +20,7 @@ from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Role, TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.examine.layer_forecast import forecast_layers
-from cli.workflows.forecast.forecasting import Foreseen, foresee
+from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
 from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.runs.queries import existing_store, run_id_of, stored_run
@@ -69,9 +69,9 @@ def explain(
     check_target(request)
     with open_store(home.database) as store:
         plan = resolve_plan(request, store)
-        foreseen = foresee(plan, store)
-    payload = _described_plan(plan, foreseen, price_per_hour)
-    payload["layers"] = forecast_layers(plan, foreseen.predictor) if layers else None
+        plan_forecast = forecast_plan(plan, store)
+    payload = _described_plan(plan, plan_forecast, price_per_hour)
+    payload["layers"] = forecast_layers(plan, plan_forecast.predictor) if layers else None
     payload["notes"] += _about_clusters(target, plan)
     return payload
 
@@ -104,10 +104,10 @@ def _about_clusters(target: str | None, plan: TrainingPlan) -> list[str]:
     return [f"{clusters[0]}: as many clusters as members, so each trains from scratch and none is hatched."]
 
 
-def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None) -> dict[str, Any]:
-    priced = foreseen.priced
+def _described_plan(plan: TrainingPlan, plan_forecast: PlanForecast, price: float | None) -> dict[str, Any]:
+    priced = plan_forecast.priced
     seconds = {} if priced is None else {s.step: s.seconds for s in priced.steps}
-    totals = _priced_totals(priced) | {"test_error": foreseen.test_error}
+    totals = _priced_totals(priced) | {"test_error": plan_forecast.test_error}
     steps = [
         row | {"seconds": _plain(seconds.get(row["step"]))} for row in _steps(plan, [*seconds, EVALUATE])
     ]
@@ -117,19 +117,19 @@ def _described_plan(plan: TrainingPlan, foreseen: Foreseen, price: float | None)
         "run": None,
         "steps": steps,
         "predicted": {name: _plain(estimate) for name, estimate in _with_cost(totals, price).items()},
-        "evidence": evidence_behind(foreseen),
+        "evidence": evidence_behind(plan_forecast),
         "notes": _about_sharing(plan) + _about_concurrency(plan),
     }
 
 
-def evidence_behind(foreseen: Foreseen) -> dict[str, Any]:
+def evidence_behind(plan_forecast: PlanForecast) -> dict[str, Any]:
     """Return what a forecast rests on."""
     return {
-        "cost": foreseen.predictor.basis,
-        "measurements": foreseen.predictor.count,
-        "accuracy": "runs" if foreseen.runs else "prior",
-        "runs": foreseen.runs,
-        "unmeasured": [] if foreseen.priced is None else list(foreseen.priced.unmeasured),
+        "cost": plan_forecast.predictor.basis,
+        "measurements": plan_forecast.predictor.count,
+        "accuracy": "runs" if plan_forecast.runs else "prior",
+        "runs": plan_forecast.runs,
+        "unmeasured": [] if plan_forecast.priced is None else list(plan_forecast.priced.unmeasured),
     }
 
 
@@ -141,10 +141,10 @@ def _priced_totals(priced: PricedPlan | None) -> dict[str, Estimate | None]:
 
 def _described_run(store: Store, run: Run, price: float | None) -> dict[str, Any]:
     records = {record.step: record for record in store.steps(run.id)}
-    foreseen = _foreseen_steps(run.forecast)
+    plan_forecast = _foreseen_steps(run.forecast)
     steps = [
-        row | _held_against(foreseen.get(row["step"]), records.get(row["step"]))
-        for row in _steps(run.plan, [*foreseen, *records, EVALUATE])
+        row | _held_against(plan_forecast.get(row["step"]), records.get(row["step"]))
+        for row in _steps(run.plan, [*plan_forecast, *records, EVALUATE])
     ]
     predicted = _with_cost(_foreseen_totals(run.forecast), price)
     actual = _actual_totals(run, list(records.values()), price)

@@ -92,7 +92,7 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
             task=facts.task,
             batch=batch,
             augmentation=facts.augmentation,
-            execution=chosen_execution(store, device, facts.task, facts.augmentation.mark),
+            execution=chosen_execution(store, device, facts.task, facts.augmentation.key),
         )
         # Before this measurement is stored: afterwards the predictor would know the outcome.
         predicted = _predicted(workload, store)
@@ -140,7 +140,7 @@ def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
 
 def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
     """What is foretold of the step, None where nothing was measured."""
-    predictor = predictor_for(store, workload.execution, workload.augmentation.mark)
+    predictor = predictor_for(store, workload.execution, workload.augmentation.key)
     if predictor.basis == "nominal":
         return None
     return predictor.step_seconds(workload.network, workload.task, workload.batch)
@@ -153,7 +153,7 @@ def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[Lay
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
         times = _times(process, workload)
-        mark = fingerprint(execution, workload.augmentation.mark)
+        mark = fingerprint(execution, workload.augmentation.key)
         store.add_measurement(measurement_of(workload.network, workload.task, workload.batch, mark, times))
         if not times.fits:
             raise RunError(
@@ -209,7 +209,7 @@ def _described(workload: StepWorkload, times: StepTimes, facts: list[LayerFacts]
         },
         "parameters": sum(layer.parameters for layer in facts),
         "macs": sum(layer.macs for layer in facts),
-        "device": asdict(fingerprint(workload.execution, workload.augmentation.mark)),
+        "device": asdict(fingerprint(workload.execution, workload.augmentation.key)),
     }
 
 

@@ -28,11 +28,11 @@ from advisor.plans.placement import placed
 from advisor.plans.plan import Method, TrainingPlan, TrainStep
 from cli.workflows.examine.explain import evidence_behind, plan_facts, refuse_options
 from cli.workflows.forecast.forecasting import (
-    Foreseen,
+    PlanForecast,
     Predictors,
-    luck_of_plan,
     predictors_for,
     sampled_errors,
+    seed_std_of_plan,
 )
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan, with_clusters
@@ -184,48 +184,50 @@ class _Comparison:
 
     def __init__(self, before: TrainingPlan, predictors: Predictors) -> None:
         self.before, self._predictors = before, predictors
-        self.foreseen = predictors.foresee(before)
+        self.plan_forecast = predictors.forecast_plan(before)
         self._errors = sampled_errors(predictors.accuracy, before)
 
-    def described(self, plan: TrainingPlan) -> tuple[dict[str, Any], Foreseen]:
+    def described(self, plan: TrainingPlan) -> tuple[dict[str, Any], PlanForecast]:
         """Return a plan with its metrics and what they differ by."""
-        foreseen = self._predictors.foresee(plan)
-        return _metrics(plan, foreseen) | {"change": self._change(plan, foreseen)}, foreseen
+        plan_forecast = self._predictors.forecast_plan(plan)
+        return _metrics(plan, plan_forecast) | {"change": self._change(plan, plan_forecast)}, plan_forecast
 
-    def _change(self, plan: TrainingPlan, foreseen: Foreseen) -> dict[str, Any]:
+    def _change(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
         counts = [_counts(p) for p in (self.before, plan)]
         change: dict[str, Any] = {f"{name}_ratio": counts[1][name] / n for name, n in counts[0].items()}
         if plan.batch != self.before.batch:
             # The predictor would say that it changes nothing, which it does not know.
-            return change | dict.fromkeys(ERROR_CHANGES) | self._ratios(plan, foreseen)
+            return change | dict.fromkeys(ERROR_CHANGES) | self._ratios(plan, plan_forecast)
         errors = sampled_errors(self._predictors.accuracy, plan)
         change["test_error_difference"] = asdict(Estimate.of_samples(errors - self._errors))
         accuracy = self._predictors.accuracy
-        lucks = luck_of_plan(accuracy, plan), luck_of_plan(accuracy, self.before)
-        change["probability_less_error"] = accuracy.probability_below(errors, self._errors, lucks)
-        return change | self._ratios(plan, foreseen)
+        seed_stds = seed_std_of_plan(accuracy, plan), seed_std_of_plan(accuracy, self.before)
+        change["probability_less_error"] = accuracy.probability_below(errors, self._errors, seed_stds)
+        return change | self._ratios(plan, plan_forecast)
 
-    def _ratios(self, plan: TrainingPlan, foreseen: Foreseen) -> dict[str, Any]:
-        if self.foreseen.priced is None or foreseen.priced is None:
+    def _ratios(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
+        if self.plan_forecast.priced is None or plan_forecast.priced is None:
             return {f"{name}_ratio": None for name in COSTS}
-        sides = Side(self.before, self.foreseen.priced), Side(plan, foreseen.priced)
+        sides = Side(self.before, self.plan_forecast.priced), Side(plan, plan_forecast.priced)
         ratios = asdict(price_ratios(*sides, self._predictors.cost))
         return {f"{name}_ratio": ratios[name] for name in COSTS}
 
 
 def _payload(comparison: _Comparison, after: TrainingPlan, written: Written) -> dict[str, Any]:
-    changed, foreseen = comparison.described(after)
+    changed, plan_forecast = comparison.described(after)
     alone, notes = _each_alone(comparison, written)
     before = comparison.before
-    unmeasured = [n for f in (comparison.foreseen, foreseen) if f.priced for n in f.priced.unmeasured]
+    unmeasured = [
+        n for f in (comparison.plan_forecast, plan_forecast) if f.priced for n in f.priced.unmeasured
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "changes": written,
-        "before": _metrics(before, comparison.foreseen),
+        "before": _metrics(before, comparison.plan_forecast),
         "after": changed,
         "each_alone": alone,
-        "evidence": evidence_behind(foreseen) | {"unmeasured": list(dict.fromkeys(unmeasured))},
-        "notes": [*notes, *_about(before, after, foreseen)],
+        "evidence": evidence_behind(plan_forecast) | {"unmeasured": list(dict.fromkeys(unmeasured))},
+        "notes": [*notes, *_about(before, after, plan_forecast)],
     }
 
 
@@ -246,13 +248,13 @@ def _each_alone(comparison: _Comparison, written: Written) -> tuple[list[dict[st
     return rows, notes
 
 
-def _metrics(plan: TrainingPlan, foreseen: Foreseen) -> dict[str, Any]:
-    priced = foreseen.priced
+def _metrics(plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
+    priced = plan_forecast.priced
     costs = {name: None if priced is None else asdict(getattr(priced, name)) for name in COSTS}
     return {
         "plan": plan_facts(plan),
         **_counts(plan),
-        "predicted": {"test_error": asdict(foreseen.test_error), **costs},
+        "predicted": {"test_error": asdict(plan_forecast.test_error), **costs},
     }
 
 
@@ -262,10 +264,10 @@ def _counts(plan: TrainingPlan) -> dict[str, int]:
     return {"parameters": sum(g.parameters for g in graphs), "macs": sum(g.macs for g in graphs)}
 
 
-def _about(before: TrainingPlan, after: TrainingPlan, foreseen: Foreseen) -> list[str]:
+def _about(before: TrainingPlan, after: TrainingPlan, plan_forecast: PlanForecast) -> list[str]:
     notes = []
     if before.batch != after.batch:
         notes.append("The error is forecast whatever the batch: what a changed one does to it is unknown.")
-    if foreseen.priced is not None and not foreseen.priced.fits:
+    if plan_forecast.priced is not None and not plan_forecast.priced.fits:
         notes.append(f"{after.design} has a network that ran out of memory here at batch {after.batch}.")
     return notes

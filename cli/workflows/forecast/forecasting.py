@@ -17,7 +17,7 @@ from db.queries import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class PlanForecast:
     """Predicted cost and error of a plan; cost is None where this machine was never measured.
 
     Attributes:
@@ -61,35 +61,35 @@ class Predictors:
     accuracy: AccuracyPredictor
     runs: int
 
-    def foresee(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> Foreseen:
+    def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Predict a plan's cost, without the steps that are done, and its error."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
-        return Foreseen(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
+        return PlanForecast(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return the predictors of a plan, and of others that differ in design, epochs, batch or method."""
-    cost = predictor_for(store, plan.execution, plan.dataset.augmentation.mark)
+    cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
     data = plan.dataset
     accuracy, evidence = accuracy_for(store, data.learned_as, 0, data.train_images)
     return Predictors(cost, accuracy, len(evidence))
 
 
-def foresee(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> Foreseen:
+def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:
     """Predict what a plan will cost, without the steps that are done, and how much error it will leave."""
-    return predictors_for(plan, store).foresee(plan, done)
+    return predictors_for(plan, store).forecast_plan(plan, done)
 
 
 def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
     """Return the predicted test error of a plan."""
     return accuracy.predict(
-        sampled_errors(accuracy, plan), luck_of_plan(accuracy, plan), plan.dataset.test_images
+        sampled_errors(accuracy, plan), seed_std_of_plan(accuracy, plan), plan.dataset.test_images
     )
 
 
-def luck_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
+def seed_std_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
     """Return the spread of the log of a plan's test error between seeds."""
-    return accuracy.luck(parse_design(plan.design), plan.dataset.learned_as, plan.method)
+    return accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
 
 
 def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:

@@ -97,7 +97,7 @@ def chosen_execution(store: Store, device: str, task: Task, augmentation: str = 
 
 
 def predictor_for(store: Store, execution: Execution, augmentation: str = "") -> CostPredictor:
-    """Return the predictor of this machine under given settings and augmentation (`Augmentation.mark`)."""
+    """Return the predictor of this machine under given settings and augmentation (`Augmentation.key`)."""
     measured = stored_measurements(store, execution.device, augmentation)
     return CostPredictor(measured, execution, trained_epochs(store, execution, augmentation))
 

@@ -89,19 +89,19 @@ def profile_candidates(
         say: told what is measured.
     """
     began = time.perf_counter()
-    mark = facts.augmentation.mark
+    mark = facts.augmentation.key
     known = stored_measurements(store, device, mark)
     reused = len(known)
     families = sorted({c.family for c in candidates})
     own = [m for m in known if m.task == facts.task and m.fingerprint.augmentation == mark]
     left = _seconds_left(own, families, seconds)
-    sitting = _Sitting(store, facts, device, known, say)
+    session = MeasuringSession(store, facts, device, known, say)
     if left > 0:
-        sitting.measure(candidates, batch, began, left)
+        session.measure(candidates, batch, began, left)
     return Profiled(
-        predictor=sitting.predictor or sitting.fitted(),
-        execution=sitting.execution,
-        fingerprint=fingerprint(sitting.execution, mark),
+        predictor=session.predictor or session.fitted(),
+        execution=session.execution,
+        fingerprint=fingerprint(session.execution, mark),
         seconds=time.perf_counter() - began,
         new=len(known) - reused,
         reused=reused,
@@ -121,7 +121,7 @@ def _seconds_left(known: list[Measurement], families: list[str], seconds: float)
     return left if left > WORTHWHILE * seconds else 0.0
 
 
-class _Sitting:
+class MeasuringSession:
     """One sitting of measuring, ended by the clock.
 
     Args:
@@ -148,7 +148,7 @@ class _Sitting:
     def fitted(self) -> CostPredictor:
         """Return the predictor of what is known."""
         if self.execution not in self._epochs:
-            mark = self.facts.augmentation.mark
+            mark = self.facts.augmentation.key
             self._epochs[self.execution] = trained_epochs(self.store, self.execution, mark)
         return CostPredictor(self.known, self.execution, self._epochs[self.execution])
 
@@ -248,7 +248,7 @@ class _Sitting:
         self.predictor = self.fitted()
         pool = measurement_pool(candidates, task, batch, self.predictor)
         pool = [wanted for wanted in pool if wanted not in refused]
-        mark = fingerprint(self.execution, self.facts.augmentation.mark)
+        mark = fingerprint(self.execution, self.facts.augmentation.key)
         own = [m for m in self.known if m.fingerprint == mark]
         # After that measurement comes one more look like this one.
         self._thinking = time.perf_counter() - began
@@ -273,7 +273,7 @@ class _Sitting:
         return result.fits
 
     def _keep(self, network: str, batch: int, execution: Execution, times: StepTimes, processes: int) -> None:
-        mark = fingerprint(execution, self.facts.augmentation.mark)
+        mark = fingerprint(execution, self.facts.augmentation.key)
         kept = measurement_of(network, self.facts.task, batch, mark, times, processes)
         self.store.add_measurement(kept)
         self.known.append(kept)

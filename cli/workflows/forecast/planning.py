@@ -138,7 +138,7 @@ def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
 def _with_chosen_execution(plan: TrainingPlan, store: Store) -> TrainingPlan:
     """The plan with the arithmetic that measured fastest here; its concurrency stays."""
     data = plan.dataset
-    chosen = chosen_execution(store, plan.execution.device, data.task, data.augmentation.mark)
+    chosen = chosen_execution(store, plan.execution.device, data.task, data.augmentation.key)
     return replace(plan, execution=replace(chosen, processes=plan.execution.processes))
 
 

@@ -17,7 +17,7 @@ from advisor.errors import StorageError, UsageError
 from advisor.plans.extension import with_cluster, with_members
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
-from cli.workflows.forecast.forecasting import foresee
+from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.home import Home, now
 from cli.workflows.runs.queries import existing_store, stored_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
@@ -56,7 +56,7 @@ def extend(
             plan=plan,
             parameters=parse_design(plan.design).parameters(plan.dataset.task),
             fingerprint=fingerprint(plan.execution).digest,
-            forecast=foresee(plan, store, done).forecast,
+            forecast=forecast_plan(plan, store, done).forecast,
         )
         _adopt(store, home, old, run)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")

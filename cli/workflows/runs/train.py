@@ -20,7 +20,7 @@ from advisor.errors import (
 )
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
-from cli.workflows.forecast.forecasting import foresee
+from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.queries import describe_run, existing_store
@@ -116,15 +116,15 @@ def train(
     with open_store(home.database) as store:
         plan = resolve_plan(request, store)
         data = load_data(plan.dataset, home.data, download=options.download)
-        foreseen = foresee(plan, store)
-        if foreseen.priced is None:
+        plan_forecast = forecast_plan(plan, store)
+        if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
         run = store.create_run(
             created_at=now(),
             plan=plan,
             parameters=parse_design(plan.design).parameters(plan.dataset.task),
             fingerprint=fingerprint(plan.execution).digest,
-            forecast=foreseen.forecast,
+            forecast=plan_forecast.forecast,
         )
         _set_aside(home.run_folder(run.folder), say)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")

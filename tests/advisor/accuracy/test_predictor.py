@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from advisor.accuracy.discrepancy import FEATURES
 from advisor.accuracy.evidence import (
-    RESIDUAL_SPREAD,
+    DISCREPANCY_STD,
     Curve,
     Observation,
     TrainedEvidence,
+    fitted_seed_std,
     learned,
     merged,
     published,
     relative_rates,
-    seed_spread,
     turning_points,
 )
 from advisor.accuracy.posterior import SAMPLES
@@ -108,7 +108,7 @@ def fixed():
 def formula_alone(predictor):
     """The predictor without what its formula misses, which follows no law."""
     known = predictor._posterior
-    predictor._posterior = replace(known, misfit=np.zeros((len(known.samples), FEATURES)))
+    predictor._posterior = replace(known, discrepancy_weights=np.zeros((len(known.samples), FEATURES)))
     return predictor
 
 
@@ -215,11 +215,11 @@ def test_an_epoch_of_a_long_schedule_has_the_error_of_a_short_one_and_the_noise_
         depth=np.full(3, 44.0),
         members=np.full(3, float(members)),
         epochs=np.array([40.0, 80.0, 100.0]),
-        heat=np.array([rates[39], rates[79], rates[99]]),
-        cold=rates[99],
+        relative_rate=np.array([rates[39], rates[79], rates[99]]),
+        final_relative_rate=rates[99],
     )
-    left = 1 - RHO * (1 - 1 / members)
-    noises = [NU * (heat**GAMMA - 0.01**GAMMA) * left for heat in (1, 0.1, 0.01)]
+    residuals = 1 - RHO * (1 - 1 / members)
+    noises = [NU * (relative_rate**GAMMA - 0.01**GAMMA) * residuals for relative_rate in (1, 0.1, 0.01)]
     expected = [
         by_hand(0.5, 44, epochs, variance=1 / members, noise=noise)
         for epochs, noise in zip((40, 80, 100), noises, strict=True)
@@ -445,7 +445,7 @@ def test_intervals_hold_nine_of_ten_when_the_world_is_as_the_prior_says():
     generator = np.random.default_rng(5)
     inside = []
     for truth in worlds[:14]:
-        actual = truth * np.exp(generator.normal(0, RESIDUAL_SPREAD, len(truth)))
+        actual = truth * np.exp(generator.normal(0, DISCREPANCY_STD, len(truth)))
         evidence = [
             run("resnet-8-8", actual[0], actual[0], epochs=50, images=10_000),
             run("4xresnet-8-8", actual[0], actual[0] * truth[1] / truth[0], epochs=50, images=10_000),
@@ -549,8 +549,8 @@ def test_a_predicted_error_is_at_most_one_and_wider_than_its_draws(values, key):
 
 def test_a_predicted_error_includes_the_noise_of_a_training():
     estimate = prior().predict(np.full(SAMPLES, 0.1))
-    assert estimate.low == pytest.approx(0.1 * math.exp(-1.645 * RESIDUAL_SPREAD), rel=0.01)
-    assert estimate.high == pytest.approx(0.1 * math.exp(1.645 * RESIDUAL_SPREAD), rel=0.01)
+    assert estimate.low == pytest.approx(0.1 * math.exp(-1.645 * DISCREPANCY_STD), rel=0.01)
+    assert estimate.high == pytest.approx(0.1 * math.exp(1.645 * DISCREPANCY_STD), rel=0.01)
 
 
 def test_an_error_to_be_counted_on_few_images_is_a_count():
@@ -563,49 +563,53 @@ def test_an_error_to_be_counted_on_few_images_is_a_count():
 def test_members_from_one_mother_share_her_luck_and_independent_ones_average_theirs():
     learned = AccuracyPredictor(["mine"], [scattered()])
     one, four, hatched = (
-        learned.luck(parse_design(d), "mine") for d in ("mlp-1-8", "4xmlp-1-8", "4xmlp-1-8@g1")
+        learned.seed_std(parse_design(d), "mine") for d in ("mlp-1-8", "4xmlp-1-8", "4xmlp-1-8@g1")
     )
     assert one == pytest.approx(hatched)
     assert four == pytest.approx(learned.seeds["mine"] / 2)
 
 
-def scattered(spread=0.3, members=60, images=10**7):
-    logs = np.random.default_rng(4).normal(math.log(0.1), spread, members)
+def scattered(std=0.3, members=60, images=10**7):
+    logs = np.random.default_rng(4).normal(math.log(0.1), std, members)
     errors = tuple(np.exp(logs))
     return replace(run(f"{members}xresnet-8-8", 0.1, 0.1, images=images), member_errors=errors)
 
 
 def test_how_far_seeds_lie_apart_is_learned_from_members_of_one_shape():
-    assert seed_spread("mine", [scattered(0.3)]) == pytest.approx(0.3, rel=0.2)
-    assert seed_spread("mine", [scattered(0.05)]) == pytest.approx(0.05, rel=0.2)
+    assert fitted_seed_std("mine", [scattered(0.3)]) == pytest.approx(0.3, rel=0.2)
+    assert fitted_seed_std("mine", [scattered(0.05)]) == pytest.approx(0.05, rel=0.2)
     # On another data set nothing was seen.
-    assert seed_spread("other", [scattered(0.3)]) == seed_spread("other", []) == pytest.approx(0.1, rel=0.1)
+    assert (
+        fitted_seed_std("other", [scattered(0.3)])
+        == fitted_seed_std("other", [])
+        == pytest.approx(0.1, rel=0.1)
+    )
 
 
 def test_counting_few_errors_is_not_taken_for_seeds():
     generator = np.random.default_rng(4)
     counted = tuple(generator.binomial(300, 0.1, 60) / 300)
     taught = replace(run("60xresnet-8-8", 0.1, 0.1, images=300), member_errors=counted)
-    assert seed_spread("mine", [taught]) < 0.06
+    assert fitted_seed_std("mine", [taught]) < 0.06
 
 
 def test_trainings_that_were_counted_on_other_numbers_of_images_are_no_further_apart():
     one = scattered(0.05)
     other = replace(one, test_images=one.test_images // 100)
-    assert seed_spread("mine", [one, other]) == pytest.approx(0.05, rel=0.2)
+    assert fitted_seed_std("mine", [one, other]) == pytest.approx(0.05, rel=0.2)
 
 
 @pytest.mark.parametrize("method", [Method.SNAPSHOT, Method.BAGGING])
 def test_members_that_differ_by_more_than_their_seeds_say_nothing_of_seeds(method):
     taught = replace(scattered(0.3), method=method)
-    assert seed_spread("mine", [taught]) == seed_spread("mine", [])
+    assert fitted_seed_std("mine", [taught]) == fitted_seed_std("mine", [])
 
 
 def test_observations_of_one_thing_are_merged_by_their_weights():
     case = published()[0].case
     (one,) = merged([Observation(case, 1.0, 0.1), Observation(case, 4.0, 0.2)])
     assert one.value == pytest.approx((1.0 * 100 + 4.0 * 25) / 125)
-    assert one.spread == pytest.approx(125**-0.5)
+    assert one.std == pytest.approx(125**-0.5)
 
 
 def test_a_design_has_even_chances_against_itself():
@@ -627,8 +631,8 @@ def test_the_better_of_two_designs_is_the_likelier():
     assert chances[0] > 0.999
     assert chances[-1] < 0.001
     # ln 0.95 over sqrt(2) · 0.02 is 1.8135 standard deviations; over 0.2, the luck of both, a quarter of one.
-    lucks = (0.0, math.sqrt(0.2**2 - 2 * 0.02**2))
-    assert prior().probability_below(errors * 0.95, errors, lucks) == pytest.approx(0.6012, abs=1e-3)
+    seed_stds = (0.0, math.sqrt(0.2**2 - 2 * 0.02**2))
+    assert prior().probability_below(errors * 0.95, errors, seed_stds) == pytest.approx(0.6012, abs=1e-3)
     assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.9651, abs=1e-3)
 
 

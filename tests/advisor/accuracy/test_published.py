@@ -18,7 +18,7 @@ from advisor.accuracy.published import (
 TABLE = Path(__file__).resolve().parents[2] / "data" / "published_errors.csv"
 
 
-def rows():
+def design_matrix():
     with TABLE.open(newline="") as lines:
         return list(csv.DictReader(lines))
 
@@ -42,7 +42,7 @@ def errors_of(row):
 def test_every_error_of_the_prior_is_a_published_row(entry):
     matching = [
         row
-        for row in rows()
+        for row in design_matrix()
         if words(row["source"]) == words(entry.source)
         and (row["dataset"], row["family"], row["method"]) == (entry.dataset, entry.family, "full_data")
         and row["augmentation"] == "crop+flip"
@@ -80,8 +80,7 @@ def test_gaps_past_the_threshold_are_compatible_with_one_to_three_points():
     errors = {"cifar10": 5.3, "cifar100": 21.0}
     for gap in (g for g in GAPS if g.log_ratio < 0):
         least, most = (
-            errors[gap.dataset] * (1 - math.exp(gap.log_ratio + sign * 1.645 * gap.spread))
-            for sign in (1, -1)
+            errors[gap.dataset] * (1 - math.exp(gap.log_ratio + sign * 1.645 * gap.std)) for sign in (1, -1)
         )
         assert least <= 3
         assert most >= 1

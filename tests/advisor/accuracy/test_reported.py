@@ -59,8 +59,8 @@ WITH_CURVES = replace(
 ALONE = {"design": "2xresnet-8-4", "clusters": "2", "epochs": "3"}
 
 
-def table(*rows: dict[str, str]) -> str:
-    return "\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n"
+def table(*design_matrix: dict[str, str]) -> str:
+    return "\n".join([",".join(design_matrix[0]), *(",".join(row.values()) for row in design_matrix)]) + "\n"
 
 
 def test_a_row_is_read_whatever_the_order_of_its_columns():

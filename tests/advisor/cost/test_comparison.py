@@ -80,7 +80,7 @@ def compared(before, after, together, epochs=(10, 10), processes=1):
     return price_ratios(*sides, predictor)
 
 
-def log_spread(estimate):
+def log_std(estimate):
     return np.log(estimate.high / estimate.mean) / Z
 
 
@@ -91,13 +91,13 @@ def test_what_two_networks_err_alike_in_cancels_in_their_ratio(together):
     expected = SPREAD * np.sqrt(2 * (1 - together))
     for name in ("train_seconds", "epoch_seconds", "inference_ms_per_image"):
         assert getattr(ratios, name).mean == pytest.approx(3.0)
-        assert log_spread(getattr(ratios, name)) == pytest.approx(expected, abs=1e-9)
+        assert log_std(getattr(ratios, name)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_peaks_of_different_networks_count_as_independent():
     peak = compared("mlp-1-8", "mlp-1-16", together=1.0).train_peak_bytes
     assert peak.mean == pytest.approx(3.0)
-    assert log_spread(peak) == pytest.approx(SPREAD * np.sqrt(2))
+    assert log_std(peak) == pytest.approx(SPREAD * np.sqrt(2))
 
 
 @pytest.mark.parametrize(("after", "epochs", "ratio"), [("mlp-1-8", 20, 2.0), ("3xmlp-1-8", 10, 3.0)])
@@ -110,7 +110,7 @@ def test_only_the_shares_that_differ_count():
     # Of 1 + 3 s an epoch the larger network has three quarters, where it had none.
     found = compared("2xmlp-1-8", "mlp-1-8+mlp-1-16", together=0.0).epoch_seconds
     assert found.mean == pytest.approx(2.0)
-    assert log_spread(found) == pytest.approx(0.75 * SPREAD * np.sqrt(2))
+    assert log_std(found) == pytest.approx(0.75 * SPREAD * np.sqrt(2))
 
 
 def test_a_peak_is_that_of_the_networks_that_train_at_once():

@@ -7,7 +7,7 @@ import pytest
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, at_stake, expected_move, next_probe
-from advisor.decision.search import Judged, Limits, Scenario
+from advisor.decision.search import Evaluated, Limits, Scenario
 from advisor.designs.space import enumerate_candidates
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
@@ -98,19 +98,19 @@ def scenario():
 
 
 @pytest.fixture(scope="module")
-def judged(scenario):
+def evaluated(scenario):
     """A design of every number of members, with the draws of its error."""
     chosen = [next(c for c in scenario.candidates if c.members == k) for k in (1, 2, 4)]
     designs = [c.design() for c in chosen]
     errors = scenario.accuracy.sample_errors(designs, "digits", DIGITS.task, 20)
     return [
-        Judged(d, c.design_class, c.parameters, None, errors[:, i], True)
+        Evaluated(d, c.design_class, c.parameters, None, errors[:, i], True)
         for i, (d, c) in enumerate(zip(designs, chosen, strict=True))
     ]
 
 
-def test_a_probe_fits_the_time_and_is_smaller_than_what_it_decides(scenario, judged):
-    probe = next_probe(scenario, judged, budget=60_000, seconds=60, done=(), seed=1)
+def test_a_probe_fits_the_time_and_is_smaller_than_what_it_decides(scenario, evaluated):
+    probe = next_probe(scenario, evaluated, budget=60_000, seconds=60, done=(), seed=1)
     assert probe is not None
     assert probe.seconds.high <= 60
     assert probe.move >= WORTHWHILE
@@ -118,20 +118,20 @@ def test_a_probe_fits_the_time_and_is_smaller_than_what_it_decides(scenario, jud
     assert probe.plan.execution.processes == 1
 
 
-def test_the_same_request_is_answered_by_the_same_probe_and_never_twice(scenario, judged):
+def test_the_same_request_is_answered_by_the_same_probe_and_never_twice(scenario, evaluated):
     first, again = (
-        next_probe(scenario, judged, budget=60_000, seconds=60, done=(), seed=1) for _ in range(2)
+        next_probe(scenario, evaluated, budget=60_000, seconds=60, done=(), seed=1) for _ in range(2)
     )
     assert first.key == again.key
-    other = next_probe(scenario, judged, budget=60_000, seconds=60, done={first.key}, seed=1)
+    other = next_probe(scenario, evaluated, budget=60_000, seconds=60, done={first.key}, seed=1)
     assert other is None or other.key != first.key
 
 
-def test_without_time_there_is_no_probe(scenario, judged):
-    assert next_probe(scenario, judged, budget=60_000, seconds=1, done=(), seed=1) is None
+def test_without_time_there_is_no_probe(scenario, evaluated):
+    assert next_probe(scenario, evaluated, budget=60_000, seconds=1, done=(), seed=1) is None
 
 
-def test_a_decision_that_is_settled_needs_no_probe(scenario, judged):
-    errors = judged[0].errors
-    worse = Judged(judged[1].design, judged[1].design_class, 1, None, 3 * errors, True)
-    assert next_probe(scenario, [judged[0], worse], budget=60_000, seconds=60, done=(), seed=1) is None
+def test_a_decision_that_is_settled_needs_no_probe(scenario, evaluated):
+    errors = evaluated[0].errors
+    worse = Evaluated(evaluated[1].design, evaluated[1].design_class, 1, None, 3 * errors, True)
+    assert next_probe(scenario, [evaluated[0], worse], budget=60_000, seconds=60, done=(), seed=1) is None

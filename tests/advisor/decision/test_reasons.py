@@ -11,16 +11,16 @@ from advisor.cost.pricing import PricedPlan
 from advisor.decision.ranking import Objective, rank
 from advisor.decision.reasons import (
     Evidence,
+    crossover_of_pair,
+    crossovers,
+    limit_alternatives,
     other_objectives,
-    overtakers,
     reasons,
     runner_up,
     threshold_of,
     trade,
-    turn_of_pair,
-    turns,
 )
-from advisor.decision.search import Judged
+from advisor.decision.search import Evaluated
 from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
@@ -35,7 +35,7 @@ EXACT = Estimate.exact(1.0)
 CPU = {"device": "cpu", "processes": 2, "threads": 1, "dtype": "float32", "memory_format": "contiguous"}
 
 
-def judged(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None, method=None, unmeasured=()):
+def evaluated(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None, method=None, unmeasured=()):
     """A design whose error is the same in every draw, or a list of draws."""
     design = parse_design(name)
     priced = PricedPlan(
@@ -51,7 +51,7 @@ def judged(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None, me
     errors = np.resize(np.atleast_1d(np.asarray(error, dtype=float)), 400)
     kind = DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT
     own = Method.FULL_DATA if design.independent else Method.MOTHERNETS
-    return Judged(design, kind, 1000, priced, errors, True, method or own)
+    return Evaluated(design, kind, 1000, priced, errors, True, method or own)
 
 
 def ratios(epoch=1.0, train=1.0):
@@ -64,13 +64,13 @@ def threshold(family, members, *, parameters=1e6, epochs=10.0, past=0.8):
     return Switchover(family=family, members=members, parameters=size, epochs=length, probability_past=past)
 
 
-SINGLE = judged("resnet-26-16", 0.10, 100)
-DEQ = judged("4xresnet-26-8", 0.09, 200)
-HATCHED = judged("4xresnet-26-8@g1", 0.095, 60)
+SINGLE = evaluated("resnet-26-16", 0.10, 100)
+DEQ = evaluated("4xresnet-26-8", 0.09, 200)
+HATCHED = evaluated("4xresnet-26-8@g1", 0.095, 60)
 
 
 def row_of(j, designs, objective=Objective.ERROR):
-    return next(row for row in rank(designs, ACCURACY, objective) if row.judged is j)
+    return next(row for row in rank(designs, ACCURACY, objective) if row.evaluated is j)
 
 
 def said(j, *, traded=None, known=(), evidence=NOTHING_RUN, designs=(SINGLE, DEQ, HATCHED)):
@@ -82,7 +82,7 @@ def said(j, *, traded=None, known=(), evidence=NOTHING_RUN, designs=(SINGLE, DEQ
 
 def test_a_trade_gives_points_with_their_spread_and_times_an_epoch_and_in_all():
     # Half of the draws 3 points less, half 1 point more: 1 point less on average, ± (3 + 1) / 2.
-    mixed = judged("4xresnet-26-8", [0.07, 0.11], 250)
+    mixed = evaluated("4xresnet-26-8", [0.07, 0.11], 250)
     traded = trade(mixed, SINGLE, ratios(epoch=2.1, train=2.5))
     assert (traded.points_less.mean, traded.points_less.low, traded.points_less.high) == pytest.approx(
         (1, -1, 3)
@@ -94,7 +94,7 @@ def test_a_trade_gives_points_with_their_spread_and_times_an_epoch_and_in_all():
 
 
 def test_equal_times_are_said_once_and_large_ones_in_full():
-    slow = judged("4xresnet-26-8", 0.12, 12_345)
+    slow = evaluated("4xresnet-26-8", 0.12, 12_345)
     traded = trade(slow, SINGLE, ratios(epoch=123.45, train=123.45))
     assert said(slow, traded=traded, designs=(SINGLE, slow))[0] == (
         "2.0 ± 0.0 points more error than resnet-26-16, for 123x its training time, by the epoch and in all"
@@ -102,14 +102,14 @@ def test_equal_times_are_said_once_and_large_ones_in_full():
 
 
 def test_differences_that_would_round_to_nothing_have_another_digit():
-    close = judged("4xresnet-26-8", [0.0991, 0.1001], 100)
+    close = evaluated("4xresnet-26-8", [0.0991, 0.1001], 100)
     assert said(close, traded=trade(close, SINGLE, ratios()), designs=(SINGLE, close))[0].startswith(
         "0.04 ± 0.05 points less"
     )
 
 
 def test_the_reference_says_what_it_is_and_what_it_has_over_the_best_ensemble():
-    better = judged("resnet-26-16", 0.08, 100)
+    better = evaluated("resnet-26-16", 0.08, 100)
     traded = trade(better, DEQ, ratios(train=0.5, epoch=0.5))
     assert said(better, traded=traded, designs=(better, DEQ)) == [
         "best single network within the budget, the reference of the comparison",
@@ -126,7 +126,7 @@ def test_a_trade_names_the_method_of_the_other_where_its_name_does_not_tell_it()
         (Method.BAGGING, "4xresnet-8-8 bagging"),
         (Method.FULL_DATA, "4xresnet-8-8"),
     ):
-        other = judged("4xresnet-8-8", 0.08, 50, method=method)
+        other = evaluated("4xresnet-8-8", 0.08, 50, method=method)
         traded = trade(SINGLE, other, ratios(epoch=2.0, train=2.0))
         assert said(SINGLE, traded=traded, designs=(SINGLE,))[1].startswith(
             f"2.0 ± 0.0 points more error than {name}, for 2x"
@@ -138,7 +138,7 @@ def test_a_trade_names_the_method_of_the_other_where_its_name_does_not_tell_it()
 
 def test_reasons_name_the_threshold_of_the_family_and_its_members():
     known = [threshold("resnet", 4), threshold("resnet", 2, past=0.1), threshold("vgg", 4, past=0.3)]
-    before = judged("4xvgg-11-4", 0.2, 10)
+    before = evaluated("4xvgg-11-4", 0.2, 10)
     assert said(DEQ, known=known) == [
         "past the switchover threshold of 4 resnet members with probability 80%"
     ]
@@ -149,14 +149,14 @@ def test_reasons_name_the_threshold_of_the_family_and_its_members():
 
 def test_a_threshold_of_independent_training_says_nothing_of_other_designs():
     known = [threshold("resnet", 4), threshold("resnet", 2)]
-    snapshots = judged("4xresnet-26-8", 0.1, 10, method=Method.SNAPSHOT)
-    mixture = judged("resnet-20-16+resnet-32-16", 0.1, 10)
+    snapshots = evaluated("4xresnet-26-8", 0.1, 10, method=Method.SNAPSHOT)
+    mixture = evaluated("resnet-20-16+resnet-32-16", 0.1, 10)
     for j in (HATCHED, SINGLE, snapshots, mixture):
         assert threshold_of(j, known) is None
 
 
 def test_reasons_say_how_many_mothers_stand_in_for_trainings():
-    two = judged("4xresnet-26-8@g2", 0.093, 70)
+    two = evaluated("4xresnet-26-8@g2", 0.093, 70)
     text = "instead of 4 trainings from scratch; members that share one are less diverse"
     assert said(HATCHED) == [f"1 mother network {text}"]
     assert said(two, designs=(SINGLE, two)) == [f"2 mother networks {text}"]
@@ -172,7 +172,7 @@ def test_reasons_say_how_many_mothers_stand_in_for_trainings():
     ],
 )
 def test_a_member_alone_in_its_cluster_has_no_mother(name, told):
-    some = judged(name, 0.093, 70)
+    some = evaluated(name, 0.093, 70)
     plan = make_plan(
         some.design, DATASETS["cifar10"], epochs=10, batch=32, seed=0, execution=Execution(**CPU)
     )
@@ -190,7 +190,7 @@ def test_a_family_without_a_training_on_the_data_is_named_where_others_have_one(
 
 
 def test_what_was_never_measured_of_any_design_is_no_reason_of_one():
-    wide = judged("4xresnet-26-8", 0.09, 1, unmeasured=("batch 512", "family resnet"))
+    wide = evaluated("4xresnet-26-8", 0.09, 1, unmeasured=("batch 512", "family resnet"))
     evidence = Evidence(
         accuracy="prior",
         runs=0,
@@ -210,7 +210,7 @@ def test_what_was_never_measured_of_any_design_is_no_reason_of_one():
 def test_an_ensemble_past_its_thresholds_loses_below_them():
     size, length = Estimate(1e6, 4e5, 3e6), Estimate(18.0, 1.0, 62.0)
     known = [threshold("resnet", 4, parameters=size, epochs=length), threshold("vgg", 4)]
-    found = turns(DEQ, known, budget=5e6, epochs=120)
+    found = crossovers(DEQ, known, budget=5e6, epochs=120)
     assert [(t.axis, t.at, t.side, t.family, t.members) for t in found] == [
         ("parameters", size, "below", "resnet", 1),
         ("epochs", length, "below", "resnet", 1),
@@ -221,13 +221,13 @@ def test_an_ensemble_past_its_thresholds_loses_below_them():
 def test_a_threshold_ahead_or_beyond_the_grid_takes_nothing_from_an_ensemble():
     # A median at the first point of the grid: it wins everywhere that was looked at.
     always = threshold("resnet", 4, parameters=float(PARAMETER_GRID[0]), epochs=float(EPOCH_GRID[0]))
-    assert turns(DEQ, [always], budget=5e6, epochs=120) == []
+    assert crossovers(DEQ, [always], budget=5e6, epochs=120) == []
     # Or at the first size that holds four members.
     always = replace(threshold("resnet", 4, parameters=21_544.3, epochs=1.0), smallest=21_544.3)
-    assert turns(DEQ, [always], budget=5e6, epochs=120) == []
+    assert crossovers(DEQ, [always], budget=5e6, epochs=120) == []
     ahead = threshold("resnet", 4, parameters=8e6, epochs=300.0)
-    assert turns(DEQ, [ahead], budget=5e6, epochs=120) == []
-    assert turns(HATCHED, [threshold("resnet", 4)], budget=5e6, epochs=120) == []
+    assert crossovers(DEQ, [ahead], budget=5e6, epochs=120) == []
+    assert crossovers(HATCHED, [threshold("resnet", 4)], budget=5e6, epochs=120) == []
 
 
 def test_a_single_network_loses_from_the_nearest_threshold_ahead_on():
@@ -238,13 +238,13 @@ def test_a_single_network_loses_from_the_nearest_threshold_ahead_on():
         threshold("resnet", 8, parameters=2e7, epochs=300.0),
         threshold("vgg", 2, parameters=6e6, epochs=130.0),
     ]
-    found = turns(SINGLE, known, budget=5e6, epochs=120)
+    found = crossovers(SINGLE, known, budget=5e6, epochs=120)
     assert [(t.axis, t.at.mean, t.side, t.members, t.open_ended) for t in found] == [
         ("parameters", 8e6, "from", 4, True),
         ("epochs", 300.0, "from", 8, False),
     ]
     never = threshold("resnet", 2, parameters=float(PARAMETER_GRID[-1]), epochs=float(EPOCH_GRID[-1]))
-    assert turns(SINGLE, [never], budget=5e6, epochs=120) == []
+    assert crossovers(SINGLE, [never], budget=5e6, epochs=120) == []
 
 
 def test_two_designs_change_places_where_their_errors_cross():
@@ -253,15 +253,20 @@ def test_two_designs_change_places_where_their_errors_cross():
     grid = (1, 4, 16, 64)
     t = np.array(grid, dtype=float)
     lead = np.log((1 / t) / (10 / t**2))[None].repeat(400, axis=0)
-    turn = turn_of_pair(SINGLE, lead, 64, grid)
-    assert (turn.axis, turn.side, turn.design, turn.open_ended) == ("epochs", "below", "resnet-26-16", False)
-    assert turn.method is Method.FULL_DATA
-    snapshots = judged("4xresnet-8-8", 0.1, 10, method=Method.SNAPSHOT)
-    assert turn_of_pair(snapshots, lead, 64, grid).method is Method.SNAPSHOT
-    assert (turn.at.low, turn.at.mean, turn.at.high) == pytest.approx((10, 10, 10))
+    crossover = crossover_of_pair(SINGLE, lead, 64, grid)
+    assert (crossover.axis, crossover.side, crossover.design, crossover.open_ended) == (
+        "epochs",
+        "below",
+        "resnet-26-16",
+        False,
+    )
+    assert crossover.method is Method.FULL_DATA
+    snapshots = evaluated("4xresnet-8-8", 0.1, 10, method=Method.SNAPSHOT)
+    assert crossover_of_pair(snapshots, lead, 64, grid).method is Method.SNAPSHOT
+    assert (crossover.at.low, crossover.at.mean, crossover.at.high) == pytest.approx((10, 10, 10))
     # A request before the crossing is one that the reference wins; a first that always leads never loses.
-    assert turn_of_pair(SINGLE, lead, 8, grid) is None
-    assert turn_of_pair(SINGLE, np.ones((400, 4)), 64, grid) is None
+    assert crossover_of_pair(SINGLE, lead, 8, grid) is None
+    assert crossover_of_pair(SINGLE, np.ones((400, 4)), 64, grid) is None
 
 
 def test_the_crossing_of_two_designs_has_the_interval_of_its_draws():
@@ -269,14 +274,14 @@ def test_the_crossing_of_two_designs_has_the_interval_of_its_draws():
     crossings = np.geomspace(2, 50, 401)
     grid = tuple(range(1, 101))
     lead = np.log(np.array(grid)[None] / crossings[:, None])
-    at = turn_of_pair(SINGLE, lead, 100, grid).at
+    at = crossover_of_pair(SINGLE, lead, 100, grid).at
     assert (at.low, at.mean, at.high) == pytest.approx((2 * 25**0.05, 10, 2 * 25**0.95), rel=1e-3)
 
 
 def test_the_second_is_first_as_often_as_its_training_has_less_error():
     # ln(0.095/0.09) over sqrt(2)·0.02 is 1.912 standard deviations: 1 − Φ(1.912) = 0.0280.
     rival = runner_up(rank([SINGLE, DEQ, HATCHED], ACCURACY, Objective.ERROR), ACCURACY, Objective.ERROR)
-    assert rival.judged is HATCHED
+    assert rival.evaluated is HATCHED
     assert rival.probability == pytest.approx(0.0280, abs=1e-3)
 
 
@@ -285,7 +290,7 @@ def test_by_balance_the_scores_of_both_are_compared():
     # sqrt(2)·0.02 it is 2.344: 1 − Φ(2.344) = 0.0095.
     objective = Objective.BALANCED
     rival = runner_up(rank([SINGLE, DEQ, HATCHED], ACCURACY, objective), ACCURACY, objective)
-    assert rival.judged is DEQ
+    assert rival.evaluated is DEQ
     assert rival.probability == pytest.approx(0.0095, abs=5e-4)
 
 
@@ -294,30 +299,30 @@ def test_by_time_the_second_is_first_where_the_first_does_not_match_the_single_n
     rows = rank([SINGLE, DEQ, HATCHED], ACCURACY, objective)
     rival = runner_up(rows, ACCURACY, objective)
     # ln(0.10/0.095) over sqrt(2)·0.02 is 1.813: 1 − Φ(1.813) = 0.0349.
-    assert rows[0].judged is HATCHED
-    assert rival.judged is SINGLE
+    assert rows[0].evaluated is HATCHED
+    assert rival.evaluated is SINGLE
     assert rival.probability == pytest.approx(0.0349, abs=1e-3)
     # The single network matches itself.
-    rows = rank([SINGLE, judged("4xresnet-8-8", 0.09, 150)], ACCURACY, objective)
+    rows = rank([SINGLE, evaluated("4xresnet-8-8", 0.09, 150)], ACCURACY, objective)
     assert runner_up(rows, ACCURACY, objective) is None
     assert runner_up(rows[:1], ACCURACY, Objective.ERROR) is None
 
 
 def test_under_a_tighter_limit_the_best_that_keeps_it_is_first():
     chain = [
-        judged("resnet-8-4", 0.20, 10, latency=3.0),
-        judged("resnet-8-8", 0.15, 50, latency=3.0),
+        evaluated("resnet-8-4", 0.20, 10, latency=3.0),
+        evaluated("resnet-8-8", 0.15, 50, latency=3.0),
         # Needs hardly less than the first, so that the next limit would change the advice again.
-        judged("2xresnet-8-8", 0.11, 95, latency=3.0),
-        judged("4xresnet-8-8", 0.10, 100, latency=3.0),
+        evaluated("2xresnet-8-8", 0.11, 95, latency=3.0),
+        evaluated("4xresnet-8-8", 0.10, 100, latency=3.0),
         # Cheap and worse than what is left under every limit that it keeps, but the one quick to answer.
-        judged("2xresnet-8-4", 0.30, 60, latency=1.0),
+        evaluated("2xresnet-8-4", 0.30, 60, latency=1.0),
     ]
-    found = {o.need: o for o in overtakers(chain, ACCURACY, Objective.ERROR)}
+    found = {o.need: o for o in limit_alternatives(chain, ACCURACY, Objective.ERROR)}
     time = found["train_seconds"]
-    assert (time.judged.design.name, time.below, time.down_to) == ("resnet-8-8", 95, 50)
+    assert (time.evaluated.design.name, time.below, time.down_to) == ("resnet-8-8", 95, 50)
     latency = found["latency_ms"]
-    assert (latency.judged.design.name, latency.below, latency.down_to) == ("2xresnet-8-4", 3.0, 1.0)
+    assert (latency.evaluated.design.name, latency.below, latency.down_to) == ("2xresnet-8-4", 3.0, 1.0)
     # Nothing needs less memory than the rest.
     assert set(found) == {"train_seconds", "latency_ms"}
 
@@ -329,48 +334,50 @@ def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
     """
     generator = np.random.default_rng(3)
     designs = [
-        judged(f"{k}xresnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100))
+        evaluated(f"{k}xresnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100))
         for k in (2, 3, 4)
         for w in range(4, 12)
-    ] + [judged(f"resnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100)) for w in (9, 10)]
+    ] + [
+        evaluated(f"resnet-8-{w}", generator.uniform(0.05, 0.3), generator.uniform(10, 100)) for w in (9, 10)
+    ]
     for objective in Objective:
-        for o in overtakers(designs, ACCURACY, objective):
+        for o in limit_alternatives(designs, ACCURACY, objective):
             needs = [j.priced.train_seconds.mean for j in designs]
             between = [need for need in needs if o.down_to <= need < o.below]
             for limit in (*between, o.down_to, np.nextafter(o.below, 0)):
-                assert first_within(limit, designs, objective) is o.judged
-            assert first_within(np.nextafter(o.down_to, 0), designs, objective) is not o.judged
+                assert first_within(limit, designs, objective) is o.evaluated
+            assert first_within(np.nextafter(o.down_to, 0), designs, objective) is not o.evaluated
 
 
 def first_within(seconds, designs, objective):
     """The first of the designs that train for so long at most."""
     kept = [j for j in designs if j.priced.train_seconds.mean <= seconds]
-    return rank(kept, ACCURACY, objective)[0].judged if kept else None
+    return rank(kept, ACCURACY, objective)[0].evaluated if kept else None
 
 
 def test_by_time_a_limit_that_leaves_out_the_reference_may_put_another_design_first():
     ensembles = {"A": ("2xresnet-8-8", 0.09, 60), "B": ("2xresnet-8-6", 0.14, 40)}
     ensembles["C"] = ("2xresnet-8-4", 0.25, 8)
-    world = {name: judged(*figures) for name, figures in ensembles.items()}
+    world = {name: evaluated(*figures) for name, figures in ensembles.items()}
     singles = [
-        judged("resnet-8-16", 0.10, 100),
-        judged("resnet-8-8", 0.15, 50),
-        judged("resnet-8-4", 0.30, 10),
+        evaluated("resnet-8-16", 0.10, 100),
+        evaluated("resnet-8-8", 0.15, 50),
+        evaluated("resnet-8-4", 0.30, 10),
     ]
     designs = [*singles, *world.values()]
     by_time = Objective.TIME
     assert first_within(100, designs, by_time) is world["A"]
     # Under 60 s the reference makes 15 % error, which B matches; under 50 s one of 30 %, which C does sooner.
-    (found,) = overtakers(designs, ACCURACY, by_time)
-    assert (found.judged, found.below, found.down_to) == (world["B"], 60, 50)
+    (found,) = limit_alternatives(designs, ACCURACY, by_time)
+    assert (found.evaluated, found.below, found.down_to) == (world["B"], 60, 50)
     assert first_within(49, designs, by_time) is world["C"]
 
 
 def test_memory_is_what_the_allocator_takes_where_that_is_known():
-    first = judged("4xresnet-8-8", 0.1, 1, memory=100, reserved=300)
+    first = evaluated("4xresnet-8-8", 0.1, 1, memory=100, reserved=300)
     # Its peak is larger than the first's, what is reserved for it is less.
-    rival = judged("resnet-8-8", 0.2, 1, memory=150, reserved=200)
-    (found,) = overtakers([first, rival], ACCURACY, Objective.ERROR)
+    rival = evaluated("resnet-8-8", 0.2, 1, memory=150, reserved=200)
+    (found,) = limit_alternatives([first, rival], ACCURACY, Objective.ERROR)
     assert (found.need, found.below, found.down_to) == ("memory_bytes", 300, 200)
 
 

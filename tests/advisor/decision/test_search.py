@@ -10,7 +10,7 @@ import pytest
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import OBJECTIVES, Limits, Scenario, judge, planned, search
+from advisor.decision.search import OBJECTIVES, Limits, Scenario, evaluate_choices, planned, search
 from advisor.decision.search_space import Choice
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.designs.design import parse_design
@@ -55,7 +55,7 @@ def looked_at(where, trials=80, storage=None):
 
 def everything(where):
     """Every design of the scenario by every method, with every number of clusters that can be trained."""
-    return judge(where, where.choices.all)
+    return evaluate_choices(where, where.choices.all)
 
 
 def starts(where, trials=80):
@@ -162,7 +162,9 @@ def test_excess_is_relative_and_only_of_limits_that_are_set():
 
 def test_objectives_are_the_means_that_were_predicted():
     where = scenario()
-    [j] = judge(where, [Choice(where.candidates[0], Method.FULL_DATA, where.candidates[0].members)])
+    [j] = evaluate_choices(
+        where, [Choice(where.candidates[0], Method.FULL_DATA, where.candidates[0].members)]
+    )
     errors = where.accuracy.sample_errors([j.design], "digits", DIGITS.task, 20)[:, 0]
     assert j.errors == pytest.approx(errors)
     assert j.objectives == (
@@ -194,10 +196,10 @@ def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
     study = optuna.load_study(study_name="study", storage=url)
     assert study.user_attrs["objectives"] == list(OBJECTIVES)
     assert len(study.trials) == 30
-    judged = {j.key: j for j in found}
-    assert {_told(trial) for trial in study.trials} == set(judged)
+    evaluated = {j.key: j for j in found}
+    assert {_told(trial) for trial in study.trials} == set(evaluated)
     for trial in study.trials:
-        j = judged[_told(trial)]
+        j = evaluated[_told(trial)]
         assert tuple(trial.values) == pytest.approx(j.objectives)
         excess = {"training": j.priced.train_seconds.mean / 5.0 - 1, "device memory": 0.0}
         assert trial.constraints == pytest.approx(excess)
@@ -211,8 +213,8 @@ def _told(trial):
 def test_judging_many_at_once_is_judging_each():
     where = scenario()
     some = where.choices.all[::17]
-    for choice, together in zip(some, judge(where, some), strict=True):
-        [alone] = judge(where, [choice])
+    for choice, together in zip(some, evaluate_choices(where, some), strict=True):
+        [alone] = evaluate_choices(where, [choice])
         assert alone.key == together.key == (choice.design.name, choice.method)
         assert together.objectives == pytest.approx(alone.objectives)
         assert planned(where, together.design, together.method).method is choice.method
@@ -221,7 +223,7 @@ def test_judging_many_at_once_is_judging_each():
 @pytest.mark.parametrize("budget", [12_000, 100_000])
 def test_a_search_starts_from_the_least_error_and_the_least_cost_of_independent_training(budget):
     where = scenario(budget)
-    first = judge(where, starts(where, 1000))
+    first = evaluate_choices(where, starts(where, 1000))
     independent = [j for j in everything(where) if j.method is Method.FULL_DATA]
     assert min(j.objectives[0] for j in first) == pytest.approx(min(j.objectives[0] for j in independent))
     single = min(

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from advisor.accuracy.predictor import RATIO_SPREAD, AccuracyPredictor
+from advisor.accuracy.predictor import RATIO_STD, AccuracyPredictor
 from advisor.decision.epoch_axis import ScheduleReading, WholeSchedules
 from advisor.decision.switchover_map import (
     BUDGET_OCTAVES,
@@ -52,7 +52,7 @@ def drawn(row, kind, epochs, clusters=4):
 @pytest.mark.parametrize("clusters", [4, 1])
 def test_every_cell_agrees_with_brute_force_over_draws(clusters):
     found = mapped(clusters=clusters)
-    noise = np.random.default_rng(0).normal(0, RATIO_SPREAD, (2, 200, 1))
+    noise = np.random.default_rng(0).normal(0, RATIO_STD, (2, 200, 1))
     for i, row in enumerate(rows()):
         for j, epochs in enumerate(GRID.epochs):
             single = drawn(row, DesignClass.SINGLE, epochs)

@@ -13,7 +13,13 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.data.batches import normalised
 from trainer.networks.network import build_network
-from trainer.training.step import make_optimizer, probabilities, ran_out_of_memory, settle, training_step
+from trainer.training.step import (
+    make_optimizer,
+    prepare_module,
+    probabilities,
+    ran_out_of_memory,
+    training_step,
+)
 from trainer.training.workload import StepWorkload
 
 TASK = Task(channels=1, height=8, width=8, classes=4)
@@ -171,7 +177,7 @@ def test_a_vgg_whose_maps_are_single_pixels_trains_in_odd_parts(plain):
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 def test_bfloat16_computes_in_bfloat16_and_keeps_weights_in_float32(memory_format):
     execution = Execution(device="cpu", processes=1, threads=1, dtype="bfloat16", memory_format=memory_format)
-    network = settle(build_network(lower(parse_network("resnet-8-4"), TASK), 0), execution)
+    network = prepare_module(build_network(lower(parse_network("resnet-8-4"), TASK), 0), execution)
     kinds = set()
     network.layer("block1.unit1.inner.conv").register_forward_hook(lambda _m, _i, out: kinds.add(out.dtype))
     before = network.layer("stem.conv").weight.clone()
@@ -187,7 +193,7 @@ def test_channels_last_changes_the_layout_and_the_result_only_by_rounding(plain)
         device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last"
     )
     networks = [build_network(lower(parse_network("resnet-8-4"), TASK), 0) for _ in range(2)]
-    settle(networks[1], execution)
+    prepare_module(networks[1], execution)
     assert (
         networks[1].layer("block2.unit1.inner.conv").weight.is_contiguous(memory_format=torch.channels_last)
     )

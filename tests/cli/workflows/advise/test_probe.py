@@ -8,7 +8,13 @@ import pytest
 
 from advisor.estimate import Estimate
 from cli.workflows.advise import probe
-from cli.workflows.advise.probe import NOTHING_WORTHWHILE, TOO_LONG, UNTIL_TIME, Sitting, training_seconds
+from cli.workflows.advise.probe import (
+    NOTHING_WORTHWHILE,
+    TOO_LONG,
+    UNTIL_TIME,
+    ProbingSession,
+    training_seconds,
+)
 
 PREPARING, CHOOSING = 6.0, 4.0
 
@@ -39,7 +45,7 @@ def clock(monkeypatch):
 def sitting(clock):
     facts = SimpleNamespace(learned_as="digits", train_images=1)
     request = SimpleNamespace(seed=0, trials=1, budget="60k")
-    return Sitting(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
+    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
 
 
 def taking(high):

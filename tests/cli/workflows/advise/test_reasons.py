@@ -101,7 +101,7 @@ def probe_of(seconds):
         plan=SimpleNamespace(design="2xresnet-20-8", epochs=30),
         seconds=Estimate(seconds, seconds / 2, 1.5 * seconds),
         move=0.123,
-        foreseen=Estimate(0.1, 0.05, 0.2),
+        plan_forecast=Estimate(0.1, 0.05, 0.2),
         images=0.5,
     )
 
@@ -110,7 +110,7 @@ def next_of(monkeypatch, *seconds, train_seconds=100.0):
     """What is measured next, where `next_probe` knows probes that take so long, the best a second first."""
     asked = []
 
-    def chosen(scenario, judged, *, budget, seconds, done, seed):
+    def chosen(scenario, evaluated, *, budget, seconds, done, seed):
         asked.append(seconds)
         assert (budget, done, seed) == (60_000, {"resnet-8-4 for 5"}, 0)
         return next((p for p in probes if p.seconds.high <= seconds), None)
@@ -229,12 +229,12 @@ def test_a_threshold_at_an_end_of_what_was_looked_at_lies_there_or_beyond(size, 
 
 
 def test_what_leads_to_the_same_change_is_one_sentence():
-    turn = {"family": "resnet", "members": 1, "design": None, "side": "below", "open_ended": False}
+    crossover = {"family": "resnet", "members": 1, "design": None, "side": "below", "open_ended": False}
     size, length = {"mean": 1.2e6, "low": 9e5, "high": 3e6}, {"mean": 30.0, "low": 8.0, "high": 90.0}
     change = {
         "thresholds": [
-            turn | {"axis": "parameters", "at": size},
-            turn | {"axis": "epochs", "at": length, "open_ended": True},
+            crossover | {"axis": "parameters", "at": size},
+            crossover | {"axis": "epochs", "at": length, "open_ended": True},
         ],
         "second": FIGURES | {"design": "6xresnet-14-8", "objective": "error", "probability": 0.41},
         "limits": [
@@ -258,7 +258,7 @@ def test_what_leads_to_the_same_change_is_one_sentence():
     ]
     by_time = FIGURES | {"design": "4xresnet-20-8", "objective": "time", "probability": 0.03}
     against = {"design": "3xresnet-20-9", "method": "snapshot"}
-    pair = turn | {"axis": "epochs", "at": length, "design": "3xresnet-20-9", "method": "snapshot"}
+    pair = crossover | {"axis": "epochs", "at": length, "design": "3xresnet-20-9", "method": "snapshot"}
     change = {"thresholds": [pair], "second": by_time | {"against": against}, "limits": [], "objectives": []}
     text = drawn(would_change({"would_change": change}), columns=200)
     assert [" ".join(line.split()) for line in text.splitlines()[2:]] == [

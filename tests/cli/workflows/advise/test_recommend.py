@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from advisor.errors import InterruptedRunError, StorageError
 from cli.render.formats import design_lines
-from cli.workflows.advise.probe import Sitting, completed
+from cli.workflows.advise.probe import ProbingSession, completed
 from cli.workflows.advise.recommend import KEPT_STUDIES, _journal
 from cli.workflows.forecast.planning import PlanRequest, resolve_plan
 from cli.workflows.home import Home
@@ -146,7 +146,7 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
         chosen.append(found)
         raise InterruptedRunError("enough", exit_code=130)
 
-    monkeypatch.setattr(Sitting, "_train", train)
+    monkeypatch.setattr(ProbingSession, "_train", train)
     assert advisor(*home, *words[1:]).code == 130
     assert (chosen[0].plan.design, chosen[0].plan.epochs) == (probe["design"], probe["epochs"])
     assert chosen[0].move == probe["move_points"]

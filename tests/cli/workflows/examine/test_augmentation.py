@@ -88,8 +88,8 @@ def test_randaugment_costs_more_by_what_its_preparation_was_measured_to_take(adv
     for network in ("resnet-8-4", "resnet-8-6", "resnet-8-8"):
         store.add_measurement(measured(network=network))
     plain = predictor_for(store, EXECUTION).step_seconds("resnet-8-4", DIGITS, 32).mean
-    store.add_measurement(measured(RAND.mark, preparation=0.011))
-    dearer = predictor_for(store, EXECUTION, RAND.mark).step_seconds("resnet-8-4", DIGITS, 32).mean
+    store.add_measurement(measured(RAND.key, preparation=0.011))
+    dearer = predictor_for(store, EXECUTION, RAND.key).step_seconds("resnet-8-4", DIGITS, 32).mean
     assert dearer - plain == pytest.approx(0.010, rel=0.05)
     # What was measured under RandAugment leaves all other prices as they were.
     assert predictor_for(store, EXECUTION).step_seconds("resnet-8-4", DIGITS, 32).mean == plain
@@ -98,4 +98,4 @@ def test_randaugment_costs_more_by_what_its_preparation_was_measured_to_take(adv
 
 
 def test_crops_and_flips_share_their_measurements():
-    assert {a.mark for a in Augmentation if a is not RAND} == {""}
+    assert {a.key for a in Augmentation if a is not RAND} == {""}

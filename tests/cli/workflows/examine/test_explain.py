@@ -20,7 +20,7 @@ from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import plan_to_json
 from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord
 from cli.workflows.examine import explain as workflow
-from cli.workflows.forecast.forecasting import Foreseen
+from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.home import Home, locked
 from db.schema import folder_of
@@ -61,8 +61,8 @@ def priced(monkeypatch):
             energy_joules=energy_joules,
             unmeasured=unmeasured,
         )
-        foreseen = Foreseen(plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0)
-        monkeypatch.setattr(workflow, "foresee", lambda plan, store: foreseen)
+        plan_forecast = PlanForecast(plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0)
+        monkeypatch.setattr(workflow, "forecast_plan", lambda plan, store: plan_forecast)
 
     put()
     return put
@@ -353,7 +353,7 @@ def test_a_run_whose_folder_is_held_is_running(advisor, home, trained):
 
 def test_a_run_is_held_against_the_forecast_of_its_beginning(advisor, trained, monkeypatch):
     trained()
-    monkeypatch.setattr(workflow, "foresee", lambda *_: pytest.fail("a run is not predicted again"))
+    monkeypatch.setattr(workflow, "forecast_plan", lambda *_: pytest.fail("a run is not predicted again"))
     answer = advisor("explain", "last", "--price-per-hour", "36", "--json").json
     assert answer["run"]["status"] == "done"
     assert answer["predicted"]["train_seconds"] == {"mean": 100.0, "low": 80.0, "high": 120.0}

@@ -169,7 +169,7 @@ def test_what_is_measured_side_by_side_is_kept_with_what_it_took_alone(machine, 
         step = 1.0 if len(processes) == 1 else 1.5
         return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
 
-    monkeypatch.setattr(measuring._Sitting, "_together", together)
+    monkeypatch.setattr(measuring.MeasuringSession, "_together", together)
     profiled(store, 60.0)
     crowd = [m for m in references(store.measurements()) if m.processes == 2]
     # 1.5 s and 2 s side by side.
@@ -184,7 +184,7 @@ def test_another_augmentation_is_measured_although_the_time_was_spent_before(mac
     )
     assert result.new > 0
     marks = [m.fingerprint.augmentation for m in store.measurements()]
-    assert marks[-result.new :] == [facts.augmentation.mark] * result.new
+    assert marks[-result.new :] == [facts.augmentation.key] * result.new
     assert not any(marks[: -result.new])
 
 
