@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_HOME ?= .demo
 
-.PHONY: demo test check format clean
+.PHONY: demo test check schema format clean
 
 # The stamp is newer than both files as long as the environment is up to date.
 .venv/.installed: pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ check: .venv/.installed  ## lint, types, layers
 
 test: check  ## everything that CI runs
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+schema: .venv/.installed  ## the JSON schemas of all commands, from the classes of their answers
+	$(BIN)/python -m cli.workflows.answers.schema docs/schema
 
 format: .venv/.installed
 	$(BIN)/ruff check --fix .

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from cli.progress import Speaker
     from cli.workflows.forecast.planning import PlanRequest
     from cli.workflows.home import Home
+
+T = TypeVar("T", bound=Answer)
 
 # Those of `advisor.plans.plan.Method`, whose module takes longer to import than all commands; a test
 # compares.
@@ -114,6 +118,16 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         seed=given.get("seed"),
         device=given["device"],
     )
+
+
+def print_answer(answer: T, as_json: bool, render: Callable[[T], RenderableType]) -> None:
+    """Print an answer on stdout, for a program or for a person."""
+    if as_json:
+        typer.echo(json.dumps(answer.to_json(), indent=2))
+        return
+    from cli.render.formats import show
+
+    show(render(answer))
 
 
 def print_result(payload: Any, as_json: bool, renderer: Callable[[Any], RenderableType]) -> None:

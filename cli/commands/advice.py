@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,12 +19,15 @@ from cli.options import (
     Input,
     Members,
     Methods,
+    print_answer,
     print_result,
 )
 from cli.quantities import parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from cli.workflows.answers.space import DesignSpace
 
 
 def recommend(
@@ -174,12 +177,12 @@ def space(
     from advisor.networks.layers import Task
     from cli.workflows.examine.space import list_space
 
-    def render(payload: Any) -> RenderableType:
-        from cli.render.advice import space as table
+    def render(answer: DesignSpace) -> RenderableType:
+        from cli.render.space import space as table
 
-        return table(payload, limit)
+        return table(answer, limit)
 
-    print_result(list_space(budget, family or (), members or (), Task.parse(input, classes)), as_json, render)
+    print_answer(list_space(budget, family or (), members or (), Task.parse(input, classes)), as_json, render)
 
 
 def equivalents(
@@ -192,8 +195,8 @@ def equivalents(
 ) -> None:
     """Find the width- and depth-equivalent ensembles of a network."""
     from advisor.networks.layers import Task
-    from cli.render.advice import equivalents as render
+    from cli.render.space import equivalents as render
     from cli.workflows.examine.space import find_equivalents
 
     found = find_equivalents(network, members, Task.parse(input, classes), tolerance)
-    print_result(found, as_json, render)
+    print_answer(found, as_json, render)

@@ -1,4 +1,4 @@
-"""Advice and spaces as tables for a person, from the very JSON that `--json` prints."""
+"""Advice as tables for a person, from the very JSON that `--json` prints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from rich.text import Text
 from advisor.plans.plan import TOLD_BY_NAME
 from cli.render.formats import Plain, count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
-
-SHOWN_DESIGNS = 40
 
 # How each objective ranks.
 _RANKED = {
@@ -150,53 +148,6 @@ def _on_dataset(evidence: Plain) -> str:
     return (
         families if sum(evidence["families"].values()) == number > 0 else f"{number}: {families}".rstrip(": ")
     )
-
-
-def space(payload: Plain, limit: int = SHOWN_DESIGNS) -> RenderableType:
-    """Designs of a budget."""
-    designs = payload["designs"]
-    listing = table(
-        f"{len(designs)} designs",
-        [
-            ("design", "l"),
-            ("class", "l"),
-            ("parameters", "r"),
-            ("of budget", "r"),
-            ("MACs", "r"),
-            ("equivalent to", "l"),
-        ],
-        [
-            [
-                d["design"],
-                d["class"].replace("_", " "),
-                f"{d['parameters']:,}",
-                f"{d['budget_share']:.1%}",
-                count(d["macs"]),
-                ", ".join(d["equivalent_to"][:2]) + (" …" if len(d["equivalent_to"]) > 2 else ""),
-            ]
-            for d in designs[:limit]
-        ],
-    )
-    if len(designs) <= limit:
-        return listing
-    return Group(
-        listing, Text(f"… and {len(designs) - limit} more: --limit N shows N, --json all", style="dim")
-    )
-
-
-def equivalents(payload: Plain) -> RenderableType:
-    """A single network and its equivalents."""
-    single = payload["single"]
-    rows = [["single", single["design"], f"{single['parameters']:,}", "100.00 %"]]
-    for kind in ("width_equivalent", "depth_equivalent"):
-        found = payload[kind]
-        name = kind.replace("_", " ")
-        if found is None:
-            rows.append([name, "does not exist", "–", "–"])
-        else:
-            share = found["parameters"] / single["parameters"]
-            rows.append([name, found["design"], f"{found['parameters']:,}", f"{share:.2%}"])
-    return table("", [("class", "l"), ("design", "l"), ("parameters", "r"), ("of single", "r")], rows)
 
 
 def facts(payload: Plain) -> RenderableType:

@@ -8,23 +8,34 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from cli.app import main
+from cli.workflows.answers.commands import ANSWERS
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 
 @dataclass(frozen=True)
 class Answer:
+    arguments: tuple[str, ...]
     code: int
     out: str
     err: str
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        """What was printed; every test that reads it checks it against the committed schema."""
+        payload = json.loads(self.out)
+        command = command_of(self.arguments)
+        if command is not None:
+            validator_of(command).validate(payload)
+        return payload
 
     @property
     def error_line(self) -> str:
@@ -34,6 +45,18 @@ class Answer:
         assert lines[0].startswith("advisor: ")
         assert "Traceback" not in self.err
         return lines[0]
+
+
+def command_of(arguments: Sequence[str]) -> str | None:
+    """Return the command of a command line that answers in JSON."""
+    words = [word for word in arguments if not word.startswith("-")]
+    return next((name for name in (" ".join(words[:2]), *words[:1]) if name in ANSWERS), None)
+
+
+@cache
+def validator_of(command: str) -> Draft202012Validator:
+    """Return the validator of a command's committed schema."""
+    return Draft202012Validator(json.loads((SCHEMAS / f"{command.replace(' ', '-')}.json").read_text()))
 
 
 Advisor = Callable[..., Answer]
@@ -100,6 +123,6 @@ def advisor(
         with pytest.raises(SystemExit) as ended:
             main()
         captured = capfd.readouterr()
-        return Answer(int(ended.value.code or 0), captured.out, captured.err)
+        return Answer(arguments, int(ended.value.code or 0), captured.out, captured.err)
 
     return call

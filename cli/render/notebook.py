@@ -1,0 +1,26 @@
+"""Answers as HTML for a notebook: the tables of the command line, drawn by rich."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from cli.render.space import equivalents, space
+from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
+
+COLUMNS = 100
+RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
+    DesignSpace: space,
+    EquivalentDesigns: equivalents,
+}
+
+
+def as_html(answer: Answer) -> str:
+    """Return an answer as an HTML fragment; names of files and runs are escaped."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), highlight=False)
+    console.print(RENDERERS[type(answer)](answer))
+    return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.2">{code}</pre>')

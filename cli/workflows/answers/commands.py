@@ -1,0 +1,11 @@
+"""Which command answers what. A test checks that no command with ``--json`` is missing."""
+
+from __future__ import annotations
+
+from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
+
+ANSWERS: dict[str, type[Answer]] = {
+    "space": DesignSpace,
+    "equivalents": EquivalentDesigns,
+}

@@ -1,0 +1,14 @@
+"""What the commands and the Python face assume where nothing is said; each value stands here only."""
+
+from __future__ import annotations
+
+SEED = 0
+# Designs that a search looks at; docs/search.md says what fewer would find.
+TRIALS = 160
+OBJECTIVE = "error"
+DATASET = "cifar10"
+# Members of an ensemble where a command compares one size.
+MEMBERS = 4
+# Time for new measurements at most: recommending needs all of a step, probing mainly ratios.
+RECOMMEND_PROFILE_SECONDS = 60.0
+PROBE_PROFILE_SECONDS = 20.0

@@ -1,0 +1,109 @@
+"""The JSON of every command has a schema, generated from its answer's class and committed.
+
+That outputs keep it is checked wherever a test reads JSON (`Answer.json` in conftest.py).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from cli.app import COMMANDS, DB_COMMANDS, RUNS_COMMANDS
+from cli.workflows.answers.answer import NO_KEY, Answer, key
+from cli.workflows.answers.commands import ANSWERS
+from cli.workflows.answers.schema import schema_of
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
+GROUPS = {"": COMMANDS, "runs ": RUNS_COMMANDS, "db ": DB_COMMANDS}
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part.
+
+    Attributes:
+        size: size in bytes,
+            on two lines.
+    """
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Answer):
+    """An example.
+
+    Attributes:
+        kind: word that Python keeps for itself.
+    """
+
+    kind: Colour = field(metadata=key("class"))
+    parts: tuple[Part, ...]
+    pair: tuple[float, str] | None
+    by_name: dict[str, float]
+    hidden: object = field(default=None, metadata=NO_KEY)
+
+
+EXAMPLE = Example(kind=Colour.RED, parts=(Part(size=3),), pair=(0.5, "a"), by_name={"x": 1.0}, hidden={1, 2})
+
+
+def test_an_answer_writes_its_fields_in_order_under_their_keys():
+    assert json.dumps(EXAMPLE.to_json()) == (
+        '{"schema_version": 1, "class": "red", "parts": [{"size": 3}], "pair": [0.5, "a"], '
+        '"by_name": {"x": 1.0}}'
+    )
+
+
+def test_the_schema_of_an_answer_describes_its_fields_and_admits_nothing_else():
+    schema = schema_of(Example)
+    assert schema["required"] == ["schema_version", "class", "parts", "pair", "by_name"]
+    assert schema["properties"]["class"] == {
+        "enum": ["red"],
+        "description": "word that Python keeps for itself.",
+    }
+    assert schema["$defs"]["Part"]["properties"]["size"]["description"] == "size in bytes, on two lines."
+    validator = Draft202012Validator(schema)
+    validator.validate(EXAMPLE.to_json())
+    for wrong in (
+        {"class": "blue"},
+        {"parts": [{"size": "3"}]},
+        {"pair": [0.5]},
+        {"further": 1},
+        {"schema_version": 2},
+    ):
+        with pytest.raises(ValidationError):
+            validator.validate(EXAMPLE.to_json() | wrong)
+
+
+def test_what_json_does_not_have_is_refused_and_not_guessed():
+    with pytest.raises(TypeError, match="PosixPath"):
+        Example(kind=Colour.RED, parts=(), pair=None, by_name={"x": Path("x")}).to_json()
+
+
+def test_every_command_that_prints_json_has_an_answer():
+    printing = {
+        f"{group}{name}"
+        for group, commands in GROUPS.items()
+        for name, command in commands.items()
+        if "as_json" in command.__annotations__
+    }
+    assert set(ANSWERS) <= printing
+
+
+@pytest.mark.parametrize("command", ANSWERS)
+def test_the_committed_schema_is_that_of_the_answer(command):
+    path = SCHEMAS / f"{command.replace(' ', '-')}.json"
+    assert json.loads(path.read_text()) == schema_of(ANSWERS[command]), "run `make schema`"
+
+
+def test_no_schema_is_left_over():
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == {name.replace(" ", "-") for name in ANSWERS}
