@@ -1,4 +1,4 @@
-"""Advice replayed on a grid whose answers are known (benchmarks/advice.py).
+"""Advice replayed on a grid whose answers are known (benchmarks/trainings/advice.py).
 
 On the grid of `rows`, the ensembles of four lead by −3, −1, 1, 3 and 5 points at five budgets, so the
 threshold is the third. Seeds move all errors of a cell alike.
@@ -17,7 +17,7 @@ import pytest
 
 from advisor.accuracy.reported import OPTIONAL, REQUIRED
 
-BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 BUDGETS = (10_000, 100_000, 500_000, 2_000_000, 10_000_000)
 LEADS = (-3, -1, 1, 3, 5)
 EPOCHS = 8

@@ -1,4 +1,4 @@
-"""The grid of trainings that advice is judged by (benchmarks/advice_grid.py, advice_train.py)."""
+"""The grid of trainings that advice is judged by (benchmarks/trainings/advice_grid.py, advice_train.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from advisor.accuracy.reported import read_reported
 from advisor.designs.design import parse_design
 from advisor.networks.architecture import lower, parse_network
 
-BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 
 
 @pytest.fixture(scope="module")

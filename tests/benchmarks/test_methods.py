@@ -1,4 +1,4 @@
-"""How the benchmark of methods compares trainings (benchmarks/methods.py)."""
+"""How the benchmark of methods compares trainings (benchmarks/trainings/methods.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 
 
 @pytest.fixture(scope="module")

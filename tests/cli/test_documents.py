@@ -131,7 +131,7 @@ def test_links_between_documents_lead_somewhere(document):
 
 def test_every_benchmark_stands_in_contributing():
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"`([a-z_]+\.py)`", text))
-    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    named = set(re.findall(r"`(?:\w+/)?([a-z_]+\.py)`", text))
+    scripts = {path.name for path in (ROOT / "benchmarks").rglob("*.py")}
     # Parts of `advice.py`, which it names as advice_*.py.
     assert {name for name in scripts - named if not name.startswith("advice_")} == set()

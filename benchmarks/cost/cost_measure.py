@@ -1,6 +1,6 @@
 """Measures the designs of `cost_model.py`: every one in a fresh process, in random order, twice far apart.
 
-    python benchmarks/cost_measure.py [--device cpu] [--quick] [--work FILE]
+    python benchmarks/cost/cost_measure.py [--device cpu] [--quick] [--work FILE]
 
 Appends one line of JSON a job to a working file and skips what stands there, so that it can be ended and
 run again at any time. A pass does every job once in random order; the second pass begins when the first is

@@ -1,6 +1,6 @@
 """How much faster members that share their mother's layers answer than the same members apart.
 
-    python benchmarks/shared_inference.py       # under three minutes on two cores
+    python benchmarks/trainings/shared_inference.py       # under three minutes on two cores
 
 The small V5 of the benchmark of methods, and V5 at a quarter of its published width, each as a shared
 MotherNet and as separate networks, in evaluation mode, one thread, float32, channels-last. Random weights

@@ -1,6 +1,6 @@
 """Are probes chosen well? Trainings of the grid as probes, by choice, by the fixed rule and at random.
 
-    python benchmarks/advice_probes.py     # some minutes on one core, trains nothing
+    python benchmarks/trainings/advice_probes.py     # some minutes on one core, trains nothing
 
 For every data set and budget the designs of the long schedule are to be told apart. Probes are the trainings
 with seed 0 of the same data set at all other budgets, members of one shape, half of the long schedule or

@@ -1,7 +1,7 @@
 """The same ensemble by the library that a user would install instead: torchensemble's VotingClassifier.
 
     pip install 'ensemble-advisor[benchmark]'
-    python benchmarks/library.py            # about ten minutes on two cores
+    python benchmarks/trainings/library.py            # about ten minutes on two cores
 
 Four networks of one shape trained independently on the small Fashion-MNIST of `methods_train.py`: same
 networks, batch, epochs, optimizer and schedule. The library gets a DataLoader with crop and flip by

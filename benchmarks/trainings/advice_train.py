@@ -1,8 +1,8 @@
 """Real trainings to judge advice by: the grid of `advice_grid.py`, with whole learning curves.
 
-    python benchmarks/advice_train.py                # all that is missing: 927 trainings, 7 hours
-    python benchmarks/advice_train.py --minutes 60   # ends after the trainings that run when the hour is over
-    python benchmarks/advice_train.py --quick        # digits, two budgets, one seed: under 5 minutes
+    python benchmarks/trainings/advice_train.py   # all that is missing: 927 trainings, 7 hours
+    python benchmarks/trainings/advice_train.py --minutes 60  # ends with the trainings of that hour
+    python benchmarks/trainings/advice_train.py --quick   # digits, two budgets, one seed: under 5 minutes
 
 Every row of results/advice-cpu.csv is one training, written when it ends. Invocations add what is missing; a
 line cut short by a kill is removed and its training repeated. `advisor db import` reads the file as well.

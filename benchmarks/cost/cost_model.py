@@ -1,8 +1,8 @@
 """How right is the cost model on designs that nobody measured?
 
-    python benchmarks/cost_model.py             # measures what is missing (about 40 minutes), then judges
-    python benchmarks/cost_model.py --quick     # a part of the designs, once each: under 5 minutes
-    python benchmarks/cost_model.py --judge     # judges what was measured before
+    python benchmarks/cost/cost_model.py   # measures what is missing (about 40 minutes), then judges
+    python benchmarks/cost/cost_model.py --quick   # a part of the designs, once each: under 5 minutes
+    python benchmarks/cost/cost_model.py --judge   # judges what was measured before
 
 Measuring is `cost_measure.py`, resumable; its lists were frozen before anything was fitted. The truth of a
 test design is the mean of two measurements, the whole rest of the set apart; the noise floor is half the mean

@@ -1,6 +1,6 @@
 """What does it bring that freed memory stays with the process (`trainer.training.heap`)?
 
-    python benchmarks/heap.py        # about three minutes on a quiet machine
+    python benchmarks/cost/heap.py        # about three minutes on a quiet machine
 
 Each network trains some steps in fresh processes, with the allocator's own settings and ours, in turn and
 several times. Given are the medians over processes of the step (thread time), of its interquartile range and

@@ -2,7 +2,7 @@
 
 Run once, before anything was fitted; the result, `cost_model_designs.json`, is committed and not drawn again.
 
-    python benchmarks/cost_model_designs.py
+    python benchmarks/cost/cost_model_designs.py
 
 For each family, networks are drawn evenly over the logarithm of their multiply-adds; every test network
 gets one of three batch sizes, and no network stands in two lists. `develop` networks are a part of the

@@ -1,7 +1,7 @@
 """Is the advice right? The grid of `advice_train.py` replayed as if only part of it had been trained.
 
-    python benchmarks/advice.py                # under a minute; trains nothing
-    python benchmarks/advice.py --file F.csv   # another grid; the result goes beside it
+    python benchmarks/trainings/advice.py                # under a minute; trains nothing
+    python benchmarks/trainings/advice.py --file F.csv   # another grid; the result goes beside it
 
 For every budget the accuracy predictor learns from a tenth of the grid at the other budgets, for every data
 set from a tenth of the other data sets; then it is asked about what was held out. `advice_replay.py` has the
@@ -347,7 +347,9 @@ def main() -> None:
     file = parser.parse_args().file
     trainings = read(file)
     if not trainings:
-        print(f"nothing to judge: {file} has no trainings yet (benchmarks/advice_train.py writes them)")
+        print(
+            f"nothing to judge: {file} has no trainings yet (benchmarks/trainings/advice_train.py writes them)"
+        )
         return
     result = judge(Grid(trainings, advised))
     show(result)

@@ -6,10 +6,10 @@ the default `advisor.plans.methods.HATCHED_SHARE`. Hatched members of the commit
 before ADR 10. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's
 dataset-fashion-mnist).
 
-    python benchmarks/hatched_share.py            # about 25 minutes on two cores, resumable
-    python benchmarks/hatched_share.py --quick    # digits, one seed
+    python benchmarks/trainings/hatched_share.py            # about 25 minutes on two cores, resumable
+    python benchmarks/trainings/hatched_share.py --quick    # digits, one seed
 
-Writes benchmarks/results/hatched_share.json.
+Writes benchmarks/trainings/results/hatched_share.json.
 """
 
 from __future__ import annotations

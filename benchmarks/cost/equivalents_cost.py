@@ -1,6 +1,6 @@
 """What equivalent ensembles cost: training step, inference and memory of the published designs, measured.
 
-    python benchmarks/equivalents_cost.py [--device cpu] [--quick]
+    python benchmarks/cost/equivalents_cost.py [--device cpu] [--quick]
 
 Designs are those of "More or Less", table C, for ResNets with four members: the single network, its
 width-equivalent (weq) and its depth-equivalent (deq) member, on random images of 3×32×32. Every network is
@@ -10,7 +10,7 @@ one after the other, so that a step of an ensemble takes four times its member's
 member's.
 
 Figures are ratios to the single network: medians over rounds, and over designs with their range.
-Writes benchmarks/results/equivalents_cost-DEVICE.json.
+Writes benchmarks/cost/results/equivalents_cost-DEVICE.json.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cost_measure import execution_on, workload
 from profiler.device import fingerprint, quiet_cores
 from profiler.isolate import MeasuringProcess
 
-TABLE = Path(__file__).parents[1] / "tests" / "data" / "table_c_resnet.csv"
+TABLE = Path(__file__).parents[2] / "tests" / "data" / "table_c_resnet.csv"
 RESULTS = Path(__file__).parent / "results"
 MEMBERS, BATCH, ROUNDS = 4, 64, 3
 # (Width, depth): larger ones take too long on one thread.

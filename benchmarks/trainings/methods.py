@@ -1,8 +1,8 @@
 """MotherNets beside the methods it is compared with, on this project's own engine and real data.
 
-    python benchmarks/methods.py            # resumable; some hours on two cores
-    python benchmarks/methods.py --quick    # one small ensemble on digits, one seed: under 10 minutes
-    python benchmarks/methods.py --judge    # only what was trained before
+    python benchmarks/trainings/methods.py   # resumable; some hours on two cores
+    python benchmarks/trainings/methods.py --quick  # one small ensemble on digits, one seed: under 10 minutes
+    python benchmarks/trainings/methods.py --judge   # only what was trained before
 
 Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500 images
 of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes; chains

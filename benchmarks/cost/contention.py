@@ -6,7 +6,7 @@ The reference network of `advisor recommend` at its batch, on CIFAR-10's shape, 
 - once: one second of each, the slowest process, as it was measured before;
 - turns: `CONTENTION_ROUNDS` times half a second of each, the median of the ratios, as it is measured now.
 
-    python benchmarks/contention.py     # about three minutes on a quiet machine
+    python benchmarks/cost/contention.py     # about three minutes on a quiet machine
 
 Writes results/contention-cpu.json: every round, means and spreads over rounds.
 """
