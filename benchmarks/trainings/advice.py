@@ -347,9 +347,7 @@ def main() -> None:
     file = parser.parse_args().file
     trainings = read(file)
     if not trainings:
-        print(
-            f"nothing to judge: {file} has no trainings yet (benchmarks/trainings/advice_train.py writes them)"
-        )
+        print(f"nothing to judge: {file} has no trainings yet (advice_train.py writes them)")
         return
     result = judge(Grid(trainings, advised))
     show(result)
