@@ -15,11 +15,14 @@ from cli.render.switchover import LETTERS, READINGS, shade, training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FORMS = (".png", ".svg")
 REMEDY = "pip install 'ensemble-advisor[plot]'"
-# Inches; 150 dots an inch make a panel of a PNG 750 dots wide.
-PANEL, HEIGHT, DOTS = 5.0, 4.6, 150
+# Inches; 150 dots an inch make a panel of a PNG 600 dots wide. Narrow panels read well in a page's width.
+PANEL, HEIGHT, DOTS = 4.0, 4.8, 150
+# An SVG without a date is the same file for the same map.
+METADATA = {".svg": {"Date": None}}
 
 
 def check_plot(path: Path) -> None:
@@ -41,6 +44,7 @@ def plot(payload: Plain, path: Path) -> None:
         StorageError: the disk refuses.
     """
     # Not pyplot, which looks for a screen: a figure of its own draws with Agg, or as SVG.
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     maps, request = payload["maps"], payload["request"]
@@ -51,38 +55,59 @@ def plot(payload: Plain, path: Path) -> None:
         _panel(axes, payload, found)
     panels[0].set_ylabel("total parameters")
     figure.suptitle(
-        f"{request['members']} {request['family']} members against one network of their size on "
-        f"{request['dataset']}: {READINGS[payload['reading']]}\n"
-        "chance in % that the better ensemble has less error; likelier class: s single, d depth-, w "
-        "width-equivalent\nline: threshold, dashed: its 90 % interval",
-        fontsize=10,
+        f"Chance in % that the better ensemble of {request['members']} has less error than one network of "
+        f"its size\n"
+        f"{request['family']} on {request['dataset']}, {READINGS[payload['reading']]}",
+        fontsize=12,
     )
+    _legend(figure)
     try:
-        figure.savefig(path, dpi=DOTS)
+        with rc_context({"svg.hashsalt": "advisor"}):
+            figure.savefig(path, dpi=DOTS, metadata=METADATA.get(path.suffix.lower()))
     except OSError as error:
         raise StorageError(f"cannot write the map to {path}: {error.strerror}") from None
+
+
+def _legend(figure: Figure) -> None:
+    """What colours, letters and lines mean, below all panels."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    entries = [
+        Patch(color=_colour(0.0), label="s: single network likelier ahead"),
+        Patch(color=_colour(1.0), label="d, w: depth-, width-equivalent ensemble likelier ahead"),
+        Line2D([], [], color="black", linewidth=1.5, label="switchover threshold (median)"),
+        Line2D([], [], color="black", linewidth=1, linestyle="dashed", label="its 90 % interval"),
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=min(4, 2 * len(figure.axes)), fontsize=9)
+
+
+def _colour(probability: float) -> tuple[float, float, float]:
+    """Colour of a chance between 0 and 1, as in the terminal."""
+    red, green, blue = (part / 255 for part in shade(probability))
+    return red, green, blue
 
 
 def _panel(axes: Axes, payload: Plain, found: Plain) -> None:
     budgets, epochs = payload["budgets_parameters"], payload["epochs"]
     chances = found["probability_ensemble_wins"]
-    colours = np.array(
-        [[(1.0,) * 3 if p is None else np.array(shade(p)) / 255 for p in row] for row in chances]
-    )
+    colours = np.array([[(1.0,) * 3 if p is None else _colour(p) for p in row] for row in chances])
     axes.set(xscale="log", yscale="log", xlabel="epochs of the single network")
     axes.pcolormesh(_edges(epochs), _edges(budgets), colours)
     for i, budget in enumerate(budgets):
         for j, length in enumerate(epochs):
             letter = LETTERS[found["likelier_class"][i][j]]
             text = "–" if chances[i][j] is None else f"{letter} {100 * chances[i][j]:.0f}"
-            axes.text(length, budget, text, ha="center", va="center", fontsize=7)
+            # In the cell's own colour, so that a line passes behind the figure.
+            box = {"color": colours[i, j], "pad": 1}
+            axes.text(length, budget, text, ha="center", va="center", fontsize=8, bbox=box)
     if found["threshold_parameters"]:
         _threshold(axes, payload, found)
     axes.set_xlim(*_edges(epochs)[[0, -1]])
     axes.set_ylim(*_edges(budgets)[[0, -1]])
     axes.minorticks_off()
-    axes.set_xticks(epochs, [str(e) for e in epochs], fontsize=7)
-    axes.set_yticks(budgets, [count(b) for b in budgets], fontsize=7)
+    axes.set_xticks(epochs, [str(e) for e in epochs], fontsize=8)
+    axes.set_yticks(budgets, [count(b) for b in budgets], fontsize=8)
 
 
 def _threshold(axes: Axes, payload: Plain, found: Plain) -> None:
