@@ -25,8 +25,8 @@ from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
 
 # Coefficients of a row until enough is known. On a CPU, where heap and libraries count, of the pool of
-# benchmarks/cost_model.py, less about 4 MB: its peaks held the maps of the profiler's reference convolution,
-# which later ones do not. On CUDA, whose allocator counts tensors, a guess.
+# benchmarks/cost/cost_model.py, less about 4 MB: its peaks contained the maps of the profiler's reference
+# convolution, which later ones do not. On CUDA, whose allocator counts tensors, a guess.
 USUAL = {"cpu": (1.5, 8.0, 0.0, 0.0), "cuda": (1.2, 0.0, 0.0, 0.0)}
 USUAL_STD = float(np.log(1.5)) / Z
 # With as many networks as coefficients nothing is left that a fit could miss.

@@ -1,7 +1,7 @@
 """Mixtures of a budget: ensembles whose members have several shapes of one family.
 
 The published study has members of one shape only ("More or Less", section 2). Two kinds are listed, like
-those of benchmarks/advice_grid.py:
+those of benchmarks/trainings/advice_grid.py:
 
 - members of equal size and several depths, each the widest that a member's share of the budget allows;
 - members of one depth whose sizes fall by a constant ratio.

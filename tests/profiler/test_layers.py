@@ -281,8 +281,9 @@ def test_layers_add_up_to_the_step(workload, name, monkeypatch):
         whole.append(seconds["forward"] + seconds["backward"])
         with timer.attached():
             layered.append(seconds_of_passes(timer.train(prepared).seconds()))
-        # The first ones choose kernels and fill the heap. The goal is 5 %, which benchmarks/cost_model.py
-        # judges on a quiet machine; beside other tests the caches of both kinds of steps differ by more.
+        # The first ones choose kernels and fill the heap. On a quiet machine the goal is 5 %, which
+        # benchmarks/cost/cost_model.py checks. Beside other tests the caches of both kinds of steps differ
+        # by more.
         if len(whole) > 7 and min(layered[2:]) == pytest.approx(min(whole[2:]), rel=0.1):
             return
     raise AssertionError(f"layers take {min(layered[2:])} s of {min(whole[2:])} s")

@@ -73,7 +73,7 @@ def test_members_are_as_wide_as_their_share_allows():
 
 
 def test_what_the_ground_truth_grid_mixes_is_among_the_mixtures():
-    # Depths 8, 14, 20 and 26 of a quarter of the budget each, as benchmarks/advice_grid.py has them.
+    # Depths 8, 14, 20 and 26 of a quarter of the budget each, as in benchmarks/trainings/advice_grid.py.
     found = {m.design().name for m in enumerate_mixtures(117_162, ["resnet"], CIFAR, [4])}
     alike = [name for name in found if [m.depth for m in parse_design(name).members] == [8, 14, 20, 26]]
     assert len(alike) == 1
