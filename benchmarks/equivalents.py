@@ -84,12 +84,13 @@ def render() -> str:
     tables = {family: rows(family) for family in TABLES}
     parts = [
         "# Equivalents: the strict rule and the published tables\n",
-        "This page compares the depth-equivalent (deq) and width-equivalent (weq) ensembles of four members "
-        "that this project computes by the strict rule, the largest width or depth with "
-        '4·\\|E\\| ≤ \\|S\\|, with those of Wasay and Idreos, "More or Less" (ICLR 2021), tables B and C. '
-        "Parameters are counted exactly for images of 3×32×32 and 10 classes; a percentage says by how much "
+        "**The published tables of equivalent ensembles were not made by one strict rule.** This project\n"
+        "uses one: the largest width (depth-equivalent, deq) or depth (width-equivalent, weq) with\n"
+        "4·\\|E\\| ≤ \\|S\\|, where S is the single network and E one of four members.\n",
+        'The published tables are those of Wasay and Idreos, "More or Less" (ICLR 2021), B and C.\n'
+        "Parameters are counted exactly for images of 3×32×32 and 10 classes. A percentage says by how much\n"
         "four members exceed (+) or fall short of (−) the parameters of the single network.\n",
-        "Written by `python benchmarks/equivalents.py`.\n",
+        "Written by `python benchmarks/equivalents.py`, which measures nothing.\n",
         "## Summary\n",
         *(_summary(family, found) for family, found in tables.items()),
         *(_section(family, found) for family, found in tables.items()),
@@ -104,9 +105,9 @@ def _summary(family: str, found: list[Row]) -> str:
     lines = [
         f"**{family}** ({len(found)} rows):",
         "",
-        f"- the published weq depth is that of the strict rule in {len(weq)} rows"
+        f"- the published weq depth follows the strict rule in {len(weq)} rows"
         + _differing(found, lambda row: (row.strict_weq, row.published_weq)),
-        f"- the published deq width is that of the strict rule in {len(deq)} rows"
+        f"- the published deq width follows the strict rule in {len(deq)} rows"
         + _differing(found, lambda row: (row.strict_deq, row.published_deq)),
         f"- with `--tolerance {TOLERANCE}` both agree in {tolerant} of {len(found)} rows"
         + (": the whole table is reproduced;" if tolerant == len(found) else ";"),
@@ -131,7 +132,7 @@ def _differing(found: list[Row], pair: Callable[[Row], tuple[NetworkSpec | None,
     if not shares:
         return ";"
     count = "one" if len(shares) == 1 else f"{len(shares)}"
-    return f"; where they differ ({count}), it is off by {_percent(min(shares))} to {_percent(max(shares))};"
+    return f"; where it does not ({count}), it is off by {_percent(min(shares))} to {_percent(max(shares))};"
 
 
 def _percent(value: float) -> str:
