@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import typer.main
 
-from advisor.accuracy.reported import REQUIRED, read_reported
+from advisor.accuracy.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
 from advisor.decision.epoch_axis import ScheduleReading
+from advisor.designs.presets import PRESETS
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.networks import families
 from advisor.plans.dataset import DATASETS
@@ -25,19 +28,27 @@ from advisor.plans.methods import (
 )
 from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
-from cli.app import app
+from cli.app import COMMANDS, DB_COMMANDS, EXIT_CODES, RUNS_COMMANDS, app
 from cli.options import METHODS
 from cli.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
-RECIPES_TEXT = (ROOT / "docs" / "recipes.md").read_text()
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/adr/*.md")]
+INDEX = (DOCS / "README.md").read_text()
+COMMANDS_TEXT = (DOCS / "commands.md").read_text()
+DATA_TEXT = (DOCS / "data.md").read_text()
+DESIGNS_TEXT = (DOCS / "designs.md").read_text()
+RECIPES_TEXT = (DOCS / "recipes.md").read_text()
+PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "README.md")
+DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("adr/*.md")]
+# The eight names of the public face.
+FACE = {"recommend", "probe", "explain", "train", "runs", "load", "Home", "AdvisorError"}
 
 
-def block(language: str) -> str:
-    """The one code block of README in a language."""
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def block(text: str, language: str) -> str:
+    """The one code block of a document in a language."""
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert len(found) == 1
     return found[0]
 
@@ -65,27 +76,43 @@ def test_the_help_of_reading_names_its_values():
     assert all(re.search(rf"\b{r.value}\b", help_of("est", "reading")) for r in ScheduleReading)
 
 
-def test_readme_names_the_member_counts_of_the_search():
+def test_the_member_counts_of_the_search_are_written_down():
     *others, last = (str(count) for count in MEMBER_COUNTS[1:])
-    assert f"k = {', '.join(others)} and {last} " in README
+    assert f"k = {', '.join(others)} and {last} " in " ".join(DESIGNS_TEXT.split())
 
 
 @pytest.mark.parametrize("family", RECIPES)
-def test_readme_names_the_first_depths_of_a_family(family):
+def test_the_first_depths_of_a_family_are_written_down(family):
     depths = [str(d) for d in islice(families.family_named(family).depths(), 3)]
-    assert ", ".join(depths) in cells(README, family)[2]
+    assert ", ".join(depths) in cells(DESIGNS_TEXT, family)[2]
 
 
-def test_the_import_of_readme_can_be_imported():
-    text = block("csv")
-    (training,) = read_reported(text, "README")
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_presets_are_written_down(name):
+    assert f"`{name}`" in DESIGNS_TEXT
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_sources_of_data_sets_are_written_down(name):
+    assert f"`{name}`" in DATA_TEXT
+
+
+def test_the_documented_import_can_be_imported():
+    text = block(DATA_TEXT, "csv")
+    (training,) = read_reported(text, "data.md")
     assert text.splitlines()[0].split(",") == list(REQUIRED)
     assert len(training.member_errors) == 2
 
 
+def test_the_optional_columns_that_are_stored_are_written_down():
+    named = set(re.findall(r"^\| `(\w+)` \|", DATA_TEXT.split("optional column")[1], re.MULTILINE))
+    stored = {field.name for field in fields(ReportedTraining)} & set(OPTIONAL)
+    assert named == stored
+
+
 @pytest.mark.parametrize("file", ["advisor.toml", "pyproject.toml"])
-def test_the_settings_of_readme_can_be_set(file, tmp_path):
-    text = block("toml")
+def test_the_documented_settings_can_be_set(file, tmp_path):
+    text = block(COMMANDS_TEXT, "toml")
     if file == "pyproject.toml":
         text = "[tool.advisor]\n" + text.replace("[recommend]", "[tool.advisor.recommend]")
     (tmp_path / file).write_text(text)
@@ -119,14 +146,21 @@ def test_the_shares_of_training_methods_are_written_down():
     assert "cycles of 60/128 of the schedule" in text
     assert SNAPSHOT_RATE == 2
     assert "from twice the family's rate" in text
-    assert f"FGE: {FGE_BASE_SHARE} of the schedule" in text
+    assert f"FGE | {FGE_BASE_SHARE} of the schedule" in text
     assert f"between {FGE_LOW_RATE} and {FGE_HIGH_RATE} of the family's rate" in text
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(document):
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_documents_name_exist(document):
+    rooms = "advisor|benchmarks|cli|db|docs|profiler|tests|trainer"
+    named = re.findall(rf"`(?:python )?((?:{rooms})/[a-z0-9_/.-]+\.[a-z]+)`", document.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_benchmark_stands_in_contributing():
@@ -135,3 +169,76 @@ def test_every_benchmark_stands_in_contributing():
     scripts = {path.name for path in (ROOT / "benchmarks").rglob("*.py")}
     # Parts of `advice.py`, which it names as advice_*.py.
     assert {name for name in scripts - named if not name.startswith("advice_")} == set()
+
+
+def test_readme_is_read_in_ninety_seconds():
+    assert len(README.splitlines()) <= 100
+
+
+def test_the_index_links_every_page_once():
+    assert sorted(re.findall(r"^\| \[[\w.-]+\]\(([\w-]+\.md)\) \|", INDEX, re.MULTILINE)) == sorted(
+        {*(page.name for page in PAGES), "tutorial.md"}
+    )
+
+
+def test_the_folder_of_documents_has_fifteen_files_at_most():
+    assert len([path for path in DOCS.iterdir() if path.is_file()]) <= 15
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "runs", "db"])
+def test_every_command_is_written_down(command):
+    assert len(cells(COMMANDS_TEXT, command)) == 2
+
+
+@pytest.mark.parametrize(("group", "commands"), [("runs", RUNS_COMMANDS), ("db", DB_COMMANDS)])
+def test_every_command_of_a_group_is_written_down(group, commands):
+    assert re.findall(r"`(\w+)`", cells(COMMANDS_TEXT, group)[1]) == list(commands)
+
+
+def test_the_exit_codes_are_written_down():
+    rows = re.findall(r"^\| ([\d, ]+) \| \w", COMMANDS_TEXT, re.MULTILINE)
+    written = {int(code) for row in rows for code in row.split(",")}
+    assert written == {0, 130, 143} | {code for _, code in EXIT_CODES}
+
+
+@pytest.mark.parametrize("document", [README, COMMANDS_TEXT], ids=["README", "commands"])
+def test_a_quoted_recommendation_stands_in_its_result(document):
+    result = iter((ROOT / "benchmarks" / "results" / "recommend.txt").read_text().splitlines())
+    quoted = [line for line in block(document, "text").splitlines() if line.strip() != "…"]
+    # Each line is looked for behind the one before.
+    assert [line for line in quoted if line not in result] == []
+
+
+def test_readme_quotes_fifteen_lines_at_most():
+    assert len(block(README, "text").splitlines()) <= 15
+
+
+def test_the_picture_of_readme_is_there_and_its_command_beside_it():
+    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert (ROOT / picture).read_text().startswith("<?xml")
+    (command,) = re.findall(rf"`advisor (est [^`]*--plot {re.escape(picture)})`", " ".join(README.split()))
+    asked = typer.main.get_command(app).commands["est"].make_context("est", command.split()[1:]).params
+    assert str(asked["plot"]) == picture
+    assert asked["family"] in RECIPES
+
+
+@pytest.mark.parametrize("document", [README, COMMANDS_TEXT], ids=["README", "commands"])
+def test_python_uses_the_public_face_only(document):
+    code = block(document, "python")
+    compile(code, "python", "exec")
+    assert set(re.findall(r"\badvisor\.(\w+)", code)) - {"export"} <= FACE
+
+
+@pytest.mark.parametrize("contract", ["advisor", "trainer", "cli.workflows"])
+def test_every_wing_stands_in_the_architecture(contract):
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    (layers,) = (c["layers"] for c in tool["importlinter"]["contracts"] if c.get("containers") == [contract])
+    drawing = block((DOCS / "architecture.md").read_text(), "text")
+    wings = set(re.findall(r"\w+", " ".join(layers)))
+    assert wings - set(re.findall(r"\w+", drawing)) == set()
+
+
+def test_the_wings_with_folders_have_a_row():
+    text = (DOCS / "architecture.md").read_text()
+    wings = [p.parent for room in ("advisor", "trainer") for p in (ROOT / room).glob("*/__init__.py")]
+    assert [w for w in (str(w.relative_to(ROOT)) for w in wings) if f"| `{w}` |" not in text] == []
