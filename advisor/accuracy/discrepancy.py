@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from advisor.estimate import Floats
+from advisor.marginal_likelihood import LogNormal, fit_amplitude
 
 FEATURES = 128
 # Amplitudes, of the logarithm of an error. Published ResNets and DenseNets lie that far off one power law;
@@ -112,11 +113,5 @@ def likeliest_amplitude(design_matrix: Floats, residuals: Floats, stds: Floats) 
         residuals: observation less formula, shape (observations,).
         stds: noise of each observation, shape (observations,).
     """
-    scaled, values = design_matrix / stds[:, None], residuals / stds
-    # In the directions of the features only; elsewhere no amplitude matters.
-    directions, sizes, _ = np.linalg.svd(scaled, full_matrices=False)
-    along = directions.T @ values
-    variances = 1 + (AMPLITUDES[:, None] * sizes) ** 2
-    fit = -0.5 * (np.log(variances) + along**2 / variances).sum(axis=1)
-    fit -= 0.5 * ((np.log(AMPLITUDES) - USUAL) / USUAL_STD) ** 2
-    return float(AMPLITUDES[fit.argmax()])
+    prior = LogNormal(USUAL, USUAL_STD)
+    return fit_amplitude(design_matrix / stds[:, None], residuals / stds, AMPLITUDES, prior).amplitude
