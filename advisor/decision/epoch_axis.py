@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from advisor.accuracy.evidence import progress, relative_rates
+from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import homogeneous
 from advisor.designs.space import DEPTH_LIMIT

@@ -226,10 +226,10 @@ def measure_next(
         "probe": {
             "design": probe.plan.design,
             "epochs": probe.plan.epochs,
-            "share_of_images": probe.images,
+            "share_of_images": probe.image_share,
             "seconds": asdict(probe.seconds),
             "move_points": probe.move,
-            "predicted_error": asdict(probe.plan_forecast),
+            "predicted_error": asdict(probe.predicted_error),
             "minutes": minutes,
             "command": command(request, minutes),
         },

@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.accuracy.cases import relative_rates
 from advisor.accuracy.discrepancy import FEATURES
-from advisor.accuracy.evidence import (
-    DISCREPANCY_STD,
-    Curve,
+from advisor.accuracy.evidence import Curve, TrainedEvidence
+from advisor.accuracy.noise import DISCREPANCY_STD, fitted_seed_std
+from advisor.accuracy.observations import (
     Observation,
-    TrainedEvidence,
-    fitted_seed_std,
-    learned,
     merged,
-    published,
-    relative_rates,
+    observations_of,
+    published_observations,
     turning_points,
 )
 from advisor.accuracy.posterior import SAMPLES
@@ -40,7 +38,7 @@ DATASETS = {"cifar10": CIFAR10, "cifar100": CIFAR100, "mine": DIGITS}
 
 @cache
 def prior():
-    """What is known without runs; its formula alone, which the laws below hold for."""
+    """The predictor without trainings, and its formula alone, which the laws below apply to."""
     return formula_alone(AccuracyPredictor(["mine"]))
 
 
@@ -106,9 +104,9 @@ def fixed():
 
 
 def formula_alone(predictor):
-    """The predictor without what its formula misses, which follows no law."""
-    known = predictor._posterior
-    predictor._posterior = replace(known, discrepancy_weights=np.zeros((len(known.samples), FEATURES)))
+    """The predictor without its model discrepancy, which follows no law."""
+    draws = predictor._posterior
+    predictor._posterior = replace(draws, discrepancy_weights=np.zeros((len(draws.samples), FEATURES)))
     return predictor
 
 
@@ -163,7 +161,7 @@ def test_members_of_several_families_in_any_order_have_the_mean_log_of_what_each
 
 def test_a_run_of_several_families_teaches_no_family():
     mixed = run("resnet-8-8+vgg-11-8", 0.1, 0.05)
-    assert list(learned(mixed, 0.1)) == []
+    assert list(observations_of(mixed, 0.1)) == []
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])
@@ -188,7 +186,7 @@ def found_by_hand(design, *, epochs=50, **more):
     return fixed().sample_errors([parse_design(design)], "mine", DIGITS, epochs, **more)
 
 
-def test_snapshots_are_as_alike_as_members_of_one_mother_and_cost_what_is_known_of_them():
+def test_snapshots_correlate_as_members_of_one_mother_and_have_their_own_penalty():
     expected = by_hand(millions("resnet-20-16"), 20, 50, CHAINED, 1 / 4 + 12 * R_SAME / 16)
     assert found_by_hand("4xresnet-20-16", methods=[Method.SNAPSHOT]) == pytest.approx(expected, rel=1e-9)
 
@@ -200,7 +198,7 @@ def test_members_that_share_most_layers_are_one_network():
 
 def test_fewer_images_cost_error_by_a_power_law():
     expected = by_hand(millions("resnet-20-16"), 20, 50, penalty=0.25**-ETA)
-    assert found_by_hand("resnet-20-16", images=0.25) == pytest.approx(expected, rel=1e-9)
+    assert found_by_hand("resnet-20-16", image_share=0.25) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("members", [1, 4])
@@ -218,8 +216,8 @@ def test_an_epoch_of_a_long_schedule_has_the_error_of_a_short_one_and_the_noise_
         relative_rate=np.array([rates[39], rates[79], rates[99]]),
         final_relative_rate=rates[99],
     )
-    residuals = 1 - RHO * (1 - 1 / members)
-    noises = [NU * (relative_rate**GAMMA - 0.01**GAMMA) * residuals for relative_rate in (1, 0.1, 0.01)]
+    remaining = 1 - RHO * (1 - 1 / members)
+    noises = [NU * (relative_rate**GAMMA - 0.01**GAMMA) * remaining for relative_rate in (1, 0.1, 0.01)]
     expected = [
         by_hand(0.5, 44, epochs, variance=1 / members, noise=noise)
         for epochs, noise in zip((40, 80, 100), noises, strict=True)
@@ -349,7 +347,7 @@ def test_cifar100_is_harder_than_cifar10():
     assert np.all(draws("resnet-20-16", "cifar100") > draws("resnet-20-16", "cifar10"))
 
 
-def test_an_undescribed_data_set_has_an_interval_of_an_order_of_magnitude():
+def test_a_data_set_without_published_errors_has_an_interval_of_an_order_of_magnitude():
     for design in ("resnet-20-16", "mlp-2-64", "4xwrn-10-1"):
         unknown = prior().predict(draws(design, "mine"))
         known = prior().predict(draws(design, "cifar10"))
@@ -437,7 +435,7 @@ def test_two_classes_at_chance_teach_that_nothing_was_learned():
     assert 0.35 < found.mean() <= 0.5
 
 
-def test_intervals_hold_nine_of_ten_when_the_world_is_as_the_prior_says():
+def test_intervals_contain_nine_of_ten_when_the_world_is_as_the_prior_says():
     seen = ["resnet-8-8", "4xresnet-8-8", "mlp-1-16"]
     asked = ["resnet-14-8", "2xresnet-8-16", "mlp-2-32", "4xresnet-8-8"]
     designs = [parse_design(name) for name in (*seen, *asked)]
@@ -459,7 +457,7 @@ def test_intervals_hold_nine_of_ten_when_the_world_is_as_the_prior_says():
 
 
 def curved(errors, *, epochs=20, done=True, design="resnet-8-8", images=10_000):
-    """A training whose validation errors are known, finished or not."""
+    """A training with a learning curve, finished or not."""
     return replace(
         run(design, errors[-1], errors[-1], epochs=epochs, images=images),
         member_errors=(errors[-1],) if done else None,
@@ -500,7 +498,7 @@ def test_curves_of_other_trainings_teach_what_a_high_rate_costs():
         (20, True, [8, 16]),
     ],
 )
-def test_a_curve_is_looked_at_before_every_fall_of_the_rate_and_where_it_stands(done, finished, expected):
+def test_a_curve_is_observed_before_every_drop_of_the_rate_and_at_its_last_epoch(done, finished, expected):
     # Of 20 epochs of a ResNet the rate falls after 8 and after 16.
     assert turning_points("resnet", 20, done, finished=finished) == expected
 
@@ -560,13 +558,13 @@ def test_an_error_to_be_counted_on_few_images_is_a_count():
     assert (many.low, many.high) == pytest.approx((endless.low, endless.high), rel=1e-2)
 
 
-def test_members_from_one_mother_share_her_luck_and_independent_ones_average_theirs():
+def test_members_of_one_mother_share_her_seed_and_independent_ones_average_theirs():
     learned = AccuracyPredictor(["mine"], [scattered()])
     one, four, hatched = (
         learned.seed_std(parse_design(d), "mine") for d in ("mlp-1-8", "4xmlp-1-8", "4xmlp-1-8@g1")
     )
     assert one == pytest.approx(hatched)
-    assert four == pytest.approx(learned.seeds["mine"] / 2)
+    assert four == pytest.approx(learned.seed_stds["mine"] / 2)
 
 
 def scattered(std=0.3, members=60, images=10**7):
@@ -606,7 +604,7 @@ def test_members_that_differ_by_more_than_their_seeds_say_nothing_of_seeds(metho
 
 
 def test_observations_of_one_thing_are_merged_by_their_weights():
-    case = published()[0].case
+    case = published_observations()[0].case
     (one,) = merged([Observation(case, 1.0, 0.1), Observation(case, 4.0, 0.2)])
     assert one.value == pytest.approx((1.0 * 100 + 4.0 * 25) / 125)
     assert one.std == pytest.approx(125**-0.5)
@@ -630,13 +628,13 @@ def test_the_better_of_two_designs_is_the_likelier():
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.999
     assert chances[-1] < 0.001
-    # ln 0.95 over sqrt(2) · 0.02 is 1.8135 standard deviations; over 0.2, the luck of both, a quarter of one.
+    # ln 0.95 over sqrt(2) · 0.02 is 1.8135 standard deviations; over 0.2, with both seeds, a quarter.
     seed_stds = (0.0, math.sqrt(0.2**2 - 2 * 0.02**2))
     assert prior().probability_below(errors * 0.95, errors, seed_stds) == pytest.approx(0.6012, abs=1e-3)
     assert prior().probability_below(errors * 0.95, errors) == pytest.approx(0.9651, abs=1e-3)
 
 
-def test_what_the_formula_misses_widens_the_draws_and_breaks_no_bound():
+def test_the_discrepancy_widens_the_draws_and_breaks_no_bound():
     task = DATASETS["cifar10"]
     designs = [parse_design(name) for name in ("mlp-2-64", "vgg-11-16", "mlp-6-64")]
     whole = AccuracyPredictor(["cifar10"])
