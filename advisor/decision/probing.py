@@ -220,9 +220,8 @@ class Outcome:
     """The predicted result of a training on its validation images.
 
     Attributes:
-        log_figures: μ, the logarithms of a member's error and of the ratio of the ensemble's error to it; of
-        a
-            single network the first alone; shape (draws, figures).
+        log_figures: μ, the logarithms of a member's error and of the ratio of the ensemble's error to it; for
+            a single network only the first; shape (draws, figures).
         stds: σ, standard deviations of one training around them, shape (figures,).
         predicted_error: error of the ensemble, share.
     """
