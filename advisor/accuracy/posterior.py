@@ -23,23 +23,22 @@ one Gaussian around its mode would leave out most of it. So the draws are made i
 2. From every mode, draws walk `STEPS` steps of preconditioned Crank-Nicolson, a Metropolis walk that leaves
    the Gaussian around the mode invariant.
 
-Source: Bardsley et al., Randomize-Then-Optimize (2014), section 3; Cotter et al., MCMC Methods for Functions
-(2013), section 4.
+Source: Bardsley et al., Randomize-Then-Optimize (2014); Cotter et al., MCMC Methods for Functions (2013), for
+preconditioned Crank-Nicolson.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
 from advisor.accuracy import discrepancy
-from advisor.accuracy.formula import Case, Cases, Positions
 from advisor.accuracy.observations import Observation
 from advisor.accuracy.prior import PUBLISHED_DATASETS, Normal
+from advisor.accuracy.residuals import Observations
 from advisor.estimate import Floats
 
 SAMPLES = 400
@@ -95,93 +94,6 @@ def posterior(
     samples = _draws(target, generator)
     weights = discrepancy.draw_weights(design_matrix, columns.residuals(samples), columns.stds, generator)
     return Posterior(samples, weights, amplitudes)
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Observations as columns, and the distinct cases that they name.
-
-    Attributes:
-        cases: distinct cases.
-        case: position in `cases` of each observation's case, shape (observations,).
-        reference: position of its reference, shape (observations,); that of its case where it has none.
-        is_ratio: whether it has a reference, shape (observations,).
-        values: observed logarithms, shape (observations,).
-        stds: standard deviations of their noise, shape (observations,).
-    """
-
-    cases: Cases
-    case: Positions
-    reference: Positions
-    is_ratio: NDArray[np.bool_]
-    values: Floats
-    stds: Floats
-
-    @classmethod
-    def of(cls, observations: Sequence[Observation], index: dict[str, int]) -> Observations:
-        """Return observations as columns.
-
-        Args:
-            observations: the observations.
-            index: position of each parameter in θ.
-        """
-        places = {case: i for i, case in enumerate(dict.fromkeys(_named_cases(observations)))}
-        return cls(
-            cases=Cases.of(list(places), index),
-            case=np.array([places[o.case] for o in observations]),
-            reference=np.array([places[o.reference or o.case] for o in observations]),
-            is_ratio=np.array([o.reference is not None for o in observations]),
-            values=np.array([o.value for o in observations]),
-            stds=np.array([o.std for o in observations]),
-        )
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Data set of each observation."""
-        return tuple(self.cases.datasets[i] for i in self.case)
-
-    def residuals(self, theta: Floats) -> Floats:
-        """Return r(θ), shape (draws, observations).
-
-        Args:
-            theta: draws of θ, shape (draws, parameters).
-        """
-        logs = np.log(self.cases.errors(theta))
-        predicted = logs[:, self.case] - np.where(self.is_ratio, logs[:, self.reference], 0.0)
-        residuals: Floats = self.values - predicted
-        return residuals
-
-    def design_matrix(self, amplitudes: Mapping[str, float]) -> Floats:
-        """Return Φ of the discrepancy, shape (observations, FEATURES).
-
-        Args:
-            amplitudes: amplitude of the discrepancy on each data set.
-        """
-        features = self.cases.features(amplitudes)
-        matrix: Floats = features[self.case] - np.where(self.is_ratio[:, None], features[self.reference], 0.0)
-        return matrix
-
-    def likeliest_amplitudes(self, theta: Floats) -> dict[str, float]:
-        """Return the likeliest amplitude on every data set without published errors.
-
-        Args:
-            theta: parameters θ, shape (parameters,).
-        """
-        datasets = np.array(self.datasets)
-        residuals = self.residuals(theta[None])[0]
-        matrix = self.design_matrix(dict.fromkeys(self.cases.datasets, 1.0))
-        return {
-            name: discrepancy.likeliest_amplitude(matrix[here], residuals[here], self.stds[here])
-            for name in sorted(set(self.datasets) - set(PUBLISHED_DATASETS))
-            for here in (datasets == name,)
-        }
-
-
-def _named_cases(observations: Sequence[Observation]) -> Iterator[Case]:
-    for o in observations:
-        yield o.case
-        if o.reference is not None:
-            yield o.reference
 
 
 def _amplitudes(

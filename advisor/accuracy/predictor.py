@@ -215,22 +215,14 @@ class AccuracyPredictor:
             np.asarray(epochs) / RECIPES[family].reference_epochs, relative_rate
         )
         columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, rate)
-        return self._drawn(
-            [
-                Case(
-                    dataset,
-                    classes,
-                    family,
-                    float(n),
-                    float(d),
-                    float(t),
-                    int(m),
-                    relative_rate=float(h),
-                    final_relative_rate=final_relative_rate,
-                )
-                for n, d, t, m, h in zip(*columns, strict=True)
-            ]
-        )
+
+        def case(n: float, d: float, t: float, m: float, rate: float) -> Case:
+            last = final_relative_rate
+            return Case(
+                dataset, classes, family, n, d, t, int(m), relative_rate=rate, final_relative_rate=last
+            )
+
+        return self._drawn([case(*row) for row in zip(*(c.tolist() for c in columns), strict=True)])
 
     def _drawn(self, cases: Sequence[Case]) -> Floats:
         columns, draws = Cases.of(cases, self._index), self._posterior
