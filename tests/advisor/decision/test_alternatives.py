@@ -21,8 +21,8 @@ from advisor.plans.plan import Method
 
 def test_an_ensemble_past_its_thresholds_loses_below_them():
     size, length = Estimate(1e6, 4e5, 3e6), Estimate(18.0, 1.0, 62.0)
-    known = [threshold("resnet", 4, parameters=size, epochs=length), threshold("vgg", 4)]
-    found = crossovers(DEQ, known, budget=5e6, epochs=120)
+    switchovers = [threshold("resnet", 4, parameters=size, epochs=length), threshold("vgg", 4)]
+    found = crossovers(DEQ, switchovers, budget=5e6, epochs=120)
     assert [(t.axis, t.at, t.side, t.family, t.members) for t in found] == [
         ("parameters", size, "below", "resnet", 1),
         ("epochs", length, "below", "resnet", 1),
@@ -44,13 +44,13 @@ def test_a_threshold_ahead_or_beyond_the_grid_takes_nothing_from_an_ensemble():
 
 def test_a_single_network_loses_from_the_nearest_threshold_ahead_on():
     wide = Estimate(8e6, float(PARAMETER_GRID[0]), 7e7)
-    known = [
+    switchovers = [
         threshold("resnet", 2, parameters=1e6, epochs=50.0),
         threshold("resnet", 4, parameters=wide, epochs=400.0),
         threshold("resnet", 8, parameters=2e7, epochs=300.0),
         threshold("vgg", 2, parameters=6e6, epochs=130.0),
     ]
-    found = crossovers(SINGLE, known, budget=5e6, epochs=120)
+    found = crossovers(SINGLE, switchovers, budget=5e6, epochs=120)
     assert [(t.axis, t.at.mean, t.side, t.members, t.open_ended) for t in found] == [
         ("parameters", 8e6, "from", 4, True),
         ("epochs", 300.0, "from", 8, False),
@@ -154,7 +154,7 @@ def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
     ]
     for objective in Objective:
         for o in limit_alternatives(designs, ACCURACY, objective):
-            needs = [j.priced.train_seconds.mean for j in designs]
+            needs = [e.priced.train_seconds.mean for e in designs]
             between = [need for need in needs if o.down_to <= need < o.below]
             for limit in (*between, o.down_to, np.nextafter(o.below, 0)):
                 assert first_within(limit, designs, objective) is o.evaluated
@@ -163,7 +163,7 @@ def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
 
 def first_within(seconds, designs, objective):
     """The first of the designs that train for so long at most."""
-    kept = [j for j in designs if j.priced.train_seconds.mean <= seconds]
+    kept = [e for e in designs if e.priced.train_seconds.mean <= seconds]
     return rank(kept, ACCURACY, objective)[0].evaluated if kept else None
 
 

@@ -21,12 +21,12 @@ def ratios(epoch=1.0, train=1.0):
     return PriceRatios(**exact, inference_ms_per_image=EXACT, train_peak_bytes=EXACT)
 
 
-def row_of(j, designs, objective=Objective.ERROR):
-    return next(row for row in rank(designs, ACCURACY, objective) if row.evaluated is j)
+def row_of(design, designs, objective=Objective.ERROR):
+    return next(row for row in rank(designs, ACCURACY, objective) if row.evaluated is design)
 
 
-def said(j, *, traded=None, known=(), evidence=NOTHING_RUN, designs=(SINGLE, DEQ, HATCHED)):
-    return reasons(row_of(j, designs), traded, threshold_of(j, known), evidence)
+def said(design, *, traded=None, thresholds=(), evidence=NOTHING_RUN, designs=(SINGLE, DEQ, HATCHED)):
+    return reasons(row_of(design, designs), traded, threshold_of(design, thresholds), evidence)
 
 
 # What a design trades.
@@ -89,22 +89,22 @@ def test_a_trade_names_the_method_of_the_other_where_its_name_does_not_imply_it(
 
 
 def test_reasons_name_the_threshold_of_the_family_and_its_members():
-    known = [threshold("resnet", 4), threshold("resnet", 2, past=0.1), threshold("vgg", 4, past=0.3)]
+    thresholds = [threshold("resnet", 4), threshold("resnet", 2, past=0.1), threshold("vgg", 4, past=0.3)]
     before = evaluated("4xvgg-11-4", 0.2, 10)
-    assert said(DEQ, known=known) == [
+    assert said(DEQ, thresholds=thresholds) == [
         "past the switchover threshold of 4 resnet members with probability 80%"
     ]
-    assert said(before, known=known, designs=(SINGLE, before)) == [
+    assert said(before, thresholds=thresholds, designs=(SINGLE, before)) == [
         "before the switchover threshold of 4 vgg members with probability 70%"
     ]
 
 
 def test_a_threshold_of_independent_training_says_nothing_of_other_designs():
-    known = [threshold("resnet", 4), threshold("resnet", 2)]
+    thresholds = [threshold("resnet", 4), threshold("resnet", 2)]
     snapshots = evaluated("4xresnet-26-8", 0.1, 10, method=Method.SNAPSHOT)
     mixture = evaluated("resnet-20-16+resnet-32-16", 0.1, 10)
-    for j in (HATCHED, SINGLE, snapshots, mixture):
-        assert threshold_of(j, known) is None
+    for design in (HATCHED, SINGLE, snapshots, mixture):
+        assert threshold_of(design, thresholds) is None
 
 
 def test_reasons_say_how_many_mothers_stand_in_for_trainings():
