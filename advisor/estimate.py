@@ -1,4 +1,4 @@
-"""A forecast figure: a mean and a 90 % interval around it."""
+"""A predicted quantity: its mean and a 90 % interval around it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+# Probability that an interval contains the quantity.
 LEVEL = 0.90
-# Standard normal quantile of (1 + LEVEL) / 2.
-Z = 1.6448536269514722
+# Half the width of such an interval in standard deviations of a normal distribution.
+Z = float(ndtri((1 + LEVEL) / 2))
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Mean and 90 % interval; low ≤ mean ≤ high."""
+    """Mean and 90 % interval of a quantity.
+
+    Attributes:
+        mean: expected value, in the unit of the quantity.
+        low: lower end of the interval, at most the mean.
+        high: upper end of the interval, at least the mean.
+
+    Raises:
+        ValueError: the interval does not contain the mean.
+    """
 
     mean: float
     low: float
@@ -27,26 +38,32 @@ class Estimate:
             raise ValueError(f"the interval [{self.low}, {self.high}] does not contain the mean {self.mean}")
 
     def scaled(self, factor: float) -> Estimate:
-        """Return the estimate of `factor` ≥ 0 times the quantity."""
+        """Return the estimate of the quantity times a factor ≥ 0."""
         return Estimate(self.mean * factor, self.low * factor, self.high * factor)
 
     def plus(self, amount: float) -> Estimate:
-        """Return the estimate of the quantity and an exact amount."""
+        """Return the estimate of the quantity plus an exactly known amount."""
         return Estimate(self.mean + amount, self.low + amount, self.high + amount)
 
     @classmethod
     def exact(cls, value: float) -> Estimate:
-        """A figure without uncertainty."""
+        """Return the estimate of an exactly known quantity: its interval has no width."""
         return cls(value, value, value)
 
     @classmethod
     def of_samples(cls, samples: Floats) -> Estimate:
-        """Mean and the central 90 % of samples, shape (n,)."""
+        """Return the mean and the central 90 % of samples, shape (n,).
+
+        The interval of skewed samples is widened where it would leave out their mean.
+        """
         low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         mean = float(np.mean(samples))
         return cls(mean, min(float(low), mean), max(float(high), mean))
 
 
 def total(parts: list[Estimate]) -> Estimate:
-    """Sum of quantities whose errors move together (one predictor), the cautious choice."""
+    """Return the estimate of a sum, bounds added to bounds.
+
+    This is exact where the errors of all parts come from one cause, and too wide otherwise.
+    """
     return Estimate(sum(p.mean for p in parts), sum(p.low for p in parts), sum(p.high for p in parts))

@@ -1,1 +1,1 @@
-"""How much test error a training will leave: published facts, trainings as evidence, draws as answer."""
+"""Prediction of test errors: a formula, its parameters learned from publications and trainings, intervals."""

@@ -1,7 +1,7 @@
-"""Cells of a CSV row: each is read as one kind of value, or refused in one line.
+"""Readers of the cells of a CSV row: one for each kind of value.
 
-A row is a mapping from column to text. Every reader raises a `DataError` that names the column, the rule, the
-value and the remedy.
+A row maps the name of a column to the text of its cell. A reader returns the value, or raises a `DataError`
+whose one line names the column, the rule, the text and the remedy.
 """
 
 from __future__ import annotations
@@ -16,29 +16,39 @@ from advisor.errors import AdvisorError, DataError
 T = TypeVar("T")
 Row = Mapping[str, str]
 
+# Characters of a cell; a design is the only text that may be longer.
 LONGEST_TEXT = 200
+LONGEST_DESIGN = 100 * LONGEST_TEXT
 
 
-def told(row: Row, column: str, read: Callable[[str], T]) -> T:
-    """Return what `read` makes of a text; what it finds wrong is told with the column's name."""
+def parsed(row: Row, column: str, parse: Callable[[str], T]) -> T:
+    """Return the value that a function parses from a cell.
+
+    Args:
+        row: the row.
+        column: name of the column.
+        parse: function from text to value; it raises an `AdvisorError` for a wrong text.
+
+    Raises:
+        DataError: the text is empty, too long or wrong; the message of `parse` follows the column's name.
+    """
     try:
-        return read(text_of(row, column))
+        return parse(text_of(row, column))
     except DataError:
         raise
     except AdvisorError as error:
         raise DataError(f"{column}: {error}") from None
 
 
-def given(row: Row, column: str) -> bool:
-    """Return whether the column is there and its cell not empty."""
+def is_filled(row: Row, column: str) -> bool:
+    """Return whether the column exists and its cell is not empty."""
     return bool(row.get(column, "").strip())
 
 
 def text_of(row: Row, column: str) -> str:
-    """Return a text of one line, without spaces around it."""
+    """Return a text of one line, without the spaces around it."""
     text = row[column]
-    # A design of many members is long; no other text is.
-    longest = 100 * LONGEST_TEXT if column == "design" else LONGEST_TEXT
+    longest = LONGEST_DESIGN if column == "design" else LONGEST_TEXT
     if not text.strip() or not text.isprintable() or len(text) > longest:
         raise DataError(
             f"{column} must be 1 to {longest} printable characters, got {text[:40]!r}: correct the cell"
@@ -46,10 +56,10 @@ def text_of(row: Row, column: str) -> str:
     return text.strip()
 
 
-def whole(row: Row, column: str, least: int, most: int) -> int:
-    """Return a whole number within limits."""
+def whole_number(row: Row, column: str, least: int, most: int) -> int:
+    """Return a whole number from `least` to `most`."""
     text = row[column].strip()
-    # As ASCII digits: int() also reads 1_000, and takes long over millions of digits.
+    # ASCII digits only: int() also accepts 1_000, and is slow for millions of digits.
     if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
     raise DataError(
@@ -58,18 +68,18 @@ def whole(row: Row, column: str, least: int, most: int) -> int:
 
 
 def shares(row: Row, column: str) -> tuple[float, ...]:
-    """Return shares that are joined by semicolons."""
+    """Return numbers between 0 and 1 that are joined by semicolons."""
     return tuple(_share(text, column) for text in row[column].split(";"))
 
 
 def share(row: Row, column: str) -> float:
-    """Return a share between 0 and 1."""
+    """Return a number between 0 and 1."""
     return _share(row[column], column)
 
 
 def _share(text: str, column: str) -> float:
     try:
-        # float() also reads 0_1, as 1.
+        # float() also accepts 0_1, as 1.
         value = float(text) if len(text) <= LONGEST_TEXT and "_" not in text else math.nan
     except ValueError:
         value = math.nan
@@ -81,7 +91,7 @@ def _share(text: str, column: str) -> float:
 
 
 def day(row: Row, column: str) -> str:
-    """Return a day, ISO 8601."""
+    """Return a date in ISO 8601."""
     try:
         return date.fromisoformat(row[column].strip()).isoformat()
     except ValueError:

@@ -1,47 +1,69 @@
-"""The posterior of the accuracy formula's parameters θ, given observations, and of what the formula misses.
+"""The posterior of the accuracy formula's parameters and of its model discrepancy.
 
-θ has a Gaussian prior; observations are log errors of cases, or ratios of two (`advisor.accuracy.evidence`).
-What the formula misses is a Gaussian process (`advisor.accuracy.discrepancy`), integrated out while θ is
-fitted and drawn after it.
+Notation:
+
+    θ        parameters of the formula, with prior N(mean, diag(std²)),    shape (parameters,)
+    w        weights of the discrepancy's features (`advisor.accuracy.discrepancy`), prior N(0, I)
+    y        observations: log errors, or log ratios of two errors,        shape (observations,)
+    r(θ)     residuals: y less what the formula predicts
+    W        whitener of the residuals: covariance of discrepancy and noise → identity
+
+The discrepancy is integrated out while θ is fitted, so that −2·log posterior density of θ is, up to a
+constant,
+
+    |W·r(θ)|² + |(θ − mean) / std|²,
+
+and then w is drawn given each draw of θ.
+
+The posterior of θ is curved where trainings determine a sum, such as floor + scale·N^(−α), and not its terms;
+one Gaussian around its mode would leave out most of it. So the draws are made in two steps:
+
+1. Randomise, then optimise: `STARTS` modes are found, each for a prior and observations that are displaced by
+   a draw of their own noise. Where the formula is linear, these modes are draws of the posterior.
+2. From every mode, draws walk `STEPS` steps of preconditioned Crank-Nicolson, a Metropolis walk that leaves
+   the Gaussian around the mode invariant.
+
+Source: Bardsley et al., Randomize-Then-Optimize (2014); Cotter et al., MCMC Methods for Functions (2013), for
+preconditioned Crank-Nicolson.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
 from advisor.accuracy import discrepancy
-from advisor.accuracy.evidence import Observation
-from advisor.accuracy.formula import DESCRIBED, Case, Cases, Positions
+from advisor.accuracy.observations import Observation
+from advisor.accuracy.prior import PUBLISHED_DATASETS, Normal
+from advisor.accuracy.residuals import Observations
 from advisor.estimate import Floats
 
 SAMPLES = 400
-# Steps to a mode, and the change of its misfit that ends them: a walk follows, so no mode need be exact.
+# Most steps to a mode, and the relative change that ends the search: the walk makes up for an inexact mode.
 MODE_STEPS, TOLERANCE = 60, 1e-4
-# Modes around which draws begin, how far from them as a share of the Gaussian there, how many steps they go,
-# and how far one is.
+# Number of modes; distance of the first draws from their mode, as a share of the Gaussian there; number of
+# Metropolis steps; size of a step as a share of the Gaussian.
 STARTS = 20
 JITTER = 0.5
 STEPS = 40
 STRIDE = 0.3
-# By which a parameter is moved for its slope: the root of what float64 resolves.
+# Difference of a parameter for a numerical slope: the root of the precision of float64.
 DIFFERENCE = 1e-7
-# Fits between which the amplitudes of what the formula misses are chosen anew.
+# Fits after which the amplitudes of the discrepancy are chosen anew.
 AMPLITUDE_ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What observations leave of the prior.
+    """Draws from the posterior.
 
     Attributes:
         samples: draws of θ, shape (SAMPLES, parameters).
-        discrepancy_weights: draws of what the formula misses, shape (SAMPLES, discrepancy.FEATURES).
-        amplitudes: of the latter, by data set.
+        discrepancy_weights: draws of w, shape (SAMPLES, discrepancy.FEATURES).
+        amplitudes: amplitude of the discrepancy on each data set.
     """
 
     samples: Floats
@@ -50,183 +72,142 @@ class Posterior:
 
 
 def posterior(
-    prior: Mapping[str, tuple[float, float]],
+    prior: Mapping[str, Normal],
     observations: Sequence[Observation],
     datasets: Sequence[str],
     seed: int,
 ) -> Posterior:
-    """Return the posterior.
+    """Return draws from the posterior.
 
     Args:
-        prior: mean and spread of every parameter in θ, in their order.
-        observations: at least one.
-        datasets: that the prior knows.
-        seed: of the draws.
+        prior: mean and standard deviation of every parameter, in the order of θ.
+        observations: observations, at least one.
+        datasets: data sets that the prior has parameters for.
+        seed: random seed of the draws.
     """
-    facts = Facts.of(observations, {name: i for i, name in enumerate(prior)})
+    columns = Observations.of(observations, {name: i for i, name in enumerate(prior)})
     mean, std = (np.array([value[i] for value in prior.values()]) for i in (0, 1))
-    usual = float(np.exp(discrepancy.USUAL))
-    amplitudes = {name: discrepancy.PUBLISHED if name in DESCRIBED else usual for name in datasets}
-    mode = mean
-    # Amplitudes of described data sets are known.
-    for _ in range(AMPLITUDE_ROUNDS if set(facts.datasets) - set(DESCRIBED) else 0):
-        white = discrepancy.Whitener.of(facts.design_matrix(amplitudes), facts.stds)
-        mode = facts.fitted(mean, std, white, mode).x
-        amplitudes |= facts.amplitudes(mode)
+    amplitudes = _amplitudes(columns, mean, std, datasets)
+    design_matrix = columns.design_matrix(amplitudes)
+    target = _Target(columns, mean, std, discrepancy.Whitener.of(design_matrix, columns.stds))
     generator = np.random.default_rng(seed)
-    samples = _draws(facts, mean, std, amplitudes, generator)
-    discrepancies = discrepancy.draw_weights(
-        facts.design_matrix(amplitudes), facts.residuals(samples), facts.stds, generator
-    )
-    return Posterior(samples, discrepancies, amplitudes)
+    samples = _draws(target, generator)
+    weights = discrepancy.draw_weights(design_matrix, columns.residuals(samples), columns.stds, generator)
+    return Posterior(samples, weights, amplitudes)
+
+
+def _amplitudes(
+    observations: Observations, mean: Floats, std: Floats, datasets: Sequence[str]
+) -> dict[str, float]:
+    """Return the amplitude of the discrepancy on every data set.
+
+    Amplitudes and mode of θ depend on each other, so they are found in turns. The amplitudes of data sets
+    with published errors are fixed.
+    """
+    other = float(np.exp(discrepancy.AMPLITUDE_PRIOR.log_median))
+    amplitudes = {
+        name: discrepancy.PUBLISHED_AMPLITUDE if name in PUBLISHED_DATASETS else other for name in datasets
+    }
+    mode = mean
+    for _ in range(AMPLITUDE_ROUNDS if set(observations.datasets) - set(PUBLISHED_DATASETS) else 0):
+        white = discrepancy.Whitener.of(observations.design_matrix(amplitudes), observations.stds)
+        mode = _Target(observations, mean, std, white).mode(mean, mode).x
+        amplitudes |= observations.likeliest_amplitudes(mode)
+    return amplitudes
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Observations as columns, and the cases that they name, each once.
+class _Target:
+    """The posterior of θ with the discrepancy integrated out.
 
     Attributes:
-        cases: distinct ones.
-        own, against: positions of each observation's cases; equal where nothing is compared.
-        compared: whether an observation is a ratio.
-        values, stds: of the observations.
+        observations: the observations.
+        mean: prior mean of θ, shape (parameters,).
+        std: prior standard deviation of θ, shape (parameters,).
+        white: whitener W of the residuals.
     """
 
-    cases: Cases
-    own: Positions
-    against: Positions
-    compared: NDArray[np.bool_]
-    values: Floats
-    stds: Floats
+    observations: Observations
+    mean: Floats
+    std: Floats
+    white: discrepancy.Whitener
 
-    @classmethod
-    def of(cls, observations: Sequence[Observation], index: dict[str, int]) -> Facts:
-        """Return observations for a θ whose parameters have these positions."""
-        places = {case: i for i, case in enumerate(dict.fromkeys(_named_in(observations)))}
-        return cls(
-            cases=Cases.of(list(places), index),
-            own=np.array([places[o.case] for o in observations]),
-            against=np.array([places[o.against or o.case] for o in observations]),
-            compared=np.array([o.against is not None for o in observations]),
-            values=np.array([o.value for o in observations]),
-            stds=np.array([o.std for o in observations]),
-        )
-
-    def residuals(self, theta: Floats) -> Floats:
-        """Observations less formula for θ of shape (n, parameters), shape (n, observations)."""
-        logs = np.log(self.cases.errors(theta))
-        found: Floats = self.values - (
-            logs[:, self.own] - np.where(self.compared, logs[:, self.against], 0.0)
-        )
-        return found
-
-    def design_matrix(self, amplitudes: Mapping[str, float]) -> Floats:
-        """Features of the misfit as the observations know them, shape (observations, FEATURES)."""
-        features = self.cases.features(amplitudes)
-        found: Floats = features[self.own] - np.where(self.compared[:, None], features[self.against], 0.0)
-        return found
-
-    def fitted(
-        self,
-        mean: Floats,
-        std: Floats,
-        white: discrepancy.Whitener,
-        start: Floats,
-        noise: Floats | float = 0.0,
-    ) -> OptimizeResult:
-        """Return the mode of θ, what the formula misses being integrated out.
+    def neg_log_posterior(self, theta: Floats) -> Floats:
+        """Return −2·log density up to a constant, shape (draws,).
 
         Args:
-            mean: of the prior.
-            std: of the prior.
-            white: of the observations.
-            start: of the search.
-            noise: by which whitened observations are moved.
+            theta: draws of θ, shape (draws, parameters).
         """
+        residual_part = (self.white(self.observations.residuals(theta)) ** 2).sum(axis=1)
+        total: Floats = residual_part + (((theta - self.mean) / self.std) ** 2).sum(axis=1)
+        return total
+
+    def mode(self, prior_mean: Floats, start: Floats, noise: Floats | float = 0.0) -> OptimizeResult:
+        """Return the mode of θ, by Levenberg-Marquardt, with the Jacobian there.
+
+        Args:
+            prior_mean: mean of the prior, in place of the target's own, shape (parameters,).
+            start: first value of θ, shape (parameters,).
+            noise: displacement of the whitened residuals, shape (observations,).
+        """
+        observations, white, std = self.observations, self.white, self.std
 
         def residuals(theta: Floats) -> Floats:
-            return np.concatenate([white(self.residuals(theta[None])[0]) + noise, (theta - mean) / std])
+            whitened = white(observations.residuals(theta[None])[0])
+            return np.concatenate([whitened + noise, (theta - prior_mean) / std])
 
         def slopes(theta: Floats) -> Floats:
-            # All at once: as many calls would take most of the time.
-            residuals = self.residuals(np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))]))
-            return np.concatenate([white((residuals[1:] - residuals[0]) / DIFFERENCE).T, np.diag(1 / std)])
+            # One call for all parameters: separate calls would take most of the time.
+            displaced = np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))])
+            found = observations.residuals(displaced)
+            return np.concatenate([white((found[1:] - found[0]) / DIFFERENCE).T, np.diag(1 / std)])
 
         return least_squares(
             residuals, start, slopes, method="lm", x_scale=std, ftol=TOLERANCE, max_nfev=MODE_STEPS
         )
 
-    def neg_log_posterior(
-        self, theta: Floats, mean: Floats, std: Floats, white: discrepancy.Whitener
-    ) -> Floats:
-        """Return −2·log density of θ up to a constant, (n, parameters) → (n,)."""
-        own = (white(self.residuals(theta)) ** 2).sum(axis=1)
-        found: Floats = own + (((theta - mean) / std) ** 2).sum(axis=1)
-        return found
 
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Of each observation."""
-        return tuple(self.cases.datasets[i] for i in self.own)
+@dataclass(frozen=True)
+class _Modes:
+    """Modes of θ with the Gaussian around each: θ = mode + root·z with z ~ N(0, I).
 
-    def amplitudes(self, theta: Floats) -> dict[str, float]:
-        """Return the likeliest amplitude of every data set that papers do not describe."""
-        datasets = np.array(self.datasets)
-        residuals, design_matrix = (
-            self.residuals(theta[None])[0],
-            self.design_matrix(dict.fromkeys(self.cases.datasets, 1.0)),
-        )
-        return {
-            name: discrepancy.likeliest_amplitude(design_matrix[here], residuals[here], self.stds[here])
-            for name in sorted(set(self.datasets) - set(DESCRIBED))
-            for here in (datasets == name,)
-        }
-
-
-def _named_in(observations: Sequence[Observation]) -> Iterator[Case]:
-    for o in observations:
-        yield o.case
-        if o.against is not None:
-            yield o.against
-
-
-def _draws(
-    facts: Facts,
-    mean: Floats,
-    std: Floats,
-    amplitudes: Mapping[str, float],
-    generator: np.random.Generator,
-) -> Floats:
-    """Draws from the posterior of θ, shape (SAMPLES, parameters).
-
-    Where runs fix a sum such as floor + scale·N^(−α) and not its parts, the posterior is bent, and a Gaussian
-    around its mode misses most of it. So `STARTS` modes are sought, each of a prior and observations that are
-    moved by their own noise, which are draws of the posterior where the formula is linear (randomise, then
-    optimise; Bardsley et al. 2014). Around each of them draws walk `STEPS` Metropolis steps that would leave
-    its Gaussian as it is (preconditioned Crank-Nicolson, Cotter et al. 2013).
+    Attributes:
+        modes: the modes, shape (STARTS, parameters).
+        roots: roots of the Gaussians' covariances, shape (STARTS, parameters, parameters).
     """
-    roots, modes = [], []
-    white = discrepancy.Whitener.of(facts.design_matrix(amplitudes), facts.stds)
-    for _ in range(STARTS):
-        start = mean + std * generator.standard_normal(len(mean))
-        noise = generator.standard_normal(len(facts.values))
-        fit = facts.fitted(start, std, white, start, noise)
-        modes.append(fit.x)
-        roots.append(np.linalg.cholesky(np.linalg.inv(fit.jac.T @ fit.jac)))
-    each = SAMPLES // STARTS
-    # In units of the Gaussians: θ = mode + root·z, shape (STARTS, each, parameters).
-    z = JITTER * generator.standard_normal((STARTS, each, len(mean)))
 
-    def placed(z: Floats) -> Floats:
-        found: Floats = np.stack(modes)[:, None] + z @ np.stack(roots).transpose(0, 2, 1)
-        return found.reshape(SAMPLES, -1)
+    modes: Floats
+    roots: Floats
+
+    @classmethod
+    def of(cls, target: _Target, generator: np.random.Generator) -> _Modes:
+        """Return modes for displaced priors and observations."""
+        modes, roots = [], []
+        for _ in range(STARTS):
+            prior_mean = target.mean + target.std * generator.standard_normal(len(target.mean))
+            noise = generator.standard_normal(len(target.observations.values))
+            fit = target.mode(prior_mean, prior_mean, noise)
+            modes.append(fit.x)
+            roots.append(np.linalg.cholesky(np.linalg.inv(fit.jac.T @ fit.jac)))
+        return cls(np.stack(modes), np.stack(roots))
+
+    def theta(self, z: Floats) -> Floats:
+        """Return θ for z of shape (STARTS, draws of a mode, parameters), shape (SAMPLES, parameters)."""
+        theta: Floats = self.modes[:, None] + z @ self.roots.transpose(0, 2, 1)
+        return theta.reshape(SAMPLES, -1)
+
+
+def _draws(target: _Target, generator: np.random.Generator) -> Floats:
+    """Return draws of θ, shape (SAMPLES, parameters)."""
+    around = _Modes.of(target, generator)
+    of_mode = SAMPLES // STARTS
+    z = JITTER * generator.standard_normal((STARTS, of_mode, len(target.mean)))
 
     def log_ratio(z: Floats) -> Floats:
-        """−log(target / Gaussian) up to a constant."""
-        found: Floats = (
-            facts.neg_log_posterior(placed(z), mean, std, white).reshape(STARTS, each) - (z**2).sum(axis=2)
-        ) / 2
-        return found
+        """Return −log(target / Gaussian) up to a constant, shape (STARTS, draws of a mode)."""
+        target_part = target.neg_log_posterior(around.theta(z)).reshape(STARTS, of_mode)
+        ratio: Floats = (target_part - (z**2).sum(axis=2)) / 2
+        return ratio
 
     here = log_ratio(z)
     for _ in range(STEPS):
@@ -234,4 +215,4 @@ def _draws(
         there = log_ratio(proposed)
         accepted = np.log(generator.random(here.shape)) < here - there
         z[accepted], here[accepted] = proposed[accepted], there[accepted]
-    return placed(z)
+    return around.theta(z)

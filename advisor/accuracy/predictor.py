@@ -1,10 +1,12 @@
-"""The accuracy predictor: test error of any design after any number of epochs, with an honest interval.
+"""The accuracy predictor: test error of any design after any number of epochs, with an interval.
 
-All constants of the formula (`advisor.accuracy.formula`) are parameters θ with a Gaussian prior. Published
-errors and thresholds, and trainings (`advisor.accuracy.evidence`), are observations with their noise; θ and
-what the formula misses are drawn `SAMPLES` times from their posterior (`advisor.accuracy.posterior`). A data
-set that nobody has described keeps a wide prior on floor and scale, up to chance, while differences between
-designs still follow from what all data sets have in common.
+The constants of a formula (`advisor.accuracy.formula`) are parameters θ with a normal prior
+(`advisor.accuracy.prior`). Published errors and trainings are observations with noise
+(`advisor.accuracy.observations`). Draws of θ and of the model discrepancy from their posterior
+(`advisor.accuracy.posterior`) give draws of the expected error of any design.
+
+A data set without published errors keeps a wide prior on its floor and scale, up to chance. Differences
+between designs on it still follow from what all data sets have in common.
 """
 
 from __future__ import annotations
@@ -17,69 +19,68 @@ from statistics import fmean
 import numpy as np
 from scipy.special import ndtr
 
-from advisor.accuracy.evidence import (
-    AVERAGED,
+from advisor.accuracy.cases import case_of, progress, relative_rates
+from advisor.accuracy.evidence import TrainedEvidence
+from advisor.accuracy.formula import Case, Cases
+from advisor.accuracy.noise import (
     CURVE_STD,
     DISCREPANCY_STD,
     RATIO_STD,
-    TrainedEvidence,
-    case_of,
     ensemble_seed_std,
     fitted_seed_std,
-    learned,
-    merged,
-    progress,
-    published,
-    relative_rates,
 )
-from advisor.accuracy.formula import DESCRIBED, Case, Cases, prior_of
+from advisor.accuracy.observations import AVERAGED_EPOCHS, merged, observations_of, published_observations
 from advisor.accuracy.posterior import Posterior, posterior
+from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
 from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
 from advisor.networks.layers import Task
 from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
 
-# Spread of the log error from one epoch to the next at the first learning rate.
-JUMPS = CURVE_STD * float(np.sqrt(AVERAGED))
-# Trainings that are drawn around every draw of an expected error.
+# Standard deviation of the log error from one epoch to the next at the first learning rate.
+EPOCH_STD = CURVE_STD * float(np.sqrt(AVERAGED_EPOCHS))
+# Simulated trainings for every draw of an expected error.
 REPEATS = 10
-# For questions that no size decides.
+# The task of a case whose size does not matter.
 _ANY_TASK = Task(channels=3, height=32, width=32, classes=10)
 
 
 @dataclass
 class AccuracyPredictor:
-    """Posterior over θ given published facts and trainings.
+    """Predicts test errors from published studies and from trainings.
 
     Args:
-        datasets: names that predictions will be asked for.
-        evidence: trainings, finished or not.
-        seed: of the posterior draws.
+        datasets: names of the data sets that errors will be predicted on.
+        evidence: trainings to learn from, finished or not.
+        seed: random seed of the posterior draws.
 
     Attributes:
-        seeds: spread of the log error of one network between seeds, by data set.
+        seed_stds: standard deviation of the log error of one network between seeds, for every data set.
     """
 
     datasets: Sequence[str]
     evidence: Sequence[TrainedEvidence] = ()
     seed: int = 0
-    seeds: dict[str, float] = field(init=False, repr=False)
+    seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = sorted({*self.datasets, *DESCRIBED, *(e.dataset for e in self.evidence)})
+        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *(e.dataset for e in self.evidence)})
         prior = prior_of(names)
         self._index = {name: i for i, name in enumerate(prior)}
-        self.seeds = {name: fitted_seed_std(name, self.evidence) for name in names}
-        own = (o for e in self._relevant() for o in learned(e, self.seeds[e.dataset]))
-        self._posterior = posterior(prior, merged([*published(), *own]), names, self.seed)
+        self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
+        trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
+        observations = merged([*published_observations(), *trained])
+        self._posterior = posterior(prior, observations, names, self.seed)
 
     def _relevant(self) -> Iterator[TrainedEvidence]:
-        """Yield the evidence, of other data only what it says of the data asked for.
+        """Yield the evidence that bears on the data sets of the predictions.
 
-        Curves are a matter of the data, unless it has none; they are most of what there is to compute.
+        Trainings on other data are reduced to their final errors. Their learning curves take most of the time
+        to fit and say little about these data sets; they are used only where these have no curves of their
+        own.
         """
         curves = not any(e.curve for e in self.evidence if e.dataset in self.datasets)
         for e in self.evidence:
@@ -95,52 +96,59 @@ class AccuracyPredictor:
         task: Task,
         epochs: int,
         methods: Sequence[Method] | None = None,
-        images: float = 1.0,
+        image_share: float = 1.0,
     ) -> Floats:
-        """Return draws of the test error without training noise.
+        """Return draws of the expected test error, without the noise of one training.
 
-        Of members of several families it is the geometric mean of what each would have in such company.
+        The error of a design of several families is the geometric mean of the errors that the same number of
+        members of each family would have, weighted by the share of the family.
 
         Args:
-            designs: of which errors are asked for.
-            dataset: name that its errors are learned under.
-            task: input and classes.
-            epochs: schedule of a network from scratch.
-            methods: of each design; without, full data or MotherNets as its clusters say.
-            images: share of the training images.
+            designs: designs whose errors are predicted.
+            dataset: name that errors on the data are learned under.
+            task: input shape and classes.
+            epochs: epochs of a network that is trained from scratch.
+            methods: training method of each design; by default full data for independent members, else
+                MotherNets.
+            image_share: share of the training images.
 
         Returns:
-            Shape (SAMPLES, designs).
+            Errors as shares, shape (SAMPLES, designs).
         """
-        asked = list(zip(designs, methods or repeat(None, len(designs)), strict=True))
+        pairs = list(zip(designs, methods or repeat(None, len(designs)), strict=True))
         cases = [
-            case_of(design, dataset, task, epochs, method, images, family)
-            for design, method in asked
+            case_of(design, dataset, task, epochs, method, image_share, family)
+            for design, method in pairs
             for family in design.families
         ]
         drawn = self._drawn(cases)
         if len(cases) == len(designs):
             return drawn
-        found: Floats = np.exp(np.log(drawn) @ _shares_of_families(designs))
-        return found
+        errors: Floats = np.exp(np.log(drawn) @ _family_shares(designs))
+        return errors
 
     def sample_curve(self, design: Design, dataset: str, task: Task, epochs: int) -> Floats:
-        """Return draws of the error after every epoch of one schedule, all members trained from scratch.
+        """Return draws of the expected error after every epoch of one schedule.
 
         Args:
-            design: trained independently.
-            dataset: name that its errors are learned under.
-            task: input and classes.
-            epochs: of the schedule.
+            design: design whose members are trained from scratch.
+            dataset: name that errors on the data are learned under.
+            task: input shape and classes.
+            epochs: length of the schedule.
 
         Returns:
-            Shape (SAMPLES, epochs).
+            Errors as shares, shape (SAMPLES, epochs).
         """
         end = case_of(design, dataset, task, epochs, Method.FULL_DATA)
         rates = relative_rates(end.family, epochs)
         return self._drawn(
             [
-                replace(end, share=end.share * passed, relative_rate=rate, final_relative_rate=rates[-1])
+                replace(
+                    end,
+                    schedule_share=end.schedule_share * passed,
+                    relative_rate=rate,
+                    final_relative_rate=rates[-1],
+                )
                 for passed, rate in zip(progress(end.family, epochs), rates, strict=True)
             ]
         )
@@ -148,27 +156,27 @@ class AccuracyPredictor:
     def epochs_until(
         self, target: Floats, design: Design, dataset: str, task: Task, epochs: int, trainings: int = 1
     ) -> Floats:
-        """Return draws of the first epoch of a schedule after which an error is down to a target.
+        """Return draws of the first epoch of a schedule whose error is at most a target.
 
-        At a high learning rate errors jump from epoch to epoch, so that a curve comes down sooner than its
-        mean.
+        At a high learning rate errors jump from epoch to epoch, so a curve reaches a target sooner than its
+        expectation does.
 
         Args:
-            target: draws of the error to reach, shape (SAMPLES,).
-            design: trained independently.
-            dataset: name that its errors are learned under.
-            task: input and classes.
-            epochs: of the schedule.
-            trainings: whose mean curve is meant.
+            target: draws of the target error as shares, shape (SAMPLES,).
+            design: design whose members are trained from scratch.
+            dataset: name that errors on the data are learned under.
+            task: input shape and classes.
+            epochs: length of the schedule.
+            trainings: number of trainings whose mean curve is compared with the target.
 
         Returns:
-            Shape (SAMPLES,), infinite where the target is not reached.
+            Epochs, infinite where the target is not reached; shape (SAMPLES,).
         """
         curve = self.sample_curve(design, dataset, task, epochs)
-        jumps = JUMPS * np.sqrt(np.array(relative_rates(design.members[0].family, epochs)) / trainings)
+        jumps = EPOCH_STD * np.sqrt(np.array(relative_rates(design.members[0].family, epochs)) / trainings)
         generator = np.random.default_rng((self.seed, epochs))
-        there = curve * np.exp(jumps * generator.standard_normal(curve.shape)) <= target[:, None]
-        return np.where(there.any(axis=1), there.argmax(axis=1) + 1.0, np.inf)
+        reached = curve * np.exp(jumps * generator.standard_normal(curve.shape)) <= target[:, None]
+        return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)
 
     def sample_regular(
         self,
@@ -183,66 +191,68 @@ class AccuracyPredictor:
         relative_rate: float | Floats = 0.0,
         final_relative_rate: float = 0.0,
     ) -> Floats:
-        """Return draws for independent members without building their specification.
+        """Return draws of the expected test error of independent members of one shape.
+
+        Their sizes are given as numbers, so no specification has to be built.
 
         Args:
-            family: of all designs.
-            dataset: name.
-            classes: of the data set.
-            parameters: of one member, shape (designs,).
-            depth: of a member, shape (designs,).
-            members: shape (designs,).
-            epochs: of a whole schedule that would reach as far, one or shape (designs,).
-            relative_rate: learning rate at that epoch over the first one, one or shape (designs,).
-            final_relative_rate: the same of the last epoch of the schedule; equal to `relative_rate` where it
-                ends.
+            family: family of all designs.
+            dataset: name that errors on the data are learned under.
+            classes: number of classes.
+            parameters: parameters of a member, shape (designs,).
+            depth: depth of a member, shape (designs,).
+            members: number of members, shape (designs,).
+            epochs: length of a whole schedule of the same progress, a number or shape (designs,).
+            relative_rate: learning rate of the epoch over that of the first epoch, a number or shape
+                (designs,).
+            final_relative_rate: learning rate of the schedule's last epoch over that of the first epoch;
+                equal to `relative_rate` at the end of a schedule.
 
         Returns:
-            Shape (SAMPLES, designs).
+            Errors as shares, shape (SAMPLES, designs).
         """
         share, rate = np.broadcast_arrays(
             np.asarray(epochs) / RECIPES[family].reference_epochs, relative_rate
         )
         columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, rate)
-        return self._drawn(
-            [
-                Case(
-                    dataset,
-                    classes,
-                    family,
-                    float(n),
-                    float(d),
-                    float(t),
-                    int(m),
-                    relative_rate=float(h),
-                    final_relative_rate=final_relative_rate,
-                )
-                for n, d, t, m, h in zip(*columns, strict=True)
-            ]
-        )
+
+        def case(n: float, d: float, t: float, m: float, rate: float) -> Case:
+            last = final_relative_rate
+            return Case(
+                dataset, classes, family, n, d, t, int(m), relative_rate=rate, final_relative_rate=last
+            )
+
+        return self._drawn([case(*row) for row in zip(*(c.tolist() for c in columns), strict=True)])
 
     def _drawn(self, cases: Sequence[Case]) -> Floats:
-        asked, known = Cases.of(cases, self._index), self._posterior
-        return asked.errors(known.samples, known.discrepancy_weights @ asked.features(known.amplitudes).T)
+        columns, draws = Cases.of(cases, self._index), self._posterior
+        discrepancies = draws.discrepancy_weights @ columns.features(draws.amplitudes).T
+        return columns.errors(draws.samples, discrepancies)
 
     def seed_std(self, design: Design, dataset: str, method: Method | None = None) -> float:
-        """Return the spread of the log error of a design between seeds, counting left out."""
-        # Neither size nor length matter to it.
-        return ensemble_seed_std(self.seeds[dataset], case_of(design, dataset, _ANY_TASK, 1, method))
+        """Return the standard deviation of a design's log error between seeds, counting left out.
+
+        Args:
+            design: the design.
+            dataset: name that errors on the data are learned under.
+            method: training method; by default full data for independent members, else MotherNets.
+        """
+        # It depends neither on the size of the members nor on the length of the training.
+        return ensemble_seed_std(self.seed_stds[dataset], case_of(design, dataset, _ANY_TASK, 1, method))
 
     def predict(
         self, errors: Floats, seed_std: float = 0.0, images: int | None = None, key: int = 0
     ) -> Estimate:
-        """Return the estimate of a test error to be measured from its draws.
+        """Return the estimate of the test error that one training will measure.
 
         Args:
-            errors: draws of one design, shape (SAMPLES,).
-            seed_std: spread between seeds; see `seed_std`.
-            images: that the error will be counted on; None for endlessly many.
-            key: tells designs apart, so that each has noise of its own.
+            errors: draws of the expected error of a design, shape (SAMPLES,).
+            seed_std: standard deviation of its log error between seeds; see `seed_std`.
+            images: number of images that the error will be counted on; None for infinitely many.
+            key: number that gives each design noise of its own.
         """
         generator = np.random.default_rng((self.seed, key))
-        # Several trainings a draw: few draws leave the ends of an interval to chance.
+        # Several trainings for each draw: with few samples the ends of an interval would be left to chance.
         noise = generator.normal(0, np.hypot(DISCREPANCY_STD, seed_std), REPEATS * len(errors))
         trained = np.minimum(np.tile(errors, REPEATS) * np.exp(noise), 1.0)
         if images is not None:
@@ -252,19 +262,23 @@ class AccuracyPredictor:
     def probability_below(
         self, errors: Floats, reference: Floats, seed_stds: tuple[float, float] = (0.0, 0.0)
     ) -> float:
-        """Return the probability that one training of a design has less error than one of another.
+        """Return the probability that one training of a design has less error than one of a reference.
 
         Args:
-            errors: draws of the one, shape (SAMPLES,).
-            reference: draws of the other.
-            seed_stds: of either, their spreads between seeds.
+            errors: draws of the expected error of the design, shape (SAMPLES,).
+            reference: draws of the expected error of the reference, shape (SAMPLES,).
+            seed_stds: standard deviations of the log errors of design and reference between seeds.
         """
         std = np.sqrt(2 * RATIO_STD**2 + seed_stds[0] ** 2 + seed_stds[1] ** 2)
         return float(np.mean(ndtr(np.log(reference / errors) / std)))
 
 
-def _shares_of_families(designs: Sequence[Design]) -> Floats:
-    """Share of each family in the members of its design, shape (families of all designs, designs)."""
+def _family_shares(designs: Sequence[Design]) -> Floats:
+    """Return the share of each family among the members of its design.
+
+    Returns:
+        Shape (pairs of a design and one of its families, designs); 0 for the families of other designs.
+    """
     shares = np.zeros((sum(len(design.families) for design in designs), len(designs)))
     rows = iter(shares)
     for column, design in enumerate(designs):

@@ -1,10 +1,11 @@
-"""Published figures that the accuracy prior rests on, as a literal table.
+"""Published figures that the accuracy predictor learns from, as literal tables.
 
-Test errors on CIFAR with crops and flips, members trained independently, as printed in: He et al. 2016
-(ResNet; 110 layers: mean of 5), Zagoruyko and Komodakis 2016 (Wide ResNet), Huang et al. 2017 (DenseNet),
-Wen et al. 2019, Garipov et al. 2018, Chirkova et al. 2020 and the uncertainty-baselines results.
+`ERRORS` are test errors on CIFAR with crops and flips, of independently trained members, as printed in: He et
+al. 2016 (ResNet; 110 layers: mean of 5), Zagoruyko and Komodakis 2016 (Wide ResNet), Huang et al. 2017
+(DenseNet), Wen et al. 2019, Garipov et al. 2018, Chirkova et al. 2020 and the uncertainty-baselines results.
 
-Thresholds and gaps are those of Wasay and Idreos, "More or Less" (ICLR 2021), sections 3 and 4.
+`GAPS` are switchover thresholds, and gaps beyond them, of Wasay and Idreos, "More or Less" (ICLR 2021),
+sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PublishedError:
-    """One published test error in percent; `parameters` in millions are those of one member."""
+    """One published test error.
+
+    Attributes:
+        source: authors and year.
+        dataset: name of the data set.
+        family: family of the members.
+        depth: depth of a member.
+        parameters: parameters of a member, in millions.
+        members: number of members.
+        epochs: epochs of each member.
+        error: test error in percent.
+    """
 
     source: str
     dataset: str
@@ -61,13 +73,16 @@ ERRORS: tuple[PublishedError, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class PublishedGap:
-    """Logarithm of ensemble error over single error at equal total size, as a soft fact.
+    """Ensemble error over the error of one network of the same total size.
 
     Attributes:
-        parameters: millions, of all members together.
-        share: of the published epochs.
-        log_ratio: 0 at the switchover threshold.
-        std: how exactly it is known.
+        dataset: name of the data set.
+        family: family of the members.
+        members: number of members.
+        parameters: parameters of all members together, in millions.
+        share: epochs over those of the published schedule.
+        log_ratio: natural logarithm of the ratio; 0 at the switchover threshold.
+        std: standard deviation of `log_ratio`, as read from the paper.
     """
 
     dataset: str
@@ -86,22 +101,22 @@ GAPS: tuple[PublishedGap, ...] = (
     # Larger k switches later: 3M (k = 6) and 5M (k = 8) for DenseNet.
     PublishedGap("cifar10", "densenet", 6, 3.0, 1.0, 0.0, 0.03),
     PublishedGap("cifar10", "densenet", 8, 5.0, 1.0, 0.0, 0.03),
-    # Wide ResNet switches an order of magnitude later.
+    # Wide ResNet switches at ten times the size.
     PublishedGap("cifar10", "wrn", 4, 12.0, 1.0, 0.0, 0.03),
-    # No more than half of the epochs are needed once the size is past the threshold.
+    # Beyond the threshold in size, less than half of the epochs are needed.
     PublishedGap("cifar10", "resnet", 4, 2.5, 0.4, 0.0, 0.03),
-    # Past the threshold ensembles have 1 to 3 points less error; harder data switches earlier.
+    # Beyond the threshold, ensembles have 1 to 3 points less error. Harder data switch earlier.
     PublishedGap("cifar10", "resnet", 4, 5.0, 1.0, -0.12, 0.06),
     PublishedGap("cifar100", "densenet", 4, 1.0, 1.0, 0.0, 0.03),
     PublishedGap("cifar100", "densenet", 4, 5.0, 1.0, -0.10, 0.05),
 )
 
-# Mean member error of V5 under MotherNets over that under full data: 8.4 over 8.1 percent.
+# Mean member error of ensemble V5 (MotherNets paper) under MotherNets over that under full data.
 HATCHED_PENALTY = 8.4 / 8.1
 
-# The same for Snapshot Ensembles: 9.8 over 8.1 percent.
+# The same for Snapshot Ensembles.
 SNAPSHOT_PENALTY = 9.8 / 8.1
 
-# Covariance of two members of one mother as a share of a member's variance: 0.009 over 0.026 for members
-# of different shapes. Members of one shape start as copies; nothing is published, it may be up to 1.
+# Covariance of two members of one mother over the variance of a member, for members of different shapes.
+# For members of one shape, which start as copies, nothing is published; it may be up to 1.
 SHARED_MOTHER_CORRELATION = 0.009 / 0.026

@@ -1,9 +1,10 @@
-"""Trainings that were done elsewhere and reported in a CSV file, one row a training.
+"""Trainings of other programs, reported in a CSV file with one row for each training.
 
-`benchmarks/advice_train.py` writes such files; any other program may. A file is read as a whole or refused:
-the first thing that is wrong is named with its file, line, rule and remedy. Errors are shares between 0 and
-1, lists are joined by semicolons, line 1 is the header. An optional column may be missing, and its cell may
-be empty; `ReportedTraining` says what those that are stored mean.
+Format: line 1 is the header; errors are shares between 0 and 1; lists are joined by semicolons. An optional
+column may be missing, and its cells may be empty. `ReportedTraining` explains the columns that are stored.
+`benchmarks/advice_train.py` writes such files.
+
+A file is read completely or not at all: the first mistake is an error that names file, line, rule and remedy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ import difflib
 import io
 from dataclasses import dataclass
 
-from advisor.accuracy.csv_cells import LONGEST_TEXT, Row, day, given, share, shares, text_of, told, whole
+from advisor.accuracy.csv_cells import (
+    LONGEST_TEXT,
+    Row,
+    day,
+    is_filled,
+    parsed,
+    share,
+    shares,
+    text_of,
+    whole_number,
+)
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, parse_design
 from advisor.errors import DataError
@@ -39,8 +50,8 @@ REQUIRED = (
     "device",
     "date",
 )
-# In the order of the files that `benchmarks/advice_train.py` has written. Stored are `validation_images`,
-# `errors_by_members` and the two curves; the others it writes for its own evaluation.
+# In the order in which `benchmarks/advice_train.py` writes them. `validation_images`, `errors_by_members` and
+# the two curves are stored; the other columns serve the evaluation of that benchmark.
 OPTIONAL = (
     "validation_images",
     "budget",
@@ -57,11 +68,11 @@ OPTIONAL = (
     "torch",
 )
 CURVES = ("member_curve", "ensemble_curve")
-# Far beyond any data set or seed, and well within SQLite's 64 bits.
+# Limits far beyond any data set or seed, and within the 64 bits of SQLite's integers.
 MOST_IMAGES = 10**10
 MOST_CLASSES = 10**6
 MOST_SEED = 2**63 - 1
-# Four digits after the point, to which errors may be rounded in a file.
+# Errors in a file may be rounded to four digits after the point.
 ROUNDING = 1e-4
 
 
@@ -70,25 +81,26 @@ class ReportedTraining:
     """A training that a file reports.
 
     Attributes:
-        dataset: name.
-        task: input and classes.
-        augmentation: of training batches.
-        train_images, test_images: sizes of the splits.
-        design: short name with its clusters.
-        epochs: schedule of a network from scratch.
+        dataset: name of the data set.
+        task: input shape and classes.
+        augmentation: augmentation of the training batches.
+        train_images: number of training images.
+        test_images: number of test images.
+        design: short name of the design, with its clusters.
+        epochs: epochs of a network that is trained from scratch.
         batch: images in a step.
-        seed: of the training.
-        error: of the ensemble on the test images, share.
-        member_errors: of each member, in the order of the design.
-        device: that it ran on, in words.
-        date: when, ISO 8601.
-        validation_images: that the curves were measured on, None if nobody says.
-        errors_by_members: on the test images, of the average of the first one, two, … members; the last is
-            `error` up to rounding. None where it is not known.
-        member_curve: validation error of the mean member after every epoch; one value for each of `epochs`
-            where members were trained independently, a mother's epochs and then the members' where they were
-            hatched. None where it is not known, and never there without `validation_images`.
-        ensemble_curve: the same of the averaged probabilities, as long as `member_curve`.
+        seed: random seed of the training.
+        error: test error of the ensemble, share.
+        member_errors: test error of each member, shares, in the order of the design.
+        device: device that the training ran on, in words.
+        date: date of the training, ISO 8601.
+        validation_images: number of validation images that the curves are counted on; None if unknown.
+        errors_by_members: test errors of the average of the first one, two, … members, shares; the last is
+            `error` up to rounding. None if unknown.
+        member_curve: mean validation error of the members after every epoch, shares. Independent members have
+            `epochs` values; hatched members have those of their mother and then their own. None if unknown;
+            it needs `validation_images`.
+        ensemble_curve: validation error of the averaged probabilities, as long as `member_curve`.
     """
 
     dataset: str
@@ -111,7 +123,7 @@ class ReportedTraining:
 
     @property
     def facts(self) -> DatasetFacts:
-        """The data that it was trained on, as far as it says."""
+        """The data set as far as the file describes it."""
         return DatasetFacts(
             name=self.dataset,
             task=self.task,
@@ -124,14 +136,14 @@ class ReportedTraining:
 
 
 def read_reported(text: str, name: str) -> list[ReportedTraining]:
-    """Return the trainings of a CSV file, in its order.
+    """Return the trainings of a CSV file, in the order of its rows.
 
     Args:
-        text: of the file.
-        name: of the file, for the wording.
+        text: contents of the file.
+        name: name of the file, for error messages.
 
     Raises:
-        DataError: a column or a value is wrong.
+        DataError: a column is missing or unknown, or a value is wrong.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     found: list[ReportedTraining] = []
@@ -155,12 +167,12 @@ def read_reported(text: str, name: str) -> list[ReportedTraining]:
 
 
 def _check_header(header: list[str]) -> None:
-    known = (*REQUIRED, *OPTIONAL)
+    columns = (*REQUIRED, *OPTIONAL)
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
         raise DataError("cells must be separated by commas: save the table as CSV with commas")
     for column in header:
-        if column not in known:
-            close = difflib.get_close_matches(column, known, n=1)
+        if column not in columns:
+            close = difflib.get_close_matches(column, columns, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "remove it"
             raise DataError(f"unknown column {column[:LONGEST_TEXT]!r}: {hint}")
         if header.count(column) > 1:
@@ -178,20 +190,20 @@ def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
     row = dict(zip(header, cells, strict=True))
     task = _task(row)
     design = _design(row, task)
-    test_images = whole(row, "test_images", 1, MOST_IMAGES)
-    epochs = whole(row, "epochs", 1, MOST_EPOCHS)
+    test_images = whole_number(row, "test_images", 1, MOST_IMAGES)
+    epochs = whole_number(row, "epochs", 1, MOST_EPOCHS)
     error = share(row, "error")
     member_curve, ensemble_curve = _curves(row, design, epochs)
     return ReportedTraining(
         dataset=_dataset(row, task),
         task=task,
-        augmentation=told(row, "augmentation", augmentation_named),
-        train_images=whole(row, "train_images", 1, MOST_IMAGES),
+        augmentation=parsed(row, "augmentation", augmentation_named),
+        train_images=whole_number(row, "train_images", 1, MOST_IMAGES),
         test_images=test_images,
         design=design.name,
         epochs=epochs,
-        batch=whole(row, "batch", 2, MOST_IMAGES),
-        seed=whole(row, "seed", 0, MOST_SEED),
+        batch=whole_number(row, "batch", 2, MOST_IMAGES),
+        seed=whole_number(row, "seed", 0, MOST_SEED),
         error=error,
         member_errors=_by_members(row, "member_errors", design),
         device=text_of(row, "device"),
@@ -213,10 +225,10 @@ def _by_members(row: Row, column: str, design: Design) -> tuple[float, ...]:
 
 
 def _errors_by_members(row: Row, design: Design, error: float, test_images: int) -> tuple[float, ...] | None:
-    if not given(row, "errors_by_members"):
+    if not is_filled(row, "errors_by_members"):
         return None
     errors = _by_members(row, "errors_by_members", design)
-    # Of two classes that are level, the order in which probabilities were summed chooses one.
+    # The order of summation decides between two classes of equal probability, so one image may differ.
     if abs(errors[-1] - error) > ROUNDING + 1 / test_images:
         raise DataError(
             f"errors_by_members must end with the error of all members, {error:g}, got {errors[-1]:g}: "
@@ -226,10 +238,10 @@ def _errors_by_members(row: Row, design: Design, error: float, test_images: int)
 
 
 def _validation_images(row: Row) -> int | None:
-    if given(row, "validation_images"):
-        return whole(row, "validation_images", 1, MOST_IMAGES)
+    if is_filled(row, "validation_images"):
+        return whole_number(row, "validation_images", 1, MOST_IMAGES)
     for column in CURVES:
-        if given(row, column):
+        if is_filled(row, column):
             raise DataError(
                 f"{column} must have the validation_images that it was measured on, got none: add their "
                 "number, or empty the cell"
@@ -238,8 +250,8 @@ def _validation_images(row: Row) -> int | None:
 
 
 def _curves(row: Row, design: Design, epochs: int) -> list[tuple[float, ...] | None]:
-    """Return validation errors after every epoch in the order of `CURVES`."""
-    curves = [_curve(row, column, design, epochs) if given(row, column) else None for column in CURVES]
+    """Return the learning curves in the order of `CURVES`, None for an empty cell."""
+    curves = [_curve(row, column, design, epochs) if is_filled(row, column) else None for column in CURVES]
     lengths = [len(curve) for curve in curves if curve]
     if len(set(lengths)) > 1:
         raise DataError(
@@ -264,25 +276,25 @@ def _curve(row: Row, column: str, design: Design, epochs: int) -> tuple[float, .
 
 
 def _task(row: Row) -> Task:
-    classes = whole(row, "classes", 2, MOST_CLASSES)
-    return told(row, "shape", lambda text: Task.parse(text, classes))
+    classes = whole_number(row, "classes", 2, MOST_CLASSES)
+    return parsed(row, "shape", lambda text: Task.parse(text, classes))
 
 
 def _dataset(row: Row, task: Task) -> str:
-    """Name of the data set; one that the program knows must be the one that it knows."""
+    """Return the name of the data set; a built-in data set must have its own shape and classes."""
     name = text_of(row, "dataset")
-    known = DATASETS.get(name)
-    if known is not None and known.task != task:
+    built_in = DATASETS.get(name)
+    if built_in is not None and built_in.task != task:
         raise DataError(
-            f"{name} has images of {known.task.text} in {known.task.classes} classes, got {task.text} and "
-            f"{task.classes}: give other data another name"
+            f"{name} has images of {built_in.task.text} in {built_in.task.classes} classes, got {task.text} "
+            f"and {task.classes}: give other data another name"
         )
     return name
 
 
 def _design(row: Row, task: Task) -> Design:
-    design = told(row, "design", lambda text: _buildable(text, task))
-    clusters = whole(row, "clusters", 1, len(design.members))
+    design = parsed(row, "design", lambda text: _buildable(text, task))
+    clusters = whole_number(row, "clusters", 1, len(design.members))
     if clusters != design.clusters:
         raise DataError(
             f"clusters must be the {design.clusters} of the design, got {clusters}: write the design with "
@@ -292,7 +304,7 @@ def _design(row: Row, task: Task) -> Design:
 
 
 def _buildable(name: str, task: Task) -> Design:
-    """Read a design and do with it what the predictor will: count its members and cluster them."""
+    """Return the design of a name after a trial of what the predictor does: counting and clustering."""
     design = parse_design(name)
     for member in dict.fromkeys(design.members):
         lower(member, task)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from advisor.estimate import Floats
+from advisor.marginal_likelihood import LogNormal, fit_amplitude
 
 # Length scales of: MACs of the batch, MACs an element, operations, batch, padding.
 LENGTHS = np.array([2.0, 0.8, 0.8, 1.2, 0.5])
@@ -98,17 +99,26 @@ class Residuals:
         return across.T @ self._weights, solve_triangular(self._factor, across, lower=True)
 
     def _likeliest(self) -> tuple[float, float]:
+        """Return amplitude and noise of highest posterior density on the grid."""
         if len(self._points) < 3:
             return float(np.exp(USUAL_AMPLITUDE)), float(np.exp(USUAL_NOISE))
-        pairs = [(a, n) for a in AMPLITUDES for n in NOISES]
-        amplitude, noise = max(pairs, key=lambda pair: self._log_posterior(*pair))
-        return float(amplitude), float(noise)
+        between_epochs = _covariance(self._points, self._points, 0.0)
+        kernel = _covariance(self._points, self._points, 1.0) - between_epochs
+        eigenvalues, eigenvectors = np.linalg.eigh(kernel)
+        root = eigenvectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+        fits = [self._fit_at_noise(noise, root, between_epochs) for noise in NOISES]
+        amplitude, noise, _ = max(fits, key=lambda fit: fit[2])
+        return amplitude, noise
 
-    def _log_posterior(self, amplitude: float, noise: float) -> float:
-        factor = self._factored(amplitude, noise)
-        half = solve_triangular(factor, self._values, lower=True)
-        unusual = (np.log(amplitude) - USUAL_AMPLITUDE) ** 2 + (np.log(noise) - USUAL_NOISE) ** 2
-        return float(-0.5 * half @ half - np.log(np.diag(factor)).sum() - 0.5 * unusual / USUAL_STD**2)
+    def _fit_at_noise(self, noise: float, root: Floats, between_epochs: Floats) -> tuple[float, float, float]:
+        """Return the best amplitude for a noise, the noise, and their log posterior density."""
+        variances = np.diag(self._noise_variance(self._points, noise))
+        factor = cholesky(between_epochs + variances, lower=True)
+        whitened_root, whitened = (solve_triangular(factor, y, lower=True) for y in (root, self._values))
+        fit = fit_amplitude(whitened_root, whitened, AMPLITUDES, LogNormal(USUAL_AMPLITUDE, USUAL_STD))
+        log_prior = LogNormal(USUAL_NOISE, USUAL_STD).log_density(np.array(noise))
+        log_posterior = fit.log_posterior - np.log(np.diag(factor)).sum() + log_prior
+        return fit.amplitude, float(noise), float(log_posterior)
 
     def _factored(self, amplitude: float, noise: float) -> Floats:
         matrix = _covariance(self._points, self._points, amplitude)

@@ -1,1 +1,1 @@
-"""Which design to train: search, ranking, reasons, the next probe, and the switchover threshold."""
+"""The choice of a design: search, ranking, reasons, alternatives, probes, and the switchover threshold."""

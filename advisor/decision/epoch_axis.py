@@ -1,8 +1,8 @@
-"""How the epochs of a switchover are read, and the errors that each reading knows.
+"""The two readings of an epoch axis, and the predicted errors of each.
 
-A number of epochs may mean a whole schedule of that length or an epoch of one long schedule. The two are
-never mixed: each is a source of errors of its own, because no arithmetic turns the errors of one into those
-of the other.
+A number of epochs may be the length of a whole schedule, or one epoch of a long schedule whose learning rate
+has not fallen yet. The errors of one reading cannot be computed from those of the other, so each reading is
+an `ErrorSource` of its own, and the two are never mixed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from advisor.accuracy.evidence import progress, relative_rates
+from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import homogeneous
 from advisor.designs.space import DEPTH_LIMIT
@@ -26,11 +26,11 @@ from advisor.networks.regular_counts import regular_counts
 
 
 class ScheduleReading(StrEnum):
-    """What a number of epochs on the axis means.
+    """The meaning of a number of epochs on the axis.
 
-    ``whole``: a training whose schedule, drops of the learning rate included, has that length (figure K of
-    the paper). ``long``: that epoch of one long training, before whose drops errors are higher (its heat
-    maps).
+    ``whole``: a training whose schedule has that length, including its drops of the learning rate ("More or
+    Less", figure K). ``long``: that epoch of one long training; errors are higher before its drops (the heat
+    maps of the paper).
     """
 
     WHOLE = "whole"
@@ -38,43 +38,52 @@ class ScheduleReading(StrEnum):
 
 
 class ErrorSource(Protocol):
-    """Test errors as one reading of the epoch axis knows them."""
+    """Predicted test errors under one reading of the epoch axis."""
 
     @property
     def reading(self) -> ScheduleReading:
-        """How the epochs are read."""
+        """The reading of the epoch axis."""
 
     @property
     def last_epoch(self) -> int | None:
-        """Length of the one long schedule; None where epochs may be any number."""
+        """Length of the long schedule; None where any number of epochs is possible."""
 
     @property
     def task(self) -> Task:
-        """Input and classes."""
+        """Input shape and classes."""
 
     def errors(
         self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
     ) -> Floats:
-        """Return draws of the errors of `members` copies of each network, trained in `clusters` clusters.
+        """Return draws of the errors of ensembles, shape (draws, networks, epochs).
 
-        Returns:
-            Shape (draws, networks, epochs).
+        Args:
+            networks: member of each ensemble, all of one family.
+            members: number of members of each ensemble; 1 for single networks.
+            clusters: number of clusters; that of the members for independent training.
+            epochs: numbers of epochs.
         """
 
     def probability_below(self, errors: Floats, reference: Floats, members: int, clusters: int) -> float:
         """Return the probability that an ensemble trained once has less error than a single network.
 
         Args:
-            errors: draws of the ensemble, shape (draws,).
-            reference: draws of the single network.
-            members: of the ensemble.
-            clusters: that it trains in.
+            errors: draws of the ensemble's error, shape (draws,).
+            reference: draws of the single network's error, shape (draws,).
+            members: number of members of the ensemble.
+            clusters: number of clusters of the ensemble.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class WholeSchedules:
-    """Errors after whole schedules of each length: the accuracy predictor."""
+    """Errors at the end of whole schedules.
+
+    Attributes:
+        predictor: accuracy predictor.
+        dataset: name that errors on the data are learned under.
+        task: input shape and classes.
+    """
 
     predictor: AccuracyPredictor
     dataset: str
@@ -82,18 +91,18 @@ class WholeSchedules:
 
     @property
     def reading(self) -> ScheduleReading:
-        """How the epochs are read."""
+        """The reading of the epoch axis."""
         return ScheduleReading.WHOLE
 
     @property
     def last_epoch(self) -> int | None:
-        """None: whole schedules may have any length."""
+        """None, because whole schedules may have any length."""
         return None
 
     def errors(
         self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
     ) -> Floats:
-        """Return draws of shape (draws, networks, epochs)."""
+        """Return draws of the errors of ensembles, shape (draws, networks, epochs)."""
         if clusters < members:
             designs = [homogeneous(network, members, clusters) for network in networks]
             columns = [self.predictor.sample_errors(designs, self.dataset, self.task, e) for e in epochs]
@@ -107,11 +116,14 @@ class WholeSchedules:
 
 @dataclass(frozen=True, slots=True)
 class OneLongSchedule:
-    """Errors after the epochs of one long schedule: the accuracy predictor with the rates of that schedule.
+    """Errors at the epochs of one long schedule.
 
     Attributes:
-        family: whose schedule it is.
-        epochs: its length.
+        predictor: accuracy predictor.
+        dataset: name that errors on the data are learned under.
+        task: input shape and classes.
+        family: family whose schedule it is.
+        epochs: length of the schedule.
     """
 
     predictor: AccuracyPredictor
@@ -122,21 +134,21 @@ class OneLongSchedule:
 
     @property
     def reading(self) -> ScheduleReading:
-        """How the epochs are read."""
+        """The reading of the epoch axis."""
         return ScheduleReading.LONG
 
     @property
     def last_epoch(self) -> int | None:
-        """Of the schedule."""
+        """Length of the schedule."""
         return self.epochs
 
     def errors(
         self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
     ) -> Floats:
-        """Return draws of shape (draws, networks, epochs).
+        """Return draws of the errors of ensembles, shape (draws, networks, epochs).
 
         Raises:
-            UsageError: members that hatch, or epochs beyond the end of the schedule.
+            UsageError: the members are hatched, or a number of epochs is beyond the end of the schedule.
         """
         if clusters < members:
             raise UsageError(
@@ -144,19 +156,17 @@ class OneLongSchedule:
             )
         if max(epochs) > self.epochs:
             raise UsageError(f"the long schedule has {self.epochs} epochs, got {max(epochs)}")
-        rates, travelled = relative_rates(self.family, self.epochs), progress(self.family, self.epochs)
-        relative_rate, reached = (
-            [rates[e - 1] for e in epochs],
-            [self.epochs * travelled[e - 1] for e in epochs],
-        )
+        rates, completed = relative_rates(self.family, self.epochs), progress(self.family, self.epochs)
+        # The length of a whole schedule that makes the same progress.
+        whole_schedules = [self.epochs * completed[e - 1] for e in epochs]
         return _independent(
             self.predictor,
             self.dataset,
             self.task,
             networks,
             members,
-            reached,
-            relative_rate=relative_rate,
+            whole_schedules,
+            relative_rate=[rates[e - 1] for e in epochs],
             final_relative_rate=rates[-1],
         )
 
@@ -168,7 +178,7 @@ class OneLongSchedule:
 def _probability_below(
     predictor: AccuracyPredictor, dataset: str, errors: Floats, reference: Floats, members: int, clusters: int
 ) -> float:
-    # Whatever the shape of the members: luck is a matter of how they begin.
+    # The seed std depends on number and beginning of the members only, so any shape serves.
     network = regular_network("mlp", 1, 1)
     designs = homogeneous(network, members, clusters), homogeneous(network, 1)
     one, other = (predictor.seed_std(design, dataset) for design in designs)
@@ -186,9 +196,9 @@ def _independent(
     relative_rate: Sequence[float] | None = None,
     final_relative_rate: float = 0.0,
 ) -> Floats:
-    """Draws of the errors of independent members by their counts, (draws, networks, epochs).
+    """Return draws of the errors of independent members, shape (draws, networks, epochs).
 
-    A scan of all depths need not build their layers.
+    Parameters come from interpolated counts, so that a scan of all depths builds no layers.
     """
     family = networks[0].family
     counts = regular_counts(family, task, max(DEPTH_LIMIT, *(n.depth for n in networks)))
@@ -218,20 +228,20 @@ def source_of(
     epochs: int,
     curves: int,
 ) -> ErrorSource:
-    """Return the source of errors of a reading.
+    """Return the error source of a reading.
 
     Args:
-        reading: name of it.
-        predictor: of errors.
-        dataset: name.
-        task: input and classes.
-        family: of all designs.
-        epochs: of the long schedule.
-        curves: learning curves that the predictor has seen, on any data.
+        reading: name of the reading.
+        predictor: accuracy predictor.
+        dataset: name that errors on the data are learned under.
+        task: input shape and classes.
+        family: family of all designs.
+        epochs: length of the long schedule.
+        curves: number of learning curves that the predictor has learned from, on any data.
 
     Raises:
         UnknownNameError: there is no such reading.
-        InfeasibleError: nothing is known that could be read so.
+        InfeasibleError: the reading needs learning curves, and there are none.
     """
     if reading not in set(ScheduleReading):
         raise UnknownNameError("reading", reading, [r.value for r in ScheduleReading])

@@ -1,9 +1,13 @@
-"""Optuna search over family, members, class, depth, training method and clusters.
+"""The search for good designs, with Optuna.
 
-Every trial is a choice (`advisor.decision.search_space`) with its price and its error, both predicted;
-nothing is trained. Four objectives are minimised: test error, training seconds, inference latency and peak
-memory; limits on the last three are constraints. The sampler is TPE (Ozaki et al. 2022), which needs no torch
-and of those that were measured finds the front in the fewest trials (docs/search.md).
+Every trial is a choice (`advisor.decision.search_space`) with predicted price and predicted error; nothing is
+trained. Four objectives are minimised: test error, training seconds, inference latency and peak memory during
+training. Limits of the user on the last three are constraints.
+
+The sampler is TPE. It needs no torch, and of the samplers that were measured it finds the Pareto front in the
+fewest trials (docs/search.md).
+
+Source: Ozaki et al., Multiobjective Tree-Structured Parzen Estimator (2022).
 """
 
 from __future__ import annotations
@@ -33,41 +37,48 @@ OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Upper limits on predicted means; None for none."""
+    """Upper limits on predicted means; None where there is no limit.
+
+    Attributes:
+        memory_bytes: peak memory.
+        latency_ms: inference time for one image.
+        train_seconds: training time.
+    """
 
     memory_bytes: float | None = None
     latency_ms: float | None = None
     train_seconds: float | None = None
 
     def excess(self, priced: PricedPlan) -> dict[str, float]:
-        """Relative excess over every limit that is set; none is positive if all are kept.
+        """Return the relative excess over every limit; none is positive if all limits are met.
 
-        A design that is known not to fit into the device's memory exceeds it by its whole size.
+        A design that is known not to fit into the device's memory has an excess of 1 over it.
         """
         pairs = {
             "memory": (priced.memory_bytes.mean, self.memory_bytes),
             "latency": (priced.inference_ms_per_image.mean, self.latency_ms),
             "training": (priced.train_seconds.mean, self.train_seconds),
         }
-        found = {name: value / limit - 1 for name, (value, limit) in pairs.items() if limit is not None}
-        return found | {"device memory": 0.0 if priced.fits else 1.0}
+        excess = {name: value / limit - 1 for name, (value, limit) in pairs.items() if limit is not None}
+        return excess | {"device memory": 0.0 if priced.fits else 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Everything that a design is judged under.
+    """Everything that the evaluation of a design depends on.
 
     Attributes:
         candidates: regular designs of the budget.
-        mixtures: other designs of the budget.
-        methods: that ensembles may be trained by.
-        dataset: facts of the data.
-        epochs: schedule of a network from scratch.
+        mixtures: designs of the budget whose members have several shapes.
+        methods: methods that ensembles may be trained by.
+        dataset: facts of the data set.
+        epochs: epochs of a network that is trained from scratch.
         batch: images in a step.
-        seed: of plans, sampler and draws.
-        execution: how networks train on the device.
-        limits: of the user.
-        cost, accuracy: the predictors.
+        seed: random seed of plans and sampler.
+        execution: device, precision and number of processes of the training.
+        limits: limits of the user.
+        cost: predictor of times and memory.
+        accuracy: predictor of test errors.
     """
 
     candidates: Sequence[Candidate]
@@ -84,24 +95,24 @@ class Scenario:
 
     @property
     def choices(self) -> Choices:
-        """What a search chooses from."""
+        """The choices of the search."""
         return Choices([*self.candidates, *self.mixtures], self.methods)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """A design as the predictors see it.
+    """A design with its predicted price and errors.
 
     Attributes:
-        design: what it is.
-        design_class: of the design.
-        parameters: of all members together.
-        priced: its plan.
-        errors: draws of its expected error, shape (samples,).
-        feasible: whether it keeps the limits.
-        method: that trains it.
-        seed_std: spread of the log error of one training between seeds.
-        images: that its error will be counted on; None for endlessly many.
+        design: the design.
+        design_class: class of the design.
+        parameters: parameters of all members together.
+        priced: price of its training plan.
+        errors: draws of its expected test error as shares, shape (samples,).
+        feasible: whether it meets the limits.
+        method: training method.
+        seed_std: standard deviation of the log error of one training between seeds.
+        images: number of images that its error will be counted on; None for infinitely many.
     """
 
     design: Design
@@ -116,12 +127,12 @@ class Evaluated:
 
     @property
     def key(self) -> tuple[str, Method]:
-        """What tells it from others."""
+        """Name and method, which identify it among the designs of a search."""
         return self.design.name, self.method
 
     @property
     def objectives(self) -> tuple[float, float, float, float]:
-        """Values that the search minimises, in the order of `OBJECTIVES`."""
+        """The minimised values, in the order of `OBJECTIVES`."""
         return (
             float(self.errors.mean()),
             self.priced.train_seconds.mean,
@@ -131,7 +142,12 @@ class Evaluated:
 
 
 def planned(scenario: Scenario, design: Design, method: Method | None = None) -> TrainingPlan:
-    """Return the plan of a design in a scenario; without a method the one that its clusters say.
+    """Return the training plan of a design in a scenario.
+
+    Args:
+        scenario: the scenario.
+        design: the design.
+        method: training method; by default full data for independent members, else MotherNets.
 
     Raises:
         UsageError: the method cannot train the design.
@@ -149,7 +165,10 @@ def planned(scenario: Scenario, design: Design, method: Method | None = None) ->
 
 
 def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Evaluated]:
-    """Price designs and predict their errors, all at once, which is much faster than one by one."""
+    """Return the choices with their prices and predicted errors, in their order.
+
+    Predicting all errors at once is much faster than one by one.
+    """
     designs = [choice.design for choice in choices]
     methods = [choice.method for choice in choices]
     prices = [
@@ -179,17 +198,16 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
 def search(
     scenario: Scenario, storage: optuna.storages.BaseStorage, study_name: str, trials: int
 ) -> list[Evaluated]:
-    """Return every distinct design that the study looked at.
+    """Return every design that a search evaluates.
 
     Args:
-        scenario: what designs are judged under.
-        storage: where the study is kept, for optuna-dashboard.
-        study_name: of the study in it.
-        trials: designs to look at, the starting points included.
+        scenario: scenario of the request.
+        storage: Optuna storage that the study is written to, for optuna-dashboard.
+        study_name: name of the study in the storage.
+        trials: number of designs to evaluate, including the starting points.
     """
     sampler = optuna.samplers.TPESampler(multivariate=True, seed=scenario.seed)
-    # Trials are kept in memory while the search runs and written at once: a write a trial costs more
-    # than the trial itself.
+    # The study stays in memory and is written once at the end: writing a trial costs more than the trial.
     study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=sampler)
     choices = scenario.choices
     found = explore(
@@ -200,11 +218,11 @@ def search(
         scenario.limits,
         trials,
     )
-    kept = optuna.create_study(
+    stored = optuna.create_study(
         study_name=study_name, storage=storage, directions=["minimize"] * len(OBJECTIVES)
     )
-    kept.set_user_attr("objectives", list(OBJECTIVES))
-    kept.add_trials(study.trials)
+    stored.set_user_attr("objectives", list(OBJECTIVES))
+    stored.add_trials(study.trials)
     return found
 
 
@@ -212,36 +230,37 @@ def explore(
     study: optuna.Study,
     choices: Choices,
     starts: Sequence[Choice],
-    evaluating: Callable[[Sequence[Choice]], list[Evaluated]],
+    evaluate: Callable[[Sequence[Choice]], list[Evaluated]],
     limits: Limits,
     trials: int,
     at_once: int = 1,
 ) -> list[Evaluated]:
-    """Let the sampler of a study look at so many different choices, and return them judged.
+    """Return the choices that the sampler of a study tries, evaluated.
+
+    Every choice is tried once: the evaluation is deterministic, so a repetition would be wasted.
 
     Args:
-        study: in memory, without trials.
-        choices: what it chooses from.
-        starts: looked at first.
-        evaluating: of choices, all at once.
-        limits: of the user.
-        trials: in all; as many as there are choices at most.
-        at_once: trials that the sampler suggests before it learns how they were judged.
+        study: study in memory, without trials.
+        choices: choices of the search.
+        starts: choices that are tried first.
+        evaluate: function that evaluates several choices at once.
+        limits: limits of the user.
+        trials: number of trials; at most the number of choices.
+        at_once: number of trials that the sampler suggests before it learns their results.
     """
     trials = min(trials, len(choices.all))
     for start in starts[:trials]:
         study.enqueue_trial(choices.point(start))
     found: dict[Choice, Evaluated] = {}
-    known: set[Choice] = set()
+    tried: set[Choice] = set()
     for first in range(0, trials, at_once):
         picked: dict[Choice, optuna.Trial] = {}
         for _ in range(first, min(first + at_once, trials)):
             trial = study.ask()
-            # Nothing is random in judging, so a second look at a design would be wasted.
-            choice = choices.nearest_new(choices.suggested(trial), known)
+            choice = choices.nearest_new(choices.suggested(trial), tried)
             picked[choice] = trial
-            known.add(choice)
-        found.update(zip(picked, evaluating(list(picked)), strict=True))
+            tried.add(choice)
+        found.update(zip(picked, evaluate(list(picked)), strict=True))
         for choice, trial in picked.items():
             evaluated = found[choice]
             trial.set_user_attr("design", evaluated.design.name)

@@ -1,14 +1,18 @@
-"""What a search chooses: a design of the budget, how it is trained, and in how many clusters.
+"""The space of a search: designs of the budget, with training method and number of clusters.
 
-Every choice is a point of one box with the same coordinates for all, so that a sampler can cross and compare
-any two: NSGA-II draws parameters at random that exist for some designs only. A coordinate that a design has
-no use for is ignored, and a value that it does not have gives way to one that it has:
+Every choice is a point of one box with six coordinates, so that a sampler can combine and compare any two
+points (NSGA-II draws coordinates at random that exist for some designs only):
 
-- ``family``, ``members``, ``class``, ``method``: names;
-- ``position`` in [0, 1]: among the designs of that family, number of members and class, shallow ones first;
-- ``clusters`` in [0, 1]: from one to one fewer than the members, for methods that train clusters.
+    family, members, class, method    names and numbers, as categories
+    position                          in [0, 1]: place among the designs of the same family, number of members
+                                      and class, shallow designs first
+    clusters                          in [0, 1]: from one cluster to one fewer than the members, for methods
+                                      that train clusters
 
-All choices also stand in one list, neighbours next to each other.
+A coordinate that a design does not need is ignored. A value that no design has is replaced by the nearest
+value that exists.
+
+All choices also form one list in which similar choices are neighbours.
 """
 
 from __future__ import annotations
@@ -26,11 +30,12 @@ from advisor.networks.families import family_named
 from advisor.plans.methods import CHAINS, CLUSTERED
 from advisor.plans.plan import Method
 
-# Chosen among unless the user says otherwise: the two methods whose errors the accuracy predictor knows from
-# most trainings, and snapshots, which train for half a schedule a member and did no worse than MotherNets in
-# the same time (docs/methods.md). The others cost more than full data or refuse skip connections.
+# Methods of a search by default. Full data and MotherNets have the most trainings behind their predicted
+# errors. Snapshots train for half a schedule per member and had no more error than MotherNets in the same
+# time (docs/methods.md). The other methods cost more than full data, or do not allow skip connections.
 DEFAULT_METHODS = (Method.FULL_DATA, Method.MOTHERNETS, Method.SNAPSHOT)
-# Methods whose members share layers, which no family with skip connections allows (`advisor.networks.joint`).
+# Methods whose members share layers. Families with skip connections do not allow it
+# (`advisor.networks.joint`).
 JOINT = (Method.TREENETS, Method.SHARED_MOTHERNETS)
 
 Group = tuple[str, int, DesignClass]
@@ -39,7 +44,13 @@ Point = dict[str, str | int | float]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A regular design or a mixture, its method, and its clusters: as many as members if independent."""
+    """A design with its training method.
+
+    Attributes:
+        candidate: a regular design or a mixture, without clusters.
+        method: training method.
+        clusters: number of clusters; that of the members for independent training.
+    """
 
     candidate: Candidate | Mixture
     method: Method
@@ -47,23 +58,28 @@ class Choice:
 
     @property
     def design(self) -> Design:
-        """The design that is trained."""
+        """The candidate with its clusters."""
         return self.candidate.design(self.clusters)
 
 
 def methods_for(candidate: Candidate | Mixture, methods: Sequence[Method]) -> tuple[Method, ...]:
-    """Return those of some methods that can train a candidate; a single network is trained on full data.
+    """Return the methods that can train a candidate, in their order.
 
-    A chain has one shape, and so have the first layers of a tree.
+    A single network is trained on full data. The members of a chain have one shape, as have the shared first
+    layers of a tree.
+
+    Args:
+        candidate: a regular design or a mixture.
+        methods: methods to choose from.
     """
     if candidate.members == 1:
         return (Method.FULL_DATA,)
-    refused: tuple[Method, ...] = ()
+    excluded: tuple[Method, ...] = ()
     if candidate.design_class is DesignClass.MIXED:
-        refused += (*CHAINS, Method.TREENETS)
+        excluded += (*CHAINS, Method.TREENETS)
     if family_named(candidate.family).skip_connections:
-        refused += JOINT
-    return tuple(m for m in methods if m not in refused)
+        excluded += JOINT
+    return tuple(m for m in methods if m not in excluded)
 
 
 class Choices:
@@ -71,7 +87,11 @@ class Choices:
 
     Args:
         candidates: designs and mixtures of the budget.
-        methods: that ensembles may be trained by.
+        methods: methods that ensembles may be trained by.
+
+    Attributes:
+        methods: these methods, each once.
+        groups: candidates by family, number of members and class, shallow ones first.
     """
 
     def __init__(self, candidates: Sequence[Candidate | Mixture], methods: Sequence[Method]) -> None:
@@ -87,7 +107,7 @@ class Choices:
 
     @cached_property
     def all(self) -> list[Choice]:
-        """Every choice once: of a group all of one method, then of the next."""
+        """Every choice once, ordered by group, then by method, then by clusters."""
         return [choice for group in self.groups.values() for choice in self._of_group(group)]
 
     @cached_property
@@ -105,23 +125,23 @@ class Choices:
         return methods_for(candidate, self.methods)
 
     def suggested(self, trial: optuna.Trial) -> Choice:
-        """Return what a trial chooses."""
+        """Return the choice of a trial."""
         family = trial.suggest_categorical("family", self._families)
-        wanted = trial.suggest_categorical("members", self._counts)
+        suggested_members = trial.suggest_categorical("members", self._counts)
         kind = DesignClass(trial.suggest_categorical("class", [kind.value for kind in self._classes]))
         position = trial.suggest_float("position", 0.0, 1.0)
         method = Method(trial.suggest_categorical("method", [method.value for method in self.methods]))
         clusters = trial.suggest_float("clusters", 0.0, 1.0)
-        members = min((k for f, k, _ in self.groups if f == family), key=lambda k: abs(k - wanted))
+        members = min((k for f, k, _ in self.groups if f == family), key=lambda k: abs(k - suggested_members))
         kinds = [c for f, k, c in self.groups if (f, k) == (family, members)]
         group = self.groups[family, members, kind if kind in kinds else kinds[0]]
-        offered = self.methods_of(group[0])
-        method = method if method in offered else offered[0]
-        shared = 1 + _place(clusters, members - 1) if method in CLUSTERED else members
-        return Choice(group[_place(position, len(group))], method, shared)
+        possible = self.methods_of(group[0])
+        method = method if method in possible else possible[0]
+        count = 1 + _place(clusters, members - 1) if method in CLUSTERED else members
+        return Choice(group[_place(position, len(group))], method, count)
 
     def point(self, choice: Choice) -> Point:
-        """Return coordinates that suggest a choice; those that it ignores are left to the sampler."""
+        """Return coordinates that lead to a choice; those that it ignores are left to the sampler."""
         c = choice.candidate
         group = self.groups[c.family, c.members, c.design_class]
         point: Point = {
@@ -136,19 +156,25 @@ class Choices:
             point["clusters"] = (choice.clusters - 0.5) / (c.members - 1)
         return point
 
-    def nearest_new(self, choice: Choice, known: Container[Choice]) -> Choice:
-        """Return a choice, or the one nearest to it in the list that is not known; itself if all are."""
-        if choice not in known:
+    def nearest_new(self, choice: Choice, evaluated: Container[Choice]) -> Choice:
+        """Return the choice nearest to a given one in the list that is not yet evaluated.
+
+        Args:
+            choice: the given choice, which is returned if it is new, or if no choice is new.
+            evaluated: choices that are evaluated already.
+        """
+        if choice not in evaluated:
             return choice
         place = self._places[choice]
         for distance in range(1, len(self.all)):
             for i in (place - distance, place + distance):
-                if 0 <= i < len(self.all) and self.all[i] not in known:
+                if 0 <= i < len(self.all) and self.all[i] not in evaluated:
                     return self.all[i]
         return choice
 
 
 def _place(share: float, count: int) -> int:
+    """Return the place in a list of `count` items that a coordinate in [0, 1] means."""
     return min(int(share * count), count - 1)
 
 

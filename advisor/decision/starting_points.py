@@ -1,8 +1,8 @@
-"""Where a search starts: the front of expected error against multiply-adds, which stand for all costs.
+"""The starting points of a search: the Pareto front of expected error and multiply-adds.
 
-Both are known of every design of the budget without building one network, if members are trained
-independently. The sampler is left to find the same for other methods, whose errors and times follow those of
-independent training, and for memory.
+For independent members both are known for every design of the budget without building a network, and
+multiply-adds stand for all costs. Errors and times of other training methods follow those of independent
+training, so every design of the front starts with every method; the sampler improves on that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.methods import CLUSTERED
 
-# Designs of the front, and the share of all trials that may be starting points, methods included.
+# Most designs of the front, and largest share of starting points, methods included, among all trials.
 FRONT = 16
 LARGEST_SHARE = 1 / 2
 
@@ -28,14 +28,16 @@ LARGEST_SHARE = 1 / 2
 def starting_points(
     choices: Choices, accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int, trials: int
 ) -> list[Choice]:
-    """Return the best single network, then designs of the front by every method, MotherNets of one cluster.
+    """Return the best single network, then designs of the front by every method.
+
+    Methods that train clusters start with one cluster.
 
     Args:
-        choices: of the request.
-        accuracy: predictor of errors.
-        dataset: facts of the data.
-        epochs: schedule of a network from scratch.
-        trials: of the search.
+        choices: choices of the request.
+        accuracy: predictor of the errors.
+        dataset: facts of the data set.
+        epochs: epochs of a network that is trained from scratch.
+        trials: number of trials of the search.
     """
     candidates = [c for group in choices.groups.values() for c in group]
     errors = np.concatenate([_errors(group, accuracy, dataset, epochs) for group in choices.groups.values()])
@@ -44,7 +46,7 @@ def starting_points(
     points = []
     if single.any():
         points = _by_every_method(candidates[int(np.where(single, errors, np.inf).argmin())], choices)
-    for place in _spread(_front(errors, macs)):
+    for place in _bisected(_front(errors, macs)):
         points += _by_every_method(candidates[place], choices)
     return list(dict.fromkeys(points))[: max(int(LARGEST_SHARE * trials), 1)]
 
@@ -52,7 +54,7 @@ def starting_points(
 def _errors(
     group: Sequence[Candidate | Mixture], accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int
 ) -> Floats:
-    """Expected errors of independent members, shape (candidates,), all of one family."""
+    """Return the expected errors of candidates of one family, trained independently; shape (candidates,)."""
     expected: Floats = accuracy.sample_regular(
         group[0].family,
         dataset.learned_as,
@@ -66,7 +68,10 @@ def _errors(
 
 
 def _front(errors: Floats, macs: Floats) -> list[int]:
-    """Places on the Pareto front, least error first; thousands of points are too many for each pair."""
+    """Return the places of the points on the Pareto front, least error first.
+
+    Sorting serves thousands of points, for which comparing all pairs would take too long.
+    """
     order = np.lexsort((macs, errors))
     least = np.minimum.accumulate(macs[order])
     better = np.concatenate([[True], macs[order][1:] < least[:-1]])
@@ -81,10 +86,10 @@ def _by_every_method(candidate: Candidate | Mixture, choices: Choices) -> list[C
     ]
 
 
-def _spread(front: list[int]) -> list[int]:
-    """Return both ends of a front, then the middle between those before, `FRONT` at most.
+def _bisected(front: list[int]) -> list[int]:
+    """Return at most `FRONT` points of a front: both ends, then the middle of every gap, and so on.
 
-    So that any number of first ones spans it.
+    So the first few of them span the front, however many are used.
     """
     count = min(FRONT, len(front))
     places = [round(i) for i in np.linspace(0, len(front) - 1, count)]

@@ -1,15 +1,22 @@
-"""The Ensemble Switchover Threshold: from where on k members beat one network of their total size.
+"""The Ensemble Switchover Threshold: the size from which k members beat one network of their total size.
 
-Source: "More or Less" (Wasay and Idreos, ICLR 2021), section 3. The threshold lies in a plane of two
-resources, total parameters and training epochs. At every budget three real designs meet: a single network,
-its depth-equivalent (deq) and its width-equivalent (weq) ensemble. For every posterior draw
+The threshold is a curve in the plane of two resources, total parameters and training epochs. At every budget
+three designs are compared: a single network, its depth-equivalent ensemble (deq) and its width-equivalent
+ensemble (weq).
 
-    lead = log(error of the single network / error of the better ensemble),
+Notation:
 
-and the threshold along one axis is where the lead turns positive for good. So every threshold has an
-interval, and a draw without such a place has none.
+    k         members of an ensemble
+    budget    total parameters
+    e         draws of an error, one for each posterior draw,      shape (draws, budgets, epochs)
+    lead      log(e of the single network / e of the better ensemble), positive where the ensemble wins
 
-The epoch axis can be read in two ways; each is an `ErrorSource` of its own (`advisor.decision.epoch_axis`).
+The threshold along one axis is the point from which the lead of a draw stays positive. Every draw has its own
+threshold, which gives the threshold an interval; a draw whose lead is negative at the end has none.
+
+The epoch axis has two readings; each is an `ErrorSource` of its own (`advisor.decision.epoch_axis`).
+
+Source: Wasay and Idreos, "More or Less" (ICLR 2021), section 3.
 """
 
 from __future__ import annotations
@@ -30,17 +37,23 @@ from advisor.networks.families import FAMILIES
 
 PARAMETER_GRID: Floats = np.round(np.geomspace(1e4, 1e9, 31))
 EPOCH_GRID: tuple[int, ...] = tuple(sorted({round(e) for e in np.geomspace(1, 2000, 34)}))
-# Single networks of a budget whose errors differ by less count as equally good, and each may name the
-# equivalents: no training could tell them apart, and their widths are rounded differently.
-ALIKE = 0.01
-# A lead in log error that no two networks have; for arithmetic with −∞.
+# Relative difference of error below which single networks of a budget count as equally good. No training
+# could tell them apart, but their widths are rounded differently, and so are those of their equivalents.
+EQUALLY_GOOD = 0.01
+# Replaces a lead of −∞ in interpolations; far larger than the lead of any two networks.
 FAR_BEHIND = 1e9
 ENSEMBLES = (DesignClass.DEPTH_EQUIVALENT, DesignClass.WIDTH_EQUIVALENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestants:
-    """The designs that meet at one budget: a single network, and a member of each ensemble that exists."""
+    """The designs that are compared at one budget.
+
+    Attributes:
+        budget: total parameters.
+        single: the single network.
+        ensembles: a member of the ensemble of each class; a class that has no design is left out.
+    """
 
     budget: float
     single: NetworkSpec
@@ -50,40 +63,43 @@ class Contestants:
 def contestants(
     source: ErrorSource, family: str, members: int, budgets: Sequence[float], epochs: int
 ) -> list[Contestants]:
-    """Return the designs of every budget that holds a network.
+    """Return the designs to compare at every budget that is large enough for a network.
 
-    The single network has the least predicted error among the widest of every depth; each ensemble class
-    has the best of those that are equivalent to it, or to a network `ALIKE` it.
+    The single network is the one of least predicted error among the widest of every depth. The ensemble of a
+    class is the best of the ensembles that are equivalent to a single network that is `EQUALLY_GOOD`.
 
     Args:
-        source: of errors.
-        family: of all designs.
+        source: source of the errors.
+        family: family of all designs.
         members: k ≥ 2.
         budgets: total parameters.
-        epochs: after which errors are compared.
+        epochs: epochs after which errors are compared.
     """
-    fields = {b: found for b in budgets if (found := equivalents_within(b, family, members, source.task))}
-    singles = _means(source, [e.single for field in fields.values() for e in field], 1, epochs)
-    least = {b: min(singles[e.single] for e in field) for b, field in fields.items()}
-    rivals = {
-        b: _by_class([e for e in field if singles[e.single] <= (1 + ALIKE) * least[b]])
-        for b, field in fields.items()
+    choices = {b: found for b in budgets if (found := equivalents_within(b, family, members, source.task))}
+    singles = _means(source, [e.single for choice in choices.values() for e in choice], 1, epochs)
+    least = {b: min(singles[e.single] for e in choice) for b, choice in choices.items()}
+    equivalents = {
+        b: _by_class([e for e in choice if singles[e.single] <= (1 + EQUALLY_GOOD) * least[b]])
+        for b, choice in choices.items()
     }
-    together = _means(
-        source, [n for kinds in rivals.values() for found in kinds.values() for n in found], members, epochs
+    ensembles = _means(
+        source,
+        [n for kinds in equivalents.values() for found in kinds.values() for n in found],
+        members,
+        epochs,
     )
     return [
         Contestants(
             budget=b,
-            single=min((e.single for e in field), key=singles.__getitem__),
-            ensembles={kind: min(found, key=together.__getitem__) for kind, found in rivals[b].items()},
+            single=min((e.single for e in choice), key=singles.__getitem__),
+            ensembles={kind: min(found, key=ensembles.__getitem__) for kind, found in equivalents[b].items()},
         )
-        for b, field in fields.items()
+        for b, choice in choices.items()
     ]
 
 
 def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpec]]:
-    """Members of the ensembles of some single networks, by class; a class without any is left out."""
+    """Return the members of the equivalents of single networks by class; an empty class is left out."""
     found = {
         DesignClass.DEPTH_EQUIVALENT: [e.depth_equivalent for e in bases if e.depth_equivalent],
         DesignClass.WIDTH_EQUIVALENT: [e.width_equivalent for e in bases if e.width_equivalent],
@@ -94,7 +110,7 @@ def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpe
 def _means(
     source: ErrorSource, networks: Sequence[NetworkSpec], members: int, epochs: int
 ) -> dict[NetworkSpec, float]:
-    """Mean predicted error of each network, trained independently."""
+    """Return the mean predicted error of an independently trained ensemble of each network."""
     order = list(dict.fromkeys(networks))
     if not order:
         return {}
@@ -104,28 +120,29 @@ def _means(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """Predicted errors in every cell of budgets and epochs.
+    """Predicted errors of the compared designs at every budget and number of epochs.
 
     Attributes:
-        single: shape (draws, budgets, epochs).
-        ensembles: of each class, the same shape; infinite where the class has no design.
+        single: draws of the single network's error, shape (draws, budgets, epochs).
+        ensembles: draws of the errors of each ensemble class, of the same shape; infinite where the class has
+            no design.
     """
 
     single: Floats
     ensembles: dict[DesignClass, Floats]
 
     def best(self) -> NDArray[np.int64]:
-        """Index into `ENSEMBLES` of the class with the least mean error, shape (budgets, epochs)."""
+        """Return the index in `ENSEMBLES` of the class of least mean error, shape (budgets, epochs)."""
         means = np.stack([self.ensembles[kind].mean(axis=0) for kind in ENSEMBLES])
         return np.asarray(means.argmin(axis=0), dtype=np.int64)
 
     def ensemble(self) -> Floats:
-        """Errors of the better class of each cell, shape (draws, budgets, epochs)."""
+        """Return draws of the errors of the better class, shape (draws, budgets, epochs)."""
         deq, weq = (self.ensembles[kind] for kind in ENSEMBLES)
         return np.where(self.best() == 0, deq, weq)
 
     def lead(self) -> Floats:
-        """log(single / ensemble), shape (draws, budgets, epochs); −∞ where no ensemble fits."""
+        """Return the lead, shape (draws, budgets, epochs); −∞ where there is no ensemble."""
         return np.asarray(np.log(self.single) - np.log(self.ensemble()), dtype=float)
 
 
@@ -137,45 +154,48 @@ def contest(
     epochs: Sequence[int],
     ensemble_epochs: Sequence[int] | None = None,
 ) -> Contest:
-    """Return the errors of the designs of every budget at every number of epochs.
+    """Return the errors of the compared designs at every budget and number of epochs.
 
     Args:
-        source: of errors.
-        rows: designs of each budget, at least one.
+        source: source of the errors.
+        rows: designs of each budget, at least one budget.
         members: k.
-        clusters: g of the ensembles.
-        epochs: of the single networks.
-        ensemble_epochs: of the ensembles, where they train for another number than the single network.
+        clusters: number of clusters of the ensembles.
+        epochs: epochs of the single networks.
+        ensemble_epochs: epochs of the ensembles; by default those of the single networks.
     """
     single = source.errors([row.single for row in rows], 1, 1, epochs)
     ensembles = {}
     for kind in ENSEMBLES:
-        having = [i for i, row in enumerate(rows) if kind in row.ensembles]
+        places = [i for i, row in enumerate(rows) if kind in row.ensembles]
         ensembles[kind] = np.full_like(single, np.inf)
-        if having:
-            networks = [rows[i].ensembles[kind] for i in having]
-            ensembles[kind][:, having] = source.errors(networks, members, clusters, ensemble_epochs or epochs)
+        if places:
+            networks = [rows[i].ensembles[kind] for i in places]
+            ensembles[kind][:, places] = source.errors(networks, members, clusters, ensemble_epochs or epochs)
     return Contest(single=single, ensembles=ensembles)
 
 
 def crossing(lead: Floats, grid: Sequence[float]) -> Floats:
-    """Where each draw's lead turns positive for good, between two points in the logarithm of the grid.
+    """Return the point of an axis from which the lead of each draw stays positive.
+
+    The point is interpolated in the logarithm of the axis.
 
     Args:
-        lead: shape (draws, points); −∞ where nothing is known to be compared.
-        grid: rising, shape (points,).
+        lead: lead at every point, shape (draws, points); −∞ where there is no ensemble.
+        grid: points of the axis, rising, shape (points,).
 
     Returns:
-        Shape (draws,): the first point of a draw that always leads, ∞ of one that does not lead at the last.
+        Shape (draws,): the first point of the axis if the lead is positive everywhere, ∞ if it is not
+        positive at the last point.
     """
     losing, last = lead <= 0, len(grid)
-    # Position after the last loss.
+    # Position of the first point after the last loss.
     after = np.where(losing.any(axis=1), last - np.argmax(losing[:, ::-1], axis=1), 0)
     points, found = np.log(np.asarray(grid, dtype=float)), np.full(len(lead), np.inf)
     found[after == 0] = grid[0]
     draws = np.flatnonzero((after > 0) & (after < last))
     i = after[draws]
-    # Where nothing was comparable before, the threshold is the first point that is.
+    # Where the point before has no ensemble, the threshold is the first point that has one.
     lost, won = np.maximum(lead[draws, i - 1], -FAR_BEHIND), lead[draws, i]
     found[draws] = np.exp(points[i - 1] + (points[i] - points[i - 1]) * lost / (lost - won))
     return found
@@ -183,9 +203,12 @@ def crossing(lead: Floats, grid: Sequence[float]) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Median and 90 % interval of a threshold over posterior draws; None lies beyond the grid.
+    """Median and 90 % interval of a threshold; None where it lies beyond the end of the grid.
 
     Attributes:
+        median: median over the draws.
+        low: lower end of the interval.
+        high: upper end of the interval.
         reached: share of the draws whose threshold lies within the grid.
     """
 
@@ -196,8 +219,12 @@ class Threshold:
 
     @classmethod
     def of_draws(cls, draws: Floats) -> Threshold:
-        """Summarise draws of shape (n,), ∞ where the threshold is not reached."""
-        # Without interpolation: between a figure and ∞ there is nothing.
+        """Return the summary of draws of a threshold.
+
+        Args:
+            draws: thresholds, ∞ where there is none within the grid, shape (n,).
+        """
+        # No interpolation between a number and ∞.
         found = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2], method="inverted_cdf")
         low, median, high = (float(x) if np.isfinite(x) else None for x in found)
         return cls(median=median, low=low, high=high, reached=float(np.isfinite(draws).mean()))
@@ -205,17 +232,19 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switchover:
-    """Threshold of one family and member count around a request.
+    """The threshold of one family and number of members at a request.
 
     Attributes:
-        parameters: total size from which the ensemble wins at the requested epochs; a draw that never does
-            counts as the end of the grid.
-        epochs: number from which it wins at the requested size, in the same way.
-        probability_past: that the request lies past the threshold.
-        smallest: total size, of those looked at, from which on there is such an ensemble at every one; a
-            threshold there says that it wins wherever that is known.
-        largest: total size up to which was looked; a threshold there lies there or beyond.
-        longest: number of epochs up to which was looked, likewise; the least is one epoch.
+        family: family of all designs.
+        members: k.
+        parameters: total parameters from which the ensemble wins at the requested epochs; a draw without a
+            threshold counts as the end of the grid.
+        epochs: epochs from which it wins at the requested budget, likewise.
+        probability_past: probability that the request lies beyond the threshold.
+        smallest: least budget of the grid from which every budget has an ensemble; a threshold there means
+            that the ensemble wins wherever it exists.
+        largest: last budget of the grid; a threshold there may lie beyond.
+        longest: last number of epochs of the grid; a threshold there may lie beyond. The first is one epoch.
     """
 
     family: str
@@ -229,12 +258,20 @@ class Switchover:
 
 
 def switchover(source: ErrorSource, family: str, members: int, *, budget: float, epochs: int) -> Switchover:
-    """Return the threshold of `members` networks of a family against one of their total size."""
+    """Return the threshold of one family and number of members.
+
+    Args:
+        source: source of the errors.
+        family: family of all designs.
+        members: k ≥ 2.
+        budget: total parameters of the request.
+        epochs: epochs of the request.
+    """
     sizes = contestants(source, family, members, PARAMETER_GRID.tolist(), epochs)
     by_size = contest(source, sizes, members, members, [epochs]).lead()[:, :, 0]
     exist = takewhile(lambda size: np.isfinite(size[1]).any(), zip(sizes[::-1], by_size.T[::-1], strict=True))
     here = contestants(source, family, members, [budget], epochs)
-    # Where no network fits, nothing wins at any number of epochs.
+    # A budget that is too small for a network has no ensemble, whatever the epochs.
     by_length = np.full((len(by_size), 1 + len(EPOCH_GRID)), -np.inf)
     if here:
         by_length = contest(source, here, members, members, [*EPOCH_GRID, epochs]).lead()[:, 0]
@@ -251,7 +288,15 @@ def switchover(source: ErrorSource, family: str, members: int, *, budget: float,
 def thresholds(
     source: ErrorSource, families: Sequence[str], members: Sequence[int], *, budget: float, epochs: int
 ) -> list[Switchover]:
-    """Return the thresholds of every family and member count above 1."""
+    """Return the thresholds of every family and number of members above 1.
+
+    Args:
+        source: source of the errors.
+        families: names of families; unknown ones are left out.
+        members: numbers of members.
+        budget: total parameters of the request.
+        epochs: epochs of the request.
+    """
     return [
         switchover(source, family, k, budget=budget, epochs=epochs)
         for family in families
@@ -262,6 +307,9 @@ def thresholds(
 
 
 def _within(draws: Floats, end: float) -> Estimate:
-    """Median and interval (a mean would be ruled by draws at the end of the grid)."""
+    """Return median and interval of draws, those beyond the end of the grid placed at its end.
+
+    The median is robust to these draws; the mean is not.
+    """
     low, middle, high = np.quantile(np.minimum(draws, end), [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
     return Estimate(float(middle), float(low), float(high))

@@ -1,14 +1,18 @@
-"""Where single networks give way to ensembles: the switchover over a grid of budgets and epochs.
+"""The switchover from single networks to ensembles over a grid of budgets and epochs.
 
-A map compares one *training* of the ensembles with full training of the single network:
+A map compares the single network of every budget with ensembles that are trained in one of three ways:
 
-- full data: every member from scratch, as long as the single network;
-- MotherNets with g clusters at equal epochs: its mothers train as long as the single network;
-- MotherNets at equal training time: longer schedules, until all its networks together train as many epochs
-  as those of full data. Networks of one shape spend the same time on an epoch, so this needs no clock.
+- full data: every member is trained from scratch, as long as the single network;
+- MotherNets with g clusters at equal epochs: its mothers are trained as long as the single network;
+- MotherNets at equal training time: its schedules are longer, so that all its networks together train as many
+  epochs as those of full data. Networks of one shape spend the same time on an epoch, so no clock is needed.
 
-*Time to single accuracy* ("More or Less", section 4) is the number of epochs from which on the ensemble has
-less error than the single network at the end of the schedule.
+*Time to single accuracy* is the number of epochs from which the ensemble has less error than the single
+network at the end of the schedule.
+
+Notation: k members, g clusters; `advisor.decision.switchover` defines the lead and its threshold.
+
+Source: Wasay and Idreos, "More or Less" (ICLR 2021), sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -36,14 +40,14 @@ from advisor.estimate import Floats
 from advisor.plans.methods import HATCHED_SHARE
 from advisor.plans.schedule import MOST_EPOCHS, RECIPES
 
-# Points along an axis whose ends are given; at 80 columns a terminal holds as many.
+# Points along an axis whose ends are given: as many as fit into a terminal of 80 columns.
 POINTS = 10
-# The default grid, in octaves around the threshold and around the published schedule: a thirtieth of it is
-# too short for any ensemble, and thresholds are known to a factor of two to four at best.
+# The default grid, in octaves around the threshold and around the published schedule. A thirtieth of that
+# schedule is too short for any ensemble; thresholds are known to a factor of two to four at best.
 BUDGET_OCTAVES = range(4, -5, -1)
 EPOCH_OCTAVES = range(-5, 2)
 EVEN = 0.5
-# Around which budgets lie where no threshold is foreseen.
+# Middle of the budgets where no threshold is predicted.
 USUAL_BUDGET = 1e6
 
 
@@ -53,9 +57,10 @@ class Grid:
 
     Attributes:
         budgets: total parameters, rising.
-        epochs: rising.
-        schedule: one of the epochs, at whose end the single network sets the error to reach: the last of
-            one long schedule; of whole schedules the published one if the axis holds it, else the longest.
+        epochs: numbers of epochs, rising.
+        schedule: number of epochs, one of `epochs`, after which the single network has the error that the
+            ensembles are to reach: the last epoch of a long schedule; of whole schedules the published one if
+            the axis contains it, else the longest.
     """
 
     budgets: tuple[int, ...]
@@ -65,16 +70,18 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
-    """What one training of the ensembles makes of the grid.
+    """The switchover map of one way to train the ensembles.
 
     Attributes:
-        clusters: g.
-        ensemble_epochs: of the ensembles at each number of epochs of the single network.
-        better: ensemble class with the less mean error, (budgets × epochs); None where no ensemble fits.
-        probabilities: that one training of this class has less error than one of the single network.
-        parameters: threshold in parameters at each number of epochs; empty on a grid of one budget.
-        epochs: threshold in epochs at each budget; empty on a grid of one number of epochs.
-        to_single_error: epochs to the single network's error at the end of the schedule, likewise.
+        clusters: g; k for full data.
+        ensemble_epochs: epochs of the ensembles for each number of epochs of the single network.
+        better: ensemble class of less mean error, for each budget and number of epochs; None where there is
+            no ensemble.
+        probabilities: probability that one training of this class has less error than one of the single
+            network, likewise.
+        parameters: threshold in parameters for each number of epochs; empty on a grid of one budget.
+        epochs: threshold in epochs for each budget; empty on a grid of one number of epochs.
+        to_single_error: time to single accuracy in epochs for each budget; empty likewise.
     """
 
     clusters: int
@@ -87,16 +94,20 @@ class Map:
 
     @property
     def likelier(self) -> tuple[tuple[DesignClass, ...], ...]:
-        """The class that more probably has less error in each cell; single where no ensemble fits."""
+        """The likelier winner at each budget and number of epochs; single where there is no ensemble."""
         cells = zip(self.better, self.probabilities, strict=True)
         return tuple(tuple(map(_likelier, kinds, chances)) for kinds, chances in cells)
 
 
 def check_members(members: int, clusters: int) -> None:
-    """Refuse ensembles that cannot be compared.
+    """Check the numbers of members and clusters of the ensembles.
+
+    Args:
+        members: k.
+        clusters: g.
 
     Raises:
-        UsageError: fewer than 2 members or too many, or clusters out of range.
+        UsageError: there are fewer than 2 members or too many, or the clusters are out of range.
     """
     if not 2 <= members <= LARGEST_ENSEMBLE:
         raise UsageError(f"--members: an ensemble has 2 to {LARGEST_ENSEMBLE} members, got {members}")
@@ -111,20 +122,29 @@ def grid_of(
     budget: tuple[int, int] | None,
     epochs: tuple[int, int] | None,
 ) -> Grid:
-    """Return the grid between the ends given; by default one around the forecast threshold.
+    """Return the axes of a map.
+
+    Args:
+        source: source of the errors.
+        family: family of all designs.
+        members: k.
+        budget: first and last total parameters; by default octaves around the predicted threshold.
+        epochs: first and last number of epochs; by default octaves around the published schedule.
 
     Raises:
-        InfeasibleError: the lowest budget holds no network.
+        InfeasibleError: the lowest budget is too small for a network.
     """
     reference = RECIPES[family].reference_epochs
-    lengths = _spread(*epochs) if epochs else tuple(max(round(reference * 2.0**o), 1) for o in EPOCH_OCTAVES)
+    lengths = tuple(max(round(reference * 2.0**octave), 1) for octave in EPOCH_OCTAVES)
+    if epochs:
+        lengths = _log_spaced(*epochs)
     if source.last_epoch is not None:
-        # Read off one long schedule, there are no epochs after its last.
+        # A long schedule has no epochs after its last.
         lengths = (*(e for e in lengths if e < source.last_epoch), source.last_epoch)
     schedule = lengths[-1]
     if source.last_epoch is None and lengths[0] <= reference <= lengths[-1]:
         schedule = reference
-    sizes = _spread(*budget) if budget else _usual_budgets(source, family, members, schedule)
+    sizes = _log_spaced(*budget) if budget else _usual_budgets(source, family, members, schedule)
     smallest, name = smallest_network(family, source.task)
     if sizes[0] < smallest:
         raise InfeasibleError(
@@ -135,32 +155,40 @@ def grid_of(
 
 
 def _usual_budgets(source: ErrorSource, family: str, members: int, epochs: int) -> tuple[int, ...]:
-    """Octaves around the threshold of the published schedule, none below the size of the smallest ensemble.
+    """Return octaves around the threshold of a schedule, none below the size of the smallest ensemble.
 
-    One of few parameters may still hold none: the best single network there need have no equivalents.
+    A small budget may still have no ensemble, because the best single network there need not have
+    equivalents.
     """
     rows = contestants(source, family, members, PARAMETER_GRID.tolist(), epochs)
     lead = contest(source, rows, members, members, [epochs]).lead()[:, :, 0]
     middle = Threshold.of_draws(crossing(lead, [row.budget for row in rows])).median or USUAL_BUDGET
     least = members * smallest_network(family, source.task)[0]
     middle = max(middle, least * 2.0 ** max(BUDGET_OCTAVES))
-    # Rounded down, the least would be below that.
+    # Rounding may lead below the smallest ensemble.
     return tuple(sorted(max(_rounded(middle * 2.0**octave), least) for octave in BUDGET_OCTAVES))
 
 
-def _spread(low: int, high: int) -> tuple[int, ...]:
-    """At most `POINTS` numbers from low to high, evenly in the logarithm."""
+def _log_spaced(low: int, high: int) -> tuple[int, ...]:
+    """Return at most `POINTS` whole numbers from low to high, evenly spaced in the logarithm."""
     between = (_rounded(x) for x in np.geomspace(low, high, POINTS)[1:-1])
     return tuple(sorted({low, high, *(x for x in between if low < x < high)}))
 
 
 def _rounded(value: float) -> int:
-    """Two significant digits."""
+    """Return a whole number with two significant digits."""
     return int(float(f"{value:.1e}"))
 
 
 def switchover_rows(source: ErrorSource, family: str, members: int, grid: Grid) -> list[Contestants]:
-    """Return the designs of every budget of the grid, compared at the end of the schedule."""
+    """Return the compared designs of every budget of the grid, chosen by their errors after the schedule.
+
+    Args:
+        source: source of the errors.
+        family: family of all designs.
+        members: k.
+        grid: axes of the map.
+    """
     return contestants(source, family, members, grid.budgets, grid.schedule)
 
 
@@ -173,15 +201,15 @@ def switchover_map(
     *,
     ensemble_epochs: Sequence[int] | None = None,
 ) -> Map:
-    """Return the map of one training of the ensembles.
+    """Return the map of one way to train the ensembles.
 
     Args:
-        source: of errors.
-        rows: designs of every budget of the grid.
-        grid: axes.
+        source: source of the errors.
+        rows: compared designs of every budget of the grid.
+        grid: axes of the map.
         members: k.
         clusters: g; k for full data.
-        ensemble_epochs: of the ensembles, where they differ from the grid's.
+        ensemble_epochs: epochs of the ensembles; by default those of the grid.
     """
     lengths = tuple(ensemble_epochs or grid.epochs)
     found = contest(source, rows, members, clusters, grid.epochs, lengths)
@@ -199,10 +227,16 @@ def switchover_map(
 
 
 def equal_time(epochs: Sequence[int], members: int, clusters: int) -> tuple[int, ...]:
-    """Return the schedules with which MotherNets trains as long as full data does with `epochs`.
+    """Return the schedules with which MotherNets trains as long as full data.
 
-    Of k members of one shape, g balanced clusters leave max(0, 2g − k) alone; those train from scratch, as
-    does the mother of every other cluster, and all others are hatched and train a share of the schedule.
+    Of k members of one shape, g balanced clusters leave max(0, 2g − k) alone. These are trained from scratch,
+    as is the mother of every other cluster. The other members are hatched and train for `HATCHED_SHARE` of
+    the schedule.
+
+    Args:
+        epochs: schedules of full data.
+        members: k.
+        clusters: g.
     """
     alone = max(0, 2 * clusters - members)
     spent = clusters + HATCHED_SHARE * (members - alone)
@@ -231,13 +265,13 @@ def _probabilities(
 
 
 def _thresholds(leads: Floats, grid: Sequence[int]) -> tuple[Threshold, ...]:
-    """Thresholds of leads of shape (thresholds, draws, points); one point has none."""
+    """Return the thresholds of leads of shape (thresholds, draws, points); none for a single point."""
     if len(grid) < 2:
         return ()
     return tuple(Threshold.of_draws(crossing(lead, grid)) for lead in leads)
 
 
 def _lead_over_final(source: ErrorSource, rows: Sequence[Contestants], found: Contest, grid: Grid) -> Floats:
-    """Lead of the ensembles over the single network's final error, shape (draws, budgets, epochs)."""
+    """Return the lead over the single network's final error, shape (draws, budgets, epochs)."""
     final = source.errors([row.single for row in rows], 1, 1, [grid.schedule])
     return np.asarray(np.log(final) - np.log(found.ensemble()), dtype=float)

@@ -95,8 +95,8 @@ def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Trainin
         moves = {}
         for i, t in enumerate(pool):
             if i not in taken and t.seconds <= left:
-                told = outcome(accuracy, parse_design(t.told.design), facts, t.told.epochs)
-                moves[i] = 100 * expected_move(errors, told.seen, told.stds, len(taken))
+                expected = outcome(accuracy, parse_design(t.told.design), facts, t.told.epochs)
+                moves[i] = 100 * expected_move(errors, expected.log_figures, expected.stds, len(taken))
         worthy = [i for i, move in moves.items() if move >= WORTHWHILE]
         if not worthy:
             break

@@ -1,4 +1,4 @@
-"""Forecast figures: a mean and a 90 % interval."""
+"""Estimates: a mean and a 90 % interval."""
 
 from statistics import NormalDist
 
@@ -26,13 +26,13 @@ def test_scaling_by_a_positive_factor_scales_mean_and_bounds(estimate, factor):
 
 
 @given(finite)
-def test_an_exact_figure_has_no_width(value):
+def test_an_exact_estimate_has_no_width(value):
     estimate = Estimate.exact(value)
     assert (estimate.mean, estimate.low, estimate.high) == (value, value, value)
 
 
 @given(st.lists(finite, min_size=1, max_size=200))
-def test_an_estimate_of_samples_holds_its_mean_within_their_range(values):
+def test_an_estimate_of_samples_contains_its_mean_within_their_range(values):
     samples = np.array(values)
     estimate = Estimate.of_samples(samples)
     assert estimate.low <= estimate.mean <= estimate.high

@@ -186,7 +186,7 @@ def probe(
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
     """Return the keys of what was trained to its end on a data set: the same again teaches little."""
     ended = [e for e in evidence if e.dataset == dataset and e.member_errors is not None]
-    return {key_of(e.design.name, e.epochs, e.images) for e in ended if e.method in PROBED}
+    return {key_of(e.design.name, e.epochs, e.image_share) for e in ended if e.method in PROBED}
 
 
 def check_seconds(seconds: float, option: str) -> None:
@@ -316,11 +316,11 @@ class ProbingSession:
             {
                 "design": plan.design,
                 "epochs": plan.epochs,
-                "share_of_images": chosen.images,
+                "share_of_images": chosen.image_share,
                 "predicted_seconds": chosen.seconds.mean,
                 "seconds": time.monotonic() - began,
                 "move_points": chosen.move,
-                "predicted_error": asdict(chosen.plan_forecast),
+                "predicted_error": asdict(chosen.predicted_error),
                 "error": error,
                 "member_errors": list(members),
             }

@@ -16,22 +16,17 @@ import numpy as np
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.comparison import Side, price_ratios
-from advisor.decision.probing import WORTHWHILE, Probe, next_probe
-from advisor.decision.ranking import Objective, Recommendation
-from advisor.decision.reasons import (
+from advisor.decision.alternatives import (
     Crossover,
-    Evidence,
-    Trade,
     crossover_of_pair,
     crossovers,
-    has_threshold,
     limit_alternatives,
     other_objectives,
-    reasons,
     runner_up,
-    threshold_of,
-    trade,
 )
+from advisor.decision.probing import WORTHWHILE, Probe, next_probe
+from advisor.decision.ranking import Objective, Recommendation
+from advisor.decision.reasons import Evidence, Trade, has_threshold, reasons, threshold_of, trade
 from advisor.decision.search import Evaluated, Scenario, planned
 from advisor.decision.switchover import EPOCH_GRID, Switchover
 from advisor.designs.budget import parse_budget
@@ -226,10 +221,10 @@ def measure_next(
         "probe": {
             "design": probe.plan.design,
             "epochs": probe.plan.epochs,
-            "share_of_images": probe.images,
+            "share_of_images": probe.image_share,
             "seconds": asdict(probe.seconds),
             "move_points": probe.move,
-            "predicted_error": asdict(probe.plan_forecast),
+            "predicted_error": asdict(probe.predicted_error),
             "minutes": minutes,
             "command": command(request, minutes),
         },

@@ -39,7 +39,7 @@ def evidence_of(
 
 
 def _of_share(e: TrainedEvidence, images: int, sizes: Mapping[str, int] | None) -> TrainedEvidence:
-    return replace(e, images=min(images / (sizes or {}).get(e.dataset, images), 1.0))
+    return replace(e, image_share=min(images / (sizes or {}).get(e.dataset, images), 1.0))
 
 
 def _taught_by(run: Run, curves: Curves) -> TrainedEvidence | None:

@@ -1,4 +1,4 @@
-"""The Gaussian process behind the accuracy formula, against its kernel and an exact regression."""
+"""The Gaussian process on the residuals of the accuracy formula: its kernel, and an exact regression."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_features_are_always_the_same():
     assert np.array_equal(Features.of(4)(x), Features.of(4)(x))
 
 
-def test_what_was_observed_without_noise_is_met_and_far_away_nothing_is_known():
+def test_an_observation_without_noise_is_met_and_far_from_it_the_prior_remains():
     design_matrix = 0.05 * Features.of(1)(np.array([[0.0], [50.0]]))
     residuals = np.full((500, 1), 0.04)
     weights = draw_weights(design_matrix[:1], residuals, np.array([1e-4]), np.random.default_rng(0))
@@ -37,7 +37,7 @@ def test_what_was_observed_without_noise_is_met_and_far_away_nothing_is_known():
     assert far.std() == pytest.approx(0.05, rel=0.25)
 
 
-def test_without_observations_the_process_has_its_spread():
+def test_without_observations_the_process_has_its_amplitude():
     design_matrix = 0.05 * Features.of(2)(np.random.default_rng(2).normal(0, 3, (20, 2)))
     weights = draw_weights(np.zeros((1, FEATURES)), np.zeros((2000, 1)), np.ones(1), np.random.default_rng(0))
     assert (weights @ design_matrix.T).std(axis=0) == pytest.approx(0.05, rel=0.35)
@@ -52,7 +52,7 @@ def test_whitened_observations_have_unit_covariance():
 
 
 @pytest.mark.parametrize("amplitude", [AMPLITUDES[2], AMPLITUDES[6], AMPLITUDES[10]])
-def test_the_amplitude_that_made_the_misses_is_found_again(amplitude):
+def test_the_amplitude_that_made_the_discrepancies_is_found(amplitude):
     generator = np.random.default_rng(5)
     design_matrix = Features.of(4)(generator.normal(0, 2, (200, 4)))
     discrepancies = amplitude * design_matrix @ generator.standard_normal(FEATURES)

@@ -1,4 +1,4 @@
-"""CSV files of trainings: what they say is read, and the first thing that is wrong is named."""
+"""CSV files of trainings: they are read, and the first mistake is named."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ WITH_CURVES = replace(
 ALONE = {"design": "2xresnet-8-4", "clusters": "2", "epochs": "3"}
 
 
-def table(*design_matrix: dict[str, str]) -> str:
-    return "\n".join([",".join(design_matrix[0]), *(",".join(row.values()) for row in design_matrix)]) + "\n"
+def table(*rows: dict[str, str]) -> str:
+    return "\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n"
 
 
 def test_a_row_is_read_whatever_the_order_of_its_columns():
@@ -76,13 +76,13 @@ def test_columns_of_the_benchmark_may_be_there_and_empty_lines_too():
     assert read_reported(text, "f.csv") == [TRAINING]
 
 
-def test_curves_and_errors_by_members_are_read_where_they_are_told():
+def test_curves_and_errors_by_members_are_read_where_they_are_reported():
     text = table(ROW | CURVES, ROW | dict.fromkeys(CURVES, ""), ROW | dict.fromkeys(CURVES, " "))
     assert read_reported(text, "f.csv") == [WITH_CURVES, TRAINING, TRAINING]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "filled",
     [
         ("validation_images",),
         ("errors_by_members",),
@@ -90,9 +90,9 @@ def test_curves_and_errors_by_members_are_read_where_they_are_told():
     ],
     ids="+".join,
 )
-def test_what_is_told_needs_nothing_else(told):
-    missing = {name: None for name in CURVES if name not in told}
-    (training,) = read_reported(table(ROW | {name: CURVES[name] for name in told}), "f.csv")
+def test_an_optional_column_needs_no_other(filled):
+    missing = {name: None for name in CURVES if name not in filled}
+    (training,) = read_reported(table(ROW | {name: CURVES[name] for name in filled}), "f.csv")
     assert training == replace(WITH_CURVES, **missing)
 
 
@@ -109,7 +109,7 @@ def test_the_curve_of_independent_members_has_an_error_an_epoch():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"validation_images": "0"}, "validation_images must be a whole number between 1 and"),
         ({"validation_images": "some"}, "validation_images must be a whole number between 1 and"),
@@ -137,15 +137,15 @@ def test_the_curve_of_independent_members_has_an_error_an_epoch():
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_curve_is_named_with_its_file_and_line(change, told):
+def test_a_wrong_curve_is_named_with_its_file_and_line(change, message):
     with pytest.raises(DataError) as caught:
         read_reported(table(ROW | CURVES, ROW | CURVES | change), "f.csv")
     assert str(caught.value).startswith("f.csv, line 3: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"classes": "ten"}, "classes must be a whole number between 2 and"),
         ({"classes": "1"}, "classes must be a whole number between 2 and"),
@@ -181,20 +181,20 @@ def test_a_wrong_curve_is_named_with_its_file_and_line(change, told):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_value_is_named_with_its_file_and_line(change, told):
+def test_a_wrong_value_is_named_with_its_file_and_line(change, message):
     text = table(ROW, ROW | change)
-    if not told:
+    if not message:
         assert read_reported(text, "f.csv")[1].error == 0
         return
     with pytest.raises(DataError) as caught:
         read_reported(text, "f.csv")
     assert str(caught.value).startswith("f.csv, line 3: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "f.csv, line 1: a table of trainings has a header and at least one row"),
         (",".join(REQUIRED), "at least one row"),
@@ -211,10 +211,10 @@ def test_a_wrong_value_is_named_with_its_file_and_line(change, told):
     ],
     ids=lambda value: value[-40:],
 )
-def test_a_damaged_table_is_refused(text, told):
+def test_a_damaged_table_is_refused(text, message):
     with pytest.raises(DataError) as caught:
         read_reported(text, "f.csv")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_column_is_either_required_or_optional():

@@ -1,4 +1,4 @@
-"""What a probe is worth, on made-up draws whose answers are known, and how probes are chosen."""
+"""What a probe is worth, on draws made by hand, and how probes are chosen."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,14 @@ DIGITS = DATASETS["digits"]
 
 @pytest.fixture(scope="module")
 def draws():
-    """Two designs of 10 % error whose ratio is unknown by a tenth, and draws of that ratio."""
+    """Two designs of 10 % error whose log ratio has a std of a tenth, and draws of that ratio."""
     ratio = np.random.default_rng(0).normal(0, 0.1, 2000)
     return np.stack([np.full(2000, 0.1), 0.1001 * np.exp(-ratio)], axis=1), ratio
 
 
-def test_an_observation_of_the_difference_moves_it_by_its_spread(draws):
+def test_an_observation_of_the_difference_moves_it_by_its_std(draws):
     errors, ratio = draws
-    # The second design is best in half of the draws; e_b times its share times the spread of the ratio.
+    # The second design is best in half of the draws; e_b times its share times the std of the ratio.
     move = expected_move(errors, ratio[:, None], np.array([1e-3]), 1)
     assert move == pytest.approx(0.1 * 0.5 * 0.1, rel=0.1)
 

@@ -189,7 +189,7 @@ def test_limits_that_nothing_keeps_are_answered_with_the_nearest():
     assert "\n" not in text
 
 
-def test_the_least_memory_that_is_named_is_the_one_that_the_limit_was_judged_by():
+def test_the_least_memory_that_is_named_is_the_one_that_the_limit_applies_to():
     # The allocator takes 10 MiB for what peaks at 7: with a limit of 8 MiB it is beyond, and says so.
     designs = [
         evaluated("resnet-8-4", "s", 0.1, 30, memory=7 * 2**20, reserved=10 * 2**20, feasible=False),
@@ -197,13 +197,13 @@ def test_the_least_memory_that_is_named_is_the_one_that_the_limit_was_judged_by(
         # Smaller and faster, but it ran out of memory.
         evaluated("mlp-1-4", "s", 0.1, 1, memory=2**20, reserved=2**20, feasible=False, fits=False),
     ]
-    assert all(Limits(memory_bytes=8 * 2**20).excess(j.priced)["memory"] > 0 for j in designs[:2])
+    assert all(Limits(memory_bytes=8 * 2**20).excess(e.priced)["memory"] > 0 for e in designs[:2])
     with pytest.raises(InfeasibleError) as caught:
         ranked(designs)
     assert "the least memory is 9.5 MiB (2xvgg-11-4), the shortest training 20 s" in str(caught.value)
 
 
-def test_what_little_the_nearest_design_needs_is_not_told_as_nothing():
+def test_a_small_need_of_the_nearest_design_is_not_rounded_to_zero():
     with pytest.raises(InfeasibleError) as caught:
         ranked([evaluated("mlp-1-4", "s", 0.1, 0.0125, latency=1.6e-4, memory=3 * 2**17, feasible=False)])
     assert "0.375 MiB" in str(caught.value)
@@ -237,7 +237,7 @@ def listings(draw):
 @given(listings(), st.sampled_from(list(Objective)))
 @settings(max_examples=80)
 def test_every_ranking_is_well_formed(designs, objective):
-    feasible = [j for j in designs if j.feasible]
+    feasible = [e for e in designs if e.feasible]
     if not feasible:
         with pytest.raises(InfeasibleError):
             ranked(designs, objective)
@@ -252,15 +252,15 @@ def test_every_ranking_is_well_formed(designs, objective):
         compared = row.reference.design_class is DesignClass.SINGLE and row.evaluated is not row.reference
         assert row.probability_beats_single == (row.probability_beats_reference if compared else None)
     assert len({id(row.reference) for row in rows}) == 1
-    singles = [j for j in feasible if j.design_class is DesignClass.SINGLE]
+    singles = [e for e in feasible if e.design_class is DesignClass.SINGLE]
     if singles:
-        assert rows[0].reference is min(singles, key=lambda j: j.errors.mean())
+        assert rows[0].reference is min(singles, key=lambda e: e.errors.mean())
     assert rows[0].reference in [row.evaluated for row in rows]
     errors = [row.evaluated.errors.mean() for row in rows]
     if objective is Objective.ERROR:
-        told = [float(f"{error:.2g}") for error in errors]
-        assert told == sorted(told)
-        assert told[0] == min(float(f"{j.errors.mean():.2g}") for j in feasible)
+        rounded = [float(f"{error:.2g}") for error in errors]
+        assert rounded == sorted(rounded)
+        assert rounded[0] == min(float(f"{e.errors.mean():.2g}") for e in feasible)
     if objective is Objective.TIME:
         matching = [
             r.evaluated.priced.train_seconds.mean for r in rows if r.probability_beats_reference >= 0.5
@@ -271,7 +271,7 @@ def test_every_ranking_is_well_formed(designs, objective):
 @given(listings(), st.sampled_from(list(Objective)), st.randoms())
 @settings(max_examples=30)
 def test_the_order_of_the_search_does_not_matter(designs, objective, random):
-    if not any(j.feasible for j in designs):
+    if not any(e.feasible for e in designs):
         return
     shuffled = list(designs)
     random.shuffle(shuffled)

@@ -65,12 +65,12 @@ def starts(where, trials=80):
 def test_every_trial_is_another_design_of_the_budget_or_another_method():
     where = scenario()
     found = looked_at(where)
-    assert len({j.key for j in found}) == len(found) == 80
-    known = {c.name for c in where.candidates} | {m.design().name for m in where.mixtures}
-    for j in found:
-        assert j.design.name.split("@")[0] in known
-        assert j.parameters <= 40_000
-        assert j.parameters == parse_design(j.design.name).parameters(DIGITS.task)
+    assert len({e.key for e in found}) == len(found) == 80
+    names = {c.name for c in where.candidates} | {m.design().name for m in where.mixtures}
+    for e in found:
+        assert e.design.name.split("@")[0] in names
+        assert e.parameters <= 40_000
+        assert e.parameters == parse_design(e.design.name).parameters(DIGITS.task)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_every_trial_is_another_design_of_the_budget_or_another_method():
 )
 def test_families_and_numbers_of_members_are_those_asked_for(families, members):
     found = looked_at(scenario(200_000, families, members), 40)
-    assert {j.design.families[0] for j in found} == set(families)
-    assert {len(j.design.members) for j in found} == set(members)
+    assert {e.design.families[0] for e in found} == set(families)
+    assert {len(e.design.members) for e in found} == set(members)
 
 
 def test_members_of_every_family_may_share_mothers():
@@ -87,9 +87,9 @@ def test_members_of_every_family_may_share_mothers():
     offered = [c for c in where.choices.all if c.method is Method.MOTHERNETS]
     assert {c.candidate.family for c in offered} == {"resnet", "mlp", "vgg", "wrn"}
     assert {c.clusters for c in offered} == {1, 2, 3}
-    hatched = [j for j in looked_at(where) if not j.design.independent]
-    assert {j.method for j in hatched} == {Method.MOTHERNETS}
-    assert {j.design.clusters for j in hatched} <= {1, 2, 3}
+    hatched = [e for e in looked_at(where) if not e.design.independent]
+    assert {e.method for e in hatched} == {Method.MOTHERNETS}
+    assert {e.design.clusters for e in hatched} <= {1, 2, 3}
 
 
 @pytest.mark.parametrize("trials", [1, 2, 17, 60])
@@ -102,7 +102,7 @@ def test_the_number_of_trials_is_kept(trials):
 
 def test_a_search_ends_when_nothing_is_left_to_look_at():
     where = scenario(8_000, ("resnet",), (1, 2))
-    assert {j.key for j in looked_at(where, 1000)} == {j.key for j in everything(where)}
+    assert {e.key for e in looked_at(where, 1000)} == {e.key for e in everything(where)}
 
 
 def test_one_trial_looks_at_a_single_network():
@@ -110,30 +110,30 @@ def test_one_trial_looks_at_a_single_network():
 
 
 def test_a_seed_fixes_the_search():
-    first, second = ([j.key for j in looked_at(scenario())] for _ in range(2))
+    first, second = ([e.key for e in looked_at(scenario())] for _ in range(2))
     assert first == second
-    assert [j.key for j in looked_at(replace(scenario(), seed=4))] != first
+    assert [e.key for e in looked_at(replace(scenario(), seed=4))] != first
 
 
 def test_a_design_is_feasible_if_it_keeps_every_limit():
     free = everything(scenario())
     limits = {
-        "train_seconds": float(np.median([j.priced.train_seconds.mean for j in free])),
-        "memory_bytes": float(np.median([j.priced.train_peak_bytes.mean for j in free])),
-        "latency_ms": float(np.median([j.priced.inference_ms_per_image.mean for j in free])),
+        "train_seconds": float(np.median([e.priced.train_seconds.mean for e in free])),
+        "memory_bytes": float(np.median([e.priced.train_peak_bytes.mean for e in free])),
+        "latency_ms": float(np.median([e.priced.inference_ms_per_image.mean for e in free])),
     }
     found = looked_at(scenario(**limits), 120)
-    for j in found:
-        assert j.feasible == (
-            j.priced.train_seconds.mean <= limits["train_seconds"]
-            and j.priced.train_peak_bytes.mean <= limits["memory_bytes"]
-            and j.priced.inference_ms_per_image.mean <= limits["latency_ms"]
+    for e in found:
+        assert e.feasible == (
+            e.priced.train_seconds.mean <= limits["train_seconds"]
+            and e.priced.train_peak_bytes.mean <= limits["memory_bytes"]
+            and e.priced.inference_ms_per_image.mean <= limits["latency_ms"]
         )
-    assert {j.feasible for j in found} == {True, False}
+    assert {e.feasible for e in found} == {True, False}
 
 
 def test_without_limits_everything_is_feasible():
-    assert all(j.feasible for j in looked_at(scenario()))
+    assert all(e.feasible for e in looked_at(scenario()))
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_without_limits_everything_is_feasible():
 )
 @pytest.mark.parametrize("share", [0.03, 0.2])
 def test_under_a_tight_limit_a_design_that_keeps_it_is_found(limit, figure, share):
-    values = sorted(getattr(j.priced, figure).mean for j in everything(scenario()))
+    values = sorted(getattr(e.priced, figure).mean for e in everything(scenario()))
     found = looked_at(scenario(**{limit: values[int(share * len(values))]}), 100)
-    assert any(j.feasible for j in found)
+    assert any(e.feasible for e in found)
 
 
 def test_excess_is_relative_and_only_of_limits_that_are_set():
@@ -162,16 +162,16 @@ def test_excess_is_relative_and_only_of_limits_that_are_set():
 
 def test_objectives_are_the_means_that_were_predicted():
     where = scenario()
-    [j] = evaluate_choices(
+    [e] = evaluate_choices(
         where, [Choice(where.candidates[0], Method.FULL_DATA, where.candidates[0].members)]
     )
-    errors = where.accuracy.sample_errors([j.design], "digits", DIGITS.task, 20)[:, 0]
-    assert j.errors == pytest.approx(errors)
-    assert j.objectives == (
+    errors = where.accuracy.sample_errors([e.design], "digits", DIGITS.task, 20)[:, 0]
+    assert e.errors == pytest.approx(errors)
+    assert e.objectives == (
         pytest.approx(errors.mean()),
-        j.priced.train_seconds.mean,
-        j.priced.inference_ms_per_image.mean,
-        j.priced.train_peak_bytes.mean,
+        e.priced.train_seconds.mean,
+        e.priced.inference_ms_per_image.mean,
+        e.priced.train_peak_bytes.mean,
     )
     assert len(OBJECTIVES) == 4
 
@@ -180,13 +180,13 @@ def test_the_front_of_a_small_space_is_mostly_reached():
     where = scenario(12_000, ("resnet", "vgg"), (1, 2, 4))
     every = everything(where)
     front = {
-        j.key
-        for j, kept in zip(every, non_dominated(np.array([j.objectives for j in every])), strict=True)
+        e.key
+        for e, kept in zip(every, non_dominated(np.array([e.objectives for e in every])), strict=True)
         if kept
     }
     found = looked_at(where, 250)
-    assert len({j.key for j in found} & front) >= 0.7 * len(front)
-    assert min(j.objectives[0] for j in found) == min(j.objectives[0] for j in every)
+    assert len({e.key for e in found} & front) >= 0.7 * len(front)
+    assert min(e.objectives[0] for e in found) == min(e.objectives[0] for e in every)
 
 
 def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
@@ -196,17 +196,17 @@ def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
     study = optuna.load_study(study_name="study", storage=url)
     assert study.user_attrs["objectives"] == list(OBJECTIVES)
     assert len(study.trials) == 30
-    evaluated = {j.key: j for j in found}
-    assert {_told(trial) for trial in study.trials} == set(evaluated)
+    evaluated = {e.key: e for e in found}
+    assert {_design_and_method(trial) for trial in study.trials} == set(evaluated)
     for trial in study.trials:
-        j = evaluated[_told(trial)]
-        assert tuple(trial.values) == pytest.approx(j.objectives)
-        excess = {"training": j.priced.train_seconds.mean / 5.0 - 1, "device memory": 0.0}
+        e = evaluated[_design_and_method(trial)]
+        assert tuple(trial.values) == pytest.approx(e.objectives)
+        excess = {"training": e.priced.train_seconds.mean / 5.0 - 1, "device memory": 0.0}
         assert trial.constraints == pytest.approx(excess)
-        assert (trial.constraints["training"] <= 0) == j.feasible
+        assert (trial.constraints["training"] <= 0) == e.feasible
 
 
-def _told(trial):
+def _design_and_method(trial):
     return trial.user_attrs["design"], Method(trial.user_attrs["method"])
 
 
@@ -224,10 +224,10 @@ def test_judging_many_at_once_is_judging_each():
 def test_a_search_starts_from_the_least_error_and_the_least_cost_of_independent_training(budget):
     where = scenario(budget)
     first = evaluate_choices(where, starts(where, 1000))
-    independent = [j for j in everything(where) if j.method is Method.FULL_DATA]
-    assert min(j.objectives[0] for j in first) == pytest.approx(min(j.objectives[0] for j in independent))
+    independent = [e for e in everything(where) if e.method is Method.FULL_DATA]
+    assert min(e.objectives[0] for e in first) == pytest.approx(min(e.objectives[0] for e in independent))
     single = min(
-        (j for j in independent if len(j.design.members) == 1), key=lambda j: (j.objectives[0], j.design.name)
+        (e for e in independent if len(e.design.members) == 1), key=lambda e: (e.objectives[0], e.design.name)
     )
     assert first[0].objectives[0] == pytest.approx(single.objectives[0])
     macs = {choice.candidate.macs for choice in where.choices.all}
@@ -244,10 +244,10 @@ def test_starting_points_leave_trials_to_the_sampler():
 def test_mixtures_and_every_method_are_looked_at():
     where = scenario(400_000, ("resnet", "vgg"), (1, 2, 4), tuple(Method))
     found = looked_at(where, 200)
-    assert {j.method for j in found} == set(Method)
-    assert any(not j.design.homogeneous for j in found)
-    for j in found:
-        assert j.parameters == j.design.parameters(DIGITS.task) <= 400_000
+    assert {e.method for e in found} == set(Method)
+    assert any(not e.design.homogeneous for e in found)
+    for e in found:
+        assert e.parameters == e.design.parameters(DIGITS.task) <= 400_000
 
 
 def test_two_studies_share_a_file(tmp_path):

@@ -11,8 +11,8 @@ from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.epoch_axis import ScheduleReading, WholeSchedules, source_of
 from advisor.decision.switchover import (
-    ALIKE,
     EPOCH_GRID,
+    EQUALLY_GOOD,
     PARAMETER_GRID,
     Threshold,
     contest,
@@ -163,7 +163,7 @@ def test_the_single_network_of_a_budget_has_the_least_predicted_error():
     every = equivalents_within(1e6, "resnet", 4, CIFAR10)
     means = source().errors([e.single for e in every], 1, 1, [250]).mean(axis=(0, 2))
     assert row.single == every[int(means.argmin())].single
-    alike = [e for e, mean in zip(every, means, strict=True) if mean <= (1 + ALIKE) * means.min()]
+    alike = [e for e, mean in zip(every, means, strict=True) if mean <= (1 + EQUALLY_GOOD) * means.min()]
     assert row.ensembles[DEQ] in [e.depth_equivalent for e in alike]
     assert row.ensembles[WEQ] in [e.width_equivalent for e in alike]
     # Members of a width-equivalent ensemble are the shallower ones.

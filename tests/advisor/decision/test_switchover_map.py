@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from advisor.accuracy.predictor import RATIO_STD, AccuracyPredictor
+from advisor.accuracy.noise import RATIO_STD
+from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.epoch_axis import ScheduleReading, WholeSchedules
 from advisor.decision.switchover_map import (
     BUDGET_OCTAVES,

@@ -101,8 +101,8 @@ def probe_of(seconds):
         plan=SimpleNamespace(design="2xresnet-20-8", epochs=30),
         seconds=Estimate(seconds, seconds / 2, 1.5 * seconds),
         move=0.123,
-        plan_forecast=Estimate(0.1, 0.05, 0.2),
-        images=0.5,
+        predicted_error=Estimate(0.1, 0.05, 0.2),
+        image_share=0.5,
     )
 
 

@@ -109,7 +109,7 @@ def test_a_training_on_fewer_images_than_its_data_has_teaches_as_such():
     part = replace(part, id=2, plan=replace(part.plan, dataset=few))
     sizes = sizes_of([whole, part], [])
     assert sizes == {"digits": 1077}
-    assert [e.images for e in evidence_of([whole, part], sizes=sizes)] == [1.0, 269 / 1077]
+    assert [e.image_share for e in evidence_of([whole, part], sizes=sizes)] == [1.0, 269 / 1077]
 
 
 def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tmp_path):
@@ -119,7 +119,7 @@ def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tm
         store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
         (unaware,) = accuracy_for(store, "mine", seed=0)[1]
         (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]
-    assert (unaware.images, told.images) == (1.0, 0.25)
+    assert (unaware.image_share, told.image_share) == (1.0, 0.25)
 
 
 def test_only_what_was_trained_to_its_end_and_as_a_probe_would_be_is_not_probed_again():

@@ -1,0 +1,130 @@
+"""How far the error of one training lies from its prediction: seeds, discrepancy and counting.
+
+Notation: every figure is the standard deviation of a logarithm of an error, or of a ratio of two errors.
+
+    σ       seed_std: of the error of one network between seeds, on one data set
+    m, r    members, and the share of ordered pairs (over m²) with a common beginning
+    k       errors counted on a finite number of images; the logarithm of a count has std 1/√k
+
+    one network                      σ
+    an ensemble                      σ · √(1/m + r), since members with one mother share her seed
+    one training                     √(DISCREPANCY_STD² + σ²·(1/m + r))
+    ensemble error / member error    √(RATIO_STD² + σ²/m + 1/k)
+
+σ is estimated for every data set from trainings that differ by nothing but their seed (`fitted_seed_std`), by
+the likelihood of their log errors under a common normal distribution whose mean is integrated out, with a
+log-normal prior of σ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from advisor.accuracy.cases import case_of, single_member_case
+from advisor.accuracy.evidence import TrainedEvidence, has_curve
+from advisor.accuracy.formula import Case
+from advisor.accuracy.prior import PUBLISHED_DATASETS
+from advisor.estimate import Floats
+from advisor.marginal_likelihood import LogNormal
+
+# A training around the prediction (formula and Gaussian process), its seed left out.
+DISCREPANCY_STD = 0.05
+# The same for the ratio of two errors of one training.
+RATIO_STD = 0.02
+# The same for an epoch in the middle of a schedule over the end of the same training.
+CURVE_STD = 0.15
+# Priors of σ: for data sets with published errors, and for all others, where little data and short schedules
+# may make it ten times as large.
+PUBLISHED_SEED_STD = LogNormal(float(np.log(0.03)), 0.2)
+OTHER_SEED_STD = LogNormal(float(np.log(0.1)), 0.8)
+SEED_STD_GRID = np.geomspace(0.01, 1.0, 41)
+
+
+def error_count(error: float, images: int) -> float:
+    """Return the number of errors on a number of images, at least half an error.
+
+    Zero errors have no logarithm, and half an error is the next smaller count.
+
+    Args:
+        error: error, share.
+        images: number of images.
+    """
+    return max(error * images, 0.5)
+
+
+def ensemble_seed_std(seed_std: float, case: Case) -> float:
+    """Return the standard deviation of an ensemble's log error between seeds.
+
+    Args:
+        seed_std: the same of one network.
+        case: case of the ensemble.
+    """
+    shared = 1 / case.members + case.pairs_same + case.pairs_mixed + case.pairs_shared
+    return float(seed_std * np.sqrt(shared))
+
+
+def training_std(seed_std: float, case: Case) -> float:
+    """Return the standard deviation of one training's log error around its prediction, counting left out.
+
+    Args:
+        seed_std: standard deviation of the log error of one network between seeds.
+        case: case of the training.
+    """
+    return float(np.hypot(DISCREPANCY_STD, ensemble_seed_std(seed_std, case)))
+
+
+def ratio_std(seed_std: float, case: Case, count: float) -> float:
+    """Return the standard deviation of the log of an ensemble's error over that of its mean member.
+
+    Args:
+        seed_std: standard deviation of the log error of one network between seeds.
+        case: case of the ensemble.
+        count: number of errors that the ensemble makes.
+    """
+    return float(np.sqrt(RATIO_STD**2 + seed_std**2 / case.members + 1 / count))
+
+
+def fitted_seed_std(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
+    """Return the standard deviation of the log error of one network between seeds on a data set.
+
+    Independent members of one shape differ by their seed only, and so do repeated trainings. The value of
+    `SEED_STD_GRID` with the highest posterior density is returned.
+
+    Args:
+        dataset: name that errors on the data are learned under.
+        evidence: trainings, on this data set and others.
+    """
+    prior = PUBLISHED_SEED_STD if dataset in PUBLISHED_DATASETS else OTHER_SEED_STD
+    log_posterior = prior.log_density(SEED_STD_GRID)
+    for counts, images in _repeated_trainings(dataset, evidence):
+        log_posterior += _log_likelihoods(counts, images)
+    return float(SEED_STD_GRID[log_posterior.argmax()])
+
+
+def _repeated_trainings(dataset: str, evidence: Sequence[TrainedEvidence]) -> Iterable[Floats]:
+    """Return the trainings that differ by their seed only: for each case errors and images, shape (2, n)."""
+    groups: dict[Case, list[tuple[float, int]]] = {}
+    for e in evidence:
+        if e.dataset == dataset and e.member_errors and has_curve(e.design, e.method):
+            case = case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.image_share)
+            counted = [(error_count(error, e.test_images), e.test_images) for error in e.member_errors]
+            groups.setdefault(single_member_case(case), []).extend(counted)
+    return [np.array(group).T for group in groups.values()]
+
+
+def _log_likelihoods(counts: Floats, images: Floats) -> Floats:
+    """Return the log likelihood of each value of `SEED_STD_GRID`, up to a constant.
+
+    Args:
+        counts: errors of each training, shape (n,).
+        images: images that they are counted on, shape (n,).
+    """
+    weights = 1 / (SEED_STD_GRID[:, None] ** 2 + 1 / counts)
+    total = weights.sum(axis=1)
+    logs = np.log(counts / images)
+    mean = weights @ logs / total
+    squares = (weights * (logs - mean[:, None]) ** 2).sum(axis=1)
+    log_density: Floats = 0.5 * (np.log(weights).sum(axis=1) - np.log(total) - squares)
+    return log_density

@@ -1,0 +1,204 @@
+"""Observations of the accuracy formula, from publications and from trainings.
+
+Notation: an observation is y ~ N(log e(case), std²), where e is the error that the formula predicts for a
+case, or y ~ N(log(e(case) / e(reference)), std²) if it compares two errors. A finished training yields
+
+- the mean error of its members;
+- the ratio of the ensemble's error to it, for all members and for 2, 4, 8, … of them;
+- the ratio of earlier errors of its learning curve to the last one, before every drop of the learning rate.
+
+An unfinished training yields errors of its learning curve. Two errors of one training are compared as a
+ratio, because what its seed and its data contribute cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from advisor.accuracy.cases import (
+    case_of,
+    progress,
+    relative_rates,
+    single_member_case,
+    smaller_ensemble_case,
+)
+from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
+from advisor.accuracy.formula import Case
+from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
+from advisor.accuracy.published import ERRORS, GAPS
+from advisor.plans.schedule import RECIPES
+
+# Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
+AVERAGED_EPOCHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A log error, or the log of the ratio of two errors, with its noise.
+
+    Attributes:
+        case: case whose error is observed.
+        value: natural logarithm of the error (a share), or of the ratio.
+        std: standard deviation of the noise.
+        reference: case whose error is the denominator of the ratio; None for a single error.
+    """
+
+    case: Case
+    value: float
+    std: float
+    reference: Case | None = None
+
+
+def published_observations() -> list[Observation]:
+    """Return the published errors and switchover thresholds as observations."""
+    classes = {"cifar10": 10, "cifar100": 100}
+    found = []
+    for e in ERRORS:
+        share = e.epochs / RECIPES[e.family].reference_epochs
+        case = Case(e.dataset, classes[e.dataset], e.family, e.parameters, e.depth, share, e.members)
+        std = training_std(float(np.exp(PUBLISHED_SEED_STD.log_median)), case)
+        found.append(Observation(case, float(np.log(e.error / 100)), std))
+    for g in GAPS:
+        single = Case(g.dataset, classes[g.dataset], g.family, g.parameters, 32, g.share, 1)
+        ensemble = replace(single, parameters=g.parameters / g.members, members=g.members)
+        found.append(Observation(ensemble, g.log_ratio, g.std, reference=single))
+    return found
+
+
+def observations_of(evidence: TrainedEvidence, seed_std: float) -> Iterator[Observation]:
+    """Yield the observations of a training.
+
+    A design of several families has no single case and yields none.
+
+    Args:
+        evidence: the training.
+        seed_std: standard deviation of the log error of one network between seeds on its data.
+    """
+    e = evidence
+    if len(e.design.families) > 1:
+        return
+    case = case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.image_share)
+    if e.member_errors is not None and e.ensemble_error is not None:
+        yield from _final_errors(e, case, e.member_errors, e.ensemble_error, seed_std)
+    if e.curve is not None and has_curve(e.design, e.method):
+        yield from _curve_errors(e, e.curve, case, seed_std)
+
+
+def _final_errors(
+    e: TrainedEvidence, case: Case, member_errors: Sequence[float], ensemble_error: float, seed_std: float
+) -> Iterator[Observation]:
+    """Yield the error of the mean member, and the ratios of ensembles of it."""
+    m, member = case.members, single_member_case(case)
+    count = error_count(_mean_error(e, member_errors), e.test_images)
+    std = np.hypot(training_std(seed_std, case), 1 / np.sqrt(count * m))
+    yield Observation(member, float(np.log(count / e.test_images)), float(std))
+    errors = {m: ensemble_error} if m > 1 else {}
+    # The first members of several shapes, or of several clusters, are not an ensemble of the same kind.
+    if e.errors_by_members is not None and e.design.homogeneous and e.design.clusters in (1, m):
+        errors |= {k: e.errors_by_members[k - 1] for k in _powers_of_two(m)}
+    for k, error in errors.items():
+        ensemble_count, ensemble = error_count(error, e.test_images), smaller_ensemble_case(case, k)
+        value = float(np.log(ensemble_count / count))
+        yield Observation(ensemble, value, ratio_std(seed_std, ensemble, ensemble_count), reference=member)
+
+
+def _mean_error(e: TrainedEvidence, errors: Sequence[float]) -> float:
+    """Return the mean error of the members.
+
+    Members of several shapes are represented by the geometric mean of their sizes, so their errors are too.
+    """
+    if e.design.homogeneous:
+        return float(np.mean(errors))
+    return float(np.exp(np.mean([np.log(error_count(x, e.test_images) / e.test_images) for x in errors])))
+
+
+def _curve_errors(e: TrainedEvidence, curve: Curve, case: Case, seed_std: float) -> Iterator[Observation]:
+    """Yield the errors of a learning curve at its turning points.
+
+    The error of a member is a ratio to the error at the end if the training has finished. The error of the
+    ensemble is a ratio to that of a member at the same epoch.
+    """
+    finished = len(curve.member) >= e.epochs and e.member_errors is not None
+    last = error_count(curve.member[e.epochs - 1], curve.images) if finished else None
+    for epochs in turning_points(case.family, e.epochs, len(curve.member), finished=finished):
+        here, window = _epoch_case(case, e.epochs, epochs), _averaged(case.family, e.epochs, epochs)
+        member, count = single_member_case(here), _count_in(curve.member, window, curve.images)
+        std = np.hypot(CURVE_STD, 1 / np.sqrt(count))
+        if last is None:
+            value, std = np.log(count / curve.images), np.hypot(std, training_std(seed_std, case))
+            yield Observation(member, float(value), float(std))
+        else:
+            value, std = np.log(count / last), np.hypot(std, 1 / np.sqrt(last))
+            yield Observation(member, float(value), float(std), reference=single_member_case(case))
+        if curve.ensemble is not None and case.members > 1:
+            together = _count_in(curve.ensemble, window, curve.images)
+            std = ratio_std(seed_std, case, together)
+            yield Observation(here, float(np.log(together / count)), float(std), reference=member)
+
+
+def _epoch_case(case: Case, length: int, epochs: int) -> Case:
+    """Return the case of a training after some of its epochs.
+
+    Args:
+        case: case of the whole training.
+        length: epochs of its schedule.
+        epochs: epochs so far, at least 1.
+    """
+    rates = relative_rates(case.family, length)
+    return replace(
+        case,
+        schedule_share=case.schedule_share * progress(case.family, length)[epochs - 1],
+        relative_rate=rates[epochs - 1],
+        final_relative_rate=rates[-1],
+    )
+
+
+def _averaged(family: str, length: int, epochs: int) -> slice:
+    """Return the epochs whose errors are averaged: the last ones so far that have the same learning rate."""
+    rates = relative_rates(family, length)
+    first = next(i for i in range(epochs) if rates[i] == rates[epochs - 1])
+    return slice(max(epochs - AVERAGED_EPOCHS, first), epochs)
+
+
+def _count_in(errors: Sequence[float], window: slice, images: int) -> float:
+    return error_count(float(np.mean(errors[window])), images)
+
+
+def _powers_of_two(below: int) -> Iterator[int]:
+    size = 2
+    while size < below:
+        yield size
+        size *= 2
+
+
+def turning_points(family: str, epochs: int, done: int, *, finished: bool) -> list[int]:
+    """Return the numbers of epochs after which a learning curve is observed.
+
+    These are the last epochs before each drop of the learning rate, and for an unfinished training also the
+    last epoch so far. The end of a finished training is observed by its test errors.
+
+    Args:
+        family: family of the network.
+        epochs: length of its schedule.
+        done: number of epochs so far.
+        finished: whether the training has finished.
+    """
+    rates = relative_rates(family, epochs)
+    drops = {e for e in range(1, min(done, epochs - 1) + 1) if rates[e] < rates[e - 1]}
+    return sorted(drops if finished or not done else {*drops, min(done, epochs)})
+
+
+def merged(observations: Iterable[Observation]) -> list[Observation]:
+    """Return one observation for each case and reference, weighted by inverse variance."""
+    groups: dict[tuple[Case, Case | None], list[Observation]] = {}
+    for o in observations:
+        groups.setdefault((o.case, o.reference), []).append(o)
+    found = []
+    for (case, reference), group in groups.items():
+        weights = np.array([o.std**-2 for o in group])
+        value = float(weights @ [o.value for o in group] / weights.sum())
+        found.append(Observation(case, value, float(weights.sum() ** -0.5), reference))
+    return found

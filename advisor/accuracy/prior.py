@@ -1,0 +1,108 @@
+"""The prior of the accuracy formula's parameters θ, from published studies.
+
+Every parameter has a normal prior, written as (mean, standard deviation). θ consists of
+
+- global parameters, which all families and data sets share;
+- one penalty for each training method that costs its members accuracy;
+- deviations of each family, and of each data set, from the global parameters;
+- floor, scale and pace of each data set.
+
+`advisor.accuracy.formula` explains what each parameter does. A parameter that must be positive is given by
+its logarithm (``log_…``), a share by its logit (``logit_…``). "Chosen" marks a prior that no publication
+gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
+from advisor.networks.families import FAMILIES
+from advisor.plans.plan import Method
+
+# Mean and standard deviation of a parameter.
+Normal = tuple[float, float]
+
+_GLOBAL: dict[str, Normal] = {
+    "log_alpha": (np.log(0.55), 0.3),
+    # Chosen: at equal size, a quarter of the usual depth or four times it costs about 8 % more error.
+    "delta": (0.04, 0.02),
+    # Chosen: half the published schedule costs about a tenth more error; a tenth of it doubles the error.
+    "log_c": (np.log(0.08), 0.6),
+    "beta": (1.0, 0.25),
+    # Chosen: a network of twice the depth needs 40 % more epochs to get as far.
+    "kappa": (0.5, 0.25),
+    "logit_s": (-0.95, 0.5),
+    "log_h": (np.log(0.3), 0.6),
+    # Chosen: the errors of two members of one shape that share a mother correlate by a third to one.
+    "logit_r_same": (0.4, 0.8),
+    "logit_r_mixed": (np.log(SHARED_MOTHER_CORRELATION / (1 - SHARED_MOTHER_CORRELATION)), 0.4),
+    # Chosen: an epoch at the full learning rate has about twice the error of a whole schedule of that length,
+    # an epoch at a tenth of the rate about 15 % more. Averaging removes most of the excess.
+    "log_nu": (0.0, 0.5),
+    "log_gamma": (np.log(0.8), 0.3),
+    "logit_rho": (1.0, 0.7),
+    # Exponent of the number of training images: a third to a half for images (Hestness et al. 2017).
+    "eta": (0.35, 0.1),
+}
+# Logarithm of the error of a member trained by a method over that of one trained from scratch on all images.
+# MotherNets and snapshots have published figures. Bagging costs what 63 % of the images cost. Of the others
+# only that the penalty is small is assumed.
+_METHOD: dict[Method, Normal] = {
+    Method.MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.06),
+    Method.SHARED_MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.1),
+    Method.SNAPSHOT: (float(np.log(SNAPSHOT_PENALTY)), 0.15),
+    Method.FGE: (float(np.log(SNAPSHOT_PENALTY)), 0.15),
+    Method.BAGGING: (0.16, 0.08),
+    Method.DISTILLATION: (0.05, 0.15),
+    Method.TREENETS: (0.05, 0.1),
+}
+PENALISED = tuple(_METHOD)
+# Standard deviations of a family's deviations from the global parameters. The gain of averaging differs by
+# family: published ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
+_FAMILY_STD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
+# Standard deviations of a data set's deviations: of the exponent of size, the gain of averaging, the cost of
+# a short schedule, the cost of a high learning rate, the best depth, and the cost of another depth. CIFAR
+# defines the usual depth; smaller or simpler images need less.
+_DATASET_STD = {"alpha_on": 0.3, "s_on": 1.0, "c_on": 0.7, "nu_on": 0.5, "depth_on": 0.6, "delta_on": 0.8}
+_PUBLISHED_DATASET_STD = {
+    "alpha_on": 0.1,
+    "s_on": 0.15,
+    "c_on": 0.1,
+    "nu_on": 0.2,
+    "depth_on": 0.1,
+    "delta_on": 0.1,
+}
+# Floor, scale and pace of a data set. The published schedules are those of CIFAR, so its pace is 1. A data
+# set without published errors has a wide prior; most need fewer epochs than CIFAR.
+_DATASET = ("log_floor", "log_scale", "log_tau")
+PUBLISHED_DATASETS: dict[str, tuple[Normal, Normal, Normal]] = {
+    "cifar10": ((np.log(0.045), 0.3), (np.log(0.02), 0.5), (0.0, 0.01)),
+    "cifar100": ((np.log(0.17), 0.3), (np.log(0.10), 0.5), (0.0, 0.01)),
+}
+_OTHER_DATASET: tuple[Normal, Normal, Normal] = (
+    (np.log(0.01), 1.5),
+    (np.log(0.006), 1.5),
+    (np.log(0.2), 1.0),
+)
+
+
+def prior_of(datasets: Sequence[str]) -> dict[str, Normal]:
+    """Return mean and standard deviation of every parameter, in the order of θ.
+
+    Args:
+        datasets: names of the data sets that θ has parameters for.
+    """
+    prior = dict(_GLOBAL) | {f"log_method/{name}": value for name, value in _METHOD.items()}
+    for family in FAMILIES:
+        for name, std in _FAMILY_STD.items():
+            prior[f"{name}/{family}"] = (0.0, std)
+    for dataset in datasets:
+        for name, value in zip(_DATASET, PUBLISHED_DATASETS.get(dataset, _OTHER_DATASET), strict=True):
+            prior[f"{name}/{dataset}"] = value
+        stds = _PUBLISHED_DATASET_STD if dataset in PUBLISHED_DATASETS else _DATASET_STD
+        for name, std in stds.items():
+            prior[f"{name}/{dataset}"] = (0.0, std)
+    return prior
