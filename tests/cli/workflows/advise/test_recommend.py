@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from advisor.errors import InterruptedRunError, StorageError
 from cli.render.formats import design_lines
-from cli.workflows.advise.probe import ProbingSession, completed
+from cli.workflows.advise.last_request import completed_request
+from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.recommend import KEPT_STUDIES, _journal
 from cli.workflows.forecast.planning import PlanRequest, resolve_plan
 from cli.workflows.home import Home
@@ -142,7 +143,7 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
     assert words[-2:] == ["--probe", str(probe["minutes"])]
     chosen = []
 
-    def train(sitting, found, signals):
+    def train(session, found, signals):
         chosen.append(found)
         raise InterruptedRunError("enough", exit_code=130)
 
@@ -275,7 +276,7 @@ def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_
     options = {"seed": 3, "profile_seconds": 0.0}
 
     def of(**given):
-        return completed(Home(measured_home), "digits", **(nothing | options | given))
+        return completed_request(Home(measured_home), "digits", **(nothing | options | given))
 
     found = of(budget=None, epochs=None, families=())
     assert (found.budget, found.epochs, found.families, found.seed) == ("60k", 5, ("resnet",), 3)
