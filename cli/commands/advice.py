@@ -67,7 +67,7 @@ def recommend(
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render.advice import recommendation
-    from cli.workflows.advise.probe import ProbeOptions
+    from cli.workflows.advise.probe_options import ProbeOptions
     from cli.workflows.advise.recommend import recommend as run
     from cli.workflows.answers.advice_request import RecommendRequest
 
@@ -119,8 +119,8 @@ def probe(
     """Train what teaches most about a recommendation: short, small, chosen one after the other."""
     from cli.render.probe import probing
     from cli.workflows.advise.last_request import completed_request
-    from cli.workflows.advise.probe import ProbeOptions
     from cli.workflows.advise.probe import probe as run
+    from cli.workflows.advise.probe_options import ProbeOptions
 
     request = completed_request(
         ctx.obj.home,

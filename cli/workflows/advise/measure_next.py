@@ -10,7 +10,7 @@ from dataclasses import fields
 from advisor.decision.probing import WORTHWHILE, Probe, next_probe
 from advisor.decision.search import Evaluated, Scenario
 from advisor.designs.budget import parse_budget
-from cli.workflows.advise.probe import PREPARING_SECONDS, longest_probe_seconds
+from cli.workflows.advise.probe_options import PREPARING_SECONDS, longest_probe_seconds
 from cli.workflows.answers.advice_reasons import MeasureNext, ProposedProbe
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.defaults import (

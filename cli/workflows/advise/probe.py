@@ -21,11 +21,12 @@ from advisor.accuracy.evidence import Curve
 from advisor.decision.probing import WORTHWHILE, Probe, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
-from advisor.errors import InterruptedRunError, UsageError
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
 from advisor.plans.plan import Method, TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
@@ -46,24 +47,6 @@ from trainer.training.stored_probabilities import Probabilities, unpack_probabil
 
 # Source of a probe in the database.
 SOURCE = "advisor probe"
-# Time that is reserved before the first probe, for fitting, searching and choosing; a share of a short time.
-PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeOptions:
-    """Options of a probing session that do not concern the decision.
-
-    Attributes:
-        seconds: time for choosing and training all probes, seconds.
-        download: whether a missing data set may be downloaded.
-        take_signals: whether the first SIGINT or SIGTERM ends the session and keeps its finished probes. Only
-            the main thread of a process can take over signals.
-    """
-
-    seconds: float
-    download: bool = False
-    take_signals: bool = False
 
 
 @dataclass
@@ -145,28 +128,6 @@ def probe(
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options)
-
-
-def check_seconds(seconds: float, option: str) -> None:
-    """Refuse a time for probing that is not positive and finite.
-
-    Args:
-        seconds: time for probing, seconds.
-        option: name of the option that gives it, in minutes.
-
-    Raises:
-        UsageError: the time is not positive, or infinite.
-    """
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"{option} must be positive, got {seconds / 60:g}")
-
-
-def longest_probe_seconds(seconds: float) -> float:
-    """Return the longest time that one probe may take in a session of `seconds`.
-
-    A recommendation that names the first probe of a later session chooses it for the same time.
-    """
-    return seconds - min(PREPARING_SECONDS, PREPARING_SHARE * seconds)
 
 
 @dataclass(slots=True)

@@ -31,8 +31,9 @@ from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import plan_to_json
 from cli.workflows.advise.measure_next import measure_next
-from cli.workflows.advise.probe import ProbeOptions, ProbingSession, check_seconds
+from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
 from cli.workflows.advise.reasons import advised_designs, would_change
 from cli.workflows.advise.request import (
     ResolvedRequest,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from advisor.estimate import Estimate
 from cli.workflows.advise import probe
-from cli.workflows.advise.probe import ProbingSession, longest_probe_seconds
+from cli.workflows.advise.probe import ProbingSession
+from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
 from cli.workflows.answers.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
@@ -21,7 +24,8 @@ def clock(monkeypatch):
 
     def search(*_):
         now.seconds += now.preparing
-        return [SimpleNamespace(feasible=True, objectives=(0.1,))]
+        design = SimpleNamespace(name="resnet-8-4")
+        return [SimpleNamespace(feasible=True, objectives=(0.1,), design=design, errors=np.array([0.1]))]
 
     def choose(*_, seconds, **__):
         now.asked.append(seconds)
@@ -38,8 +42,8 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def session(clock):
-    facts = SimpleNamespace(learned_as="digits", train_images=1)
-    request = SimpleNamespace(seed=0, trials=1, budget="60k")
+    facts = SimpleNamespace(name="digits", learned_as="digits", train_images=1)
+    request = SimpleNamespace(seed=0, trials=1, budget="60k", epochs=5)
     return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
 
 
@@ -97,3 +101,13 @@ def test_where_there_is_no_probe_it_is_said_why(session, clock, probes, seconds,
 @pytest.mark.parametrize(("seconds", "left"), [(60.0, 40.0), (660.0, 640.0), (6.0, 4.0), (30.0, 20.0)])
 def test_twenty_seconds_are_kept_from_a_probe_or_a_third_of_a_short_time(seconds, left):
     assert longest_probe_seconds(seconds) == pytest.approx(left)
+
+
+def test_a_session_that_takes_no_signals_runs_in_any_thread(session):
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.run, ProbeOptions(seconds=60.0)).result()
+        taking_signals = thread.submit(session.run, ProbeOptions(seconds=60.0, take_signals=True))
+        with pytest.raises(ValueError, match="main thread"):
+            taking_signals.result()
+    assert answer.ended is ProbingEnd.NOTHING_WORTHWHILE
+    assert (answer.probes, answer.before.design, answer.epochs) == ((), "resnet-8-4", 5)

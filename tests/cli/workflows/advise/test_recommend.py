@@ -7,9 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jsonschema import Draft202012Validator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -17,7 +20,10 @@ from advisor.errors import InterruptedRunError, StorageError
 from cli.render.formats import design_lines
 from cli.workflows.advise.last_request import completed_request
 from cli.workflows.advise.probe import ProbingSession
-from cli.workflows.advise.recommend import KEPT_STUDIES, _journal
+from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
+from cli.workflows.answers.advice import Advice
+from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.schema import schema_of
 from cli.workflows.forecast.planning import PlanRequest, resolve_plan
 from cli.workflows.home import Home
 from db.session import open_store
@@ -269,6 +275,35 @@ def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tm
     known = [answer["recommendations"][0]["evidence"]["runs_on_dataset"] for answer in (before, after)]
     assert after["probing"]["probes"]
     assert known[1] - known[0] == len(after["probing"]["probes"])
+
+
+def test_a_program_gets_advice_in_any_thread_and_nothing_is_printed(measured_home, capfd):
+    request = RecommendRequest(
+        budget="60k",
+        epochs=5,
+        dataset="digits",
+        augmentation=None,
+        families=("resnet",),
+        members=(),
+        device=None,
+        batch=None,
+        seed=0,
+        trials=60,
+        profile_seconds=0.0,
+    )
+    lines = []
+    view = SimpleNamespace(say=lines.append)
+    with ThreadPoolExecutor(1) as thread:
+        advice = thread.submit(recommend, request, Home(measured_home), None, view).result()
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert "searching" in lines
+    assert advice.request.batch > 0
+    assert advice.request.methods == ()
+    Draft202012Validator(schema_of(Advice)).validate(advice.to_json())
+    with open_store(Home(measured_home).database) as store:
+        assert store.last_recommendation().payload == advice.to_json()
+    assert advice.recommendations[0].design in advice._repr_html_()
 
 
 def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_home):
