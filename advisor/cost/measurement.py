@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from advisor.errors import UsageError
 from advisor.networks.layers import Task
@@ -57,8 +57,9 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """Short hash of every field; one that came later and is empty leaves it as it was."""
-        fields = {name: value for name, value in asdict(self).items() if name != "augmentation" or value}
-        text = json.dumps(fields, sort_keys=True)
+        # A subclass may have more fields, which are no part of the fingerprint.
+        own = {f.name: getattr(self, f.name) for f in fields(Fingerprint)}
+        text = json.dumps({n: v for n, v in own.items() if n != "augmentation" or v}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

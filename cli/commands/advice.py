@@ -23,6 +23,14 @@ from cli.options import (
     print_result,
 )
 from cli.quantities import parse_bytes, parse_seconds
+from cli.workflows.defaults import (
+    DATASET,
+    OBJECTIVE,
+    PROBE_PROFILE_SECONDS,
+    RECOMMEND_PROFILE_SECONDS,
+    SEED,
+    TRIALS,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,20 +42,22 @@ def recommend(
     ctx: typer.Context,
     budget: Budget,
     epochs: Annotated[int, typer.Option(help="Schedule of a network trained from scratch.")],
-    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = "cifar10",
+    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
     family: Families = None,
     members: Members = None,
     method: Methods = None,
-    objective: Annotated[str, typer.Option(help="Rank by error, time or balanced.")] = "error",
+    objective: Annotated[str, typer.Option(help="Rank by error, time or balanced.")] = OBJECTIVE,
     max_memory: Annotated[str | None, typer.Option(help="Peak training memory: 8G, 512MiB.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Inference of one image.")] = None,
     max_train_time: Annotated[str | None, typer.Option(help="Whole training: 90m, 12h.")] = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
-    seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = 0,
-    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = 160,
-    profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = SEED,
+    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = TRIALS,
+    profile_seconds: Annotated[
+        float, typer.Option(help="Time for new measurements, at most.")
+    ] = RECOMMEND_PROFILE_SECONDS,
     probe: Annotated[
         float, typer.Option("--probe", metavar="MINUTES", help="Train probes for so long before advising.")
     ] = 0.0,
@@ -57,9 +67,9 @@ def recommend(
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render.advice import recommendation
-    from cli.workflows.advise.probe import ProbeOptions
+    from cli.workflows.advise.probe_options import ProbeOptions
     from cli.workflows.advise.recommend import recommend as run
-    from cli.workflows.advise.request import RecommendRequest
+    from cli.workflows.answers.advice_request import RecommendRequest
 
     request = RecommendRequest(
         budget=budget,
@@ -80,8 +90,8 @@ def recommend(
         profile_seconds=profile_seconds,
     )
     speaker = ctx.obj.speaker()
-    probing = ProbeOptions(seconds=60 * probe, download=download) if probe else None
-    print_result(run(request, ctx.obj.home, save, speaker, probing), as_json, recommendation)
+    probing = ProbeOptions(seconds=60 * probe, download=download, take_signals=True) if probe else None
+    print_answer(run(request, ctx.obj.home, save, speaker, probing), as_json, recommendation)
 
 
 def probe(
@@ -99,17 +109,20 @@ def probe(
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
-    seed: Annotated[int, typer.Option(help="Of the search and of the trainings.")] = 0,
-    profile_seconds: Annotated[float, typer.Option(help="Time for new measurements, at most.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Of the search and of the trainings.")] = SEED,
+    profile_seconds: Annotated[
+        float, typer.Option(help="Time for new measurements, at most.")
+    ] = PROBE_PROFILE_SECONDS,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
     """Train what teaches most about a recommendation: short, small, chosen one after the other."""
     from cli.render.probe import probing
-    from cli.workflows.advise.probe import ProbeOptions, completed
+    from cli.workflows.advise.last_request import completed_request
     from cli.workflows.advise.probe import probe as run
+    from cli.workflows.advise.probe_options import ProbeOptions
 
-    request = completed(
+    request = completed_request(
         ctx.obj.home,
         dataset,
         budget=budget,
@@ -123,8 +136,8 @@ def probe(
         profile_seconds=profile_seconds,
     )
     speaker = ctx.obj.speaker()
-    options = ProbeOptions(seconds=60 * minutes, download=download)
-    print_result(run(request, options, ctx.obj.home, speaker, speaker.say), as_json, probing)
+    options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
+    print_answer(run(request, options, ctx.obj.home, speaker, speaker.say), as_json, probing)
 
 
 def est(

@@ -21,7 +21,7 @@ def path(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check that the database is whole."""
-    from cli.render.advice import facts
+    from cli.render.formats import facts
     from cli.workflows.database import check as checked
 
     print_result(checked(ctx.obj.home), as_json, facts)
@@ -37,7 +37,7 @@ def import_trainings(
     A column that is missing is named. Curves and errors by members may be;
     a training that was imported without them is completed.
     """
-    from cli.render.advice import facts
+    from cli.render.formats import facts
     from cli.workflows.database import import_trainings as imported
 
     print_result(imported(ctx.obj.home, file), as_json, facts)
@@ -49,7 +49,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the database, also while it is in use."""
-    from cli.render.advice import facts
+    from cli.render.formats import facts
     from cli.workflows.database import backup as copied
 
     print_result(copied(ctx.obj.home, file), as_json, facts)

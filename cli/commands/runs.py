@@ -65,7 +65,7 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a run, its records and its files."""
-    from cli.render.advice import facts
+    from cli.render.formats import facts
     from cli.workflows.runs.queries import deleted
 
     if not yes and sys.stdin.isatty():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from advisor.estimate import Estimate
 
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
@@ -79,14 +82,18 @@ def design_lines(name: str) -> str:
     return "\n".join(lines)
 
 
-def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:
+def interval(estimate: Estimate | Plain | None, form: Callable[[float], str]) -> str:
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
-    return "–" if estimate is None else f"{form(estimate['mean'])}\n{bounds(estimate, form)}"
+    if estimate is None:
+        return "–"
+    mean = estimate["mean"] if isinstance(estimate, dict) else estimate.mean
+    return f"{form(mean)}\n{bounds(estimate, form)}"
 
 
-def bounds(estimate: Plain, form: Callable[[float], str]) -> str:
+def bounds(estimate: Estimate | Plain, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
-    low, high = form(estimate["low"]), form(estimate["high"])
+    ends = estimate if isinstance(estimate, dict) else {"low": estimate.low, "high": estimate.high}
+    low, high = form(ends["low"]), form(ends["high"])
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 
@@ -125,3 +132,8 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
 def or_dash(value: float | None, form: Callable[[float], str]) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else form(value)
+
+
+def facts(payload: Plain) -> RenderableType:
+    """A small object as lines."""
+    return Group(*(Text(f"{key}: {value}") for key, value in payload.items() if key != "schema_version"))

@@ -8,14 +8,20 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from cli.render.advice import recommendation
+from cli.render.probe import probing
 from cli.render.space import equivalents, space
+from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.probing import Probing
 from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DesignSpace: space,
     EquivalentDesigns: equivalents,
+    Advice: recommendation,
+    Probing: probing,
 }
 
 

@@ -1,55 +1,58 @@
-"""Probes for a person: what was trained, what was foreseen, what came out, and what it changed."""
+"""Probes for a person: the trainings, their predicted and measured errors, and what they changed."""
 
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import Plain, count, duration, percent, table
+from cli.render.formats import count, duration, percent, table
+from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 
 NOTE = "moves: how far the comparison was expected to move, in points; errors are on validation images"
 ENDED = {
-    "time": "The time is up.",
-    "nothing worthwhile": (
+    ProbingEnd.TIME_IS_UP: "The time is up.",
+    ProbingEnd.NOTHING_WORTHWHILE: (
         "No further probe would move the choice by {worthwhile} points: more probing would not help."
     ),
-    "too little time": "The time left is too short for the probes that would teach something.",
+    ProbingEnd.TOO_LITTLE_TIME: ("The time left is too short for the probes that would teach something."),
 }
 
 
-def probing(payload: Plain) -> RenderableType:
+def probing(answer: Probing) -> RenderableType:
     """A row a probe, and the best design before and after."""
-    title = (
-        f"{len(payload['probes'])} probes for {count(payload['budget_parameters'])} parameters and "
-        f"{payload['epochs']} epochs of {payload['dataset']}"
-    )
-    columns = [
-        ("#", "r"),
-        ("probe", "l"),
-        *((c, "r") for c in ("epochs", "time", "moves", "foreseen", "found")),
-    ]
-    rows = [
-        [
-            str(number),
-            p["design"],
-            str(p["epochs"]),
-            duration(p["seconds"]),
-            f"{p['move_points']:.2f}",
-            f"{percent(p['predicted_error']['low'])}–{percent(p['predicted_error']['high'])}",
-            percent(p["error"]),
-        ]
-        for number, p in enumerate(payload["probes"], 1)
-    ]
-    parts: list[RenderableType] = [Text(title, style="bold")]
-    if payload["probes"]:
-        parts += [table("", columns, rows), Text(NOTE, style="dim")]
-    parts += [Text(ENDED[payload["ended"]].format(worthwhile=payload["worthwhile_points"]))]
-    for when in ("before", "after"):
-        best, error = payload[when], payload[when]["test_error"]
-        parts.append(
-            Text(
-                f"{when}: {best['design']}, {percent(error['mean'])} "
-                f"({percent(error['low'])}–{percent(error['high'])})"
-            )
+    parts: list[RenderableType] = [
+        Text(
+            f"{len(answer.probes)} probes for {count(answer.budget_parameters)} parameters and "
+            f"{answer.epochs} epochs of {answer.dataset}",
+            style="bold",
         )
+    ]
+    if answer.probes:
+        columns = [
+            ("#", "r"),
+            ("probe", "l"),
+            *((c, "r") for c in ("epochs", "time", "moves", "foreseen", "found")),
+        ]
+        rows = [_row(number, probe) for number, probe in enumerate(answer.probes, 1)]
+        parts += [table("", columns, rows), Text(NOTE, style="dim")]
+    parts += [Text(ENDED[answer.ended].format(worthwhile=answer.worthwhile_points))]
+    parts += [_best("before", answer.before), _best("after", answer.after)]
     return Group(*parts)
+
+
+def _row(number: int, probe: FinishedProbe) -> list[str]:
+    predicted = probe.predicted_error
+    return [
+        str(number),
+        probe.design,
+        str(probe.epochs),
+        duration(probe.seconds),
+        f"{probe.move_points:.2f}",
+        f"{percent(predicted.low)}–{percent(predicted.high)}",
+        percent(probe.error),
+    ]
+
+
+def _best(when: str, best: BestDesign) -> Text:
+    error = best.test_error
+    return Text(f"{when}: {best.design}, {percent(error.mean)} ({percent(error.low)}–{percent(error.high)})")

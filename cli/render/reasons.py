@@ -1,17 +1,20 @@
-"""Reasons of an answer for a person: why the first design, what would change that, what to measure next."""
+"""Reasons of an advice for a person: why the first design, what would change that, what to measure next."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from advisor.plans.plan import TOLD_BY_NAME, named
+from advisor.decision.alternatives import Crossover
+from advisor.decision.ranking import Objective
+from advisor.decision.switchover import Switchover
+from advisor.plans.plan import TOLD_BY_NAME, Method, named
 from cli.render.formats import (
-    Plain,
     bounded,
     bounds,
     count,
@@ -22,82 +25,101 @@ from cli.render.formats import (
     size,
     table,
 )
+from cli.workflows.answers.advice import AdvisedDesign
+from cli.workflows.answers.advice_reasons import (
+    MeasureNext,
+    Need,
+    OtherObjective,
+    RunnerUp,
+    TighterLimit,
+    WouldChange,
+)
+
+T = TypeVar("T")
 
 # Option and unit of each need that a limit bounds.
-LIMITS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "train_seconds": ("--max-train-time", duration),
-    "memory_bytes": ("--max-memory", size),
-    "latency_ms": ("--max-latency-ms", digits),
+LIMITS: dict[Need, tuple[str, Callable[[float], str]]] = {
+    Need.TRAIN_SECONDS: ("--max-train-time", duration),
+    Need.MEMORY_BYTES: ("--max-memory", size),
+    Need.LATENCY_MS: ("--max-latency-ms", digits),
 }
 # Columns of a command line, which no line break may tear apart where it is copied.
 COMMAND_COLUMNS = 76
 
 
-def why(payload: Plain) -> list[RenderableType]:
+class _Trained(Protocol):
+    """A part of the answer that names a design and the method that trains it."""
+
+    @property
+    def design(self) -> str: ...
+
+    @property
+    def method(self) -> Method: ...
+
+
+def why(rows: Sequence[AdvisedDesign]) -> list[RenderableType]:
     """The reasons of the first row, and a line on each other one."""
-    first, *others = payload["recommendations"]
-    parts: list[RenderableType] = [_heading(f"Why {_named(first)}"), _points(first["reasons"])]
-    if others:
-        parts += ["", _others(payload["recommendations"])]
+    first = rows[0]
+    parts: list[RenderableType] = [_heading(f"Why {_named(first)}"), _points(first.reasons)]
+    if len(rows) > 1:
+        parts += ["", _others(rows)]
     return parts
 
 
-def _others(rows: list[Plain]) -> RenderableType:
-    reference = next(row for row in rows if row["reference"])
+def _others(rows: Sequence[AdvisedDesign]) -> RenderableType:
+    reference = next(row for row in rows if row.reference)
     columns = [("#", "r"), ("design", "l"), ("error\npoints", "r"), ("an\nepoch", "r"), ("training\n", "r")]
-    known = any(row["threshold"] for row in rows[1:])
+    known = any(row.threshold for row in rows[1:])
     if known:
         columns.append(("one network\nwins below", "r"))
     cells = [
-        [str(row["rank"]), design_lines(_named(row)), *_trade(row), *([_threshold(row["threshold"])] * known)]
+        [str(row.rank), design_lines(_named(row)), *_trade(row), *([_threshold(row.threshold)] * known)]
         for row in rows[1:]
     ]
     return table(f"The others against {_named(reference)}", columns, cells)
 
 
-def _trade(row: Plain) -> list[str]:
+def _trade(row: AdvisedDesign) -> list[str]:
     """Points of error more than the reference, and times its training."""
-    if row["reference"]:
+    trade = row.trade
+    if row.reference or trade is None:
         return ["–"] * 3
-    trade = row["trade"]
-    points = trade["points_less"]
+    points = trade.points_less
     return [
-        f"{-points['mean']:+.2f} ± {(points['high'] - points['low']) / 2:.2f}",
-        *(f"{digits(trade[name]['mean'])}x" for name in ("epoch_times", "train_times")),
+        f"{-points.mean:+.2f} ± {(points.high - points.low) / 2:.2f}",
+        *(f"{digits(times.mean)}x" for times in (trade.epoch_times, trade.train_times)),
     ]
 
 
-def _threshold(threshold: Plain | None) -> str:
+def _threshold(threshold: Switchover | None) -> str:
     if threshold is None:
         return "–"
-    size, epochs = (threshold[axis]["mean"] for axis in ("parameters", "epochs"))
+    size, epochs = threshold.parameters.mean, threshold.epochs.mean
     return f"{total_size(size, threshold)}, {length(epochs, threshold)} epoch{'s' * (round(epochs) != 1)}"
 
 
-def total_size(parameters: float, threshold: Plain) -> str:
+def total_size(parameters: float, threshold: Switchover) -> str:
     """A figure of the total size of a threshold: where the smallest ensemble wins, it may lie below."""
-    return bounded(parameters, threshold["smallest"], threshold["largest"], count)
+    return bounded(parameters, threshold.smallest, threshold.largest, count)
 
 
-def length(epochs: float, threshold: Plain) -> str:
+def length(epochs: float, threshold: Switchover) -> str:
     """A figure of the epochs of a threshold: where one epoch is enough, it may lie below."""
-    return bounded(epochs, 1.0, threshold["longest"], "{:.0f}".format)
+    return bounded(epochs, 1.0, threshold.longest, "{:.0f}".format)
 
 
-def would_change(payload: Plain) -> list[RenderableType]:
+def would_change(change: WouldChange) -> list[RenderableType]:
     """Thresholds, the second, tighter limits and other objectives; nothing where nothing is known."""
-    change = payload["would_change"]
+    alternatives: list[TighterLimit | OtherObjective] = [*change.limits, *change.objectives]
     points = [
-        *_grouped(change["thresholds"], _winner, _crossover),
-        *([] if change["second"] is None else [_second(change["second"])]),
-        *(f"with {s}" for s in _grouped([*change["limits"], *change["objectives"]], _figures, _option)),
+        *_grouped(change.thresholds, _winner, _crossover),
+        *([] if change.second is None else [_second(change.second)]),
+        *(f"with {s}" for s in _grouped(alternatives, _figures, _option)),
     ]
     return ["", _heading("What would change this"), _points(points)] if points else []
 
 
-def _grouped(
-    items: Sequence[Plain], outcome: Callable[[Plain], str], condition: Callable[[Plain], str]
-) -> list[str]:
+def _grouped(items: Sequence[T], outcome: Callable[[T], str], condition: Callable[[T], str]) -> list[str]:
     """A sentence an outcome, with all conditions that lead to it."""
     found: dict[str, list[str]] = {}
     for item in items:
@@ -105,63 +127,59 @@ def _grouped(
     return [f"{' or '.join(conditions)}: {result}" for result, conditions in found.items()]
 
 
-def _crossover(crossover: Plain) -> str:
-    form = count if crossover["axis"] == "parameters" else "{:.0f}".format
-    beyond = " or beyond" if crossover["open_ended"] else ""
-    at = (
-        f"{form(crossover['at']['mean'])} {crossover['axis']} (90 %: {bounds(crossover['at'], form)}{beyond})"
-    )
-    if crossover["side"] == "from":
+def _crossover(crossover: Crossover) -> str:
+    form = count if crossover.axis == "parameters" else "{:.0f}".format
+    beyond = " or beyond" if crossover.open_ended else ""
+    at = f"{form(crossover.at.mean)} {crossover.axis} (90 %: {bounds(crossover.at, form)}{beyond})"
+    if crossover.side == "from":
         return f"from {at} on"
-    return f"{'below' if crossover['axis'] == 'parameters' else 'before'} {at}"
+    return f"{'below' if crossover.axis == 'parameters' else 'before'} {at}"
 
 
-def _winner(crossover: Plain) -> str:
-    if crossover["design"] is not None:
-        return f"{_named(crossover)} has less error"
-    if crossover["members"] == 1:
-        return f"one {crossover['family']} network has less error"
-    return f"{crossover['members']} {crossover['family']} members have less error than one"
+def _winner(crossover: Crossover) -> str:
+    if crossover.design is not None:
+        return f"{named(crossover.design, crossover.method or TOLD_BY_NAME[0])} has less error"
+    if crossover.members == 1:
+        return f"one {crossover.family} network has less error"
+    return f"{crossover.members} {crossover.family} members have less error than one"
 
 
-def _second(second: Plain) -> str:
-    name, chance = _named(second), f"{second['probability']:.0%}"
-    if second["objective"] == "error":
+def _second(second: RunnerUp) -> str:
+    name, chance = _named(second), f"{second.probability:.0%}"
+    if second.objective is Objective.ERROR:
         return f"{name}, the second, has less error with probability {chance}"
-    if second["objective"] == "balanced":
+    if second.objective is Objective.BALANCED:
         return f"{name}, the second, has the better balance with probability {chance}"
-    return f"with probability {chance} the first does not match {_named(second['against'])}: then {name}"
+    return f"with probability {chance} the first does not match {_named(second.against)}: then {name}"
 
 
-def _option(asked: Plain) -> str:
-    if "objective" in asked:
-        return f"--objective {asked['objective']}"
-    option, form = LIMITS[asked["need"]]
-    return f"{option} below {form(asked['below'])} (down to {form(asked['down_to'])})"
+def _option(change: TighterLimit | OtherObjective) -> str:
+    if isinstance(change, OtherObjective):
+        return f"--objective {change.objective}"
+    option, form = LIMITS[change.need]
+    return f"{option} below {form(change.below)} (down to {form(change.down_to)})"
 
 
-def _figures(other: Plain) -> str:
-    error, seconds = (other[name]["mean"] for name in ("test_error", "train_seconds"))
-    return f"{_named(other)}, {percent(error)} in {duration(seconds)}"
+def _figures(change: TighterLimit | OtherObjective) -> str:
+    return f"{_named(change)}, {percent(change.test_error.mean)} in {duration(change.train_seconds.mean)}"
 
 
-def measure_next(payload: Plain) -> list[RenderableType]:
-    """The training that would tell most and its command, or that none would."""
-    found = payload["measure_next"]
-    probe = found["probe"]
+def measure_next(found: MeasureNext) -> list[RenderableType]:
+    """The most informative training and its command, or that no training is worth its cost."""
+    probe = found.probe
     heading: list[RenderableType] = ["", _heading("What to measure next")]
     if probe is None:
-        none = f"no training would move the comparison by {found['worthwhile_points']} points"
+        none = f"no training would move the comparison by {found.worthwhile_points} points"
         return [*heading, Text(f"More probing would not change this: {none}.")]
-    part = f" on {probe['share_of_images']:.0%} of the images" if probe["share_of_images"] < 1 else ""
+    part = f" on {probe.share_of_images:.0%} of the images" if probe.share_of_images < 1 else ""
     text = (
-        f"Train {probe['design']} for {probe['epochs']} epoch{'s' * (probe['epochs'] != 1)}{part}, about "
-        f"{duration(probe['seconds']['mean'])}: expected to move the comparison by "
-        f"{probe['move_points']:.2f} points."
+        f"Train {probe.design} for {probe.epochs} epoch{'s' * (probe.epochs != 1)}{part}, about "
+        f"{duration(probe.seconds.mean)}: expected to move the comparison by "
+        f"{probe.move_points:.2f} points."
     )
-    if found["none_within_allowed"]:
-        text += f" None that ends within {duration(found['allowed_seconds'])} is worth its while."
-    return [*heading, Text(text), Text(_broken(probe["command"]))]
+    if found.none_within_allowed:
+        text += f" None that ends within {duration(found.allowed_seconds)} is worth its while."
+    return [*heading, Text(text), Text(_broken(probe.command))]
 
 
 def _broken(command: str) -> str:
@@ -185,9 +203,9 @@ def _by_option(command: str) -> list[str]:
     return [shlex.join(words) for words in parts]
 
 
-def _named(row: Plain) -> str:
-    """A design, and its method where the name does not tell it."""
-    return named(row["design"], row.get("method", TOLD_BY_NAME[0]))
+def _named(trained: _Trained) -> str:
+    """A design, and its method where the name does not say it."""
+    return named(trained.design, trained.method)
 
 
 def _heading(text: str) -> Text:

@@ -1,7 +1,7 @@
-"""`advisor probe`: short trainings that teach the accuracy predictor what a recommendation turns on.
+"""`advisor probe`: short trainings that are most informative for a recommendation.
 
-Probes are scored on validation images, so that no design is chosen by the test set. Of a probe only what it
-taught is kept, in the database, as of a training that was imported; its weights are not.
+Probes are scored on validation images, so that no design is chosen by the test set. The database keeps a
+finished probe in the same form as an imported training; its weights are deleted.
 """
 
 from __future__ import annotations
@@ -9,40 +9,34 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import optuna
 
-from advisor.accuracy.evidence import Curve, TrainedEvidence
-from advisor.accuracy.reported import ReportedTraining
-from advisor.decision.probing import WORTHWHILE, Probe, key_of, next_probe
-from advisor.decision.search import Evaluated, search
+from advisor.accuracy.evidence import Curve
+from advisor.decision.probing import WORTHWHILE, Probe, next_probe
+from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
-from advisor.errors import InterruptedRunError, UsageError
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
 from advisor.plans.plan import Method, TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord
-from cli.workflows.advise.request import (
-    RecommendRequest,
-    ResolvedRequest,
-    check_request,
-    profiled_for,
-    scenario_of,
-)
+from cli.workflows.advise.probe_evidence import reported_probe, trained_before
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
+from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
+from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.home import SCHEMA_VERSION, Home, now
-from cli.workflows.names import facts_of
+from cli.workflows.home import Home, now
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say, TrainingView
 from db.queries import Store
 from db.session import open_store
-from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data, part_of
 from trainer.ensembles.evaluate import validation_errors
@@ -51,27 +45,8 @@ from trainer.execution.plan_step import DONE
 from trainer.run_files import RunFiles
 from trainer.training.stored_probabilities import Probabilities, unpack_probabilities
 
+# Source of a probe in the database.
 SOURCE = "advisor probe"
-# Of the time, what is kept from the first probe: fitting, searching and choosing it come first. A share where
-# the time is short.
-PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
-# Methods of probes; of an imported training nobody says, but it is one of the two.
-PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
-# Why probing ended.
-UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeOptions:
-    """What concerns probing rather than the decision.
-
-    Attributes:
-        seconds: for trainings, in all.
-        download: whether a missing data set may be fetched.
-    """
-
-    seconds: float
-    download: bool = False
 
 
 @dataclass
@@ -128,50 +103,22 @@ def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
     return found
 
 
-def completed(home: Home, dataset: str, **given: Any) -> RecommendRequest:
-    """Return the request of a probe; without budget or epochs it is that of the last recommendation.
-
-    Args:
-        home: where recommendations are.
-        dataset: to train on.
-        given: other fields of the request; None or an empty tuple where the command line says nothing.
-
-    Raises:
-        UsageError: the last recommendation is for other data, or there is none.
-    """
-    values = given | {"dataset": dataset}
-    if given["budget"] is None or given["epochs"] is None:
-        resolved = _last_request(home, facts_of(dataset).name)
-        # Older programs asked for less than there is now.
-        known = {f.name: resolved[f.name] for f in fields(RecommendRequest) if f.name in resolved}
-        values |= known | {name: value for name, value in values.items() if value not in (None, ())}
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return RecommendRequest(**(values | lists))
-
-
-def _last_request(home: Home, dataset: str) -> dict[str, Any]:
-    last = None
-    if home.database.exists():
-        with open_store(home.database) as store:
-            last = store.last_recommendation()
-    if last is None or last.request["dataset"] != dataset:
-        which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
-        raise UsageError(
-            f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or ask "
-            "`advisor recommend` first"
-        )
-    return last.request
-
-
 def probe(
     request: RecommendRequest, options: ProbeOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
-    """Train what teaches most about a request until the time is up, and return what it taught.
+) -> Probing:
+    """Train the most informative probes of a request until the time is up.
+
+    Args:
+        request: request for advice, whose designs are compared.
+        options: time and other options of the session.
+        home: folder of data, database and studies.
+        view: display of the progress of trainings.
+        say: display of single lines.
 
     Raises:
-        UsageError: a request that cannot be understood.
+        UsageError: the request cannot be understood.
         DataError: the data set is missing.
-        InterruptedRunError: it was interrupted; finished probes are kept.
+        InterruptedRunError: a signal ended the session; finished probes are kept.
         StorageError: the database cannot be written.
     """
     check_request(request)
@@ -180,41 +127,25 @@ def probe(
     data = load_data(resolved.facts, home.data, download=options.download)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
-        return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options.seconds)
-
-
-def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
-    """Return the keys of what was trained to its end on a data set: the same again teaches little."""
-    ended = [e for e in evidence if e.dataset == dataset and e.member_errors is not None]
-    return {key_of(e.design.name, e.epochs, e.image_share) for e in ended if e.method in PROBED}
-
-
-def check_seconds(seconds: float, option: str) -> None:
-    """Refuse a time for probing that is none.
-
-    Raises:
-        UsageError: as said.
-    """
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"{option} must be positive, got {seconds / 60:g}")
-
-
-def training_seconds(seconds: float) -> float:
-    """Return how long a probe may take at most in a sitting of so many seconds.
-
-    Whoever names the first probe of a sitting beforehand chooses it for the same time.
-    """
-    return seconds - min(PREPARING_SECONDS, PREPARING_SHARE * seconds)
+        return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options)
 
 
 @dataclass(slots=True)
 class ProbingSession:
-    """Probes one after the other; each is chosen knowing those before it.
+    """A probing session: probes one after the other, each chosen with the evidence of those before it.
 
     Attributes:
-        rounds: finished probes, as plain JSON.
+        request: request for advice, whose designs are compared.
+        resolved: what the words of the request stand for.
+        profiled: cost predictor of this machine.
+        store: database that finished probes are added to.
+        home: folder of the downloaded data sets.
+        data: images to train on.
+        view: display of the progress of trainings.
+        say: display of single lines.
+        finished: finished probes in the order of their training.
         best: design of least expected error before each probe and after the last.
-        _choosing: seconds that choosing a probe took last.
+        _choosing: seconds that the last choice of a probe took.
     """
 
     request: RecommendRequest
@@ -225,50 +156,46 @@ class ProbingSession:
     data: Data
     view: TrainingView
     say: Say
-    rounds: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[FinishedProbe] = field(default_factory=list)
     best: list[Evaluated] = field(default_factory=list)
     _choosing: float = field(default=0.0, init=False)
 
-    def run(self, seconds: float) -> dict[str, Any]:
-        """Probe for so many seconds at most, and return what it came to as plain JSON.
+    def run(self, options: ProbeOptions) -> Probing:
+        """Probe until the time is up, or until no probe is worth its cost.
+
+        Args:
+            options: time and other options of the session.
 
         Raises:
-            InterruptedRunError: it was interrupted; finished probes are kept.
+            InterruptedRunError: a signal ended the session; finished probes are kept.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        signals = StopSignals(ends := time.monotonic() + seconds)
+        signals = StopSignals(ends := time.monotonic() + options.seconds)
         done: set[str] = set()
-        with signals.listening():
+        with signals.listening() if options.take_signals else nullcontext():
             while True:
-                chosen, why = self._choose(ends, training_seconds(seconds), done)
-                if chosen is not None:
+                chosen = self._choose(ends, longest_probe_seconds(options.seconds), done)
+                if not isinstance(chosen, ProbingEnd):
                     done.add(chosen.key)
                     self._train(chosen, signals)
                 if signals.received is not None:
                     raise InterruptedRunError(
-                        f"probing is interrupted; {len(self.rounds)} probes are kept",
+                        f"probing is interrupted; {len(self.finished)} probes are kept",
                         exit_code=128 + signals.received,
                     )
-                if chosen is None:
-                    return self._payload(why)
+                if isinstance(chosen, ProbingEnd):
+                    return self._answer(chosen)
 
-    def _choose(self, ends: float, longest: float, done: set[str]) -> tuple[Probe | None, str]:
-        """Return the next probe, or why there is none.
+    def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
+        """Return the next probe, or the reason why there is none.
 
         Args:
-            ends: when the time is up, by the monotonic clock.
-            longest: seconds that a probe may take at most.
-            done: probes of this sitting, by their keys.
+            ends: end of the session by the monotonic clock, seconds.
+            longest: longest time that a probe may take, seconds.
+            done: keys of the probes of this session.
         """
-        facts = self.resolved.facts
-        accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
-        done = done | trained_before(evidence, facts.learned_as)
-        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
-        evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
-        self.best.append(min(evaluated, key=lambda j: (not j.feasible, j.objectives[0])))
-        budget, number = int(parse_budget(self.request.budget)), len(self.rounds)
-        # What breaks a limit is not chosen, whatever a probe would say of it.
-        evaluated = [j for j in evaluated if j.feasible] or evaluated
+        scenario, evaluated, before = self._compare()
+        budget, number = int(parse_budget(self.request.budget)), len(self.finished)
 
         def chosen(seconds: float) -> Probe | None:
             return next_probe(
@@ -276,27 +203,39 @@ class ProbingSession:
                 evaluated,
                 budget=budget,
                 seconds=seconds,
-                done=done,
+                done=done | before,
                 seed=self.request.seed + number,
             )
 
-        # Choosing takes time too, and what no longer ends in time would be stopped and teach nothing.
+        # Choosing takes time as well. A probe that does not end in time would be stopped and teach nothing.
         while (left := ends - self._choosing - time.monotonic()) > 0:
             began = time.monotonic()
             found = chosen(min(left, longest))
             self._choosing = time.monotonic() - began
             if found is None:
-                return None, NOTHING_WORTHWHILE if chosen(float("inf")) is None else TOO_LONG
+                nothing = chosen(float("inf")) is None
+                return ProbingEnd.NOTHING_WORTHWHILE if nothing else ProbingEnd.TOO_LITTLE_TIME
             if found.seconds.high <= ends - time.monotonic():
-                return found, ""
-        return None, UNTIL_TIME
+                return found
+        return ProbingEnd.TIME_IS_UP
+
+    def _compare(self) -> tuple[Scenario, list[Evaluated], set[str]]:
+        """Return the scenario, its designs, and the keys of earlier trainings, all by the evidence so far."""
+        facts = self.resolved.facts
+        accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
+        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
+        evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
+        self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))
+        # A design that breaks a limit is not chosen whatever a probe finds, unless every design breaks one.
+        feasible = [e for e in evaluated if e.feasible] or evaluated
+        return scenario, feasible, trained_before(evidence, facts.learned_as)
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
-        """Train a probe and keep what it found; one that the clock stops teaches nothing."""
+        """Train a probe and keep its outcome; a probe that is stopped teaches nothing."""
         plan, data = chosen.plan, part_of(self.data, chosen.plan.dataset)
         seconds = f"about {chosen.seconds.mean:.0f} s" if chosen.seconds.mean >= 1 else "less than 1 s"
         self.say(
-            f"probe {len(self.rounds) + 1}: {chosen.key}, {seconds}, to move the choice by "
+            f"probe {len(self.finished) + 1}: {chosen.key}, {seconds}, to move the choice by "
             f"{chosen.move:.2f} points"
         )
         began = time.monotonic()
@@ -310,58 +249,36 @@ class ProbingSession:
             if len(ended) < len(plan.steps) or any(r.status != DONE for r in ended.values()):
                 return
             error, members = validation_errors(plan, files, data)
-        found = _reported(plan, error, members, watcher.curve(data))
+        found = reported_probe(plan, error, members, watcher.curve(data))
         self.store.add_reported([found], source=SOURCE, imported_at=now())
-        self.rounds.append(
-            {
-                "design": plan.design,
-                "epochs": plan.epochs,
-                "share_of_images": chosen.image_share,
-                "predicted_seconds": chosen.seconds.mean,
-                "seconds": time.monotonic() - began,
-                "move_points": chosen.move,
-                "predicted_error": asdict(chosen.predicted_error),
-                "error": error,
-                "member_errors": list(members),
-            }
+        self.finished.append(_finished(chosen, time.monotonic() - began, error, members))
+
+    def _answer(self, ended: ProbingEnd) -> Probing:
+        return Probing(
+            dataset=self.resolved.facts.name,
+            budget_parameters=int(parse_budget(self.request.budget)),
+            epochs=self.request.epochs,
+            probes=tuple(self.finished),
+            ended=ended,
+            worthwhile_points=WORTHWHILE,
+            before=_best(self.best[0]),
+            after=_best(self.best[-1]),
         )
 
-    def _payload(self, why: str) -> dict[str, Any]:
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "dataset": self.resolved.facts.name,
-            "budget_parameters": int(parse_budget(self.request.budget)),
-            "epochs": self.request.epochs,
-            "probes": self.rounds,
-            "ended": why,
-            "worthwhile_points": WORTHWHILE,
-            "before": _best(self.best[0]),
-            "after": _best(self.best[-1]),
-        }
 
-
-def _best(evaluated: Evaluated) -> dict[str, Any]:
-    return {"design": evaluated.design.name, "test_error": asdict(Estimate.of_samples(evaluated.errors))}
-
-
-def _reported(
-    plan: TrainingPlan, error: float, members: tuple[float, ...], curve: Curve | None
-) -> ReportedTraining:
-    return ReportedTraining(
-        dataset=plan.dataset.name,
-        task=plan.dataset.task,
-        augmentation=plan.dataset.augmentation,
-        train_images=plan.dataset.train_images,
-        test_images=plan.dataset.validation_images,
-        design=plan.design,
-        epochs=plan.epochs,
-        batch=plan.batch,
-        seed=plan.seed,
+def _finished(chosen: Probe, seconds: float, error: float, members: tuple[float, ...]) -> FinishedProbe:
+    return FinishedProbe(
+        design=chosen.plan.design,
+        epochs=chosen.plan.epochs,
+        share_of_images=chosen.image_share,
+        predicted_seconds=chosen.seconds.mean,
+        seconds=seconds,
+        move_points=chosen.move,
+        predicted_error=chosen.predicted_error,
         error=error,
         member_errors=members,
-        device=fingerprint(plan.execution).device_name,
-        date=datetime.now(UTC).date().isoformat(),
-        validation_images=None if curve is None else curve.images,
-        member_curve=None if curve is None else curve.member,
-        ensemble_curve=None if curve is None else curve.ensemble,
     )
+
+
+def _best(evaluated: Evaluated) -> BestDesign:
+    return BestDesign(design=evaluated.design.name, test_error=Estimate.of_samples(evaluated.errors))

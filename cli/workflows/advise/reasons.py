@@ -1,16 +1,8 @@
-"""What stands behind an answer of `advisor recommend`, as plain JSON.
-
-Reasons of every row, what would change the advice, and the training that would tell most about it, with the
-command line that makes it.
-"""
+"""What explains an advice: the reasons of every row, and what would put another design first."""
 
 from __future__ import annotations
 
-import math
-import shlex
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, fields
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,110 +16,133 @@ from advisor.decision.alternatives import (
     other_objectives,
     runner_up,
 )
-from advisor.decision.probing import WORTHWHILE, Probe, next_probe
 from advisor.decision.ranking import Objective, Recommendation
 from advisor.decision.reasons import Evidence, Trade, has_threshold, reasons, threshold_of, trade
 from advisor.decision.search import Evaluated, Scenario, planned
 from advisor.decision.switchover import EPOCH_GRID, Switchover
 from advisor.designs.budget import parse_budget
 from advisor.designs.design import DesignClass
-from cli.workflows.advise.probe import PREPARING_SECONDS, training_seconds
-from cli.workflows.advise.request import RecommendRequest
-
-Plain = dict[str, Any]
-
-# A probe may take this share of the training that it advises on, or the whole of a short one.
-PROBE_SHARE, SHORT_SECONDS = 1 / 10, 600.0
-
-# Option of each field of a request.
-OPTIONS = {
-    "budget": "--budget",
-    "epochs": "--epochs",
-    "dataset": "--dataset",
-    "augmentation": "--augment",
-    "families": "--family",
-    "members": "--members",
-    "device": "--device",
-    "batch": "--batch",
-    "seed": "--seed",
-    "profile_seconds": "--profile-seconds",
-}
-# Options that `advisor recommend` has and `advisor probe` has not.
-ADVICE_OPTIONS = {
-    "objective": "--objective",
-    "max_memory_bytes": "--max-memory",
-    "max_latency_ms": "--max-latency-ms",
-    "max_train_seconds": "--max-train-time",
-    "methods": "--method",
-    "trials": "--trials",
-}
-# Of these one that is no matter to what is probed.
-RANKING_ONLY = "objective"
-# Values that the commands assume where nothing is said.
-ASSUMED = {"seed": 0, "objective": "error", "trials": 160}
-# Time for measuring that each command takes unless it is told otherwise, less what was used up before.
-PROFILE_SECONDS = {"recommend": 60.0, "probe": 20.0}
+from advisor.estimate import Estimate
+from cli.workflows.answers.advice import AdvisedDesign, PredictedFigures
+from cli.workflows.answers.advice_reasons import (
+    DesignTrade,
+    NamedDesign,
+    Need,
+    OtherObjective,
+    RunnerUp,
+    TighterLimit,
+    WouldChange,
+)
+from cli.workflows.answers.advice_request import RecommendRequest
 
 
-def of_rows(
-    scenario: Scenario, rows: Sequence[Recommendation], crossings: Sequence[Switchover], evidence: Evidence
-) -> list[Plain]:
-    """Return what each row says of itself: trade, threshold, chance against the first, reasons.
+def advised_designs(
+    scenario: Scenario,
+    rows: Sequence[Recommendation],
+    switchovers: Sequence[Switchover],
+    evidence: Evidence,
+) -> tuple[AdvisedDesign, ...]:
+    """Return the rows of the ranking, each with its figures and its reasons.
 
-    The reference trades against the best ensemble of the rows, if it is a single network.
+    Args:
+        scenario: scenario of the request.
+        rows: ranking, best first.
+        switchovers: known switchover thresholds.
+        evidence: evidence that the predictions rest on.
     """
-    reference = rows[0].reference
-    sides = {row.evaluated: _side(scenario, row.evaluated) for row in rows}
-    ensemble = next(
-        (row.evaluated for row in rows if row.evaluated.design_class is not DesignClass.SINGLE), None
-    )
-    found = []
-    for row in rows:
-        traded, against = None, ensemble if row.evaluated is reference else reference
-        if against is not None and against is not row.evaluated:
-            ratios = price_ratios(sides[against], sides[row.evaluated], scenario.cost)
-            traded = trade(row.evaluated, against, ratios)
-        threshold = threshold_of(row.evaluated, crossings)
-        evaluated, first = row.evaluated, rows[0].evaluated
-        better = scenario.accuracy.probability_below(
+    first = rows[0].evaluated
+    trades = _trades(scenario, rows)
+
+    def beats_first(evaluated: Evaluated) -> float:
+        return scenario.accuracy.probability_below(
             evaluated.errors, first.errors, (evaluated.seed_std, first.seed_std)
         )
-        found.append(
-            {
-                "reference": row.evaluated is reference,
-                "trade": None if traded is None else _traded(traded),
-                "threshold": None if threshold is None else asdict(threshold),
-                "probability_beats_first": None if row is rows[0] else better,
-                "unmeasured": list(row.evaluated.priced.unmeasured),
-                "reasons": reasons(row, traded, threshold, evidence),
-            }
+
+    return tuple(
+        _advised(
+            row,
+            trades[row.evaluated],
+            threshold_of(row.evaluated, switchovers),
+            None if row is rows[0] else beats_first(row.evaluated),
+            evidence,
         )
+        for row in rows
+    )
+
+
+def _advised(
+    row: Recommendation,
+    traded: Trade | None,
+    threshold: Switchover | None,
+    probability_beats_first: float | None,
+    evidence: Evidence,
+) -> AdvisedDesign:
+    evaluated = row.evaluated
+    return AdvisedDesign(
+        rank=row.rank,
+        design=evaluated.design.name,
+        method=evaluated.method,
+        design_class=evaluated.design_class,
+        members=len(evaluated.design.members),
+        clusters=evaluated.design.clusters,
+        parameters=evaluated.parameters,
+        predicted=_predicted(row),
+        probability_beats_single=row.probability_beats_single,
+        near_threshold=row.near_threshold,
+        evidence=evidence,
+        reference=evaluated is row.reference,
+        trade=None if traded is None else _design_trade(traded),
+        threshold=threshold,
+        probability_beats_first=probability_beats_first,
+        unmeasured=evaluated.priced.unmeasured,
+        reasons=tuple(reasons(row, traded, threshold, evidence)),
+    )
+
+
+def _predicted(row: Recommendation) -> PredictedFigures:
+    priced = row.evaluated.priced
+    return PredictedFigures(
+        test_error=row.test_error,
+        epoch_seconds=priced.epoch_seconds,
+        train_seconds=priced.train_seconds,
+        inference_ms_per_image=priced.inference_ms_per_image,
+        train_peak_bytes=priced.train_peak_bytes,
+        train_reserved_bytes=priced.train_reserved_bytes,
+        memory_bytes=priced.memory_bytes,
+    )
+
+
+def _trades(scenario: Scenario, rows: Sequence[Recommendation]) -> dict[Evaluated, Trade | None]:
+    """Return what each design of the ranking trades against the reference.
+
+    The reference itself, if it is a single network, trades against the best ensemble of the ranking.
+    """
+    reference = rows[0].reference
+    designs = [row.evaluated for row in rows]
+    ensemble = next((e for e in designs if e.design_class is not DesignClass.SINGLE), None)
+    sides = {e: Side(planned(scenario, e.design, e.method), e.priced) for e in designs}
+    found: dict[Evaluated, Trade | None] = {}
+    for evaluated in designs:
+        against = ensemble if evaluated is reference else reference
+        if against is None or against is evaluated:
+            found[evaluated] = None
+        else:
+            ratios = price_ratios(sides[against], sides[evaluated], scenario.cost)
+            found[evaluated] = trade(evaluated, against, ratios)
     return found
 
 
-def _side(scenario: Scenario, evaluated: Evaluated) -> Side:
-    return Side(planned(scenario, evaluated.design, evaluated.method), evaluated.priced)
+def _design_trade(traded: Trade) -> DesignTrade:
+    return DesignTrade(
+        against=_named(traded.against),
+        points_less=traded.points_less,
+        epoch_times=traded.epoch_times,
+        train_times=traded.train_times,
+    )
 
 
-def _traded(traded: Trade) -> Plain:
-    return {
-        "against": _named(traded.against),
-        "points_less": asdict(traded.points_less),
-        "epoch_times": asdict(traded.epoch_times),
-        "train_times": asdict(traded.train_times),
-    }
-
-
-def _named(evaluated: Evaluated) -> Plain:
-    return {"design": evaluated.design.name, "method": evaluated.method.value}
-
-
-def _figures(evaluated: Evaluated, accuracy: AccuracyPredictor) -> Plain:
-    """A design, which may be none of the rows, and what it comes to."""
-    return _named(evaluated) | {
-        "test_error": asdict(accuracy.predict(evaluated.errors, evaluated.seed_std, evaluated.images)),
-        "train_seconds": asdict(evaluated.priced.train_seconds),
-    }
+def _named(evaluated: Evaluated) -> NamedDesign:
+    return NamedDesign(design=evaluated.design.name, method=evaluated.method)
 
 
 def would_change(
@@ -135,37 +150,86 @@ def would_change(
     scenario: Scenario,
     rows: Sequence[Recommendation],
     evaluated: Sequence[Evaluated],
-    crossings: Sequence[Switchover],
-) -> Plain:
-    """Return what would put another design first: thresholds, the second, limits, objectives."""
+    switchovers: Sequence[Switchover],
+) -> WouldChange:
+    """Return what would put another design first.
+
+    Args:
+        request: request that is answered.
+        scenario: scenario of the request.
+        rows: ranking, best first.
+        evaluated: designs that the search looked at.
+        switchovers: known switchover thresholds.
+    """
     accuracy, objective = scenario.accuracy, Objective(request.objective)
-    budget, first = float(parse_budget(request.budget)), rows[0].evaluated
-    second = runner_up(rows, accuracy, objective)
-    thresholds = crossovers(first, crossings, budget=budget, epochs=request.epochs)
-    if not has_threshold(first) and first is not rows[0].reference:
-        thresholds += _crossover_against(rows[0].reference, first, scenario)
-    return {
-        "thresholds": [asdict(t) for t in thresholds],
-        "second": None
-        if second is None
-        else _figures(second.evaluated, accuracy)
-        | {"objective": objective.value, "probability": second.probability}
-        | {"against": _named(rows[0].reference)},
-        "limits": [
-            {"need": o.need, "below": o.below, "down_to": o.down_to} | _figures(o.evaluated, accuracy)
-            for o in limit_alternatives(evaluated, accuracy, objective)
-        ],
-        "objectives": [
-            {"objective": other.value} | _figures(j, accuracy)
-            for other, j in other_objectives(evaluated, accuracy, objective).items()
-        ],
-    }
+    return WouldChange(
+        thresholds=tuple(_thresholds(request, scenario, rows, switchovers)),
+        second=_second(rows, accuracy, objective),
+        limits=tuple(
+            TighterLimit(
+                need=Need(limit.need),
+                below=limit.below,
+                down_to=limit.down_to,
+                design=limit.evaluated.design.name,
+                method=limit.evaluated.method,
+                test_error=_error(limit.evaluated, accuracy),
+                train_seconds=limit.evaluated.priced.train_seconds,
+            )
+            for limit in limit_alternatives(evaluated, accuracy, objective)
+        ),
+        objectives=tuple(
+            OtherObjective(
+                objective=other,
+                design=first.design.name,
+                method=first.method,
+                test_error=_error(first, accuracy),
+                train_seconds=first.priced.train_seconds,
+            )
+            for other, first in other_objectives(evaluated, accuracy, objective).items()
+        ),
+    )
+
+
+def _error(evaluated: Evaluated, accuracy: AccuracyPredictor) -> Estimate:
+    return accuracy.predict(evaluated.errors, evaluated.seed_std, evaluated.images)
+
+
+def _second(
+    rows: Sequence[Recommendation], accuracy: AccuracyPredictor, objective: Objective
+) -> RunnerUp | None:
+    rival = runner_up(rows, accuracy, objective)
+    if rival is None:
+        return None
+    return RunnerUp(
+        design=rival.evaluated.design.name,
+        method=rival.evaluated.method,
+        test_error=_error(rival.evaluated, accuracy),
+        train_seconds=rival.evaluated.priced.train_seconds,
+        objective=objective,
+        probability=rival.probability,
+        against=_named(rows[0].reference),
+    )
+
+
+def _thresholds(
+    request: RecommendRequest,
+    scenario: Scenario,
+    rows: Sequence[Recommendation],
+    switchovers: Sequence[Switchover],
+) -> list[Crossover]:
+    """Return where the first design of the ranking gives way to something else."""
+    first, reference = rows[0].evaluated, rows[0].reference
+    budget = float(parse_budget(request.budget))
+    found = crossovers(first, switchovers, budget=budget, epochs=request.epochs)
+    if not has_threshold(first) and first is not reference:
+        found += _crossover_against(reference, first, scenario)
+    return found
 
 
 def _crossover_against(reference: Evaluated, first: Evaluated, scenario: Scenario) -> list[Crossover]:
-    """Return before how many epochs the reference would have less error, if that is so."""
+    """Return the number of epochs below which the reference has less error, if there is one."""
     pair, data = (reference, first), scenario.dataset
-    designs, methods = [j.design for j in pair], [j.method for j in pair]
+    designs, methods = [e.design for e in pair], [e.method for e in pair]
     errors = np.stack(
         [
             scenario.accuracy.sample_errors(designs, data.learned_as, data.task, epochs, methods=methods)
@@ -175,90 +239,3 @@ def _crossover_against(reference: Evaluated, first: Evaluated, scenario: Scenari
     )
     crossover = crossover_of_pair(reference, np.log(errors[:, 0] / errors[:, 1]), scenario.epochs)
     return [] if crossover is None else [crossover]
-
-
-def measure_next(
-    request: RecommendRequest,
-    scenario: Scenario,
-    evaluated: Sequence[Evaluated],
-    done: Collection[str],
-    train_seconds: float,
-) -> Plain:
-    """Return the training that would tell most a second, and the command that makes it.
-
-    Where none is worth its while within `PROBE_SHARE` of the training, one that takes longer is named; where
-    none is worth its while at all, `probe` is None.
-
-    Args:
-        request: that was answered.
-        scenario: of the request.
-        evaluated: designs that were looked at.
-        done: what was trained before, by `key_of`.
-        train_seconds: of the first.
-    """
-    feasible = [j for j in evaluated if j.feasible]
-    budget, allowed = parse_budget(request.budget), allowed_seconds(train_seconds)
-
-    def chosen(seconds: float) -> Probe | None:
-        return next_probe(scenario, feasible, budget=budget, seconds=seconds, done=done, seed=request.seed)
-
-    within = chosen(allowed)
-    probe = within or chosen(math.inf)
-    found: Plain = {
-        "probe": None,
-        "allowed_seconds": allowed,
-        "none_within_allowed": within is None,
-        "worthwhile_points": WORTHWHILE,
-    }
-    if probe is None:
-        return found
-    minutes = math.ceil((probe.seconds.high + PREPARING_SECONDS) / 60)
-    # The command chooses anew for the time that it is given.
-    probe = chosen(training_seconds(60.0 * minutes)) or probe
-    return found | {
-        # Proposals differ with the time, so that the one named may be one within it that was missed above.
-        "none_within_allowed": within is None and probe.seconds.high > allowed,
-        "probe": {
-            "design": probe.plan.design,
-            "epochs": probe.plan.epochs,
-            "share_of_images": probe.image_share,
-            "seconds": asdict(probe.seconds),
-            "move_points": probe.move,
-            "predicted_error": asdict(probe.predicted_error),
-            "minutes": minutes,
-            "command": command(request, minutes),
-        },
-    }
-
-
-def allowed_seconds(train_seconds: float) -> float:
-    """Seconds that a probe may take before a training that takes so long."""
-    return max(PROBE_SHARE * train_seconds, min(train_seconds, SHORT_SECONDS))
-
-
-def command(request: RecommendRequest, minutes: int) -> str:
-    """Return the command line that probes for a request: `probe`, or `recommend` if that lacks an option.
-
-    Limits and the number of trials decide which designs probes are chosen for.
-    """
-    given = {f.name: getattr(request, f.name) for f in fields(request)}
-    said = {
-        name: value for name, value in given.items() if value not in (None, ()) and value != ASSUMED.get(name)
-    }
-    advice = bool(said.keys() & (ADVICE_OPTIONS.keys() - {RANKING_ONLY}))
-    verb = "recommend" if advice else "probe"
-    if request.profile_seconds >= PROFILE_SECONDS[verb]:
-        del said["profile_seconds"]
-    known = OPTIONS | ADVICE_OPTIONS if advice else OPTIONS
-    words = ["advisor", verb]
-    for name, option in known.items():
-        if name in said:
-            value = said[name]
-            for each in value if isinstance(value, tuple) else (value,):
-                words += [option, _written(each)]
-    return shlex.join([*words, "--probe" if advice else "--minutes", str(minutes)])
-
-
-def _written(value: object) -> str:
-    """A value as the command line reads it back; numbers without an exponent."""
-    return f"{value:.12f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,14 +1,20 @@
-"""`advisor recommend`: budget to candidates, candidates to measured costs, costs and errors to advice."""
+"""`advisor recommend`: from a parameter budget to a ranking of designs.
+
+    request -> candidates -> measured costs -> (probes) -> predictors -> search -> ranking -> advice
+
+The budget has candidates; this machine is measured; probes are trained if they are requested; the search
+prices the plans of designs and predicts their errors; the best are ranked, explained and stored. `advisor
+train` trains the plan of the rank that its user chooses, and predictors are fitted to its run the next time.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -23,28 +29,35 @@ from advisor.decision.search import Evaluated, Scenario, planned, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
-from advisor.estimate import Estimate
 from advisor.plans.plan import plan_to_json
-from cli.workflows.advise import reasons
-from cli.workflows.advise.probe import ProbeOptions, ProbingSession, check_seconds, trained_before
+from cli.workflows.advise.measure_next import measure_next
+from cli.workflows.advise.probe import ProbingSession
+from cli.workflows.advise.probe_evidence import trained_before
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
+from cli.workflows.advise.reasons import advised_designs, would_change
 from cli.workflows.advise.request import (
-    RecommendRequest,
     ResolvedRequest,
+    answered_request,
     check_request,
     profiled_for,
     scenario_of,
+    stored_request,
 )
+from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, SearchEffort
+from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.probing import Probing
 from cli.workflows.files import write_file
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.home import SCHEMA_VERSION, Home, now
+from cli.workflows.home import Home, now
 from cli.workflows.views import ProbingView
+from db.queries import Store
 from db.session import open_store
 from trainer.data.loading import Data, load_data
 
-# Member counts whose thresholds are shown where the user names none.
+# Member counts whose thresholds are shown if the request names none.
 SHOWN_MEMBERS = (2, 4, 8)
-# Searches that can be looked at afterwards.
+# Number of searches whose studies are kept for optuna-dashboard.
 KEPT_STUDIES = 50
 
 
@@ -54,111 +67,105 @@ def recommend(
     save: Path | None,
     view: ProbingView,
     probing: ProbeOptions | None = None,
-) -> dict[str, Any]:
-    """Return the advice as plain JSON, stored for `advisor train`.
+) -> Advice:
+    """Return the advice for a request, and store it for `advisor train`.
 
     Args:
-        request: what is asked.
-        home: where measurements, runs and the answer are.
-        save: file for the plan of rank 1.
-        view: told of what goes on.
-        probing: trainings that teach about the request, made before it is answered; None trains nothing.
+        request: request for advice.
+        home: folder of data, database and studies.
+        save: file for the plan of rank 1; None writes none.
+        view: display of measurements and of the progress of probes.
+        probing: options of a probing session before the answer; None trains nothing.
 
     Raises:
-        UsageError: a request that cannot be understood.
+        UsageError: the request cannot be understood.
+        DataError: the data set is missing and probes are requested.
         InfeasibleError: no design fits the budget or the limits.
+        InterruptedRunError: a signal ended the probing session; finished probes are kept.
         StorageError: the database or the plan file cannot be written.
     """
     check_request(request)
     resolved = ResolvedRequest.of(request)
-    # Before a minute of measuring, so that what cannot be probed is refused at once.
-    data = None if probing is None else _probed_data(resolved, home, probing)
+    # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
+    data = None if probing is None else _load_probed(resolved, home, probing)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, view.say)
         probed = None
         if probing is not None and data is not None:
             session = ProbingSession(request, resolved, profiled, store, home, data, view, view.say)
-            probed = session.run(probing.seconds)
-        accuracy, runs = accuracy_for(
-            store, resolved.facts.learned_as, request.seed, resolved.facts.train_images
-        )
-        scenario = scenario_of(request, resolved, profiled, accuracy)
-        view.say("searching")
-        evaluated, searched = _searched(scenario, home, request.trials)
-        crossings = _crossings(request, resolved, accuracy)
-        rows = rank(evaluated, accuracy, Objective(request.objective))
-        crossings = _with_own_crossing(rows[0].evaluated, crossings, request, resolved, accuracy)
-        evidence = _evidence(runs, resolved.facts.learned_as, profiled, rows)
-        payload = _payload(
-            request, resolved.batch, profiled, rows, crossings, evidence, len(evaluated), searched
-        )
-        said = reasons.of_rows(scenario, rows, crossings, evidence)
-        payload["recommendations"] = [
-            row | own for row, own in zip(payload["recommendations"], said, strict=True)
-        ]
-        payload["would_change"] = reasons.would_change(request, scenario, rows, evaluated, crossings)
-        done, seconds = (
-            trained_before(runs, resolved.facts.learned_as),
-            rows[0].evaluated.priced.train_seconds.mean,
-        )
-        payload["measure_next"] = reasons.measure_next(request, scenario, evaluated, done, seconds)
-        payload["probing"] = probed
+            probed = session.run(probing)
+        compared = _compare(request, resolved, profiled, store, home, view)
+        advice = _advice(request, resolved, profiled, compared, probed)
         if save is not None:
-            _save_plan(save, rows[0], scenario)
-        # A folder is meant wherever the plan is trained from.
-        understood = {"batch": resolved.batch, "dataset": resolved.facts.name}
-        store.add_recommendation(now(), asdict(request) | understood, payload)
-    return payload
+            _save_plan(save, compared)
+        store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
+    return advice
 
 
-def _probed_data(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
+def _load_probed(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
     check_seconds(probing.seconds, "--probe")
     return load_data(resolved.facts, home.data, download=probing.download)
 
 
-def _searched(scenario: Scenario, home: Home, trials: int) -> tuple[list[Evaluated], float]:
-    """Return what the search judged, and the seconds it took."""
-    began = time.perf_counter()
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-    evaluated = search(scenario, _journal(home, name), f"recommend {name}", trials)
-    return evaluated, time.perf_counter() - began
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The designs of a request, predicted and ranked.
+
+    Attributes:
+        scenario: scenario of the request.
+        trained: trainings that the accuracy predictor learned from.
+        evaluated: designs that the search looked at.
+        search_seconds: time that the search took, seconds.
+        rows: ranking, best first.
+        switchovers: switchover thresholds of the requested families and member counts, and of the first row.
+    """
+
+    scenario: Scenario
+    trained: Sequence[TrainedEvidence]
+    evaluated: Sequence[Evaluated]
+    search_seconds: float
+    rows: Sequence[Recommendation]
+    switchovers: Sequence[Switchover]
 
 
-def _crossings(
-    request: RecommendRequest, resolved: ResolvedRequest, accuracy: AccuracyPredictor
-) -> Sequence[Switchover]:
-    """Switchover thresholds of the member counts that were asked for."""
-    return thresholds(
-        WholeSchedules(accuracy, resolved.facts.learned_as, resolved.facts.task),
-        resolved.families,
-        [k for k in resolved.counts if k > 1] if request.members else list(SHOWN_MEMBERS),
-        budget=float(parse_budget(request.budget)),
-        epochs=request.epochs,
-    )
-
-
-def _with_own_crossing(
-    first: Evaluated,
-    crossings: Sequence[Switchover],
+def _compare(
     request: RecommendRequest,
     resolved: ResolvedRequest,
-    accuracy: AccuracyPredictor,
-) -> list[Switchover]:
-    """Add the threshold of the first design's own member count, where it is not known yet."""
-    if not has_threshold(first) or threshold_of(first, crossings) is not None:
-        return list(crossings)
-    own = thresholds(
-        WholeSchedules(accuracy, resolved.facts.learned_as, resolved.facts.task),
-        first.design.families,
-        [len(first.design.members)],
-        budget=float(parse_budget(request.budget)),
-        epochs=request.epochs,
+    profiled: Profiled,
+    store: Store,
+    home: Home,
+    view: ProbingView,
+) -> Comparison:
+    """Fit the predictors, search the designs and rank them.
+
+    Raises:
+        InfeasibleError: no design keeps the limits.
+    """
+    facts = resolved.facts
+    accuracy, trained = accuracy_for(store, facts.learned_as, request.seed, facts.train_images)
+    scenario = scenario_of(request, resolved, profiled, accuracy)
+    view.say("searching")
+    began = time.perf_counter()
+    evaluated = _search(scenario, home, request.trials)
+    search_seconds = time.perf_counter() - began
+    rows = rank(evaluated, accuracy, Objective(request.objective))
+    return Comparison(
+        scenario=scenario,
+        trained=trained,
+        evaluated=evaluated,
+        search_seconds=search_seconds,
+        rows=rows,
+        switchovers=_switchovers(request, resolved, accuracy, rows[0].evaluated),
     )
-    return sorted([*crossings, *own], key=lambda s: (resolved.families.index(s.family), s.members))
+
+
+def _search(scenario: Scenario, home: Home, trials: int) -> list[Evaluated]:
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+    return search(scenario, _journal(home, name), f"recommend {name}", trials)
 
 
 def _journal(home: Home, name: str) -> JournalStorage:
-    """Return a new file for a study; of those before it the newest are kept.
+    """Return a new file for a study, and delete the oldest of the earlier ones.
 
     In Optuna's database the trials of a study take longer to write than to find.
     """
@@ -174,74 +181,76 @@ def _journal(home: Home, name: str) -> JournalStorage:
         ) from None
 
 
-def _save_plan(path: Path, best: Recommendation, scenario: Scenario) -> None:
-    write_file(
-        path, "the plan", plan_to_json(planned(scenario, best.evaluated.design, best.evaluated.method))
+def _switchovers(
+    request: RecommendRequest, resolved: ResolvedRequest, accuracy: AccuracyPredictor, first: Evaluated
+) -> list[Switchover]:
+    """Return the thresholds of the requested member counts, and that of the first design's own count."""
+
+    def of(families: Sequence[str], members: Sequence[int]) -> Sequence[Switchover]:
+        return thresholds(
+            WholeSchedules(accuracy, resolved.facts.learned_as, resolved.facts.task),
+            families,
+            members,
+            budget=float(parse_budget(request.budget)),
+            epochs=request.epochs,
+        )
+
+    shown = of(
+        resolved.families, [k for k in resolved.counts if k > 1] if request.members else list(SHOWN_MEMBERS)
+    )
+    if not has_threshold(first) or threshold_of(first, shown) is not None:
+        return list(shown)
+    own = of(first.design.families, [len(first.design.members)])
+    return sorted([*shown, *own], key=lambda s: (resolved.families.index(s.family), s.members))
+
+
+def _advice(
+    request: RecommendRequest,
+    resolved: ResolvedRequest,
+    profiled: Profiled,
+    compared: Comparison,
+    probed: Probing | None,
+) -> Advice:
+    scenario, rows, switchovers = compared.scenario, compared.rows, compared.switchovers
+    learned_as = resolved.facts.learned_as
+    evidence = _evidence(compared.trained, learned_as, profiled, rows)
+    done = trained_before(compared.trained, learned_as)
+    first_seconds = rows[0].evaluated.priced.train_seconds.mean
+    return Advice(
+        request=answered_request(request, resolved),
+        device=Device(**asdict(profiled.fingerprint), processes=profiled.execution.processes),
+        profile=MeasuringEffort(
+            seconds=profiled.seconds,
+            measurements_new=profiled.new,
+            measurements_reused=profiled.reused,
+        ),
+        recommendations=advised_designs(scenario, rows, switchovers, evidence),
+        switchover=tuple(switchovers),
+        search=SearchEffort(
+            trials=request.trials, designs=len(compared.evaluated), seconds=compared.search_seconds
+        ),
+        would_change=would_change(request, scenario, rows, compared.evaluated, switchovers),
+        measure_next=measure_next(request, scenario, compared.evaluated, done, first_seconds),
+        probing=probed,
     )
 
 
 def _evidence(
-    runs: Sequence[TrainedEvidence], dataset: str, profiled: Profiled, rows: Sequence[Recommendation]
+    trained: Sequence[TrainedEvidence], learned_as: str, profiled: Profiled, rows: Sequence[Recommendation]
 ) -> Evidence:
-    never = [row.evaluated.priced.unmeasured for row in rows]
+    own = [training for training in trained if training.dataset == learned_as]
+    unmeasured = [row.evaluated.priced.unmeasured for row in rows]
     return Evidence(
-        accuracy="runs" if runs else "prior",
-        runs=len(runs),
-        runs_on_dataset=sum(run.dataset == dataset for run in runs),
-        families=dict(Counter(f for run in runs if run.dataset == dataset for f in run.design.families)),
+        accuracy="runs" if trained else "prior",
+        runs=len(trained),
+        runs_on_dataset=len(own),
+        families=dict(Counter(family for training in own for family in training.design.families)),
         cost=profiled.predictor.basis,
         measurements=profiled.predictor.count,
-        unmeasured=tuple(text for text in never[0] if all(text in texts for texts in never)),
+        unmeasured=tuple(text for text in unmeasured[0] if all(text in texts for texts in unmeasured)),
     )
 
 
-def _payload(
-    request: RecommendRequest,
-    batch: int,
-    profiled: Profiled,
-    rows: Sequence[Recommendation],
-    crossings: Sequence[Switchover],
-    evidence: Evidence,
-    designs: int,
-    searched: float,
-) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "request": asdict(request) | {"batch": batch, "budget_parameters": parse_budget(request.budget)},
-        "device": asdict(profiled.fingerprint) | {"processes": profiled.execution.processes},
-        "profile": {
-            "seconds": profiled.seconds,
-            "measurements_new": profiled.new,
-            "measurements_reused": profiled.reused,
-        },
-        "recommendations": [_row(row, evidence) for row in rows],
-        "switchover": [asdict(s) for s in crossings],
-        "search": {"trials": request.trials, "designs": designs, "seconds": searched},
-    }
-
-
-def _row(row: Recommendation, evidence: Evidence) -> dict[str, Any]:
-    evaluated = row.evaluated
-    priced = evaluated.priced
-    estimates: dict[str, Estimate | None] = {
-        "test_error": row.test_error,
-        "epoch_seconds": priced.epoch_seconds,
-        "train_seconds": priced.train_seconds,
-        "inference_ms_per_image": priced.inference_ms_per_image,
-        "train_peak_bytes": priced.train_peak_bytes,
-        "train_reserved_bytes": priced.train_reserved_bytes,
-        "memory_bytes": priced.memory_bytes,
-    }
-    return {
-        "rank": row.rank,
-        "design": evaluated.design.name,
-        "method": evaluated.method.value,
-        "class": evaluated.design_class.value,
-        "members": len(evaluated.design.members),
-        "clusters": evaluated.design.clusters,
-        "parameters": evaluated.parameters,
-        "predicted": {name: estimate and asdict(estimate) for name, estimate in estimates.items()},
-        "probability_beats_single": row.probability_beats_single,
-        "near_threshold": row.near_threshold,
-        "evidence": asdict(evidence),
-    }
+def _save_plan(path: Path, compared: Comparison) -> None:
+    first = compared.rows[0].evaluated
+    write_file(path, "the plan", plan_to_json(planned(compared.scenario, first.design, first.method)))

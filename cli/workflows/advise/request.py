@@ -1,9 +1,13 @@
-"""A request for advice, and what its words stand for: shared by recommending and probing."""
+"""A request for advice: its check, and what its words stand for.
+
+Recommending and probing share both. `cli.workflows.answers.advice_request` defines the request.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.ranking import Objective
@@ -18,6 +22,7 @@ from advisor.plans.dataset import DatasetFacts
 from advisor.plans.plan import Method
 from advisor.plans.schedule import MOST_EPOCHS
 from cli.quantities import check_seed
+from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
 from cli.workflows.names import facts_of, families_of, member_counts_of, method_named
 from cli.workflows.views import Say
@@ -26,30 +31,19 @@ from profiler.device import choose_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecommendRequest:
-    """The command line of `advisor recommend`, as it is stored with the answer."""
-
-    budget: str
-    epochs: int
-    dataset: str
-    augmentation: str | None
-    families: tuple[str, ...]
-    members: tuple[int, ...]
-    methods: tuple[str, ...] = ()
-    objective: str = "error"
-    max_memory_bytes: float | None = None
-    max_latency_ms: float | None = None
-    max_train_seconds: float | None = None
-    device: str | None
-    batch: int | None
-    seed: int
-    trials: int = 160
-    profile_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedRequest:
-    """A request understood: what its words stand for."""
+    """A request whose words are replaced by what they stand for.
+
+    Attributes:
+        facts: facts of the data set, with the requested augmentation.
+        families: names of the families.
+        counts: member counts, the single network among them.
+        methods: training methods of ensembles.
+        candidates: regular designs of the budget.
+        mixtures: designs of several shapes of the budget.
+        batch: images in a training step.
+        device: ``cpu`` or ``cuda``.
+    """
 
     facts: DatasetFacts
     families: list[str]
@@ -62,11 +56,11 @@ class ResolvedRequest:
 
     @classmethod
     def of(cls, request: RecommendRequest) -> ResolvedRequest:
-        """Read a request.
+        """Return what a request stands for.
 
         Raises:
-            UsageError: a name or a number that cannot be understood.
-            InfeasibleError: no design has so few parameters.
+            UsageError: a name or a number of the request cannot be understood.
+            InfeasibleError: the smallest network has more parameters than the budget.
         """
         facts = facts_of(request.dataset, request.augmentation)
         families, counts = families_of(request.families), member_counts_of(request.members)
@@ -83,11 +77,37 @@ class ResolvedRequest:
         )
 
 
+def answered_request(request: RecommendRequest, resolved: ResolvedRequest) -> AnsweredRequest:
+    """Return a request as its answer repeats it."""
+    given = {field.name: getattr(request, field.name) for field in fields(RecommendRequest)}
+    return AnsweredRequest(
+        **given
+        | {
+            "methods": tuple(method_named(name) for name in request.methods),
+            "objective": Objective(request.objective),
+            "batch": resolved.batch,
+            "budget_parameters": parse_budget(request.budget),
+        }
+    )
+
+
+def stored_request(request: RecommendRequest, resolved: ResolvedRequest) -> dict[str, Any]:
+    """Return a request as the database keeps it.
+
+    A folder of images is stored with its absolute path, so that the plan can be trained from any folder.
+    """
+    return asdict(request) | {"batch": resolved.batch, "dataset": resolved.facts.name}
+
+
 def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
-    """Return the training methods asked for, or those that are usual.
+    """Return the requested training methods, or the usual ones.
+
+    Args:
+        names: names of training methods, empty for the usual ones.
+        families: names of the families to train.
 
     Raises:
-        UsageError: a name that does not exist, or methods that can train no ensemble of the families.
+        UsageError: a method does not exist, or the methods cannot train an ensemble of the families.
     """
     methods = list(dict.fromkeys(method_named(name) for name in names)) or list(DEFAULT_METHODS)
     if set(methods) <= set(JOINT) and all(family_named(family).skip_connections for family in families):
@@ -99,7 +119,7 @@ def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
 
 
 def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: Store, say: Say) -> Profiled:
-    """Measure what is known least about the candidates of a request, for as long as it allows."""
+    """Measure the workloads of a request whose cost is least certain, within its time for measurements."""
     return profile_candidates(
         store,
         resolved.candidates,
@@ -114,7 +134,7 @@ def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: St
 def scenario_of(
     request: RecommendRequest, resolved: ResolvedRequest, profiled: Profiled, accuracy: AccuracyPredictor
 ) -> Scenario:
-    """Return what the designs of a request are judged under."""
+    """Return the scenario in which the designs of a request are priced and compared."""
     return Scenario(
         candidates=resolved.candidates,
         mixtures=resolved.mixtures,
@@ -135,10 +155,10 @@ def scenario_of(
 
 
 def check_request(request: RecommendRequest) -> None:
-    """Refuse numbers out of range and unknown words.
+    """Refuse a request that has a number out of range or an unknown objective.
 
     Raises:
-        UsageError: as said.
+        UsageError: the request has one.
     """
     if request.objective not in set(Objective):
         raise UnknownNameError("objective", request.objective, [o.value for o in Objective])

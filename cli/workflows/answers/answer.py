@@ -1,8 +1,8 @@
 """The form of an answer, and its JSON.
 
 An answer is a frozen dataclass that is built once. Its JSON is an object with a key a field, in their order,
-after ``schema_version``. A field has another key where the word is taken in Python (``class``), and no key
-where it is only for the Python face:
+after ``schema_version``. That key comes first in an answer within another answer as well. A field has another
+key where the word is taken in Python (``class``), and no key where it is only for the Python face:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Design:
@@ -38,7 +38,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as the object that ``--json`` prints."""
-        found: dict[str, Any] = {"schema_version": SCHEMA_VERSION} | plain(self)
+        found: dict[str, Any] = plain(self)
         return found
 
     def _repr_html_(self) -> str:
@@ -68,7 +68,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, field.name)) for name, field in keyed_fields(value)}
+        version = {"schema_version": SCHEMA_VERSION} if isinstance(value, Answer) else {}
+        return version | {name: plain(getattr(value, field.name)) for name, field in keyed_fields(value)}
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

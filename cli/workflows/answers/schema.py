@@ -37,16 +37,13 @@ SCALARS: dict[Any, Schema] = {
 def schema_of(kind: type[Answer]) -> Schema:
     """Return the JSON schema of an answer."""
     definitions: dict[str, Schema] = {}
-    body = _object(kind, definitions)
-    body["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **body["properties"]}
-    body["required"] = ["schema_version", *body["required"]]
-    found: Schema = {"$schema": DIALECT, "title": kind.__name__} | body
+    found: Schema = {"$schema": DIALECT, "title": kind.__name__} | _object(kind, definitions)
     return found | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
 
 
 def _object(kind: Any, definitions: dict[str, Schema]) -> Schema:
     hints, described = get_type_hints(kind), _attributes(kind)
-    properties = {}
+    properties: Schema = {"schema_version": {"const": SCHEMA_VERSION}} if issubclass(kind, Answer) else {}
     for name, field in keyed_fields(kind):
         schema = _schema(hints[field.name], definitions)
         # Descriptions of arguments begin with a small letter, as docstrings write them.

@@ -1,71 +1,127 @@
-"""The tables of a recommendation, from payloads made by hand."""
+"""The tables of a recommendation, from answers made by hand."""
 
 from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from advisor.decision.ranking import Objective
+from advisor.decision.reasons import Evidence
+from advisor.decision.switchover import Switchover
+from advisor.designs.design import DesignClass
+from advisor.estimate import Estimate
+from advisor.plans.plan import Method
 from cli.render.advice import _basis, recommendation
 from cli.render.formats import table
+from cli.workflows.answers.advice import (
+    Advice,
+    AdvisedDesign,
+    Device,
+    MeasuringEffort,
+    PredictedFigures,
+    SearchEffort,
+)
+from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
+from cli.workflows.answers.advice_request import AnsweredRequest
 from cli.workflows.files import write_file
 
-EVIDENCE = {
-    "accuracy": "prior",
-    "runs": 0,
-    "runs_on_dataset": 0,
-    "families": {},
-    "cost": "measurements",
-    "measurements": 20,
-    "unmeasured": [],
-}
+EVIDENCE = Evidence(accuracy="prior", runs=0, runs_on_dataset=0, cost="measurements", measurements=20)
+exact = Estimate.exact
+REQUEST = AnsweredRequest(
+    budget="5M",
+    budget_parameters=5_000_000,
+    epochs=120,
+    dataset="cifar10",
+    augmentation=None,
+    families=(),
+    members=(),
+    methods=(),
+    objective=Objective.ERROR,
+    device=None,
+    batch=128,
+    seed=0,
+    profile_seconds=60.0,
+)
+DEVICE = Device(
+    device="cpu",
+    device_name="",
+    driver="",
+    torch="",
+    threads=1,
+    dtype="float32",
+    memory_format="contiguous",
+    processes=2,
+)
+NOTHING_CHANGES = WouldChange(thresholds=(), second=None, limits=(), objectives=())
+NO_PROBE = MeasureNext(probe=None, allowed_seconds=60.0, none_within_allowed=True, worthwhile_points=0.02)
 
 
-def exact(mean):
-    return {"mean": mean, "low": mean, "high": mean}
-
-
-def row(rank, design, kind, chance, *, reference=False, reserved=None, method="full_data"):
+def predicted(reserved):
     peak = exact(2.0**30)
-    return {
-        "rank": rank,
-        "design": design,
-        "method": method,
-        "class": kind,
-        "parameters": 1e6,
-        "reference": reference,
-        "near_threshold": False,
-        "probability_beats_single": chance,
-        "trade": None
-        if reference
-        else {name: exact(1.0) for name in ("epoch_times", "train_times")} | {"points_less": exact(0.5)},
-        "threshold": None,
-        "reasons": ["because"],
-        "evidence": EVIDENCE,
-        "predicted": {name: exact(1.0) for name in ("epoch_seconds", "train_seconds")}
-        | {"test_error": exact(0.05), "inference_ms_per_image": exact(1.0), "train_peak_bytes": peak}
-        | {"train_reserved_bytes": reserved, "memory_bytes": reserved or peak},
-    }
+    return PredictedFigures(
+        test_error=exact(0.05),
+        epoch_seconds=exact(1.0),
+        train_seconds=exact(1.0),
+        inference_ms_per_image=exact(1.0),
+        train_peak_bytes=peak,
+        train_reserved_bytes=reserved,
+        memory_bytes=reserved or peak,
+    )
 
 
-SINGLE = row(2, "resnet-26-16", "single", None, reference=True)
-ENSEMBLE = row(1, "4xresnet-26-8", "depth_equivalent", 0.89, reserved=exact(2.0**31))
-SNAPSHOTS = row(3, "4xresnet-26-8", "depth_equivalent", 0.7, method="snapshot")
+def row(rank, design, kind, chance, *, reference=False, reserved=None, method=Method.FULL_DATA):
+    against = NamedDesign(design="resnet-26-16", method=Method.FULL_DATA)
+    trade = DesignTrade(
+        against=against, points_less=exact(0.5), epoch_times=exact(1.0), train_times=exact(1.0)
+    )
+    return AdvisedDesign(
+        rank=rank,
+        design=design,
+        method=method,
+        design_class=kind,
+        members=4,
+        clusters=4,
+        parameters=1_000_000,
+        predicted=predicted(reserved),
+        probability_beats_single=chance,
+        near_threshold=False,
+        evidence=EVIDENCE,
+        reference=reference,
+        trade=None if reference else trade,
+        threshold=None,
+        probability_beats_first=None,
+        unmeasured=(),
+        reasons=("because",),
+    )
 
 
-def payload(rows, *, objective="error", switchover=(), new=24):
-    return {
-        "request": {"budget": "5M", "epochs": 120, "dataset": "cifar10", "batch": 128}
-        | {"objective": objective},
-        "recommendations": rows,
-        "would_change": {"thresholds": [], "second": None, "limits": [], "objectives": []},
-        "measure_next": {"probe": None, "worthwhile_points": 0.02},
-        "switchover": list(switchover),
-        "profile": {"seconds": 60.2, "measurements_new": new, "measurements_reused": 0},
-        "search": {"trials": 160, "designs": 160, "seconds": 2.0},
-    }
+SINGLE = row(2, "resnet-26-16", DesignClass.SINGLE, None, reference=True)
+ENSEMBLE = row(1, "4xresnet-26-8", DesignClass.DEPTH_EQUIVALENT, 0.89, reserved=exact(2.0**31))
+SNAPSHOTS = row(3, "4xresnet-26-8", DesignClass.DEPTH_EQUIVALENT, 0.7, method=Method.SNAPSHOT)
+
+
+def advice(rows, *, objective=Objective.ERROR, switchover=(), new=24):
+    return Advice(
+        request=replace(REQUEST, objective=objective),
+        device=DEVICE,
+        profile=MeasuringEffort(seconds=60.2, measurements_new=new, measurements_reused=0),
+        recommendations=tuple(rows),
+        switchover=tuple(switchover),
+        search=SearchEffort(trials=160, designs=160, seconds=2.0),
+        would_change=NOTHING_CHANGES,
+        measure_next=NO_PROBE,
+        probing=None,
+    )
+
+
+def threshold(family, members, parameters, epochs, past):
+    ends = {"smallest": 21_544.0, "largest": 1e9, "longest": 2000}
+    known = {"parameters": parameters, "epochs": epochs, "probability_past": past} | ends
+    return Switchover(family=family, members=members, **known)
 
 
 def lines(shown, columns=80):
@@ -75,7 +131,7 @@ def lines(shown, columns=80):
 
 
 def test_each_row_has_its_chance_against_the_single_network_and_its_memory_as_limits_read_it():
-    shown = lines(payload([ENSEMBLE, SINGLE, SNAPSHOTS]))
+    shown = lines(advice([ENSEMBLE, SINGLE, SNAPSHOTS]))
     # What the allocator reserves, where it is known: that is what --max-memory is compared with.
     assert "1 4xresnet-26-8 5.00 % 89% 1 s 1 s 2 GiB" in shown
     assert "2 resnet-26-16 5.00 % – 1 s 1 s 1 GiB" in shown
@@ -84,9 +140,9 @@ def test_each_row_has_its_chance_against_the_single_network_and_its_memory_as_li
 
 
 def test_without_a_single_network_nothing_is_said_to_beat_one():
-    rows = [row(1, "4xresnet-8-8", "depth_equivalent", None, reference=True)]
-    rows.append(row(2, "2xresnet-8-8", "depth_equivalent", None))
-    text = lines(payload(rows, objective="time"))
+    rows = [row(1, "4xresnet-8-8", DesignClass.DEPTH_EQUIVALENT, None, reference=True)]
+    rows.append(row(2, "2xresnet-8-8", DesignClass.DEPTH_EQUIVALENT, None))
+    text = lines(advice(rows, objective=Objective.TIME))
     assert "1 4xresnet-8-8 5.00 % – 1 s 1 s 1 GiB" in text
     assert "2 2xresnet-8-8 5.00 % – 1 s 1 s 1 GiB" in text
     assert "Beats single: no single network keeps the limits." in text
@@ -97,13 +153,13 @@ def test_without_a_single_network_nothing_is_said_to_beat_one():
 @pytest.mark.parametrize(
     ("objective", "ranked"),
     [
-        ("error", "by error to two significant digits, then the sooner trained."),
-        ("time", "by time, those first that likely match the best single network."),
-        ("balanced", "by error x seconds^0.1: ten times the training must buy a fifth less."),
+        (Objective.ERROR, "by error to two significant digits, then the sooner trained."),
+        (Objective.TIME, "by time, those first that likely match the best single network."),
+        (Objective.BALANCED, "by error x seconds^0.1: ten times the training must buy a fifth less."),
     ],
 )
 def test_the_legend_of_the_ranking_is_four_lines_of_a_terminal(objective, ranked):
-    shown = lines(payload([ENSEMBLE, SINGLE], objective=objective))
+    shown = lines(advice([ENSEMBLE, SINGLE], objective=objective))
     at = shown.index(f"Ranked {ranked}")
     assert shown[at + 1 : at + 5] == [
         "Beats single: chance that one training has less error than the best single (–).",
@@ -114,14 +170,9 @@ def test_the_legend_of_the_ranking_is_four_lines_of_a_terminal(objective, ranked
 
 
 def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_beyond():
-    ends = {"smallest": 21_544.0, "largest": 1e9, "longest": 2000}
-    resnet = {"family": "resnet", "members": 2, "probability_past": 0.97} | ends
-    resnet |= {"parameters": {"mean": 21_544.0, "low": 21_543.99, "high": 3.7e6}}
-    resnet |= {"epochs": {"mean": 1.0, "low": 1.0, "high": 107.4}}
-    wrn = {"family": "wrn", "members": 8, "probability_past": 0.02} | ends
-    wrn |= {"parameters": {"mean": 47.3e6, "low": 6.37e6, "high": 1e9}}
-    wrn |= {"epochs": {"mean": 2000.0, "low": 476.0, "high": 2000.0}}
-    shown = lines(payload([ENSEMBLE, SINGLE], switchover=[resnet, wrn]))
+    resnet = threshold("resnet", 2, Estimate(21_544.0, 21_543.99, 3.7e6), Estimate(1.0, 1.0, 107.4), 0.97)
+    wrn = threshold("wrn", 8, Estimate(47.3e6, 6.37e6, 1e9), Estimate(2000.0, 476.0, 2000.0), 0.02)
+    shown = lines(advice([ENSEMBLE, SINGLE], switchover=[resnet, wrn]))
     at = shown.index("resnet 2 ≤21.5k (≤21.5k–3.7M) ≤1 (≤1–107) 97%")
     assert shown[at + 1] == "wrn 8 47.3M (6.37M–>1G) >2000 (476–>2000) 2%"
     assert "≤ and >" in shown[at + 2]
@@ -147,7 +198,7 @@ def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_b
     ],
 )
 def test_what_costs_rest_on_is_told_in_counts_of_what_was_measured(evidence, new, said):
-    text = _basis(EVIDENCE | evidence, payload([ENSEMBLE, SINGLE], new=new))
+    text = _basis(replace(EVIDENCE, **evidence), advice([ENSEMBLE, SINGLE], new=new))
     assert text.startswith(f"Costs rest on {said}")
 
 

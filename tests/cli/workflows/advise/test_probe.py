@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from advisor.estimate import Estimate
 from cli.workflows.advise import probe
-from cli.workflows.advise.probe import (
-    NOTHING_WORTHWHILE,
-    TOO_LONG,
-    UNTIL_TIME,
-    ProbingSession,
-    training_seconds,
-)
+from cli.workflows.advise.probe import ProbingSession
+from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
+from cli.workflows.answers.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
 
@@ -26,7 +24,8 @@ def clock(monkeypatch):
 
     def search(*_):
         now.seconds += now.preparing
-        return [SimpleNamespace(feasible=True, objectives=(0.1,))]
+        design = SimpleNamespace(name="resnet-8-4")
+        return [SimpleNamespace(feasible=True, objectives=(0.1,), design=design, errors=np.array([0.1]))]
 
     def choose(*_, seconds, **__):
         now.asked.append(seconds)
@@ -42,9 +41,9 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def sitting(clock):
-    facts = SimpleNamespace(learned_as="digits", train_images=1)
-    request = SimpleNamespace(seed=0, trials=1, budget="60k")
+def session(clock):
+    facts = SimpleNamespace(name="digits", learned_as="digits", train_images=1)
+    request = SimpleNamespace(seed=0, trials=1, budget="60k", epochs=5)
     return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
 
 
@@ -52,35 +51,35 @@ def taking(high):
     return SimpleNamespace(seconds=Estimate(high / 2, high / 4, high))
 
 
-def chosen(sitting, clock, seconds):
-    """The next probe of a sitting that ends in so many seconds, and what is left once it is chosen."""
+def chosen(session, clock, seconds):
+    """The next probe of a session that ends in so many seconds, and what is left once it is chosen."""
     ends = clock.seconds + seconds
-    found, why = sitting._choose(ends, training_seconds(seconds), set())
-    return found, why, ends - clock.seconds
+    found = session._choose(ends, longest_probe_seconds(seconds), set())
+    return found, ends - clock.seconds
 
 
-def test_a_first_probe_may_take_what_choosing_it_is_expected_to_leave(sitting, clock):
+def test_a_first_probe_may_take_what_choosing_it_is_expected_to_leave(session, clock):
     clock.probes = [taking(58.0), taking(40.0)]
-    found, _, left = chosen(sitting, clock, 60.0)
+    found, left = chosen(session, clock, 60.0)
     # Of 60 s 20 are kept, of which 10 are used: one of 58 s would have been stopped after 50.
     assert (found.seconds.high, left, clock.asked) == (40.0, 50.0, [40.0])
 
 
-def test_a_later_probe_may_take_what_is_left_when_it_is_chosen(sitting, clock):
+def test_a_later_probe_may_take_what_is_left_when_it_is_chosen(session, clock):
     clock.probes = [taking(10.0), taking(20.0)]
-    chosen(sitting, clock, 60.0)
+    chosen(session, clock, 60.0)
     clock.asked.clear()
     ends = clock.seconds + 30.0
-    found, _ = sitting._choose(ends, training_seconds(60.0), set())
+    found = session._choose(ends, longest_probe_seconds(60.0), set())
     # 30 s less 6 for fitting and searching, less the 4 that the last choice took.
     assert clock.asked == [20.0]
     assert found.seconds.high <= ends - clock.seconds == 20.0
 
 
-def test_on_a_slow_machine_a_probe_that_no_longer_ends_in_time_is_chosen_anew(sitting, clock):
+def test_on_a_slow_machine_a_probe_that_no_longer_ends_in_time_is_chosen_anew(session, clock):
     clock.preparing, clock.choosing = 25.0, 8.0
     clock.probes = [taking(34.0), taking(15.0)]
-    found, _, left = chosen(sitting, clock, 60.0)
+    found, left = chosen(session, clock, 60.0)
     # 35 s are left before the choice and 27 after it, of which the second choice takes 8.
     assert clock.asked == [35.0, 19.0]
     assert found.seconds.high == 15.0 <= left == 19.0
@@ -89,16 +88,26 @@ def test_on_a_slow_machine_a_probe_that_no_longer_ends_in_time_is_chosen_anew(si
 @pytest.mark.parametrize(
     ("probes", "seconds", "why"),
     [
-        ([taking(300.0)], 60.0, TOO_LONG),
-        ([], 60.0, NOTHING_WORTHWHILE),
-        ([taking(1.0)], 5.0, UNTIL_TIME),
+        ([taking(300.0)], 60.0, ProbingEnd.TOO_LITTLE_TIME),
+        ([], 60.0, ProbingEnd.NOTHING_WORTHWHILE),
+        ([taking(1.0)], 5.0, ProbingEnd.TIME_IS_UP),
     ],
 )
-def test_where_there_is_no_probe_it_is_said_why(sitting, clock, probes, seconds, why):
+def test_where_there_is_no_probe_it_is_said_why(session, clock, probes, seconds, why):
     clock.probes = probes
-    assert chosen(sitting, clock, seconds)[:2] == (None, why)
+    assert chosen(session, clock, seconds)[0] is why
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(60.0, 40.0), (660.0, 640.0), (6.0, 4.0), (30.0, 20.0)])
 def test_twenty_seconds_are_kept_from_a_probe_or_a_third_of_a_short_time(seconds, left):
-    assert training_seconds(seconds) == pytest.approx(left)
+    assert longest_probe_seconds(seconds) == pytest.approx(left)
+
+
+def test_a_session_that_takes_no_signals_runs_in_any_thread(session):
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.run, ProbeOptions(seconds=60.0)).result()
+        taking_signals = thread.submit(session.run, ProbeOptions(seconds=60.0, take_signals=True))
+        with pytest.raises(ValueError, match="main thread"):
+            taking_signals.result()
+    assert answer.ended is ProbingEnd.NOTHING_WORTHWHILE
+    assert (answer.probes, answer.before.design, answer.epochs) == ((), "resnet-8-4", 5)

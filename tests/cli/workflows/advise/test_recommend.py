@@ -7,16 +7,23 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jsonschema import Draft202012Validator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from advisor.errors import InterruptedRunError, StorageError
 from cli.render.formats import design_lines
-from cli.workflows.advise.probe import ProbingSession, completed
-from cli.workflows.advise.recommend import KEPT_STUDIES, _journal
+from cli.workflows.advise.last_request import completed_request
+from cli.workflows.advise.probe import ProbingSession
+from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
+from cli.workflows.answers.advice import Advice
+from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.schema import schema_of
 from cli.workflows.forecast.planning import PlanRequest, resolve_plan
 from cli.workflows.home import Home
 from db.session import open_store
@@ -142,7 +149,7 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
     assert words[-2:] == ["--probe", str(probe["minutes"])]
     chosen = []
 
-    def train(sitting, found, signals):
+    def train(session, found, signals):
         chosen.append(found)
         raise InterruptedRunError("enough", exit_code=130)
 
@@ -270,12 +277,41 @@ def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tm
     assert known[1] - known[0] == len(after["probing"]["probes"])
 
 
+def test_a_program_gets_advice_in_any_thread_and_nothing_is_printed(measured_home, capfd):
+    request = RecommendRequest(
+        budget="60k",
+        epochs=5,
+        dataset="digits",
+        augmentation=None,
+        families=("resnet",),
+        members=(),
+        device=None,
+        batch=None,
+        seed=0,
+        trials=60,
+        profile_seconds=0.0,
+    )
+    lines = []
+    view = SimpleNamespace(say=lines.append)
+    with ThreadPoolExecutor(1) as thread:
+        advice = thread.submit(recommend, request, Home(measured_home), None, view).result()
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert "searching" in lines
+    assert advice.request.batch > 0
+    assert advice.request.methods == ()
+    Draft202012Validator(schema_of(Advice)).validate(advice.to_json())
+    with open_store(Home(measured_home).database) as store:
+        assert store.last_recommendation().payload == advice.to_json()
+    assert advice.recommendations[0].design in advice._repr_html_()
+
+
 def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_home):
     nothing = {"augmentation": None, "members": (), "device": None, "batch": None}
     options = {"seed": 3, "profile_seconds": 0.0}
 
     def of(**given):
-        return completed(Home(measured_home), "digits", **(nothing | options | given))
+        return completed_request(Home(measured_home), "digits", **(nothing | options | given))
 
     found = of(budget=None, epochs=None, families=())
     assert (found.budget, found.epochs, found.families, found.seed) == ("60k", 5, ("resnet",), 3)

@@ -10,7 +10,7 @@ from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method
 from advisor.plans.records import EnsembleMetrics, Run, RunStatus
-from cli.workflows.advise.probe import _reported, trained_before
+from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.forecast.evidence import accuracy_for, evidence_of, sizes_of
 from db.session import open_store
 
@@ -115,7 +115,7 @@ def test_a_training_on_fewer_images_than_its_data_has_teaches_as_such():
 def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tmp_path):
     part = replace(run_of().plan.dataset, name="mine", train_images=100)
     with open_store(tmp_path / "db.sqlite") as store:
-        reported = _reported(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
+        reported = reported_probe(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
         store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
         (unaware,) = accuracy_for(store, "mine", seed=0)[1]
         (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]

@@ -1,0 +1,47 @@
+"""The request of a probe that names no budget or no epochs: that of the last recommendation."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from advisor.errors import UsageError
+from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.home import Home
+from cli.workflows.names import facts_of
+from db.session import open_store
+
+
+def completed_request(home: Home, dataset: str, **given: Any) -> RecommendRequest:
+    """Return the request of a probe, completed by the last recommendation if budget or epochs are missing.
+
+    Args:
+        home: folder whose database has the recommendations.
+        dataset: name of the data set to train on.
+        given: other fields of the request; None or an empty tuple stands for a field that is not given.
+
+    Raises:
+        UsageError: the last recommendation is for other data, or there is none.
+    """
+    values = given | {"dataset": dataset}
+    if given["budget"] is None or given["epochs"] is None:
+        stored = _last_request(home, facts_of(dataset).name)
+        # Recommendations of older programs have fewer fields.
+        known = {f.name: stored[f.name] for f in fields(RecommendRequest) if f.name in stored}
+        values |= known | {name: value for name, value in values.items() if value not in (None, ())}
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return RecommendRequest(**(values | lists))
+
+
+def _last_request(home: Home, dataset: str) -> dict[str, Any]:
+    last = None
+    if home.database.exists():
+        with open_store(home.database) as store:
+            last = store.last_recommendation()
+    if last is None or last.request["dataset"] != dataset:
+        which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
+        raise UsageError(
+            f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or ask "
+            "`advisor recommend` first"
+        )
+    return last.request

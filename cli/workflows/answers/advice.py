@@ -1,0 +1,153 @@
+"""The answer of `advisor recommend`: a ranking of designs, its reasons, and what would change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from advisor.cost.measurement import Fingerprint
+from advisor.decision.reasons import Evidence
+from advisor.decision.switchover import Switchover
+from advisor.designs.design import DesignClass
+from advisor.estimate import Estimate
+from advisor.plans.plan import Method
+from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, WouldChange
+from cli.workflows.answers.advice_request import AnsweredRequest
+from cli.workflows.answers.answer import Answer, key
+from cli.workflows.answers.probing import Probing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device(Fingerprint):
+    """The device, and the settings under which costs are predicted.
+
+    Attributes:
+        processes: number of networks that train side by side.
+    """
+
+    processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuringEffort:
+    """The measurements behind the predicted costs.
+
+    Attributes:
+        seconds: time that measuring took for this request, seconds.
+        measurements_new: number of measurements made for this request.
+        measurements_reused: number of earlier measurements of this machine.
+    """
+
+    seconds: float
+    measurements_new: int
+    measurements_reused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEffort:
+    """The search over the designs of the request.
+
+    Attributes:
+        trials: number of designs to look at, as requested.
+        designs: number of distinct designs that were looked at.
+        seconds: time that the search took, seconds.
+    """
+
+    trials: int
+    designs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedFigures:
+    """Predicted error and cost of a design.
+
+    Attributes:
+        test_error: error of one training on the test images, share.
+        epoch_seconds: seconds of one epoch of every member.
+        train_seconds: seconds of the whole training.
+        inference_ms_per_image: inference time of all members for one image, milliseconds.
+        train_peak_bytes: peak memory of the networks that train at once, bytes.
+        train_reserved_bytes: memory that CUDA's allocator reserves for them, bytes; null where that was never
+            measured.
+        memory_bytes: reserved memory where it is known, else the peak, bytes; limits on memory apply to it.
+    """
+
+    test_error: Estimate
+    epoch_seconds: Estimate
+    train_seconds: Estimate
+    inference_ms_per_image: Estimate
+    train_peak_bytes: Estimate
+    train_reserved_bytes: Estimate | None
+    memory_bytes: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisedDesign:
+    """A row of the ranking.
+
+    Attributes:
+        rank: place in the ranking, from 1.
+        design: short name.
+        method: training method.
+        design_class: single network, depth- or width-equivalent ensemble, or an ensemble between the two.
+        members: number of members.
+        clusters: number of clusters of MotherNets.
+        parameters: parameters of all members together.
+        predicted: predicted error and cost.
+        probability_beats_single: probability that one training of the design has less error than one of the
+            best single network; null for that network, and where no single network keeps the limits.
+        near_threshold: whether the design is one of those nearest the switchover threshold.
+        evidence: evidence that the predictions rest on.
+        reference: whether the design is the reference that the others are compared with.
+        trade: trade against the reference; null where there is nothing to compare with.
+        threshold: switchover threshold of the design's family and member count, null where none is known.
+        probability_beats_first: probability that one training of the design has less error than one of rank
+            1; null for rank 1.
+        unmeasured: kinds of workload of the design that were never measured on this machine.
+        reasons: sentences for and against the design.
+    """
+
+    rank: int
+    design: str
+    method: Method
+    design_class: DesignClass = field(metadata=key("class"))
+    members: int
+    clusters: int
+    parameters: int
+    predicted: PredictedFigures
+    probability_beats_single: float | None
+    near_threshold: bool
+    evidence: Evidence
+    reference: bool
+    trade: DesignTrade | None
+    threshold: Switchover | None
+    probability_beats_first: float | None
+    unmeasured: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice(Answer):
+    """Designs for a budget, best first, with predicted error and cost.
+
+    Attributes:
+        request: request that is answered.
+        device: device, and settings under which costs are predicted.
+        profile: measurements behind the predicted costs.
+        recommendations: ranking, best first.
+        switchover: switchover thresholds of the requested families and member counts.
+        search: search over the designs.
+        would_change: what would put another design first.
+        measure_next: probe to make before training.
+        probing: probes that were made for this request, null where none were requested.
+    """
+
+    request: AnsweredRequest
+    device: Device
+    profile: MeasuringEffort
+    recommendations: tuple[AdvisedDesign, ...]
+    switchover: tuple[Switchover, ...]
+    search: SearchEffort
+    would_change: WouldChange
+    measure_next: MeasureNext
+    probing: Probing | None

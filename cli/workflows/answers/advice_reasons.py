@@ -1,0 +1,171 @@
+"""Parts of the advice that explain it: trades, what would change it, and what to measure next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from advisor.decision.alternatives import Crossover
+from advisor.decision.ranking import Objective
+from advisor.estimate import Estimate
+from advisor.plans.plan import Method
+
+
+class Need(StrEnum):
+    """A resource that a limit of the request bounds."""
+
+    TRAIN_SECONDS = "train_seconds"
+    MEMORY_BYTES = "memory_bytes"
+    LATENCY_MS = "latency_ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedDesign:
+    """A design and the method that trains it.
+
+    Attributes:
+        design: short name.
+        method: training method.
+    """
+
+    design: str
+    method: Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignTrade:
+    """What a design gives and takes against another one.
+
+    Attributes:
+        against: the other design, which is the reference; for the reference itself, the best ensemble of the
+            ranking.
+        points_less: percentage points of test error that the design saves; negative if it has more error.
+        epoch_times: seconds per epoch as a multiple of the other design's.
+        train_times: seconds of training as a multiple of the other design's.
+    """
+
+    against: NamedDesign
+    points_less: Estimate
+    epoch_times: Estimate
+    train_times: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUp(NamedDesign):
+    """The design of rank 2, and the probability that it belongs first.
+
+    Attributes:
+        test_error: predicted error of one training on the test images, share.
+        train_seconds: predicted seconds of the whole training.
+        objective: what the ranking puts first.
+        probability: probability that the design should have rank 1 by that objective.
+        against: reference that designs are compared with.
+    """
+
+    test_error: Estimate
+    train_seconds: Estimate
+    objective: Objective
+    probability: float
+    against: NamedDesign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TighterLimit:
+    """A limit below what the first design needs, and the design that comes first under it.
+
+    Attributes:
+        need: resource that is limited.
+        below: limit under which the design comes first, in the unit of the resource.
+        down_to: least limit under which it still does, in the unit of the resource.
+        design: short name.
+        method: training method.
+        test_error: predicted error of one training on the test images, share.
+        train_seconds: predicted seconds of the whole training.
+    """
+
+    need: Need
+    below: float
+    down_to: float
+    design: str
+    method: Method
+    test_error: Estimate
+    train_seconds: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherObjective:
+    """Another objective, and the design that comes first by it.
+
+    Attributes:
+        objective: the other objective.
+        design: short name.
+        method: training method.
+        test_error: predicted error of one training on the test images, share.
+        train_seconds: predicted seconds of the whole training.
+    """
+
+    objective: Objective
+    design: str
+    method: Method
+    test_error: Estimate
+    train_seconds: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WouldChange:
+    """What would put another design first.
+
+    Attributes:
+        thresholds: sizes and numbers of epochs from which something else has less error.
+        second: design of rank 2, null where nothing says that it might belong first.
+        limits: tighter limits under which another design comes first.
+        objectives: other objectives by which another design comes first.
+    """
+
+    thresholds: tuple[Crossover, ...]
+    second: RunnerUp | None
+    limits: tuple[TighterLimit, ...]
+    objectives: tuple[OtherObjective, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedProbe:
+    """A short training that would teach the accuracy predictor most, and the command that makes it.
+
+    Attributes:
+        design: design to train.
+        epochs: schedule of a network trained from scratch.
+        share_of_images: share of the training images to use.
+        seconds: predicted training time, seconds.
+        move_points: percentage points of test error by which the probe is expected to move the comparison of
+            the designs.
+        predicted_error: predicted validation error, share.
+        minutes: time to give the command, minutes.
+        command: command line that makes the probe.
+    """
+
+    design: str
+    epochs: int
+    share_of_images: float
+    seconds: Estimate
+    move_points: float
+    predicted_error: Estimate
+    minutes: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureNext:
+    """The probe to make before training, or that none is worth its time.
+
+    Attributes:
+        probe: most informative probe by the second; null where none is worth its time.
+        allowed_seconds: time that a probe may reasonably take before the training that is advised, seconds.
+        none_within_allowed: whether every worthwhile probe takes longer than that.
+        worthwhile_points: least expected move, in percentage points of test error, that is worth a probe.
+    """
+
+    probe: ProposedProbe | None
+    allowed_seconds: float
+    none_within_allowed: bool
+    worthwhile_points: float

@@ -1,0 +1,65 @@
+"""What `advisor recommend` and `advisor probe` are asked; the request is part of the advice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.decision.ranking import Objective
+from advisor.plans.plan import Method
+from cli.workflows.defaults import OBJECTIVE, TRIALS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendRequest:
+    """A request for advice, in the words of whoever asks; it is stored with the answer.
+
+    Attributes:
+        budget: parameters of all members together, as a user writes them (``5M``).
+        epochs: schedule of a network trained from scratch.
+        dataset: name of the data set.
+        augmentation: name of the augmentation; None for that of the data set.
+        families: names of the families, empty for all convolutional ones.
+        members: member counts, empty for the usual ones.
+        methods: training methods of ensembles, empty for the usual ones.
+        objective: what the ranking puts first.
+        max_memory_bytes: upper limit on the memory of training, None for none.
+        max_latency_ms: upper limit on the inference time of one image, None for none.
+        max_train_seconds: upper limit on the time of the whole training, None for none.
+        device: ``cpu`` or ``cuda``; None for cuda if there is one.
+        batch: images in a training step; None for that of the data set.
+        seed: random seed of the search, of the posterior draws and of the plans.
+        trials: number of designs that the search looks at.
+        profile_seconds: upper limit on the time of new measurements.
+    """
+
+    budget: str
+    epochs: int
+    dataset: str
+    augmentation: str | None
+    families: tuple[str, ...]
+    members: tuple[int, ...]
+    methods: tuple[str, ...] = ()
+    objective: str = OBJECTIVE
+    max_memory_bytes: float | None = None
+    max_latency_ms: float | None = None
+    max_train_seconds: float | None = None
+    device: str | None
+    batch: int | None
+    seed: int
+    trials: int = TRIALS
+    profile_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredRequest(RecommendRequest):
+    """The request that an advice answers.
+
+    Attributes:
+        batch: images in a training step.
+        budget_parameters: parameters of all members together.
+    """
+
+    methods: tuple[Method, ...]
+    objective: Objective
+    batch: int
+    budget_parameters: int
