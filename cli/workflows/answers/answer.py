@@ -9,6 +9,9 @@ where it is only for the Python face:
         design_class: DesignClass = field(metadata=key("class"))
         probabilities: Floats = field(metadata=NO_KEY)
 
+An answer whose fields JSON nests in one object (``{"schema_version": 1, "run": {…}}``) names its key in
+`Answer.json_key`.
+
 `cli.workflows.answers.schema` derives the JSON schema of an answer from the same fields.
 """
 
@@ -17,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 # Raised when a key is renamed, dropped or changes its meaning; new keys do not raise it.
 SCHEMA_VERSION = 1
@@ -32,14 +35,21 @@ def key(name: str) -> dict[str, str | None]:
 
 
 class Answer:
-    """What a workflow returns; a subclass is a frozen dataclass."""
+    """What a workflow returns; a subclass is a frozen dataclass.
+
+    Attributes:
+        json_key: key of the object that has the fields in JSON; None where they stand beside the version.
+    """
 
     __slots__ = ()
+    json_key: ClassVar[str | None] = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as the object that ``--json`` prints."""
-        found: dict[str, Any] = {"schema_version": SCHEMA_VERSION} | plain(self)
-        return found
+        fields = plain(self)
+        return {"schema_version": SCHEMA_VERSION} | (
+            fields if self.json_key is None else {self.json_key: fields}
+        )
 
     def _repr_html_(self) -> str:
         """Return the answer as a notebook shows it: the tables of the command line."""

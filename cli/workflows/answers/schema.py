@@ -4,7 +4,8 @@
 
 Types map as follows: a dataclass is an object that has all its keys and no others, a tuple an array, an
 enumeration the list of its values, ``X | None`` also allows null. Descriptions come from the docstrings: the
-first line of the class, and its Attributes.
+first line of the class, and its Attributes. A command that answers in one of several forms has ``oneOf``
+their schemas.
 """
 
 from __future__ import annotations
@@ -34,14 +35,23 @@ SCALARS: dict[Any, Schema] = {
 }
 
 
-def schema_of(kind: type[Answer]) -> Schema:
-    """Return the JSON schema of an answer."""
+def schema_of(answer: type[Answer] | tuple[type[Answer], ...]) -> Schema:
+    """Return the JSON schema of an answer, or of an answer in one of several forms."""
     definitions: dict[str, Schema] = {}
-    body = _object(kind, definitions)
-    body["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **body["properties"]}
-    body["required"] = ["schema_version", *body["required"]]
-    found: Schema = {"$schema": DIALECT, "title": kind.__name__} | body
+    kinds = answer if isinstance(answer, tuple) else (answer,)
+    forms = [_answer(kind, definitions) for kind in kinds]
+    body = forms[0] if len(forms) == 1 else {"oneOf": forms}
+    found: Schema = {"$schema": DIALECT} | body
     return found | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
+
+
+def _answer(kind: type[Answer], definitions: dict[str, Schema]) -> Schema:
+    body = _object(kind, definitions)
+    if kind.json_key is not None:
+        body["properties"] = {kind.json_key: _reference(kind, definitions)}
+    body["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **body["properties"]}
+    body["required"] = list(body["properties"])
+    return {"title": kind.__name__} | body
 
 
 def _object(kind: Any, definitions: dict[str, Schema]) -> Schema:
