@@ -148,8 +148,3 @@ def _on_dataset(evidence: Plain) -> str:
     return (
         families if sum(evidence["families"].values()) == number > 0 else f"{number}: {families}".rstrip(": ")
     )
-
-
-def facts(payload: Plain) -> RenderableType:
-    """A small object as lines."""
-    return Group(*(Text(f"{key}: {value}") for key, value in payload.items() if key != "schema_version"))

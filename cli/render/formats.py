@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from advisor.estimate import Estimate
 
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
@@ -84,9 +87,12 @@ def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:
     return "–" if estimate is None else f"{form(estimate['mean'])}\n{bounds(estimate, form)}"
 
 
-def bounds(estimate: Plain, form: Callable[[float], str]) -> str:
+def bounds(estimate: Estimate | Plain, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
-    low, high = form(estimate["low"]), form(estimate["high"])
+    if isinstance(estimate, dict):
+        low, high = form(estimate["low"]), form(estimate["high"])
+    else:
+        low, high = form(estimate.low), form(estimate.high)
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 
