@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from cli.app import COMMANDS, DB_COMMANDS, RUNS_COMMANDS
+from cli.render.notebook import RENDERERS
 from cli.workflows.answers.answer import NO_KEY, Answer, key
 from cli.workflows.answers.commands import ANSWERS
 from cli.workflows.answers.schema import schema_of
@@ -135,6 +136,13 @@ def test_every_command_that_prints_json_has_an_answer():
 def test_the_committed_schema_is_that_of_the_answer(command):
     path = SCHEMAS / f"{command.replace(' ', '-')}.json"
     assert json.loads(path.read_text()) == schema_of(ANSWERS[command]), "run `make schema`"
+
+
+def test_a_notebook_can_show_every_answer():
+    forms = {
+        form for answer in ANSWERS.values() for form in (answer if isinstance(answer, tuple) else (answer,))
+    }
+    assert forms <= RENDERERS.keys()
 
 
 def test_no_schema_is_left_over():

@@ -22,13 +22,13 @@ from trainer.run_files import RunFiles
 
 
 def mark_failed(store: Store, run: Run, error: Exception, seconds: float) -> None:
-    """Store that an error ended a run after so many seconds of training."""
+    """Store that an error ended a run; `seconds` is the wall-clock time of training in all."""
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     _mark(store, run, RunStatus.FAILED, message, seconds)
 
 
 def mark_interrupted(store: Store, run: Run, seconds: float) -> None:
-    """Store that Ctrl-C ended a run after so many seconds of training."""
+    """Store that Ctrl-C ended a run; `seconds` is the wall-clock time of training in all."""
     _mark(store, run, RunStatus.INTERRUPTED, signal.SIGINT.name, seconds)
 
 

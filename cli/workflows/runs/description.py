@@ -56,7 +56,12 @@ def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
 
 
 def describe_run(store: Store, home: Home, number: int) -> Run:
-    """Return a run out of an open database.
+    """Return a run from an open database.
+
+    Args:
+        store: database of the run.
+        home: home of the run.
+        number: number of the run.
 
     Raises:
         UsageError: no such run.

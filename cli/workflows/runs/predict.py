@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,9 @@ from cli.workflows.answers.prediction import (
 )
 from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.home import Home
-from cli.workflows.names import facts_of
 from cli.workflows.runs.trained import TrainedRun, load_run
 from cli.workflows.views import Say
 from trainer.data.images import read_fitted
-from trainer.data.loading import Data, load_data
 from trainer.ensembles.ensemble import predicted
 
 # Content of the CSV file, as errors name it.
@@ -170,7 +168,7 @@ def _read_images(
 
 
 def _predict_test_set(trained: TrainedRun, request: PredictRequest, home: Home) -> TestSetPrediction:
-    data = _test_data(trained, request, home)
+    data = trained.test_data(request.dataset, home, request.download)
     probabilities = predicted(trained.ensemble, data.test.images, trained.run.plan.batch)
     labels = data.test.labels.numpy()
     rows = _rows(trained, probabilities, [str(i) for i in range(len(labels))], data.test.labels)
@@ -185,42 +183,6 @@ def _predict_test_set(trained: TrainedRun, request: PredictRequest, home: Home) 
         test_error=sum(row.class_index != row.label for row in rows) / len(rows),
         member_errors=tuple(float(error) for error in (named != labels).mean(axis=1)),
     )
-
-
-def _test_data(trained: TrainedRun, request: PredictRequest, home: Home) -> Data:
-    own = trained.run.plan.dataset
-    if request.dataset is None or request.dataset == own.name:
-        return trained.data_of(home, request.download)
-    facts = facts_of(request.dataset)
-    if facts == own:
-        return trained.data_of(home, request.download)
-    if facts.task != own.task:
-        raise UsageError(
-            f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
-            f"{trained.run.id} knows {own.task.classes} of {own.task.text}: choose a data set of its kind"
-        )
-    data = load_data(facts, home.data, download=request.download)
-    return _labelled_alike(data, trained)
-
-
-def _labelled_alike(data: Data, trained: TrainedRun) -> Data:
-    """Return test images with the labels that the run's data set has for their classes.
-
-    Raises:
-        UsageError: the names of the classes differ.
-    """
-    known = trained.ensemble.description.classes
-    if not known or not data.classes or data.classes == known:
-        return data
-    if set(data.classes) != set(known):
-        strange = sorted(set(data.classes) - set(known))
-        raise UsageError(
-            f"{data.facts.name} has classes that run {trained.run.id} does not know, such as {strange[0]!r}; "
-            f"it knows {', '.join(known[:3])} …"
-        )
-    label_of = torch.tensor([known.index(name) for name in data.classes])
-    labels = label_of[data.test.labels.long()].to(data.test.labels.dtype)
-    return replace(data, test=replace(data.test, labels=labels), classes=known)
 
 
 def _rows(

@@ -193,6 +193,15 @@ def carry_out(
 ) -> RunAnswer:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
+    Args:
+        run: the run as the database has it.
+        store: database of the run.
+        home: home of the run.
+        data: data set of the plan.
+        signals: reasons to stop, polled while training.
+        view: progress of the training.
+        say: receiver of remarks, one line each.
+
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
         KeyboardInterrupt: Ctrl-C while `signals` do not handle it; the run is marked as interrupted.

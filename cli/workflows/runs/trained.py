@@ -1,14 +1,17 @@
-"""The ensemble of a finished run, loaded to predict with it or to export it."""
+"""The ensemble of a finished run, loaded to predict with it or to export it, and test sets for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from advisor.errors import RunError, StorageError
+import torch
+
+from advisor.errors import RunError, StorageError, UsageError
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
 from cli.workflows.home import Home
+from cli.workflows.names import facts_of
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
@@ -35,6 +38,50 @@ class TrainedRun:
     def data_of(self, home: Home, download: bool) -> Data:
         """Return the data set of the run, which may be fetched if `download` is true."""
         return self.data or load_data(self.run.plan.dataset, home.data, download=download)
+
+    def test_data(self, dataset: str | None, home: Home, download: bool) -> Data:
+        """Return a data set whose test images the ensemble can classify.
+
+        Args:
+            dataset: name of the data set, None for the run's own.
+            home: home of the run.
+            download: whether a missing data set may be fetched.
+
+        Raises:
+            UsageError: the data set has images of another shape, or other classes.
+            DataError: the data set is missing.
+        """
+        own = self.run.plan.dataset
+        if dataset is None or dataset == own.name:
+            return self.data_of(home, download)
+        facts = facts_of(dataset)
+        if facts == own:
+            return self.data_of(home, download)
+        if facts.task != own.task:
+            raise UsageError(
+                f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
+                f"{self.run.id} knows {own.task.classes} of {own.task.text}: choose a data set of its kind"
+            )
+        return self.labelled_alike(load_data(facts, home.data, download=download))
+
+    def labelled_alike(self, data: Data) -> Data:
+        """Return test images with the labels that the run's data set has for their classes.
+
+        Raises:
+            UsageError: the names of the classes differ.
+        """
+        known = self.ensemble.description.classes
+        if not known or not data.classes or data.classes == known:
+            return data
+        if set(data.classes) != set(known):
+            strange = sorted(set(data.classes) - set(known))
+            raise UsageError(
+                f"{data.facts.name} has classes that run {self.run.id} does not know, such as {strange[0]!r}"
+                f"; it knows {', '.join(known[:3])} …"
+            )
+        label_of = torch.tensor([known.index(name) for name in data.classes])
+        labels = label_of[data.test.labels.long()].to(data.test.labels.dtype)
+        return replace(data, test=replace(data.test, labels=labels), classes=known)
 
 
 def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bool) -> TrainedRun:

@@ -71,6 +71,7 @@ def test_a_program_can_train_off_the_main_thread(place):
     assert run.path == place.path / "runs" / "0001"
     assert len(trainer.load(run.path).members) == len(run.plan.members) == 1
     assert run == show_run(place, "last")
+    assert "mlp-1-4 on digits, 2 epochs" in run._repr_html_()
 
 
 def test_signals_keep_their_handlers_unless_training_may_take_them(place, monkeypatch):
