@@ -8,23 +8,24 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, print_result
+from cli.options import AsJson, print_answer
 
 
 def path(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show where the database is."""
     from cli.workflows.database import path_of
 
-    payload = path_of(ctx.obj.home)
-    typer.echo(json.dumps(payload, indent=2) if as_json else payload["database"])
+    answer = path_of(ctx.obj.home)
+    # Not by rich, which would break a long path between lines.
+    typer.echo(json.dumps(answer.to_json(), indent=2) if as_json else answer.database)
 
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check that the database is whole."""
-    from cli.render.formats import facts
+    from cli.render.facts import facts
     from cli.workflows.database import check as checked
 
-    print_result(checked(ctx.obj.home), as_json, facts)
+    print_answer(checked(ctx.obj.home), as_json, facts)
 
 
 def import_trainings(
@@ -37,10 +38,10 @@ def import_trainings(
     A column that is missing is named. Curves and errors by members may be;
     a training that was imported without them is completed.
     """
-    from cli.render.formats import facts
+    from cli.render.facts import facts
     from cli.workflows.database import import_trainings as imported
 
-    print_result(imported(ctx.obj.home, file), as_json, facts)
+    print_answer(imported(ctx.obj.home, file), as_json, facts)
 
 
 def backup(
@@ -49,7 +50,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the database, also while it is in use."""
-    from cli.render.formats import facts
+    from cli.render.facts import facts
     from cli.workflows.database import backup as copied
 
-    print_result(copied(ctx.obj.home, file), as_json, facts)
+    print_answer(copied(ctx.obj.home, file), as_json, facts)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, RunArgument, print_result
+from cli.options import AsJson, RunArgument, print_answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from cli.workflows.answers.run_list import RunList
 
 
 def list_runs(
@@ -21,22 +23,22 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    from cli.workflows.runs.queries import listed
+    from cli.workflows.runs.listing import list_runs as listed
 
-    def render(payload: Any) -> RenderableType:
+    def render(answer: RunList) -> RenderableType:
         from cli.render.runs import run_list
 
-        return run_list(payload)
+        return run_list(answer)
 
-    print_result(listed(ctx.obj.home, where or (), sort, limit), as_json, render)
+    print_answer(listed(ctx.obj.home, where or (), sort, limit), as_json, render)
 
 
 def show(ctx: typer.Context, run: RunArgument, as_json: AsJson = False) -> None:
     """Show one run: outcome, predicted beside actual, networks and steps."""
     from cli.render.runs import run as render
-    from cli.workflows.runs.queries import shown
+    from cli.workflows.runs.description import show_run
 
-    print_result(shown(ctx.obj.home, run), as_json, render)
+    print_answer(show_run(ctx.obj.home, run), as_json, render)
 
 
 def compare(
@@ -46,16 +48,16 @@ def compare(
 ) -> None:
     """Show several runs side by side."""
     from cli.render.runs import comparison
-    from cli.workflows.runs.queries import compared
+    from cli.workflows.runs.description import compare_runs
 
-    print_result(compared(ctx.obj.home, runs), as_json, comparison)
+    print_answer(compare_runs(ctx.obj.home, runs), as_json, comparison)
 
 
 def export(ctx: typer.Context, format: Annotated[str, typer.Option(help="csv or json.")] = "csv") -> None:
     """Print every run with all its columns on stdout."""
-    from cli.workflows.runs.queries import exported
+    from cli.workflows.runs.listing import export_runs
 
-    typer.echo(exported(ctx.obj.home, format), nl=False)
+    typer.echo(export_runs(ctx.obj.home, format), nl=False)
 
 
 def delete(
@@ -65,9 +67,9 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a run, its records and its files."""
-    from cli.render.formats import facts
-    from cli.workflows.runs.queries import deleted
+    from cli.render.facts import facts
+    from cli.workflows.runs.deletion import delete_run
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete run {run} for good?", abort=True, err=True)
-    print_result(deleted(ctx.obj.home, run), as_json, facts)
+    print_answer(delete_run(ctx.obj.home, run), as_json, facts)

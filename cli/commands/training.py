@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,9 +24,13 @@ from cli.options import (
     Shrink,
     TimeLimit,
     plan_request,
+    print_answer,
     print_result,
 )
 from cli.quantities import parse_seconds
+
+if TYPE_CHECKING:
+    from cli.workflows.runs.train import TrainOptions
 
 
 def train(
@@ -52,12 +56,11 @@ def train(
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
     from cli.render.runs import run as render
-    from cli.workflows.runs.train import TrainOptions
     from cli.workflows.runs.train import train as run
 
-    options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"), download=download)
+    options = _options(time_limit, download)
     speaker = ctx.obj.speaker()
-    print_result(run(plan_request(ctx), options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(run(plan_request(ctx), options, ctx.obj.home, speaker, speaker.say), as_json, render)
 
 
 def resume(
@@ -68,14 +71,13 @@ def resume(
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
     from cli.render.runs import run as render
-    from cli.workflows.runs.queries import run_id_of
-    from cli.workflows.runs.train import TrainOptions
+    from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.train import resume as continued
 
-    options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
+    options = _options(time_limit)
     speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_result(continued(number, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(continued(number, options, ctx.obj.home, speaker, speaker.say), as_json, render)
 
 
 def extend(
@@ -94,14 +96,20 @@ def extend(
     from cli.render.runs import run as render
     from cli.workflows.runs.extend import Extension
     from cli.workflows.runs.extend import extend as extended
-    from cli.workflows.runs.queries import run_id_of
-    from cli.workflows.runs.train import TrainOptions
+    from cli.workflows.runs.lookup import run_id_of
 
-    options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
+    options = _options(time_limit)
     extension = Extension(members=add_members, cluster=add_cluster)
     speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_result(extended(number, extension, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(extended(number, extension, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+
+
+def _options(time_limit: str | None, download: bool = False) -> TrainOptions:
+    from cli.workflows.runs.train import TrainOptions
+
+    seconds = parse_seconds(time_limit, "--time-limit")
+    return TrainOptions(time_limit=seconds, download=download, take_signals=True)
 
 
 def explain(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -132,8 +132,3 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
 def or_dash(value: float | None, form: Callable[[float], str]) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else form(value)
-
-
-def facts(payload: Plain) -> RenderableType:
-    """A small object as lines."""
-    return Group(*(Text(f"{key}: {value}") for key, value in payload.items() if key != "schema_version"))

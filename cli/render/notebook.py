@@ -9,11 +9,18 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
+from cli.render.facts import facts
+from cli.render.predictions import export, prediction
 from cli.render.probe import probing
+from cli.render.runs import comparison, run, run_list
 from cli.render.space import equivalents, space
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
+from cli.workflows.answers.run import Run, RunComparison
+from cli.workflows.answers.run_list import DeletedRun, RunList
 from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
 COLUMNS = 100
@@ -22,6 +29,17 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     EquivalentDesigns: equivalents,
     Advice: recommendation,
     Probing: probing,
+    Run: run,
+    RunComparison: comparison,
+    RunList: run_list,
+    DeletedRun: facts,
+    Prediction: prediction,
+    TestSetPrediction: prediction,
+    Export: export,
+    DatabasePath: facts,
+    DatabaseCheck: facts,
+    DatabaseBackup: facts,
+    ImportedTrainings: facts,
 }
 
 

@@ -1,18 +1,27 @@
-"""Runs as tables for a person, from the very JSON that `--json` prints."""
+"""Runs as tables for a person.
+
+Classes of answers are imported for type checkers only: `runs list` must not import numpy, which some need.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import Plain, bounds, count, duration, or_dash, percent, size, table
+from cli.render.formats import bounds, count, duration, or_dash, percent, size, table
+
+if TYPE_CHECKING:
+    from advisor.estimate import Estimate
+    from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison, RunStep
+    from cli.workflows.answers.run_list import RunList
 
 
-def run_list(payload: Plain) -> RenderableType:
+def run_list(answer: RunList) -> RenderableType:
     """One line a run."""
-    if not payload["runs"]:
+    if not answer.runs:
         return Text("no runs (advisor train makes one)")
     return table(
         "",
@@ -28,82 +37,78 @@ def run_list(payload: Plain) -> RenderableType:
         ],
         [
             [
-                str(r["id"]),
-                r["status"],
-                r["design"],
-                r["dataset"],
-                str(r["epochs"]),
-                or_dash(r["test_error"], percent),
-                or_dash(r["train_seconds"], duration),
-                str(r["created_at"])[:10],
+                str(r.id),
+                r.status,
+                r.design,
+                r.dataset,
+                str(r.epochs),
+                or_dash(r.test_error, percent),
+                or_dash(r.train_seconds, duration),
+                r.created_at[:10],
             ]
-            for r in payload["runs"]
+            for r in answer.runs
         ],
     )
 
 
-def run(payload: Plain) -> RenderableType:
+def run(r: Run) -> RenderableType:
     """One run: outcome, predicted beside actual, networks and steps."""
-    r = payload["run"]
-    head = (
-        f"run {r['id']}: {r['design']} on {r['dataset']}, {r['epochs']} epochs, {r['method']}, "
-        f"seed {r['seed']}"
-    )
-    state = r["status"] + (f" ({r['message']})" if r["message"] else "")
+    head = f"run {r.id}: {r.design} on {r.dataset}, {r.epochs} epochs, {r.method}, seed {r.seed}"
+    state = r.status + (f" ({r.message})" if r.message else "")
     parts: list[RenderableType] = [Text(head, style="bold"), Text(state)]
-    if r["test"] is not None:
-        parts.append(Text(_outcome(r["test"], len(r["test"]["member_errors"]))))
-    parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r["steps"])]
+    if r.test is not None:
+        parts.append(Text(_outcome(r.test)))
+    parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r.steps)]
     return Group(*parts)
 
 
-def _outcome(test: Plain, members: int) -> str:
-    """A line on the ensemble's error, one on what stands behind it and one on smaller ensembles.
+def _outcome(test: EnsembleFigures) -> str:
+    """Return a line on the ensemble's error, one on its members and calibration, one on smaller ensembles.
 
-    Older runs know less of each.
+    Figures that an older run lacks are left out.
     """
-    error = f"test error {percent(test['error'])}"
-    likelihood = f"negative log-likelihood {test['nll']:.3f}"
-    sureness = [*_known(test, ("calibration error", "calibration_error")), likelihood]
+    members = len(test.member_errors)
+    error = f"test error {percent(test.error)}"
+    likelihood = f"negative log-likelihood {test.nll:.3f}"
+    calibration = [*_known(("calibration error", test.calibration_error)), likelihood]
     if members == 1:
-        return ", ".join([error, *sureness])
-    rivals = _known(test, ("voting", "voting_error"), ("super learner", "super_learner_error"))
+        return ", ".join([error, *calibration])
+    rivals = _known(("voting", test.voting_error), ("super learner", test.super_learner_error))
     parts = _known(
-        test,
-        ("best member", "best_member_error"),
-        ("mean member", "mean_member_error"),
-        ("oracle", "oracle_error"),
-        ("disagreement", "disagreement"),
+        ("best member", test.best_member_error),
+        ("mean member", test.mean_member_error),
+        ("oracle", test.oracle_error),
+        ("disagreement", test.disagreement),
     )
     return "\n".join(
         [
             ", ".join([f"{error} averaged over {members} members", *rivals]),
-            ", ".join([*parts, *sureness]),
-            *_by_members(test["errors_by_members"]),
+            ", ".join([*parts, *calibration]),
+            *_by_members(test.errors_by_members),
         ]
     )
 
 
 def _by_members(errors: Sequence[float] | None) -> list[str]:
-    """A line of errors of as many members as powers of two and as there are, if they are known."""
+    """Return a line of the errors of 1, 2, 4, … and all members, or none where they are not known."""
     if errors is None:
         return []
     counts = [*(2**i for i in range((len(errors) - 1).bit_length())), len(errors)]
     return ["error by members  " + "  ".join(f"{k}: {percent(errors[k - 1])}" for k in counts)]
 
 
-def _known(test: Plain, *figures: tuple[str, str]) -> list[str]:
-    return [f"{label} {percent(test[name])}" for label, name in figures if test[name] is not None]
+def _known(*figures: tuple[str, float | None]) -> list[str]:
+    return [f"{label} {percent(value)}" for label, value in figures if value is not None]
 
 
-def _predicted_and_actual(r: Plain) -> RenderableType:
-    predicted = r["predicted"] or {}
-    peaks = [s["peak_bytes"] for s in r["steps"] if s["peak_bytes"]]
-    at_once = sorted(peaks, reverse=True)[: r["execution"]["processes"]]
-    rows = [
-        ["training", predicted.get("train_seconds"), duration, r["train_seconds"] or None],
-        ["peak memory", predicted.get("train_peak_bytes"), size, sum(at_once) or None],
-        ["test error", predicted.get("test_error"), percent, r["test"] and r["test"]["error"]],
+def _predicted_and_actual(r: Run) -> RenderableType:
+    p, test = r.predicted, r.test
+    peaks = [s.peak_bytes for s in r.steps if s.peak_bytes]
+    at_once = sorted(peaks, reverse=True)[: r.execution.processes]
+    rows: list[tuple[str, Estimate | None, Callable[[float], str], float | None]] = [
+        ("training", p.train_seconds if p else None, duration, r.train_seconds or None),
+        ("peak memory", p.train_peak_bytes if p else None, size, sum(at_once) or None),
+        ("test error", p.test_error if p else None, percent, test.error if test else None),
     ]
     return table(
         "",
@@ -111,33 +116,33 @@ def _predicted_and_actual(r: Plain) -> RenderableType:
         [
             [
                 name,
-                "–" if p is None else form(p["mean"]),
-                "–" if p is None else bounds(p, form),
+                "–" if estimate is None else form(estimate.mean),
+                "–" if estimate is None else bounds(estimate, form),
                 or_dash(actual, form),
             ]
-            for name, p, form, actual in rows
+            for name, estimate, form, actual in rows
         ],
     )
 
 
-def _networks(r: Plain) -> RenderableType:
+def _networks(r: Run) -> RenderableType:
     return table(
         "",
         [("network", "l"), ("shape", "l"), ("epochs", "r"), ("train error", "r"), ("validation error", "r")],
         [
             [
-                n["name"],
-                n["network"],
-                str(n["epochs"]),
-                or_dash(n["train_error"], percent),
-                or_dash(n["validation_error"], percent),
+                n.name,
+                n.network,
+                str(n.epochs),
+                or_dash(n.train_error, percent),
+                or_dash(n.validation_error, percent),
             ]
-            for n in r["networks"]
+            for n in r.networks
         ],
     )
 
 
-def _steps(steps: Sequence[Plain]) -> RenderableType:
+def _steps(steps: Sequence[RunStep]) -> RenderableType:
     return table(
         "",
         [
@@ -150,41 +155,41 @@ def _steps(steps: Sequence[Plain]) -> RenderableType:
         ],
         [
             [
-                s["step"],
-                (s["status"] or "not done") + (f": {s['message']}" if s["message"] else ""),
-                "–" if s["predicted_seconds"] is None else duration(s["predicted_seconds"]["mean"]),
-                or_dash(s["actual_seconds"], duration),
-                or_dash(s["peak_bytes"], size),
-                or_dash(s["hatch_difference"], lambda value: f"{value:.1e}"),
+                s.step,
+                (s.status or "not done") + (f": {s.message}" if s.message else ""),
+                "–" if s.predicted_seconds is None else duration(s.predicted_seconds.mean),
+                or_dash(s.actual_seconds, duration),
+                or_dash(s.peak_bytes, size),
+                or_dash(s.hatch_difference, lambda value: f"{value:.1e}"),
             ]
             for s in steps
         ],
     )
 
 
-def comparison(payload: Plain) -> RenderableType:
+def comparison(answer: RunComparison) -> RenderableType:
     """Runs as columns."""
-    runs = payload["runs"]
-    lines: list[tuple[str, Callable[[Plain], str]]] = [
-        ("design", lambda r: r["design"]),
-        ("data", lambda r: r["dataset"]),
-        ("epochs", lambda r: str(r["epochs"])),
-        ("seed", lambda r: str(r["seed"])),
-        ("status", lambda r: r["status"]),
-        ("parameters", lambda r: count(r["parameters"])),
-        ("training", lambda r: duration(r["train_seconds"])),
-        ("test error", lambda r: _of_test(r, "error")),
-        ("voting", lambda r: _of_test(r, "voting_error")),
-        ("super learner", lambda r: _of_test(r, "super_learner_error")),
-        ("best member", lambda r: _of_test(r, "best_member_error")),
-        ("mean member", lambda r: _of_test(r, "mean_member_error")),
-        ("oracle", lambda r: _of_test(r, "oracle_error")),
-        ("disagreement", lambda r: _of_test(r, "disagreement")),
-        ("calibration error", lambda r: _of_test(r, "calibration_error")),
+    runs = answer.runs
+    lines: list[tuple[str, Callable[[Run], str]]] = [
+        ("design", lambda r: r.design),
+        ("data", lambda r: r.dataset),
+        ("epochs", lambda r: str(r.epochs)),
+        ("seed", lambda r: str(r.seed)),
+        ("status", lambda r: r.status),
+        ("parameters", lambda r: count(r.parameters)),
+        ("training", lambda r: duration(r.train_seconds)),
+        ("test error", lambda r: _of_test(r, lambda test: test.error)),
+        ("voting", lambda r: _of_test(r, lambda test: test.voting_error)),
+        ("super learner", lambda r: _of_test(r, lambda test: test.super_learner_error)),
+        ("best member", lambda r: _of_test(r, lambda test: test.best_member_error)),
+        ("mean member", lambda r: _of_test(r, lambda test: test.mean_member_error)),
+        ("oracle", lambda r: _of_test(r, lambda test: test.oracle_error)),
+        ("disagreement", lambda r: _of_test(r, lambda test: test.disagreement)),
+        ("calibration error", lambda r: _of_test(r, lambda test: test.calibration_error)),
     ]
-    columns = [("", "l"), *((f"run {r['id']}", "r") for r in runs)]
+    columns = [("", "l"), *((f"run {r.id}", "r") for r in runs)]
     return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
 
 
-def _of_test(r: Plain, name: str) -> str:
-    return "–" if r["test"] is None else or_dash(r["test"][name], percent)
+def _of_test(r: Run, figure: Callable[[EnsembleFigures], float | None]) -> str:
+    return "–" if r.test is None else or_dash(figure(r.test), percent)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from advisor.errors import DataError, StorageError
-from cli.workflows.home import SCHEMA_VERSION, Home, now
+from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.home import Home, now
 from db.schema import shown
 
-# Some ten thousand trainings with their curves.
+# Bytes of some ten thousand trainings with their curves.
 LARGEST_IMPORT = 64 * 2**20
 
 
-def path_of(home: Home) -> dict[str, Any]:
+def path_of(home: Home) -> DatabasePath:
     """Return where the database is, without creating it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "database": str(home.database),
-        "studies": str(home.studies),
-        "exists": home.database.exists(),
-    }
+    return DatabasePath(database=str(home.database), studies=str(home.studies), exists=home.database.exists())
 
 
-def check(home: Home) -> dict[str, Any]:
-    """Check the database.
+def check(home: Home) -> DatabaseCheck:
+    """Check that the database is whole.
 
     Raises:
-        StorageError: it has problems, or does not exist.
+        StorageError: the database is damaged or does not exist.
     """
     from db.session import open_store
 
@@ -36,27 +31,35 @@ def check(home: Home) -> dict[str, Any]:
         problems = store.check()
     if problems:
         raise StorageError(f"{home.database} is damaged: {problems[0]}; restore a backup (advisor db backup)")
-    return {"schema_version": SCHEMA_VERSION, "database": str(home.database), "problems": []}
+    return DatabaseCheck(database=str(home.database), problems=())
 
 
-def backup(home: Home, target: Path) -> dict[str, Any]:
-    """Copy the database while it may be in use.
+def backup(home: Home, target: Path) -> DatabaseBackup:
+    """Copy the database, which may be in use.
+
+    Args:
+        home: home of the database.
+        target: new file to write.
 
     Raises:
-        StorageError: it does not exist, or the target does or cannot be written.
+        StorageError: the database does not exist, the target exists, or it cannot be written.
     """
     from db.session import open_store
 
     _require(home)
     with open_store(home.database) as store:
         store.backup(target)
-    return {"schema_version": SCHEMA_VERSION, "backup": str(target)}
+    return DatabaseBackup(backup=str(target))
 
 
-def import_trainings(home: Home, file: Path) -> dict[str, Any]:
-    """Add the trainings of a CSV file to what the accuracy predictor learns from, each once.
+def import_trainings(home: Home, file: Path) -> ImportedTrainings:
+    """Add the trainings of a CSV file to the evidence of the accuracy predictor, each once.
 
-    One that is there already is completed by curves and errors that an earlier file did not tell.
+    A training that the database already has is completed by curves and errors that it lacked so far.
+
+    Args:
+        home: home of the database.
+        file: CSV file, one training a row.
 
     Raises:
         DataError: the file cannot be read, or a column or a value is wrong; nothing is imported then.
@@ -68,18 +71,17 @@ def import_trainings(home: Home, file: Path) -> dict[str, Any]:
     trainings = read_reported(_text_of(file), shown(file))
     with open_store(home.database) as store:
         imported = store.add_reported(trainings, source=shown(file), imported_at=now())
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "file": shown(file),
-        "trainings": len(trainings),
-        "added": imported.added,
-        "already_there": len(trainings) - imported.added,
-        "completed": imported.completed,
-    }
+    return ImportedTrainings(
+        file=shown(file),
+        trainings=len(trainings),
+        added=imported.added,
+        already_there=len(trainings) - imported.added,
+        completed=imported.completed,
+    )
 
 
 def _text_of(file: Path) -> str:
-    """Return the text of a file that a user names, without the mark that some programs begin it with."""
+    """Return the text of a file, without the byte order mark with which some programs begin it."""
     try:
         if not file.is_file():
             raise DataError(f"cannot import {shown(file)}: it must be a CSV file that exists; check the path")

@@ -1,6 +1,6 @@
-"""Files that a user asks for beside the answer: refused before the work, written after it.
+"""Files that a user wants beside the answer: checked before the work, written after it.
 
-What a file holds is named as its errors tell it: cannot write *the answers* to answers.csv.
+An error names the content of its file: cannot write *the answers* to answers.csv.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ STDOUT = "-"
 
 
 def csv_file(csv: str | None) -> Path | None:
-    """Return the file that ``--csv`` names: none where it is left out or stands for stdout."""
+    """Return the file that ``--csv`` names, or None where the option is missing or stands for stdout."""
     return None if csv in (None, STDOUT) else Path(str(csv))
 
 
 def check_csv(csv: str | None, content: str, *, as_json: bool) -> None:
-    """Refuse before the work a CSV that could not be written after it.
+    """Refuse, before the work, a CSV file that could not be written after it.
 
     Args:
-        csv: file, ``-`` for stdout, None for none.
-        content: of the file.
-        as_json: whether stdout is taken by JSON.
+        csv: name of the file, ``-`` for stdout, None for none.
+        content: content of the file, as errors name it.
+        as_json: whether JSON goes to stdout.
 
     Raises:
-        UsageError: both kinds of output are wanted.
+        UsageError: both CSV and JSON are wanted.
         StorageError: the file cannot be written.
     """
     if csv is not None and as_json:
@@ -38,10 +38,14 @@ def check_csv(csv: str | None, content: str, *, as_json: bool) -> None:
 
 
 def check_writable(path: Path, content: str) -> None:
-    """Refuse before the work a file that could not be written after it.
+    """Refuse, before the work, a file that could not be written after it.
+
+    Args:
+        path: file to write.
+        content: content of the file, as errors name it.
 
     Raises:
-        StorageError: as said.
+        StorageError: the file cannot be written.
     """
     reason = None
     if path.is_dir():
@@ -55,10 +59,15 @@ def check_writable(path: Path, content: str) -> None:
 
 
 def write_file(path: Path, content: str, text: str) -> None:
-    """Write `text`, which is the `content` that errors name.
+    """Write a text file.
+
+    Args:
+        path: file to write.
+        content: content of the file, as errors name it.
+        text: text to write.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: the operating system refuses.
     """
     try:
         # Names of files need not be Unicode.

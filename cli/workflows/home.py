@@ -1,4 +1,4 @@
-"""Where files live, what time it is, and how a workflow speaks while it works."""
+"""The home: the folder of everything that the program writes, locks on folders below it, and the time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from pathlib import Path
 
 from advisor.errors import RunError, StorageError
 
-# Of every JSON object that a command prints.
+# Version of every JSON object that a command prints.
 SCHEMA_VERSION = 1
 PROJECT_FOLDER = Path(".advisor")
 LOCK = "lock"
-# A query that asks for a lock holds it for a moment; who wants to keep it tries again for so long.
+# A query takes a lock for a moment, to see whether it is free. Who needs the lock tries again for this long.
 LOCK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder of everything that the program writes."""
+    """The folder of everything that the program writes.
+
+    Attributes:
+        path: absolute path of the folder.
+    """
 
     path: Path
 
     @classmethod
     def find(cls, wanted: Path | None) -> Home:
-        """Return the folder asked for, or the project's, or the user's."""
+        """Return the wanted home, or else the project's, or else the user's.
+
+        Args:
+            wanted: folder that the user names, None for none.
+        """
         if wanted is not None:
             return cls(wanted.expanduser().absolute())
         if PROJECT_FOLDER.is_dir():
@@ -40,36 +48,36 @@ class Home:
 
     @property
     def database(self) -> Path:
-        """Measurements, recommendations and runs.
+        """File of measurements, recommendations and runs.
 
         Raises:
-            StorageError: there is something else where the folder would have to be.
+            StorageError: the home is not a folder, or lies below something that is not.
         """
         _require_folder(self.path)
         return self.path / "advisor.sqlite"
 
     @property
     def studies(self) -> Path:
-        """Optuna's journals, one file a search."""
+        """Folder of Optuna's journals, one file a search."""
         return self.path / "studies"
 
     @property
     def data(self) -> Path:
-        """Downloaded data sets."""
+        """Folder of downloaded data sets."""
         return self.path / "data"
 
     def run_folder(self, relative: str) -> Path:
-        """Folder of a run as the database names it."""
+        """Return the folder of a run from the relative path that the database has."""
         return self.path / relative
 
 
 def now() -> str:
-    """UTC time, ISO 8601, whole seconds."""
+    """Return the UTC time, ISO 8601, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def _require_folder(path: Path) -> None:
-    """Refuse a home that is, or lies below, a file: SQLite would only say that there is no database."""
+    """Refuse a home that is a file or lies below one: SQLite would only say that there is no database."""
     nearest = next(each for each in (path, *path.parents) if os.path.lexists(each))
     if not nearest.is_dir():
         raise StorageError(
@@ -79,10 +87,14 @@ def _require_folder(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for this process alone.
+    """Lock a folder for this process alone.
+
+    Args:
+        folder: folder to lock; it is created if it is missing.
+        what: name of its content in an error.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process has the lock.
         StorageError: the folder cannot be written.
     """
     try:
@@ -112,8 +124,11 @@ def _lock(descriptor: int, what: str) -> None:
         time.sleep(LOCK_SECONDS / 10)
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a living process holds a folder; asking writes nothing. Where there are no locks, always."""
+def is_locked(folder: Path) -> bool:
+    """Return whether a living process has locked a folder; nothing is written.
+
+    Where there are no POSIX locks, every folder counts as locked.
+    """
     if os.name != "posix":
         return True
     import fcntl

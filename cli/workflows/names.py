@@ -1,4 +1,4 @@
-"""What a name on the command line stands for: a data set, a method, families, member counts."""
+"""Names that a user writes, and what they mean: data sets, methods, families, member counts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from advisor.plans.plan import Method
 
 
 def method_named(name: str) -> Method:
-    """Return a named method.
+    """Return a training method by its name.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no such method.
     """
     try:
         return Method(name)
@@ -25,13 +25,22 @@ def method_named(name: str) -> Method:
 
 
 def facts_of(dataset: str, augmentation: str | None = None) -> DatasetFacts:
-    """Return the facts of a data set, with another augmentation than its own if one is named."""
+    """Return the facts of a data set.
+
+    Args:
+        dataset: name of the data set, or ``folder:PATH``.
+        augmentation: name of an augmentation that replaces the data set's own, None for none.
+
+    Raises:
+        UnknownNameError: no such data set or augmentation.
+        DataError: the folder cannot be read as a data set.
+    """
     facts = _own_facts(dataset)
     return facts if augmentation is None else replace(facts, augmentation=augmentation_named(augmentation))
 
 
 def _own_facts(dataset: str) -> DatasetFacts:
-    """Return what is known of a data set; only a folder needs a look at the files."""
+    """Return the facts of a data set; only those of a folder come from its files."""
     if dataset.startswith(FOLDER_PREFIX):
         from trainer.data.loading import find_facts
 
@@ -40,14 +49,18 @@ def _own_facts(dataset: str) -> DatasetFacts:
 
 
 def families_of(names: Sequence[str]) -> list[str]:
-    """Return the families asked for, or all convolutional ones."""
+    """Return the named families without repetitions, or all convolutional ones if none is named.
+
+    Raises:
+        UnknownNameError: no such family.
+    """
     for name in names:
         family_named(name)
     return list(dict.fromkeys(names)) or list(CONVOLUTIONAL)
 
 
 def member_counts_of(counts: Sequence[int]) -> list[int]:
-    """Return the member counts asked for, the single network always among them.
+    """Return the given member counts, or the usual ones if none is given; 1 is always among them.
 
     Raises:
         UsageError: a count below 1 or above 256.

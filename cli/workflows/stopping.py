@@ -10,31 +10,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-# Signals closer together than this ask for one thing.
+# Signals that follow each other within this time are one request.
 ONE_REQUEST_SECONDS = 0.5
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
 class StopSignals:
-    """Whether to stop, and why: the first Ctrl-C, a termination, or the deadline."""
+    """Whether to stop, and why: the first Ctrl-C, a termination, or the deadline.
+
+    Attributes:
+        deadline: time at which to stop, by the clock of `time.monotonic`; None for none.
+        handled: signals that are taken over while `listening`; only the main thread may take over any.
+        received: first signal that came, None before.
+        received_at: time at which it came, by the same clock.
+    """
 
     deadline: float | None
+    handled: tuple[signal.Signals, ...] = STOPPING
     received: int | None = field(default=None)
-    # By the clock of `time.monotonic`.
     received_at: float = field(default=0.0)
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return self.received is not None or self.past_deadline()
 
     def past_deadline(self) -> bool:
-        """Whether the time limit is used up."""
+        """Return whether the time limit is used up."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take over SIGINT and SIGTERM; a second one ends the process at once."""
-        before = {s: signal.signal(s, self._receive) for s in (signal.SIGINT, signal.SIGTERM)}
+        """Take over the handled signals; a second request ends the process at once."""
+        before = {number: signal.signal(number, self._receive) for number in self.handled}
         try:
             yield
         finally:

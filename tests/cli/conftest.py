@@ -56,7 +56,7 @@ def command_of(arguments: Sequence[str]) -> str | None:
 @cache
 def validator_of(command: str) -> Draft202012Validator:
     """Return the validator of a command's committed schema."""
-    return Draft202012Validator(json.loads((SCHEMAS / f"{command.replace(' ', '-')}.json").read_text()))
+    return Draft202012Validator(json.loads((SCHEMAS / f"{command.replace(' ', '/')}.json").read_text()))
 
 
 Advisor = Callable[..., Answer]

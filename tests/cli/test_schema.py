@@ -9,11 +9,13 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from cli.app import COMMANDS, DB_COMMANDS, RUNS_COMMANDS
+from cli.render.notebook import RENDERERS
 from cli.workflows.answers.answer import NO_KEY, Answer, key
 from cli.workflows.answers.commands import ANSWERS
 from cli.workflows.answers.schema import schema_of
@@ -84,6 +86,37 @@ def test_the_schema_of_an_answer_describes_its_fields_and_admits_nothing_else():
             validator.validate(EXAMPLE.to_json() | wrong)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested(Answer):
+    """An answer whose fields stand in an object of their own."""
+
+    json_key: ClassVar[str | None] = "part"
+
+    size: int
+
+
+def test_an_answer_can_have_its_fields_in_an_object_of_their_own():
+    nested = Nested(size=3)
+    assert nested.to_json() == {"schema_version": 1, "part": {"size": 3}}
+    schema = schema_of(Nested)
+    assert (schema["title"], schema["required"]) == ("Nested", ["schema_version", "part"])
+    validator = Draft202012Validator(schema)
+    validator.validate(nested.to_json())
+    for wrong in ({"schema_version": 1, "size": 3}, {"schema_version": 1, "part": {}}):
+        with pytest.raises(ValidationError):
+            validator.validate(wrong)
+
+
+def test_a_command_may_answer_in_one_of_several_forms():
+    schema = schema_of((Example, Nested))
+    assert [form["title"] for form in schema["oneOf"]] == ["Example", "Nested"]
+    validator = Draft202012Validator(schema)
+    for answer in (EXAMPLE, Nested(size=3)):
+        validator.validate(answer.to_json())
+    with pytest.raises(ValidationError):
+        validator.validate(EXAMPLE.to_json() | Nested(size=3).to_json())
+
+
 def test_what_json_does_not_have_is_refused_and_not_guessed():
     with pytest.raises(TypeError, match="PosixPath"):
         Example(kind=Colour.RED, parts=(), pair=None, by_name={"x": Path("x")}).to_json()
@@ -94,16 +127,24 @@ def test_every_command_that_prints_json_has_an_answer():
         f"{group}{name}"
         for group, commands in GROUPS.items()
         for name, command in commands.items()
-        if "as_json" in command.__annotations__
+        if {"as_json", "format"} & command.__annotations__.keys()
     }
     assert set(ANSWERS) <= printing
 
 
 @pytest.mark.parametrize("command", ANSWERS)
 def test_the_committed_schema_is_that_of_the_answer(command):
-    path = SCHEMAS / f"{command.replace(' ', '-')}.json"
+    path = SCHEMAS / f"{command.replace(' ', '/')}.json"
     assert json.loads(path.read_text()) == schema_of(ANSWERS[command]), "run `make schema`"
 
 
+def test_a_notebook_can_show_every_answer():
+    forms = {
+        form for answer in ANSWERS.values() for form in (answer if isinstance(answer, tuple) else (answer,))
+    }
+    assert forms <= RENDERERS.keys()
+
+
 def test_no_schema_is_left_over():
-    assert {path.stem for path in SCHEMAS.glob("*.json")} == {name.replace(" ", "-") for name in ANSWERS}
+    found = {str(path.relative_to(SCHEMAS)) for path in SCHEMAS.rglob("*.json")}
+    assert found == {f"{name.replace(' ', '/')}.json" for name in ANSWERS}

@@ -9,6 +9,9 @@ key where the word is taken in Python (``class``), and no key where it is only f
         design_class: DesignClass = field(metadata=key("class"))
         probabilities: Floats = field(metadata=NO_KEY)
 
+An answer whose fields JSON nests in one object (``{"schema_version": 1, "run": {…}}``) names its key in
+`Answer.json_key`.
+
 `cli.workflows.answers.schema` derives the JSON schema of an answer from the same fields.
 """
 
@@ -17,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 # Raised when a key is renamed, dropped or changes its meaning; new keys do not raise it.
 SCHEMA_VERSION = 1
@@ -32,14 +35,19 @@ def key(name: str) -> dict[str, str | None]:
 
 
 class Answer:
-    """What a workflow returns; a subclass is a frozen dataclass."""
+    """What a workflow returns; a subclass is a frozen dataclass.
+
+    Attributes:
+        json_key: key of the object that has the fields in JSON; None where they stand beside the version.
+    """
 
     __slots__ = ()
+    json_key: ClassVar[str | None] = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as the object that ``--json`` prints."""
-        found: dict[str, Any] = plain(self)
-        return found
+        own = _fields(self)
+        return {"schema_version": SCHEMA_VERSION} | (own if self.json_key is None else {self.json_key: own})
 
     def _repr_html_(self) -> str:
         """Return the answer as a notebook shows it: the tables of the command line."""
@@ -68,10 +76,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        version = {"schema_version": SCHEMA_VERSION} if isinstance(value, Answer) else {}
-        return version | {name: plain(getattr(value, field.name)) for name, field in keyed_fields(value)}
+        # An answer within an answer is written as by itself, unless it stands in a list of its kind.
+        versioned = isinstance(value, Answer) and value.json_key is None
+        return ({"schema_version": SCHEMA_VERSION} if versioned else {}) | _fields(value)
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     raise TypeError(f"an answer holds {type(value).__name__}, which JSON does not have")
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: plain(getattr(value, field.name)) for name, field in keyed_fields(value)}

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
+from cli.workflows.answers.run import Run, RunComparison
+from cli.workflows.answers.run_list import DeletedRun, RunList
 from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
-ANSWERS: dict[str, type[Answer]] = {
+# A command that answers in one of several forms has a tuple.
+ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "space": DesignSpace,
     "equivalents": EquivalentDesigns,
     "recommend": Advice,
     "probe": Probing,
+    "train": Run,
+    "resume": Run,
+    "extend": Run,
+    "predict": (Prediction, TestSetPrediction),
+    "export": Export,
+    "runs list": RunList,
+    "runs show": Run,
+    "runs compare": RunComparison,
+    "runs export": RunList,
+    "runs delete": DeletedRun,
+    "db path": DatabasePath,
+    "db check": DatabaseCheck,
+    "db backup": DatabaseBackup,
+    "db import": ImportedTrainings,
 }

@@ -4,7 +4,8 @@
 
 Types map as follows: a dataclass is an object that has all its keys and no others, a tuple an array, an
 enumeration the list of its values, ``X | None`` also allows null. Descriptions come from the docstrings: the
-first line of the class, and its Attributes.
+first line of the class, and its Attributes. A command that answers in one of several forms has ``oneOf``
+their schemas.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cli.workflows.answers.answer import SCHEMA_VERSION, Answer, keyed_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
+VERSION: Schema = {"const": SCHEMA_VERSION}
 SCALARS: dict[Any, Schema] = {
     str: {"type": "string"},
     int: {"type": "integer"},
@@ -34,16 +36,28 @@ SCALARS: dict[Any, Schema] = {
 }
 
 
-def schema_of(kind: type[Answer]) -> Schema:
-    """Return the JSON schema of an answer."""
+def schema_of(answer: type[Answer] | tuple[type[Answer], ...]) -> Schema:
+    """Return the JSON schema of an answer, or of an answer in one of several forms."""
     definitions: dict[str, Schema] = {}
-    found: Schema = {"$schema": DIALECT, "title": kind.__name__} | _object(kind, definitions)
+    kinds = answer if isinstance(answer, tuple) else (answer,)
+    forms = [_answer(kind, definitions) for kind in kinds]
+    body = forms[0] if len(forms) == 1 else {"oneOf": forms}
+    found: Schema = {"$schema": DIALECT} | body
     return found | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
+
+
+def _answer(kind: type[Answer], definitions: dict[str, Schema]) -> Schema:
+    body = _object(kind, definitions)
+    if kind.json_key is not None:
+        body["properties"] = {"schema_version": VERSION, kind.json_key: _reference(kind, definitions)}
+        body["required"] = list(body["properties"])
+    return {"title": kind.__name__} | body
 
 
 def _object(kind: Any, definitions: dict[str, Schema]) -> Schema:
     hints, described = get_type_hints(kind), _attributes(kind)
-    properties: Schema = {"schema_version": {"const": SCHEMA_VERSION}} if issubclass(kind, Answer) else {}
+    versioned = issubclass(kind, Answer) and kind.json_key is None
+    properties: Schema = {"schema_version": VERSION} if versioned else {}
     for name, field in keyed_fields(kind):
         schema = _schema(hints[field.name], definitions)
         # Descriptions of arguments begin with a small letter, as docstrings write them.
@@ -101,12 +115,14 @@ def _attributes(kind: Any) -> dict[str, str]:
 
 
 def write(folder: Path) -> None:
-    """Write the schema of every command into a folder, one file a command."""
+    """Write the schema of every command into a folder, one file a command; ``runs list`` has runs/list.json."""
     from cli.workflows.answers.commands import ANSWERS
 
     for command, kind in ANSWERS.items():
         text = json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
-        (folder / f"{command.replace(' ', '-')}.json").write_text(text)
+        file = folder / f"{command.replace(' ', '/')}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
 
 if __name__ == "__main__":

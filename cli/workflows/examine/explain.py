@@ -23,7 +23,7 @@ from cli.workflows.examine.layer_forecast import forecast_layers
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
 from cli.workflows.home import SCHEMA_VERSION, Home
-from cli.workflows.runs.queries import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
 from trainer.execution.plan_step import DONE

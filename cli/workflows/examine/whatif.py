@@ -38,7 +38,7 @@ from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan, with_clusters
 from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.names import method_named
-from cli.workflows.runs.queries import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
 from profiler.device import choose_device

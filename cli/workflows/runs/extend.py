@@ -1,7 +1,7 @@
 """`advisor extend`: a trained MotherNets ensemble grows by members or by a cluster, as a new run.
 
-The new run's plan holds the steps of the old one, and its folder begins with the old checkpoints, by which
-finished steps are recognised: nothing of them is trained again.
+The new run's plan begins with the steps of the old one, and its folder with the old checkpoints. The trainer
+recognises finished steps by their checkpoints, so none of them is trained again.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from advisor.designs.design import parse_design
 from advisor.errors import StorageError, UsageError
 from advisor.plans.extension import with_cluster, with_members
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
+from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.home import Home, now
-from cli.workflows.runs.queries import existing_store, stored_run
+from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
 from cli.workflows.views import Say, TrainingView
 from db.queries import Store
@@ -30,7 +30,12 @@ from trainer.run_files import NETWORKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """What to add to a run: one of the two, as a design."""
+    """What a run is extended by: exactly one of the two.
+
+    Attributes:
+        members: design of members that are hatched from the mother networks that exist.
+        cluster: design of a further cluster, for which a mother network is trained.
+    """
 
     members: str | None = None
     cluster: str | None = None
@@ -38,12 +43,20 @@ class Extension:
 
 def extend(
     run_id: int, extension: Extension, options: TrainOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
-    """Train what an extended ensemble adds to a finished run and return the new run as plain JSON.
+) -> RunAnswer:
+    """Extend a finished run: a new run trains only the added members.
+
+    Args:
+        run_id: number of the finished run.
+        extension: members or cluster to add.
+        options: limits of the execution.
+        home: home of the run.
+        view: progress of the training.
+        say: receiver of remarks, one line each.
 
     Raises:
-        UsageError: the run is not finished or no MotherNets ensemble, or what is added does not fit it.
-        AdvisorError: as training.
+        UsageError: the run is not finished, is not a MotherNets ensemble, or the extension does not fit it.
+        AdvisorError: the training failed or was stopped; what was trained so far is kept.
     """
     signals = signals_of(options)
     with existing_store(home) as store:
@@ -76,7 +89,7 @@ def _extended(old: Run, extension: Extension) -> TrainingPlan:
 
 
 def _adopt(store: Store, home: Home, old: Run, run: Run) -> None:
-    """Let the new run begin with the checkpoints of the old one."""
+    """Give the new run the checkpoints of the old one."""
     source, target = (home.run_folder(r.folder) / NETWORKS for r in (old, run))
     try:
         shutil.copytree(source, target, copy_function=_link_or_copy)
@@ -87,7 +100,7 @@ def _adopt(store: Store, home: Home, old: Run, run: Run) -> None:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """Checkpoints are replaced, never changed, so that two runs may share their files."""
+    """Link a checkpoint: checkpoints are replaced, never changed, so two runs may share their files."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,30 +1,23 @@
-"""`advisor train` and `advisor resume`: a plan becomes a run, its records go to the database as they come."""
+"""`advisor train` and `advisor resume`: a plan becomes a run, whose records are stored as they come."""
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from advisor.designs.design import parse_design
-from advisor.errors import (
-    DeadlineError,
-    InterruptedRunError,
-    PartialRunError,
-    RunError,
-    StorageError,
-    UsageError,
-)
-from advisor.plans.plan import TrainingPlan
+from advisor.errors import StorageError, UsageError
 from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
+from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
 from cli.workflows.home import Home, locked, now
-from cli.workflows.runs.queries import describe_run, existing_store
-from cli.workflows.stopping import StopSignals
+from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
+from cli.workflows.runs.description import describe_run
+from cli.workflows.runs.lookup import existing_store
+from cli.workflows.stopping import STOPPING, StopSignals
 from cli.workflows.views import Say, TrainingView
 from db.queries import Store
 from db.session import open_store
@@ -32,9 +25,8 @@ from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import describe, write_description
-from trainer.ensembles.evaluate import evaluate
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DIVERGED, DONE
+from trainer.execution.plan_step import DONE
 from trainer.run_files import NETWORKS, RunFiles
 
 
@@ -92,24 +84,32 @@ class _Recorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """What concerns the execution rather than the plan.
+    """Options of the execution rather than the plan.
 
     Attributes:
         time_limit: seconds after which training checkpoints and ends, None for none.
         download: whether a missing data set may be fetched.
+        take_signals: whether SIGINT and SIGTERM let training checkpoint and end, as the command line does;
+            only the main thread of a process can do that. Otherwise signals keep their handlers.
     """
 
     time_limit: float | None = None
     download: bool = False
+    take_signals: bool = False
 
 
-def train(
-    request: PlanRequest, options: TrainOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
-    """Train a new run to its end and return it as plain JSON.
+def train(request: PlanRequest, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> RunAnswer:
+    """Train a new run to its end.
+
+    Args:
+        request: the plan, or what it is made from.
+        options: limits of the execution.
+        home: home of the run.
+        view: progress of the training.
+        say: receiver of remarks, one line each.
 
     Raises:
-        AdvisorError: everything that can go wrong; what was trained so far is kept.
+        AdvisorError: the training failed or was stopped; what was trained so far is kept.
     """
     signals = signals_of(options)
     check_target(request)
@@ -132,7 +132,7 @@ def train(
 
 
 def _set_aside(folder: Path, say: Say) -> None:
-    """Move away what a run left that this database does not know: its checkpoints would be taken for ours.
+    """Move away the files of a run that this database does not know: the new run would use its checkpoints.
 
     Raises:
         StorageError: the folder cannot be moved.
@@ -150,12 +150,19 @@ def _set_aside(folder: Path, say: Say) -> None:
     say(f"the files of a run that this database does not know are now in {aside}")
 
 
-def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> dict[str, Any]:
-    """Continue a run where its checkpoints stand and return it as plain JSON.
+def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> RunAnswer:
+    """Continue a run from its checkpoints to its end.
+
+    Args:
+        run_id: number of the run.
+        options: limits of the execution.
+        home: home of the run.
+        view: progress of the training.
+        say: receiver of remarks, one line each.
 
     Raises:
         UsageError: the run is finished or unknown.
-        AdvisorError: as `train`.
+        AdvisorError: the training failed or was stopped; what was trained so far is kept.
     """
     signals = signals_of(options)
     with existing_store(home) as store:
@@ -168,25 +175,36 @@ def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, s
 
 
 def signals_of(options: TrainOptions) -> StopSignals:
-    """Return what says when to stop; the time limit begins now.
+    """Return the signals that stop a training; the time limit begins now.
 
     Raises:
         UsageError: the limit is not positive.
     """
+    handled = STOPPING if options.take_signals else ()
     if options.time_limit is None:
-        return StopSignals(None)
+        return StopSignals(None, handled)
     if options.time_limit <= 0:
         raise UsageError(f"--time-limit must be positive, got {options.time_limit:g} s")
-    return StopSignals(time.monotonic() + options.time_limit)
+    return StopSignals(time.monotonic() + options.time_limit, handled)
 
 
 def carry_out(
     run: Run, store: Store, home: Home, data: Data, signals: StopSignals, view: TrainingView, say: Say
-) -> dict[str, Any]:
-    """Execute what is left of a run, alone in its folder, and return the run as plain JSON.
+) -> RunAnswer:
+    """Execute the remaining steps of a run, whose folder is locked meanwhile.
+
+    Args:
+        run: the run as the database has it.
+        store: database of the run.
+        home: home of the run.
+        data: data set of the plan.
+        signals: reasons to stop, polled while training.
+        view: progress of the training.
+        say: receiver of remarks, one line each.
 
     Raises:
-        AdvisorError: everything that can go wrong; what was trained so far is kept.
+        AdvisorError: the training failed or was stopped; what was trained so far is kept.
+        KeyboardInterrupt: Ctrl-C while `signals` do not handle it; the run is marked as interrupted.
     """
     folder = home.run_folder(run.folder)
     with locked(folder, f"run {run.id}"), signals.listening():
@@ -198,81 +216,14 @@ def carry_out(
             ended = execute(run.plan, files, data, recorder, signals)
             if len(ended) < len(run.plan.steps):
                 recorder.stopped()
+        except KeyboardInterrupt:
+            # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
+            mark_interrupted(store, run, recorder.seconds)
+            raise
         except Exception as error:
-            _mark_failed(store, run, error, recorder.seconds)
+            mark_failed(store, run, error, recorder.seconds)
             raise
         finally:
             view.end()
-        _conclude(run, store, files, data, ended, signals, recorder.seconds)
+        conclude(run, store, files, data, ended, signals, recorder.seconds)
     return describe_run(store, home, run.id)
-
-
-def _mark_failed(store: Store, run: Run, error: Exception, seconds: float) -> None:
-    message = str(error).splitlines()[0] if str(error) else type(error).__name__
-    try:
-        store.update_run(run.id, status=RunStatus.FAILED, train_seconds=seconds, message=message)
-    except StorageError:
-        # The disk that stopped training stops this note too; the first error is the one to report.
-        return
-
-
-def _conclude(
-    run: Run,
-    store: Store,
-    files: RunFiles,
-    data: Data,
-    ended: dict[str, StepRecord],
-    signals: StopSignals,
-    seconds: float,
-) -> None:
-    """Evaluate what is trained, store how the run ended, and raise if it is not done."""
-    trained = {m.name: _last_record(run.plan, m.name, ended) for m in run.plan.members}
-    stopped = [name for name, record in trained.items() if record is None]
-    failed = [record for record in trained.values() if record is not None and record.status != DONE]
-    if stopped:
-        _conclude_stopped(run, store, signals, seconds)
-    done = [name for name, record in trained.items() if record is not None and record.status == DONE]
-    test = evaluate(run.plan, files, data, done) if done else None
-    status, message = _verdict(_causes(run.plan, ended) if failed else [], done)
-    store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
-    if status is RunStatus.PARTIAL:
-        raise PartialRunError(f"run {run.id}: {len(failed)} of {len(trained)} members failed: {message}")
-    if status is not RunStatus.DONE:
-        raise RunError(f"run {run.id} {status.value}: {message}")
-
-
-def _last_record(plan: TrainingPlan, network: str, ended: dict[str, StepRecord]) -> StepRecord | None:
-    return ended.get(plan.train_steps_of(network)[-1].id)
-
-
-def _causes(plan: TrainingPlan, ended: dict[str, StepRecord]) -> list[StepRecord]:
-    """Steps that failed by themselves, not for want of one before."""
-    after = {step.id: step.after for step in plan.steps}
-    return [
-        record
-        for name, record in ended.items()
-        if record.status != DONE and all(ended[before].status == DONE for before in after[name])
-    ]
-
-
-def _verdict(causes: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]:
-    message = "; ".join(dict.fromkeys(record.message for record in causes))
-    if not causes:
-        return RunStatus.DONE, ""
-    if done:
-        return RunStatus.PARTIAL, message
-    # What did not diverge can be resumed.
-    diverged = all(record.status == DIVERGED for record in causes)
-    return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
-
-
-def _conclude_stopped(run: Run, store: Store, signals: StopSignals, seconds: float) -> None:
-    remedy = f"continue with `advisor resume {run.id}`"
-    if signals.received is None:
-        store.update_run(run.id, status=RunStatus.DEADLINE, train_seconds=seconds, message="time limit")
-        raise DeadlineError(f"run {run.id} reached its time limit and is checkpointed: {remedy}")
-    name = signal.Signals(signals.received).name
-    store.update_run(run.id, status=RunStatus.INTERRUPTED, train_seconds=seconds, message=name)
-    raise InterruptedRunError(
-        f"run {run.id} is interrupted and checkpointed: {remedy}", exit_code=128 + signals.received
-    )

@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from rich.console import Console
 
+from advisor.plans.execution import Execution
+from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.records import RunStatus
 from cli.render.runs import comparison, run
+from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison
 
-TEST = {
-    "error": 0.04,
-    "voting_error": 0.045,
-    "super_learner_error": 0.035,
-    "super_learner_weights": [0.75, 0.25],
-    "best_member": 1,
-    "best_member_error": 0.0525,
-    "mean_member_error": 0.0625,
-    "member_errors": [0.0725, 0.0525],
-    "errors_by_members": [0.0625, 0.04],
-    "oracle_error": 0.01,
-    "disagreement": 0.03,
-    "nll": 0.1234,
-    "calibration_error": 0.015,
-}
+TEST = EnsembleFigures(
+    error=0.04,
+    voting_error=0.045,
+    super_learner_error=0.035,
+    super_learner_weights=(0.75, 0.25),
+    best_member=1,
+    best_member_error=0.0525,
+    mean_member_error=0.0625,
+    member_errors=(0.0725, 0.0525),
+    errors_by_members=(0.0625, 0.04),
+    oracle_error=0.01,
+    disagreement=0.03,
+    nll=0.1234,
+    calibration_error=0.015,
+)
 LATER = ("voting_error", "super_learner_error", "super_learner_weights", "best_member", "best_member_error")
-EARLIER = TEST | dict.fromkeys((*LATER, "calibration_error", "errors_by_members"))
-RUN = {
-    "id": 7,
-    "status": "done",
-    "message": "",
-    "design": "2xresnet-8-4",
-    "method": "full_data",
-    "dataset": "digits",
-    "epochs": 3,
-    "seed": 1,
-    "execution": {"processes": 1},
-    "parameters": 10012,
-    "train_seconds": 2.0,
-    "test": TEST,
-    "predicted": None,
-    "networks": [],
-    "steps": [],
-}
+EARLIER = replace(TEST, **dict.fromkeys((*LATER, "calibration_error", "errors_by_members")))
+
+
+def run_with(test: EnsembleFigures | None, number: int = 7) -> Run:
+    return Run(
+        id=number,
+        created_at="2026-11-21T12:00:00+00:00",
+        status=RunStatus.DONE,
+        message="",
+        design="2xresnet-8-4",
+        method=Method.FULL_DATA,
+        dataset="digits",
+        epochs=3,
+        batch=32,
+        seed=1,
+        execution=Execution(
+            device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous"
+        ),
+        parameters=10012,
+        folder="runs/0007",
+        train_seconds=2.0,
+        test=test,
+        predicted=None,
+        networks=(),
+        steps=(),
+        path=Path("/home/runs/0007"),
+        # No table shows it.
+        plan=cast(TrainingPlan, SimpleNamespace()),
+    )
 
 
 def text_of(renderable: object) -> str:
@@ -51,7 +71,7 @@ def text_of(renderable: object) -> str:
 
 
 def test_an_ensemble_is_shown_with_its_rivals_and_what_stands_behind_it():
-    shown = text_of(run({"run": RUN}))
+    shown = text_of(run(run_with(TEST)))
     assert "test error 4.00 % averaged over 2 members, voting 4.50 %, super learner 3.50 %\n" in shown
     assert (
         "best member 5.25 %, mean member 6.25 %, oracle 1.00 %, disagreement 3.00 %, "
@@ -61,28 +81,28 @@ def test_an_ensemble_is_shown_with_its_rivals_and_what_stands_behind_it():
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "line"),
     [
         (3, "error by members  1: 20.0 %  2: 10.0 %  3: 6.67 %\n"),
         (4, "error by members  1: 20.0 %  2: 10.0 %  4: 5.00 %\n"),
         (9, "error by members  1: 20.0 %  2: 10.0 %  4: 5.00 %  8: 2.50 %  9: 2.22 %\n"),
     ],
 )
-def test_smaller_ensembles_are_shown_at_powers_of_two_and_the_last(members, told):
-    errors = [0.2 / (i + 1) for i in range(members)]
-    test = TEST | {"member_errors": [0.2] * members, "errors_by_members": errors}
-    assert told in text_of(run({"run": RUN | {"test": test}}))
+def test_smaller_ensembles_are_shown_at_powers_of_two_and_the_last(members, line):
+    errors = tuple(0.2 / (i + 1) for i in range(members))
+    test = replace(TEST, member_errors=(0.2,) * members, errors_by_members=errors)
+    assert line in text_of(run(run_with(test)))
 
 
 def test_a_single_network_is_shown_without_an_ensembles_figures():
-    shown = text_of(run({"run": RUN | {"test": TEST | {"member_errors": [0.04]}}}))
+    shown = text_of(run(run_with(replace(TEST, member_errors=(0.04,)))))
     assert "test error 4.00 %, calibration error 1.50 %, negative log-likelihood 0.123\n" in shown
     assert "voting" not in shown
     assert "by members" not in shown
 
 
 def test_an_older_run_is_shown_with_the_figures_that_it_has():
-    shown = text_of(run({"run": RUN | {"test": EARLIER}}))
+    shown = text_of(run(run_with(EARLIER)))
     assert "test error 4.00 % averaged over 2 members\n" in shown
     assert "mean member 6.25 %, oracle 1.00 %, disagreement 3.00 %, negative log-likelihood 0.123\n" in shown
     assert "None" not in shown
@@ -99,7 +119,7 @@ def test_an_older_run_is_shown_with_the_figures_that_it_has():
     ],
 )
 def test_runs_side_by_side_have_a_dash_where_a_figure_is_not_known(figure, value):
-    runs = [RUN, RUN | {"id": 8, "test": EARLIER}, RUN | {"id": 9, "test": None}]
-    (line,) = [line for line in text_of(comparison({"runs": runs})).splitlines() if figure in line]
+    answer = RunComparison(runs=(run_with(TEST), run_with(EARLIER, 8), run_with(None, 9)))
+    (line,) = [line for line in text_of(comparison(answer)).splitlines() if figure in line]
     cells = line.replace("│", " ").split(figure)[1].split("  ")
     assert [cell.strip() for cell in cells if cell.strip()] == [value, "–", "–"]

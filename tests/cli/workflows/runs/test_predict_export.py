@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 import trainer
 from advisor.errors import UsageError
 from advisor.plans.dataset import DATASETS
-from cli.workflows.runs.predict import _labelled_alike
+from cli.workflows.runs.trained import TrainedRun
 from trainer.data.loading import Data, Split
 from trainer.ensembles.description import FILE
 
@@ -281,7 +281,8 @@ def test_asking_for_help_imports_nothing_heavy(command):
 
 def trained_on(*classes):
     description = SimpleNamespace(classes=classes)
-    return SimpleNamespace(ensemble=SimpleNamespace(description=description), run=SimpleNamespace(id=1))
+    ensemble = SimpleNamespace(description=description)
+    return TrainedRun(SimpleNamespace(id=1), ensemble, None)
 
 
 def labelled(labels, classes):
@@ -292,12 +293,12 @@ def labelled(labels, classes):
 
 def test_labels_of_another_data_set_are_those_of_the_run_by_their_names():
     other = labelled([0, 1, 2, 0], ("boot", "shirt", "trouser"))
-    found = _labelled_alike(other, trained_on("shirt", "trouser", "boot"))
+    found = trained_on("shirt", "trouser", "boot").labelled_alike(other)
     assert found.test.labels.tolist() == [2, 0, 1, 2]
     # Where one of them has no names, their order is all there is.
-    assert _labelled_alike(other, trained_on()).test.labels.tolist() == [0, 1, 2, 0]
+    assert trained_on().labelled_alike(other).test.labels.tolist() == [0, 1, 2, 0]
 
 
 def test_a_data_set_of_other_classes_is_refused():
     with pytest.raises(UsageError, match="classes that run 1 does not know, such as 'cat'"):
-        _labelled_alike(labelled([0], ("cat", "shirt")), trained_on("shirt", "boot"))
+        trained_on("shirt", "boot").labelled_alike(labelled([0], ("cat", "shirt")))

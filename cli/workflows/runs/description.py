@@ -1,0 +1,161 @@
+"""`advisor runs show` and `runs compare`: what was planned, predicted and done, and how it turned out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from advisor.errors import UsageError
+from advisor.estimate import Estimate
+from advisor.plans.plan import PlannedNetwork, Step
+from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, PredictedStep, StepRecord
+from advisor.plans.records import Run as StoredRun
+from cli.workflows.answers.run import (
+    EnsembleFigures,
+    PredictedFigures,
+    Run,
+    RunComparison,
+    RunStep,
+    TrainedNetwork,
+)
+from cli.workflows.home import Home
+from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from db.queries import Store
+
+
+def show_run(home: Home, run: str) -> Run:
+    """Return a run with its networks, steps and forecast.
+
+    Args:
+        home: home of the run.
+        run: its number, or ``last``.
+
+    Raises:
+        UsageError: no such run.
+    """
+    number = run_id_of(run, home)
+    with existing_store(home) as store:
+        return describe_run(store, home, number)
+
+
+def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
+    """Return several runs side by side.
+
+    Args:
+        home: home of the runs.
+        runs: their numbers, or ``last``.
+
+    Raises:
+        UsageError: fewer than two runs, or no such run.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"compare needs at least 2 runs, got {len(runs)}")
+    numbers = [run_id_of(run, home) for run in runs]
+    with existing_store(home) as store:
+        return RunComparison(runs=tuple(describe_run(store, home, number) for number in numbers))
+
+
+def describe_run(store: Store, home: Home, number: int) -> Run:
+    """Return a run from an open database.
+
+    Args:
+        store: database of the run.
+        home: home of the run.
+        number: number of the run.
+
+    Raises:
+        UsageError: no such run.
+    """
+    run = stored_run(store, home, number)
+    records = {record.step: record for record in store.steps(number)}
+    predicted = {step.step: step for step in run.forecast.steps} if run.forecast else {}
+    return Run(
+        id=run.id,
+        created_at=run.created_at,
+        status=run.status,
+        message=run.message,
+        design=run.plan.design,
+        method=run.plan.method,
+        dataset=run.plan.dataset.name,
+        epochs=run.plan.epochs,
+        batch=run.plan.batch,
+        seed=run.plan.seed,
+        execution=run.plan.execution,
+        parameters=run.parameters,
+        folder=run.folder,
+        train_seconds=run.train_seconds,
+        test=_figures(run.test),
+        predicted=_predicted(run.forecast),
+        networks=_networks(run, store.epochs(number)),
+        steps=tuple(_step(step, predicted.get(step.id), records.get(step.id)) for step in run.plan.steps),
+        path=home.run_folder(run.folder).absolute(),
+        plan=run.plan,
+    )
+
+
+def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNetwork, ...]:
+    newest = {epoch.network: epoch for epoch in epochs}
+    counts = Counter(epoch.network for epoch in epochs)
+
+    def described(network: PlannedNetwork) -> TrainedNetwork:
+        epoch = newest.get(network.name)
+        return TrainedNetwork(
+            name=network.name,
+            network=network.network,
+            role=network.role,
+            epochs=counts[network.name],
+            validation_error=None if epoch is None else epoch.validation_error,
+            train_error=None if epoch is None else epoch.train_error,
+        )
+
+    return tuple(map(described, run.plan.networks))
+
+
+def _figures(test: EnsembleMetrics | None) -> EnsembleFigures | None:
+    if test is None:
+        return None
+    return EnsembleFigures(
+        error=test.error,
+        voting_error=test.voting_error,
+        super_learner_error=test.super_learner_error,
+        super_learner_weights=test.super_learner_weights,
+        best_member=test.best_member,
+        best_member_error=test.best_member_error,
+        mean_member_error=test.mean_member_error,
+        member_errors=test.member_errors,
+        errors_by_members=test.errors_by_members,
+        oracle_error=test.oracle_error,
+        disagreement=test.disagreement,
+        nll=test.nll,
+        calibration_error=test.calibration_error,
+    )
+
+
+def _predicted(forecast: Forecast | None) -> PredictedFigures | None:
+    if forecast is None:
+        return None
+    return PredictedFigures(
+        train_seconds=_estimate(forecast.train_seconds),
+        train_peak_bytes=_estimate(forecast.train_peak_bytes),
+        inference_ms_per_image=_estimate(forecast.inference_ms_per_image),
+        test_error=_estimate(forecast.test_error),
+    )
+
+
+def _estimate(triple: tuple[float, float, float] | None) -> Estimate | None:
+    return None if triple is None else Estimate(*triple)
+
+
+def _step(step: Step, predicted: PredictedStep | None, record: StepRecord | None) -> RunStep:
+    return RunStep(
+        step=step.id,
+        network=step.network,
+        status=None if record is None else record.status,
+        message="" if record is None else record.message,
+        predicted_seconds=(
+            None if predicted is None else Estimate(predicted.mean, predicted.low, predicted.high)
+        ),
+        actual_seconds=None if record is None else record.seconds,
+        peak_bytes=None if record is None else record.peak_bytes,
+        hatch_difference=None if record is None else record.hatch_difference,
+    )
