@@ -12,10 +12,9 @@ import torch
 
 from advisor.cost.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, PROTOCOL, Fingerprint
 from advisor.errors import UsageError
-from advisor.plans.execution import Execution
+from advisor.plans.execution import DEVICES, Execution
 from profiler.sensors import driver_version
 
-DEVICES = ("cpu", "cuda")
 # Long enough for a few of the kernel's ticks.
 QUIET_SECONDS = 0.1
 # Of the processes of a container, seen from within.

@@ -14,13 +14,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from advisor.accuracy.formula import DESCRIBED, Case
+from advisor.accuracy.formula import DESCRIBED, PENALISED, Case
 from advisor.accuracy.published import ERRORS, GAPS
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.layers import Task
-from advisor.plans.methods import CHAINS
+from advisor.plans.dataset import DATASETS
+from advisor.plans.method import CHAINS, CLUSTERED, JOINT, usual_method
 from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
 
@@ -97,7 +98,7 @@ class Observation:
 
 def published() -> list[Observation]:
     """Published errors and thresholds as observations."""
-    classes = {"cifar10": 10, "cifar100": 100}
+    classes = {name: facts.task.classes for name, facts in DATASETS.items()}
     found = []
     for e in ERRORS:
         share = e.epochs / RECIPES[e.family].reference_epochs
@@ -252,7 +253,7 @@ def case_of(
         images: share of the training images.
         family: whose members stand for all where there are several; without, the first one's.
     """
-    method = method or (Method.FULL_DATA if design.independent else Method.MOTHERNETS)
+    method = method or usual_method(design.independent)
     m = len(design.members)
     family = family or design.families[0]
     own = [member for member in design.members if member.family == family]
@@ -265,7 +266,7 @@ def case_of(
                     same += 1
                 elif i != j:
                     mixed += 1
-    alike = method is Method.SHARED_MOTHERNETS
+    alike = method in CLUSTERED and method in JOINT
     sizes = [_millions(member, task) for member in own]
     return Case(
         dataset=dataset,
@@ -278,8 +279,8 @@ def case_of(
         pairs_same=0.0 if alike else same / m**2,
         pairs_mixed=0.0 if alike else mixed / m**2,
         pairs_alike=(same + mixed) / m**2 if alike else 0.0,
-        method="" if method is Method.FULL_DATA else method.value,
-        penalised_share=hatched / m if method in (Method.MOTHERNETS, Method.SHARED_MOTHERNETS) else 1.0,
+        method=method.value if method in PENALISED else "",
+        penalised_share=hatched / m if method in CLUSTERED else 1.0,
         images=images,
     )
 

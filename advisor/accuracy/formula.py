@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from advisor.accuracy import discrepancy
 from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
+from advisor.errors import require_entries
 from advisor.estimate import Floats
 from advisor.networks.families import FAMILIES
 from advisor.plans.plan import Method
@@ -66,7 +67,9 @@ _GLOBAL: dict[str, tuple[float, float]] = {
 }
 # Logarithm of the error of a member trained so over that of one trained from scratch on its own: published
 # for MotherNets and snapshots, for bagging what 63 % of the images cost, else only that little is known.
-_METHOD: dict[Method, tuple[float, float]] = {
+# None: the method costs members nothing and has no parameter in θ.
+_METHOD: dict[Method, tuple[float, float] | None] = {
+    Method.FULL_DATA: None,
     Method.MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.06),
     Method.SHARED_MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.1),
     Method.SNAPSHOT: (float(np.log(SNAPSHOT_PENALTY)), 0.15),
@@ -75,7 +78,8 @@ _METHOD: dict[Method, tuple[float, float]] = {
     Method.DISTILLATION: (0.05, 0.15),
     Method.TREENETS: (0.05, 0.1),
 }
-PENALISED = tuple(_METHOD)
+require_entries("advisor/accuracy/formula.py: _METHOD", _METHOD, Method)
+PENALISED = tuple(name for name, value in _METHOD.items() if value is not None)
 # Figures that are worked out at once.
 BLOCK = 30_000
 # Share of an error that averaging removes at most, and the least error that is told.
@@ -83,8 +87,6 @@ MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
 # Deviations of a family from the global parameters. How much averaging removes differs as well: published
 # ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
 _FAMILY_STD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
-# Depths around the middle of "More or Less", tables B and C, and of the cited papers.
-USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
 _DATASET = ("log_floor", "log_scale", "log_tau")
 # Deviations of a data set from what holds on average: the power of size, what averaging removes, the costs of
 # a short schedule and of a high rate, and the best depth, which is the usual one on CIFAR by definition and
@@ -160,7 +162,10 @@ _NUMBERS = (
 
 def prior_of(datasets: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return mean and spread of every parameter in θ, in their order."""
-    prior = dict(_GLOBAL) | {f"log_method/{name}": value for name, value in _METHOD.items()}
+    prior = dict(_GLOBAL)
+    for method, value in _METHOD.items():
+        if value is not None:
+            prior[f"log_method/{method}"] = value
     for family in FAMILIES:
         for name, std in _FAMILY_STD.items():
             prior[f"{name}/{family}"] = (0.0, std)
@@ -199,7 +204,7 @@ class Cases:
     def of(cls, cases: Sequence[Case], index: dict[str, int]) -> Cases:
         """Return cases for a θ whose parameters have these positions."""
         columns = {name: np.array([getattr(case, name) for case in cases], dtype=float) for name in _NUMBERS}
-        columns["depth"] /= np.array([USUAL_DEPTH[case.family] for case in cases])
+        columns["depth"] /= np.array([FAMILIES[case.family].usual_depth for case in cases])
         penalised_share = np.array(
             [[case.penalised_share * (case.method == name) for name in PENALISED] for case in cases]
         )

@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from typing import get_args
 
 import numpy as np
 
+from advisor.errors import require_entries
 from advisor.estimate import Floats
-from advisor.networks.graph import INPUT, Conv, Flatten, Graph, Linear, Node
+from advisor.networks.graph import INPUT, Conv, Flatten, Graph, Linear, Node, Operation
 from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
 
@@ -36,6 +38,11 @@ KINDS = (
     "GlobalAveragePool",
     "Flatten",
     "Concat",
+)
+require_entries(
+    "advisor/cost/features.py: KINDS",
+    (kind for kind in KINDS if not kind.endswith(READS_IMAGES)),
+    (operation.__name__ for operation in get_args(Operation)),
 )
 # Kinds that only move and add elements; one that was never measured is taken to be like the others.
 MOVING = KINDS[4:]

@@ -26,7 +26,6 @@ import numpy as np
 import optuna
 
 from advisor.accuracy.evidence import case_of, ensemble_seed_std, ratio_std, training_std
-from advisor.accuracy.formula import USUAL_DEPTH
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import price
 from advisor.decision.search import Evaluated, Scenario
@@ -34,6 +33,7 @@ from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.networks.architecture import regular_network
+from advisor.networks.families import family_named
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.methods import make_plan
@@ -143,7 +143,7 @@ def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -
     counts = sorted({c.members for c in scenario.candidates if c.family == family})
     known = {c.depth for c in scenario.candidates if c.family == family}
     # Far deeper than anything published, a network may learn nothing, and so would we.
-    usual = {depth for depth in known if depth <= DEEPEST * USUAL_DEPTH[family]}
+    usual = {depth for depth in known if depth <= DEEPEST * family_named(family).usual_depth}
     depths = _spread(sorted(usual or known))
     depth = int(trial.suggest_categorical(f"depth/{family}", depths))
     members = int(trial.suggest_categorical(f"members/{family}", counts))

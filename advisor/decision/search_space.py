@@ -23,15 +23,12 @@ from advisor.designs.design import Design, DesignClass
 from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.networks.families import family_named
-from advisor.plans.methods import CHAINS, CLUSTERED
-from advisor.plans.plan import Method
+from advisor.plans.method import CLUSTERED, JOINT, ONE_SHAPE, Method
 
 # Chosen among unless the user says otherwise: the two methods whose errors the accuracy predictor knows from
 # most trainings, and snapshots, which train for half a schedule a member and did no worse than MotherNets in
 # the same time (docs/methods.md). The others cost more than full data or refuse skip connections.
 DEFAULT_METHODS = (Method.FULL_DATA, Method.MOTHERNETS, Method.SNAPSHOT)
-# Methods whose members share layers, which no family with skip connections allows (`advisor.networks.joint`).
-JOINT = (Method.TREENETS, Method.SHARED_MOTHERNETS)
 
 Group = tuple[str, int, DesignClass]
 Point = dict[str, str | int | float]
@@ -60,7 +57,7 @@ def methods_for(candidate: Candidate | Mixture, methods: Sequence[Method]) -> tu
         return (Method.FULL_DATA,)
     refused: tuple[Method, ...] = ()
     if candidate.design_class is DesignClass.MIXED:
-        refused += (*CHAINS, Method.TREENETS)
+        refused += ONE_SHAPE
     if family_named(candidate.family).skip_connections:
         refused += JOINT
     return tuple(m for m in methods if m not in refused)

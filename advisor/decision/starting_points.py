@@ -18,7 +18,7 @@ from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.methods import CLUSTERED
+from advisor.plans.method import CLUSTERED
 
 # Designs of the front, and the share of all trials that may be starting points, methods included.
 FRONT = 16

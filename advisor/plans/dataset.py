@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.errors import UnknownNameError
+from advisor.errors import lookup, require_entries
 from advisor.networks.layers import Task
 
 FOLDER_PREFIX = "folder:"
@@ -141,25 +141,13 @@ DATASETS: dict[str, DatasetFacts] = {
 }
 
 
-def augmentation_named(name: str) -> Augmentation:
-    """Return a named augmentation.
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    try:
-        return Augmentation(name)
-    except ValueError:
-        raise UnknownNameError("augmentation", name, [a.value for a in Augmentation]) from None
+require_entries("advisor/plans/dataset.py: DATASETS", DATASETS, (facts.name for facts in DATASETS.values()))
 
 
 def dataset_named(name: str) -> DatasetFacts:
-    """Return the facts of a named data set.
+    """Return the facts of a named data set; a folder of images has none before its files are looked at.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no data set has that name.
     """
-    try:
-        return DATASETS[name]
-    except KeyError:
-        raise UnknownNameError("data set", name, [*DATASETS, "folder:PATH"]) from None
+    return lookup("data set", name, DATASETS, f"{FOLDER_PREFIX}PATH")

@@ -9,9 +9,11 @@ from advisor.errors import UnknownNameError, UsageError
 MOST_WORKERS = 1024
 
 
+DEVICES = ("cpu", "cuda")
+DTYPES = ("float32", "bfloat16")
 _CHOICES = {
-    "device": ("cpu", "cuda"),
-    "dtype": ("float32", "bfloat16"),
+    "device": DEVICES,
+    "dtype": DTYPES,
     "memory_format": ("contiguous", "channels_last"),
 }
 

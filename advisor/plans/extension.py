@@ -14,8 +14,9 @@ from advisor.designs.design import Design, parse_design
 from advisor.errors import InvalidDesignError, UsageError
 from advisor.networks.architecture import NetworkSpec
 from advisor.networks.mothernet import check_growth, distance, mother_of
-from advisor.plans.methods import Draft, PlanOptions, member_name
-from advisor.plans.plan import HatchStep, Method, PlannedNetwork, Role, TrainingPlan
+from advisor.plans.draft import Draft, PlanOptions, member_name
+from advisor.plans.method import BY_CLUSTERS, Method, usual_method
+from advisor.plans.plan import HatchStep, PlannedNetwork, Role, TrainingPlan
 from advisor.plans.schedule import RECIPES
 
 
@@ -54,7 +55,7 @@ def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
 
 def _draft_of(plan: TrainingPlan) -> Draft:
     """A draft that holds a plan and adds to it by the settings that the plan was made with."""
-    if plan.method not in (Method.MOTHERNETS, Method.FULL_DATA):
+    if plan.method not in BY_CLUSTERS:
         raise UsageError(f"an ensemble trained by {plan.method} cannot be extended: only MotherNets can")
     first = next(s for s in plan.steps if not isinstance(s, HatchStep))
     rate = first.schedule.rate
@@ -102,7 +103,7 @@ def _extended(
     return replace(
         plan,
         design=design.name,
-        method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
+        method=usual_method(design.independent),
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )

@@ -23,6 +23,8 @@ from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.joint import graph_of, parse_joint
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import MOST_WORKERS, Execution
+from advisor.plans.method import BY_CLUSTERS
+from advisor.plans.method import Method as Method  # a part of every plan, so it can be imported from here
 from advisor.plans.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 
@@ -31,26 +33,9 @@ SCHEMA_VERSION = 1
 LEAST_SLICE = 2
 
 
-class Method(StrEnum):
-    """How an ensemble is trained."""
-
-    FULL_DATA = "full_data"
-    BAGGING = "bagging"
-    DISTILLATION = "distillation"
-    SNAPSHOT = "snapshot"
-    FGE = "fge"
-    MOTHERNETS = "mothernets"
-    SHARED_MOTHERNETS = "shared_mothernets"
-    TREENETS = "treenets"
-
-
-# Methods that the name of a design tells already, by its clusters.
-TOLD_BY_NAME = (Method.FULL_DATA, Method.MOTHERNETS)
-
-
 def named(design: str, method: str) -> str:
-    """Return the name of a design, and its training method where the name does not tell it."""
-    return design if method in TOLD_BY_NAME else f"{design} {method}"
+    """Return the name of a design, and its training method where the name does not show it."""
+    return design if method in BY_CLUSTERS else f"{design} {method}"
 
 
 class Role(StrEnum):

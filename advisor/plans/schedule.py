@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from advisor.errors import UsageError
+from advisor.errors import UsageError, require_entries
+from advisor.networks.families import FAMILIES
 
 WARMUP_EPOCHS = 1
 MOST_EPOCHS = 1_000_000
@@ -188,6 +189,7 @@ RECIPES: dict[str, Recipe] = {
     "vgg": _RESNET,
     "mlp": _RESNET,
 }
+require_entries("advisor/plans/schedule.py: RECIPES", RECIPES, FAMILIES)
 
 
 def _check(epochs: int, rate: float) -> None:

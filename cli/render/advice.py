@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from advisor.plans.plan import TOLD_BY_NAME
+from advisor.plans.method import BY_CLUSTERS
 from cli.render.formats import Plain, count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 
@@ -75,7 +75,7 @@ def _legend(payload: Plain) -> str:
 def _recommendation_row(row: Plain) -> list[str]:
     predicted = row["predicted"]
     mark = " *" if row["near_threshold"] else ""
-    method = "" if row["method"] in TOLD_BY_NAME else row["method"]
+    method = "" if row["method"] in BY_CLUSTERS else row["method"]
     return [
         str(row["rank"]),
         f"{design_lines(row['design'])}{mark}\n"

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from advisor.plans.plan import TOLD_BY_NAME, named
+from advisor.plans.method import BY_CLUSTERS
+from advisor.plans.plan import named
 from cli.render.formats import (
     Plain,
     bounded,
@@ -187,7 +188,7 @@ def _by_option(command: str) -> list[str]:
 
 def _named(row: Plain) -> str:
     """A design, and its method where the name does not tell it."""
-    return named(row["design"], row.get("method", TOLD_BY_NAME[0]))
+    return named(row["design"], row.get("method", BY_CLUSTERS[0]))
 
 
 def _heading(text: str) -> Text:

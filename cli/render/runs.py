@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cli.render.formats import Plain, bounds, count, duration, or_dash, percent, size, table
+
+# Figures of the test set by label, all shares: other ways to combine the members, what stands behind the
+# error, and how far the probabilities can be trusted. `runs show` and `runs compare` show every one of them.
+RIVALS = (("voting", "voting_error"), ("super learner", "super_learner_error"))
+PARTS = (
+    ("best member", "best_member_error"),
+    ("mean member", "mean_member_error"),
+    ("oracle", "oracle_error"),
+    ("disagreement", "disagreement"),
+)
+CONFIDENCE = (("calibration error", "calibration_error"),)
 
 
 def run_list(payload: Plain) -> RenderableType:
@@ -64,17 +76,10 @@ def _outcome(test: Plain, members: int) -> str:
     """
     error = f"test error {percent(test['error'])}"
     likelihood = f"negative log-likelihood {test['nll']:.3f}"
-    sureness = [*_known(test, ("calibration error", "calibration_error")), likelihood]
+    sureness = [*_known(test, *CONFIDENCE), likelihood]
     if members == 1:
         return ", ".join([error, *sureness])
-    rivals = _known(test, ("voting", "voting_error"), ("super learner", "super_learner_error"))
-    parts = _known(
-        test,
-        ("best member", "best_member_error"),
-        ("mean member", "mean_member_error"),
-        ("oracle", "oracle_error"),
-        ("disagreement", "disagreement"),
-    )
+    rivals, parts = _known(test, *RIVALS), _known(test, *PARTS)
     return "\n".join(
         [
             ", ".join([f"{error} averaged over {members} members", *rivals]),
@@ -174,13 +179,7 @@ def comparison(payload: Plain) -> RenderableType:
         ("parameters", lambda r: count(r["parameters"])),
         ("training", lambda r: duration(r["train_seconds"])),
         ("test error", lambda r: _of_test(r, "error")),
-        ("voting", lambda r: _of_test(r, "voting_error")),
-        ("super learner", lambda r: _of_test(r, "super_learner_error")),
-        ("best member", lambda r: _of_test(r, "best_member_error")),
-        ("mean member", lambda r: _of_test(r, "mean_member_error")),
-        ("oracle", lambda r: _of_test(r, "oracle_error")),
-        ("disagreement", lambda r: _of_test(r, "disagreement")),
-        ("calibration error", lambda r: _of_test(r, "calibration_error")),
+        *((label, partial(_of_test, name=name)) for label, name in (*RIVALS, *PARTS, *CONFIDENCE)),
     ]
     columns = [("", "l"), *((f"run {r['id']}", "r") for r in runs)]
     return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])

@@ -17,13 +17,16 @@ class Family(ABC):
     """How one family turns depth and width into layers, and layers into operations.
 
     Attributes:
-        name: as it stands in short names.
+        name: first part of the family's short names.
+        usual_depth: depth in the middle of the published studies; a network of another depth is expected to
+            err more (`advisor.accuracy.formula`).
         minimum_width: smallest width that the design space enumerates.
         convolutional: whether the family belongs to the default design space.
         skip_connections: whether maps bypass layers.
     """
 
     name: ClassVar[str]
+    usual_depth: ClassVar[float]
     minimum_width: ClassVar[int] = 4
     convolutional: ClassVar[bool] = True
     skip_connections: ClassVar[bool] = False

@@ -19,6 +19,7 @@ class DenseNet(Family):
     """Three dense blocks of n layers; transitions keep the channel count and halve the map."""
 
     name = "densenet"
+    usual_depth = 76.0
     skip_connections = True
 
     def depths(self) -> Iterator[int]:

@@ -15,6 +15,7 @@ class Mlp(Family):
     """Linear-ReLU layers and a classifier; depth counts the hidden layers."""
 
     name = "mlp"
+    usual_depth = 3.0
     convolutional = False
 
     def depths(self) -> Iterator[int]:

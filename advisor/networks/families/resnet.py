@@ -15,6 +15,7 @@ class ResNet(ResidualFamily):
     """Post-activation residual units: conv-BN-ReLU-conv-BN, add, ReLU."""
 
     name = "resnet"
+    usual_depth = 44.0
     extra_depth = 2
 
     def streams(self, width: int) -> tuple[int, int, int]:

@@ -29,6 +29,7 @@ class Vgg(Family):
     """Plain convolutional network: conv-BN-ReLU layers and max-pooling."""
 
     name = "vgg"
+    usual_depth = 16.0
 
     def depths(self) -> Iterator[int]:
         """Yield 11, 13, 16, 19."""

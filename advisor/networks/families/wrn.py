@@ -17,6 +17,7 @@ class WideResNet(ResidualFamily):
     """BN-ReLU-conv twice, plus identity or projection."""
 
     name = "wrn"
+    usual_depth = 28.0
     minimum_width = 1
     extra_depth = 4
 

@@ -25,7 +25,8 @@ from advisor.decision.search import Evaluated, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, UsageError
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.method import BY_CLUSTERS, Method
+from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord
 from cli.workflows.advise.request import (
     RecommendRequest,
@@ -56,7 +57,7 @@ SOURCE = "advisor probe"
 # the time is short.
 PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
 # Methods of probes; of an imported training nobody says, but it is one of the two.
-PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
+PROBED = (None, *BY_CLUSTERS)
 # Why probing ended.
 UNTIL_TIME, NOTHING_WORTHWHILE, TOO_LONG = "time", "nothing worthwhile", "too little time"
 

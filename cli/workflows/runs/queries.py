@@ -209,22 +209,10 @@ def _networks_of(run: Run, epochs: Sequence[EpochRecord]) -> list[dict[str, Any]
 def _test_of(run: Run) -> dict[str, Any] | None:
     if run.test is None:
         return None
-    weights, by_members = run.test.super_learner_weights, run.test.errors_by_members
-    return {
-        "error": run.test.error,
-        "voting_error": run.test.voting_error,
-        "super_learner_error": run.test.super_learner_error,
-        "super_learner_weights": weights and list(weights),
-        "best_member": run.test.best_member,
-        "best_member_error": run.test.best_member_error,
-        "mean_member_error": run.test.mean_member_error,
-        "member_errors": list(run.test.member_errors),
-        "errors_by_members": by_members and list(by_members),
-        "oracle_error": run.test.oracle_error,
-        "disagreement": run.test.disagreement,
-        "nll": run.test.nll,
-        "calibration_error": run.test.calibration_error,
-    }
+    from advisor.serial import to_plain
+
+    derived = ("mean_member_error", "best_member_error")
+    return _without_kind(to_plain(run.test)) | {name: getattr(run.test, name) for name in derived}
 
 
 def _predicted_of(run: Run) -> dict[str, Any] | None:
