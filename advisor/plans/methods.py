@@ -1,16 +1,21 @@
-"""The plan of every training method, over the same steps.
+"""The plan of every training method, over the same kinds of steps.
 
-- ``full_data`` trains every member from scratch on all images, ``bagging`` each on a bootstrap sample.
-- ``distillation`` trains a teacher, the largest member's shape, and members on labels and its outputs
-  (Hinton et al. 2015).
-- ``snapshot`` trains one network in cycles of a falling rate and keeps it at the end of each (Huang et al.
-  2017); ``fge`` trains it almost to the end and keeps it in short cycles after that (Garipov et al. 2018). In
-  a plan both are chains: a member begins as a copy of the one before. An ensemble of several shapes is
-  replaced by the family's regular network nearest to the mean size of its members.
-- ``mothernets`` trains the mother of every cluster for the whole schedule, hatches its members and trains
-  each for a share of it; a cluster of one is trained from scratch. ``shared_mothernets`` keeps one copy of
-  what a cluster's members have of their mother, and trains them jointly.
-- ``treenets`` trains all members jointly, from scratch, with their first layers in common (Lee et al. 2015).
+- ``full_data`` trains every member from scratch on all images.
+- ``bagging`` trains every member from scratch on a bootstrap sample.
+- ``distillation`` first trains a teacher with the shape of the largest member. Members then learn from labels
+  and from the teacher's outputs (Hinton et al. 2015).
+- ``snapshot`` trains one network in cycles with a falling learning rate. Its state at the end of each cycle
+  is a member (Huang et al. 2017).
+- ``fge`` trains one network for most of the schedule. Its states in short cycles after that are the members
+  (Garipov et al. 2018).
+- ``mothernets`` trains the mother of every cluster for the whole schedule. Members are hatched from her and
+  train for a share of the schedule. The only member of a cluster trains from scratch.
+- ``shared_mothernets`` keeps one copy of the layers that a cluster's members have from their mother, and
+  trains the members jointly.
+- ``treenets`` trains all members jointly from scratch; they share their first layers (Lee et al. 2015).
+
+Snapshots and FGE are chains in a plan: every member begins as a copy of the one before. If members have
+several shapes, the family's regular network nearest to their mean size takes the place of them all.
 
 Settings are those of MotherNets (MLSys 2020), section 3, where it gives them.
 """
@@ -36,11 +41,11 @@ from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule, TriangleSc
 
 __all__ = ["BUILDERS", "HATCHED_SHARE", "HATCH_NOISE", "PlanOptions", "make_plan", "mean_network"]
 
-# Of the schedule, the length of a snapshot's cycle (60 of 128 epochs), and its first rate as a multiple of
-# the recipe's (0.2 instead of 0.1).
+# Length of a snapshot's cycle as a share of the schedule (60 of 128 epochs), and its first learning rate as a
+# multiple of the recipe's (0.2 instead of 0.1).
 SNAPSHOT_SHARE, SNAPSHOT_RATE = 60 / 128, 2.0
-# FGE as a whole takes one schedule, of which this share comes before its cycles; their rates as multiples of
-# the recipe's (0.05 and 0.0005 instead of 0.1).
+# FGE takes one schedule in all. The first number is the share before its cycles. The others are the highest
+# and lowest learning rate of a cycle as multiples of the recipe's (0.05 and 0.0005 instead of 0.1).
 FGE_BASE_SHARE, FGE_HIGH_RATE, FGE_LOW_RATE = 0.8, 0.5, 0.005
 
 
@@ -55,6 +60,15 @@ def make_plan(
     options: PlanOptions | None = None,
 ) -> TrainingPlan:
     """Return the plan of a design.
+
+    Args:
+        design: ensemble to train.
+        dataset: facts of the data set.
+        epochs: length of the schedule of a network trained from scratch.
+        batch: images in a step.
+        seed: origin of all randomness.
+        execution: device and arithmetic; processes are limited to what the plan can use.
+        options: settings of the user; None: the defaults.
 
     Raises:
         UsageError: the method cannot train the design, or a number is out of range.
@@ -81,10 +95,14 @@ def make_plan(
 
 
 def mean_network(members: Sequence[NetworkSpec], task: Task) -> NetworkSpec:
-    """Return the regular network of a family whose size is nearest to the mean of some members'.
+    """Return the regular network whose size is nearest to the mean size of some members.
 
-    Its depth is between the least and the largest of the members'; of equally near ones, the depth nearest
-    to their mean.
+    Its depth is within the range of the members' depths. Among networks of equally near size, the one whose
+    depth is nearest to the mean depth is taken.
+
+    Args:
+        members: networks of one family.
+        task: images and classes.
 
     Raises:
         UsageError: members of several families.
@@ -148,7 +166,16 @@ def _fge(draft: Draft, design: Design, task: Task) -> None:
 def _chain(
     draft: Draft, spec: NetworkSpec, members: range, schedule: Schedule, source: str, last: str
 ) -> None:
-    """Let every member go on from where the one before it ended."""
+    """Let every member begin as a copy of the one before it.
+
+    Args:
+        draft: plan in the making.
+        spec: shape of all members.
+        members: positions of the members to add.
+        schedule: schedule of each member.
+        source: name of the network that the first of these members begins as.
+        last: step after which that network is trained.
+    """
     for i in members:
         draft.add(member_name(i), spec, Role.MEMBER)
         last = draft.grown(member_name(i), spec.family, schedule, source, last)
@@ -164,7 +191,7 @@ def _shared_mothernets(draft: Draft, design: Design, task: Task) -> None:
 
 
 def _clustered(design: Design, draft: Draft, add: Callable[[int, dict[str, NetworkSpec]], None]) -> None:
-    """Add every cluster; a cluster of one is trained from scratch."""
+    """Add every cluster; the only member of a cluster trains from scratch."""
     for number, cluster in enumerate(clusters_of(design), 1):
         if len(cluster) == 1:
             draft.scratch(member_name(cluster[0]), design.members[cluster[0]])
