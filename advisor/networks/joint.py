@@ -105,7 +105,8 @@ def graph_of(name: str, task: Task) -> Graph:
     """Return the graph of operations of a named network, joint or not.
 
     Raises:
-        UsageError: as `parse_network` and `parse_joint`; or the members of a tree differ in the first layers.
+        UsageError: the name cannot be read (`parse_network`, `parse_joint`), or the members of a tree differ
+            in the layers that they would share.
     """
     if not is_joint(name):
         return lower(parse_network(name), task)

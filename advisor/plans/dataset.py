@@ -151,7 +151,7 @@ require_entries("advisor/plans/dataset.py: DATASETS", DATASETS, (facts.name for 
 
 
 def dataset_named(name: str) -> DatasetFacts:
-    """Return the facts of a named data set; a folder of images has none before its files are looked at.
+    """Return the facts of a named data set; a folder of images is not among them.
 
     Raises:
         UnknownNameError: no data set has that name.

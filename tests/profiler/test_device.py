@@ -17,9 +17,9 @@ from advisor.plans.execution import Execution
 from profiler import device
 from profiler.device import (
     choose_device,
-    cores_to_hold,
+    cores_to_pin,
     fingerprint,
-    hold_to,
+    pin_to,
     quiet_cores,
     usable_cores,
     visible_gpus,
@@ -94,8 +94,8 @@ def test_a_container_has_as_many_cores_as_it_may_use_the_time_of(monkeypatch, tm
 def test_what_drives_a_gpu_is_held_to_no_core(monkeypatch):
     monkeypatch.setattr(device, "quiet_cores", lambda count: [5, 6][:count])
     plain = Execution(device="cpu", processes=1, threads=2, dtype="float32", memory_format="contiguous")
-    assert cores_to_hold(plain) == [5, 6]
-    assert cores_to_hold(replace(plain, device="cuda", threads=1)) == []
+    assert cores_to_pin(plain) == [5, 6]
+    assert cores_to_pin(replace(plain, device="cuda", threads=1)) == []
 
 
 @pytest.mark.parametrize(("found", "counted"), [(0, 1), (1, 1), (4, 4)])
@@ -119,7 +119,7 @@ def test_the_fingerprint_of_a_processor_has_its_instructions_the_cores_held_to_a
     assert mark.kernels == torch.backends.cpu.get_cpu_capability()
     assert mark.protocol == PROTOCOL
     assert mark.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
-    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+    monkeypatch.setattr(device, "_CAN_PIN", False)
     assert fingerprint(execution).cores == 0
 
 
@@ -177,7 +177,7 @@ def ticks(monkeypatch):
             after = after.replace(f"cpu{core} 1 1 1 100", f"cpu{core} 1 1 1 {100 + more}")
         texts = iter([before, after])
         stat = SimpleNamespace(read_text=lambda: next(texts))
-        monkeypatch.setattr(device, "_CAN_BE_HELD", True)
+        monkeypatch.setattr(device, "_CAN_PIN", True)
         monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(usable), raising=False)
         monkeypatch.setattr(device, "Path", {"/proc/stat": stat}.__getitem__)
         monkeypatch.setattr(device, "QUIET_SECONDS", 0.0)
@@ -218,15 +218,15 @@ def test_a_system_without_counters_gives_the_last_cores(ticks, monkeypatch):
 
 
 def test_where_processes_cannot_be_held_no_core_is_named_and_none_is_held(monkeypatch):
-    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+    monkeypatch.setattr(device, "_CAN_PIN", False)
     monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
     assert quiet_cores(1) == []
-    hold_to([0])
+    pin_to([0])
 
 
 def test_holding_to_no_core_changes_nothing(monkeypatch):
     monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
-    hold_to([])
+    pin_to([])
 
 
 @can_be_held
@@ -240,9 +240,9 @@ def test_real_quiet_cores_are_among_those_of_this_process():
 def test_a_process_that_is_held_to_a_core_runs_there_with_all_its_threads():
     code = (
         "import json, os, threading\n"
-        "from profiler.device import hold_to\n"
+        "from profiler.device import pin_to\n"
         "core = max(os.sched_getaffinity(0))\n"
-        "hold_to([core])\n"
+        "pin_to([core])\n"
         "seen = [sorted(os.sched_getaffinity(0))]\n"
         "t = threading.Thread(target=lambda: seen.append(sorted(os.sched_getaffinity(0))))\n"
         "t.start(); t.join()\n"
