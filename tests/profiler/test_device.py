@@ -1,4 +1,4 @@
-"""Which device is chosen, what makes two machines differ, and on which cores a process is held."""
+"""Which device is chosen, what makes two machines differ, and on which cores a process is pinned."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from profiler.device import (
 )
 
 ROOT = Path(__file__).parent.parent.parent
-can_be_held = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+can_pin = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_container_has_as_many_cores_as_it_may_use_the_time_of(monkeypatch, tm
     assert usable_cores() == cores
 
 
-def test_what_drives_a_gpu_is_held_to_no_core(monkeypatch):
+def test_a_process_that_drives_a_gpu_is_not_pinned(monkeypatch):
     monkeypatch.setattr(device, "quiet_cores", lambda count: [5, 6][:count])
     plain = Execution(device="cpu", processes=1, threads=2, dtype="float32", memory_format="contiguous")
     assert cores_to_pin(plain) == [5, 6]
@@ -105,20 +105,20 @@ def test_plans_for_cuda_count_one_gpu_at_least(monkeypatch, found, counted):
 
 
 def test_the_fingerprint_of_a_processor_names_it_its_cores_and_torch(execution):
-    mark = fingerprint(execution)
-    assert mark.device == "cpu"
-    assert f"{usable_cores()} cores" in mark.device_name
-    assert mark.torch == torch.__version__
-    assert mark == fingerprint(execution)
+    machine = fingerprint(execution)
+    assert machine.device == "cpu"
+    assert f"{usable_cores()} cores" in machine.device_name
+    assert machine.torch == torch.__version__
+    assert machine == fingerprint(execution)
 
 
-def test_the_fingerprint_of_a_processor_has_its_instructions_the_cores_held_to_and_the_protocol(
+def test_the_fingerprint_of_a_processor_has_its_instructions_the_pinned_cores_and_the_protocol(
     execution, monkeypatch
 ):
-    mark = fingerprint(replace(execution, threads=2))
-    assert mark.kernels == torch.backends.cpu.get_cpu_capability()
-    assert mark.protocol == PROTOCOL
-    assert mark.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
+    machine = fingerprint(replace(execution, threads=2))
+    assert machine.kernels == torch.backends.cpu.get_cpu_capability()
+    assert machine.protocol == PROTOCOL
+    assert machine.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
     monkeypatch.setattr(device, "_CAN_PIN", False)
     assert fingerprint(execution).cores == 0
 
@@ -128,10 +128,10 @@ def test_the_fingerprint_of_a_gpu_has_driver_precision_autotuning_and_cudnn(exec
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     monkeypatch.setattr(device, "driver_version", lambda: "600.1")
-    mark = fingerprint(replace(execution, device="cuda"))
-    assert (mark.device, mark.device_name, mark.cores) == ("cuda", "Example GPU", 0)
-    assert mark.driver == "600.1, CUDA 13.0"
-    assert mark.kernels == "tf32, cuDNN 91002, autotuned"
+    machine = fingerprint(replace(execution, device="cuda"))
+    assert (machine.device, machine.device_name, machine.cores) == ("cuda", "Example GPU", 0)
+    assert machine.driver == "600.1, CUDA 13.0"
+    assert machine.kernels == "tf32, cuDNN 91002, autotuned"
     monkeypatch.setattr(device, "driver_version", lambda: None)
     assert fingerprint(replace(execution, device="cuda")).driver == "CUDA 13.0"
 
@@ -148,12 +148,12 @@ def test_the_number_of_processes_is_no_part_of_the_fingerprint(execution):
 
 
 def test_the_digest_changes_with_every_field(execution):
-    mark = fingerprint(execution)
-    digests = {mark.digest}
-    for field in fields(mark):
-        value = getattr(mark, field.name)
-        digests.add(replace(mark, **{field.name: value + (1 if isinstance(value, int) else "x")}).digest)
-    assert len(digests) == 1 + len(fields(mark))
+    machine = fingerprint(execution)
+    digests = {machine.digest}
+    for field in fields(machine):
+        value = getattr(machine, field.name)
+        digests.add(replace(machine, **{field.name: value + (1 if isinstance(value, int) else "x")}).digest)
+    assert len(digests) == 1 + len(fields(machine))
 
 
 # Cores.
@@ -169,9 +169,9 @@ intr 1 2 3
 
 @pytest.fixture
 def ticks(monkeypatch):
-    """Four cores that this process may use, of which each was idle for the ticks told."""
+    """Four cores that this process may use, of which each was idle for the ticks given."""
 
-    def tell(*idle, before=BEFORE, usable=(0, 1, 2, 3)):
+    def give(*idle, before=BEFORE, usable=(0, 1, 2, 3)):
         after = before
         for core, more in enumerate(idle):
             after = after.replace(f"cpu{core} 1 1 1 100", f"cpu{core} 1 1 1 {100 + more}")
@@ -182,7 +182,7 @@ def ticks(monkeypatch):
         monkeypatch.setattr(device, "Path", {"/proc/stat": stat}.__getitem__)
         monkeypatch.setattr(device, "QUIET_SECONDS", 0.0)
 
-    return tell
+    return give
 
 
 def test_the_idlest_cores_come_first(ticks):
@@ -217,7 +217,7 @@ def test_a_system_without_counters_gives_the_last_cores(ticks, monkeypatch):
     assert quiet_cores(1) == [3]
 
 
-def test_where_processes_cannot_be_held_no_core_is_named_and_none_is_held(monkeypatch):
+def test_where_processes_cannot_be_pinned_no_core_is_named_and_none_is_pinned(monkeypatch):
     monkeypatch.setattr(device, "_CAN_PIN", False)
     monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
     assert quiet_cores(1) == []
@@ -229,15 +229,15 @@ def test_holding_to_no_core_changes_nothing(monkeypatch):
     pin_to([])
 
 
-@can_be_held
+@can_pin
 def test_real_quiet_cores_are_among_those_of_this_process():
     cores = quiet_cores(1000)
     assert sorted(cores) == sorted(os.sched_getaffinity(0))
     assert quiet_cores(1)[0] in cores
 
 
-@can_be_held
-def test_a_process_that_is_held_to_a_core_runs_there_with_all_its_threads():
+@can_pin
+def test_a_process_that_is_pinned_to_a_core_runs_there_with_all_its_threads():
     code = (
         "import json, os, threading\n"
         "from profiler.device import pin_to\n"
