@@ -21,7 +21,12 @@ The exit code of each class is the business of `cli.app`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import TypeVar, overload
+
+Entry = TypeVar("Entry")
+Member = TypeVar("Member", bound=Enum)
 
 
 class AdvisorError(Exception):
@@ -80,3 +85,50 @@ class InterruptedRunError(AdvisorError):
 
 class StorageError(AdvisorError):
     """The database or the disk refuses."""
+
+
+@overload
+def lookup(kind: str, name: str, known: Mapping[str, Entry], *others: str) -> Entry: ...
+
+
+@overload
+def lookup(kind: str, name: str, known: type[Member], *others: str) -> Member: ...
+
+
+def lookup(kind: str, name: str, known: Mapping[str, Entry] | type[Member], *others: str) -> Entry | Member:
+    """Return what a name stands for in a closed list.
+
+    Args:
+        kind: word for such a name in the message, for example "family".
+        name: name as the user wrote it.
+        known: entries by name, or an enum whose values are the names.
+        others: further forms that the message offers beside the names.
+
+    Raises:
+        UnknownNameError: the list has no such name.
+    """
+    entries = {str(e.value): e for e in known} if isinstance(known, type) else known
+    if name not in entries:
+        raise UnknownNameError(kind, name, [*entries, *others])
+    return entries[name]
+
+
+def require_entries(registry: str, given: Iterable[object], needed: Iterable[object]) -> None:
+    """Refuse a registry that lacks an entry, or has one that nothing else knows.
+
+    Registries with the same keys stand in several modules. The module of the later one calls this at import,
+    so that a forgotten entry is an error before anything runs, not a default.
+
+    Args:
+        registry: file and name of the registry, for the message.
+        given: its keys.
+        needed: keys that it must have, all of them and no other.
+
+    Raises:
+        LookupError: the keys differ; the message names them and the file.
+    """
+    keys, wanted = set(map(str, given)), set(map(str, needed))
+    if missing := sorted(wanted - keys):
+        raise LookupError(f"{registry} has no entry for {', '.join(missing)}: add it")
+    if unknown := sorted(keys - wanted):
+        raise LookupError(f"{registry} has an entry for {', '.join(unknown)}, which nothing else knows")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
+from advisor.plans.method import Method as TrainingMethod
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
@@ -20,19 +22,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Answer)
 
-# Those of `advisor.plans.plan.Method`, whose module takes longer to import than all commands; a test
-# compares.
-METHODS = (
-    "full_data",
-    "bagging",
-    "distillation",
-    "snapshot",
-    "fge",
-    "mothernets",
-    "shared_mothernets",
-    "treenets",
-)
-METHODS_TOLD = f"{', '.join(METHODS[:-1])} or {METHODS[-1]}"
+
+def _either(names: Sequence[str]) -> str:
+    """Return names as a list that ends in "or"."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+METHODS = tuple(method.value for method in TrainingMethod)
+_METHOD_NAMES = _either(METHODS)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Families = Annotated[list[str] | None, typer.Option("--family", help="Family; repeat for several.")]
@@ -41,7 +38,7 @@ Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help=f"How ensembles may be trained: {METHODS_TOLD}; repeat for several; "
+        help=f"How ensembles may be trained: {_METHOD_NAMES}; repeat for several; "
         "default: full_data, mothernets and snapshot.",
     ),
 ]
@@ -52,7 +49,7 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if 
 Batch = Annotated[int | None, typer.Option(help="Images in a step; default: that of the data set.")]
 Augment = Annotated[
     str | None,
-    typer.Option(help="none, crop, crop+flip or crop+flip+randaugment; default: that of the data set."),
+    typer.Option(help=f"{_either([a.value for a in Augmentation])}; default: that of the data set."),
 ]
 Rank = Annotated[int | None, typer.Option(help="Row of the last recommendation; default: 1.")]
 Epochs = Annotated[
@@ -60,11 +57,9 @@ Epochs = Annotated[
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option(
-        help="digits, fashion-mnist, cifar10, cifar100, svhn, tiny-imagenet, imagenet32 or folder:PATH."
-    ),
+    typer.Option(help=f"{_either([*DATASETS, f'{FOLDER_PREFIX}PATH'])}."),
 ]
-Method = Annotated[str | None, typer.Option(help=f"{METHODS_TOLD}; default: as the design says.")]
+Method = Annotated[str | None, typer.Option(help=f"{_METHOD_NAMES}; default: as the design says.")]
 Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate; default: the published.")]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")

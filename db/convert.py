@@ -1,4 +1,4 @@
-"""Rows to records and back; what a row repeats of a plan is worked out here and nowhere else."""
+"""Conversion of rows to records and back, and of a plan to the columns that repeat parts of it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from db.schema import folder_of
 
 T = TypeVar("T")
 
-# Lists of errors that a reported training may lack.
+# Columns of a reported training with lists of errors that may be missing.
 ERRORS_MAYBE = ("errors_by_members", "member_curve", "ensemble_curve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecommendation:
-    """A recommendation as it was given.
+    """A stored recommendation.
 
     Attributes:
-        id: its number.
-        created_at: UTC time, ISO 8601.
-        request: what was asked for, plain JSON.
-        payload: what was answered, plain JSON.
+        id: number of the recommendation.
+        created_at: time in UTC, ISO 8601.
+        request: request of the user, plain JSON.
+        payload: answer of the program, plain JSON.
     """
 
     id: int
@@ -56,7 +56,7 @@ class StoredRecommendation:
 def row_of_run(
     *, created_at: str, plan: TrainingPlan, parameters: int, fingerprint: str, forecast: Forecast | None
 ) -> RunRow:
-    """Return the row of a run that starts now."""
+    """Return the row of a run that starts now; arguments as for `db.queries.Store.create_run`."""
     design = parse_design(plan.design)
     return RunRow(
         created_at=created_at,
@@ -97,7 +97,7 @@ def run_of(row: RunRow) -> Run:
     """Return the run of a row.
 
     Raises:
-        StorageError: its plan, status, forecast or test figures cannot be read.
+        StorageError: plan, status, forecast or test figures of the row cannot be read.
     """
     try:
         return Run(
@@ -139,14 +139,15 @@ def epoch_of(row: EpochRow) -> EpochRecord:
 
 
 def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) -> list[TrainedEpochs]:
-    """Return the training steps of a plan that have epochs.
+    """Return the durations of epochs, one record a training step.
 
-    Left out are steps that several devices shared, whose epochs do not tell how fast one device is, and
-    those whose network learned from a teacher that answered every batch as well.
+    Two kinds of steps are left out, because their epochs do not show the speed of one device on one network:
+        steps
+    that several devices shared, and distillation, where the teacher computed every batch too.
 
     Args:
-        plan: of a run.
-        seconds: of its epochs in their order, by step.
+        plan: plan of the run.
+        seconds: seconds of the epochs in their order, by step.
     """
     trained = [[step for step in phase if seconds.get(step.id)] for phase in phases(plan)]
     return [
@@ -158,7 +159,7 @@ def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) ->
 
 
 def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float], at_once: int) -> TrainedEpochs:
-    # The first epoch chooses kernels and fills caches.
+    # The first epoch also chooses kernels and fills caches.
     counted = seconds[1:] if len(seconds) > 2 else seconds
     return TrainedEpochs(
         network=plan.network(step.network).network,
@@ -204,7 +205,7 @@ def measurement_of(row: MeasurementRow) -> Measurement:
     """Return the measurement of a row.
 
     Raises:
-        StorageError: its fingerprint, layers or times cannot be read.
+        StorageError: fingerprint, layers or times of the row cannot be read.
     """
     try:
         return _measurement_of(row)
@@ -251,7 +252,7 @@ def _layers_of(text: str) -> tuple[LayerTime, ...]:
 
 
 def _layer_of(name: str, forward: float, backward: float, inference: float) -> LayerTime:
-    # By hand, since `from_plain` would take seconds for the layers of some hundred measurements.
+    # `from_plain` would take seconds for the layers of some hundred measurements.
     times = (forward, backward, inference)
     if not isinstance(name, str) or not all(type(t) in (float, int) and 0 <= t < math.inf for t in times):
         raise ValueError("a layer must have a name and three times")
@@ -271,7 +272,7 @@ def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
     """Return the recommendation of a row.
 
     Raises:
-        StorageError: it is not JSON.
+        StorageError: the row is not JSON.
     """
     try:
         request, payload = json.loads(row.request), json.loads(row.payload)
@@ -281,9 +282,9 @@ def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
 
 
 def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
-    """Return the columns of a reported training, without those that tell where it came from."""
+    """Return the columns of a reported training, without source and time of the import."""
     values = asdict(record)
-    # Outside the digest, which must recognise a training that another file told less of.
+    # Not in the digest, because the same training may be reported by another file without these.
     further = {"validation_images": values.pop("validation_images")} | {
         name: _text_of_errors(values.pop(name)) for name in ERRORS_MAYBE
     }
@@ -299,7 +300,7 @@ def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
     """Return the reported training of a row.
 
     Raises:
-        StorageError: its task, augmentation, errors or curves cannot be read.
+        StorageError: task, augmentation, errors or curves of the row cannot be read.
     """
     try:
         return ReportedTraining(

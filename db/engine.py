@@ -12,17 +12,21 @@ from sqlalchemy.exc import DBAPIError
 
 from db.schema import refusal
 
-# What another process may hold the file for before it counts as locked; our own writes take milliseconds.
+# Seconds after which a file that another process writes counts as locked; our own writes take milliseconds.
 BUSY_SECONDS = 5.0
 
 _BEGIN = "advisor_begin"
 
 
 def engine_of(path: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """Return an engine whose transactions see one state of the file; nothing is opened yet.
+    """Return an engine whose transactions each see one state of the file; the file is not opened yet.
 
-    A transaction begins DEFERRED, as readers want it; `writer_of` gives an engine over the same
+    A transaction begins DEFERRED, which is right for readers. `writer_of` returns an engine over the same
     connections whose transactions begin IMMEDIATE.
+
+    Args:
+        path: path of the database.
+        busy_seconds: longest wait for another process that writes.
     """
 
     def connect() -> sqlite3.Connection:
@@ -34,7 +38,7 @@ def engine_of(path: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
 
 
 def writer_of(engine: Engine) -> Engine:
-    """Return the engine to write with: it waits for its turn at BEGIN, not in the middle."""
+    """Return the engine to write with; its transactions wait for other writers at BEGIN, not later."""
     return engine.execution_options(**{_BEGIN: "IMMEDIATE"})
 
 
@@ -46,14 +50,14 @@ def connection_to(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Con
     """Open the file, creating it when missing.
 
     Args:
-        path: of the database.
-        busy_seconds: how long to wait for another process.
+        path: path of the database.
+        busy_seconds: longest wait for another process that writes.
 
     Raises:
-        sqlite3.Error: it cannot be opened.
+        sqlite3.Error: the file cannot be opened.
     """
-    # isolation_level None: sqlite3 would otherwise begin by itself, and not at all before DDL.
-    # absolute: SQLite gives a meaning to ":memory:".
+    # isolation_level=None: otherwise sqlite3 begins transactions by itself, and none before DDL.
+    # absolute(): a file may be called ":memory:", which has a meaning of its own to SQLite.
     connection = sqlite3.connect(
         path.absolute(), timeout=busy_seconds, isolation_level=None, check_same_thread=False
     )
@@ -63,14 +67,15 @@ def connection_to(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Con
 
 
 def prefer_wal(path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
-    """Give the file a write-ahead log, or leave it without where its file system refuses one.
+    """Switch the file to a write-ahead log (WAL), unless the file system does not support one.
 
-    WAL lets others read during a write. It needs shared memory, which some network file systems lack, and
-    a moment alone with the file; neither is worth a refusal, since both modes are equally durable.
+    With WAL others can read during a write. It needs shared memory, which some network file systems lack, and
+    a moment without other connections. Both modes are equally durable, so neither is a reason to refuse the
+    file.
 
     Args:
-        path: of the database; this process must have no connection to it.
-        busy_seconds: how long to wait for another process.
+        path: path of the database; this process must have no connection to it.
+        busy_seconds: longest wait for another process that writes.
 
     Raises:
         sqlite3.OperationalError: the file cannot be written in either mode.
@@ -80,14 +85,14 @@ def prefer_wal(path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
             return
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            # SQLite says "wal" before it has tried to write the shared memory.
+            # SQLite answers "wal" before it has tried to write the shared memory.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 return  # the next opening tries again
-    # A bare connection: alone with the file from its first look at it, SQLite needs no shared memory.
+    # A connection with an exclusive lock from the start needs no shared memory.
     with closing(sqlite3.connect(path.absolute(), timeout=busy_seconds)) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = DELETE")
@@ -95,13 +100,13 @@ def prefer_wal(path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite, SQLAlchemy and the operating system raise into one line.
+    """Turn errors of SQLite, SQLAlchemy and the operating system into one line.
 
     Args:
-        path: file that the line names.
+        path: path of the file, which the line names.
 
     Raises:
-        StorageError: locked, damaged, read-only, full, or a value that SQLite cannot hold.
+        StorageError: the file is locked, damaged, read-only or full, or SQLite cannot store a value.
     """
     try:
         yield

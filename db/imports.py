@@ -1,8 +1,12 @@
-"""Imported trainings: each is there once, and a later file may complete what an earlier one left out.
+"""Import of trainings: each training is stored once, and a later file may complete it.
 
-The digest tells trainings from each other (`db.convert.values_of_reported`). What may be missing is outside
-of it: the errors by members on one hand, and on the other the curves with the images that they were
-measured on. Each of the two is taken from the first file that tells it, and what is told is never replaced.
+The digest identifies a training (`db.convert.values_of_reported`). It does not include what a file may leave
+out:
+
+1. the errors by members;
+2. the curves with the number of images that they were measured on.
+
+Each of the two is taken from the first file that has it and is never replaced.
 """
 
 from __future__ import annotations
@@ -20,11 +24,11 @@ from db.models import ReportedTrainingRow as Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import changed.
+    """Effect of an import.
 
     Attributes:
-        added: trainings that were not there before.
-        completed: trainings that were there without something that they have now.
+        added: number of trainings that are new.
+        completed: number of stored trainings that the file completed.
     """
 
     added: int
@@ -35,12 +39,12 @@ def import_rows(session: Session, values: Sequence[dict[str, Any]]) -> Imported:
     """Insert or complete trainings.
 
     Args:
-        session: to write with.
-        values: columns of each.
+        session: session to write with.
+        values: columns of each training.
     """
     if not values:
         return Imported(added=0, completed=0)
-    # Beside the rows, SQLite's own count of the rows that it inserted or updated.
+    # Number of rows, and SQLite's own count of the rows that it has inserted or updated.
     counts = select(select(func.count()).select_from(Row).scalar_subquery(), func.total_changes())
     rows, changes = session.execute(counts).one()
     session.execute(_statement(), list(values))
@@ -52,7 +56,7 @@ def import_rows(session: Session, values: Sequence[dict[str, Any]]) -> Imported:
 def _statement() -> Insert:
     statement = insert(Row)
     new = statement.excluded
-    # As one: curves of two files might differ in length, and belong to other images.
+    # Only together: curves of two files may differ in length and in their images.
     brings_curves = (
         Row.member_curve.is_(None)
         & Row.ensemble_curve.is_(None)

@@ -1,8 +1,8 @@
-"""Runs as a table, at once: the standard library's sqlite3 reads what SQLAlchemy wrote.
+"""A quick listing of runs, read with the standard library's sqlite3.
 
-`advisor runs list` must answer before one would think of interrupting it, and importing SQLAlchemy alone
-takes longer than that. So this module imports neither it nor anything that needs numpy, reads without
-writing, and knows of the tables only the columns of ``runs`` that it names.
+`advisor runs list` must answer at once, and importing SQLAlchemy alone takes longer than that. So this module
+imports neither SQLAlchemy nor anything that needs numpy. It only reads, and the columns of ``runs`` below are
+all that it knows of the tables.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ COLUMNS = (
     "message",
 )
 
-# Columns that are compared as numbers; the others as text.
+# Columns that are compared as numbers; all others are compared as text.
 NUMBERS: Mapping[str, type[int] | type[float]] = {
     "id": int,
     "epochs": int,
@@ -84,12 +84,12 @@ def list_runs(
     """Return runs, each as a dict of `COLUMNS`; a missing file has none and is not created.
 
     Args:
-        path: of the database.
-        where: the value that a column must have, as text; all must hold.
-        sort: column to sort by. Runs without a value come last; ties are in the order of their ids.
-        descending: largest first.
-        limit: at most so many runs; None for all.
-        busy_seconds: how long to wait for another process that writes.
+        path: path of the database.
+        where: wanted value of each column as text; a run must have all of them.
+        sort: column to sort by. Runs without a value come last; equal runs are in the order of their ids.
+        descending: whether the largest value comes first.
+        limit: largest number of runs; None: no limit.
+        busy_seconds: longest wait for another process that writes.
 
     Raises:
         UnknownNameError: `where` or `sort` names a column that does not exist.
@@ -119,7 +119,7 @@ def list_runs(
 def _query(
     where: Mapping[str, str], sort: str, descending: bool, limit: int | None
 ) -> tuple[str, list[str | int | float]]:
-    # Names reach the query only out of COLUMNS, values only as parameters.
+    # Against SQL injection: names come from COLUMNS alone, values are parameters.
     values = [_value(_column(name), text) for name, text in where.items()]
     query = f"SELECT {', '.join(COLUMNS)} FROM runs"
     if where:
@@ -129,7 +129,7 @@ def _query(
         if limit < 1:
             raise UsageError(f"the number of runs must be at least 1, got {limit}")
         query += " LIMIT ?"
-        # More than SQLite counts is all.
+        # A limit beyond SQLite's integers means no limit.
         values.append(min(limit, _LARGEST))
     return query, values
 
@@ -155,10 +155,10 @@ def _value(column: str, text: str) -> str | int | float:
 
 
 def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    # A file name is bytes, some of which mean something in a URI.
+    # Some bytes of a file name have a meaning in a URI, so all are quoted.
     uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not _has_log(path):
-        # Nobody is writing, and WAL would want to create files beside the database.
+        # Nobody is writing, and reading with WAL would create files in a folder that is read-only.
         uri += "&immutable=1"
     return sqlite3.connect(uri, uri=True, timeout=busy_seconds)
 
@@ -168,7 +168,7 @@ def _has_log(path: Path) -> bool:
 
 
 def _migrate(path: Path, busy_seconds: float) -> None:
-    # Once after an upgrade, and then it may take the time that SQLAlchemy and Alembic take.
+    # Only once after an upgrade, so the import of SQLAlchemy and Alembic may take its time.
     from db.session import open_store
 
     open_store(path, busy_seconds=busy_seconds).close()

@@ -4,13 +4,13 @@
 
     runs ─┬─< epochs       one row a run, step and epoch
           └─< steps        one row a run and step
-    measurements           of the profiler, by fingerprint of the machine
-    recommendations        request and payload, as JSON
-    reported_trainings     done elsewhere, imported from CSV files
+    measurements           measurements of the profiler, by fingerprint of the machine
+    recommendations        requests and answers, as JSON
+    reported_trainings     trainings that were done elsewhere, imported from CSV files
 
-A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes; the columns beside it repeat what
-listing filters and sorts on. Ids are AUTOINCREMENT, so that the number of a deleted run never names another
-one. Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
+A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes. The columns beside it repeat the parts
+that a listing filters and sorts by. Ids are AUTOINCREMENT, so the number of a deleted run is never used
+again. Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAMES = {
 
 
 class NanFloat(TypeDecorator[float]):
-    """A float that may be NaN, as the loss of a diverged epoch is; SQLite stores NaN as NULL."""
+    """A float that may be NaN, such as the loss of a diverged epoch; SQLite stores NaN as NULL."""
 
     impl = Float
     cache_ok = True
@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
 
 
 class RunRow(Base):
-    """A run: its plan, where it stands, what was forecast and what came out.
+    """A run: its plan, state, forecast and results.
 
     The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before.
     """
@@ -95,7 +95,7 @@ class EpochRow(Base):
     __tablename__ = "epochs"
     __table_args__ = (
         UniqueConstraint("run_id", "step", "epoch"),
-        # Seconds lie behind the probabilities in a row; out of this index they are read without them.
+        # In a row, seconds follow the large probabilities. This index has seconds without them.
         Index(None, "run_id", "step", "epoch", "seconds"),
         {"sqlite_autoincrement": True},
     )
@@ -132,10 +132,10 @@ class StepRow(Base):
 
 
 class MeasurementRow(Base):
-    """One measurement of the profiler; the fingerprint as JSON, and its digest to select by.
+    """One measurement of the profiler, with its fingerprint as JSON and the digest to select by.
 
     `layers` is JSON without spaces, a list [name, forward, backward, inference] for each layer. The columns
-    from `fits` on came with schema 0002; their defaults are what they mean for older rows.
+    from `fits` on came with schema 0002; older rows have their defaults.
     """
 
     __tablename__ = "measurements"
@@ -170,11 +170,11 @@ class MeasurementRow(Base):
 
 
 class ReportedTrainingRow(Base):
-    """One training that was done elsewhere (`advisor.accuracy.reported`), with the file that told of it.
+    """One training that was done elsewhere (`advisor.accuracy.reported`), with the file that reported it.
 
-    `digest` is of everything up to `date` but that file and the time of the import, so that no training is
-    there twice. The columns behind it came with schema 0005 and are NULL where no file told them; a file that
-    does completes the training (`db.imports`). Errors and curves are JSON lists.
+    `digest` identifies the training: it is a hash of the columns from `dataset` to `date`. The columns after
+    `date` came with schema 0005 and are NULL where no file had them; a later file that has them completes the
+    training (`db.imports`). Errors and curves are JSON lists.
     """
 
     __tablename__ = "reported_trainings"
@@ -207,7 +207,7 @@ class ReportedTrainingRow(Base):
 
 
 class RecommendationRow(Base):
-    """One recommendation: what was asked and what was answered, both JSON."""
+    """One recommendation: request and answer, both JSON."""
 
     __tablename__ = "recommendations"
     __table_args__ = {"sqlite_autoincrement": True}

@@ -1,7 +1,7 @@
-"""What the program asks the database and tells it, one method an idea.
+"""All queries and changes of the database, one method each.
 
-Every method is one transaction: when it returns, what it wrote is on the disk; when it raises, nothing of
-it is. One process writes at a time; a second one waits for its turn, and then is refused.
+Every method is one transaction. When it returns, its changes are on the disk; when it raises, none of them
+is. One process writes at a time. A second one waits for `busy_seconds` and is refused after that.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
 
-# SQLite before 3.32 takes at most 999 values in a statement.
+# Most ids in one statement; SQLite before 3.32 takes at most 999 values.
 MOST_IDS = 900
 
 
 class Store:
-    """The database, open. `db.session.open_store` makes one; use it in a ``with`` statement.
+    """The opened database. `db.session.open_store` makes one; use it in a ``with`` statement.
 
-    Every method raises `StorageError` when the file is locked for longer than the time-out, damaged,
-    read-only or out of space, and every method that takes a run's id, `epochs` and `steps` apart, raises
-    `UsageError` when there is no such run.
+    Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
+    or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
+    there is no such run.
 
     Attributes:
-        path: of the file.
-        engine: of SQLAlchemy, for readers.
+        path: path of the file.
+        engine: SQLAlchemy's engine, for readers.
     """
 
     def __init__(self, path: Path, engine: Engine) -> None:
@@ -58,7 +58,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; SQLite then folds its write-ahead log into the file."""
+        """Close every connection; SQLite then writes its write-ahead log into the file."""
         self.engine.dispose()
 
     @contextmanager
@@ -77,7 +77,7 @@ class Store:
         """Return measurements, oldest first.
 
         Args:
-            fingerprint: digest of the machine they must hold on; None for all.
+            fingerprint: digest of the wanted machine; None: all machines.
         """
         query = select(MeasurementRow).order_by(MeasurementRow.id)
         if fingerprint is not None:
@@ -90,8 +90,8 @@ class Store:
 
         Args:
             created_at: UTC time, ISO 8601.
-            request: what was asked for, plain JSON.
-            payload: what was answered, plain JSON.
+            request: request of the user, plain JSON.
+            payload: answer of the program, plain JSON.
         """
         row = convert.row_of_recommendation(created_at, request, payload)
         with self._session(self._writer) as session:
@@ -99,7 +99,7 @@ class Store:
         return row.id
 
     def last_recommendation(self) -> StoredRecommendation | None:
-        """Return the newest recommendation, None if there was none."""
+        """Return the newest recommendation; None if there is none."""
         query = select(RecommendationRow).order_by(RecommendationRow.id.desc()).limit(1)
         with self._session(self.engine) as session:
             row = session.scalar(query)
@@ -108,12 +108,12 @@ class Store:
     # Trainings done elsewhere
 
     def add_reported(self, records: Sequence[ReportedTraining], *, source: str, imported_at: str) -> Imported:
-        """Store reported trainings, all or none; one that is there is only completed (`db.imports`).
+        """Store reported trainings, all or none; known trainings are completed (`db.imports`).
 
         Args:
-            records: what a file reports.
-            source: the file, for people.
-            imported_at: UTC time, ISO 8601.
+            records: trainings of a file.
+            source: name of the file, for people.
+            imported_at: time in UTC, ISO 8601.
         """
         origin = {"source": source, "imported_at": imported_at}
         values = [origin | convert.values_of_reported(record) for record in records]
@@ -140,11 +140,11 @@ class Store:
         """Store a run that starts now, and return it with its id and folder.
 
         Args:
-            created_at: UTC time, ISO 8601.
-            plan: what is going to be executed.
-            parameters: of all members together.
+            created_at: time in UTC, ISO 8601.
+            plan: plan that the run will execute.
+            parameters: trainable scalars of all members together.
             fingerprint: digest of the machine's fingerprint.
-            forecast: what was predicted, None if nothing.
+            forecast: predicted cost and error; None if nothing was predicted.
         """
         row = convert.row_of_run(
             created_at=created_at,
@@ -158,12 +158,12 @@ class Store:
         return convert.run_of(row)
 
     def record_epoch(self, run_id: int, record: EpochRecord) -> None:
-        """Store an epoch, in place of one of the same step and number (a resumed run repeats some)."""
+        """Store an epoch; it replaces one of the same step and number, which a resumed run may repeat."""
         values = convert.values_of_epoch(run_id, record)
         self._upsert(EpochRow, values, ("run_id", "step", "epoch"))
 
     def record_step(self, run_id: int, record: StepRecord) -> None:
-        """Store a step, in place of what was stored of it before."""
+        """Store a step; it replaces an earlier record of the same step."""
         self._upsert(StepRow, convert.values_of_step(run_id, record), ("run_id", "step"))
 
     def _upsert(
@@ -184,14 +184,14 @@ class Store:
         message: str = "",
         test: EnsembleMetrics | None = None,
     ) -> None:
-        """Store where a run stands.
+        """Store the state of a run.
 
         Args:
-            run_id: its number.
-            status: where it stands.
-            train_seconds: wall clock of training so far, over all sittings.
-            message: why it stopped, if it did.
-            test: figures on the test set; None leaves those that are stored.
+            run_id: number of the run.
+            status: state of the run.
+            train_seconds: wall-clock time of training so far, summed over all parts of a resumed run.
+            message: reason why it stopped, if it did.
+            test: figures on the test set; None keeps the stored ones.
         """
         with self._session(self._writer) as session:
             row = _run_row(session, run_id)
@@ -210,7 +210,7 @@ class Store:
         """Return runs, oldest first.
 
         Args:
-            status: where they must stand; None for all.
+            status: wanted state; None: all states.
         """
         query = select(RunRow).order_by(RunRow.id)
         if status is not None:
@@ -219,29 +219,29 @@ class Store:
             return [convert.run_of(row) for row in session.scalars(query)]
 
     def epochs(self, run_id: int) -> list[EpochRecord]:
-        """Return the epochs of a run in the order in which they were executed, none if there is no run."""
+        """Return the epochs of a run in the order of their execution; none if there is no such run."""
         query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.id)
         with self._session(self.engine) as session:
             return [convert.epoch_of(row) for row in session.scalars(query)]
 
     def curves(self, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
-        """Return validation errors after every epoch, by run and network; probabilities are not read.
+        """Return the validation errors after every epoch, by run and network; probabilities are not read.
 
         Args:
-            run_ids: of the runs wanted; one that does not exist has no networks.
+            run_ids: numbers of the wanted runs; a run that does not exist has no networks.
 
         Returns:
-            For every id the networks that have epochs, by name: their errors as shares, step after step as
-            these began and by epoch within a step. NaN where the network had diverged.
+            Errors as shares, for every id by the names of the networks that have epochs. They are in the
+            order in which steps began, and by epoch within a step. NaN where the network had diverged.
         """
         with self._session(self.engine) as session:
             return _curves_of(session, run_ids)
 
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
-        """Return what epochs took, one record a training step: oldest run first, in the order of its plan.
+        """Return the durations of epochs: one record a training step, oldest run first, in plan order.
 
         Args:
-            fingerprint: digest of the machine that the runs must have been on.
+            fingerprint: digest of the machine of the wanted runs.
         """
         with self._session(self.engine) as session:
             seconds = _seconds_of_epochs(session, fingerprint)
@@ -250,13 +250,13 @@ class Store:
         return [each for run in runs for each in convert.trained_epochs_of(run.plan, seconds[run.id])]
 
     def steps(self, run_id: int) -> list[StepRecord]:
-        """Return the steps of a run in the order in which they were reported, none if there is no run."""
+        """Return the steps of a run in the order of their first report; none if there is no such run."""
         query = select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.id)
         with self._session(self.engine) as session:
             return [convert.step_of(row) for row in session.scalars(query)]
 
     def delete_run(self, run_id: int) -> None:
-        """Delete a run with its epochs and steps; its folder is the caller's to remove."""
+        """Delete a run with its epochs and steps; the caller removes its folder."""
         with self._session(self._writer) as session:
             _run_row(session, run_id)
             session.execute(delete(RunRow).where(RunRow.id == run_id))
@@ -264,26 +264,29 @@ class Store:
     # The file as a whole
 
     def check(self) -> list[str]:
-        """Return what is wrong with the database, a line each; empty when it is sound."""
+        """Return the defects of the database, one line each; empty if there are none."""
         return upkeep.problems(self.path, self.engine)
 
     def backup(self, target: Path) -> None:
-        """Copy the database, complete at any moment, into one file.
+        """Copy one consistent state of the database into one file.
+
+        Args:
+            target: path of the copy.
 
         Raises:
             UsageError: `target` exists already.
-            StorageError: it cannot be written.
+            StorageError: `target` cannot be written.
         """
         upkeep.save_copy(self.path, target)
 
 
 def _curves_of(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
-    """Return validation errors after every epoch, by run and network; without networks that lack an epoch."""
-    # A resumed run may store an epoch anew, but a step keeps the id of its first one.
+    """Return validation errors by run and network; networks that lack an epoch are left out."""
+    # A resumed run may store an epoch again, but the first epoch of a step keeps its id.
     began = func.min(EpochRow.id).over(partition_by=(EpochRow.run_id, EpochRow.step))
     found: dict[int, dict[str, list[float]]] = {run_id: defaultdict(list) for run_id in run_ids}
     next_epoch: dict[tuple[int, str], int] = defaultdict(int)
-    torn: set[tuple[int, str]] = set()
+    incomplete: set[tuple[int, str]] = set()
     ids = list(found)
     for first in range(0, len(ids), MOST_IDS):
         query = (
@@ -294,28 +297,30 @@ def _curves_of(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, 
             .order_by(EpochRow.run_id, began, EpochRow.epoch)
         )
         for run_id, step, network, epoch, error in session.execute(query):
-            # A disk that was full or a killed process may have cost epochs that no later sitting tells.
+            # Epochs may be missing after a full disk or a killed process; resuming does not report them
+            # again.
             if epoch != next_epoch[run_id, step]:
-                torn.add((run_id, network))
+                incomplete.add((run_id, network))
             next_epoch[run_id, step] = epoch + 1
             found[run_id][network].append(error)
     return {
-        run_id: {name: tuple(errors) for name, errors in networks.items() if (run_id, name) not in torn}
+        run_id: {name: tuple(errors) for name, errors in networks.items() if (run_id, name) not in incomplete}
         for run_id, networks in found.items()
     }
 
 
 def _seconds_of_epochs(session: Session, fingerprint: str) -> dict[int, dict[str, list[float]]]:
-    """Return seconds of epochs in their order, by run and step, of runs on a machine that tell its speed.
+    """Return the seconds of epochs in their order, by run and step, of the runs that show a machine's speed.
 
-    A run that failed or diverged may have done so because of what disturbed it, and one that still runs has
-    not come to its usual pace. A step without its first epoch was trained in another run, and is told again.
+    Runs that failed or diverged are left out, because whatever disturbed them may have slowed them down. A
+    run that is still going on has not reached its usual speed. A step without its first epoch was trained in
+    another run and is counted there.
     """
-    told = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
+    typical = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
     query = (
         select(EpochRow.run_id, EpochRow.step, EpochRow.epoch, EpochRow.seconds)
         .join(RunRow)
-        .where(RunRow.fingerprint == fingerprint, RunRow.status.in_(told))
+        .where(RunRow.fingerprint == fingerprint, RunRow.status.in_(typical))
         .order_by(EpochRow.run_id, EpochRow.step, EpochRow.epoch)
     )
     found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

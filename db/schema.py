@@ -1,8 +1,8 @@
-"""The schema's version and the wording of every refusal, in the standard library alone.
+"""The version of the schema and the wording of every refusal, with the standard library alone.
 
-`db.session` reaches the file through SQLAlchemy and `db.listing` without it, because importing
-SQLAlchemy takes longer than listing ten thousand runs; what both need stands here. A schema version is
-the revision that Alembic writes into the table ``alembic_version``: four digits, ``0001`` the first.
+`db.session` opens the file with SQLAlchemy, and `db.listing` without it, because importing SQLAlchemy takes
+longer than listing ten thousand runs. This module has what both need. The version of a schema is the revision
+that Alembic writes into the table ``alembic_version``: four digits, beginning with ``0001``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from advisor.errors import StorageError
 
-# Alembic's script head; tests/db/test_migrations.py checks that it is.
+# Newest revision of Alembic's scripts; tests/db/test_migrations.py compares them.
 HEAD = "0005"
 
 _REVISION = re.compile(r"\d{4}")
@@ -26,13 +26,13 @@ def folder_of(run_id: int) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return the path as it fits into one line of text, whatever bytes its name has."""
+    """Return a path as one line of text, whatever bytes its name has."""
     text = str(path)
     return text if text.isprintable() else repr(text)
 
 
 def require_file(path: Path) -> None:
-    """Refuse a folder or a device in place of the file; a missing one is fine.
+    """Refuse a folder or a device in place of the file; a missing file is accepted.
 
     Raises:
         StorageError: `path` exists and is not a file.
@@ -42,11 +42,15 @@ def require_file(path: Path) -> None:
 
 
 def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
-    """Return the revision of a database, None for one without tables; reads only.
+    """Return the revision of a database; None for a database without tables.
+
+    Args:
+        connection: open connection, which is only read from.
+        path: path of the file, for messages.
 
     Raises:
-        StorageError: the database is of another program, or newer than this one.
-        sqlite3.Error: it cannot be read.
+        StorageError: the database belongs to another program, or is newer than this program.
+        sqlite3.Error: the file cannot be read.
     """
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     names = {name for name in names if not name.startswith("sqlite_")}
@@ -68,9 +72,9 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
 
 
 def refusal(path: Path, error: BaseException) -> StorageError:
-    """Return one line for what SQLite or the operating system answered: rule, file, remedy."""
+    """Return an error of SQLite or the operating system as one line: rule, file, remedy."""
     if isinstance(error, sqlite3.Error):
-        # Extended codes carry their primary code in the low byte (https://www.sqlite.org/rescode.html).
+        # The low byte of an extended code is its primary code (https://www.sqlite.org/rescode.html).
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         return StorageError(_sqlite_line(shown(path), code, error))
     if isinstance(error, OSError):
@@ -112,7 +116,7 @@ def _system_line(where: str, error: OSError) -> str:
 
 
 def read_only(where: str) -> str:
-    """Return the line for a file that only allows reading; `where` is its path as shown."""
+    """Return the message about a file that can only be read; `where` is its path as text."""
     return (
         f"the database {where} cannot be written: make the file and its folder writable, or choose another "
         "folder"

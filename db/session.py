@@ -1,8 +1,8 @@
-"""Opening the database: a file that is missing is created, an older one is saved and migrated.
+"""Opening the database: a missing file is created, an older one is backed up and migrated.
 
-Alembic is imported only when there is something to migrate. Every migration of one opening happens in one
-transaction that begins IMMEDIATE: of two processes that open a new file at once, one creates the tables
-and the other waits for it; a migration that fails or is killed leaves the file as it was.
+Alembic is imported only if there is something to migrate. All migrations of one opening are one transaction
+that begins IMMEDIATE. If two processes open a new file at the same time, one creates the tables and the other
+waits. A migration that fails or is killed leaves the file as it was.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def open_store(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Store:
     """Open the database.
 
     Args:
-        path: of the file; it and its folder are created when missing.
-        busy_seconds: how long to wait for another process that writes.
+        path: path of the file; file and folder are created if they are missing.
+        busy_seconds: longest wait for another process that writes.
 
     Raises:
-        StorageError: the file is damaged, locked, read-only, newer than this program, of another
-            program, or there is no space; nothing was written then.
+        StorageError: the file is damaged, locked, read-only, newer than this program or from another program,
+            or the disk is full. Nothing was written then.
     """
     path = path.absolute()  # the working directory may change
     engine = engine_of(path, busy_seconds)
@@ -49,21 +49,21 @@ def open_store(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Store:
 def _require_writable(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     require_file(path)
-    # The folder too: SQLite's journal is a file beside the database.
+    # The folder must be writable too, because SQLite's journal is a file in it.
     needed = [path.parent, path] if path.exists() else [path.parent]
     if not all(os.access(each, os.W_OK) for each in needed):
         raise StorageError(read_only(shown(path)))
 
 
 def migrate(path: Path, engine: Engine) -> None:
-    """Bring the schema up to `HEAD`, after a backup of what was there; nothing to do is fine.
+    """Back up the database and migrate its schema to `HEAD`, if it is not there yet.
 
     Args:
-        path: of the database; the backup is called ``<name>.backup-<revision>``.
-        engine: over it; its connections are closed again.
+        path: path of the database; the backup is called ``<name>.backup-<revision>``.
+        engine: engine of the database; its connections are closed at the end.
 
     Raises:
-        StorageError: as `open_store`.
+        StorageError: the same cases as for `open_store`.
     """
     try:
         with storage_errors(path), writer_of(engine).begin() as connection:

@@ -1,4 +1,4 @@
-"""Checking and copying the whole file."""
+"""Checks and copies of the whole database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from db.engine import BUSY_SECONDS, connection_to, storage_errors
 from db.models import Base, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow
 from db.schema import shown
 
-# What is stored as JSON must also be readable as the record it stands for.
+# By table, the function that reads a row as a record; it fails where stored JSON is damaged.
 _READERS: dict[type[Base], Callable[[Any], object]] = {
     RunRow: convert.run_of,
     MeasurementRow: convert.measurement_of,
@@ -28,16 +28,16 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
 
 
 def problems(path: Path, engine: Engine) -> list[str]:
-    """Return what is wrong with the database, a line each: pages, references, stored JSON.
+    """Return the defects of the database, one line each: of its pages, references and stored JSON.
 
     Args:
-        path: of the file, for the wording.
-        engine: open on it.
+        path: path of the file, for messages.
+        engine: engine of the database.
     """
     found: list[str] = []
     try:
         with storage_errors(path), Session(engine) as session:
-            # A generator, so that what was found before the file turned out unreadable is kept.
+            # From generators, so defects found before the file became unreadable are kept.
             found.extend(_structure(session))
             found.extend(_records(session))
     except StorageError as error:
@@ -67,17 +67,17 @@ def save_copy(path: Path, target: Path) -> None:
     """Copy a database into one file that appears complete or not at all.
 
     Args:
-        path: of the database; others may read and write it meanwhile.
-        target: of the copy.
+        path: path of the database; others may read and write it meanwhile.
+        target: path of the copy.
 
     Raises:
         UsageError: `target` exists already.
-        StorageError: `path` cannot be read or `target` not written.
+        StorageError: `path` cannot be read, or `target` cannot be written.
     """
     _refuse_existing(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     with storage_errors(path), closing(connection_to(path, BUSY_SECONDS)) as source:
-        # Read from here on: Connection.backup would wait for ever where this is refused as locked.
+        # Begin to read here. A locked file is refused here, while Connection.backup would wait for ever.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         with storage_errors(target):
@@ -87,10 +87,10 @@ def save_copy(path: Path, target: Path) -> None:
 def _save(source: sqlite3.Connection, part: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(part.absolute())) as copy:
-            # Without the shared memory that WAL, which the copy inherits, needs otherwise.
+            # The copy inherits WAL. With an exclusive lock it needs no shared memory.
             copy.execute("PRAGMA locking_mode = EXCLUSIVE")
             source.backup(copy)
-            # As DELETE it is one file, and opens on read-only media too.
+            # With DELETE the copy is a single file, which can be opened on read-only media.
             copy.execute("PRAGMA journal_mode = DELETE")
         _sync(part)
         _refuse_existing(target)
@@ -106,7 +106,7 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Make the operating system write a file, or the names in a folder, to the disk."""
+    """Make the operating system write a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,1 +1,1 @@
-"""profiler measures: time and memory of the workloads that it is handed, and nothing else."""
+"""profiler measures: time and memory of the workloads that it is given, and nothing else."""

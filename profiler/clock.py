@@ -1,9 +1,10 @@
-"""Clocks for the phases of a step, and the reference that tells how fast the processor runs at the moment.
+"""Clocks for the phases of a step, and a reference for the present speed of the processor.
 
-A CPU's clock reads the processor's counter; a CUDA clock records events on the stream and waits for the
-device only when it is read, so that many steps can be queued before one synchronisation. A CPU's clock also
-knows how much of its time the thread really ran: a step that had to share its core is a sample taken under
-load, not a property of the network.
+A CPU's clock reads the processor's counter. It also reads how long the thread really ran: a step that shared
+its core with another process is a disturbed sample.
+
+A CUDA clock records events on the stream and waits for the device only when it is read. So many steps can be
+queued before one synchronisation.
 """
 
 from __future__ import annotations
@@ -15,32 +16,36 @@ from typing import Protocol
 import numpy as np
 import torch
 
-# A step that had its core for less than this share of the time was disturbed.
+# Least share of a step's time that the thread must have run; below it the step counts as disturbed.
 LEAST_BUSY = 0.95
 
-# Seconds between two samples of the reference convolution, which takes a tenth of that.
+# Seconds between two samples of the reference convolution, which itself takes a tenth of that.
 REFERENCE_INTERVAL = 0.02
 
 
 class PhaseClock(Protocol):
-    """Measures the time between marks of one step."""
+    """Measures the phases of one step."""
 
     def mark(self, phase: Hashable) -> None:
-        """End a phase; the time since the mark before, or since the clock was made, belongs to it."""
+        """End a phase, which began at the mark before or when the clock was made.
+
+        Args:
+            phase: name of the phase.
+        """
 
     def stop(self) -> None:
         """End the step, right after its last mark."""
 
     def seconds(self) -> dict[Hashable, float]:
-        """Return the seconds of every phase, summed by name."""
+        """Return the seconds of every phase; phases of one name are added up."""
 
     @property
     def undisturbed(self) -> bool:
-        """Whether the step that was stopped had its processor to itself, as far as can be told."""
+        """Whether the step had its processor to itself, as far as the clock can know."""
 
 
 class CpuClock:
-    """Reads `time.perf_counter` at every mark, and at both ends the thread's time, which takes longer."""
+    """Reads `time.perf_counter` at every mark, and the slower thread time at both ends only."""
 
     def __init__(self) -> None:
         self._ran_since = self._ran_until = time.thread_time()
@@ -66,7 +71,7 @@ class CpuClock:
 
 
 class CudaClock:
-    """Records an event at every mark and synchronises when the times are read."""
+    """Records an event at every mark and synchronises when it is read."""
 
     undisturbed = True
 
@@ -81,7 +86,7 @@ class CudaClock:
         self._marks.append((phase, event))
 
     def stop(self) -> None:
-        """Do nothing: whether a GPU was shared cannot be told."""
+        """Do nothing: a GPU does not report whether it was shared."""
 
     def seconds(self) -> dict[Hashable, float]:
         """Return the seconds of every phase."""
@@ -91,16 +96,19 @@ class CudaClock:
 
 
 def clock_for(device: str) -> PhaseClock:
-    """Return a running clock of a device."""
+    """Return a running clock of a device, ``cpu`` or ``cuda``."""
     return CudaClock() if device == "cuda" else CpuClock()
 
 
 class Reference:
-    """A fixed convolution that is timed again and again while something else is measured.
+    """A fixed convolution that is timed repeatedly during a measurement.
 
-    Neighbours on a shared machine slow everything down for seconds at a time. The reference sees the same
-    seconds, and its maps (16 channels of 28×28 for 4 × 16 images, 6 MiB) are too large for a core's own
-    cache, as those of a training step are, so that it slows down as a step does.
+    Other programs on a shared machine slow everything down for seconds at a time, the reference too. Its maps
+    (16 channels of 28×28 for 4 × 16 images, 6 MiB) are too large for a core's own cache, as those of a
+    training step are. So it slows down as a step does.
+
+    Attributes:
+        spent: seconds that all samples took.
     """
 
     def __init__(self) -> None:
@@ -110,11 +118,11 @@ class Reference:
         self._samples: list[float] = []
         self._last = float("-inf")
         self.spent = 0.0
-        # Once for the choice of a kernel.
+        # The first call chooses a kernel.
         self._convolve()
 
     def sample(self) -> None:
-        """Time the convolution, unless that was done a moment ago."""
+        """Time the convolution, unless the last sample is less than `REFERENCE_INTERVAL` ago."""
         began = time.perf_counter()
         if began - self._last < REFERENCE_INTERVAL:
             return
@@ -125,7 +133,7 @@ class Reference:
 
     @property
     def seconds(self) -> float | None:
-        """Median of the samples; None if there is none."""
+        """Median seconds of the samples; None if there are none."""
         return float(np.median(self._samples)) if self._samples else None
 
     def _convolve(self) -> None:

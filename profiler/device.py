@@ -1,4 +1,4 @@
-"""Which machine this is: the part of a fingerprint that only the machine can tell."""
+"""The machine: its fingerprint, its devices, and the cores of a measuring process."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import torch
 
 from advisor.cost.measurement import CUDA_PRECISION, CUDNN_BENCHMARK, PROTOCOL, Fingerprint
 from advisor.errors import UsageError
-from advisor.plans.execution import Execution
+from advisor.plans.execution import DEVICES, Execution
 from profiler.sensors import driver_version
 
-DEVICES = ("cpu", "cuda")
-# Long enough for a few of the kernel's ticks.
+# Time in which the load of the cores is observed: a few ticks of the kernel's clock.
 QUIET_SECONDS = 0.1
-# Of the processes of a container, seen from within.
+# Limits of a container, as its processes see them.
 _CGROUP = Path("/sys/fs/cgroup")
-_CAN_BE_HELD = hasattr(os, "sched_setaffinity")
+_CAN_PIN = hasattr(os, "sched_setaffinity")
 
 
 def choose_device(wanted: str | None) -> str:
-    """Return `wanted` if it is there, or CUDA if there is one, or the CPU.
+    """Return the device to use.
+
+    Args:
+        wanted: ``cpu`` or ``cuda``; None: CUDA if torch finds a device, else the CPU.
 
     Raises:
-        UsageError: an unknown device, or CUDA where there is none.
+        UsageError: an unknown device, or CUDA without a CUDA device.
     """
     if wanted is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -39,23 +41,23 @@ def choose_device(wanted: str | None) -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, no more than its container may use the time of."""
+    """Return the number of cores that this process may run on, limited by the quota of its container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _quota() or cores)
 
 
 def _quota() -> int | None:
-    """Cores' worth of time that a container has, rounded up; None without a limit."""
+    """Return the quota of a container in cores, rounded up; None without a limit."""
     try:
         quota, period = _read_quota()
         return max(math.ceil(int(quota) / int(period)), 1) if int(quota) > 0 else None
-    # There is no such file, or it says "max".
+    # The file is missing, or it contains "max".
     except (OSError, ValueError, ZeroDivisionError):
         return None
 
 
 def _read_quota() -> tuple[str, str]:
-    """Microseconds of processor time in each period of so many, as the kernel writes them."""
+    """Return a quota of processor time and its period, both in microseconds, as the kernel writes them."""
     if (unified := _CGROUP / "cpu.max").exists():
         quota, period = unified.read_text().split()
         return quota, period
@@ -64,7 +66,7 @@ def _read_quota() -> tuple[str, str]:
 
 
 def visible_gpus() -> int:
-    """GPUs that this process may use, at least 1: plans for CUDA can be made where there is none."""
+    """Return the number of GPUs for plans, at least 1: a plan for CUDA can be made on a machine without."""
     return max(torch.cuda.device_count(), 1)
 
 
@@ -72,8 +74,9 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
     """Return the fingerprint of this machine under the settings of a plan.
 
     Args:
-        execution: of the plan.
-        augmentation: of its batches, if that is to be told apart (`Augmentation.key`).
+        execution: device and arithmetic of the plan.
+        augmentation: augmentation of its batches, if measurements are distinguished by it
+            (`Augmentation.key`).
     """
     on_cuda = execution.device == "cuda"
     return Fingerprint(
@@ -82,7 +85,7 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
         driver=_cuda_driver() if on_cuda else f"{platform.system()} {platform.machine()}",
         torch=torch.__version__,
         threads=execution.threads,
-        cores=0 if on_cuda or not _CAN_BE_HELD else execution.threads,
+        cores=0 if on_cuda or not _CAN_PIN else execution.threads,
         kernels=_cuda_kernels() if on_cuda else torch.backends.cpu.get_cpu_capability(),
         dtype=execution.dtype,
         memory_format=execution.memory_format,
@@ -92,34 +95,34 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
 
 
 def quiet_cores(count: int) -> list[int]:
-    """Return up to `count` cores of those this process may use, the least busy of the last moments first."""
-    if not _CAN_BE_HELD:
+    """Return the least busy cores that this process may use, at most `count` of them."""
+    if not _CAN_PIN:
         return []
     cores = sorted(os.sched_getaffinity(0))
     before = _idle_ticks()
     time.sleep(QUIET_SECONDS)
     after = _idle_ticks()
-    # The first core serves most interrupts, so of equals the last is taken.
+    # The first core serves most interrupts, so the last one is taken among equals.
     idle = {core: after.get(core, 0) - before.get(core, 0) for core in cores}
     return sorted(cores, key=lambda core: (idle[core], core), reverse=True)[:count]
 
 
-def hold_to(cores: list[int]) -> None:
-    """Keep this process on some cores, all of its threads to come included."""
-    if cores and _CAN_BE_HELD:
+def pin_to(cores: list[int]) -> None:
+    """Pin this process and all threads that it will start to some cores; an empty list changes nothing."""
+    if cores and _CAN_PIN:
         os.sched_setaffinity(0, cores)
 
 
-def cores_to_hold(execution: Execution) -> list[int]:
-    """Return cores to hold a measuring process to: none for a GPU's, as its fingerprint says.
+def cores_to_pin(execution: Execution) -> list[int]:
+    """Return the cores that a measuring process is pinned to; none on CUDA.
 
-    Beside the thread that fills a GPU's queue run those of the driver and of the backward pass.
+    On CUDA further threads, of the driver and of the backward pass, run beside the one that fills the queue.
     """
     return quiet_cores(execution.threads) if execution.device == "cpu" else []
 
 
 def _idle_ticks() -> dict[int, int]:
-    """Ticks that each core has been idle, where the system says."""
+    """Return the ticks that each core has been idle; empty where the system does not report them."""
     try:
         lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
         return {int(f[0][3:]): int(f[4]) for f in lines if f[0].startswith("cpu") and f[0] != "cpu"}
@@ -133,7 +136,7 @@ def _cuda_kernels() -> str:
 
 
 def _cuda_driver() -> str:
-    """Driver version through nvidia-ml-py where it is installed, with the CUDA version of torch."""
+    """Return the driver's version, where nvidia-ml-py is installed, and the CUDA version of torch."""
     driver, cuda = driver_version(), f"CUDA {torch.version.cuda}"
     return cuda if driver is None else f"{driver}, {cuda}"
 

@@ -1,4 +1,4 @@
-"""Measuring in a process of its own: the plan's threads, no neighbours, and an end when the clock says so."""
+"""Measuring in a process of its own, with the plan's threads, its own cores and a time limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import TracebackType
 
 import torch
 
-from profiler.device import hold_to
+from profiler.device import pin_to
 from profiler.layers import LayerFacts, layer_facts
 from profiler.memory import watch_peak
 from profiler.steps import StepTimes, measure_step
@@ -24,7 +24,7 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A workload with what is wanted of it."""
+    """A workload and the kind of measurement: whole steps, or facts about the layers."""
 
     workload: Workload
     seconds: float
@@ -37,7 +37,7 @@ class MeasuringProcess:
     Args:
         device: ``cpu`` or ``cuda``.
         threads: intra-operator threads of the process.
-        cores: that it is held to; none: any.
+        cores: cores that it is pinned to; empty: not pinned.
     """
 
     def __init__(self, device: str, threads: int, cores: Sequence[int] = ()) -> None:
@@ -58,7 +58,7 @@ class MeasuringProcess:
         self.close()
 
     def wait_until_ready(self, timeout: float = START_SECONDS) -> bool:
-        """Return whether the process came up in time.
+        """Return whether the process started in time.
 
         Args:
             timeout: seconds to wait, at most `START_SECONDS`.
@@ -66,14 +66,17 @@ class MeasuringProcess:
         return self._receive(min(timeout, START_SECONDS)) == "ready"
 
     def begin(self, workload: Workload, seconds: float) -> None:
-        """Start measuring; see `measure_step` for the meaning of `seconds`."""
+        """Start a measurement; arguments as for `profiler.steps.measure_step`."""
         self._send(_Request(workload, seconds, layers=False))
 
     def finish(self, timeout: float) -> StepTimes | None:
-        """Return the result; None if it is not there in time or the process died, which ends it.
+        """Return the result of a measurement.
 
         Args:
             timeout: seconds to wait.
+
+        Returns:
+            The result; None if it takes longer or the process died. The process is ended then.
         """
         result = self._receive(timeout)
         if isinstance(result, StepTimes):
@@ -82,11 +85,14 @@ class MeasuringProcess:
         return None
 
     def layers(self, workload: Workload, timeout: float) -> list[LayerFacts]:
-        """Return what every layer is and holds; empty if it is not there in time, which ends the process.
+        """Return facts about every layer of a workload.
 
         Args:
-            workload: what to measure.
+            workload: workload to examine.
             timeout: seconds to wait.
+
+        Returns:
+            One record a layer; none if it takes longer or the process died. The process is ended then.
         """
         self._send(_Request(workload, timeout, layers=True))
         result = self._receive(timeout)
@@ -107,12 +113,12 @@ class MeasuringProcess:
         self._connection.close()
 
     def _send(self, request: _Request) -> None:
-        # A process that is gone cannot be sent to; receiving from it says so.
+        # Sending to a process that died fails; the next `_receive` reports it.
         with contextlib.suppress(OSError):
             self._connection.send(request)
 
     def _receive(self, timeout: float) -> object:
-        """Return what the process answers; None if that takes too long or the process is gone."""
+        """Return the answer of the process; None if it takes too long or the process died."""
         try:
             return self._connection.recv() if self._connection.poll(max(timeout, 0.0)) else None
         except (EOFError, OSError):
@@ -121,13 +127,13 @@ class MeasuringProcess:
 
 def _serve(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # When the parent is gone there is nobody to send to, and nothing to say about it.
+    # Sending fails when the parent is gone; there is nobody to report it to.
     with contextlib.suppress(OSError):
         _answer(connection, device, threads, cores)
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent does; one that was killed cannot end its measuring processes itself."""
+    """End this process when its parent ends: a parent that is killed cannot end it itself."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -135,9 +141,9 @@ def _end_with_parent() -> None:
 
 
 def _answer(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
-    hold_to(cores)
+    pin_to(cores)
     torch.set_num_threads(threads)
-    # The first watch of a process loads libraries, which belong to its start.
+    # The first watch of a process loads libraries, which would count as memory of the first step.
     watch_peak(device)
     connection.send("ready")
     while True:

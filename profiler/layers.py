@@ -1,11 +1,12 @@
-"""Time and memory of every layer of a network: where a step goes.
+"""Time and memory of every layer of a network during a training step.
 
-A step is one line of time, cut at every moment when a layer begins: in the forward pass when its module is
-called, in the backward pass when the gradient of its output arrives at the autograd graph. What lies between
-two cuts belongs to the layer that began, the weights' gradients and Python's own work included, so that
-layers add up to the step by construction, up to what the cuts themselves cost. They are kept cheap for that:
-a layer's `forward` is wrapped, since hooks of modules take longer, and the time in which a cut of the
-backward pass is prepared is cut out. Nothing is taken out of place: rectifiers go on overwriting their input.
+A step is one line of time, cut whenever a layer begins. In the forward pass that is the call of its module,
+in the backward pass the arrival of the gradient of its output. The time between two cuts belongs to the layer
+that began, the gradients of its weights and Python's own work included. So the layers add up to the step by
+construction, apart from the time of the cuts themselves.
+
+Cuts are cheap. A layer's `forward` is wrapped, because hooks of modules take longer. The time that prepares a
+cut of the backward pass is cut out. The network itself is unchanged: rectifiers still overwrite their input.
 """
 
 from __future__ import annotations
@@ -27,24 +28,23 @@ from profiler.clock import PhaseClock, clock_for
 from profiler.workload import Prepared
 
 LOSS = "loss"
-# What the timer itself does in a step, as far as it can be cut out.
+# Phase of the timer's own work in a step, as far as it can be cut out.
 CUTTING = ("step", "cutting")
-# fvcore counts a multiply-add as one; these are the operators that carry MACs here.
+# Operators whose multiply-adds count; fvcore counts a multiply-add as one.
 MAC_OPERATORS = ("conv", "linear", "addmm", "matmul")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFacts:
-    """What one leaf module is and holds.
+    """Facts about one leaf module.
 
     Attributes:
-        name: of the node that it executes.
-        kind: its class.
-        output_bytes: of its output for the whole batch.
-        saved_bytes: that it keeps for the backward pass, weights and what earlier layers keep left out.
-        parameters: trainable scalars.
-        macs: multiply-adds for one image, counted by fvcore: a check of `advisor.networks.graph` by another
-            route.
+        name: name of the node that it executes.
+        kind: name of its class.
+        output_bytes: bytes of its output for the whole batch.
+        saved_bytes: bytes that it keeps for the backward pass, without weights and tensors of earlier layers.
+        parameters: number of trainable scalars.
+        macs: multiply-adds for one image, counted by fvcore and so independently of `advisor.networks.graph`.
     """
 
     name: str
@@ -56,10 +56,10 @@ class LayerFacts:
 
 
 class LayerTimer:
-    """Cuts steps into layers while it is attached.
+    """Times the layers of a step while it is attached to them.
 
     Args:
-        module: network whose leaves are the layers.
+        module: network whose leaf modules are the layers.
         device: ``cpu`` or ``cuda``.
     """
 
@@ -72,13 +72,13 @@ class LayerTimer:
         self._last = next(reversed(self._leaves))
 
     def train(self, prepared: Prepared) -> PhaseClock:
-        """Do one training step; the clock's phases are (layer, pass), and the step's own."""
+        """Do one training step and return its clock, with phases (layer, pass) and the step's own."""
         self._begin(after_last=(LOSS, "forward"))
         prepared.train_step(self._mark)
         return self._end()
 
     def infer(self, prepared: Prepared) -> PhaseClock:
-        """Do one inference step; the clock's phases are (layer, ``forward``)."""
+        """Do one inference step and return its clock, with phases (layer, ``forward``)."""
         # Inference has no loss.
         self._begin(after_last=("step", "end"))
         prepared.inference_step()
@@ -86,7 +86,7 @@ class LayerTimer:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Attach to every layer."""
+        """Wrap the forward pass of every layer, and restore it at the end."""
         for name, module in self._leaves.items():
             vars(module)["forward"] = self._timed(name, module.forward)
         try:
@@ -112,12 +112,12 @@ class LayerTimer:
         return clock
 
     def _mark(self, phase: str) -> None:
-        """The step's own marks: what follows the forward pass is the loss's gradient, and so on."""
+        """Cut at the end of a phase of the step; the gradient of the loss follows the forward pass."""
         following = {"data": ("step", "data"), "forward": (LOSS, "backward"), "backward": ("step", "update")}
         self._cut(following.get(phase, ("step", "end")))
 
     def _timed(self, name: str, forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """Wrap a layer's forward pass so that the step is cut where it and its backward pass begin."""
+        """Return a layer's forward pass with cuts where it begins and where its backward pass begins."""
         forwards, backwards, is_last = (name, "forward"), (name, "backward"), name == self._last
 
         def arrived(_gradients: object) -> None:
@@ -137,7 +137,12 @@ class LayerTimer:
         return timed
 
     def times(self, training: list[PhaseClock], inference: list[PhaseClock]) -> tuple[LayerTime, ...]:
-        """Return the medians of every layer in the order of execution, the loss last."""
+        """Return the median times of every layer in the order of execution, the loss last.
+
+        Args:
+            training: clocks of training steps.
+            inference: clocks of inference steps.
+        """
         steps, passes = [c.seconds() for c in training], [c.seconds() for c in inference]
         return tuple(
             LayerTime(
@@ -151,7 +156,7 @@ class LayerTimer:
 
 
 def layer_facts(prepared: Prepared) -> list[LayerFacts]:
-    """Return every leaf module in the order of execution, after one training step."""
+    """Do one training step and return facts about every leaf module in the order of execution."""
     output_bytes, saved_bytes = _bytes_of_layers(prepared)
     macs = layer_macs(prepared.module, prepared.example[:1])
     return [
@@ -171,13 +176,13 @@ def layer_macs(module: nn.Module, example: Tensor) -> dict[str, int]:
     """Return the MACs of convolutions and linear layers by module name, counted by fvcore.
 
     Args:
-        module: network.
-        example: prepared input of one image, (1, channels, height, width).
+        module: network to count.
+        example: prepared input of one image, shape (1, channels, height, width).
     """
     training = module.training
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
-        # fvcore traces with parts of torch that are announced to go.
+        # fvcore uses deprecated parts of torch.
         warnings.simplefilter("ignore")
         from fvcore.nn import FlopCountAnalysis
 
@@ -190,15 +195,15 @@ def layer_macs(module: nn.Module, example: Tensor) -> dict[str, int]:
 
 
 def node_name(module_name: str) -> str:
-    """Return the name of the node that a module executes (`trainer.networks.network` registers them so)."""
+    """Return the name of the node that a module executes, as `trainer.networks.network` registers it."""
     return module_name.removeprefix("layers.").replace("_", ".")
 
 
 def _bytes_of_layers(prepared: Prepared) -> tuple[dict[str, int], dict[str, int]]:
-    """Bytes of the outputs and of what is saved, by module name, seen during one step."""
+    """Do one training step and return the bytes of outputs and of saved tensors, by module name."""
     output_bytes: dict[str, int] = {}
     saved_bytes: dict[str, int] = {}
-    # Weights and running statistics do not count, nor does what an earlier layer saved: it is kept anyway.
+    # Weights, running statistics and tensors that an earlier layer saved do not count: they are kept anyway.
     module = prepared.module
     seen = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
     running = [""]

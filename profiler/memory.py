@@ -1,10 +1,12 @@
-"""Peak memory of what happens between two moments.
+"""Peak memory of a process between two moments.
 
-On CUDA the allocator keeps the peak. On Linux the kernel keeps the peak of resident memory of a process
-and lets the process reset it (proc(5), clear_refs, value 5). Elsewhere there is no figure.
+- On CUDA the allocator records the peak.
+- On Linux the kernel records the peak of a process's resident memory, and the process can reset it (proc(5),
+  clear_refs, value 5).
+- Elsewhere there is no figure.
 
-What the first step of a process costs once and for all, such as pages of libraries, belongs to the idle
-process: it is spent before the first watch begins.
+Memory that only the first step of a process takes, such as pages of libraries, belongs to the idle process.
+It is allocated before the first watch begins.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ _STATUS = Path("/proc/self/status")
 
 
 def watch_peak(device: str) -> Callable[[], int | None]:
-    """Start watching; the function returned reads the growth of memory since then in bytes, or None."""
+    """Start watching the memory of this process.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        A function that returns the growth to the peak since then in bytes, or None where it cannot be read.
+    """
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
@@ -34,13 +43,13 @@ def watch_peak(device: str) -> Callable[[], int | None]:
 
 
 def reserved_bytes(device: str) -> int | None:
-    """Return the most that CUDA's allocator has reserved since the watch began; None on a CPU."""
+    """Return the most bytes that CUDA's allocator has reserved since the watch began; None on a CPU."""
     return torch.cuda.max_memory_reserved() if device == "cuda" else None
 
 
 @cache
 def _load_libraries() -> None:
-    """Run the kinds of kernels that training uses once in this process."""
+    """Run every kind of kernel that training uses, once a process."""
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(3, 16, 3, padding=1, bias=False),
         torch.nn.BatchNorm2d(16),
@@ -70,7 +79,7 @@ def _watch_resident() -> Callable[[], int | None]:
 
 
 def _return_free_memory() -> None:
-    """Give freed heap back to the system, or growth into it would not be seen."""
+    """Return freed heap to the system; growth into free heap would not be visible."""
     name = ctypes.util.find_library("c")
     trim = getattr(ctypes.CDLL(name), "malloc_trim", None) if name else None
     if trim is not None:

@@ -1,7 +1,7 @@
-"""What the device says of itself while it works: power, clock, and what holds it back.
+"""Sensors of the device: power, clock, and reasons for a lowered clock.
 
-A GPU is asked through nvidia-ml-py where that is installed, a processor through Linux's powercap counters
-where they may be read. A device that says nothing is no error: the figures are then None.
+A GPU is read through nvidia-ml-py where that is installed, a processor through Linux's powercap counters
+where they may be read. A device without sensors is not an error; its figures are None.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = Path("/sys/class/powercap")
-# Bits of NVML's clocks-event reasons that mean "slower than the program could run".
+# Bits of NVML's clocks-event reasons that stand for a clock below the possible one.
 _THROTTLE_REASONS = {
     0x0000000000000004: "power cap",
     0x0000000000000008: "hardware slowdown",
@@ -24,7 +24,13 @@ _THROTTLE_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Mean power since the sensors were made, clock now, and what throttled, if anything."""
+    """Readings of the sensors.
+
+    Attributes:
+        watts: mean power since the sensors were made; None where there is no sensor.
+        clock_mhz: present clock; None where there is no sensor.
+        throttle: reasons for a lowered clock, separated by commas; empty if there are none.
+    """
 
     watts: float | None
     clock_mhz: int | None
@@ -32,7 +38,7 @@ class Conditions:
 
 
 class Sensors:
-    """Begins to watch a device.
+    """Sensors of a device; power is averaged from here on.
 
     Args:
         device: ``cpu`` or ``cuda``.
@@ -45,10 +51,10 @@ class Sensors:
         self._joules = self._energy()
 
     def read(self) -> Conditions:
-        """Return how the device fared since then."""
+        """Return the readings since the sensors were made."""
         joules, seconds = self._energy(), time.perf_counter() - self._began
         watts = None
-        # A counter that overflowed in between is of no use.
+        # A counter that overflowed in between gives no difference.
         if joules is not None and self._joules is not None and joules > self._joules and seconds > 0:
             watts = (joules - self._joules) / seconds
         if self._handle is None:
@@ -56,7 +62,7 @@ class Sensors:
         return Conditions(watts, *_clock_and_throttle(*self._handle))
 
     def _energy(self) -> float | None:
-        """Joules on a counter that runs for ever."""
+        """Return the joules on the device's energy counter."""
         if self._on_cpu:
             return _processor_joules()
         if self._handle is None:
@@ -69,7 +75,7 @@ class Sensors:
 
 
 def driver_version() -> str | None:
-    """Return the version of NVIDIA's driver, or None."""
+    """Return the version of NVIDIA's driver; None if it cannot be read."""
     found = _nvml_handle()
     if found is None:
         return None
@@ -82,12 +88,12 @@ def driver_version() -> str | None:
 
 
 def _nvml_handle() -> tuple[Any, Any] | None:
-    """The library and the GPU that torch uses; an optional library that may be missing or see no driver."""
+    """Return the library and torch's GPU; None if the optional library is missing or finds no driver."""
     try:
         import pynvml
     except ImportError:
         return None
-    # Torch takes long to import, and who watches a processor does without.
+    # Torch takes long to import, and reading a processor does not need it.
     import torch
 
     try:
@@ -109,7 +115,7 @@ def _clock_and_throttle(nvml: Any, handle: Any) -> tuple[int | None, str]:
 
 
 def _processor_joules() -> float | None:
-    """Sum over processor packages, without their parts."""
+    """Return the joules of all processor packages; the counters of their parts are left out."""
     try:
         counters = [p / "energy_uj" for p in _PACKAGES.glob("intel-rapl:*") if _is_package(p)]
         return sum(int(c.read_text()) for c in counters) / 1e6 if counters else None
@@ -118,5 +124,5 @@ def _processor_joules() -> float | None:
 
 
 def _is_package(counter: Path) -> bool:
-    """Whether a counter is that of a whole package; "psys" counts the machine, packages and all."""
+    """Return whether a counter is that of a package; "psys" counts the whole machine, packages included."""
     return counter.name.count(":") == 1 and (counter / "name").read_text().startswith("package")

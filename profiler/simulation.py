@@ -1,18 +1,20 @@
 """Peak bytes of tensors in a step, counted while the step runs on fake tensors.
 
-A fake tensor has a shape, a type and a storage of known size, but no memory behind it, so two training
-steps of a network of any size cost seconds and no memory beyond its weights. `StorageCount` counts the
-storages that operations read or give, from the moment they are seen until they are freed. What kernels
-allocate and free inside themselves is not counted: it depends on libraries, not on the network.
+A fake tensor has a shape, a type and a storage of known size, but no memory. So two training steps of a
+network of any size take seconds, and no memory beyond its weights. `StorageCount` counts every storage that
+an operation reads or returns, from its first appearance until it is freed. Memory that kernels allocate and
+free inside themselves depends on libraries, not on the network, and is not counted.
 
-torch's own `MemTracker` (`torch.distributed._tools`) counts the same bytes, but it refuses a network that is
-called twice unless its statistics are reset in between, hooks every module and optimizer of the process, and
-must be told of each tensor that was there before, which a workload does not show. A dispatch mode of thirty
-lines does without. What has no public promise is `torch._subclasses`, used in `_fake_copy` alone. The
-workload is built first and its copy is fake, because `Module.to` cannot move a network of fake tensors.
+torch's own `MemTracker` (`torch.distributed._tools`) counts the same bytes, but does not fit here. It refuses
+a network that is called twice unless its statistics are reset in between. It hooks every module and optimizer
+of the process. And it needs a list of all existing tensors, which a workload does not show. A dispatch mode
+of thirty lines avoids all that.
 
-Fake tensors do not follow kernels in one point: under autocast the statistics that batch normalisation keeps
-are float32 on real tensors, and of the type of the map on fake ones: 4 bytes a channel and layer less.
+Only `_fake_copy` uses something that torch does not promise to keep, `torch._subclasses`. It copies a
+workload that is already built, because `Module.to` cannot move a network of fake tensors.
+
+Fake tensors differ from kernels in one point. Under autocast, batch normalisation keeps its statistics in
+float32 on real tensors, but in the type of the map on fake ones: 4 bytes less a channel and layer.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ from profiler.workload import Prepared, Workload
 
 
 class StorageCount(TorchDispatchMode):
-    """Counts the bytes of storages that are alive, and keeps the peak.
+    """Counts the bytes of storages that are alive, and their peak.
 
     Attributes:
-        alive: bytes of the storages seen and not yet freed.
-        peak: most bytes that were alive at once, since the count began or `peak` was last set.
+        alive: bytes of all counted storages that are not yet freed.
+        peak: most bytes alive at once since the count began or `peak` was last set.
     """
 
     def __init__(self) -> None:
@@ -65,7 +67,7 @@ class StorageCount(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: OpOverload, types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Run an operation and count what it reads and gives."""
+        """Run an operation and count the storages that it reads and returns."""
         result = self._in_parts(func, args, kwargs or {})
         if result is NotImplemented:
             result = func(*args, **(kwargs or {}))
@@ -75,7 +77,7 @@ class StorageCount(TorchDispatchMode):
         return result
 
     def _in_parts(self, func: OpOverload, args: Any, kwargs: Any) -> Any:
-        """Run an operation as those it is made of; in inference mode torch hands it over as a whole."""
+        """Run a composite operation part by part; in inference mode torch dispatches it as a whole."""
         if func.namespace != "aten":
             return NotImplemented
         with self:
@@ -83,27 +85,27 @@ class StorageCount(TorchDispatchMode):
 
 
 def simulate_training_bytes(workload: Workload) -> int:
-    """Return the peak bytes of a training step, on fake tensors.
+    """Return the peak bytes of a training step on fake tensors.
 
-    It is the peak of the second step: the first one makes the state of the optimizer.
+    It is the peak of the second step, because the first one creates the state of the optimizer.
     """
     with _fake_copy(workload.prepare()) as prepared:
         return training_peak(prepared)
 
 
 def simulate_inference_bytes(workload: Workload) -> int:
-    """Return the peak bytes of a forward pass without gradients, on fake tensors."""
+    """Return the peak bytes of a forward pass without gradients on fake tensors."""
     with _fake_copy(workload.prepare()) as prepared:
         return inference_peak(prepared)
 
 
 def training_peak(prepared: Prepared) -> int:
-    """Return the peak bytes of the second training step of a workload in place, fake or not."""
-    return _second_peak(prepared, lambda: prepared.train_step(_unmarked))
+    """Return the peak bytes of the second training step of a prepared workload, fake or not."""
+    return _second_peak(prepared, lambda: prepared.train_step(_ignored))
 
 
 def inference_peak(prepared: Prepared) -> int:
-    """Return the peak bytes of a forward pass of a workload in place, fake or not."""
+    """Return the peak bytes of a forward pass of a prepared workload, fake or not."""
     return _second_peak(prepared, prepared.inference_step)
 
 
@@ -112,7 +114,8 @@ def _second_peak(prepared: Prepared, step: Callable[[], object]) -> int:
     with count:
         for tensor in (*prepared.module.parameters(), *prepared.module.buffers()):
             count.add(tensor)
-        # What was there before, such as images, is seen when it is first read: count from the second step on.
+        # Earlier tensors, such as images, are counted when they are first read: the peak is that of the
+        # second step.
         step()
         count.peak = count.alive
         step()
@@ -121,7 +124,7 @@ def _second_peak(prepared: Prepared, step: Callable[[], object]) -> int:
 
 @contextmanager
 def _fake_copy(prepared: Prepared) -> Iterator[Prepared]:
-    """Yield a copy of what was prepared with every tensor a fake one."""
+    """Yield a copy of a prepared workload in which every tensor is fake."""
     mode = FakeTensorMode()
     # Parameters are read while they are copied, which the mode itself would refuse.
     with FakeCopyMode(mode):
@@ -132,5 +135,5 @@ def _fake_copy(prepared: Prepared) -> Iterator[Prepared]:
         yield fake
 
 
-def _unmarked(phase: str, /) -> None:
+def _ignored(phase: str, /) -> None:
     """Ignore the end of a phase."""

@@ -1,10 +1,10 @@
 """Time of whole training steps and inference steps, phase by phase and layer by layer.
 
-The workload is handed in: it builds itself (in a fresh process, if need be) and does one step at a time,
-telling a mark of the end of each phase. Medians are over repetitions after warm-up, steps that are cut into
-layers between those that are not, so that both see the same minute of the machine. Samples of either kind
-that were taken under load are left out, and on a CPU a reference convolution before, between and after tells
-how fast the processor ran.
+A workload builds itself, in a fresh process if need be, and does one step at a time. It calls `mark` at the
+end of each phase. Figures are medians over repetitions after warm-up. Whole steps and steps that are timed
+layer by layer alternate, so both see the same speed of the machine. Samples that were disturbed by other
+programs are left out. On a CPU a reference convolution before, between and after the steps measures the speed
+of the processor.
 """
 
 from __future__ import annotations
@@ -23,27 +23,32 @@ from profiler.memory import reserved_bytes, watch_peak
 from profiler.sensors import Sensors
 from profiler.workload import Prepared, Workload
 
-# CUDA needs to get past autotuning; on a CPU the first steps fill the heap and choose kernels.
+# Steps before the first sample. On CUDA they complete autotuning; on a CPU they fill the heap and choose
+# kernels.
 WARM_UP = {"cpu": 2, "cuda": 10}
-# Short steps are warmed up for this share of the time.
+# Share of the time for warming up short steps.
 WARM_UP_SHARE = 0.2
 LEAST_REPETITIONS = {"cpu": 3, "cuda": 30}
 MOST_REPETITIONS = 200
-# Of the time of a measurement, the part for training steps.
+# Share of the time for training steps, warming up included.
 TRAINING_SHARE = 0.75
-# Every so many steps one is cut into layers,
+# Number of whole steps for each step that is timed by layers.
 LAYERED_EVERY = 2
-# and after each of the first ones, until so many undisturbed ones are there: medians of two are means.
+# Undisturbed steps timed by layers that are taken first, one after each whole step: a median of two is a
+# mean.
 LEAST_LAYERED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTimes:
-    """Medians in seconds, and peak memory in bytes; `fits` is false when memory ran out.
+    """Result of a measurement: medians in seconds, memory in bytes.
 
-    The fields are those of `advisor.cost.measurement.Measurement`; `disturbed` counts whole steps
-    taken under load, which the medians leave out as long as enough others are there, as they do steps cut
-    into layers.
+    The fields are those of `advisor.cost.measurement.Measurement`, and two more.
+
+    Attributes:
+        repetitions: number of whole training steps in the medians.
+        disturbed: number of whole steps and passes that other programs disturbed. Medians leave them out
+            where enough others remain, and disturbed steps timed by layers too.
     """
 
     fits: bool = True
@@ -69,14 +74,14 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
     """Measure a workload.
 
     Args:
-        workload: what to measure.
+        workload: workload to measure.
         device: ``cpu`` or ``cuda``.
-        seconds: time after which no further repetition is begun, once the least number is done.
+        seconds: time after which no further repetition starts, once the least number is done.
 
     Returns:
-        Medians and interquartile ranges; `fits` false if memory ran out.
+        Medians and interquartile range; `fits` is false if memory ran out.
     """
-    # Before the watch, which would count its maps.
+    # Before the watch, which would count the maps of the reference.
     reference = Reference() if device == "cpu" else None
     read_peak = watch_peak(device)
     began = time.perf_counter()
@@ -84,7 +89,7 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
         prepared = workload.prepare()
         return _measured(prepared, device, began, seconds, reference, read_peak)
     except (RuntimeError, MemoryError) as error:
-        # torch has a class for this error on CUDA, and on a CPU a text.
+        # torch has a class for this error on CUDA; on a CPU only the text is specific.
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
             return StepTimes(fits=False, spent=time.perf_counter() - began)
         raise
@@ -138,7 +143,13 @@ def _warm_up(prepared: Prepared, device: str, until: float) -> None:
 
 
 class _Samples:
-    """Repetitions of one kind of step until the clock says stop."""
+    """Repetitions of one kind of step until a deadline.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        deadline: time of `time.perf_counter` after which no repetition starts.
+        reference: reference convolution to sample between steps; None on CUDA.
+    """
 
     def __init__(self, device: str, deadline: float, reference: Reference | None) -> None:
         self._device, self._deadline, self._reference = device, deadline, reference
@@ -147,13 +158,19 @@ class _Samples:
 
     @property
     def disturbed(self) -> int:
-        """Whole steps taken under load."""
+        """Number of disturbed whole steps."""
         return len(self._whole) - len(_undisturbed(self._whole))
 
     def take(
         self, whole: Callable[[], PhaseClock], layered: Callable[[], PhaseClock], timer: LayerTimer
     ) -> None:
-        """Repeat; every few steps one is cut into layers."""
+        """Repeat a step, now and then timed by layers.
+
+        Args:
+            whole: function that does a whole step and returns its clock.
+            layered: function that does a step timed by layers and returns its clock.
+            timer: timer to attach for the latter.
+        """
         self._sample_reference()
         while self._wants_more():
             self._whole.append(whole())
@@ -169,7 +186,7 @@ class _Samples:
 
     def _wants_more(self) -> bool:
         least, tried = LEAST_REPETITIONS[self._device], len(self._whole)
-        # On CUDA steps are queued, and waited for once every so many.
+        # On CUDA `least` steps are queued before one synchronisation.
         if self._device == "cuda" and tried % least:
             return True
         if self._device == "cuda":
@@ -183,7 +200,7 @@ class _Samples:
         return _kept(self._whole, LEAST_REPETITIONS[self._device])
 
     def layered(self) -> list[PhaseClock]:
-        """Return the steps cut into layers that count."""
+        """Return the clocks of the steps timed by layers that count."""
         return _kept(self._layered, LEAST_LAYERED)
 
     def seconds(self) -> list[float]:
@@ -200,7 +217,7 @@ def _undisturbed(clocks: list[PhaseClock]) -> list[PhaseClock]:
 
 
 def _kept(clocks: list[PhaseClock], least: int) -> list[PhaseClock]:
-    """Those that were not disturbed; where they are fewer than the least number, all."""
+    """Return the undisturbed clocks, or all clocks if too few are undisturbed."""
     undisturbed = _undisturbed(clocks)
     return undisturbed if len(undisturbed) >= least else clocks
 

@@ -1,4 +1,4 @@
-"""What the profiler is handed: a step that is described, and the same step built and in place."""
+"""The workloads of the profiler: a step that is described, and the same step with its network built."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from torch import Tensor, nn
 
 
 class Mark(Protocol):
-    """Told of the end of a phase."""
+    """Function that a step calls at the end of each phase."""
 
     def __call__(self, phase: str, /) -> None:
-        """Note the time."""
+        """Note the end of a phase."""
 
 
 class Prepared(Protocol):
-    """A workload that is built and in place."""
+    """A workload whose network is built and on its device."""
 
     module: nn.Module
 
     @property
     def example(self) -> Tensor:
-        """Prepared input of one batch."""
+        """Prepared input of one batch, shape (batch, channels, height, width)."""
 
     def train_step(self, mark: Mark) -> None:
-        """Do one training step; phases are data, forward, backward, optimizer."""
+        """Do one training step and mark the end of each phase: data, forward, backward, optimizer."""
 
     def inference_step(self) -> Tensor:
         """Return the logits of one batch without gradients."""
 
 
 class Workload(Protocol):
-    """A step that is described and can build itself in any process."""
+    """A description of a step that can build the step in any process."""
 
     def prepare(self) -> Prepared:
-        """Build it."""
+        """Build the network and the batch."""

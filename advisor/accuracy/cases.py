@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 
 from advisor.accuracy.formula import Case
+from advisor.accuracy.prior import PENALISED
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.layers import Task
-from advisor.plans.methods import CHAINS
-from advisor.plans.plan import Method
+from advisor.plans.method import CHAINS, CLUSTERED, JOINT, Method, usual_method
 from advisor.plans.schedule import RECIPES
 
 
@@ -43,12 +43,12 @@ def case_of(
         image_share: share of the training images.
         family: family whose members represent the design; by default that of the first member.
     """
-    method = method or (Method.FULL_DATA if design.independent else Method.MOTHERNETS)
+    method = method or usual_method(design.independent)
     family = family or design.families[0]
     representatives = [member for member in design.members if member.family == family]
     sizes = [_millions(member, task) for member in representatives]
     same, mixed = _related_pairs(design, method)
-    share_layers, pairs = method is Method.SHARED_MOTHERNETS, len(design.members) ** 2
+    share_layers, pairs = method in CLUSTERED and method in JOINT, len(design.members) ** 2
     return Case(
         dataset=dataset,
         classes=task.classes,
@@ -60,7 +60,7 @@ def case_of(
         pairs_same=0.0 if share_layers else same / pairs,
         pairs_mixed=0.0 if share_layers else mixed / pairs,
         pairs_shared=(same + mixed) / pairs if share_layers else 0.0,
-        method="" if method is Method.FULL_DATA else method.value,
+        method=method.value if method in PENALISED else "",
         penalised_share=_penalised_share(design, method),
         image_share=image_share,
     )
@@ -84,7 +84,7 @@ def _penalised_share(design: Design, method: Method) -> float:
 
     The penalty of MotherNets is that of hatching; a member alone in its cluster is trained from scratch.
     """
-    if method not in (Method.MOTHERNETS, Method.SHARED_MOTHERNETS):
+    if method not in CLUSTERED:
         return 1.0
     hatched = sum(len(cluster) for cluster in _clusters(design, method) if len(cluster) > 1)
     return hatched / len(design.members)

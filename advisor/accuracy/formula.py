@@ -52,14 +52,12 @@ from numpy.typing import NDArray
 from advisor.accuracy import discrepancy
 from advisor.accuracy.prior import PENALISED
 from advisor.estimate import Floats
+from advisor.networks.families import FAMILIES
 
 # Entries of (draws, cases) that are computed at once: blocks that fit into the cache are three times as fast.
 BLOCK = 30_000
 # Largest share of an error that averaging removes, and the least error that is predicted.
 MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
-# Depths around the middle of "More or Less", tables B and C, and of the papers in
-# `advisor.accuracy.published`.
-USUAL_DEPTH = {"resnet": 44.0, "wrn": 28.0, "densenet": 76.0, "vgg": 16.0, "mlp": 3.0}
 
 Positions = NDArray[np.int64]
 
@@ -151,7 +149,7 @@ class Cases:
             index: position of each parameter in θ.
         """
         columns = {name: np.array([getattr(case, name) for case in cases], dtype=float) for name in _NUMBERS}
-        columns["depth"] /= np.array([USUAL_DEPTH[case.family] for case in cases])
+        columns["depth"] /= np.array([FAMILIES[case.family].usual_depth for case in cases])
         penalised_share = np.array(
             [[case.penalised_share * (case.method == name) for name in PENALISED] for case in cases]
         )

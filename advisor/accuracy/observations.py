@@ -29,6 +29,7 @@ from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
 from advisor.accuracy.published import ERRORS, GAPS
+from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
@@ -54,7 +55,7 @@ class Observation:
 
 def published_observations() -> list[Observation]:
     """Return the published errors and switchover thresholds as observations."""
-    classes = {"cifar10": 10, "cifar100": 100}
+    classes = {name: facts.task.classes for name, facts in DATASETS.items()}
     found = []
     for e in ERRORS:
         share = e.epochs / RECIPES[e.family].reference_epochs

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
+from advisor.errors import require_entries
 from advisor.networks.families import FAMILIES
-from advisor.plans.plan import Method
+from advisor.plans.method import Method
 
 # Mean and standard deviation of a parameter.
 Normal = tuple[float, float]
@@ -49,8 +50,9 @@ _GLOBAL: dict[str, Normal] = {
 }
 # Logarithm of the error of a member trained by a method over that of one trained from scratch on all images.
 # MotherNets and snapshots have published figures. Bagging costs what 63 % of the images cost. Of the others
-# only that the penalty is small is assumed.
-_METHOD: dict[Method, Normal] = {
+# only that the penalty is small is assumed. None: the method costs members nothing and has no parameter in θ.
+_METHOD: dict[Method, Normal | None] = {
+    Method.FULL_DATA: None,
     Method.MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.06),
     Method.SHARED_MOTHERNETS: (float(np.log(HATCHED_PENALTY)), 0.1),
     Method.SNAPSHOT: (float(np.log(SNAPSHOT_PENALTY)), 0.15),
@@ -59,7 +61,8 @@ _METHOD: dict[Method, Normal] = {
     Method.DISTILLATION: (0.05, 0.15),
     Method.TREENETS: (0.05, 0.1),
 }
-PENALISED = tuple(_METHOD)
+require_entries("advisor/accuracy/prior.py: _METHOD", _METHOD, Method)
+PENALISED = tuple(name for name, penalty in _METHOD.items() if penalty is not None)
 # Standard deviations of a family's deviations from the global parameters. The gain of averaging differs by
 # family: published ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
 _FAMILY_STD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
@@ -95,7 +98,8 @@ def prior_of(datasets: Sequence[str]) -> dict[str, Normal]:
     Args:
         datasets: names of the data sets that θ has parameters for.
     """
-    prior = dict(_GLOBAL) | {f"log_method/{name}": value for name, value in _METHOD.items()}
+    prior = dict(_GLOBAL)
+    prior |= {f"log_method/{name}": value for name, value in _METHOD.items() if value is not None}
     for family in FAMILIES:
         for name, std in _FAMILY_STD.items():
             prior[f"{name}/{family}"] = (0.0, std)

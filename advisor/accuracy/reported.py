@@ -27,10 +27,10 @@ from advisor.accuracy.csv_cells import (
 )
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, parse_design
-from advisor.errors import DataError
+from advisor.errors import DataError, lookup
 from advisor.networks.architecture import lower
 from advisor.networks.layers import Task
-from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts, augmentation_named
+from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts
 from advisor.plans.schedule import MOST_EPOCHS
 
 REQUIRED = (
@@ -197,7 +197,7 @@ def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
     return ReportedTraining(
         dataset=_dataset(row, task),
         task=task,
-        augmentation=parsed(row, "augmentation", augmentation_named),
+        augmentation=parsed(row, "augmentation", lambda text: lookup("augmentation", text, Augmentation)),
         train_images=whole_number(row, "train_images", 1, MOST_IMAGES),
         test_images=test_images,
         design=design.name,

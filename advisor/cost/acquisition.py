@@ -1,10 +1,20 @@
-"""What to measure next: what teaches most about the candidates for each second that it costs.
+"""The next measurement: the one that lowers the candidates' uncertainty most for each second it takes.
 
-The pool spans the candidates of a request: of every family, networks spread over their multiply-adds,
-each at the largest batch whose step is expected to stay within `STEP_SECONDS`. Large designs on slow
-machines are thus measured at small batches, the batch being a feature of the predictor. Once the predictor
-knows its own covariance, the measurement with the largest expected reduction of variance, summed over the
-pool at the batch of the request, per second is next.
+Notation:
+
+    pool        networks with a batch that could be measured, spaced evenly over the multiply-adds of each
+    family c_i         seconds that measuring element i of the pool takes
+    r_i         reduction of the variance of log seconds by measuring i, summed over the pool at the request's
+    batch
+
+Once the predictor has a fitted covariance, the element with the largest r_i / c_i is next. (The variance of a
+Gaussian process does not depend on the value that will be measured.) Before that, families take turns, and
+sizes are taken from the ends inwards.
+
+An element of the pool has the largest batch whose step is expected to stay within `STEP_SECONDS`. So large
+networks are measured at small batches on slow machines; the batch is a feature of the predictor.
+
+Source: active learning by expected variance reduction (Cohn, Ghahramani and Jordan 1996).
 """
 
 from __future__ import annotations
@@ -23,10 +33,10 @@ from advisor.networks.architecture import family_of
 from advisor.networks.layers import Task
 
 STEP_SECONDS = {"cpu": 0.4, "cuda": 0.05}
-# A measurement ends after this long, once it has its least repetitions.
+# Time after which a measurement ends, once it has its least number of repetitions.
 MEASUREMENT_SECONDS = 1.0
-# Training steps that the least repetitions of `profiler.steps` come to, a pass of inference a third of one:
-# on CUDA 10 to warm up, 30 whole and 15 cut into layers, then 5, 30 and 15 passes.
+# Time of the least repetitions of `profiler.steps`, in training steps; a pass of inference counts as a third.
+# On CUDA these are 10 steps to warm up, 30 whole ones and 15 timed by layers, then 5, 30 and 15 passes.
 LEAST_STEPS = {"cpu": 8, "cuda": 72}
 BATCHES = (256, 128, 64, 32, 16, 8, 4, 2)
 NETWORKS_PER_FAMILY = 24
@@ -34,7 +44,7 @@ NETWORKS_PER_FAMILY = 24
 
 @dataclass(frozen=True, slots=True, order=True)
 class Wanted:
-    """A network and the batch to measure it at."""
+    """A network and the batch that it would be measured at."""
 
     network: str
     batch: int
@@ -43,13 +53,13 @@ class Wanted:
 def measurement_pool(
     candidates: Iterable[Candidate], task: Task, batch: int, predictor: CostPredictor
 ) -> list[Wanted]:
-    """Return what could be measured, spread over families and sizes.
+    """Return the pool of possible measurements, evenly over families and sizes.
 
     Args:
-        candidates: of the request.
-        task: input and classes.
-        batch: of the request; larger ones are not measured.
-        predictor: estimates which batches are affordable.
+        candidates: designs of the request.
+        task: images and classes.
+        batch: batch of the request; larger batches are not measured.
+        predictor: predictor so far, which estimates the time of a step.
     """
     by_family: dict[str, dict[str, float]] = {}
     for c in candidates:
@@ -63,7 +73,7 @@ def measurement_pool(
 
 
 def measurement_seconds(wanted: Wanted, task: Task, predictor: CostPredictor) -> float:
-    """Return about how long a measurement will take."""
+    """Return the expected seconds of a measurement."""
     step = predictor.step_seconds(wanted.network, task, wanted.batch).mean
     return max(MEASUREMENT_SECONDS, LEAST_STEPS[predictor.device] * step)
 
@@ -77,17 +87,15 @@ def next_measurement(
     batch: int,
     seconds: float = float("inf"),
 ) -> Wanted | None:
-    """Return the member of the pool to measure next, or None if none is left or none fits into the time.
-
-    Until the predictor knows its own spread, families take turns and sizes go from the ends inwards.
+    """Return the element of the pool to measure next; None if none is left or none fits into the time.
 
     Args:
-        pool: what could be measured.
-        measured: what was.
-        task: of the request.
-        predictor: fitted on what was measured.
-        batch: of the request, at which the pool must be known.
-        seconds: left for measuring.
+        pool: possible measurements.
+        measured: measurements so far.
+        task: images and classes of the request.
+        predictor: predictor fitted on the measurements so far.
+        batch: batch of the request.
+        seconds: time left for measuring.
     """
     done = {(m.network, m.batch) for m in measured if m.task == task and m.processes == 1}
     left = [wanted for wanted in pool if (wanted.network, wanted.batch) not in done]
@@ -96,16 +104,17 @@ def next_measurement(
     if not left:
         return None
     if predictor.basis != "measurements":
-        return _first_look(left, pool, [m for m in measured if m.task == task], task)
+        return _first_measurement(left, pool, [m for m in measured if m.task == task], task)
     options = [Workpiece(w.network, task, w.batch) for w in left]
     goals = [Workpiece(w.network, task, batch) for w in pool]
     gains = predictor.expected_reductions(options, goals) / [costs[w] for w in left]
     return left[int(np.argmax(gains))]
 
 
-def _first_look(
+def _first_measurement(
     left: list[Wanted], pool: Sequence[Wanted], measured: Sequence[Measurement], task: Task
 ) -> Wanted:
+    """Return an element of the family with the fewest measurements, small and large ones first."""
     seen: dict[str, int] = {}
     for m in measured:
         family = family_of(m.network)
@@ -113,13 +122,14 @@ def _first_look(
     family = min((family_of(w.network) for w in left), key=lambda name: (seen.get(name, 0), name))
     own = [w for w in pool if family_of(w.network) == family]
     own.sort(key=lambda w: w.batch * features_of(w.network, task).macs)
-    # Small, large, middle, and then whatever is left.
+    # Positions among the family's sizes: small, large, middle, then between these.
     order = [0.1, 0.9, 0.5, 0.3, 0.7]
     target = order[seen.get(family, 0) % len(order)] * (len(own) - 1)
     return min((w for w in left if w in own), key=lambda w: abs(own.index(w) - target))
 
 
 def _affordable(network: str, task: Task, batch: int, predictor: CostPredictor) -> int:
+    """Return the largest batch whose step is expected to be short enough to be measured."""
     longest = STEP_SECONDS[predictor.device]
     for size in BATCHES:
         if size <= batch and predictor.step_seconds(network, task, size).mean <= longest:

@@ -1,8 +1,16 @@
-"""Measurements under one augmentation lent to another: only the preparation of their batches differs.
+"""Measurements with one augmentation transferred to another: only the preparation of the batches differs.
 
-What is no forward pass, backward pass or update of a measured step is its preparation. It is taken to grow
-evenly with the pixels of a batch beyond a constant, fitted on the steps that were measured with the
-augmentation; a lent step keeps its passes and is given that preparation.
+Notation, for a measured step:
+
+    s           seconds of the step
+    p           seconds of its forward pass, backward pass and update
+    s − p       seconds of its preparation
+    x           pixels of the batch, in millions, all channels counted
+    a, b        coefficients of the preparation, both ≥ 0
+
+The preparation is modelled as a·x + b. Coefficients are fitted by non-negative least squares on the steps
+that were measured with the wanted augmentation. A transferred step keeps its passes and gets that
+preparation: s' = p + a·x + b.
 """
 
 from __future__ import annotations
@@ -15,19 +23,19 @@ from scipy.optimize import nnls
 
 from advisor.cost.measurement import Measurement
 
-# Scales of order one for the two sizes of the fit.
+# Units in which both columns of the fit are of order one.
 MEGAPIXELS, MILLISECONDS = 1e6, 1e-3
 
 
-def lent_to(own: Sequence[Measurement], others: Sequence[Measurement]) -> list[Measurement]:
-    """Return other measurements as if their batches had been augmented as the own ones were.
+def transferred(own: Sequence[Measurement], others: Sequence[Measurement]) -> list[Measurement]:
+    """Return measurements with another augmentation as if they had been made with the wanted one.
 
     Args:
-        own: on one machine, with the augmentation that is asked for.
-        others: on the same machine, with another augmentation.
+        own: measurements of one machine with the wanted augmentation.
+        others: measurements of the same machine with another augmentation.
 
     Returns:
-        The others with other `step_seconds`; none of them without an own step on one process.
+        The others with new `step_seconds`; none if `own` has no step of a single process.
     """
     steps = [m for m in own if m.fits and m.processes == 1]
     if not steps:

@@ -1,21 +1,28 @@
-"""The ratio of two prices: what one predictor misses of both plans cancels.
+"""The ratio of two plans' prices: errors of the predictor that both prices have in common cancel.
 
-Notation: of a cost, a plan spends the share w_i on piece i, a network at a batch. ε_i is what the predictor
-misses of the logarithm of that piece; its spread s_i is that of the piece's own interval, and ρ_ij says how
-two misses go together. To first order in ε, with w before and w' after,
+Notation:
 
-    log(after / before) = log(mean after / mean before) + Σ_i (w'_i − w_i)·ε_i,
+    i           piece: a network at a batch
+    w_i, w'_i   share of the first and of the second plan's cost that piece i has
+    v_i         w'_i − w_i
+    ε_i         error of the predictor in the logarithm of piece i
+    s_i         standard deviation of ε_i, from the interval of the piece
+    ρ_ij        correlation of ε_i and ε_j
 
-so the logarithm of the ratio has the variance Σ_ij v_i v_j s_i s_j ρ_ij, v = w' − w.
+To first order in ε,
 
-- For times, ρ is the posterior correlation in the predictor's Gaussian process (`advisor.cost.discrepancy`):
-  a network and the same one a little deeper err nearly alike, networks of two families much less so.
-- Peaks have no process, and misses of different pieces count as independent, the cautious choice.
-- A piece that both plans spend equal shares on cancels: twice the epochs take twice as long, without an
-  interval. What one run differs from the next by, how much processes disturb each other and how long
-  hatching takes are in no ratio's interval.
+    log(after / before) = log(mean after / mean before) + Σ_i v_i·ε_i,
 
-Shares are of the steps' durations added up, as if none ran beside another.
+so the logarithm of the ratio has the variance Σ_ij v_i v_j s_i s_j ρ_ij.
+
+- For times, ρ is the posterior correlation of the predictor's Gaussian process (`advisor.cost.discrepancy`).
+  Errors of a network and a slightly deeper one are strongly correlated, those of two families much less.
+- Peaks have no process. Errors of different pieces count as independent there, which is the cautious choice.
+- A piece with equal shares in both plans cancels: twice the epochs take twice as long, without an interval.
+- Three uncertainties are in no ratio's interval: differences between two runs, contention, and the time of
+  hatching.
+
+Shares refer to the sum of the durations of all steps, as if no two ran at the same time.
 """
 
 from __future__ import annotations
@@ -38,7 +45,7 @@ Correlation = Callable[[Sequence[Workpiece]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A plan and what it costs."""
+    """A plan and its price."""
 
     plan: TrainingPlan
     priced: PricedPlan
@@ -46,7 +53,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceRatios:
-    """After ÷ before of the totals of two priced plans, named as in `PricedPlan`."""
+    """Ratio after ÷ before of each total of two priced plans, named as in `PricedPlan`."""
 
     train_seconds: Estimate
     epoch_seconds: Estimate
@@ -55,12 +62,12 @@ class PriceRatios:
 
 
 def price_ratios(before: Side, after: Side, predictor: CostPredictor) -> PriceRatios:
-    """Return how much more one plan costs than another, both priced by `predictor` on one data set."""
+    """Return the ratios of the costs of two plans on one data set, both priced by `predictor`."""
 
     def ratio(cost: str, parts: Callable[[Side, CostPredictor], Parts], together: Correlation) -> Estimate:
         mean = getattr(after.priced, cost).mean / getattr(before.priced, cost).mean
         spent, will_spend = (_by_piece(parts(side, predictor), side.plan) for side in (before, after))
-        width = float(np.exp(Z * _spread(spent, will_spend, together)))
+        width = float(np.exp(Z * _log_std(spent, will_spend, together)))
         return Estimate(mean, mean / width, mean * width)
 
     return PriceRatios(
@@ -72,7 +79,7 @@ def price_ratios(before: Side, after: Side, predictor: CostPredictor) -> PriceRa
 
 
 def _training(side: Side, predictor: CostPredictor) -> Parts:
-    """Every training step at its duration in the plan, known as well as an epoch of its network."""
+    """Return each training step at its duration, with the relative interval of its network's epoch."""
     plan = side.plan
     seconds = {step.step: step.seconds.mean for step in side.priced.steps}
     parts = []
@@ -95,7 +102,7 @@ def _inference(side: Side, predictor: CostPredictor) -> Parts:
 
 
 def _peak(side: Side, predictor: CostPredictor) -> Parts:
-    """The networks whose peaks add up to that of the plan, as in `advisor.cost.pricing`."""
+    """Return the networks whose peaks add up to the plan's peak, as in `advisor.cost.pricing`."""
     plan = side.plan
     task, batch = plan.dataset.task, plan.batch
     names = [n.network for n in plan.built]
@@ -114,16 +121,16 @@ def _by_piece(parts: Parts, plan: TrainingPlan) -> dict[Workpiece, Estimate]:
     return {piece: total(estimates) for piece, estimates in pieces.items()}
 
 
-def _spread(
+def _log_std(
     before: dict[Workpiece, Estimate], after: dict[Workpiece, Estimate], correlation: Correlation
 ) -> float:
-    """Spread of the logarithm of after ÷ before."""
+    """Return the standard deviation of the logarithm of after ÷ before."""
     pieces = list(before | after)
     known = before | after
     shares = [np.array([s[p].mean if p in s else 0.0 for p in pieces]) for s in (before, after)]
     moved = shares[1] / shares[1].sum() - shares[0] / shares[0].sum()
-    missed = moved * np.array([np.log(known[p].high / known[p].low) / (2 * Z) for p in pieces])
-    return float(np.sqrt(max(missed @ correlation(pieces) @ missed, 0.0)))
+    scaled = moved * np.array([np.log(known[p].high / known[p].low) / (2 * Z) for p in pieces])
+    return float(np.sqrt(max(scaled @ correlation(pieces) @ scaled, 0.0)))
 
 
 def _independent(pieces: Sequence[Workpiece]) -> Floats:

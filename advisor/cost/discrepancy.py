@@ -1,12 +1,22 @@
-"""What a cost formula misses: a Gaussian process on the logarithm of actual over predicted time.
+"""The model discrepancy of a cost formula: a Gaussian process on log(measured / predicted time).
 
-Notation: a point has a position x (logarithms of size, batch and shape), a family f, and a flag e, 1 for
-whole real epochs and 0 for single steps. The covariance of two points is
+Notation:
 
-    a² [ shared + family·1(f = f') + local·k(x, x')·(1 + 1(f = f'))/2 ] + EPOCH_SPREAD² e e'
+    x           position of a point: logarithms of size, batch and shape, shape (5,), as `LENGTHS` lists them
+    f           family of its network
+    e           1 for whole real epochs, 0 for single steps
+    k(x, x')    squared exponential with the length scales `LENGTHS`
+    a           amplitude
+    n           standard deviation of the noise of a single step
 
-with k a squared exponential of fixed length scales; a and the noise are chosen by the likelihood on a grid,
-with a prior that few points cannot overrule.
+The covariance of two points is
+
+    a² [ SHARED + FAMILY·1(f = f') + LOCAL·k(x, x')·(1 + 1(f = f'))/2 ] + EPOCH_STD² e e'.
+
+Amplitude and noise maximise the posterior on a grid; few points cannot overrule the prior.
+
+Source: Kennedy and O'Hagan, "Bayesian calibration of computer models" (J. R. Stat. Soc. B 2001) for the
+discrepancy; Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), chapters 2 and 5.
 """
 
 from __future__ import annotations
@@ -25,22 +35,22 @@ LENGTHS = np.array([2.0, 0.8, 0.8, 1.2, 0.5])
 SHARED, FAMILY, LOCAL = 0.2, 0.3, 0.5
 AMPLITUDES = np.array([0.03, 0.05, 0.08, 0.12, 0.2, 0.3])
 NOISES = np.array([0.015, 0.025, 0.04, 0.06, 0.1])
-# Logarithms of what is usual, and how far from it a machine may be.
+# Prior of log a and log n: their means, and the standard deviation of both.
 USUAL_AMPLITUDE, USUAL_NOISE, USUAL_STD = float(np.log(0.08)), float(np.log(0.035)), 0.7
-# By how much all real epochs of a machine may differ from the steps they consist of.
+# Standard deviation of the log ratio of a machine's real epochs to the steps that they consist of.
 EPOCH_STD = 0.04
-# Real epochs run beside others, at another time: their noise is larger than that of a measurement.
+# Standard deviation of the further noise of real epochs, which run at another time and beside other networks.
 EPOCH_NOISE = 0.04
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a network at a batch stands.
+    """A network at a batch, as a point of the process.
 
     Attributes:
-        position: as `LENGTHS` lists.
-        family: of the network.
-        epoch: whether it is about whole real epochs.
+        position: x, one number for each of `LENGTHS`.
+        family: family of the network.
+        epoch: whether the point stands for whole real epochs instead of single steps.
     """
 
     position: tuple[float, ...]
@@ -49,12 +59,16 @@ class Point:
 
 
 class Residuals:
-    """Gaussian process on observed residuals; without any, its prior.
+    """Gaussian process fitted on residuals; without any, the prior.
 
     Args:
-        points: where something was observed, n of them.
-        values: logarithms of actual over predicted, shape (n,).
-        settings: amplitude and noise if they are known, as those of another fit.
+        points: observed points, n of them.
+        values: logarithms of measured over predicted time, shape (n,).
+        settings: amplitude and noise of another fit; None: chosen by their posterior.
+
+    Attributes:
+        amplitude: a.
+        noise: n.
     """
 
     def __init__(
@@ -66,27 +80,29 @@ class Residuals:
         self._weights = cho_solve((self._factor, True), values) if self._points else values
 
     def predict(self, points: Sequence[Point]) -> tuple[Floats, Floats]:
-        """Return means and variances of the residuals to be observed at new points, noise included."""
+        """Return mean and variance of the residual at each new point, noise included, shapes (points,)."""
         mean, half = self._means_and_halves(points)
         prior = np.diag(_covariance(points, points, self.amplitude))
         noise = self._noise_variance(points, self.noise)
         return mean, np.maximum(prior - (half**2).sum(axis=0), 0.0) + noise
 
     def covariance(self, points: Sequence[Point], others: Sequence[Point]) -> Floats:
-        """Return the covariance of what is not yet known at two sets of points, noise left out."""
+        """Return the posterior covariance of two sets of points without noise, shape (points, others)."""
         _, left = self._means_and_halves(points)
         _, right = self._means_and_halves(others)
         known: Floats = left.T @ right
         return _covariance(points, others, self.amplitude) - known
 
     def correlation(self, points: Sequence[Point]) -> Floats:
-        """Return how the residuals to be observed at different points go together; noise does not.
+        """Return the posterior correlation of the residuals at different points.
+
+        Noise is independent between points, so it lowers the correlation.
 
         Returns:
-            Shape (n, n), with ones on the diagonal.
+            Shape (points, points), with ones on the diagonal.
         """
         known = self.covariance(points, points)
-        # The noise of an observation is in its own variance only.
+        # Noise adds to variances, not to covariances.
         np.fill_diagonal(known, self.predict(points)[1])
         stds = np.sqrt(np.diag(known))
         correlation: Floats = known / np.outer(stds, stds)

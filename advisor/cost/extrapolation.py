@@ -1,4 +1,9 @@
-"""What was measured, and how much wider an interval must be beyond it."""
+"""The range of the measurements, and the wider intervals beyond it.
+
+A network of an unmeasured family, task, batch or setting gets an additional standard deviation of log seconds
+for each of these. They add as independent errors do: the total is the root of the sum of squares. The values
+are ours.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,11 @@ from advisor.cost.measurement import Measurement
 from advisor.networks.joint import family_in
 from advisor.networks.layers import Task
 
-# Spreads of the logarithm of time that come on top of the predictor's own.
+# Additional standard deviations of the logarithm of time.
 FAMILY_STD = 0.08
 TASK_STD = 0.08
 ARITHMETIC_STD = 0.15
-# For each doubling of the batch beyond the measured ones.
+# The same for each doubling of the batch beyond the measured batches.
 BATCH_STD = 0.05
 
 
@@ -24,30 +29,31 @@ class Range:
     """Families, tasks and batches that measurements cover.
 
     Attributes:
-        families: that were measured.
-        tasks: that networks were built for.
-        batches: smallest and largest.
-        borrowed: setting that too little was measured under, so that another stands in; else empty.
+        families: measured families.
+        tasks: measured tasks.
+        batches: smallest and largest measured batch.
+        unmeasured_setting: setting of the execution that most of the measurements do not have; empty if they
+            were made with the execution's own settings.
     """
 
     families: tuple[str, ...]
     tasks: frozenset[Task]
     batches: tuple[int, int]
-    borrowed: str
+    unmeasured_setting: str
 
     @classmethod
-    def of(cls, measurements: Sequence[Measurement], borrowed: str) -> Range:
-        """Return the range of measurements."""
+    def of(cls, measurements: Sequence[Measurement], unmeasured_setting: str) -> Range:
+        """Return the range of some measurements."""
         batches = [m.batch for m in measurements]
         return cls(
             tuple(sorted({family_in(m.network) for m in measurements})),
             frozenset(m.task for m in measurements),
             (min(batches, default=1), max(batches, default=1)),
-            borrowed,
+            unmeasured_setting,
         )
 
     def beyond(self, network: str, task: Task, batch: int) -> tuple[tuple[str, ...], float]:
-        """Return what of a network was never measured, in words, and the spread that this adds."""
+        """Return what was never measured of a network, in words, and the log std that this adds."""
         if not self.families:
             return (), 0.0
         found: list[tuple[str, float]] = []
@@ -60,6 +66,6 @@ class Range:
         if not low <= batch <= high:
             octaves = float(np.log2(low / batch if batch < low else batch / high))
             found.append((f"batch {batch}", BATCH_STD * octaves))
-        if self.borrowed:
-            found.append((self.borrowed, ARITHMETIC_STD))
+        if self.unmeasured_setting:
+            found.append((self.unmeasured_setting, ARITHMETIC_STD))
         return tuple(text for text, _ in found), float(np.sqrt(sum(std**2 for _, std in found)))

@@ -1,8 +1,16 @@
-"""What time depends on, read from a network's graph: layer by layer, and of the network as a whole.
+"""Features of the cost model: sizes that time depends on, of each layer and of the network as a whole.
 
-All sizes are elements rather than bytes, since the arithmetic of a fingerprint is fixed. MACs are counted
-raw and with channels padded to 8 and 16, the widths of vector units and tensor cores, because a layer with
-5 channels costs as much as one with 8.
+Notation:
+
+    element     one scalar of a map, a vector or a weight; sizes are in elements, because the arithmetic, and
+    so the
+                bytes of an element, is fixed within a fingerprint
+    MACs        multiply-adds of convolutions and linear layers
+    padded      with channels rounded up to 8 or 16, the widths of vector units and tensor cores: a layer with
+                5 channels costs as much as one with 8
+
+The features follow the roofline model: arithmetic, bytes moved, and a constant for every launch (Williams,
+Waterman and Patterson, "Roofline", CACM 2009).
 """
 
 from __future__ import annotations
@@ -11,16 +19,18 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from typing import get_args
 
 import numpy as np
 
+from advisor.errors import require_entries
 from advisor.estimate import Floats
-from advisor.networks.graph import INPUT, Conv, Flatten, Graph, Linear, Node
+from advisor.networks.graph import INPUT, Conv, Flatten, Graph, Linear, Node, Operation
 from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
 
-# Kinds of layers that are fitted apart. A layer that reads the images has no gradient to pass on, and the
-# channels of an image are few, so those are kinds of their own.
+# Kinds of layers, each with coefficients of its own. Layers that read the images are kinds of their own,
+# because images have few channels and need no gradient.
 READS_IMAGES = "@images"
 KINDS = (
     "Conv",
@@ -37,10 +47,15 @@ KINDS = (
     "Flatten",
     "Concat",
 )
-# Kinds that only move and add elements; one that was never measured is taken to be like the others.
+require_entries(
+    "advisor/cost/features.py: KINDS",
+    (kind for kind in KINDS if not kind.endswith(READS_IMAGES)),
+    (operation.__name__ for operation in get_args(Operation)),
+)
+# Kinds that only move and add elements. A kind that was never measured is estimated by the others.
 MOVING = KINDS[4:]
 
-# Elements of a core's own cache (1 MiB of float32): what a layer moves beyond costs more.
+# Elements that fit into a core's own cache (1 MiB of float32); further elements cost more to move.
 CACHED_ELEMENTS = 2**18
 
 
@@ -49,12 +64,12 @@ class LayerSizes:
     """Sizes of the layers of one network at one batch.
 
     Attributes:
-        names: of the nodes in order, n of them.
-        kinds: index into `KINDS`, shape (n,).
-        rows: shape (n, `WORK_FEATURES`), of order one for a layer of a small network: MACs raw, padded to
-            8, to 16 and with filters alone padded; elements read and written, raw and padded to 16
-            channels; weights raw and padded; MACs of strided convolutions; elements moved beyond the
-            cache; and a constant for the launch.
+        names: names of the n nodes in order.
+        kinds: kind of each node as an index into `KINDS`, shape (n,).
+        rows: sizes of each node, shape (n, `WORK_FEATURES`), of order one for a layer of a small network. The
+            columns are MACs raw, padded to 8, padded to 16 and with filters alone padded; elements read and
+            written, raw and padded to 16 channels; weights raw and padded; MACs of strided convolutions;
+            elements moved beyond the cache; a constant for the launch.
     """
 
     names: tuple[str, ...]
@@ -67,16 +82,16 @@ WORK_FEATURES = 13
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFeatures:
-    """Size of a network for one image of a task.
+    """Sizes of a network for one image of a task.
 
     Attributes:
-        macs, macs_8, macs_16: multiply-adds with raw and padded channels.
-        dense_elements: read and written by convolutions and linear layers.
-        other_elements: read and written by everything else.
-        operations: launches of a forward pass.
-        parameters: trainable scalars.
-        tensors: trainable tensors.
-        input_elements: of an image.
+        macs, macs_8, macs_16: multiply-adds with channels raw, padded to 8, padded to 16.
+        dense_elements: elements read and written by convolutions and linear layers.
+        other_elements: elements read and written by all other operations.
+        operations: number of operations in a forward pass.
+        parameters: number of trainable scalars.
+        tensors: number of trainable tensors.
+        input_elements: elements of an image.
     """
 
     macs: float
@@ -134,6 +149,7 @@ def _kind(node: Node, images: set[str]) -> str:
 
 
 def _work(graph: Graph, node: Node, batch: int, readers: int) -> list[float]:
+    """Return the row of a node; its gradient is the sum of those of its readers."""
     read, written = batch * _read(graph, node), batch * node.elements
     beyond = max(0, read + written - CACHED_ELEMENTS)
     moving = [read / 1e8, written / 1e8]

@@ -1,12 +1,23 @@
-"""Seconds of layers: for each kind and pass a non-negative combination of sizes, fitted on measured layers.
+"""Seconds of layers: a non-negative combination of sizes for each kind and pass, fitted on measured layers.
 
-A measured network of 50 layers says 50 things about the machine, which is why a dozen measurements are
-enough. Within a measurement the layers' times are scaled to the time of the whole pass, taken without
-cutting it, so that what is fitted adds up to what a step takes. Errors are weighted between absolute (a
-layer matters as much as its share of the pass) and relative (small layers are many elsewhere).
+Notation, for one kind of layer and one pass (forward, backward or inference):
 
-A kind that was hardly measured leans on a related one: linear layers on convolutions, kinds that only move
-elements on each other, layers that read images on the same layers further in.
+    x_l         sizes of layer l (`LayerSizes.rows`), shape (`WORK_FEATURES`,)
+    t_l         its seconds, scaled so that the layers of a pass add up to T
+    T           seconds of the whole pass, measured without timing its layers
+    β           coefficients, shape (`WORK_FEATURES`,), all ≥ 0
+    β'          coefficients of the related kind
+    x̄'          mean of x / weight over the layers of the related kind
+
+β minimises Σ_l ((x_l·β − t_l) / (t_l^p · T^(1−p)))² + λ Σ_j (x̄'_j (β_j − β'_j))², with p = `RELATIVE` and
+λ = `SHRINKAGE`. The weight lies between absolute errors (a layer counts by its share of the pass) and
+relative errors (small layers may be frequent in other networks). The second sum shrinks a kind with few
+measurements towards a related one: linear layers towards convolutions, kinds that only move elements towards
+each other, layers that read images towards the same kind further in.
+
+A measured network of 50 layers gives 50 equations, so a dozen measurements are enough.
+
+Source: non-negative least squares (Lawson and Hanson 1974), with ridge regression towards β'.
 """
 
 from __future__ import annotations
@@ -20,16 +31,22 @@ from scipy.optimize import nnls
 from advisor.cost.features import KINDS, MOVING, READS_IMAGES, WORK_FEATURES, LayerSizes
 from advisor.estimate import Floats
 
-# Weight of a layer's error: its time to this power, the pass's to the rest. 0: absolute, 1: relative.
+# Exponent p of a layer's time in the weight of its error. 0: absolute errors, 1: relative errors.
 RELATIVE = 0.25
-# Weight of the related kind, in measured layers.
-LEANING = 0.3
+# Weight λ of the related kind, in measured layers.
+SHRINKAGE = 0.3
 LEAST_SECONDS = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
 class PassTimes:
-    """One pass of a measured network: sizes and seconds of its layers, and seconds of the whole pass."""
+    """One pass of a measured network.
+
+    Attributes:
+        sizes: sizes of its n layers.
+        seconds: seconds of each layer, shape (n,).
+        total: seconds of the whole pass.
+    """
 
     sizes: LayerSizes
     seconds: Floats
@@ -40,7 +57,7 @@ class LayerCosts:
     """Predicts the seconds of layers in one pass (forward, backward or inference).
 
     Args:
-        passes: measured; none leaves every layer at zero seconds.
+        passes: measured passes; without any, every layer takes zero seconds.
     """
 
     def __init__(self, passes: Sequence[PassTimes]) -> None:
@@ -56,7 +73,7 @@ class LayerCosts:
     def _related(
         self, kind: str, anything: Floats, rows: Floats, kinds: np.ndarray, moving: np.ndarray
     ) -> tuple[Floats, Floats]:
-        """Rows of the related kind, to scale by, and its coefficients."""
+        """Return the rows and the coefficients of the related kind."""
         if kind in MOVING:
             return rows[moving], anything
         relative = kind.removesuffix(READS_IMAGES) if kind.endswith(READS_IMAGES) else "Conv"
@@ -70,7 +87,7 @@ class LayerCosts:
 
 
 def _weighted(passes: Sequence[PassTimes]) -> tuple[Floats, Floats, np.ndarray]:
-    """Rows and targets of all layers, divided by the weight of their error, and their kinds."""
+    """Return rows and seconds of all layers, both divided by the weight of the error, and their kinds."""
     if not passes:
         return np.zeros((0, WORK_FEATURES)), np.zeros(0), np.zeros(0, dtype=int)
     rows, targets = [], []
@@ -85,9 +102,9 @@ def _weighted(passes: Sequence[PassTimes]) -> tuple[Floats, Floats, np.ndarray]:
 def _fitted(
     rows: Floats, targets: Floats, related: Floats | None = None, parent: Floats | None = None
 ) -> Floats:
-    """Non-negative least squares, leaning on the coefficients of a related kind."""
+    """Return β by non-negative least squares, shrunk towards the coefficients of a related kind."""
     if related is not None and parent is not None and len(related):
-        scale = np.sqrt(LEANING) * related.mean(axis=0)
+        scale = np.sqrt(SHRINKAGE) * related.mean(axis=0)
         rows = np.concatenate([rows, np.diag(scale)])
         targets = np.concatenate([targets, scale * parent])
     if not len(rows):

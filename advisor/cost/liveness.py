@@ -1,16 +1,27 @@
-"""What is alive from one moment of a training step to the next, walked through on the specification.
+"""Liveness analysis of a training step: the bytes of tensors alive after every allocation.
 
-The walk does with sizes what torch does with tensors, in the same order: a forward pass that keeps what
-gradients need and drops a value after its last reader, the loss, a backward pass that frees what was kept
-as it goes on, and the update. It begins as a second step does, with momentum and the gradients of the step
-before. After every allocation the size of all that is alive is a moment.
+Nothing is built for it. The walk allocates and frees sizes in the order in which torch allocates and frees
+tensors:
 
-Notation: a size is a pair (c, m), c bytes whatever the batch and m bytes an image, so a batch of b takes
-c + b·m.
+1. The forward pass keeps the tensors that gradients need and drops a value after its last reader.
+2. The loss is computed.
+3. The backward pass frees kept tensors as it goes on.
+4. The update is in place.
 
-Not counted: what libraries and kernels allocate for themselves, the rounding of allocators, augmentation,
-and stored images beyond one batch. Two gradients of one value are added out of place, as torch does while
-anything watches its operations; without a watcher it may save that map, hardly ever at the peak.
+A walk begins like a second step, with momentum and the gradients of the step before.
+
+Notation:
+
+    b           images in the batch
+    c           bytes whatever the batch
+    m           bytes an image
+    (c, m)      a size: c + b·m bytes in all
+    moment      size of all tensors alive, noted after an allocation
+
+Not counted: memory that libraries and kernels allocate for themselves, rounding by allocators, and stored
+images beyond one batch. Two gradients of one value are added out of place, as torch does while a dispatch
+mode or a hook watches its operations. Otherwise torch may add in place and save that map, which is hardly
+ever alive at the peak.
 """
 
 from __future__ import annotations
@@ -40,11 +51,11 @@ from advisor.plans.dataset import PAD_SHARE
 FLOAT_BYTES = 4
 INTEGER_BYTES = 8  # labels, positions of maxima, and the steps that batch normalisation counts
 ACTIVATION_BYTES = {"float32": 4, "bfloat16": 2}
-SCALAR_BYTES = 4  # of the loss and of what its gradient begins with
+SCALAR_BYTES = 4  # the loss, and the gradient that the backward pass starts from
 
 
 class Moment(NamedTuple):
-    """Bytes alive at one time: whatever the batch, and for each image."""
+    """Bytes alive at one time: c whatever the batch and m an image."""
 
     constant: int
     image: int
@@ -52,35 +63,41 @@ class Moment(NamedTuple):
 
 @dataclass(slots=True)
 class Storage:
-    """Its size, and how many values, saved tensors and gradients share it."""
+    """An allocated tensor with a reference count.
+
+    Attributes:
+        constant: bytes whatever the batch.
+        image: bytes an image.
+        holders: number of values, saved tensors and gradients that refer to it.
+    """
 
     constant: int
     image: int
     holders: int = 1
 
     def retain(self) -> Storage:
-        """Return the same with one holder more."""
+        """Add a reference and return the same storage."""
         self.holders += 1
         return self
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """Bytes alive, and the moments so far."""
+    """Bytes alive now, and the moments so far."""
 
     constant: int = 0
     image: int = 0
     moments: list[Moment] = field(default_factory=list)
 
     def new(self, constant: int = 0, image: int = 0) -> Storage:
-        """Allocate a tensor with one holder."""
+        """Allocate a tensor with one reference."""
         self.constant += constant
         self.image += image
         self.moments.append(Moment(self.constant, self.image))
         return Storage(constant, image)
 
     def drop(self, *tensors: Storage) -> None:
-        """Let one holder of each tensor go; without any its bytes are free."""
+        """Remove a reference to each tensor; without references its bytes are free."""
         for tensor in tensors:
             tensor.holders -= 1
             if not tensor.holders:
@@ -89,11 +106,16 @@ class _Ledger:
 
 
 class ForwardWalk:
-    """A forward pass without gradients, on images that the caller holds.
+    """A forward pass without gradients, on images that the caller keeps.
+
+    Args:
+        graph: network to walk.
+        dtype: ``float32`` or ``bfloat16`` (autocast).
+        memory_format: ``contiguous`` or ``channels_last``.
 
     Attributes:
-        values: what later nodes read, by node.
-        width: bytes of an element of each value.
+        values: storage of each value that a later node reads, by node.
+        width: bytes of an element of each value, by node.
         flows: nodes whose output depends on weights; no gradient reaches the others.
     """
 
@@ -116,12 +138,12 @@ class ForwardWalk:
         self.ledger.new(FLOAT_BYTES * graph.parameters + buffers)
 
     def run(self) -> list[Moment]:
-        """Return what was alive, moment by moment."""
+        """Walk the pass and return its moments."""
         self.pass_forward(self.ledger.new(image=FLOAT_BYTES * self.pixels))
         return self.ledger.moments
 
     def pass_forward(self, images: Storage) -> None:
-        """Apply all nodes; a value is dropped after its last reader."""
+        """Apply all nodes and drop every value after its last reader."""
         self.values[INPUT] = images.retain()
         for node in self.graph.nodes:
             multiplies = isinstance(node.operation, Conv | Linear)
@@ -160,14 +182,14 @@ class ForwardWalk:
         return self._output(node)
 
     def keep(self, node: Node, *tensors: Storage) -> None:
-        """Keep what the gradient of a node needs: nothing here."""
+        """Keep tensors for the gradient of a node; a pass without gradients keeps none."""
 
     def release(self, casts: list[Storage]) -> None:
-        """Let cast copies of weights go after their layer: there is a cache with gradients only."""
+        """Drop the cast copies of a layer's weights; torch caches them only where there are gradients."""
         self.ledger.drop(*casts)
 
     def _picked(self, node: Node) -> int:
-        """Return the bytes of the pixels that a shortcut picks, before and after channels are added."""
+        """Return the bytes an image of the pixels that a shortcut picks, before channels are added."""
         source = node.inputs[0]
         return self.width[source] * self.graph.shapes[source][0] * prod(node.shape[1:])
 
@@ -184,7 +206,8 @@ class ForwardWalk:
                 read = self.ledger.new(image=self.activation * prod(self.graph.shapes[node.inputs[0]]))
         out = self._output(node)
         self.keep(node, read)
-        # The weight is needed for the gradient of what was read; a convolution keeps it in any case.
+        # The gradient of the input needs the weight; a convolution keeps it even if no such gradient is
+        # needed.
         if isinstance(node.operation, Conv) or node.inputs[0] in self.flows:
             self.keep(node, *casts[:1])
         self.ledger.drop(read)
@@ -193,10 +216,10 @@ class ForwardWalk:
 
 
 class TrainingWalk(ForwardWalk):
-    """A training step, from stored images to the update.
+    """A training step, from stored images to the update; arguments as for `ForwardWalk`.
 
     Attributes:
-        saved: what each node keeps for the backward pass.
+        saved: tensors that each node keeps for the backward pass, by node.
     """
 
     def __init__(self, graph: Graph, dtype: str, memory_format: str) -> None:
@@ -206,7 +229,7 @@ class TrainingWalk(ForwardWalk):
         self._gradients: dict[str, Storage] = {}
 
     def run(self) -> list[Moment]:
-        """Return what was alive, moment by moment."""
+        """Walk the step and return its moments."""
         images = self._prepared()
         self.pass_forward(images)
         self.ledger.drop(*self._cache)
@@ -214,17 +237,17 @@ class TrainingWalk(ForwardWalk):
         for node in reversed(self.graph.nodes):
             if node.name in self.flows:
                 self._differentiate(node)
-        # Answers and whether they are wrong; the update itself is in place.
+        # Predicted classes, and whether each is wrong; the update itself is in place.
         self.ledger.new(image=INTEGER_BYTES + 1)
         return self.ledger.moments
 
     def _prepared(self) -> Storage:
-        """Gather and normalise a batch, then let the gradients of the step before go."""
+        """Gather, augment and normalise a batch, then drop the gradients of the step before."""
         ledger, channels = self.ledger, self.graph.input_shape[0]
         ledger.new(FLOAT_BYTES * self.graph.parameters)  # momentum
         ledger.new(2 * FLOAT_BYTES * channels)  # mean and deviation
         gradients = ledger.new(FLOAT_BYTES * self.graph.parameters)
-        # Stored images and labels with their order, and the same gathered.
+        # Stored images and labels, their order, and the gathered copies.
         ledger.new(image=2 * (self.pixels + INTEGER_BYTES) + INTEGER_BYTES)
         augmented = self._augmented()
         images = ledger.new(image=FLOAT_BYTES * self.pixels)
@@ -235,7 +258,7 @@ class TrainingWalk(ForwardWalk):
         return images
 
     def _augmented(self) -> Storage:
-        """Crop and flip the stored images; without augmentation a step needs less before its forward pass."""
+        """Crop and flip the images. Without augmentation a step needs less here, which is not modelled."""
         ledger, (channels, height, width) = self.ledger, self.graph.input_shape
         pad = max(height // PAD_SHARE, 1)
         offsets = ledger.new(image=INTEGER_BYTES * (2 + height + 2 * width) + 1)
@@ -246,7 +269,7 @@ class TrainingWalk(ForwardWalk):
         return picked
 
     def normalised(self, node: Node) -> Storage:
-        """Return the output of a batch normalisation, whose mean and deviation are kept."""
+        """Return the output of a batch normalisation and keep mean and deviation of the batch."""
         statistics = self.ledger.new(2 * FLOAT_BYTES * node.shape[0])
         out = self._output(node)
         self.keep(node, statistics)
@@ -254,7 +277,7 @@ class TrainingWalk(ForwardWalk):
         return out
 
     def apply(self, node: Node) -> Storage:
-        """Return the output of a node and keep what its gradient needs."""
+        """Return the output of a node and keep the tensors that its gradient needs."""
         out = super().apply(node)
         match node.operation:
             case BatchNorm() | MaxPool() | AveragePool() | GlobalAveragePool():
@@ -266,20 +289,21 @@ class TrainingWalk(ForwardWalk):
         return out
 
     def keep(self, node: Node, *tensors: Storage) -> None:
-        """Keep what the gradient of a node needs."""
+        """Keep tensors for the gradient of a node, if a gradient reaches it."""
         if node.name in self.flows:
             self.saved[node.name] += [tensor.retain() for tensor in tensors]
 
     def release(self, casts: list[Storage]) -> None:
-        """Autocast caches the copies until the forward pass is over."""
+        """Keep the cast copies until the end of the forward pass, in autocast's cache."""
         self._cache += casts
 
     def _start_backward(self) -> None:
-        """Begin the backward pass with the gradient of the logits, which stay alive themselves."""
+        """Compute the loss and the gradient of the logits; the logits themselves stay alive."""
         for name in self.graph.outputs:
-            self._lose_at(name)
+            self._loss_of(name)
 
-    def _lose_at(self, output: str) -> None:
+    def _loss_of(self, output: str) -> None:
+        """Compute the loss at one output and start its backward pass."""
         elements = prod(self.graph.shapes[output])
         image = FLOAT_BYTES * elements
         narrow = self.width[output] != FLOAT_BYTES
@@ -299,10 +323,10 @@ class TrainingWalk(ForwardWalk):
         self._gradients[output] = gradient
 
     def _differentiate(self, node: Node) -> None:
-        """Turn the gradient of a node's output into those of what it reads and of its weights."""
+        """Turn the gradient of a node's output into the gradients of its inputs and of its weights."""
         out = self._gradients.pop(node.name)
         sources = [source for source in node.inputs if source in self.flows]
-        # What adds, joins or flattens passes on the same storage, whole or as a view of a part.
+        # Additions, concatenations and flattening pass on the same storage, whole or as a view of a part.
         passes = isinstance(node.operation, Add | Concat | Flatten)
         found = [out.retain() if passes else self._read_gradient(node, source) for source in sources]
         narrow = self.activation != FLOAT_BYTES and isinstance(node.operation, Conv | Linear)
@@ -316,14 +340,14 @@ class TrainingWalk(ForwardWalk):
                 self._replaced(tensor, FLOAT_BYTES * count)
 
     def _read_gradient(self, node: Node, source: str) -> Storage:
-        """Return the gradient of what a node reads."""
+        """Return the gradient of an input of a node."""
         whole = self.width[source] * prod(self.graph.shapes[source])
         if not (isinstance(node.operation, PadShortcut) and node.operation.stride > 1):
             return self.ledger.new(image=whole)
         return self._replaced(self.ledger.new(image=self._picked(node)), image=whole)
 
     def _accumulate(self, source: str, gradient: Storage) -> None:
-        """Add a gradient to that which other readers of the same value gave."""
+        """Add a gradient to the sum of those from other readers of the same value."""
         if source in self._gradients:
             both = self.ledger.new(image=self.width[source] * prod(self.graph.shapes[source]))
             self.ledger.drop(self._gradients.pop(source), gradient)
@@ -331,7 +355,7 @@ class TrainingWalk(ForwardWalk):
         self._gradients[source] = gradient
 
     def _replaced(self, tensor: Storage, constant: int = 0, image: int = 0) -> Storage:
-        """Allocate what is computed from a tensor, then drop it."""
+        """Allocate a tensor that is computed from another one, then drop the other one."""
         new = self.ledger.new(constant, image)
         self.ledger.drop(tensor)
         return new
@@ -350,5 +374,5 @@ def _weights(node: Node) -> tuple[int, ...]:
 
 
 def _interleaves(shape: tuple[int, ...]) -> bool:
-    """Whether channels-last memory holds a map in another order than it is flattened in."""
+    """Return whether flattening a map in channels-last memory changes the order of its elements."""
     return shape[0] > 1 and prod(shape[1:]) > 1

@@ -1,9 +1,8 @@
-"""What a measurement is and on which machine it holds.
+"""A measurement of a training step, and the fingerprint of the machine that it is valid for.
 
-Time depends on the device, its driver, torch's version, the threads of a process and the cores it is held
-to, the arithmetic and the memory format: the fields of a fingerprint. Measurements are only compared within
-one machine (`Fingerprint.machine`), and those of another arithmetic only where there are too few of the
-plan's own.
+Time depends on the device, its driver, torch's version, the threads and cores of a process, the arithmetic
+and the memory format. These are the fields of a fingerprint. Only measurements of one machine are compared.
+Measurements with another arithmetic are used only where there are too few with the plan's own.
 """
 
 from __future__ import annotations
@@ -15,31 +14,31 @@ from dataclasses import dataclass, fields
 from advisor.errors import UsageError
 from advisor.networks.layers import Task
 
-# Raised when the way of measuring changes, so that older measurements are not mixed with newer ones.
+# Version of the way of measuring. A change of it keeps older measurements apart from newer ones.
 PROTOCOL = 4
-# How float32 is computed on CUDA, set by the trainer and part of the fingerprint: convolutions and matrix
-# products in TF32, kernels chosen by cuDNN's autotuning.
+# Arithmetic of float32 on CUDA: convolutions and matrix products in TF32, kernels chosen by cuDNN's
+# autotuning. The trainer sets both, and they are part of the fingerprint.
 CUDA_PRECISION = "tf32"
 CUDNN_BENCHMARK = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """The machine and the settings under which a measurement holds.
+    """The machine and the settings that a measurement is valid for.
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        device_name: of processor or GPU.
-        driver: operating system and architecture, or versions of driver and CUDA.
-        torch: its version.
+        device_name: name of the processor or GPU.
+        driver: operating system and architecture of a CPU; versions of driver and CUDA of a GPU.
+        torch: version of torch.
         threads: intra-operator threads of a process.
-        cores: that a measuring process is held to; 0 where it cannot be held.
-        kernels: what decides which kernels run: TF32, autotuning and cuDNN's version on CUDA, the
-            instruction set on a CPU.
+        cores: number of cores that a measuring process is pinned to; 0 where it is not pinned.
+        kernels: choice of kernels: TF32, autotuning and cuDNN's version on CUDA; the instruction set on a
+            CPU.
         dtype: ``float32`` or ``bfloat16``.
         memory_format: ``contiguous`` or ``channels_last``.
-        protocol: of measuring.
-        augmentation: of the batches, empty if it takes too little of a step to be told apart.
+        protocol: version of the way of measuring.
+        augmentation: augmentation of the batches; empty if it hardly changes the time of a step.
     """
 
     device: str
@@ -56,8 +55,8 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        """Short hash of every field; one that came later and is empty leaves it as it was."""
-        # A subclass may have more fields, which are no part of the fingerprint.
+        """Short hash of all fields; an empty `augmentation`, a later field, leaves older digests valid."""
+        # A subclass may have more fields, which are not part of the fingerprint.
         own = {f.name: getattr(self, f.name) for f in fields(Fingerprint)}
         text = json.dumps({n: v for n, v in own.items() if n != "augmentation" or v}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -65,12 +64,13 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerTime:
-    """Seconds of one layer for the whole batch; medians.
+    """Median seconds of one layer for the whole batch.
 
     Attributes:
-        name: of the node in the network's graph, or ``loss``.
-        forward_seconds, backward_seconds: in training; the backward pass with the weights' gradients.
-        inference_seconds: in evaluation mode, without gradients.
+        name: name of the node in the network's graph, or ``loss``.
+        forward_seconds: seconds of the forward pass in training.
+        backward_seconds: seconds of the backward pass, the gradients of the weights included.
+        inference_seconds: seconds of the forward pass in evaluation mode, without gradients.
     """
 
     name: str
@@ -84,25 +84,26 @@ class Measurement:
     """Times of one training step and one inference step of a network.
 
     Attributes:
-        network: short name.
-        task: what the network was built for.
+        network: short name of the network.
+        task: images and classes that it was built for.
         batch: images in a step.
-        processes: copies that ran at the same time; 1 unless contention was measured.
-        fits: false where memory ran out; the times are then 0.
-        forward_seconds, backward_seconds, optimizer_seconds: medians of the phases of a step.
-        step_seconds: median of whole steps, batch preparation included.
-        step_iqr_seconds: interquartile range of whole steps.
-        inference_seconds: median of a forward pass of a batch without gradients.
-        layers: of the network in the order of execution, the loss last.
-        reference_seconds: of the reference convolution around the measurement, None on CUDA; where several
-            copies ran, of the same step alone right before.
-        peak_bytes: peak memory of training beyond the idle process, or None where it cannot be read.
-        reserved_bytes: what CUDA's allocator reserved for it, None on a CPU.
-        watts: mean power of the device during the training steps, or None where it reports none.
-        clock_mhz: of the device after the steps, or None where it reports none.
-        throttle: what held the device back, empty if nothing is known to.
-        spent_seconds: what the measurement itself took.
-        measured_at: UTC time, ISO 8601.
+        fingerprint: machine and settings.
+        processes: number of copies that ran at the same time; 1 unless contention was measured.
+        fits: false if memory ran out; all times are 0 then.
+        forward_seconds, backward_seconds, optimizer_seconds: median seconds of the phases of a step.
+        step_seconds: median seconds of a whole step, batch preparation included.
+        step_iqr_seconds: interquartile range of the seconds of whole steps.
+        inference_seconds: median seconds of a forward pass of a batch without gradients.
+        layers: times of the layers in the order of execution, the loss last.
+        reference_seconds: seconds of the reference convolution during the measurement, None on CUDA. If
+            several copies ran, the seconds of the same step alone right before.
+        peak_bytes: peak memory of training beyond the idle process; None where it cannot be read.
+        reserved_bytes: bytes that CUDA's allocator reserved; None on a CPU.
+        watts: mean power of the device during the training steps; None where it reports none.
+        clock_mhz: clock of the device after the steps; None where it reports none.
+        throttle: reason for a lowered clock; empty if none is known.
+        spent_seconds: duration of the measurement itself.
+        measured_at: time in UTC, ISO 8601.
     """
 
     network: str
@@ -135,17 +136,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedEpochs:
-    """What the real epochs of one training step of a run took; they are measurements as well.
+    """Duration of the real epochs of one training step of a run, which count as measurements too.
 
     Attributes:
-        network: short name.
-        task: what the network was built for.
+        network: short name of the network.
+        task: images and classes that it was built for.
         batch: images in a step.
-        train_images, validation_images: of an epoch.
-        processes: networks of the run that trained at the same time.
-        augmentation: of the batches, as in a fingerprint.
-        epochs: how many were looked at.
-        seconds: median of an epoch, evaluation included.
+        train_images, validation_images: number of images of an epoch's training and evaluation.
+        processes: number of networks of the run that trained at the same time.
+        augmentation: augmentation of the batches, as in a fingerprint.
+        epochs: number of epochs in the median.
+        seconds: median seconds of an epoch, evaluation included.
     """
 
     network: str

@@ -1,8 +1,12 @@
-"""Peak memory of training and of inference, from the specification without building anything.
+"""Peak memory of training and inference, computed from the specification without building anything.
 
-`advisor.cost.liveness` walks a step and gives its moments, each a pair (c, m): c bytes whatever the batch and
-m bytes an image. Of the moments only those are kept that are the largest for some batch; the peak of a batch
-of b is the maximum of c + b·m over them, so that one walk serves every batch.
+Notation:
+
+    (c, m)      moment of a step (`advisor.cost.liveness`): c bytes whatever the batch and m bytes an image
+    b           images in the batch
+
+The peak is the maximum of c + b·m over all moments. Only moments that can be the maximum for some b are kept,
+so one walk serves every batch.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from advisor.networks.layers import Task
 
 @dataclass(frozen=True, slots=True)
 class GraphMemory:
-    """Moments that decide the peak of one network in one arithmetic."""
+    """Moments that can be the peak of one network in one arithmetic, of training and of inference."""
 
     training: tuple[Moment, ...]
     inference: tuple[Moment, ...]
@@ -39,7 +43,7 @@ def training_bytes(
     """Return the peak bytes of tensors while a named network is trained.
 
     Args:
-        network: short name.
+        network: short name, joint or not.
         task: images and classes.
         batch: images in a step.
         dtype: ``float32`` or ``bfloat16`` (autocast).
@@ -64,9 +68,9 @@ def graph_memory(graph: Graph, dtype: str, memory_format: str = "contiguous") ->
     """Walk a training step and a forward pass of a graph.
 
     Args:
-        graph: the network.
+        graph: network to walk.
         dtype: ``float32`` or ``bfloat16`` (autocast).
-        memory_format: ``contiguous``, or ``channels_last``, in which flattening a map copies it.
+        memory_format: ``contiguous`` or ``channels_last``; in the latter, flattening a map copies it.
     """
     return GraphMemory(
         _deciding(TrainingWalk(graph, dtype, memory_format).run()),
@@ -75,10 +79,11 @@ def graph_memory(graph: Graph, dtype: str, memory_format: str = "contiguous") ->
 
 
 def saved_bytes(graph: Graph, dtype: str) -> dict[str, int]:
-    """Return by node what it keeps of one image for the backward pass.
+    """Return the bytes an image that each node keeps for the backward pass, by node.
 
-    A tensor that several nodes keep counts for the first of them; the network's input is such a tensor. What
-    does not grow with the batch is left out: weights, their copies, and statistics of batch normalisation.
+    A tensor that several nodes keep counts for the first of them; the network's input is such a tensor.
+    Tensors that do not grow with the batch are left out: weights, their copies, statistics of batch
+        normalisation.
     """
     walk = TrainingWalk(graph, dtype, "contiguous")
     walk.run()
@@ -96,7 +101,7 @@ def _peak(moments: Iterable[Moment], batch: int) -> int:
 
 
 def _deciding(moments: Iterable[Moment]) -> tuple[Moment, ...]:
-    """Return the moments that no other one exceeds in both parts."""
+    """Return the moments that no other moment exceeds in both parts."""
     kept: list[Moment] = []
     for moment in sorted(set(moments), key=lambda m: (-m.image, -m.constant)):
         if not kept or moment.constant > kept[-1].constant:

@@ -1,11 +1,18 @@
-"""Peak memory as it is measured: the bytes of the specification, and what libraries and allocators add.
+"""Peak memory as it is measured: the computed bytes of tensors, and what libraries and allocators add.
 
-The tensors of a step are counted exactly (`memory`). What comes on top is learned: an amount that every
-network needs, one that convolutions need, a part of the largest map that they read (their libraries lay it
-out anew), and a factor.
+Notation, for a network at a batch:
 
-Few measurements lie close to any formula that was fitted on them, so that what it misses is taken on networks
-that were left out of the fit, and widened as `correction` widens times.
+    B           peak bytes of tensors, computed exactly (`advisor.cost.memory`)
+    C           1 for a network with convolutions, else 0
+    R           bytes of the largest map that a convolution reads; libraries may copy it into another layout
+    β           coefficients, shape (4,), all ≥ 0
+    r           log(measured / predicted peak) of a network that was left out of the fit
+    s           `USUAL_STD`, standard deviation of r without measurements
+
+The peak is β_0·B + 10⁶·(β_1 + β_2·C) + β_3·R. Coefficients minimise the squared relative errors, with one
+prior row for each coefficient that is usually positive. The standard deviation of the logarithm is estimated
+from r in the same way as that of times (`advisor.cost.correction`): few measurements lie close to any formula
+fitted on them.
 """
 
 from __future__ import annotations
@@ -24,26 +31,26 @@ from advisor.estimate import LEVEL, Estimate, Floats, Z
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
 
-# Coefficients of a row until enough is known. On a CPU, where heap and libraries count, of the pool of
-# benchmarks/cost/cost_model.py, less about 4 MB: its peaks contained the maps of the profiler's reference
-# convolution, which later ones do not. On CUDA, whose allocator counts tensors, a guess.
+# Coefficients β until there are enough measurements. On a CPU they were fitted on the pool of
+# benchmarks/cost/cost_model.py, less about 4 MB: those peaks included the maps of the profiler's reference
+# convolution, later ones do not. On CUDA, whose allocator counts tensors alone, they are a guess.
 USUAL = {"cpu": (1.5, 8.0, 0.0, 0.0), "cuda": (1.2, 0.0, 0.0, 0.0)}
 USUAL_STD = float(np.log(1.5)) / Z
-# With as many networks as coefficients nothing is left that a fit could miss.
+# Fewest networks for a fit. As many networks as coefficients would leave no residuals.
 LEAST_NETWORKS = len(USUAL["cpu"]) + 1
-# Misses that the usual spread counts for, and the largest that counts, in usual spreads.
-PRIOR_MISSES, LARGEST_MISS = 4, 4.0
+# Number of residuals that the prior counts for, and the largest |r| / s that an observed one counts with.
+PRIOR_RESIDUALS, LARGEST_RESIDUAL = 4, 4.0
 CONVOLUTIONS = [KINDS.index("Conv"), KINDS.index("Conv@images")]
-# Of `LayerSizes.rows`: elements read, in 1e8.
+# Column of `LayerSizes.rows` with the elements read, in 1e8.
 READ_COLUMN = 4
 
 
 class MemoryFit:
-    """Predicts peaks.
+    """Predicts peak memory.
 
     Args:
         measured: measurements that have a peak.
-        execution: how what is predicted is trained.
+        execution: settings of the training that is predicted.
     """
 
     def __init__(self, measured: Sequence[Measurement], execution: Execution) -> None:
@@ -54,17 +61,17 @@ class MemoryFit:
         self._reserved = _fitted(reserved, lambda m: m.reserved_bytes, usual) if reserved else None
 
     def training(self, network: str, task: Task, batch: int) -> Estimate:
-        """Peak bytes of training."""
+        """Return the peak bytes of training."""
         computed = training_bytes(network, task, batch, *self._settings)
         return _estimate(self._training, _row(network, task, batch, computed))
 
     def inference(self, network: str, task: Task, batch: int) -> Estimate:
-        """Peak bytes of a forward pass, by what was learned in training."""
+        """Return the peak bytes of a forward pass, with the coefficients that were fitted on training."""
         computed = inference_bytes(network, task, batch, *self._settings)
         return _estimate(self._training, _row(network, task, batch, computed))
 
     def reserved(self, network: str, task: Task, batch: int) -> Estimate | None:
-        """Bytes that the allocator reserves in training, None where that was never measured."""
+        """Return the bytes that the allocator reserves in training; None if that was never measured."""
         if self._reserved is None:
             return None
         computed = training_bytes(network, task, batch, *self._settings)
@@ -73,7 +80,7 @@ class MemoryFit:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Bytes for each entry of a row, and the spread of the logarithm."""
+    """Coefficients β, and the standard deviation of the logarithm of a peak."""
 
     coefficients: Floats
     std: float
@@ -93,7 +100,13 @@ def _estimate(fit: _Fit, row: list[float]) -> Estimate:
 def _fitted(
     measured: Sequence[Measurement], peak: Callable[[Measurement], int | None], usual: Floats
 ) -> _Fit:
-    """Fit, and find the spread with each network left out in turn, all its batches together."""
+    """Return coefficients, and their standard deviation by leaving out each network with all its batches.
+
+    Args:
+        measured: measurements to fit.
+        peak: peak of a measurement in bytes.
+        usual: coefficients until there are enough measurements.
+    """
     networks = np.array([m.network for m in measured])
     names = dict.fromkeys(networks.tolist())
     if len(names) < LEAST_NETWORKS:
@@ -104,19 +117,19 @@ def _fitted(
     ]
     rows = np.array([_row(m.network, m.task, m.batch, c) for m, c in zip(measured, computed, strict=True)])
     actual = np.array([float(peak(m) or 0) for m in measured])
-    misses: list[float] = []
+    residuals: list[float] = []
     for name in names:
         left = networks == name
         coefficients = _coefficients(rows[~left], actual[~left], usual)
-        misses += np.log(actual[left] / np.maximum(rows[left] @ coefficients, 1.0)).tolist()
-    return _Fit(_coefficients(rows, actual, usual), _spread(np.array(misses)))
+        residuals += np.log(actual[left] / np.maximum(rows[left] @ coefficients, 1.0)).tolist()
+    return _Fit(_coefficients(rows, actual, usual), _log_std(np.array(residuals)))
 
 
 def _coefficients(rows: Floats, actual: Floats, usual: Floats) -> Floats:
-    """Non-negative least squares on relative errors.
+    """Return β by non-negative least squares on relative errors.
 
-    A row more for each coefficient that is usually above nothing has it as usual: a few of the smallest
-    networks would have it that tensors take nothing.
+    Each coefficient that is usually positive has one more row with its usual value. Without these rows, a few
+    very small networks could make the coefficient of the tensors 0.
     """
     known = usual > 0
     prior = np.eye(len(usual))[known] / usual[known, None]
@@ -126,9 +139,9 @@ def _coefficients(rows: Floats, actual: Floats, usual: Floats) -> Floats:
     return coefficients
 
 
-def _spread(misses: Floats) -> float:
-    """Return the scale of misses of the logarithm, with a prior that has them usual, by Student's t."""
-    known = PRIOR_MISSES + len(misses)
-    sizes = np.minimum(np.abs(misses) / USUAL_STD, LARGEST_MISS)
-    scale = USUAL_STD * float(np.sqrt((PRIOR_MISSES + (sizes**2).sum()) / known))
+def _log_std(residuals: Floats) -> float:
+    """Return the standard deviation of the logarithm from residuals r, with a prior and Student's t."""
+    known = PRIOR_RESIDUALS + len(residuals)
+    sizes = np.minimum(np.abs(residuals) / USUAL_STD, LARGEST_RESIDUAL)
+    scale = USUAL_STD * float(np.sqrt((PRIOR_RESIDUALS + (sizes**2).sum()) / known))
     return scale * float(stdtrit(known, (1 + LEVEL) / 2)) / Z

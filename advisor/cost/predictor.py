@@ -1,12 +1,18 @@
-"""The cost predictor: time and memory of networks that were not measured, each with an interval.
+"""The cost predictor: time and memory of networks that were not measured, each with a 90 % interval.
 
-A step is the sum of its layers' forward and backward passes, the loss, the optimizer's update and the
-preparation of the batch, each a non-negative combination of sizes fitted on measurements (`step_cost`). A
-Gaussian process on the logarithm of what this misses adds the correction and the interval (`correction`).
-Layers, scaled by the correction, add up to the step.
+1. A step is the sum of its layers' forward and backward passes, the loss, the optimizer's update and the
+preparation
+   of the batch. Each is a non-negative combination of sizes, fitted on measurements
+   (`advisor.cost.step_cost`).
+2. A Gaussian process on the logarithm of measured over predicted time corrects the sum and gives its interval
+   (`advisor.cost.discrepancy`, `advisor.cost.correction`).
+3. The interval becomes wider for what was never measured (`advisor.cost.extrapolation`).
+4. Memory is counted on the graph and fitted to measured peaks (`advisor.cost.memory_fit`).
 
-The predictor is refitted from stored measurements whenever it is
-needed; nothing fitted is ever stored.
+Times of layers are scaled by the correction, so they add up to the step. Without measurements, time is
+multiply-adds over a nominal rate, with an interval of a factor of ten either way.
+
+The predictor is fitted anew from the stored measurements whenever it is needed. Nothing fitted is stored.
 """
 
 from __future__ import annotations
@@ -26,15 +32,16 @@ from advisor.estimate import Estimate, Floats, Z
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
 
-# Below this the Gaussian process has little to learn from, and the interval is a guess.
+# Fewest measurements for the interval of the Gaussian process. With fewer, it is at least a factor of two.
 LEAST_MEASUREMENTS = 8
 SPARSE_STD = float(np.log(2)) / Z
 
-# Multiply-adds a second that stand in for measurements where there is none: the order of magnitude of one
-# core and of a data-centre GPU on small networks. The interval spans a factor of ten either way.
+# Multiply-adds a second where there is no measurement: the order of magnitude of one core and of a
+# data-centre GPU on small networks.
 NOMINAL_RATE = {"cpu": 3e10, "cuda": 3e12}
 NOMINAL_STD = float(np.log(10)) / Z
-# Two processes on neighbouring cores share caches and memory; used until it is measured.
+# Factor on the time of a step while other networks train too, until it is measured: processes on neighbouring
+# cores share caches and memory.
 UNMEASURED_CONTENTION = 1.15
 
 
@@ -42,10 +49,14 @@ class CostPredictor:
     """Predicts times and peak memory on the machine of its measurements.
 
     Args:
-        measurements: of one machine; those of another arithmetic are borrowed while there are too few of
-            the execution's own.
-        execution: how networks are trained.
-        epochs: of finished runs on this machine and under this execution.
+        measurements: measurements of one machine. Those with another arithmetic are used only while there are
+            too few with the execution's own.
+        execution: settings of the training that is predicted.
+        epochs: real epochs of finished runs on this machine with these settings.
+
+    Attributes:
+        count: number of measurements with the execution's own settings, of a single process.
+        watts: median power of the device while training was measured; None if it reports none.
     """
 
     def __init__(
@@ -56,13 +67,13 @@ class CostPredictor:
     ) -> None:
         self._execution = execution
         own = [m for m in measurements if _is_own(m, execution)]
-        self._misfits = [m for m in own if not m.fits and not any(_refutes(other, m) for other in own)]
-        # What was measured at different moments is compared from here on, so that it is done before.
+        self._out_of_memory = [m for m in own if not m.fits and not any(_refutes(other, m) for other in own)]
+        # Measurements of different moments are compared from here on, so they are scaled to one speed first.
         steps = at_usual_speed([m for m in measurements if m.processes == 1 and m.fits])
         alone = [m for m in steps if _is_own(m, execution)]
         self.count = len(alone)
-        fitted, unknown = _with_borrowed(alone, steps, execution)
-        self._range = Range.of(fitted, unknown)
+        fitted, unmeasured_setting = _with_transferred(alone, steps, execution)
+        self._range = Range.of(fitted, unmeasured_setting)
         self._contention = _contention([m for m in measurements if m.fits])
         self._times = StepFormulas(fitted) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
@@ -74,44 +85,46 @@ class CostPredictor:
 
     @property
     def device(self) -> str:
-        """What networks are trained on."""
+        """Device that networks are trained on."""
         return self._execution.device
 
     @property
     def basis(self) -> str:
-        """What the figures rest on: ``nominal``, ``few measurements`` or ``measurements``."""
+        """Basis of the predictions: ``nominal``, ``few measurements`` or ``measurements``."""
         if self._times is None:
             return "nominal"
         return "measurements" if self.count >= LEAST_MEASUREMENTS else "few measurements"
 
     def unmeasured(self, network: str, task: Task, batch: int) -> tuple[str, ...]:
-        """Return what of a network was never measured, so that its interval is wider."""
+        """Return what was never measured of a network, in words; its interval is wider for it."""
         return self._range.beyond(network, task, batch)[0]
 
     def fits(self, network: str, task: Task, batch: int) -> bool:
-        """Return whether it is not known to run out of memory at this batch or a smaller one.
+        """Return False for a network that is known to run out of memory at this batch or a smaller one.
 
-        What ran out of memory once, and fitted when it was measured again, is not.
+        A network that ran out of memory once and fitted in a later measurement does not count.
         """
-        return not any((m.network, m.task) == (network, task) and m.batch <= batch for m in self._misfits)
+        return not any(
+            (m.network, m.task) == (network, task) and m.batch <= batch for m in self._out_of_memory
+        )
 
     def step_seconds(self, network: str, task: Task, batch: int) -> Estimate:
-        """Seconds of one training step, the network alone on its cores."""
+        """Return the seconds of one training step of a network that trains alone."""
         return self._estimate("step", Workpiece(network, task, batch))
 
     def inference_seconds(self, network: str, task: Task, batch: int) -> Estimate:
-        """Seconds of a forward pass of a batch without gradients."""
+        """Return the seconds of a forward pass of a batch without gradients."""
         return self._estimate("inference", Workpiece(network, task, batch))
 
     def epoch_seconds(self, network: str, task: Task, batch: int, *, steps: int, evaluated: int) -> Estimate:
-        """Seconds of one whole epoch as the trainer runs it, the network alone on its cores.
+        """Return the seconds of one epoch of a network that trains alone, evaluation included.
 
         Args:
             network: short name.
-            task: what it is built for.
-            batch: images in a step and in a batch of the evaluation.
-            steps: training steps.
-            evaluated: images of the evaluation.
+            task: images and classes that it is built for.
+            batch: images in a training step and in a batch of the evaluation.
+            steps: number of training steps.
+            evaluated: number of images in the evaluation.
         """
         step = self.step_seconds(network, task, batch)
         passes = self.inference_seconds(network, task, batch).scaled(evaluated / batch)
@@ -122,7 +135,7 @@ class CostPredictor:
         if self._step is None:
             return Estimate(mean, low, high)
         shift, std = self._step.of_epochs(Workpiece(network, task, batch))
-        # Low and high are those of the steps; that epochs differ from their steps adds to the width.
+        # Low and high come from the steps. The difference of epochs from their steps adds to the width.
         down, up = (float(np.log(mean / low)), float(np.log(high / mean)))
         mean *= shift
         width = Z * std
@@ -131,7 +144,7 @@ class CostPredictor:
     def layer_seconds(self, network: str, task: Task, batch: int) -> tuple[LayerTime, ...]:
         """Return the predicted seconds of every layer, the loss last; none without measurements.
 
-        With those of `phase_seconds` that are no layers' (data, optimizer) they add up to the step's mean.
+        Together with data and optimizer of `phase_seconds` they add up to the mean of the step.
         """
         if self._times is None or self._step is None or self._inference is None:
             return ()
@@ -151,7 +164,7 @@ class CostPredictor:
         return (*layers, last)
 
     def phase_seconds(self, network: str, task: Task, batch: int) -> dict[str, float]:
-        """Return the mean seconds of data, forward, backward and optimizer, which add up to the step's."""
+        """Return the mean seconds of data, forward, backward and optimizer, which add up to a step."""
         if self._times is None or self._step is None:
             return {}
         piece = Workpiece(network, task, batch)
@@ -159,21 +172,21 @@ class CostPredictor:
         return {phase: factor * seconds for phase, seconds in self._times.phases(piece).items()}
 
     def training_peak_bytes(self, network: str, task: Task, batch: int) -> Estimate:
-        """Peak bytes of training one network, beyond the idle process."""
+        """Return the peak bytes of training one network, beyond the idle process."""
         return self._memory.training(network, task, batch)
 
     def inference_peak_bytes(self, network: str, task: Task, batch: int) -> Estimate:
-        """Peak bytes of a forward pass of a batch without gradients, weights included."""
+        """Return the peak bytes of a forward pass of a batch without gradients, weights included."""
         return self._memory.inference(network, task, batch)
 
     def reserved_bytes(self, network: str, task: Task, batch: int) -> Estimate | None:
-        """Bytes that CUDA's allocator reserves for training; None where that was never measured."""
+        """Return the bytes that CUDA's allocator reserves for training; None if that was never measured."""
         return self._memory.reserved(network, task, batch)
 
     def contention(self, processes: int) -> float:
-        """How much longer a step takes while `processes` networks train at once.
+        """Return the factor on the time of a step while `processes` networks train at the same time.
 
-        Between numbers that were measured, and from one process on, it is taken to grow evenly.
+        It is interpolated between measured numbers of processes; one process has the factor 1.
         """
         if processes <= 1:
             return 1.0
@@ -184,22 +197,22 @@ class CostPredictor:
         return float(np.interp(processes, counts, factors))
 
     def epoch_correlation(self, pieces: Sequence[Workpiece]) -> Floats:
-        """Return how the misses of different networks' epochs go together, shape (n, n)."""
+        """Return the correlation of the errors in different networks' epochs, shape (pieces, pieces)."""
         return _process(self._step).correlation([piece.point(epoch=True) for piece in pieces])
 
     def inference_correlation(self, pieces: Sequence[Workpiece]) -> Floats:
-        """Return how the misses of different networks' forward passes go together, shape (n, n)."""
+        """Return the correlation of the errors in different forward passes, shape (pieces, pieces)."""
         return _process(self._inference).correlation([piece.point() for piece in pieces])
 
     def expected_reductions(self, options: Sequence[Workpiece], wanted: Sequence[Workpiece]) -> Floats:
-        """Return by how much measuring each option would lower the variance of the wanted, summed over them.
+        """Return by how much measuring each option would lower the summed variance of the wanted pieces.
 
         Args:
-            options: what could be measured, n.
-            wanted: what must be known, m.
+            options: pieces that could be measured.
+            wanted: pieces whose times are to become certain.
 
         Returns:
-            Squared logarithms of seconds, shape (n,).
+            Reductions of the variance of log seconds, shape (options,).
         """
         process = _process(self._step)
         points = [piece.point() for piece in options]
@@ -209,7 +222,7 @@ class CostPredictor:
         return reductions
 
     def _estimate(self, quantity: str, piece: Workpiece) -> Estimate:
-        # A search asks for the same networks again and again.
+        # A search requests the same networks many times.
         key = (quantity, piece)
         if key not in self._cache:
             self._cache[key] = self._computed(quantity, piece)
@@ -231,33 +244,36 @@ class CostPredictor:
 
 
 def _process(corrected: Corrected | None) -> Residuals:
+    """Return the fitted process of a time, or the prior where nothing was measured."""
     return Residuals([], np.zeros(0)) if corrected is None else corrected.process
 
 
 def _is_own(m: Measurement, execution: Execution) -> bool:
-    mark = m.fingerprint
-    return (mark.dtype, mark.memory_format) == (execution.dtype, execution.memory_format)
+    machine = m.fingerprint
+    return (machine.dtype, machine.memory_format) == (execution.dtype, execution.memory_format)
 
 
-def _refutes(later: Measurement, misfit: Measurement) -> bool:
-    """Whether what ran out of memory fitted later, at no smaller batch and in no less company."""
-    same = (later.network, later.task) == (misfit.network, misfit.task)
-    harder = later.batch >= misfit.batch and later.processes >= misfit.processes
-    return same and harder and later.fits and later.measured_at > misfit.measured_at
+def _refutes(later: Measurement, failed: Measurement) -> bool:
+    """Return whether a failed network fitted later, with at least that batch and processes."""
+    same = (later.network, later.task) == (failed.network, failed.task)
+    harder = later.batch >= failed.batch and later.processes >= failed.processes
+    return same and harder and later.fits and later.measured_at > failed.measured_at
 
 
-def _with_borrowed(
+def _with_transferred(
     alone: list[Measurement], steps: Sequence[Measurement], execution: Execution
 ) -> tuple[list[Measurement], str]:
-    """Add measurements under other settings while there are few, at the ratio of what both measured.
+    """Add measurements with other settings while there are few of the execution's own.
+
+    Added times are multiplied by the median ratio over the pieces that were measured with both settings.
 
     Args:
-        alone: under the execution's settings.
-        steps: under any, these among them, all at the machine's usual speed.
-        execution: that is predicted.
+        alone: measurements with the execution's settings, of a single process.
+        steps: measurements with any settings, `alone` among them, all scaled to the machine's usual speed.
+        execution: settings of the training that is predicted.
 
     Returns:
-        The measurements, and the setting that those which were added do not have, or nothing.
+        The measurements to fit, and the setting that the added ones do not have; empty if none were added.
     """
     if len(alone) >= LEAST_MEASUREMENTS:
         return alone, ""
@@ -271,13 +287,13 @@ def _with_borrowed(
     here = {Workpiece.of(m): m.step_seconds for m in alone}
     ratios = [here[Workpiece.of(m)] / m.step_seconds for m in largest if Workpiece.of(m) in here]
     ratio = float(np.median(ratios)) if ratios else 1.0
-    lent = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
+    added = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
     same = largest[0].fingerprint.dtype == execution.dtype
-    return [*alone, *lent], execution.memory_format if same else execution.dtype
+    return [*alone, *added], execution.memory_format if same else execution.dtype
 
 
 def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
-    """Median ratio of a step among several processes to the same step alone right before, by their number."""
+    """Return by number of processes the median ratio of a step to the same step alone right before."""
     ratios: dict[int, list[float]] = {}
     for m in measurements:
         if m.processes > 1 and m.reference_seconds:

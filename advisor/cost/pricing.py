@@ -1,8 +1,10 @@
-"""The price of a plan: seconds of every step, the whole training, peak memory and latency.
+"""The price of a plan: seconds of every step and of the whole training, peak memory and latency.
 
-The training time is that of the plan's own concurrency: steps start in the plan's order as soon as what they
-depend on is done and enough slots (`advisor.plans.placement`) are free, and every step runs slower by the
-measured contention while another one runs beside it.
+Training time comes from a simulation of the plan's concurrency (list scheduling, Graham 1966). Steps start in
+the plan's order as soon as the steps that they depend on are done and enough slots
+(`advisor.plans.placement`) are free. While several steps run, each takes longer by the measured contention.
+The simulation runs three times, with all durations at their mean, low and high, because the errors of one
+predictor go the same way.
 """
 
 from __future__ import annotations
@@ -18,18 +20,18 @@ from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.plans.records import Forecast, PredictedStep
 
-# One pass over the weights; far below a training step of any network worth hatching.
+# Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
 HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
-# Share of n times the speed that n devices reach which share a network's batches: an assumption until it is
-# measured. The interval reaches from all of it to nothing gained.
+# Efficiency of data parallelism: speed of n devices that share a network's batches, as a share of n times the
+# speed of one. An assumption, not measured; the interval reaches from an efficiency of 1 to no gain at all.
 SHARING_EFFICIENCY = 0.9
-# Name of the step that a plan leaves unsaid: its members on the test images, after training.
+# Name of the last step, which no plan lists: the evaluation of the members after training.
 EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedStep:
-    """Seconds of one step beside those that run at the same time."""
+    """Seconds of one step, slowed down by the steps that run at the same time."""
 
     step: str
     network: str
@@ -41,17 +43,18 @@ class PricedPlan:
     """Predicted cost of a plan.
 
     Attributes:
-        steps: each step, and the evaluation on validation and test images, which is no part of training.
-        train_seconds: the whole training at the plan's concurrency.
-        epoch_seconds: one epoch of every member at the plan's concurrency.
-        inference_ms_per_image: all members one after the other, at the plan's batch.
-        train_peak_bytes: of the networks that train at once.
-        train_reserved_bytes: what CUDA's allocator takes for them; None where that was never measured.
-        inference_peak_bytes: all members in memory, one of them at work.
-        fits: false where a network is known to have run out of memory at this batch.
-        energy_joules: of the whole training at the power that the device reported while it was measured, of
-            GPUs while they are in use; None where it reports none.
-        unmeasured: what of the plan's networks was never measured, in words; intervals are wider for it.
+        steps: cost of each step, and of the evaluation on validation and test images after training.
+        train_seconds: seconds of the whole training at the plan's concurrency.
+        epoch_seconds: seconds of one epoch of every member at the plan's concurrency.
+        inference_ms_per_image: milliseconds an image of all members one after the other, at the plan's batch.
+        train_peak_bytes: peak memory of the networks that train at the same time.
+        train_reserved_bytes: bytes that CUDA's allocator reserves for them; None if that was never measured.
+        inference_peak_bytes: peak memory with all members loaded and one of them computing.
+        fits: false if a network is known to have run out of memory at this batch.
+        energy_joules: energy of the whole training at the power that the device reported while it was
+            measured; of GPUs only while they are in use. None if the device reports no power.
+        unmeasured: properties of the plan's networks that were never measured, in words; intervals are wider
+            for them.
     """
 
     steps: tuple[PricedStep, ...]
@@ -67,11 +70,15 @@ class PricedPlan:
 
     @property
     def memory_bytes(self) -> Estimate:
-        """What training takes of the device's memory: what is reserved if that is known, else the peak."""
+        """Device memory that training takes: the reserved bytes if they are known, else the peak."""
         return self.train_reserved_bytes or self.train_peak_bytes
 
     def forecast(self, test_error: Estimate | None) -> Forecast:
-        """Return what is kept beside a run."""
+        """Return the forecast that is stored with a run.
+
+        Args:
+            test_error: predicted test error; None if it is unknown.
+        """
         return Forecast(
             train_seconds=_triple(self.train_seconds),
             train_peak_bytes=_triple(self.train_peak_bytes),
@@ -85,68 +92,96 @@ class PricedPlan:
 
 
 def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = frozenset()) -> PricedPlan:
-    """Return the price of a plan on the machine of the predictor; steps that are `done` cost nothing more."""
-    task, batch, processes = plan.dataset.task, plan.batch, plan.execution.processes
-    built = [n.network for n in plan.built]
+    """Return the price of a plan on the machine of the predictor.
+
+    Args:
+        plan: plan to price.
+        predictor: predictor of the machine.
+        done: names of steps that are done already and cost nothing more.
+    """
+    task, batch = plan.dataset.task, plan.batch
     # Members of one shape are one network to the predictor.
-    names = dict.fromkeys(built)
+    names = sorted({network.network for network in plan.built})
     epochs = {name: epoch_seconds(name, plan, predictor) for name in names}
-    devices = {step.id: devices_of(step) for step in plan.steps}
-    last = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
-    contention = predictor.contention(processes)
-    members = [plan.network(name).network for name in plan.asked]
-    latency = total([predictor.inference_seconds(name, task, batch) for name in members])
-    training = {name: predictor.training_peak_bytes(name, task, batch) for name in names}
-    reserving = {name: predictor.reserved_bytes(name, task, batch) for name in names}
-    spans = _spans(
-        [step.id for step in plan.steps],
-        [step.after for step in plan.steps],
-        [
-            Estimate.exact(0.0)
-            if step.id in done
-            else _shared(_alone(step, plan, epochs, predictor), devices[step.id])
-            for step in plan.steps
-        ],
-        slots(plan),
-        contention,
-        devices,
-    )
-    steps = tuple(
+    spans = _training_spans(plan, epochs, predictor, done)
+    asked = [plan.network(name).network for name in plan.asked]
+    latency = total([predictor.inference_seconds(name, task, batch) for name in asked])
+    evaluated = plan.dataset.validation_images + plan.dataset.test_images
+    steps = [
         PricedStep(step=step.id, network=step.network, seconds=span)
         for step, span in zip(plan.steps, spans.each, strict=True)
+    ]
+    steps.append(PricedStep(step=EVALUATE, network="", seconds=latency.scaled(evaluated / batch)))
+    unmeasured = (text for name in names for text in predictor.unmeasured(name, task, batch))
+    return PricedPlan(
+        steps=tuple(steps),
+        train_seconds=spans.whole,
+        epoch_seconds=_epoch_of_all(plan, epochs, predictor),
+        inference_ms_per_image=latency.scaled(1000 / batch),
+        train_peak_bytes=_training_peak(plan, predictor),
+        train_reserved_bytes=_training_reserved(plan, predictor),
+        inference_peak_bytes=_evaluating(asked, plan, predictor),
+        fits=all(predictor.fits(name, task, batch) for name in names),
+        energy_joules=_energy(plan, spans, predictor),
+        unmeasured=tuple(dict.fromkeys(unmeasured)),
     )
-    peaks = [training[name] for name in built]
-    reserved = [reserving[name] for name in built]
+
+
+def _training_spans(
+    plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor, done: frozenset[str]
+) -> _Spans:
+    """Return the durations of all steps at the plan's concurrency."""
+    devices = {step.id: devices_of(step) for step in plan.steps}
+    seconds = [
+        Estimate.exact(0.0)
+        if step.id in done
+        else _shared(_alone(step, plan, epochs, predictor), devices[step.id])
+        for step in plan.steps
+    ]
+    contention = predictor.contention(plan.execution.processes)
+    after = [step.after for step in plan.steps]
+    return _spans([step.id for step in plan.steps], after, seconds, slots(plan), contention, devices)
+
+
+def _epoch_of_all(plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor) -> Estimate:
+    """Return the seconds of one epoch of every member at the plan's concurrency."""
+    devices = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
+    seconds = [_shared(epochs[plan.network(name).network], shared) for name, shared in devices.items()]
+    contention = predictor.contention(plan.execution.processes)
+    return _spans(list(devices), [()] * len(devices), seconds, slots(plan), contention, devices).whole
+
+
+def _training_peak(plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
+    """Return the peak memory of the networks that train at the same time."""
+    task, batch = plan.dataset.task, plan.batch
+    names = [network.network for network in plan.built]
+    peaks = {name: predictor.training_peak_bytes(name, task, batch) for name in set(names)}
+    return _at_once([peaks[name] for name in names], plan.execution.processes)
+
+
+def _training_reserved(plan: TrainingPlan, predictor: CostPredictor) -> Estimate | None:
+    """Return the bytes that the allocator reserves for them; None if one of them is unknown."""
+    task, batch = plan.dataset.task, plan.batch
+    names = [network.network for network in plan.built]
+    reserved = {name: predictor.reserved_bytes(name, task, batch) for name in set(names)}
+    found = [bytes_ for name in names if (bytes_ := reserved[name]) is not None]
+    return _at_once(found, plan.execution.processes) if len(found) == len(names) else None
+
+
+def _energy(plan: TrainingPlan, spans: _Spans, predictor: CostPredictor) -> Estimate | None:
+    """Return the energy of the whole training; on CUDA every GPU counts while it is in use."""
+    if predictor.watts is None:
+        return None
     busy = spans.whole
     if plan.execution.device == "cuda":
-        busy = total([span.scaled(devices[s.id]) for s, span in zip(plan.steps, spans.each, strict=True)])
-    evaluated = plan.dataset.validation_images + plan.dataset.test_images
-    evaluation = latency.scaled(evaluated / batch)
-    return PricedPlan(
-        steps=(*steps, PricedStep(step=EVALUATE, network="", seconds=evaluation)),
-        train_seconds=spans.whole,
-        epoch_seconds=_spans(
-            list(last),
-            [()] * len(members),
-            [_shared(epochs[name], shared) for name, shared in zip(members, last.values(), strict=True)],
-            slots(plan),
-            contention,
-            last,
-        ).whole,
-        inference_ms_per_image=latency.scaled(1000 / batch),
-        train_peak_bytes=_at_once(peaks, processes),
-        train_reserved_bytes=_at_once([r for r in reserved if r], processes) if all(reserved) else None,
-        inference_peak_bytes=_evaluating(members, plan, predictor),
-        fits=all(predictor.fits(name, task, batch) for name in names),
-        energy_joules=None if predictor.watts is None else busy.scaled(predictor.watts),
-        unmeasured=tuple(
-            dict.fromkeys(text for name in sorted(names) for text in predictor.unmeasured(name, task, batch))
-        ),
-    )
+        busy = total(
+            [span.scaled(devices_of(step)) for step, span in zip(plan.steps, spans.each, strict=True)]
+        )
+    return busy.scaled(predictor.watts)
 
 
 def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
-    """One epoch of a network alone: all its steps and the evaluation on the validation images."""
+    """Return the seconds of one epoch of a network that trains alone, with its evaluation."""
     data = plan.dataset
     return predictor.epoch_seconds(
         network,
@@ -160,7 +195,7 @@ def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) ->
 def _alone(
     step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor
 ) -> Estimate:
-    """Seconds of a step while nothing runs beside it."""
+    """Return the seconds of a step while no other runs."""
     if isinstance(step, HatchStep):
         return HATCH_SECONDS
     epoch = epochs[plan.network(step.network).network]
@@ -172,19 +207,19 @@ def _alone(
 
 
 def _shared(seconds: Estimate, devices: int) -> Estimate:
-    """Seconds of a step whose batches some devices share."""
+    """Return the seconds of a step whose batches are shared by devices."""
     if devices == 1:
         return seconds
     return Estimate(seconds.mean / (SHARING_EFFICIENCY * devices), seconds.low / devices, seconds.high)
 
 
 def _at_once(peaks: list[Estimate], processes: int) -> Estimate:
-    """The largest sum of as many peaks as networks train at once."""
+    """Return the sum of the largest peaks, as many as networks train at the same time."""
     return total(sorted(peaks, key=lambda peak: -peak.mean)[:processes])
 
 
 def _evaluating(members: list[str], plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
-    """Weights of all members, and what the one that needs most allocates beside its own."""
+    """Return the peak memory of evaluation: all members' weights, and the largest pass of one member."""
     task = plan.dataset.task
     weights = {name: graph_of(name, task).parameters * FLOAT_BYTES for name in members}
     all_weights = sum(weights[name] for name in members)
@@ -197,7 +232,7 @@ def _evaluating(members: list[str], plan: TrainingPlan, predictor: CostPredictor
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """How long each step of a plan runs, and the plan as a whole."""
+    """Seconds of each step of a plan, and of the plan as a whole."""
 
     each: list[Estimate]
     whole: Estimate
@@ -211,7 +246,7 @@ def _spans(
     contention: float,
     devices: Mapping[str, int],
 ) -> _Spans:
-    """Run a plan with all durations at their mean, low and high: one predictor errs the same way."""
+    """Simulate a plan with all durations at their mean, low and high; arguments as for `timeline`."""
     runs = [
         timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
         for end in ("mean", "low", "high")
@@ -221,7 +256,7 @@ def _spans(
 
 
 def _ordered(mean: float, low: float, high: float) -> Estimate:
-    """Steps that meet others than at the mean may end sooner or later than expected."""
+    """Return an estimate; steps that meet others than at the mean durations may end out of order."""
     return Estimate(mean, min(low, mean), max(high, mean))
 
 
@@ -233,15 +268,15 @@ def timeline(
     contention: float,
     devices: Mapping[str, int] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Return when each step begins and ends if steps start in order as soon as they can.
+    """Return beginning and end of each step in seconds if steps start in order as soon as they can.
 
     Args:
-        names: of the steps.
-        after: names that each step waits for.
-        seconds: of each step alone.
-        slots: that there are.
-        contention: factor on the time of a step while it does not run alone.
-        devices: slots that each step occupies, 1 where it is not named; at most all.
+        names: names of the steps.
+        after: names of the steps that each step waits for.
+        seconds: duration of each step while no other runs.
+        slots: number of slots.
+        contention: factor on the time of a step while others run too.
+        devices: number of slots that each step occupies, at most all; 1 for a step that is not named.
     """
     left = dict(zip(names, seconds, strict=True))
     needs = dict(zip(names, after, strict=True))

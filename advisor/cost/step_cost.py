@@ -1,7 +1,25 @@
-"""A step by formulas alone: its layers, the loss, the optimizer's update and the preparation of the batch.
+"""The time of a step by formulas alone: layers, loss, optimizer's update and preparation of the batch.
 
-Times are first brought to the machine's usual speed: every measurement on a CPU comes with the time of a
-reference convolution in the same second.
+Notation, for a network at a batch of b images:
+
+    P           parameters, in all `tensors`
+    E           elements of the input of the batch
+    K           classes
+    M           elements that the whole step moves, parameters included
+    q           min(1, M / `SHARED_CACHE_ELEMENTS`): the part of the shared cache that a step overwrites
+    (x)+        max(0, x)
+
+A step is the sum of four parts; every coefficient is ≥ 0 and fitted on measurements of the machine.
+
+    layers      forward and backward pass of each, see `advisor.cost.layer_cost`
+    loss        linear in b·K and a constant, forward and backward
+    optimizer   linear in P, tensors, a constant, (P − `CACHED_ELEMENTS`)+ and q·tensors
+    data        linear in E and a constant, and q times both
+
+Least squares are on errors as shares of the whole step. Times are first scaled to the machine's usual speed:
+every measurement on a CPU has the time of a reference convolution in the same second.
+
+Source: non-negative least squares (Lawson and Hanson 1974); the choice of sizes is ours.
 """
 
 from __future__ import annotations
@@ -21,15 +39,15 @@ from advisor.networks.joint import family_in
 from advisor.networks.layers import Task
 
 LOSS = "loss"
-# Elements of the last cache that a core has a part of (8 MiB of float32).
+# Elements in one core's part of the last, shared cache (8 MiB of float32).
 SHARED_CACHE_ELEMENTS = 2**21
-# What no clock tells apart from nothing.
+# Seconds below the resolution of any clock here.
 LEAST_SECONDS = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
 class Workpiece:
-    """A network with the batch it is run at."""
+    """A network of a task at a batch."""
 
     network: str
     task: Task
@@ -37,11 +55,15 @@ class Workpiece:
 
     @classmethod
     def of(cls, m: Measurement) -> Workpiece:
-        """Return what was measured."""
+        """Return the network and batch of a measurement."""
         return cls(m.network, m.task, m.batch)
 
     def point(self, *, epoch: bool = False) -> Point:
-        """Return where it stands for the Gaussian process."""
+        """Return the point of the Gaussian process.
+
+        Args:
+            epoch: whether the point stands for whole real epochs instead of single steps.
+        """
         f, b = features_of(self.network, self.task), self.batch
         moved = f.dense_elements + f.other_elements
         position = (b * f.macs, f.macs / moved, f.operations, b, f.macs_16 / f.macs)
@@ -49,7 +71,7 @@ class Workpiece:
 
 
 def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return measurements as if the machine had always run at its median speed."""
+    """Return measurements scaled to the machine's median speed, by their reference convolution."""
     known = [m.reference_seconds for m in measurements if m.reference_seconds]
     if not known:
         return list(measurements)
@@ -63,7 +85,7 @@ def at_usual_speed(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def scaled_times(m: Measurement, factor: float) -> Measurement:
-    """Return a measurement with all times of the network and of its layers multiplied."""
+    """Return a measurement with all times of the network and its layers multiplied by a factor."""
     layers = tuple(
         LayerTime(
             name=layer.name,
@@ -86,11 +108,15 @@ def scaled_times(m: Measurement, factor: float) -> Measurement:
 
 
 class StepFormulas:
-    """The parts of a step by their formulas, and the measurements that these were fitted on.
+    """Formulas of the parts of a step, fitted on measurements.
 
     Args:
-        measurements: at least one.
-        held_out: networks to leave out of the fit.
+        measurements: measurements of one machine, at least one.
+        held_out: names of networks to leave out of the fit.
+
+    Attributes:
+        measurements: all measurements, those of the left-out networks among them.
+        passes: costs of layers by pass: forward, backward, inference.
     """
 
     def __init__(self, measurements: Sequence[Measurement], held_out: frozenset[str] = frozenset()) -> None:
@@ -111,11 +137,11 @@ class StepFormulas:
         }
 
     def part(self, part: str, piece: Workpiece) -> float:
-        """Seconds of what is no layer."""
+        """Return the seconds of a part that is not a layer: optimizer, data, loss forward, loss backward."""
         return float(np.dot(_row(part, piece), self._parts[part]))
 
     def phases(self, piece: Workpiece) -> dict[str, float]:
-        """Seconds of data, forward, backward and optimizer by the formulas alone."""
+        """Return the seconds of data, forward, backward and optimizer."""
         sizes = layer_sizes(piece.network, piece.task, piece.batch)
         passes = {
             name: float(self.passes[name](sizes).sum()) + self.part(f"loss {name}", piece)
@@ -124,20 +150,21 @@ class StepFormulas:
         return {"data": self.part("data", piece), **passes, "optimizer": self.part("optimizer", piece)}
 
     def step(self, piece: Workpiece) -> float:
-        """Seconds of a step by the formulas alone."""
+        """Return the seconds of a step."""
         return max(sum(self.phases(piece).values()), LEAST_SECONDS)
 
     def inference(self, piece: Workpiece) -> float:
-        """Seconds of a forward pass without gradients by the formulas alone."""
+        """Return the seconds of a forward pass without gradients."""
         sizes = layer_sizes(piece.network, piece.task, piece.batch)
         return max(float(self.passes["inference"](sizes).sum()), LEAST_SECONDS)
 
     def without(self, networks: frozenset[str]) -> StepFormulas:
-        """Return the same fitted on all other networks."""
+        """Return the formulas fitted on all other networks."""
         return StepFormulas(self.measurements, networks)
 
 
 def _pass_of(m: Measurement, name: str) -> PassTimes:
+    """Return one pass of a measured network, without the loss."""
     layers = [layer for layer in m.layers if layer.name != LOSS]
     seconds = np.array([getattr(layer, f"{name}_seconds") for layer in layers])
     whole = {
@@ -149,6 +176,7 @@ def _pass_of(m: Measurement, name: str) -> PassTimes:
 
 
 def _part_seconds(m: Measurement, part: str) -> float:
+    """Return the measured seconds of a part; the preparation of the batch is the rest of the step."""
     if part == "optimizer":
         return m.optimizer_seconds
     if part == "data":
@@ -160,24 +188,24 @@ def _part_seconds(m: Measurement, part: str) -> float:
 
 
 def _row(part: str, piece: Workpiece) -> list[float]:
-    """Sizes that a part of the step grows with, of order one for a small network."""
+    """Return the sizes that a part of the step grows with, of order one for a small network."""
     f = features_of(piece.network, piece.task)
-    # What a large step leaves of the caches is nothing, so that all else takes longer beside it.
-    touched = piece.batch * (f.dense_elements + f.other_elements) + f.parameters
-    cold = min(1.0, touched / SHARED_CACHE_ELEMENTS)
+    # A large step overwrites the caches, so the other parts read from memory and take longer.
+    moved = piece.batch * (f.dense_elements + f.other_elements) + f.parameters
+    evicted = min(1.0, moved / SHARED_CACHE_ELEMENTS)
     match part:
         case "optimizer":
             beyond = max(0.0, f.parameters - CACHED_ELEMENTS)
-            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3, beyond / 1e8, cold * f.tensors / 1e3]
+            return [f.parameters / 1e8, f.tensors / 1e3, 1e-3, beyond / 1e8, evicted * f.tensors / 1e3]
         case "data":
             elements = piece.batch * f.input_elements / 1e8
-            return [elements, 1e-3, cold * elements, cold * 1e-3]
+            return [elements, 1e-3, evicted * elements, evicted * 1e-3]
         case _:
             return [piece.batch * piece.task.classes / 1e6, 1e-3]
 
 
 def _fit(rows: list[list[float]], seconds: list[float], steps: list[float]) -> Floats:
-    """Non-negative least squares on errors as shares of the step, which is where they matter."""
+    """Return coefficients by non-negative least squares on errors as shares of the whole step."""
     weights = 1 / np.maximum(steps, LEAST_SECONDS)
     coefficients: Floats = nnls(np.array(rows) * weights[:, None], np.array(seconds) * weights)[0]
     return coefficients

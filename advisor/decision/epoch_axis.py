@@ -18,7 +18,7 @@ from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import homogeneous
 from advisor.designs.space import DEPTH_LIMIT
-from advisor.errors import InfeasibleError, UnknownNameError, UsageError
+from advisor.errors import InfeasibleError, UsageError, lookup
 from advisor.estimate import Floats
 from advisor.networks.architecture import NetworkSpec, regular_network
 from advisor.networks.layers import Task
@@ -243,9 +243,7 @@ def source_of(
         UnknownNameError: there is no such reading.
         InfeasibleError: the reading needs learning curves, and there are none.
     """
-    if reading not in set(ScheduleReading):
-        raise UnknownNameError("reading", reading, [r.value for r in ScheduleReading])
-    if reading == ScheduleReading.WHOLE:
+    if lookup("reading", reading, ScheduleReading) is ScheduleReading.WHOLE:
         return WholeSchedules(predictor, dataset, task)
     if not curves:
         raise InfeasibleError(

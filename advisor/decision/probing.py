@@ -37,7 +37,6 @@ import numpy as np
 import optuna
 
 from advisor.accuracy.cases import case_of
-from advisor.accuracy.formula import USUAL_DEPTH
 from advisor.accuracy.noise import ensemble_seed_std, ratio_std, training_std
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import price
@@ -46,6 +45,7 @@ from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.networks.architecture import regular_network
+from advisor.networks.families import family_named
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.methods import make_plan
@@ -179,7 +179,7 @@ def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -
 def _depths(scenario: Scenario, family: str) -> list[int]:
     """Return the depths to propose: evenly spaced in the order of the request's, both ends included."""
     all_depths = {c.depth for c in scenario.candidates if c.family == family}
-    usual = {depth for depth in all_depths if depth <= LARGEST_DEPTH_RATIO * USUAL_DEPTH[family]}
+    usual = {depth for depth in all_depths if depth <= LARGEST_DEPTH_RATIO * family_named(family).usual_depth}
     depths = sorted(usual or all_depths)
     places = np.linspace(0, len(depths) - 1, min(DEPTHS, len(depths)))
     return [depths[round(place)] for place in places]

@@ -27,16 +27,12 @@ from advisor.designs.design import Design, DesignClass
 from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.networks.families import family_named
-from advisor.plans.methods import CHAINS, CLUSTERED
-from advisor.plans.plan import Method
+from advisor.plans.method import CLUSTERED, JOINT, ONE_SHAPE, Method
 
 # Methods of a search by default. Full data and MotherNets have the most trainings behind their predicted
 # errors. Snapshots train for half a schedule per member and had no more error than MotherNets in the same
 # time (docs/methods.md). The other methods cost more than full data, or do not allow skip connections.
 DEFAULT_METHODS = (Method.FULL_DATA, Method.MOTHERNETS, Method.SNAPSHOT)
-# Methods whose members share layers. Families with skip connections do not allow it
-# (`advisor.networks.joint`).
-JOINT = (Method.TREENETS, Method.SHARED_MOTHERNETS)
 
 Group = tuple[str, int, DesignClass]
 Point = dict[str, str | int | float]
@@ -76,7 +72,7 @@ def methods_for(candidate: Candidate | Mixture, methods: Sequence[Method]) -> tu
         return (Method.FULL_DATA,)
     excluded: tuple[Method, ...] = ()
     if candidate.design_class is DesignClass.MIXED:
-        excluded += (*CHAINS, Method.TREENETS)
+        excluded += ONE_SHAPE
     if family_named(candidate.family).skip_connections:
         excluded += JOINT
     return tuple(m for m in methods if m not in excluded)

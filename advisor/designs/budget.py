@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from advisor.errors import UsageError
 
-# Past this the width axis alone has thousands of values; the published studies end at 36M parameters.
+# Beyond this there are thousands of widths alone; the published studies end at 36M parameters.
 LARGEST_BUDGET = 10**10
 _LONGEST = 40
 
@@ -18,10 +18,13 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def parse_budget(text: str) -> int:
-    """Return the number of parameters that `text` names.
+    """Return a budget in parameters.
+
+    Args:
+        text: number with an optional unit k, M or G.
 
     Raises:
-        UsageError: another form, no whole parameter, or more than `LARGEST_BUDGET`.
+        UsageError: another form of text, less than one parameter, or more than `LARGEST_BUDGET`.
     """
     digits = text.strip().replace("_", "")
     match = _BUDGET.fullmatch(digits)

@@ -22,13 +22,13 @@ _AS_TYPED = {"−": "-", "×": "x"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What becomes of a number.
+    """A change of a number.
 
     Attributes:
-        option: that said so, for messages.
-        text: what it said.
+        option: option of the command line that the change was given with, for messages.
+        text: change as the user wrote it.
         sign: ``+``, ``-``, ``x`` or ``/``; empty for an absolute value.
-        amount: what is added, what is multiplied by, or the value itself.
+        amount: summand, factor, divisor, or the value itself.
     """
 
     option: str
@@ -40,7 +40,7 @@ class Change:
         """Return the changed number, which may be below 1.
 
         Raises:
-            UsageError: it is not whole, or the change divides by nothing.
+            UsageError: the changed number is not whole, or the change divides by 0.
         """
         if self.sign == "/" and not self.amount:
             raise UsageError(f"{self.option} {self.text}: nothing can be divided by 0, write for example /2")
@@ -62,8 +62,12 @@ class Change:
 def parse_change(text: str, option: str) -> Change:
     """Read ``32``, ``+6``, ``-6``, ``x2``, ``×2`` or ``/2``.
 
+    Args:
+        text: change as the user wrote it.
+        option: option of the command line, for messages.
+
     Raises:
-        UsageError: another form.
+        UsageError: another form of text.
     """
     match = _CHANGE.fullmatch(text.strip())
     if match is None:
@@ -76,12 +80,13 @@ def parse_change(text: str, option: str) -> Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignChange:
-    """What becomes of a design; None leaves a number as it is.
+    """A change of a design; None leaves a number as it is.
 
     Attributes:
-        depth, width: of every member.
-        members: how many there are.
-        clusters: g. Unchanged, an independent design stays independent, and any other keeps its clusters.
+        depth, width: change of every member's depth and width.
+        members: change of the number of members.
+        clusters: change of the number of clusters. Without one, an independent design stays independent and
+            any other keeps its clusters.
     """
 
     depth: Change | None = None
@@ -93,8 +98,8 @@ class DesignChange:
         """Return the changed design.
 
         Raises:
-            UsageError: a depth or a width of a network that is not regular, a number of members where these
-                differ, or a design that does not exist.
+            UsageError: depth or width of an irregular network are to change, or the number of members of
+                several shapes; or the changed design does not exist.
         """
         shapes = {spec: self._reshaped(spec) for spec in dict.fromkeys(design.members)}
         members = tuple(shapes[spec] for spec in design.members)

@@ -1,8 +1,8 @@
 """Balanced k-means of members around mother networks (MotherNets, MLSys 2020, section 2.3).
 
-The mother network plays the centroid: members are assigned by edit distance, clusters of a family
-differ in size by at most one, and mothers are rebuilt after every assignment. Families share no
-mother, so the g clusters are first divided over the families in proportion to their members.
+The mother network is the centroid of its cluster. Members are assigned by edit distance, and mothers are
+rebuilt after every assignment. Clusters of a family differ in size by at most one. Families share no mother,
+so the g clusters are first divided over the families in proportion to their members.
 """
 
 from __future__ import annotations
@@ -34,16 +34,23 @@ def clusters_of(design: Design) -> list[Cluster]:
 
 
 def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluster]:
-    """Partition members of one family into `count` clusters whose sizes differ by at most one.
+    """Partition members of one family into clusters whose sizes differ by at most one.
 
-    Starts from members in order of size, so the result depends on nothing but the members.
+    The first partition is by size, so the result depends on nothing but the members.
+
+    Args:
+        members: networks of one family.
+        count: number of clusters.
+
+    Returns:
+        The clusters as positions in `members`.
     """
     order = sorted(range(len(members)), key=lambda i: (_size(members[i]), i))
     clusters = [tuple(sorted(part.tolist())) for part in np.array_split(np.array(order), count)]
     best, best_cost = clusters, _cost(members, clusters)
     for _ in range(MAXIMUM_ITERATIONS):
         if best_cost == 0:
-            break  # members of one shape, mostly: no partition is cheaper
+            break  # no partition costs less than nothing; mostly all members have one shape
         clusters = _assign(members, [mother_of([members[i] for i in part]) for part in clusters])
         cost = _cost(members, clusters)
         if cost >= best_cost:
@@ -53,15 +60,17 @@ def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluste
 
 
 def _assign(members: Sequence[NetworkSpec], mothers: list[NetworkSpec]) -> list[Cluster]:
-    """Cheapest assignment in which every mother has ⌊m/g⌋ or ⌈m/g⌉ members."""
-    # Plans are read far more often than clusters are formed, and scipy takes a second to import.
+    """Return the cheapest assignment in which every mother has ⌊m/g⌋ or ⌈m/g⌉ members."""
+    # Imported here: plans are read far more often than clusters are formed, and scipy takes a second to
+    # import.
     from scipy.optimize import linear_sum_assignment
 
     small, extra = divmod(len(members), len(mothers))
     distances = np.array(
         [[distance(member, mother) for mother in mothers] for member in members], dtype=float
     )
-    # Every mother offers `small` seats that must be taken and, if members are left over, one that may.
+    # Every mother offers `small` seats that must be taken. If that leaves members over, she offers one more,
+    # which may stay empty.
     columns = [j for j in range(len(mothers)) for _ in range(small + (extra > 0))]
     optional = [extra > 0 and i % (small + 1) == small for i in range(len(columns))]
     must_take = -(distances.sum() + 1)
@@ -87,7 +96,7 @@ def _size(member: NetworkSpec) -> int:
 
 
 def _shares(sizes: list[int], clusters: int) -> list[int]:
-    """Divide clusters over families: one each, the others where the most members share one."""
+    """Divide clusters over families: one each, each further one where the clusters are largest."""
     shares = [1] * len(sizes)
     for _ in range(clusters - len(sizes)):
         neediest = max(

@@ -1,9 +1,12 @@
 """A design: the member networks of an ensemble and the clusters they are trained in.
 
-Notation: m members, g clusters. ``4xresnet-26-8`` trains four networks independently, and so does
-``4xresnet-26-8@g4``; ``4xresnet-26-8@g1`` hatches all four from one mother network (MotherNets).
-Heterogeneous designs join their members with ``+``: ``resnet-20-16+resnet-32-16@g1``. The ensembles of
-`advisor.designs.presets` stand for their members wherever a network may: ``V5@g1``, ``V5+2xresnet-20-16@g3``.
+Notation: m members, g clusters.
+
+- ``4xresnet-26-8`` and ``4xresnet-26-8@g4`` train four networks independently.
+- ``4xresnet-26-8@g1`` hatches all four from one mother network (MotherNets).
+- ``resnet-20-16+resnet-32-16@g1`` has members of two shapes.
+- ``V5@g1`` and ``V5+2xresnet-20-16@g3`` use the name of an ensemble of `advisor.designs.presets` for its
+  members.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ class Design:
     """Members of an ensemble (one: a single network) and their number of clusters.
 
     Attributes:
-        members: specification of every member, in the order given.
-        clusters: g; equal to the number of members for independent training.
+        members: specification of every member, in the order of the name.
+        clusters: g, the number of clusters; m where every member trains from scratch.
     """
 
     members: tuple[NetworkSpec, ...]
@@ -76,7 +79,7 @@ class Design:
 
     @property
     def name(self) -> str:
-        """Short name that `parse_design` reads back; members that make up a preset are named by it."""
+        """Short name that `parse_design` reads back; the name of a preset stands for its members."""
         parts = []
         for part, group in groupby(self._parts()):
             count = len(list(group))
@@ -103,7 +106,13 @@ class Design:
 
 
 def homogeneous(network: NetworkSpec, members: int, clusters: int | None = None) -> Design:
-    """Return `members` copies of one specification, independent unless `clusters` says otherwise."""
+    """Return a design whose members have one shape.
+
+    Args:
+        network: specification of a member.
+        members: number of members.
+        clusters: number of clusters; None: as many as members.
+    """
     return Design(members=(network,) * members, clusters=members if clusters is None else clusters)
 
 
@@ -111,7 +120,7 @@ def parse_design(name: str) -> Design:
     """Read a short name such as ``4xresnet-26-8@g1`` or ``V5@g1``.
 
     Raises:
-        UsageError: another form, or a network or ensemble that does not exist.
+        UsageError: another form of name, or a network or ensemble that does not exist.
     """
     match = _DESIGN.fullmatch(name.strip())
     if match is None:
@@ -122,14 +131,14 @@ def parse_design(name: str) -> Design:
 
 
 def _read_part(text: str, design: str) -> tuple[NetworkSpec, ...]:
-    """Members that stand between two plus signs."""
+    """Return the members that one summand of a design's name stands for."""
     part = _PART.fullmatch(text)
     if part is None:
         raise InvalidDesignError(
             f"cannot read member {text!r} of {design!r}: write for example 4xresnet-26-8"
         )
     network = part["network"]
-    # Every network has its depth and width behind a hyphen, so without one this was to be a preset.
+    # The name of a network has hyphens. A name without one must be meant for a preset.
     if network not in PRESETS and "-" not in network:
         raise InvalidDesignError(
             f"unknown ensemble {network!r}: choose one of {', '.join(PRESETS)}, or write "

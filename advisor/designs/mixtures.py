@@ -1,13 +1,13 @@
 """Mixtures of a budget: ensembles whose members have several shapes of one family.
 
-The published study has members of one shape only ("More or Less", section 2). Two kinds are listed, like
-those of benchmarks/trainings/advice_grid.py:
+The published study has members of one shape only ("More or Less", section 2). Here are two kinds of mixtures,
+as in benchmarks/trainings/advice_grid.py:
 
 - members of equal size and several depths, each the widest that a member's share of the budget allows;
 - members of one depth whose sizes fall by a constant ratio.
 
-A mixture has at most `SHAPES` shapes, each of as many members as the others or one more, which keeps its name
-short and its networks few to price. Four members of 117k parameters in all are for example
+A mixture has at most `SHAPES` shapes, so its name is short and few networks must be priced. The numbers of
+members of two shapes differ by at most one. Four members of 117k parameters in all are for example
 
     resnet-8-9+resnet-14-6+resnet-20-5+resnet-26-4      (depths, stride 1)
     resnet-8-14+resnet-8-10+resnet-8-7+resnet-8-5       (sizes, ratio 2)
@@ -27,15 +27,15 @@ from advisor.networks.families import family_named
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import RegularCounts, regular_counts
 
-# More members differ in ever smaller steps, and each shape costs a forecast of its own.
+# With more shapes the steps between them become small, and each shape costs a forecast.
 SHAPES = 4
 FEWEST_MEMBERS, MOST_MEMBERS = 2, 8
-# Valid depths from one shape to the next.
+# Distance from one shape to the next, in valid depths.
 STRIDES = (1, 2, 4)
-# Of one member's parameters to those of a member of the next smaller shape.
+# Ratio of a member's parameters to those of a member of the next smaller shape.
 RATIOS = (1.5, 2.0)
 
-# Members, depth and width of each shape.
+# Of each shape: number of members, depth, width.
 Shapes = tuple[tuple[int, int, int], ...]
 
 
@@ -44,10 +44,11 @@ class Mixture:
     """Members of one family and several shapes.
 
     Attributes:
-        shapes: (members, depth, width) of each, shallow or large ones first.
-        parameters: of all members together.
-        macs: of all members together, for one image.
-        member_parameters: of a member, the geometric mean.
+        family: family of all members.
+        shapes: (members, depth, width) of each shape, shallow or large ones first.
+        parameters: trainable scalars of all members together.
+        macs: multiply-adds of all members together for one image.
+        member_parameters: geometric mean of the members' parameters.
     """
 
     family: str
@@ -63,7 +64,7 @@ class Mixture:
 
     @cached_property
     def members(self) -> int:
-        """How many there are."""
+        """Number of members."""
         return sum(count for count, _, _ in self.shapes)
 
     @cached_property
@@ -88,7 +89,14 @@ class Mixture:
 def enumerate_mixtures(
     budget: int, families: Iterable[str], task: Task, member_counts: Iterable[int]
 ) -> list[Mixture]:
-    """Return every mixture of the budget; nothing where no two shapes fit it."""
+    """Return every mixture of a budget; none where no two shapes fit into it.
+
+    Args:
+        budget: most parameters of all members together.
+        families: names of the families.
+        task: images and classes.
+        member_counts: numbers of members; those outside 2 to 8 are ignored.
+    """
     counts = sorted({k for k in member_counts if FEWEST_MEMBERS <= k <= MOST_MEMBERS})
     return [
         mixture
@@ -108,7 +116,7 @@ def _of_family(budget: int, family: str, task: Task, members: int) -> list[Mixtu
             for (count, depth, _), width in zip(shares, widths, strict=True)
             if width is not None and width <= WIDTH_LIMIT
         )
-        # Roundings to whole widths can make all members one shape.
+        # Widths are rounded to whole numbers, which can leave a single shape.
         if len(shapes) == len(shares) and len({shape[1:] for shape in shapes}) > 1:
             found[shapes] = None
     return [_counted(family, shapes, counts) for shapes in found]
@@ -126,13 +134,13 @@ def _counted(family: str, shapes: Shapes, counts: RegularCounts) -> Mixture:
     )
 
 
-# Members, depth, and the share of the budget that one of them may use.
+# Of each shape: number of members, depth, and the share of the budget that one member may use.
 Shares = list[tuple[int, int, float]]
 
 
 def _of_depths(depths: list[int], members: int) -> Iterator[Shares]:
-    """Equal members of several depths, every start and stride that the family has room for."""
-    numbers = _spread(members, min(SHAPES, members, len(depths)))
+    """Yield members of equal size and several depths: every start and stride that the valid depths allow."""
+    numbers = _evenly(members, min(SHAPES, members, len(depths)))
     for stride in STRIDES:
         for start in range(len(depths) - stride * (len(numbers) - 1)):
             ladder = depths[start::stride][: len(numbers)]
@@ -140,8 +148,8 @@ def _of_depths(depths: list[int], members: int) -> Iterator[Shares]:
 
 
 def _of_sizes(depths: list[int], members: int) -> Iterator[Shares]:
-    """Members of one depth, large ones first."""
-    numbers = _spread(members, min(SHAPES, members))
+    """Yield members of one depth and falling sizes."""
+    numbers = _evenly(members, min(SHAPES, members))
     for ratio in RATIOS:
         parts = [ratio**-i for i in range(len(numbers))]
         whole = sum(n * part for n, part in zip(numbers, parts, strict=True))
@@ -149,7 +157,7 @@ def _of_sizes(depths: list[int], members: int) -> Iterator[Shares]:
             yield [(n, depth, part / whole) for n, part in zip(numbers, parts, strict=True)]
 
 
-def _spread(members: int, shapes: int) -> list[int]:
-    """Divide members over shapes, the first ones having one more if some are left over."""
+def _evenly(members: int, shapes: int) -> list[int]:
+    """Divide members over shapes as evenly as possible, the larger numbers first."""
     each, more = divmod(members, shapes)
     return [each + (i < more) for i in range(shapes)]

@@ -1,9 +1,14 @@
 """Designs under a parameter budget: width- and depth-equivalents and their enumeration.
 
-Notation ("More or Less", section 2): a single network S(w, d) has |S| parameters; k members share them.
+Notation ("More or Less", section 2):
 
-- depth-equivalent (deq): w' is the largest width with k·|E(w', d)| ≤ |S|;
-- width-equivalent (weq): d' is the largest valid depth with k·|E(w, d')| ≤ |S|.
+    S(w, d)     single network of width w and depth d
+    |S|         its parameters
+    k           members of an equivalent ensemble
+    E(w, d)     a member of width w and depth d
+
+- The depth-equivalent ensemble (deq) has the largest width w' with k·|E(w', d)| ≤ |S|.
+- The width-equivalent ensemble (weq) has the largest valid depth d' with k·|E(w, d')| ≤ |S|.
 
 The single networks of a budget are the widest of every valid depth and the deepest of every width.
 """
@@ -21,7 +26,7 @@ from advisor.networks.layers import Task
 from advisor.networks.regular_counts import RegularCounts, regular_counts
 
 DEPTH_LIMIT = 200
-# More widths than this are more designs than anyone can use, and take minutes to count.
+# More widths would give more designs than anyone can use, and would take minutes to count.
 WIDTH_LIMIT = 20_000
 MEMBER_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
@@ -38,13 +43,17 @@ class Equivalents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One regular design of a budget, `members` times S(width, depth), counted.
+    """A regular design of a budget: `members` networks S(width, depth), with its counts.
 
     Attributes:
-        design_class: first of single, depth-equivalent, width-equivalent that holds.
-        equivalent_to: names of the budget's single networks that it is equivalent to.
-        parameters: of all members together.
-        macs: of all members together, for one image.
+        family: name of the family.
+        depth, width: depth and width of every member.
+        members: number of members.
+        design_class: class of the design: the first that applies of single, depth- and width-equivalent.
+        equivalent_to: names of the budget's single networks that the design is equivalent to.
+        parameters: trainable scalars of all members together.
+        budget_share: parameters as a share of the budget.
+        macs: multiply-adds of all members together for one image.
     """
 
     family: str
@@ -82,10 +91,10 @@ def equivalents(single: NetworkSpec, members: int, task: Task, tolerance: float 
     """Return the deq and weq ensembles of a single network by the strict rule.
 
     Args:
-        single: a regular network.
-        members: k ≥ 2.
-        task: input and classes.
-        tolerance: share of |S| by which an ensemble may exceed it.
+        single: regular network.
+        members: number of members k, at least 2.
+        task: images and classes.
+        tolerance: share of |S| by which an ensemble may exceed |S|.
 
     Raises:
         UsageError: an irregular network, fewer than 2 members, a negative tolerance.
@@ -111,19 +120,19 @@ def equivalents(single: NetworkSpec, members: int, task: Task, tolerance: float 
 
 
 def equivalents_within(budget: float, family: str, members: int, task: Task) -> list[Equivalents]:
-    """Return the single networks of a budget, the widest of every depth, each with its ensembles.
+    """Return the single networks of a budget, the widest of every depth, each with its equivalent ensembles.
 
-    The ensembles too may use the whole budget: the network that they equal strictly may be one width larger
-    than the single one. Held to the single network they would pay for both roundings to whole widths.
+    The ensembles may use the whole budget too, even where the single network uses less of it. Compared with
+    the single network alone, they would lose twice by the rounding to whole widths.
 
     Args:
-        budget: parameters of each design at most.
-        family: of all designs.
-        members: k ≥ 2.
-        task: input and classes.
+        budget: most parameters of a design.
+        family: family of all designs.
+        members: number of members k, at least 2.
+        task: images and classes.
 
     Returns:
-        In the order of depth; nothing where no network fits.
+        Equivalents in the order of depth; none where no network fits.
     """
     counts, minimum = regular_counts(family, task, DEPTH_LIMIT), family_named(family).minimum_width
     found = []
@@ -145,7 +154,7 @@ def equivalents_within(budget: float, family: str, members: int, task: Task) -> 
 
 
 def smallest_network(family: str, task: Task) -> tuple[int, str]:
-    """Return the least number of parameters that a network of the design space has, and its name."""
+    """Return the parameters and the name of the smallest network of the design space."""
     counts = regular_counts(family, task, DEPTH_LIMIT)
     depth, width = counts.depths[0], family_named(family).minimum_width
     return counts.parameters(depth, width), f"{family}-{depth}-{width}"
@@ -154,7 +163,13 @@ def smallest_network(family: str, task: Task) -> tuple[int, str]:
 def enumerate_candidates(
     budget: int, families: Iterable[str], task: Task, member_counts: Iterable[int] = MEMBER_COUNTS
 ) -> list[Candidate]:
-    """Return every candidate of the budget, largest share first within a family.
+    """Return every candidate of a budget, the largest first within a family.
+
+    Args:
+        budget: most parameters of a design.
+        families: names of the families.
+        task: images and classes.
+        member_counts: numbers of members.
 
     Raises:
         UsageError: no family, or a number of members out of range.
@@ -177,7 +192,7 @@ def enumerate_candidates(
 
 
 def class_of(design: Design, task: Task) -> DesignClass:
-    """Return the class of any design: of some single network of its family, its equivalent or not."""
+    """Return the class of any design, equivalent to a single network of its family or not."""
     if len(design.members) == 1:
         return DesignClass.SINGLE
     member, k = design.members[0], len(design.members)
@@ -230,7 +245,7 @@ def _family_candidates(budget: int, family: str, task: Task, sizes: list[int]) -
 
 
 def _single_networks(counts: RegularCounts, budget: int, minimum: int) -> list[tuple[int, int]]:
-    """(depth, width) of the widest network of every depth and the deepest of every width."""
+    """Return (depth, width) of the widest network of every depth and the deepest of every width."""
     widest = [(d, w) for d in counts.depths if (w := counts.widest(d, budget, minimum)) is not None]
     top = max((w for _, w in widest), default=minimum - 1)
     if top > WIDTH_LIMIT:

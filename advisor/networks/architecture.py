@@ -1,9 +1,9 @@
 """The per-layer network specification, the core type of the project, and its short names.
 
-A network is a family, a base width and, block by block, the kernel size and the number of filters of
-every layer. Regular networks are named ``family-depth-width`` (`resnet-26-16`); a change of single
-layers is a suffix: ``vgg-16-64~b3l2:5x384`` is VGG-16 whose block 3, layer 2 has 5×5 kernels and 384
-filters. Names and specifications are in bijection: ``parse_network(spec.name) == spec``.
+A network is a family, a base width and, block by block, the kernel size and the number of filters of every
+layer. Regular networks are named ``family-depth-width`` (`resnet-26-16`). A suffix changes single layers:
+``vgg-16-64~b3l2:5x384`` is VGG-16 whose block 3, layer 2 has 5×5 kernels and 384 filters. Every specification
+has one name and every name one specification: ``parse_network(spec.name) == spec``.
 
 Source of the families: Wasay and Idreos, "More or Less", ICLR 2021, section 2 and its references.
 """
@@ -27,7 +27,7 @@ _CHANGE = re.compile(r"b(?P<block>\d{1,4})l(?P<layer>\d{1,4}):(?P<kernel>\d{1,3}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """One network, layer by layer, independent of input size and classes.
+    """One network, layer by layer, whatever the images and classes.
 
     Attributes:
         family: name of the family.
@@ -69,7 +69,12 @@ class NetworkSpec:
 
 
 def regular_network(family: str, depth: int, width: int) -> NetworkSpec:
-    """Return S(w, d) of a family.
+    """Return the regular network S(w, d) of a family.
+
+    Args:
+        family: name of the family.
+        depth: d, a valid depth of the family.
+        width: w, at least 1.
 
     Raises:
         UnknownNameError: no such family.
@@ -83,7 +88,7 @@ def regular_network(family: str, depth: int, width: int) -> NetworkSpec:
 
 
 def family_of(name: str) -> str:
-    """Return the family in a short name, without reading the rest of it."""
+    """Return the family that a short name begins with; the rest is not read."""
     return name.split("-", 1)[0]
 
 
@@ -92,7 +97,7 @@ def parse_network(name: str) -> NetworkSpec:
     """Read a short name such as ``resnet-26-16`` or ``vgg-16-64~b3l2:5x384``.
 
     Raises:
-        UsageError: the name has another form, or names a network that does not exist.
+        UsageError: another form of name, or a network that does not exist.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -124,5 +129,5 @@ def _with_changes(base: NetworkSpec, changes: str) -> NetworkSpec:
 
 @lru_cache(maxsize=4096)
 def lower(spec: NetworkSpec, task: Task) -> Graph:
-    """Return the operations of `spec` for the images and classes of `task`."""
+    """Return the graph of operations of `spec` for the images and classes of `task`."""
     return families.family_named(spec.family).lower(spec.width, spec.blocks, task)

@@ -1,13 +1,13 @@
-"""A network lowered to operations: the one place where parameters, MACs and shapes are counted.
+"""A network as a graph of operations: the one place where parameters, MACs and shapes are counted.
 
 A `Graph` is a list of `Node`s in execution order. Every node applies one operation to the outputs of earlier
 nodes. Shapes leave out the batch: ``(channels, height, width)`` for maps and ``(units,)`` for vectors.
-`trainer.networks.network` builds the same nodes as torch modules, so a count made here is a count of what is
-trained.
+`trainer.networks.network` builds the same nodes as torch modules, so these counts are those of the trained
+network.
 
-An operation answers three questions: `parameters` (trainable scalars), `output_shape` (from the shapes of
-what it reads) and `macs` (for one image, from its output's shape). MACs are multiply-adds of convolutions
-and linear layers only; everything else counts as bytes.
+An operation has three counts: `parameters` (trainable scalars), `output_shape` (a function of the shapes of
+its inputs) and `macs` (multiply-adds for one image, a function of the output's shape). Only convolutions and
+linear layers have MACs; the cost of every other operation is in the bytes that it moves.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class BatchNorm:
 
 
 class _WithoutParameters:
-    """Operations that own no weights and do no multiply-adds."""
+    """An operation without weights and without multiply-adds."""
 
     __slots__ = ()
 
@@ -133,7 +133,7 @@ class AveragePool(_WithoutParameters):
 
 @dataclass(frozen=True, slots=True)
 class GlobalAveragePool(_WithoutParameters):
-    """Mean over the map: one value a channel."""
+    """Mean over the pixels of each channel."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0],)
@@ -149,7 +149,7 @@ class Flatten(_WithoutParameters):
 
 @dataclass(frozen=True, slots=True)
 class Concat(_WithoutParameters):
-    """Channels of several maps of one size, one after the other."""
+    """Concatenation of the channels of several maps of one size."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -174,7 +174,7 @@ INPUT = "input"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation: what it is called, what it reads, and the shape of what it gives."""
+    """One operation with its name, the names of its inputs, and the shape of its output."""
 
     name: str
     operation: Operation
@@ -202,9 +202,9 @@ class Graph:
     """A network as nodes in execution order.
 
     Attributes:
-        input_shape: of an image.
+        input_shape: shape of an image, (channels, height, width).
         nodes: operations.
-        outputs: nodes that give logits: one, or one for each member of a joint network.
+        outputs: names of the nodes whose outputs are logits: one, or one a member of a joint network.
     """
 
     input_shape: Shape
@@ -223,13 +223,19 @@ class Graph:
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """Output shape by node name, the input's included."""
+        """Shape of the input and of every node's output, by name."""
         return {INPUT: self.input_shape} | {node.name: node.shape for node in self.nodes}
 
 
 @dataclass(slots=True)
 class GraphBuilder:
-    """Appends nodes one by one and infers their shapes."""
+    """Builds a graph node by node and infers the shapes.
+
+    Attributes:
+        input_shape: shape of an image, (channels, height, width).
+        nodes: nodes so far.
+        shapes: shape of the input and of every node's output so far, by name.
+    """
 
     input_shape: Shape
     nodes: list[Node] = field(default_factory=list)
@@ -239,22 +245,28 @@ class GraphBuilder:
         self.shapes[INPUT] = self.input_shape
 
     def add(self, name: str, operation: Operation, *inputs: str) -> str:
-        """Append `operation` reading `inputs`; return the name of its output."""
+        """Append an operation and return the name of its output.
+
+        Args:
+            name: name of the new node.
+            operation: operation of the new node.
+            inputs: names of the outputs that it reads.
+        """
         shape = operation.output_shape(*(self.shapes[source] for source in inputs))
         self.nodes.append(Node(name, operation, inputs, shape))
         self.shapes[name] = shape
         return name
 
     def conv(self, name: str, source: str, filters: int, kernel: int, stride: int = 1) -> str:
-        """Append a convolution of what `source` gives."""
+        """Append a convolution of the output of `source`."""
         return self.add(name, Conv(self.shapes[source][0], filters, kernel, stride), source)
 
     def linear(self, name: str, source: str, units: int) -> str:
-        """Append an affine layer on what `source` gives."""
+        """Append an affine layer on the output of `source`."""
         return self.add(name, Linear(self.shapes[source][0], units), source)
 
     def norm(self, name: str, source: str) -> str:
-        """Append a batch normalisation of what `source` gives."""
+        """Append a batch normalisation of the output of `source`."""
         return self.add(name, BatchNorm(self.shapes[source][0]), source)
 
     def conv_norm_relu(self, name: str, source: str, filters: int, kernel: int, stride: int = 1) -> str:
@@ -272,5 +284,9 @@ class GraphBuilder:
         self.linear("classifier", self.add("pool", GlobalAveragePool(), source), classes)
 
     def build(self, outputs: tuple[str, ...] = ()) -> Graph:
-        """Return the finished graph; unless said otherwise its last node gives the logits."""
+        """Return the finished graph.
+
+        Args:
+            outputs: names of the nodes whose outputs are logits; empty: the last node.
+        """
         return Graph(self.input_shape, tuple(self.nodes), outputs or (self.nodes[-1].name,))

@@ -1,22 +1,22 @@
-"""Networks that share layers: several members as one graph with an output for each.
+"""Joint networks: several members that share layers, as one graph with one output a member.
 
-``tree(a+b)`` is a TreeNet (Lee et al. 2015): members share their first layers, and nothing after them.
+``tree(a+b)`` is a TreeNet (Lee et al. 2015). Its members share their first layers and nothing after them.
 
-``shared(a+b)`` is a shared MotherNet (MotherNets, MLSys 2020, appendix C): one copy of the layers that the
-members have of their mother network. A member's further filters and its inserted layers stay its own; they
-read what the member reads, shared and own. Shared filters read the shared filters below them and the own
-ones of *all* members, so that they are the same for every member and are computed once. What the paper
-leaves open, and this module decides:
+``shared(a+b)`` is a shared MotherNet (MotherNets, MLSys 2020, appendix C). Its members share one copy of the
+layers that they have from their mother network. Filters and layers that a member has beyond the mother are
+its own; they read the shared filters below and the member's own. Shared filters read the shared filters below
+and the own filters of *all* members. So they are the same for every member and are computed once. The paper
+leaves two points open:
 
-- The head behind the last block belongs to each member, since shared outputs would make them all one.
-- A larger kernel counts for a member's own filters; shared ones keep the mother's kernel.
+- The head behind the last block belongs to each member here. With a shared head all members would be one.
+- A larger kernel applies to a member's own filters here. Shared filters keep the mother's kernel.
 
-Both are refused for families with skip connections: a TreeNet by its definition, a shared MotherNet because
-what an inserted unit adds to a shared map would have to come from every member at once.
+Families with skip connections allow neither. A TreeNet excludes them by its definition. In a shared
+MotherNet, a unit that one member inserts would have to add to a map that all members share.
 
-Parameters saved are counted on the graph, weights from own to shared filters included:
-1 − parameters of the joint network / sum of those of its members. (The paper writes 1 − k|M| / Σ|N_i|, which
-is the part that is *not* the mother's.)
+The saving is 1 − parameters of the joint network / sum of the parameters of its members, counted on the
+graph. Weights from own to shared filters are included. (The paper writes 1 − k|M| / Σ|N_i|, which is the part
+that is *not* the mother's.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from advisor.networks.mothernet import mother_of
 
 # Layers with weights that the members of a TreeNet share (MotherNets, section 3).
 TREE_LAYERS = 3
-# Beginning of the names of nodes that belong to one member.
+# First part of the names of nodes that belong to one member.
 OWN = "member"
 
 
@@ -87,7 +87,7 @@ def parse_joint(name: str) -> JointSpec:
     """Read the name of a joint network.
 
     Raises:
-        UsageError: it has another form, or names networks that do not exist or cannot share.
+        UsageError: another form of name, or networks that do not exist or cannot share layers.
     """
     sharing, bracket, members = name.removesuffix(")").partition("(")
     if not bracket or not name.endswith(")") or sharing not in list(Sharing):
@@ -96,16 +96,17 @@ def parse_joint(name: str) -> JointSpec:
 
 
 def family_in(name: str) -> str:
-    """Return the family of a network or of the members of a joint one, without reading the rest."""
+    """Return the family of a network or of a joint network's members; the rest of the name is not read."""
     return family_of(name.partition("(")[2] or name)
 
 
 @lru_cache(maxsize=4096)
 def graph_of(name: str, task: Task) -> Graph:
-    """Return the operations of a named network, joint or not.
+    """Return the graph of operations of a named network, joint or not.
 
     Raises:
-        UsageError: as `parse_network` and `parse_joint`; members of a tree whose first layers differ.
+        UsageError: the name cannot be read (`parse_network`, `parse_joint`), or the members of a tree differ
+            in the layers that they would share.
     """
     if not is_joint(name):
         return lower(parse_network(name), task)
@@ -117,7 +118,7 @@ def graph_of(name: str, task: Task) -> Graph:
 
 
 def own_prefix(number: int) -> str:
-    """Return what the names of nodes begin with that belong to member 0, 1, … alone."""
+    """Return the first part of the names of nodes that belong to member 0, 1, … alone."""
     return f"{OWN}{number + 1}."
 
 
@@ -127,8 +128,8 @@ def shared_nodes(graph: Graph) -> list[Node]:
 
 
 def _tree(members: Sequence[NetworkSpec], graphs: Sequence[Graph]) -> Graph:
-    """First layers once, then the rest of every member."""
-    # At least the last layer is a member's own.
+    """Return a graph with the first layers once and the other layers of every member."""
+    # The last layer is never shared.
     layers = min(TREE_LAYERS, *(len(_multiplying(graph.nodes)) - 1 for graph in graphs))
     trunks = [_first(graph.nodes, layers) for graph in graphs]
     for member, trunk in zip(members, trunks, strict=True):
@@ -156,17 +157,17 @@ def _multiplying(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _first(nodes: Sequence[Node], layers: int) -> list[Node]:
-    """Return the nodes up to that many convolutions and linear layers, with all that follows the last."""
+    """Return the nodes before the first convolution or linear layer beyond a number of them."""
     beyond = {node.name for node in _multiplying(nodes)[layers:]}
     return list(takewhile(lambda node: node.name not in beyond, nodes))
 
 
 class _Shared:
-    """Walks the mother's chain of nodes and those of the members beside it.
+    """Builds a shared MotherNet: walks along the mother's nodes, and the members' nodes beside them.
 
     Args:
-        mother: network that the members grew from.
-        members: as they are by themselves.
+        mother: graph of the mother network.
+        members: graph of each member as a network of its own.
     """
 
     def __init__(self, mother: Graph, members: Sequence[Graph]) -> None:
@@ -174,7 +175,7 @@ class _Shared:
         self.left = [list(graph.nodes) for graph in members]
         self.build = GraphBuilder(mother.input_shape)
         self.shared = INPUT
-        # What a member has besides the shared map, and whether that is all that it reads.
+        # Each member's own map beside the shared one, and whether its next node reads its own map alone.
         self.own: list[str | None] = [None] * len(members)
         self.apart = [False] * len(members)
 
@@ -191,13 +192,13 @@ class _Shared:
         return self.build.build(tuple(name for name in self.own if name is not None))
 
     def _trunk(self) -> tuple[Node, ...]:
-        """The mother's nodes up to the last one of a block."""
+        """Return the mother's nodes up to the last one of a block."""
         nodes = self.mother.nodes
         last = max(i for i, node in enumerate(nodes) if node.name.startswith("block"))
         return nodes[: last + 1]
 
     def _read(self, number: int, name: str) -> str:
-        """Return the map that the next node of a member reads, shared and own filters in one."""
+        """Return the map that a member's next node reads: shared and own filters concatenated."""
         own = self.own[number]
         parts = [] if self.apart[number] else [self.shared]
         return self._joined(name, parts if own is None else [*parts, own])
@@ -206,13 +207,13 @@ class _Shared:
         return parts[0] if len(parts) == 1 else self.build.add(f"{name}.inputs", Concat(), *parts)
 
     def _insert(self, number: int, node: Node) -> None:
-        """Apply a node that the member alone has."""
+        """Append a node that one member alone has."""
         name = own_prefix(number) + node.name
         self.own[number] = self.build.add(name, node.operation, self._read(number, name))
         self.apart[number] = True
 
     def _keep(self, node: Node, grown: Sequence[Node]) -> None:
-        """Apply a node of the mother to the shared map, and to what each member has besides it."""
+        """Append a node of the mother for the shared map, and the same for each member's own map."""
         if not isinstance(node.operation, Conv | Linear):
             self.own = [
                 None if name is None else self._applied(own_prefix(number) + node.name, node, name)
@@ -232,7 +233,7 @@ class _Shared:
         return self.build.add(name, node.operation, source)
 
     def _further_filters(self, number: int, node: Node, grown: Node) -> str | None:
-        """Append what a member's layer has beyond the mother's, if anything."""
+        """Append the filters that a member's layer has beyond the mother's; None if there are none."""
         further = grown.shape[0] - node.shape[0]
         if not further:
             return None

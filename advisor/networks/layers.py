@@ -1,4 +1,4 @@
-"""The atoms of a specification: a layer, the blocks of a network, and the task it is built for."""
+"""A layer, the blocks of a network, and the task that a network is built for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Blocks = tuple[tuple[Layer, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a network is built for: image shape and number of classes."""
+    """Image shape and number of classes that a network is built for."""
 
     channels: int
     height: int
@@ -45,7 +45,7 @@ class Task:
         """Read ``3x32x32``.
 
         Raises:
-            UsageError: another form, or sizes out of range.
+            UsageError: another form of text, or sizes out of range.
         """
         parts = text.lower().split("x")
         if len(parts) != 3 or not all(part.isdecimal() and len(part) <= 6 for part in parts):

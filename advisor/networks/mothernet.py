@@ -1,9 +1,9 @@
 """The mother network of a cluster (MotherNets, MLSys 2020, sections 2.1 and 2.2) and distances to it.
 
-The mother is the largest network from which every member can be grown: block by block as many layers as
-the member with the fewest there, each layer with the fewest filters and the smallest kernel that any
-member has at that position. The distance of a member is the Levenshtein distance between the two
-sequences of layers, every block padded with empty layers to one length.
+The mother is the largest network from which every member can be grown. Each of its blocks has as many layers
+as the member with the fewest layers there. Each layer has the fewest filters and the smallest kernel that any
+member has at that position. The distance between a member and its mother is the Levenshtein distance between
+their sequences of layers, with every block padded to one length by empty layers.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def mother_of(members: Sequence[NetworkSpec]) -> NetworkSpec:
 
 
 def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
-    """Refuse a member that cannot be grown out of its mother without changing the function.
+    """Refuse a member that cannot be grown out of its mother with the function preserved.
 
-    A new layer of a network without skip connections must pass on all that it reads, so it is at least
-    as wide as the mother's last layer of its block.
+    A new layer of a network without skip connections must pass on all channels of its input. So it is at
+    least as wide as the mother's last layer of its block.
 
     Raises:
-        InvalidDesignError: as said.
+        InvalidDesignError: a new layer is too narrow.
     """
     family = family_named(member.family)
     if family.skip_connections:
@@ -63,7 +63,7 @@ def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
 
 
 def distance(member: NetworkSpec, mother: NetworkSpec) -> int:
-    """Layers to insert, delete or change to turn one network into the other."""
+    """Return how many layers must be inserted, deleted or changed to turn one network into the other."""
     sizes = [max(len(a), len(b)) for a, b in zip(member.blocks, mother.blocks, strict=True)]
     return int(Levenshtein.distance(_sequence(member.blocks, sizes), _sequence(mother.blocks, sizes)))
 

@@ -1,13 +1,19 @@
 """Exact counts of regular networks without walking their layers, for thousands of designs a second.
 
-For a fixed task, parameters and MACs of S(w, d) are polynomials with integer values in the width w and
-in the index i of d among the family's valid depths: of degree 2 in w, and of degree 2 in i (3 for the
-four VGG configurations, where any four values lie on a cubic). Newton's forward differences over a
-small grid of lowered graphs therefore give every other count in exact integer arithmetic:
+Notation, for one family and one task:
+
+    w           width
+    d, i        depth, and its index among the family's valid depths
+    P(i, w)     parameters, or MACs, of the regular network S(w, d)
+    Δ[a][b]     Newton's forward difference of P, of order a in i and of order b in w
+
+P is a polynomial with integer values, of degree 2 in w and of degree at most 3 in i. (Any four values lie on
+a cubic, which covers the four VGG configurations.) The forward differences over a small grid of graphs
+therefore give every other count in exact integer arithmetic:
 
     P(i, w) = Σ_a Σ_b C(i, a) · C(w − 1, b) · Δ[a][b].
 
-So there is one way to count, the graph; this module only extrapolates it.
+All counts come from graphs; this module only extrapolates them.
 """
 
 from __future__ import annotations
@@ -26,7 +32,16 @@ _DEPTH_NODES = 4
 
 
 class RegularCounts:
-    """Parameters and MACs of the regular networks of one family on one task."""
+    """Parameters and MACs of the regular networks of one family on one task.
+
+    Args:
+        family: name of the family.
+        task: images and classes.
+        depth_limit: largest depth that is counted.
+
+    Attributes:
+        depths: valid depths up to the limit, in rising order.
+    """
 
     def __init__(self, family: str, task: Task, depth_limit: int) -> None:
         self.family = family
@@ -71,12 +86,18 @@ class RegularCounts:
 
 @lru_cache(maxsize=64)
 def regular_counts(family: str, task: Task, depth_limit: int) -> RegularCounts:
-    """Return the counts of a family on a task, computed once."""
+    """Return the counts of a family on a task; the same call again returns the same object."""
     return RegularCounts(family, task, depth_limit)
 
 
 class _Polynomials:
-    """One count as a polynomial in the width for every depth, the depth terms summed beforehand."""
+    """One count as a polynomial in the width for every depth.
+
+    Args:
+        depths: depths to count.
+        graphs: graphs of the smallest depths (rows) and of the widths 1, 2, … (columns).
+        count: count of a graph, for example its parameters.
+    """
 
     def __init__(self, depths: list[int], graphs: list[list[Graph]], count: Callable[[Graph], int]) -> None:
         columns = [[count(graph) for graph in column] for column in zip(*graphs, strict=True)]
@@ -102,7 +123,7 @@ class _Polynomials:
 
 
 def _leading_differences(values: list[int]) -> list[int]:
-    """First entries of the successive difference rows of `values`."""
+    """Return the first entry of `values` and of each of its successive rows of differences."""
     leading = []
     while values:
         leading.append(values[0])

@@ -1,7 +1,7 @@
-"""Data sets as facts: what a forecast needs to know before a single image is loaded.
+"""Facts of the data sets: all that a forecast needs, before a single image is loaded.
 
-Sizes are those of the published archives, with a validation share taken from the training images
-(stratified by class). The test set is read at the end of a run, and decides nothing in it.
+Sizes are those of the published archives. Validation images are taken from the training images, every class
+in proportion. The test set is read only at the end of a run, and no choice depends on it.
 """
 
 from __future__ import annotations
@@ -9,38 +9,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.errors import UnknownNameError
+from advisor.errors import lookup, require_entries
 from advisor.networks.layers import Task
 
 FOLDER_PREFIX = "folder:"
-# Crops pad by this part of the height: 4 pixels at 32, as in He et al. 2016.
+# Crops pad by the height divided by this: 4 pixels at 32, as in He et al. 2016.
 PAD_SHARE = 8
 
 
 class Augmentation(StrEnum):
-    """What happens to a training batch."""
+    """Augmentation of training batches."""
 
     NONE = "none"
     CROP = "crop"
     CROP_FLIP = "crop+flip"
-    # N = 2 operations an image at magnitude M = 14 of 30 (Cubuk et al. 2020), after crop and flip.
+    # Crop and flip, then N = 2 operations an image at magnitude M = 14 of 30 (Cubuk et al. 2020).
     RANDAUGMENT = "crop+flip+randaugment"
 
     @property
     def key(self) -> str:
-        """What measurements are told apart by: crops and flips take too little of a step."""
+        """Value that measurements are distinguished by; empty if it hardly changes the time of a step."""
         return self.value if self is Augmentation.RANDAUGMENT else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
-    """A data set, described.
+    """Facts of one data set.
 
     Attributes:
-        name: as on the command line.
-        task: image shape and classes.
+        name: name on the command line.
+        task: image shape and number of classes.
         train_images, validation_images, test_images: sizes of the three splits.
-        augmentation: of training batches; crops pad by an eighth of the image height.
+        augmentation: augmentation of training batches; crops pad by an eighth of the image height.
         batch: default batch size.
     """
 
@@ -54,16 +54,21 @@ class DatasetFacts:
 
     @property
     def learned_as(self) -> str:
-        """Name under which errors on this data are learned: RandAugment makes another problem of it."""
+        """Name under which errors are learned; with RandAugment the data set counts as another one."""
         return learned_name(self.name, self.augmentation)
 
     def steps_per_epoch(self, batch: int) -> int:
-        """Whole batches in one pass; a last partial batch is left out, and differs every epoch."""
+        """Return the whole batches of an epoch; the images of the last, partial batch are left out."""
         return max(self.train_images // batch, 1)
 
 
 def learned_name(dataset: str, augmentation: Augmentation) -> str:
-    """Return the name under which errors on a data set are learned."""
+    """Return the name under which errors on a data set are learned.
+
+    Args:
+        dataset: name of the data set.
+        augmentation: augmentation of training batches.
+    """
     return " with ".join(filter(None, (dataset, augmentation.key)))
 
 
@@ -118,7 +123,8 @@ DATASETS: dict[str, DatasetFacts] = {
         augmentation=Augmentation.NONE,
         batch=128,
     ),
-    # Of both ImageNets the published validation images are the test set: their test images have no labels.
+    # The published validation images of both ImageNets are the test set here: their test images have no
+    # labels.
     "tiny-imagenet": DatasetFacts(
         name="tiny-imagenet",
         task=_task(3, 64, 200),
@@ -128,7 +134,7 @@ DATASETS: dict[str, DatasetFacts] = {
         augmentation=Augmentation.CROP_FLIP,
         batch=128,
     ),
-    # Ten validation images a class: every epoch of a run keeps the probabilities of all of them.
+    # Only ten validation images a class, because every epoch of a run stores their probabilities.
     "imagenet32": DatasetFacts(
         name="imagenet32",
         task=_task(3, 32, 1000),
@@ -141,25 +147,13 @@ DATASETS: dict[str, DatasetFacts] = {
 }
 
 
-def augmentation_named(name: str) -> Augmentation:
-    """Return a named augmentation.
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    try:
-        return Augmentation(name)
-    except ValueError:
-        raise UnknownNameError("augmentation", name, [a.value for a in Augmentation]) from None
+require_entries("advisor/plans/dataset.py: DATASETS", DATASETS, (facts.name for facts in DATASETS.values()))
 
 
 def dataset_named(name: str) -> DatasetFacts:
-    """Return the facts of a named data set.
+    """Return the facts of a named data set; a folder of images is not among them.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no data set has that name.
     """
-    try:
-        return DATASETS[name]
-    except KeyError:
-        raise UnknownNameError("data set", name, [*DATASETS, "folder:PATH"]) from None
+    return lookup("data set", name, DATASETS, f"{FOLDER_PREFIX}PATH")

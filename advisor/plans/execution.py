@@ -1,4 +1,4 @@
-"""How networks are trained on a device: processes, threads, arithmetic and memory format."""
+"""Processes, threads, arithmetic and memory format of a training on a device."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from advisor.errors import UnknownNameError, UsageError
 MOST_WORKERS = 1024
 
 
+DEVICES = ("cpu", "cuda")
+DTYPES = ("float32", "bfloat16")
 _CHOICES = {
-    "device": ("cpu", "cuda"),
-    "dtype": ("float32", "bfloat16"),
+    "device": DEVICES,
+    "dtype": DTYPES,
     "memory_format": ("contiguous", "channels_last"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How one network is trained on a device; time and memory depend on nothing else of the plan.
+    """Settings of the training of one network; no other part of a plan changes its time and memory.
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        processes: networks that train at the same time.
-        threads: intra-operator threads of each (CPU).
+        processes: number of networks that train at the same time.
+        threads: intra-operator threads of each process (CPU).
         dtype: ``float32`` or ``bfloat16`` (autocast).
         memory_format: ``contiguous`` or ``channels_last``.
     """

@@ -1,7 +1,7 @@
 """More members for a MotherNets ensemble that is already trained (MotherNets, MLSys 2020, section 2.3).
 
-A user may start with one cluster and add clusters until the accuracy or the time runs out. The plan of the
-larger ensemble holds the steps of the smaller one unchanged, so that nothing of it is trained again.
+A user may start with one cluster and add clusters until the error is small enough or the time is used up. The
+plan of the larger ensemble contains the steps of the smaller one unchanged, so nothing is trained again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from advisor.designs.design import Design, parse_design
 from advisor.errors import InvalidDesignError, UsageError
 from advisor.networks.architecture import NetworkSpec
 from advisor.networks.mothernet import check_growth, distance, mother_of
-from advisor.plans.methods import Draft, PlanOptions, member_name
-from advisor.plans.plan import HatchStep, Method, PlannedNetwork, Role, TrainingPlan
+from advisor.plans.draft import Draft, PlanOptions, member_name
+from advisor.plans.method import BY_CLUSTERS, Method, usual_method
+from advisor.plans.plan import HatchStep, PlannedNetwork, Role, TrainingPlan
 from advisor.plans.schedule import RECIPES
 
 
 def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> TrainingPlan:
-    """Return the plan with members hatched from the mother networks that it has, each from the nearest.
+    """Return a plan with more members, each hatched from the nearest mother network of the plan.
+
+    Args:
+        plan: plan of the smaller ensemble.
+        members: specifications of the new members.
 
     Raises:
-        UsageError: a member that none of the mothers can grow into.
+        UsageError: no mother network can grow into a member.
     """
     draft = _draft_of(plan)
     for i, spec in enumerate(members, len(plan.members)):
@@ -34,10 +39,14 @@ def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
 
 
 def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> TrainingPlan:
-    """Return the plan with one more cluster of members of one family; a single one trains from scratch.
+    """Return a plan with one more cluster; the only member of a cluster trains from scratch.
+
+    Args:
+        plan: plan of the smaller ensemble.
+        members: specifications of the new members, all of one family.
 
     Raises:
-        UsageError: members of several families, or one that cannot be hatched.
+        UsageError: members of several families, or a member that cannot be hatched.
     """
     draft = _draft_of(plan)
     named = {member_name(i): spec for i, spec in enumerate(members, len(plan.members))}
@@ -46,15 +55,16 @@ def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
             draft.scratch(name, spec)
     else:
         taken = {n.name for n in plan.networks if n.role is Role.MOTHER}
-        # Mothers have the numbers of their clusters, and a cluster of one member has none.
+        # A mother has the number of her cluster. A cluster of one member has no mother, so numbers may be
+        # missing.
         numbers = (f"mother-{i}" for i in count(len(taken) + 1))
         draft.cluster(next(name for name in numbers if name not in taken), named)
     return _extended(plan, draft, members, clusters=1)
 
 
 def _draft_of(plan: TrainingPlan) -> Draft:
-    """A draft that holds a plan and adds to it by the settings that the plan was made with."""
-    if plan.method not in (Method.MOTHERNETS, Method.FULL_DATA):
+    """Return a draft that contains the plan and has the settings that the plan was made with."""
+    if plan.method not in BY_CLUSTERS:
         raise UsageError(f"an ensemble trained by {plan.method} cannot be extended: only MotherNets can")
     first = next(s for s in plan.steps if not isinstance(s, HatchStep))
     rate = first.schedule.rate
@@ -80,7 +90,7 @@ def _nearest_mother(plan: TrainingPlan, spec: NetworkSpec) -> PlannedNetwork:
             f"no mother network of this ensemble can grow into {spec.name}: give it a cluster of its own "
             "with --add-cluster"
         )
-    # Of mothers at one distance, the largest brings most of what is trained.
+    # Among mothers at the same distance, the largest one passes on most trained weights.
     return min(mothers, key=lambda n: (distance(spec, n.spec), -n.spec.depth, -n.spec.width))
 
 
@@ -102,7 +112,7 @@ def _extended(
     return replace(
         plan,
         design=design.name,
-        method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
+        method=usual_method(design.independent),
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )

@@ -1,12 +1,12 @@
-"""On how many devices each network of a plan trains: one each, or idle ones shared out by data parallelism.
+"""The number of devices that each network of a plan trains on: one, or several by data parallelism.
 
 MotherNets (MLSys 2020), appendix D: networks that are ready to train form a queue. While there are at least
-as many of them as GPUs, each has a GPU; while there are fewer, the GPUs are divided over them, and those of
-one network share its batches. That is decided with the plan and recorded in it, so that price and run agree.
+as many of them as GPUs, each has one GPU. While there are fewer, the GPUs are divided over them, and the GPUs
+of one network share its batches. The plan records the division, so that price and run agree.
 
-A *slot* is a device with the worker process that uses it; a step occupies `TrainStep.devices` of them, a
-hatching one. A *phase* of a plan is the training steps with equally many training steps before them: the
-mothers, say, then the members.
+A *slot* is a device with the worker process that uses it. A training step occupies `TrainStep.devices` slots,
+a hatching step one. A *phase* of a plan consists of the training steps with equally many training steps
+before them: for example the mothers, then the members.
 
 >>> plan = make_plan(parse_design("5xresnet-20-16@g2"), ..., execution=on_four_gpus)
 >>> [s.devices for s in placed(plan, 4).steps if isinstance(s, TrainStep)]  # two mothers, five members
@@ -22,13 +22,13 @@ from advisor.plans.plan import LEAST_SLICE, HatchStep, Step, TrainingPlan, Train
 
 
 def placed(plan: TrainingPlan, devices: int) -> TrainingPlan:
-    """Return the plan with the devices of every training step set.
+    """Return a plan in which every training step has its number of devices.
 
-    On a CPU the plan stays as it is: there a seed gives the same result whatever the number of processes.
+    On a CPU the plan stays as it is. There a seed gives the same result whatever the number of processes.
 
     Args:
-        plan: finished in all else.
-        devices: GPUs that training may use.
+        plan: plan that is complete otherwise.
+        devices: number of GPUs that training may use.
     """
     if plan.execution.device == "cpu":
         return plan
@@ -44,20 +44,20 @@ def placed(plan: TrainingPlan, devices: int) -> TrainingPlan:
 
 
 def devices_of(step: Step) -> int:
-    """Return how many slots a step occupies."""
+    """Return the number of slots that a step occupies."""
     return step.devices if isinstance(step, TrainStep) else 1
 
 
 def slots(plan: TrainingPlan) -> int:
-    """Return how many slots a plan makes use of: worker processes, and on CUDA GPUs."""
+    """Return the number of slots that a plan uses: worker processes, and on CUDA GPUs."""
     processes = plan.execution.processes
-    # Of a phase with more steps than processes the others wait.
+    # If a phase has more steps than there are processes, the other steps wait.
     sizes = [sorted((step.devices for step in phase), reverse=True)[:processes] for phase in phases(plan)]
     return max(processes, *(sum(phase) for phase in sizes))
 
 
 def phases(plan: TrainingPlan) -> list[list[TrainStep]]:
-    """Return training steps by the number of training steps on the longest way to them."""
+    """Return the training steps of each phase: those with equally many training steps before them."""
     before: dict[str, int] = {}
     found: dict[int, list[TrainStep]] = defaultdict(list)
     for step in plan.steps:

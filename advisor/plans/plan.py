@@ -1,10 +1,10 @@
 """The training plan: a DAG of steps over named networks, priced before and executed after.
 
 A plan is to this project what a query plan is to a database. Every training method is a different plan
-(`advisor.plans.methods`) over the same step kinds:
+(`advisor.plans.methods`) over two kinds of steps:
 
-- `TrainStep` trains a network, from scratch or from what a `HatchStep` before it left, on all images or on a
-  bootstrap sample, on labels or on a teacher's outputs as well;
+- `TrainStep` trains a network. It starts from random weights or from the weights of a `HatchStep` before it,
+  and learns on all images or a bootstrap sample, from labels alone or from a teacher's outputs too.
 - `HatchStep` grows a member out of a trained network and perturbs it.
 
 Members that share layers are outputs of one joint network (`advisor.networks.joint`), which is trained in
@@ -23,38 +23,23 @@ from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.joint import graph_of, parse_joint
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import MOST_WORKERS, Execution
+from advisor.plans.method import BY_CLUSTERS
+from advisor.plans.method import Method as Method  # a part of every plan, so it can be imported from here
 from advisor.plans.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 
 SCHEMA_VERSION = 1
-# Images of a batch that a device takes at the least; one image alone has no batch statistics.
+# Fewest images of a batch on one device; a single image has no batch statistics.
 LEAST_SLICE = 2
 
 
-class Method(StrEnum):
-    """How an ensemble is trained."""
-
-    FULL_DATA = "full_data"
-    BAGGING = "bagging"
-    DISTILLATION = "distillation"
-    SNAPSHOT = "snapshot"
-    FGE = "fge"
-    MOTHERNETS = "mothernets"
-    SHARED_MOTHERNETS = "shared_mothernets"
-    TREENETS = "treenets"
-
-
-# Methods that the name of a design tells already, by its clusters.
-TOLD_BY_NAME = (Method.FULL_DATA, Method.MOTHERNETS)
-
-
 def named(design: str, method: str) -> str:
-    """Return the name of a design, and its training method where the name does not tell it."""
-    return design if method in TOLD_BY_NAME else f"{design} {method}"
+    """Return the name of a design, and its training method where the name does not show it."""
+    return design if method in BY_CLUSTERS else f"{design} {method}"
 
 
 class Role(StrEnum):
-    """What a network of a plan is for."""
+    """Role of a network in a plan."""
 
     MOTHER = "mother"
     TEACHER = "teacher"
@@ -67,10 +52,10 @@ class PlannedNetwork:
     """A network of the plan.
 
     Attributes:
-        name: in the plan.
+        name: name in the plan.
         network: short name of its specification, joint or not.
-        role: what it is for.
-        output_of: joint network that computes this member among others; None where it stands by itself.
+        role: role in the plan.
+        output_of: name of the joint network that computes this member; None for a network of its own.
     """
 
     name: str
@@ -80,18 +65,19 @@ class PlannedNetwork:
 
     @property
     def spec(self) -> NetworkSpec:
-        """Specification that `network` names; a joint network has none."""
+        """Specification of the network; a joint network has none."""
         return parse_network(self.network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distillation:
-    """Learn from a teacher's outputs as well as from labels (Hinton et al. 2015).
+    """Learning from a teacher's outputs as well as from labels (Hinton et al. 2015).
 
     Attributes:
-        teacher: network of the plan, trained before.
-        weight: of the teacher's part of the loss; the labels have the rest.
-        temperature: that both sides' logits are divided by.
+        teacher: name of the teacher's network in the plan, trained before.
+        weight: weight of the teacher's term of the loss, between 0 and 1; the term of the labels has the
+            rest.
+        temperature: divisor of the logits of teacher and student in the teacher's term.
     """
 
     teacher: str
@@ -107,17 +93,17 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainStep:
-    """Train a network on the training data.
+    """Training of a network on the training images.
 
     Attributes:
         id: name of the step.
-        network: which network.
-        after: steps that must be done before.
+        network: name of the network.
+        after: names of the steps that must be done before.
         schedule: learning rate and epochs.
-        momentum, weight_decay: of SGD.
-        bootstrap: whether on as many images drawn with replacement instead of all.
+        momentum, weight_decay: settings of SGD.
+        bootstrap: whether the images are a bootstrap sample, as many as there are, drawn with replacement.
         distillation: teacher to learn from, if any.
-        devices: that share its batches by data parallelism; see `advisor.plans.placement`.
+        devices: number of devices that share its batches; see `advisor.plans.placement`.
     """
 
     id: str
@@ -141,16 +127,18 @@ class TrainStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HatchStep:
-    """Grow a network out of a trained one, function-preserving, and perturb it; of the same shape, copy it.
+    """Growth of a network out of a trained one with its function preserved, then a perturbation.
+
+    A network of the same shape becomes a copy.
 
     Attributes:
         id: name of the step.
-        network: the member that comes to be.
-        source: the mother, or the member before.
-        after: steps that must be done before.
-        noise: standard deviation of the Gaussian noise on convolutions and linear layers, as a share of
-            the layer's own.
-        shrink: factor on those layers' weights before noise is added.
+        network: name of the new network.
+        source: name of the trained network: a mother, or the member before in a chain.
+        after: names of the steps that must be done before.
+        noise: standard deviation of the Gaussian noise on the weights of convolutions and linear layers, as a
+            share of the standard deviation of each layer's weights.
+        shrink: factor on those weights before the noise is added.
     """
 
     id: str
@@ -172,18 +160,19 @@ Step = TrainStep | HatchStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """Everything that training depends on, fixed beforehand.
+    """Everything that training depends on, fixed before it starts.
 
     Attributes:
+        schema_version: version of the stored form.
         design: short name of the design.
-        method: how it is trained.
-        dataset: facts of the data.
-        epochs: schedule of a network trained from scratch.
+        method: training method.
+        dataset: facts of the data set.
+        epochs: length of the schedule of a network trained from scratch.
         batch: images in a step.
         seed: origin of all randomness.
         execution: device and arithmetic.
-        networks: mothers and members; members in the order of the design.
-        steps: in an order in which they can be executed one by one.
+        networks: all networks; members in the order of the design.
+        steps: all steps, in an order in which they can be executed one by one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -206,10 +195,10 @@ class TrainingPlan:
         return tuple(n for n in self.networks if n.role is Role.MEMBER)
 
     def network(self, name: str) -> PlannedNetwork:
-        """Return the network of that name.
+        """Return the network of a name.
 
         Raises:
-            PlanError: there is none.
+            PlanError: the plan has no such network.
         """
         for found in self.networks:
             if found.name == name:
@@ -222,22 +211,22 @@ class TrainingPlan:
         return tuple(n for n in self.networks if n.output_of is None)
 
     def holder(self, name: str) -> PlannedNetwork:
-        """Return the network that has the weights of the named one: its joint network or itself."""
+        """Return the network that has the weights of a named one: its joint network or itself."""
         found = self.network(name)
         return found if found.output_of is None else self.network(found.output_of)
 
     def outputs_of(self, name: str) -> list[str]:
-        """Return what a network computes: the members of a joint one in order, else itself."""
+        """Return the names of a network's outputs: the members of a joint network in order, else its own."""
         return [n.name for n in self.networks if n.output_of == name] or [name]
 
     @property
     def asked(self) -> dict[str, list[str]]:
-        """The networks that answer for the members, each with the members that it answers for."""
+        """Networks that compute the members' outputs, by name, each with the names of its members."""
         holders = dict.fromkeys(self.holder(member.name).name for member in self.members)
         return {name: self.outputs_of(name) for name in holders}
 
     def train_steps_of(self, name: str) -> list[TrainStep]:
-        """Return the training steps of a network, for a member that shares layers those of the joint one."""
+        """Return the training steps of a network; for a member that shares layers, of its joint network."""
         holder = self.holder(name).name
         return [s for s in self.steps if isinstance(s, TrainStep) and s.network == holder]
 
@@ -280,7 +269,7 @@ def _check_network(plan: TrainingPlan, network: PlannedNetwork) -> None:
 
 
 def _read_by(step: Step) -> list[str]:
-    """Networks that a step reads besides its own."""
+    """Return the names of the networks that a step reads besides its own."""
     if isinstance(step, HatchStep):
         return [step.source]
     return [step.distillation.teacher] if step.distillation else []
@@ -292,10 +281,10 @@ def plan_to_json(plan: TrainingPlan) -> str:
 
 
 def plan_from_json(text: str) -> TrainingPlan:
-    """Read what `plan_to_json` wrote.
+    """Return the plan that `plan_to_json` wrote.
 
     Raises:
-        PlanError: not JSON, of a newer schema, or not a plan.
+        PlanError: the text is not JSON, has a newer schema, or is not a plan.
     """
     try:
         plain = json.loads(text)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: plain records that trainer reports, db stores and the predictors read."""
+"""Records of a run: the trainer reports them, the database stores them, the predictors read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from advisor.plans.plan import TrainingPlan
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """State of a run."""
 
     RUNNING = "running"
     DONE = "done"
@@ -20,7 +20,7 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
-# States that `advisor resume` continues; a run that was killed is still marked as running.
+# States that `advisor resume` continues. A run that was killed still has the state "running".
 RESUMABLE = (
     RunStatus.RUNNING,
     RunStatus.INTERRUPTED,
@@ -34,23 +34,24 @@ RESUMABLE = (
 class EnsembleMetrics:
     """Figures of an ensemble on the test set; errors are shares between 0 and 1.
 
-    Runs from before schema 0003 know nothing of the figures that may be None, those from before 0005 nothing
-    of `errors_by_members`.
+    Figures that may be None are missing from runs before schema 0003, `errors_by_members` from runs before
+    0005.
 
     Attributes:
-        error: of the averaged probabilities.
-        member_errors: of each member that could be trained, in the order of the design.
-        oracle_error: share of images that every member gets wrong.
-        disagreement: mean share of images on which two members differ; 0 for a single network.
+        error: error of the averaged probabilities.
+        member_errors: error of each member that could be trained, in the order of the design.
+        oracle_error: share of images on which every member is wrong.
+        disagreement: share of images on which two members differ, averaged over pairs; 0 for a single
+            network.
         nll: mean negative log-likelihood of the averaged probabilities, in nats.
-        voting_error: of the class that most members name; among equals the one with the highest average.
-        super_learner_error: of the weighted average, the weights being fitted to the validation set.
-        super_learner_weights: of each member, none negative, their sum one.
-        calibration_error: expected calibration error of the averaged probabilities, 15 bins, a share.
+        voting_error: error of the majority vote; a tie is decided by the averaged probabilities.
+        super_learner_error: error of the weighted average whose weights were fitted on the validation set.
+        super_learner_weights: weight of each member in it, at least 0; the sum is 1.
+        calibration_error: expected calibration error of the averaged probabilities, with 15 bins.
         best_member: index into `member_errors` of the member with the least validation error.
-        errors_by_members: entry i is the error of averages of i + 1 members, as the mean over the windows of
-            i + 1 consecutive members in cyclic order, so that every member counts equally often; the first
-            is the mean member error, the last `error`.
+        errors_by_members: errors of averages of 1, 2, … members. Entry i is the mean over all windows of i +
+            1 consecutive members in cyclic order, so every member counts equally often. The first entry is
+            the mean member error, the last is `error`.
     """
 
     error: float
@@ -76,12 +77,12 @@ class EnsembleMetrics:
 
     @property
     def mean_member_error(self) -> float:
-        """Mean over members."""
+        """Mean of the members' errors."""
         return sum(self.member_errors) / len(self.member_errors)
 
     @property
     def best_member_error(self) -> float | None:
-        """Of the member that a user would choose by its validation error."""
+        """Test error of the member with the least validation error."""
         return None if self.best_member is None else self.member_errors[self.best_member]
 
 
@@ -90,13 +91,15 @@ class EpochRecord:
     """One epoch of one network; errors are shares between 0 and 1.
 
     Attributes:
-        step: id of the training step.
-        network: name in the plan.
-        epoch: 0, 1, … within the step.
+        step: name of the training step.
+        network: name of the network in the plan.
+        epoch: number 0, 1, … within the step.
         rate: learning rate at the end of the epoch.
-        validation_probabilities: zlib-compressed uint8, 255 a probability of one, shape
-            (validation images, classes) row by row.
-        seconds: wall clock of the epoch, evaluation included.
+        train_loss, train_error: loss and error on the training images during the epoch.
+        validation_loss, validation_error: loss and error on the validation images after the epoch.
+        validation_probabilities: class probabilities of the validation images, shape (validation images,
+            classes), row by row as zlib-compressed uint8; 255 stands for a probability of 1.
+        seconds: wall-clock time of the epoch, evaluation included.
     """
 
     step: str
@@ -116,13 +119,14 @@ class StepRecord:
     """One executed step of a plan.
 
     Attributes:
-        step: id.
-        network: name in the plan.
+        step: name of the step.
+        network: name of the network in the plan.
         status: ``done``, ``diverged`` or ``failed``.
-        seconds: wall clock spent, over all sittings of a resumed run.
-        hatch_difference: largest |logit(member) − logit(mother)| at hatching before noise, else None.
-        peak_bytes: peak memory of the step beyond the idle process, where it can be read.
-        message: why it failed, else empty.
+        seconds: wall-clock time of the step, summed over all parts of a resumed run.
+        hatch_difference: largest |logit(member) − logit(mother)| right after hatching, before noise; None for
+            other steps.
+        peak_bytes: peak memory of the step beyond the idle process; None where it cannot be read.
+        message: reason of a failure, else empty.
     """
 
     step: str
@@ -136,7 +140,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedStep:
-    """Forecast of one step: seconds with the 90 % interval."""
+    """Forecast of one step: mean and 90 % interval of its seconds."""
 
     step: str
     mean: float
@@ -146,7 +150,7 @@ class PredictedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What was predicted for a run before it started; each a (mean, low, high), None if unknown."""
+    """Forecast of a run, made before it started: (mean, low, high) of each figure, None if unknown."""
 
     train_seconds: tuple[float, float, float] | None
     train_peak_bytes: tuple[float, float, float] | None
@@ -157,20 +161,20 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run as the database knows it, without its epochs.
+    """A stored run, without its epochs and steps.
 
     Attributes:
         id: number of the run.
-        created_at: UTC time, ISO 8601.
-        status: where it stands.
-        plan: what was or is executed.
-        parameters: of all members together.
+        created_at: time of its start in UTC, ISO 8601.
+        status: state of the run.
+        plan: plan that it executes.
+        parameters: trainable scalars of all members together.
         fingerprint: digest of the machine's fingerprint.
-        folder: of checkpoints and weights, relative to the home folder.
-        forecast: predicted cost and error, None where nothing could be predicted.
-        train_seconds: wall clock of training so far.
-        test: figures on the test set, None until the end.
-        message: why it stopped, if it did.
+        folder: folder of checkpoints and weights, relative to the home folder.
+        forecast: predicted cost and error; None where nothing could be predicted.
+        train_seconds: wall-clock time of training so far.
+        test: figures on the test set; None until the end.
+        message: reason why it stopped, if it did.
     """
 
     id: int

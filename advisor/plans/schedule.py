@@ -8,38 +8,39 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from advisor.errors import UsageError
+from advisor.errors import UsageError, require_entries
+from advisor.networks.families import FAMILIES
 
 WARMUP_EPOCHS = 1
 MOST_EPOCHS = 1_000_000
 
 
 class _FixedLength:
-    """A schedule that runs all its epochs."""
+    """Base of the schedules that run all their epochs."""
 
     __slots__ = ()
     epochs: int
 
     @property
     def expected_epochs(self) -> float:
-        """Epochs that a price counts."""
+        """Number of epochs that a price counts."""
         return float(self.epochs)
 
     def finished(self, train_errors: list[float]) -> bool:
-        """Whether training ends after the epochs whose training errors are given."""
+        """Return whether training ends after these epochs, given the training error of each."""
         return len(train_errors) >= self.epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSchedule(_FixedLength):
-    """A rate that is divided at fixed epochs; runs all its epochs.
+    """A learning rate that drops at fixed epochs.
 
     Attributes:
-        epochs: passes over the training data.
+        epochs: number of epochs.
         rate: initial learning rate.
-        drops: epochs before which the rate is multiplied by `factor`.
-        factor: size of a drop.
-        warmup: whether the rate of the first epoch rises linearly from zero.
+        drops: epochs at whose beginning the rate drops.
+        factor: factor on the rate at a drop.
+        warmup: whether the rate rises linearly from zero in the first epoch.
     """
 
     epochs: int
@@ -52,21 +53,21 @@ class StepSchedule(_FixedLength):
         _check(self.epochs, self.rate)
 
     def rate_at(self, epoch: int, progress: float) -> float:
-        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
         rate = self.rate * self.factor ** sum(epoch >= drop for drop in self.drops)
         return rate * progress if self.warmup and epoch < WARMUP_EPOCHS else rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlateauSchedule:
-    """A constant rate until the training error has not improved for `patience` epochs.
+    """A constant learning rate until the training error has not improved for `patience` epochs.
 
     Attributes:
-        epochs: upper limit.
+        epochs: most epochs.
         rate: learning rate.
-        patience: epochs without improvement that end training.
-        expected: epochs that a price counts.
-        warmup: whether the rate of the first epoch rises linearly from zero.
+        patience: number of epochs without improvement that end training.
+        expected: number of epochs that a price counts.
+        warmup: whether the rate rises linearly from zero in the first epoch.
     """
 
     epochs: int
@@ -80,15 +81,15 @@ class PlateauSchedule:
 
     @property
     def expected_epochs(self) -> float:
-        """Epochs that a price counts."""
+        """Number of epochs that a price counts."""
         return min(self.expected, float(self.epochs))
 
     def rate_at(self, epoch: int, progress: float) -> float:
-        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
         return self.rate * progress if self.warmup and epoch < WARMUP_EPOCHS else self.rate
 
     def finished(self, train_errors: list[float]) -> bool:
-        """Whether training ends after the epochs whose training errors are given."""
+        """Return whether training ends after these epochs, given the training error of each."""
         if len(train_errors) >= self.epochs:
             return True
         best = train_errors.index(min(train_errors)) if train_errors else 0
@@ -97,11 +98,13 @@ class PlateauSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosineSchedule(_FixedLength):
-    """A rate that falls to zero along half a cosine: one cycle of a Snapshot Ensemble (Huang et al. 2017).
+    """A learning rate that falls to zero along half a cosine: a cycle of a Snapshot Ensemble.
+
+    Source: Huang et al. 2017.
 
     Attributes:
         epochs: length of the cycle.
-        rate: at its beginning.
+        rate: learning rate at its beginning.
     """
 
     epochs: int
@@ -111,21 +114,21 @@ class CosineSchedule(_FixedLength):
         _check(self.epochs, self.rate)
 
     def rate_at(self, epoch: int, progress: float) -> float:
-        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
         return self.rate * (1 + math.cos(math.pi * (epoch + progress) / self.epochs)) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriangleSchedule(_FixedLength):
-    """A rate that rises from low to high and falls back: one cycle of FGE (Garipov et al. 2018, section 4).
+    """A learning rate that rises and falls back: a cycle of FGE (Garipov et al. 2018, section 4).
 
-    The paper lets the rate fall first and takes a network where it is lowest; cut at those places, its
-    cycles are these.
+    In the paper the rate falls first, and a network is taken where it is lowest. A cycle here runs from one
+    of those points to the next.
 
     Attributes:
         epochs: length of the cycle.
-        rate: in its middle.
-        low: at both ends.
+        rate: learning rate in its middle.
+        low: learning rate at both ends.
     """
 
     epochs: int
@@ -138,7 +141,7 @@ class TriangleSchedule(_FixedLength):
             raise UsageError(f"the lowest rate must be positive and at most {self.rate}, got {self.low}")
 
     def rate_at(self, epoch: int, progress: float) -> float:
-        """Learning rate in epoch 0, 1, … at `progress` in [0, 1) of it."""
+        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
         height = 1 - abs(2 * (epoch + progress) / self.epochs - 1)
         return self.low + (self.rate - self.low) * height
 
@@ -148,15 +151,15 @@ Schedule = StepSchedule | PlateauSchedule | CosineSchedule | TriangleSchedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Published settings of a family: SGD with momentum.
+    """Published training settings of a family: SGD with momentum.
 
     Attributes:
         rate: initial learning rate.
-        drops: share of the epochs after which the rate is divided by 10.
-        weight_decay: of all weights.
-        momentum: of SGD.
-        reference_epochs: length of the published CIFAR-10 schedule.
         hatched_rate: initial learning rate of members hatched from a mother network.
+        drops: shares of the epochs after which the learning rate is divided by 10.
+        weight_decay: weight decay of all weights.
+        momentum: momentum of SGD.
+        reference_epochs: length of the published CIFAR-10 schedule.
     """
 
     rate: float = 0.1
@@ -167,7 +170,13 @@ class Recipe:
     reference_epochs: int
 
     def schedule(self, epochs: int, *, rate: float | None = None, warmup: bool = False) -> StepSchedule:
-        """Return the step schedule scaled to `epochs`."""
+        """Return the published schedule, scaled to a number of epochs.
+
+        Args:
+            epochs: number of epochs.
+            rate: initial learning rate; None: the published one.
+            warmup: whether the rate rises linearly from zero in the first epoch.
+        """
         return StepSchedule(
             epochs=epochs,
             rate=self.rate if rate is None else rate,
@@ -182,12 +191,14 @@ _RESNET = Recipe(drops=(0.4, 0.8), weight_decay=1e-4, reference_epochs=250)
 RECIPES: dict[str, Recipe] = {
     "resnet": _RESNET,
     "wrn": Recipe(drops=(0.5, 1.0), weight_decay=1e-4, reference_epochs=200),
-    # MotherNets hatches DenseNets at 0.01; on short schedules they then stay copies of their mother (ADR 10).
+    # MotherNets hatches DenseNets at 0.01. On short schedules they then remain copies of their mother (ADR
+    # 10).
     "densenet": Recipe(drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
     # Nothing is published for these two at this scale: they take ResNet's settings.
     "vgg": _RESNET,
     "mlp": _RESNET,
 }
+require_entries("advisor/plans/schedule.py: RECIPES", RECIPES, FAMILIES)
 
 
 def _check(epochs: int, rate: float) -> None:

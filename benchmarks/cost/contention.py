@@ -26,7 +26,7 @@ import numpy as np
 from advisor.plans.dataset import dataset_named
 from cli.workflows.forecast.machine import REFERENCE, REFERENCE_BATCH, plain_execution
 from cli.workflows.forecast.measuring import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
-from profiler.device import cores_to_hold
+from profiler.device import cores_to_pin
 from profiler.isolate import MeasuringProcess
 from trainer.training.workload import StepWorkload
 
@@ -57,7 +57,7 @@ def main() -> None:
         augmentation=facts.augmentation,
         execution=execution,
     )
-    held = cores_to_hold(execution)
+    held = cores_to_pin(execution)
     processes = [MeasuringProcess("cpu", 1, held if i == 0 else ()) for i in range(execution.processes)]
     assert all(each.wait_until_ready() for each in processes)
     steps(processes, workload, REFERENCE_SECONDS)

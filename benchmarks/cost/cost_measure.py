@@ -121,11 +121,11 @@ def measure_one(network: str, batch: int, device: str) -> dict:
     """Measure a step, then train for real epochs; called in a fresh process."""
     import torch
 
-    from profiler.device import hold_to, quiet_cores
+    from profiler.device import pin_to, quiet_cores
     from profiler.memory import watch_peak
     from profiler.steps import measure_step
 
-    hold_to(quiet_cores(1))
+    pin_to(quiet_cores(1))
     torch.set_num_threads(1)
     # Libraries belong to the idle process.
     watch_peak(device)

@@ -25,7 +25,8 @@ from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
-from advisor.plans.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.plans.method import CLUSTERED
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import HatchStep, Method, TrainingPlan, TrainStep
 from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord
 from advisor.plans.schedule import RECIPES

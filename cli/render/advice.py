@@ -12,7 +12,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.plan import TOLD_BY_NAME
+from advisor.plans.method import BY_CLUSTERS
 from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign
@@ -78,7 +78,7 @@ def _legend(advice: Advice) -> str:
 def _recommendation_row(row: AdvisedDesign) -> list[str]:
     predicted = row.predicted
     mark = " *" if row.near_threshold else ""
-    method = "" if row.method in TOLD_BY_NAME else row.method
+    method = "" if row.method in BY_CLUSTERS else row.method
     return [
         str(row.rank),
         f"{design_lines(row.design)}{mark}\n"

@@ -13,7 +13,8 @@ from rich.text import Text
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
 from advisor.decision.switchover import Switchover
-from advisor.plans.plan import TOLD_BY_NAME, Method, named
+from advisor.plans.method import BY_CLUSTERS, Method
+from advisor.plans.plan import named
 from cli.render.formats import (
     bounded,
     bounds,
@@ -138,7 +139,7 @@ def _crossover(crossover: Crossover) -> str:
 
 def _winner(crossover: Crossover) -> str:
     if crossover.design is not None:
-        return f"{named(crossover.design, crossover.method or TOLD_BY_NAME[0])} has less error"
+        return f"{named(crossover.design, crossover.method or BY_CLUSTERS[0])} has less error"
     if crossover.members == 1:
         return f"one {crossover.family} network has less error"
     return f"{crossover.members} {crossover.family} members have less error than one"

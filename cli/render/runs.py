@@ -6,6 +6,7 @@ Classes of answers are imported for type checkers only: `runs list` must not imp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from advisor.estimate import Estimate
     from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison, RunStep
     from cli.workflows.answers.run_list import RunList
+
+# Figures of the test set by label, all shares: other ways to combine the members, what stands behind the
+# error, and how far the probabilities can be trusted. `runs show` and `runs compare` show every one of them.
+RIVALS = (("voting", "voting_error"), ("super learner", "super_learner_error"))
+PARTS = (
+    ("best member", "best_member_error"),
+    ("mean member", "mean_member_error"),
+    ("oracle", "oracle_error"),
+    ("disagreement", "disagreement"),
+)
+CONFIDENCE = (("calibration error", "calibration_error"),)
 
 
 def run_list(answer: RunList) -> RenderableType:
@@ -70,16 +82,10 @@ def _outcome(test: EnsembleFigures) -> str:
     members = len(test.member_errors)
     error = f"test error {percent(test.error)}"
     likelihood = f"negative log-likelihood {test.nll:.3f}"
-    calibration = [*_known(("calibration error", test.calibration_error)), likelihood]
+    calibration = [*_known(test, *CONFIDENCE), likelihood]
     if members == 1:
         return ", ".join([error, *calibration])
-    rivals = _known(("voting", test.voting_error), ("super learner", test.super_learner_error))
-    parts = _known(
-        ("best member", test.best_member_error),
-        ("mean member", test.mean_member_error),
-        ("oracle", test.oracle_error),
-        ("disagreement", test.disagreement),
-    )
+    rivals, parts = _known(test, *RIVALS), _known(test, *PARTS)
     return "\n".join(
         [
             ", ".join([f"{error} averaged over {members} members", *rivals]),
@@ -97,8 +103,9 @@ def _by_members(errors: Sequence[float] | None) -> list[str]:
     return ["error by members  " + "  ".join(f"{k}: {percent(errors[k - 1])}" for k in counts)]
 
 
-def _known(*figures: tuple[str, float | None]) -> list[str]:
-    return [f"{label} {percent(value)}" for label, value in figures if value is not None]
+def _known(test: EnsembleFigures, *figures: tuple[str, str]) -> list[str]:
+    values = ((label, getattr(test, name)) for label, name in figures)
+    return [f"{label} {percent(value)}" for label, value in values if value is not None]
 
 
 def _predicted_and_actual(r: Run) -> RenderableType:
@@ -178,18 +185,12 @@ def comparison(answer: RunComparison) -> RenderableType:
         ("status", lambda r: r.status),
         ("parameters", lambda r: count(r.parameters)),
         ("training", lambda r: duration(r.train_seconds)),
-        ("test error", lambda r: _of_test(r, lambda test: test.error)),
-        ("voting", lambda r: _of_test(r, lambda test: test.voting_error)),
-        ("super learner", lambda r: _of_test(r, lambda test: test.super_learner_error)),
-        ("best member", lambda r: _of_test(r, lambda test: test.best_member_error)),
-        ("mean member", lambda r: _of_test(r, lambda test: test.mean_member_error)),
-        ("oracle", lambda r: _of_test(r, lambda test: test.oracle_error)),
-        ("disagreement", lambda r: _of_test(r, lambda test: test.disagreement)),
-        ("calibration error", lambda r: _of_test(r, lambda test: test.calibration_error)),
+        ("test error", lambda r: _of_test(r, "error")),
+        *((label, partial(_of_test, name=name)) for label, name in (*RIVALS, *PARTS, *CONFIDENCE)),
     ]
     columns = [("", "l"), *((f"run {r.id}", "r") for r in runs)]
     return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
 
 
-def _of_test(r: Run, figure: Callable[[EnsembleFigures], float | None]) -> str:
-    return "–" if r.test is None else or_dash(figure(r.test), percent)
+def _of_test(r: Run, name: str) -> str:
+    return "–" if r.test is None else or_dash(getattr(r.test, name), percent)

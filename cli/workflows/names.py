@@ -1,4 +1,4 @@
-"""Names that a user writes, and what they mean: data sets, methods, families, member counts."""
+"""Names that a user writes, and what they mean: data sets, families, member counts."""
 
 from __future__ import annotations
 
@@ -6,22 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from advisor.designs.space import MEMBER_COUNTS
-from advisor.errors import UnknownNameError, UsageError
+from advisor.errors import UsageError, lookup
 from advisor.networks.families import CONVOLUTIONAL, family_named
-from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts, augmentation_named, dataset_named
-from advisor.plans.plan import Method
-
-
-def method_named(name: str) -> Method:
-    """Return a training method by its name.
-
-    Raises:
-        UnknownNameError: no such method.
-    """
-    try:
-        return Method(name)
-    except ValueError:
-        raise UnknownNameError("method", name, [m.value for m in Method]) from None
+from advisor.plans.dataset import FOLDER_PREFIX, Augmentation, DatasetFacts, dataset_named
 
 
 def facts_of(dataset: str, augmentation: str | None = None) -> DatasetFacts:
@@ -36,7 +23,9 @@ def facts_of(dataset: str, augmentation: str | None = None) -> DatasetFacts:
         DataError: the folder cannot be read as a data set.
     """
     facts = _own_facts(dataset)
-    return facts if augmentation is None else replace(facts, augmentation=augmentation_named(augmentation))
+    if augmentation is None:
+        return facts
+    return replace(facts, augmentation=lookup("augmentation", augmentation, Augmentation))
 
 
 def _own_facts(dataset: str) -> DatasetFacts:

@@ -120,12 +120,12 @@ def without_privileges() -> Callable[[], AbstractContextManager[None]]:
 
 
 @pytest.fixture(scope="session")
-def held() -> Callable[[Path], AbstractContextManager[None]]:
+def locked() -> Callable[[Path], AbstractContextManager[None]]:
     """Another process has the file to itself for a while."""
     code = (
         "import sqlite3, sys\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "c.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()\n"
+        "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); sys.stdin.read()\n"
     )
 
     @contextmanager
@@ -135,7 +135,7 @@ def held() -> Callable[[Path], AbstractContextManager[None]]:
         ) as process:
             assert process.stdout is not None
             assert process.stdin is not None
-            assert process.stdout.readline() == b"held\n"
+            assert process.stdout.readline() == b"locked\n"
             try:
                 yield
             finally:

@@ -47,7 +47,7 @@ from advisor.cost.measurement import Fingerprint, LayerTime, Measurement
 from db.session import open_store
 
 path, name = Path(sys.argv[1]), sys.argv[2]
-mark = Fingerprint(device="cpu", device_name="", driver="", torch="", threads=1, dtype="float32",
+machine = Fingerprint(device="cpu", device_name="", driver="", torch="", threads=1, dtype="float32",
     memory_format="contiguous")
 with open_store(path, busy_seconds=30.0) as store:
     print("ready", flush=True)
@@ -59,7 +59,7 @@ with open_store(path, busy_seconds=30.0) as store:
             for i in range(300))
         store.add_measurement(Measurement(
             network=name, task=Task(channels=1, height=8, width=8, classes=10), batch=number,
-            fingerprint=mark, forward_seconds=0.0, backward_seconds=0.0, optimizer_seconds=0.0,
+            fingerprint=machine, forward_seconds=0.0, backward_seconds=0.0, optimizer_seconds=0.0,
             step_seconds=0.0, step_iqr_seconds=0.0, inference_seconds=0.0, layers=layers, peak_bytes=None,
             spent_seconds=0.0, measured_at=""))
 """
@@ -192,7 +192,7 @@ def test_a_program_killed_in_the_middle_of_a_measurement_leaves_only_the_one_bef
         first, second = process.stdout.readline(), process.stdout.readline()
         assert first == second
         process.kill()
-        # Else what it started would go on measuring until it finds nobody to tell.
+        # Otherwise its measuring process would go on until it finds no parent.
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(second), signal.SIGKILL)
     with open_store(path) as store:

@@ -467,7 +467,7 @@ def test_what_an_extended_run_adopted_neither_counts_again_nor_trained_beside_an
     store: Store, new_run: NewRun, epoch_of: NewEpoch
 ) -> None:
     run = new_run(store)
-    # Of mother and first member only the last epoch is told again.
+    # Of mother and first member only the last epoch is reported again.
     for step in ("train mother-1", "train member-1"):
         store.record_epoch(run.id, replace(epoch_of(7, step), seconds=9.0))
     record(store, run, epoch_of, 2.0, step="train member-2")

@@ -57,7 +57,7 @@ def test_reported_trainings_are_read_back_in_their_order(path: Path, store: Stor
         assert again.check() == []
 
 
-def test_a_training_is_there_once_whatever_file_told_of_it(store: Store) -> None:
+def test_a_training_is_there_once_whatever_file_reports_it(store: Store) -> None:
     assert store.add_reported([TRAINING, TRAINING], **ORIGIN) == Imported(added=1, completed=0)
     other = replace(TRAINING, seed=1)
     assert store.add_reported([TRAINING, other], **LATER) == Imported(added=1, completed=0)
@@ -72,13 +72,13 @@ def test_a_training_with_curves_is_there_once_too(store: Store) -> None:
     assert store.reported() == [whole]
 
 
-def test_a_training_is_completed_by_a_file_that_tells_more(path: Path, store: Store) -> None:
+def test_a_training_is_completed_by_a_file_with_more(path: Path, store: Store) -> None:
     first, second = TRAINING, replace(TRAINING, seed=1)
     store.add_reported([first, second], **ORIGIN)
     whole = replace(second, **CURVES)
     assert store.add_reported([first, whole], **LATER) == Imported(added=0, completed=1)
     assert store.add_reported([first, whole], **LATER) == NOTHING
-    # A file that tells less takes nothing away.
+    # A file with less removes nothing.
     assert store.add_reported([second], **LATER) == NOTHING
     assert store.reported() == [first, whole]
     with closing(sqlite3.connect(path)) as connection:
@@ -94,9 +94,9 @@ def test_one_import_may_add_and_complete(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "told", "left"),
+    ("stored", "reported", "left"),
     [
-        # What was told stays.
+        # Reported values stay.
         ({"errors_by_members": (0.9, 1 / 3)}, CURVES, CURVES | {"errors_by_members": (0.9, 1 / 3)}),
         ({"validation_images": 5}, {"validation_images": 6}, {"validation_images": 5}),
         # Curves come with the images that they were measured on, and stay together.
@@ -117,11 +117,11 @@ def test_one_import_may_add_and_complete(store: Store) -> None:
         ),
     ],
 )
-def test_what_is_told_is_never_replaced(
-    store: Store, stored: dict[str, Any], told: dict[str, Any], left: dict[str, Any]
+def test_reported_values_are_never_replaced(
+    store: Store, stored: dict[str, Any], reported: dict[str, Any], left: dict[str, Any]
 ) -> None:
     store.add_reported([replace(TRAINING, **stored)], **ORIGIN)
-    store.add_reported([replace(TRAINING, **told)], **LATER)
+    store.add_reported([replace(TRAINING, **reported)], **LATER)
     assert store.reported() == [replace(TRAINING, **left)]
 
 

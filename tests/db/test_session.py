@@ -18,7 +18,7 @@ from db.session import open_store
 
 NewRun = Callable[[Store], Run]
 NewEpoch = Callable[..., EpochRecord]
-Held = Callable[[Path], AbstractContextManager[None]]
+Locked = Callable[[Path], AbstractContextManager[None]]
 Unprivileged = Callable[[], AbstractContextManager[None]]
 
 # As another program would leave it.
@@ -108,20 +108,20 @@ def test_a_file_system_without_shared_memory_gets_no_write_ahead_log(path: Path,
 
 
 def test_a_locked_database_is_refused_after_the_time_out_and_works_again(
-    held: Held, path: Path, store: Store, new_run: NewRun
+    locked: Locked, path: Path, store: Store, new_run: NewRun
 ) -> None:
     run = new_run(store)
-    with held(path):
+    with locked(path):
         with pytest.raises(StorageError, match="locked by another process"):
             new_run(store)
         assert store.runs() == [run]  # WAL: reading goes on
     assert new_run(store).id == run.id + 1
 
 
-def test_a_database_locked_without_write_ahead_log_is_refused_on_opening(held: Held, path: Path) -> None:
+def test_a_database_locked_without_write_ahead_log_is_refused_on_opening(locked: Locked, path: Path) -> None:
     open_store(path).close()
     execute(path, "PRAGMA journal_mode = DELETE")
-    with held(path):
+    with locked(path):
         assert "locked by another process" in refused(path)
     open_store(path).close()
 

@@ -15,7 +15,7 @@ from db.session import open_store
 
 NewRun = Callable[[Store], Run]
 NewEpoch = Callable[..., EpochRecord]
-Held = Callable[[Path], AbstractContextManager[None]]
+Locked = Callable[[Path], AbstractContextManager[None]]
 
 
 def execute(path: Path, script: str) -> None:
@@ -75,11 +75,11 @@ def test_a_backup_into_a_missing_folder_is_refused(tmp_path: Path, store: Store)
 
 
 def test_a_backup_of_a_locked_file_is_refused_and_leaves_nothing(
-    held: Held, path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    locked: Locked, path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.close()
     execute(path, "PRAGMA journal_mode = DELETE")
     monkeypatch.setattr("db.upkeep.BUSY_SECONDS", 0.2)
-    with held(path), pytest.raises(StorageError, match="locked by another process"):
+    with locked(path), pytest.raises(StorageError, match="locked by another process"):
         store.backup(path.with_name("copy.db"))
     assert not [name for name in os.listdir(path.parent) if "copy" in name]

@@ -10,24 +10,24 @@ from profiler.clock import LEAST_BUSY, REFERENCE_INTERVAL, CpuClock, CudaClock, 
 
 @pytest.fixture
 def ticking(monkeypatch):
-    """A counter that gives the readings it is told."""
+    """A counter with given readings."""
 
-    def tell(*readings):
+    def give(*readings):
         left = iter(readings)
         monkeypatch.setattr(time, "perf_counter", lambda: next(left))
 
-    return tell
+    return give
 
 
 @pytest.fixture
 def running(monkeypatch):
-    """A thread that has run for the seconds told, reading by reading."""
+    """A thread that has run for the given seconds, reading by reading."""
 
-    def tell(*readings):
+    def give(*readings):
         left = iter(readings)
         monkeypatch.setattr(time, "thread_time", lambda: next(left))
 
-    return tell
+    return give
 
 
 def test_a_phase_lasts_from_the_mark_before_to_its_own(ticking):

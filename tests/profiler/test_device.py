@@ -1,4 +1,4 @@
-"""Which device is chosen, what makes two machines differ, and on which cores a process is held."""
+"""Which device is chosen, what makes two machines differ, and on which cores a process is pinned."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from advisor.plans.execution import Execution
 from profiler import device
 from profiler.device import (
     choose_device,
-    cores_to_hold,
+    cores_to_pin,
     fingerprint,
-    hold_to,
+    pin_to,
     quiet_cores,
     usable_cores,
     visible_gpus,
 )
 
 ROOT = Path(__file__).parent.parent.parent
-can_be_held = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+can_pin = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 
 
 @pytest.fixture
@@ -91,11 +91,11 @@ def test_a_container_has_as_many_cores_as_it_may_use_the_time_of(monkeypatch, tm
     assert usable_cores() == cores
 
 
-def test_what_drives_a_gpu_is_held_to_no_core(monkeypatch):
+def test_a_process_that_drives_a_gpu_is_not_pinned(monkeypatch):
     monkeypatch.setattr(device, "quiet_cores", lambda count: [5, 6][:count])
     plain = Execution(device="cpu", processes=1, threads=2, dtype="float32", memory_format="contiguous")
-    assert cores_to_hold(plain) == [5, 6]
-    assert cores_to_hold(replace(plain, device="cuda", threads=1)) == []
+    assert cores_to_pin(plain) == [5, 6]
+    assert cores_to_pin(replace(plain, device="cuda", threads=1)) == []
 
 
 @pytest.mark.parametrize(("found", "counted"), [(0, 1), (1, 1), (4, 4)])
@@ -105,21 +105,21 @@ def test_plans_for_cuda_count_one_gpu_at_least(monkeypatch, found, counted):
 
 
 def test_the_fingerprint_of_a_processor_names_it_its_cores_and_torch(execution):
-    mark = fingerprint(execution)
-    assert mark.device == "cpu"
-    assert f"{usable_cores()} cores" in mark.device_name
-    assert mark.torch == torch.__version__
-    assert mark == fingerprint(execution)
+    machine = fingerprint(execution)
+    assert machine.device == "cpu"
+    assert f"{usable_cores()} cores" in machine.device_name
+    assert machine.torch == torch.__version__
+    assert machine == fingerprint(execution)
 
 
-def test_the_fingerprint_of_a_processor_has_its_instructions_the_cores_held_to_and_the_protocol(
+def test_the_fingerprint_of_a_processor_has_its_instructions_the_pinned_cores_and_the_protocol(
     execution, monkeypatch
 ):
-    mark = fingerprint(replace(execution, threads=2))
-    assert mark.kernels == torch.backends.cpu.get_cpu_capability()
-    assert mark.protocol == PROTOCOL
-    assert mark.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
-    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+    machine = fingerprint(replace(execution, threads=2))
+    assert machine.kernels == torch.backends.cpu.get_cpu_capability()
+    assert machine.protocol == PROTOCOL
+    assert machine.cores == (2 if hasattr(os, "sched_setaffinity") else 0)
+    monkeypatch.setattr(device, "_CAN_PIN", False)
     assert fingerprint(execution).cores == 0
 
 
@@ -128,10 +128,10 @@ def test_the_fingerprint_of_a_gpu_has_driver_precision_autotuning_and_cudnn(exec
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     monkeypatch.setattr(device, "driver_version", lambda: "600.1")
-    mark = fingerprint(replace(execution, device="cuda"))
-    assert (mark.device, mark.device_name, mark.cores) == ("cuda", "Example GPU", 0)
-    assert mark.driver == "600.1, CUDA 13.0"
-    assert mark.kernels == "tf32, cuDNN 91002, autotuned"
+    machine = fingerprint(replace(execution, device="cuda"))
+    assert (machine.device, machine.device_name, machine.cores) == ("cuda", "Example GPU", 0)
+    assert machine.driver == "600.1, CUDA 13.0"
+    assert machine.kernels == "tf32, cuDNN 91002, autotuned"
     monkeypatch.setattr(device, "driver_version", lambda: None)
     assert fingerprint(replace(execution, device="cuda")).driver == "CUDA 13.0"
 
@@ -148,12 +148,12 @@ def test_the_number_of_processes_is_no_part_of_the_fingerprint(execution):
 
 
 def test_the_digest_changes_with_every_field(execution):
-    mark = fingerprint(execution)
-    digests = {mark.digest}
-    for field in fields(mark):
-        value = getattr(mark, field.name)
-        digests.add(replace(mark, **{field.name: value + (1 if isinstance(value, int) else "x")}).digest)
-    assert len(digests) == 1 + len(fields(mark))
+    machine = fingerprint(execution)
+    digests = {machine.digest}
+    for field in fields(machine):
+        value = getattr(machine, field.name)
+        digests.add(replace(machine, **{field.name: value + (1 if isinstance(value, int) else "x")}).digest)
+    assert len(digests) == 1 + len(fields(machine))
 
 
 # Cores.
@@ -169,20 +169,20 @@ intr 1 2 3
 
 @pytest.fixture
 def ticks(monkeypatch):
-    """Four cores that this process may use, of which each was idle for the ticks told."""
+    """Four cores that this process may use, of which each was idle for the ticks given."""
 
-    def tell(*idle, before=BEFORE, usable=(0, 1, 2, 3)):
+    def give(*idle, before=BEFORE, usable=(0, 1, 2, 3)):
         after = before
         for core, more in enumerate(idle):
             after = after.replace(f"cpu{core} 1 1 1 100", f"cpu{core} 1 1 1 {100 + more}")
         texts = iter([before, after])
         stat = SimpleNamespace(read_text=lambda: next(texts))
-        monkeypatch.setattr(device, "_CAN_BE_HELD", True)
+        monkeypatch.setattr(device, "_CAN_PIN", True)
         monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(usable), raising=False)
         monkeypatch.setattr(device, "Path", {"/proc/stat": stat}.__getitem__)
         monkeypatch.setattr(device, "QUIET_SECONDS", 0.0)
 
-    return tell
+    return give
 
 
 def test_the_idlest_cores_come_first(ticks):
@@ -217,32 +217,32 @@ def test_a_system_without_counters_gives_the_last_cores(ticks, monkeypatch):
     assert quiet_cores(1) == [3]
 
 
-def test_where_processes_cannot_be_held_no_core_is_named_and_none_is_held(monkeypatch):
-    monkeypatch.setattr(device, "_CAN_BE_HELD", False)
+def test_where_processes_cannot_be_pinned_no_core_is_named_and_none_is_pinned(monkeypatch):
+    monkeypatch.setattr(device, "_CAN_PIN", False)
     monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
     assert quiet_cores(1) == []
-    hold_to([0])
+    pin_to([0])
 
 
 def test_holding_to_no_core_changes_nothing(monkeypatch):
     monkeypatch.setattr(device.os, "sched_setaffinity", pytest.fail, raising=False)
-    hold_to([])
+    pin_to([])
 
 
-@can_be_held
+@can_pin
 def test_real_quiet_cores_are_among_those_of_this_process():
     cores = quiet_cores(1000)
     assert sorted(cores) == sorted(os.sched_getaffinity(0))
     assert quiet_cores(1)[0] in cores
 
 
-@can_be_held
-def test_a_process_that_is_held_to_a_core_runs_there_with_all_its_threads():
+@can_pin
+def test_a_process_that_is_pinned_to_a_core_runs_there_with_all_its_threads():
     code = (
         "import json, os, threading\n"
-        "from profiler.device import hold_to\n"
+        "from profiler.device import pin_to\n"
         "core = max(os.sched_getaffinity(0))\n"
-        "hold_to([core])\n"
+        "pin_to([core])\n"
         "seen = [sorted(os.sched_getaffinity(0))]\n"
         "t = threading.Thread(target=lambda: seen.append(sorted(os.sched_getaffinity(0))))\n"
         "t.start(); t.join()\n"

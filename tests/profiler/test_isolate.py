@@ -16,9 +16,9 @@ from profiler.isolate import MeasuringProcess
 from profiler.layers import LOSS, LayerFacts
 from profiler.steps import StepTimes
 
-CAN_BE_HELD = hasattr(os, "sched_setaffinity")
-# Empty where a process cannot be held to cores.
-CORES = [min(os.sched_getaffinity(0))] if CAN_BE_HELD else []
+CAN_PIN = hasattr(os, "sched_setaffinity")
+# Empty where a process cannot be pinned to cores.
+CORES = [min(os.sched_getaffinity(0))] if CAN_PIN else []
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def process():
     assert not opened.alive
 
 
-def test_one_process_measures_one_workload_after_another_on_the_cores_it_is_held_to(process, workload):
-    if CAN_BE_HELD:
+def test_one_process_measures_one_workload_after_another_on_the_cores_it_is_pinned_to(process, workload):
+    if CAN_PIN:
         assert os.sched_getaffinity(process._process.pid) == set(CORES)
     for network in ("resnet-8-4", "mlp-2-8"):
         process.begin(workload(network), 0.1)

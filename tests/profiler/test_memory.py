@@ -25,16 +25,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the peak can be rese
 @linux
 def test_an_allocation_of_200_mb_is_seen_within_a_tenth(watch):
     read = watch("cpu")
-    held = torch.ones(200 * MEGABYTE // 4)
-    assert held.sum() > 0
+    tensor = torch.ones(200 * MEGABYTE // 4)
+    assert tensor.sum() > 0
     assert read() == pytest.approx(200 * MEGABYTE, rel=0.1)
 
 
 @linux
 def test_the_peak_is_seen_after_the_memory_is_given_back(watch):
     read = watch("cpu")
-    held = torch.ones(200 * MEGABYTE // 4)
-    del held
+    tensor = torch.ones(200 * MEGABYTE // 4)
+    del tensor
     assert read() == pytest.approx(200 * MEGABYTE, rel=0.1)
 
 
@@ -47,11 +47,11 @@ def test_each_watch_begins_anew(watch):
 
 @linux
 def test_memory_that_was_there_before_does_not_count(watch):
-    held = torch.ones(100 * MEGABYTE // 4)
+    tensor = torch.ones(100 * MEGABYTE // 4)
     read = watch("cpu")
     more = torch.ones(50 * MEGABYTE // 4)
     assert read() == pytest.approx(50 * MEGABYTE, rel=0.2)
-    assert len(held) > len(more)
+    assert len(tensor) > len(more)
 
 
 def test_without_the_kernels_help_there_is_no_figure(monkeypatch, tmp_path):
@@ -81,9 +81,9 @@ def test_the_figures_of_the_kernel_are_in_kibibytes(monkeypatch, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_an_allocation_on_a_gpu_is_seen_exactly_and_after_it_is_gone():
-    held = torch.ones(10 * MEGABYTE, device="cuda")
+    tensor = torch.ones(10 * MEGABYTE, device="cuda")
     read = watch_peak("cuda")
     more = torch.ones(50 * MEGABYTE, device="cuda")
     del more
     assert read() == 200 * MEGABYTE
-    assert held.is_cuda
+    assert tensor.is_cuda

@@ -1,4 +1,4 @@
-"""What a device says of itself, told by a library and by files that only pretend."""
+"""Readings of the sensors, from a made-up library and made-up files."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ IDENTITY = "0a1b2c3d-0000-0000-0000-000000000000"
 
 @pytest.fixture
 def passing(monkeypatch):
-    """Let time stand still but for the seconds told."""
+    """Let time pass only by the seconds given."""
     now = [50.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -33,14 +33,14 @@ def packages(tmp_path, monkeypatch):
     """A folder of powercap counters; each call sets them to microjoules by name."""
     monkeypatch.setattr(sensors, "_PACKAGES", tmp_path)
 
-    def tell(**microjoules):
+    def give(**microjoules):
         for name, value in microjoules.items():
             folder = tmp_path / name.replace("_", ":").replace("rapl", "intel-rapl")
             folder.mkdir(exist_ok=True)
             (folder / "energy_uj").write_text(f"{value}\n")
             (folder / "name").write_text("psys\n" if name == "rapl_9" else "package-0\n")
 
-    return tell
+    return give
 
 
 def test_the_power_of_a_processor_is_what_its_packages_used_by_the_second(packages, passing):
@@ -200,7 +200,7 @@ def test_an_energy_counter_that_began_anew_gives_no_power(nvml, passing):
 
 
 @pytest.mark.parametrize("broken", ["energy", "clock", "throttle"])
-def test_a_gpu_that_does_not_tell_one_thing_tells_the_others(nvml, passing, broken):
+def test_a_gpu_without_one_sensor_reports_the_others(nvml, passing, broken):
     nvml.bits = 0x4
     nvml.broken = {broken}
     watched = Sensors("cuda")
@@ -225,14 +225,14 @@ def test_a_driver_that_does_not_tell_its_version_has_none(nvml, broken):
 
 
 @pytest.mark.parametrize("broken", ["init", "handle"])
-def test_a_library_that_sees_no_driver_or_gpu_tells_nothing(nvml, passing, broken):
+def test_a_library_that_sees_no_driver_or_gpu_reports_nothing(nvml, passing, broken):
     nvml.broken = {broken}
     watched = Sensors("cuda")
     passing(1.0)
     assert watched.read() == Conditions(None, None, "")
 
 
-def test_without_the_library_nothing_is_told(monkeypatch, passing):
+def test_without_the_library_nothing_is_reported(monkeypatch, passing):
     monkeypatch.setitem(sys.modules, "pynvml", None)  # importing it raises ImportError
     watched = Sensors("cuda")
     passing(1.0)
@@ -248,7 +248,7 @@ def test_without_the_library_nothing_is_told(monkeypatch, passing):
     ],
     ids=["no driver", "no CUDA"],
 )
-def test_a_torch_that_sees_no_gpu_tells_nothing(nvml, monkeypatch, error):
+def test_a_torch_that_sees_no_gpu_reports_nothing(nvml, monkeypatch, error):
     def current_device():
         raise error
 
@@ -258,7 +258,7 @@ def test_a_torch_that_sees_no_gpu_tells_nothing(nvml, monkeypatch, error):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that sees no GPU")
-def test_this_torch_without_a_gpu_tells_nothing(monkeypatch):
+def test_this_torch_without_a_gpu_reports_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", Nvml())
     assert driver_version() is None
 

@@ -206,7 +206,7 @@ def test_after_a_step_under_load_one_more_is_taken_until_the_least_number_is_the
 
 
 class Called(nn.Module):
-    """A layer that does what it is told."""
+    """A layer that runs a given function."""
 
     def __init__(self, function):
         super().__init__()
@@ -238,7 +238,7 @@ class Layered(Counted):
 
     def train_step(self, mark):
         self.trained += 1
-        # Only steps that are cut use up what was told.
+        # Only steps that are timed by layers use up the given times.
         cut = isinstance(getattr(mark, "__self__", None), LayerTimer)
         self.layered += cut
         mark("data")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,27 @@ import numpy as np
 from advisor.errors import DataError
 from trainer.data.images import Bytes, Raw, Source
 
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A data set that torchvision fetches and reads.
+
+    Attributes:
+        reader: name of its class in `torchvision.datasets`.
+        train, test: arguments of the class that choose the split.
+    """
+
+    reader: str
+    train: Mapping[str, object] = field(default_factory=lambda: {"train": True})
+    test: Mapping[str, object] = field(default_factory=lambda: {"train": False})
+
+
+ARCHIVES = {
+    "fashion-mnist": Archive("FashionMNIST"),
+    "cifar10": Archive("CIFAR10"),
+    "cifar100": Archive("CIFAR100"),
+    "svhn": Archive("SVHN", {"split": "train"}, {"split": "test"}),
+}
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -57,14 +80,10 @@ def _read_idx(path: Path) -> Bytes:
 def _torchvision(name: str, root: Path, download: bool) -> Source:
     from torchvision import datasets
 
-    makers = {
-        "fashion-mnist": lambda train: datasets.FashionMNIST(root, train=train, download=download),
-        "cifar10": lambda train: datasets.CIFAR10(root, train=train, download=download),
-        "cifar100": lambda train: datasets.CIFAR100(root, train=train, download=download),
-        "svhn": lambda train: datasets.SVHN(root, split="train" if train else "test", download=download),
-    }
+    archive = ARCHIVES[name]
+    read = getattr(datasets, archive.reader)
     try:
-        train, test = makers[name](True), makers[name](False)
+        train, test = (read(root, **split, download=download) for split in (archive.train, archive.test))
         # The classes of SVHN are digits, which need no names.
         return Source(_arrays(train), _arrays(test), tuple(getattr(train, "classes", ())))
     except Exception as error:

@@ -7,6 +7,7 @@ the facts and splits validation images from the training images, stratified by c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from advisor.errors import DataError
-from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts, dataset_named
-from trainer.data.archives import archive_source
+from advisor.errors import DataError, require_entries
+from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
+from trainer.data.archives import ARCHIVES, archive_source
 from trainer.data.folders import folder_facts, folder_source
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
@@ -171,23 +172,31 @@ def _stratified(labels: Labels, held: int) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
-    if facts.name == "digits":
-        return _digits(facts.test_images)
     if facts.name.startswith(FOLDER_PREFIX):
         return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts.task)
-    if facts.name == "tiny-imagenet":
-        return tiny_imagenet(root, facts.task)
-    if facts.name == "imagenet32":
-        return imagenet32(root, facts.task)
-    return archive_source(facts.name, root, download)
+    return LOADERS[facts.name](facts, root, download)
 
 
-def _digits(test_images: int) -> Source:
+def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:
     """scikit-learn's digits, 8×8 with 17 grey levels, the test fifth split off."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = (digits.images * 15).astype(np.uint8)[:, None]
     labels = digits.target.astype(np.int64)
-    kept, test = _stratified(labels, test_images)
+    kept, test = _stratified(labels, facts.test_images)
     return Source((images[kept], labels[kept]), (images[test], labels[test]))
+
+
+def _archive(facts: DatasetFacts, root: Path, download: bool) -> Source:
+    return archive_source(facts.name, root, download)
+
+
+# How each data set is read: from its facts, the folder of downloaded data sets, and whether to fetch it.
+LOADERS: dict[str, Callable[[DatasetFacts, Path, bool], Source]] = {
+    "digits": _digits,
+    **dict.fromkeys(ARCHIVES, _archive),
+    "tiny-imagenet": lambda facts, root, download: tiny_imagenet(root, facts.task),
+    "imagenet32": lambda facts, root, download: imagenet32(root, facts.task),
+}
+require_entries("trainer/data/loading.py: LOADERS", LOADERS, DATASETS)

@@ -1,11 +1,12 @@
 """Network families: how depth and width become layers, and how layers become a graph.
 
-The registry is a literal: a new family is one module and one line here.
+The registry is a literal. A new family is a module here, a line in `FAMILIES`, and its training settings in
+`advisor.plans.schedule.RECIPES`, which refuses to be imported without them (CONTRIBUTING, "Add a family").
 """
 
 from __future__ import annotations
 
-from advisor.errors import UnknownNameError
+from advisor.errors import lookup, require_entries
 from advisor.networks.families.base import Family
 from advisor.networks.families.densenet import DenseNet
 from advisor.networks.families.mlp import Mlp
@@ -21,6 +22,8 @@ FAMILIES: dict[str, Family] = {
     "mlp": Mlp(),
 }
 
+require_entries("advisor/networks/families: FAMILIES", FAMILIES, (f.name for f in FAMILIES.values()))
+
 CONVOLUTIONAL: tuple[str, ...] = tuple(name for name, family in FAMILIES.items() if family.convolutional)
 
 
@@ -30,7 +33,4 @@ def family_named(name: str) -> Family:
     Raises:
         UnknownNameError: there is no such family.
     """
-    try:
-        return FAMILIES[name]
-    except KeyError:
-        raise UnknownNameError("family", name, FAMILIES) from None
+    return lookup("family", name, FAMILIES)

@@ -17,13 +17,16 @@ class Family(ABC):
     """How one family turns depth and width into layers, and layers into operations.
 
     Attributes:
-        name: as it stands in short names.
+        name: first part of the family's short names.
+        usual_depth: depth in the middle of the published studies; a network of another depth is expected to
+            err more (`advisor.accuracy.formula`).
         minimum_width: smallest width that the design space enumerates.
         convolutional: whether the family belongs to the default design space.
-        skip_connections: whether maps bypass layers.
+        skip_connections: whether a layer's input also bypasses it.
     """
 
     name: ClassVar[str]
+    usual_depth: ClassVar[float]
     minimum_width: ClassVar[int] = 4
     convolutional: ClassVar[bool] = True
     skip_connections: ClassVar[bool] = False
@@ -46,10 +49,15 @@ class Family(ABC):
 
     @abstractmethod
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
-        """Refuse filters that the family cannot have, `blocks` having the counts of `regular`.
+        """Refuse numbers of filters that the family cannot have.
+
+        Args:
+            width: base width.
+            regular: blocks of the regular network of the same depth and width.
+            blocks: blocks to check, with as many layers as `regular`.
 
         Raises:
-            InvalidDesignError: naming the rule.
+            InvalidDesignError: a number of filters breaks a rule; the message names the rule.
         """
 
     def valid_depths(self, limit: int) -> list[int]:
@@ -62,10 +70,10 @@ class Family(ABC):
         return found
 
     def check_depth(self, depth: int) -> None:
-        """Refuse a depth that the family does not have, naming its nearest valid ones.
+        """Refuse a depth that the family does not have.
 
         Raises:
-            InvalidDesignError: as said.
+            InvalidDesignError: the depth is not valid; the message names the nearest valid ones.
         """
         below = 0
         for valid in self.depths():
@@ -85,7 +93,7 @@ class Family(ABC):
         """Refuse blocks that the family cannot have.
 
         Raises:
-            InvalidDesignError: naming the rule.
+            InvalidDesignError: the blocks break a rule; the message names the rule.
         """
         if not blocks:
             raise InvalidDesignError(f"{self.name}: a network needs at least one block")
@@ -101,10 +109,10 @@ class Family(ABC):
         self.check_filters(width, regular, blocks)
 
     def check_kernel(self, layer: Layer) -> None:
-        """Refuse kernels without a centre.
+        """Refuse a kernel without a centre.
 
         Raises:
-            InvalidDesignError: as said.
+            InvalidDesignError: the kernel size is even or below 1.
         """
         if layer.kernel < 1 or layer.kernel % 2 == 0:
             raise InvalidDesignError(f"{self.name}: kernel sizes are odd, got {layer.kernel}")

@@ -19,6 +19,7 @@ class DenseNet(Family):
     """Three dense blocks of n layers; transitions keep the channel count and halve the map."""
 
     name = "densenet"
+    usual_depth = 76.0
     skip_connections = True
 
     def depths(self) -> Iterator[int]:
@@ -34,10 +35,10 @@ class DenseNet(Family):
         return ((Layer(3, width),) * ((depth - 4) // 3),) * 3
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
-        """Every layer may add any number of channels."""
+        """Accept any number of new channels in every layer."""
 
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
-        """Stem, dense blocks with transitions between, BN-ReLU, global average pooling, classifier."""
+        """Return the operations: stem, dense blocks, transitions, BN-ReLU, global pooling, classifier."""
         build = GraphBuilder((task.channels, task.height, task.width))
         out = build.conv("stem.conv", "input", STEM, 3)
         for b, block in enumerate(blocks, 1):

@@ -15,6 +15,7 @@ class Mlp(Family):
     """Linear-ReLU layers and a classifier; depth counts the hidden layers."""
 
     name = "mlp"
+    usual_depth = 3.0
     convolutional = False
 
     def depths(self) -> Iterator[int]:
@@ -30,19 +31,19 @@ class Mlp(Family):
         return ((Layer(1, width),) * depth,)
 
     def check_kernel(self, layer: Layer) -> None:
-        """Units have no kernel; it is written as 1.
+        """Refuse a kernel; units have none, which is written as 1.
 
         Raises:
-            InvalidDesignError: another kernel.
+            InvalidDesignError: the kernel size is not 1.
         """
         if layer.kernel != 1:
             raise InvalidDesignError(f"mlp: units have no kernel, write 1x{layer.filters}")
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
-        """Every layer may have any number of units."""
+        """Accept any number of units in every layer."""
 
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
-        """Flatten, hidden layers, classifier."""
+        """Return the operations: flatten, hidden layers, classifier."""
         build = GraphBuilder((task.channels, task.height, task.width))
         out = build.add("flatten", Flatten(), "input")
         for i, layer in enumerate(blocks[0], 1):

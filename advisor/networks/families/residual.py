@@ -1,4 +1,4 @@
-"""What ResNet and Wide ResNet share: three stages of two-layer residual units.
+"""The common base of ResNet and Wide ResNet: three stages of two-layer residual units.
 
 The first layer of a unit may have any number of filters (its *inner* width); the second writes to the
 residual stream, whose width is fixed in a stage.
@@ -24,7 +24,7 @@ class ResidualFamily(Family):
 
     @abstractmethod
     def streams(self, width: int) -> tuple[int, int, int]:
-        """Channels of the residual stream in each stage."""
+        """Return the channels of the residual stream in each stage."""
 
     def depths(self) -> Iterator[int]:
         """Yield 6n + constant for n = 1, 2, …."""
@@ -40,10 +40,10 @@ class ResidualFamily(Family):
         return tuple((Layer(3, stream),) * layers for stream in self.streams(width))
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
-        """Only the first layer of a unit may differ from the stream.
+        """Refuse a second layer of a unit whose filters differ from the residual stream's channels.
 
         Raises:
-            InvalidDesignError: a second layer has other filters than the stream.
+            InvalidDesignError: a second layer has another number of filters.
         """
         for b, (block, plain) in enumerate(zip(blocks, regular, strict=True), 1):
             for i in range(1, len(block), 2):

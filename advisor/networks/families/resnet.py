@@ -15,14 +15,15 @@ class ResNet(ResidualFamily):
     """Post-activation residual units: conv-BN-ReLU-conv-BN, add, ReLU."""
 
     name = "resnet"
+    usual_depth = 44.0
     extra_depth = 2
 
     def streams(self, width: int) -> tuple[int, int, int]:
-        """Channels w, 2w, 4w."""
+        """Return w, 2w and 4w channels."""
         return width, 2 * width, 4 * width
 
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
-        """Stem, three stages, global average pooling, classifier."""
+        """Return the operations: stem, three stages, global average pooling, classifier."""
         build = GraphBuilder((task.channels, task.height, task.width))
         out = build.conv_norm_relu("stem", "input", width, 3)
         for b, block in enumerate(blocks, 1):

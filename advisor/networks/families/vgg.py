@@ -20,8 +20,8 @@ CONFIGURATIONS: dict[int, tuple[int, ...]] = {
 }
 MULTIPLIERS = (1, 2, 4, 8, 8)
 HIDDEN_MULTIPLIER = 8
-# The configurations count three linear layers (two hidden); the head here has one hidden layer less,
-# but networks keep the published names.
+# The published configurations count three linear layers, two of them hidden. The head here has one hidden
+# layer less, but networks keep the published names.
 LINEAR_LAYERS = 3
 
 
@@ -29,6 +29,7 @@ class Vgg(Family):
     """Plain convolutional network: conv-BN-ReLU layers and max-pooling."""
 
     name = "vgg"
+    usual_depth = 16.0
 
     def depths(self) -> Iterator[int]:
         """Yield 11, 13, 16, 19."""
@@ -45,10 +46,10 @@ class Vgg(Family):
         return tuple((Layer(3, m * width),) * n for m, n in zip(MULTIPLIERS, counts, strict=True))
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
-        """Every layer may have any number of filters."""
+        """Accept any number of filters in every layer."""
 
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
-        """Blocks with pooling, flatten, hidden layer, classifier."""
+        """Return the operations: blocks with pooling, flatten, hidden layer, classifier."""
         build = GraphBuilder((task.channels, task.height, task.width))
         out = "input"
         for b, block in enumerate(blocks, 1):

@@ -1,7 +1,7 @@
 """Wide ResNet (Zagoruyko and Komodakis 2016): 6n+4 layers, stem 16, stages of 16w, 32w, 64w channels.
 
-Units are pre-activation. Where the shape changes, a 1×1 projection of the *raw* block input takes the
-place of the identity, so that growth can turn one into the other.
+Units are pre-activation. Where the shape changes, a 1×1 projection of the unit's *raw* input takes the place
+of the identity. So growth can turn an identity into a projection.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ class WideResNet(ResidualFamily):
     """BN-ReLU-conv twice, plus identity or projection."""
 
     name = "wrn"
+    usual_depth = 28.0
     minimum_width = 1
     extra_depth = 4
 
     def streams(self, width: int) -> tuple[int, int, int]:
-        """Channels 16w, 32w, 64w."""
+        """Return 16w, 32w and 64w channels."""
         return 16 * width, 32 * width, 64 * width
 
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
-        """Stem, three stages, BN-ReLU, global average pooling, classifier."""
+        """Return the operations: stem, three stages, BN-ReLU, global average pooling, classifier."""
         build = GraphBuilder((task.channels, task.height, task.width))
         out = build.conv("stem.conv", "input", STEM, 3)
         for b, block in enumerate(blocks, 1):

@@ -23,7 +23,8 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.method import Method
+from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.reported import ReportedTraining
 from advisor.decision.probing import key_of
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.method import BY_CLUSTERS
+from advisor.plans.plan import TrainingPlan
 from profiler.device import fingerprint
 
 # Training methods of probes; an imported training names none, but has one of the two others.
-PROBED = (None, Method.FULL_DATA, Method.MOTHERNETS)
+PROBED = (None, *BY_CLUSTERS)
 
 
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:

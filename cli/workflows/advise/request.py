@@ -12,19 +12,19 @@ from typing import Any
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.ranking import Objective
 from advisor.decision.search import Limits, Scenario
-from advisor.decision.search_space import DEFAULT_METHODS, JOINT
+from advisor.decision.search_space import DEFAULT_METHODS
 from advisor.designs.budget import parse_budget
 from advisor.designs.mixtures import Mixture, enumerate_mixtures
 from advisor.designs.space import Candidate, enumerate_candidates
-from advisor.errors import UnknownNameError, UsageError
+from advisor.errors import UsageError, lookup
 from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.plan import Method
+from advisor.plans.method import JOINT, Method
 from advisor.plans.schedule import MOST_EPOCHS
 from cli.quantities import check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
-from cli.workflows.names import facts_of, families_of, member_counts_of, method_named
+from cli.workflows.names import facts_of, families_of, member_counts_of
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import choose_device
@@ -83,7 +83,7 @@ def answered_request(request: RecommendRequest, resolved: ResolvedRequest) -> An
     return AnsweredRequest(
         **given
         | {
-            "methods": tuple(method_named(name) for name in request.methods),
+            "methods": tuple(lookup("method", name, Method) for name in request.methods),
             "objective": Objective(request.objective),
             "batch": resolved.batch,
             "budget_parameters": parse_budget(request.budget),
@@ -109,7 +109,7 @@ def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
     Raises:
         UsageError: a method does not exist, or the methods cannot train an ensemble of the families.
     """
-    methods = list(dict.fromkeys(method_named(name) for name in names)) or list(DEFAULT_METHODS)
+    methods = list(dict.fromkeys(lookup("method", name, Method) for name in names)) or list(DEFAULT_METHODS)
     if set(methods) <= set(JOINT) and all(family_named(family).skip_connections for family in families):
         raise UsageError(
             f"--method: {' and '.join(methods)} cannot train {' or '.join(families)}, which have skip "
@@ -160,8 +160,7 @@ def check_request(request: RecommendRequest) -> None:
     Raises:
         UsageError: the request has one.
     """
-    if request.objective not in set(Objective):
-        raise UnknownNameError("objective", request.objective, [o.value for o in Objective])
+    lookup("objective", request.objective, Objective)
     check_seed(request.seed)
     if not 1 <= request.epochs <= MOST_EPOCHS:
         raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")

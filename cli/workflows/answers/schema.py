@@ -115,7 +115,7 @@ def _attributes(kind: Any) -> dict[str, str]:
 
 
 def write(folder: Path) -> None:
-    """Write the schema of every command into a folder, one file a command; ``runs list`` has runs/list.json."""
+    """Write the schema of every command into a folder; that of ``runs list`` is runs/list.json."""
     from cli.workflows.answers.commands import ANSWERS
 
     for command, kind in ANSWERS.items():

@@ -25,7 +25,7 @@ from cli.workflows.names import facts_of
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
-from profiler.device import choose_device, cores_to_hold, fingerprint
+from profiler.device import choose_device, cores_to_pin, fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.layers import LOSS, LayerFacts
 from profiler.simulation import simulate_training_bytes
@@ -149,7 +149,7 @@ def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
 def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:
     """Measure, and store the step, also when it is known now that it does not fit into memory."""
     execution = workload.execution
-    with MeasuringProcess(execution.device, execution.threads, cores_to_hold(execution)) as process:
+    with MeasuringProcess(execution.device, execution.threads, cores_to_pin(execution)) as process:
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
         times = _times(process, workload)

@@ -20,12 +20,13 @@ from typing import Any
 from advisor.cost.comparison import Side, price_ratios
 from advisor.designs.changes import Change, DesignChange, parse_change
 from advisor.designs.design import Design, parse_design
-from advisor.errors import UsageError
+from advisor.errors import UsageError, lookup
 from advisor.estimate import Estimate
 from advisor.networks.joint import graph_of
-from advisor.plans.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.plans.method import BY_CLUSTERS, CLUSTERED, Method
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
-from advisor.plans.plan import Method, TrainingPlan, TrainStep
+from advisor.plans.plan import TrainingPlan, TrainStep
 from cli.workflows.examine.explain import evidence_behind, plan_facts, refuse_options
 from cli.workflows.forecast.forecasting import (
     PlanForecast,
@@ -37,7 +38,6 @@ from cli.workflows.forecast.forecasting import (
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan, with_clusters
 from cli.workflows.home import SCHEMA_VERSION, Home
-from cli.workflows.names import method_named
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
@@ -47,8 +47,6 @@ from profiler.device import choose_device
 COSTS = ("train_seconds", "epoch_seconds", "inference_ms_per_image", "train_peak_bytes")
 # Changes of the error; unknown where the batch is another.
 ERROR_CHANGES = ("test_error_difference", "probability_less_error")
-# Methods that a plan has where nobody names one: its clusters decide.
-BY_CLUSTERS = (Method.FULL_DATA, Method.MOTHERNETS)
 # Changes as they are written, by option: {"depth": "+6", "method": "snapshot"}.
 Written = dict[str, str]
 
@@ -81,7 +79,7 @@ class Changes:
             ),
             batch=numbers.get("batch"),
             epochs=numbers.get("epochs"),
-            method=method_named(written["method"]) if "method" in written else None,
+            method=lookup("method", written["method"], Method) if "method" in written else None,
         )
 
     def of(self, plan: TrainingPlan) -> TrainingPlan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from advisor.cost.augmentation_transfer import lent_to
+from advisor.cost.augmentation_transfer import transferred
 from advisor.cost.measurement import Fingerprint, Measurement, TrainedEpochs
 from advisor.cost.predictor import CostPredictor
 from advisor.networks.layers import Task
@@ -51,7 +51,7 @@ def stored_measurements(store: Store, device: str, augmentation: str = "") -> li
         augmentation: of the batches; what was measured without it is brought to it.
     """
     own = [m for e in executions(device) for m in store.measurements(fingerprint(e, augmentation).digest)]
-    return [*lent_to(own, stored_measurements(store, device)), *own] if augmentation else own
+    return [*transferred(own, stored_measurements(store, device)), *own] if augmentation else own
 
 
 def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -> list[TrainedEpochs]:

@@ -34,7 +34,7 @@ from cli.workflows.forecast.machine import (
 )
 from cli.workflows.views import Say
 from db.queries import Store
-from profiler.device import cores_to_hold, fingerprint
+from profiler.device import cores_to_pin, fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.training.workload import StepWorkload
@@ -164,7 +164,7 @@ class MeasuringSession:
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
         plain, start = plain_execution(self.device), time.perf_counter()
-        process = MeasuringProcess(self.device, plain.threads, cores_to_hold(plain))
+        process = MeasuringProcess(self.device, plain.threads, cores_to_pin(plain))
         with process:
             if not process.wait_until_ready(self._left()):
                 return

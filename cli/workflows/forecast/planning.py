@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from advisor.designs.design import Design, parse_design
-from advisor.errors import PlanError, UsageError
+from advisor.errors import PlanError, UsageError, lookup
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
-from advisor.plans.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.plans.method import CLUSTERED, Method
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
-from advisor.plans.plan import Method, TrainingPlan, plan_from_json
+from advisor.plans.plan import TrainingPlan, plan_from_json
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed
 from cli.workflows.forecast.machine import chosen_execution, plain_execution
-from cli.workflows.names import facts_of, method_named
+from cli.workflows.names import facts_of
 from db.convert import StoredRecommendation
 from db.queries import Store
 from profiler.device import choose_device
@@ -166,7 +167,7 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
 
 def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
     facts = facts_of(request.dataset or DEFAULT_DATASET, request.augmentation)
-    method = None if request.method is None else method_named(request.method)
+    method = None if request.method is None else lookup("method", request.method, Method)
     if method is not None:
         design = with_clusters(design, method)
     for option in HATCHING:

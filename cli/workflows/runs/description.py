@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
@@ -114,21 +115,7 @@ def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNet
 def _figures(test: EnsembleMetrics | None) -> EnsembleFigures | None:
     if test is None:
         return None
-    return EnsembleFigures(
-        error=test.error,
-        voting_error=test.voting_error,
-        super_learner_error=test.super_learner_error,
-        super_learner_weights=test.super_learner_weights,
-        best_member=test.best_member,
-        best_member_error=test.best_member_error,
-        mean_member_error=test.mean_member_error,
-        member_errors=test.member_errors,
-        errors_by_members=test.errors_by_members,
-        oracle_error=test.oracle_error,
-        disagreement=test.disagreement,
-        nll=test.nll,
-        calibration_error=test.calibration_error,
-    )
+    return EnsembleFigures(**{field.name: getattr(test, field.name) for field in fields(EnsembleFigures)})
 
 
 def _predicted(forecast: Forecast | None) -> PredictedFigures | None:

@@ -56,7 +56,7 @@ def predictor_of(measurements):
     return CostPredictor(measurements, EXECUTION)
 
 
-def sitting(rounds, batch=128, start=()):
+def measured_in_order(rounds, batch=128, start=()):
     """Measure what is proposed, so many times, refitting as the program does."""
     measurements, proposed = list(start), []
     for _ in range(rounds):
@@ -95,20 +95,20 @@ def test_the_pool_spreads_over_families_and_sizes():
         assert [macs[n] for n in own] == sorted(macs[n] for n in own)
 
 
-def test_first_looks_take_families_in_turn():
-    first = sitting(6)
+def test_first_measurements_take_families_in_turn():
+    first = measured_in_order(6)
     assert sorted(family(w) for w in first[:3]) == FAMILIES
     assert sorted(family(w) for w in first[3:]) == FAMILIES
 
 
-def test_first_looks_at_a_family_differ_much_in_size():
-    looks = [w for w in sitting(9) if family(w) == "resnet"][:2]
-    sizes = [lower(parse_network(w.network), CIFAR10).macs for w in looks]
+def test_first_measurements_of_a_family_differ_much_in_size():
+    chosen = [w for w in measured_in_order(9) if family(w) == "resnet"][:2]
+    sizes = [lower(parse_network(w.network), CIFAR10).macs for w in chosen]
     assert sizes[1] > 4 * sizes[0]
 
 
 def test_nothing_is_proposed_twice():
-    proposed = sitting(25)
+    proposed = measured_in_order(25)
     assert len(proposed) == len(set(proposed)) == 25
 
 
@@ -121,7 +121,7 @@ def test_a_measurement_among_several_processes_or_of_another_task_does_not_count
 
 
 def test_with_enough_measurements_the_most_instructive_a_second_is_next():
-    measurements = [measured(w) for w in sitting(10)]
+    measurements = [measured(w) for w in measured_in_order(10)]
     predictor = predictor_of(measurements)
     assert predictor.basis == "measurements"
     pool = measurement_pool(CANDIDATES, CIFAR10, 128, predictor)
@@ -138,7 +138,7 @@ def test_with_enough_measurements_the_most_instructive_a_second_is_next():
 
 
 def test_what_would_take_longer_than_the_time_left_is_not_proposed():
-    predictor = predictor_of([measured(w) for w in sitting(10)])
+    predictor = predictor_of([measured(w) for w in measured_in_order(10)])
     pool = [Wanted("resnet-8-4", 2), Wanted("wrn-22-4", 256)]
     seconds = measurement_seconds(pool[0], CIFAR10, predictor)
     assert measurement_seconds(pool[1], CIFAR10, predictor) > seconds
@@ -161,7 +161,7 @@ def test_measuring_narrows_what_was_least_known():
     pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
 
     def width(count):
-        predictor = predictor_of([measured(w) for w in sitting(count)])
+        predictor = predictor_of([measured(w) for w in measured_in_order(count)])
         steps = [predictor.step_seconds(w.network, CIFAR10, w.batch) for w in pool]
         return np.mean([step.high / step.low for step in steps])
 
@@ -169,4 +169,4 @@ def test_measuring_narrows_what_was_least_known():
 
 
 def test_proposals_are_the_same_every_time():
-    assert sitting(12) == sitting(12)
+    assert measured_in_order(12) == measured_in_order(12)

@@ -1,4 +1,4 @@
-"""Ratios of prices: a predictor whose misses and their correlation are set, and the interval by hand."""
+"""Ratios of prices: a predictor with given errors and correlations, and the interval by hand."""
 
 from dataclasses import dataclass
 
@@ -15,28 +15,28 @@ from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 
 DIGITS = DATASETS["digits"]
-SPREAD = 0.1
+STD = 0.1
 STEPS = {"mlp-1-8": 1.0, "mlp-1-16": 3.0}
 
 
 @dataclass
 class Stub:
-    """Times by a table, all with the spread `SPREAD`; misses of two networks correlate as told."""
+    """Times by a table, all with the log std `STD`; errors of two networks have a given correlation."""
 
     together: float
     watts = None
 
     def inference_seconds(self, network, task, batch):
-        return self._spread(STEPS[network] / 10)
+        return self._estimate(STEPS[network] / 10)
 
     def epoch_seconds(self, network, task, batch, *, steps, evaluated):
-        return self._spread(STEPS[network] * steps)
+        return self._estimate(STEPS[network] * steps)
 
     def training_peak_bytes(self, network, task, batch):
-        return self._spread(1e6 * STEPS[network])
+        return self._estimate(1e6 * STEPS[network])
 
     def inference_peak_bytes(self, network, task, batch):
-        return self._spread(1e5 * STEPS[network])
+        return self._estimate(1e5 * STEPS[network])
 
     def reserved_bytes(self, network, task, batch):
         return None
@@ -56,8 +56,8 @@ class Stub:
     inference_correlation = epoch_correlation
 
     @staticmethod
-    def _spread(mean):
-        return Estimate(mean, mean * np.exp(-Z * SPREAD), mean * np.exp(Z * SPREAD))
+    def _estimate(mean):
+        return Estimate(mean, mean * np.exp(-Z * STD), mean * np.exp(Z * STD))
 
 
 def compared(before, after, together, epochs=(10, 10), processes=1):
@@ -88,7 +88,7 @@ def log_std(estimate):
 def test_what_two_networks_err_alike_in_cancels_in_their_ratio(together):
     ratios = compared("mlp-1-8", "mlp-1-16", together)
     # Var(ε' − ε) = 2·s²·(1 − ρ).
-    expected = SPREAD * np.sqrt(2 * (1 - together))
+    expected = STD * np.sqrt(2 * (1 - together))
     for name in ("train_seconds", "epoch_seconds", "inference_ms_per_image"):
         assert getattr(ratios, name).mean == pytest.approx(3.0)
         assert log_std(getattr(ratios, name)) == pytest.approx(expected, abs=1e-9)
@@ -97,7 +97,7 @@ def test_what_two_networks_err_alike_in_cancels_in_their_ratio(together):
 def test_peaks_of_different_networks_count_as_independent():
     peak = compared("mlp-1-8", "mlp-1-16", together=1.0).train_peak_bytes
     assert peak.mean == pytest.approx(3.0)
-    assert log_std(peak) == pytest.approx(SPREAD * np.sqrt(2))
+    assert log_std(peak) == pytest.approx(STD * np.sqrt(2))
 
 
 @pytest.mark.parametrize(("after", "epochs", "ratio"), [("mlp-1-8", 20, 2.0), ("3xmlp-1-8", 10, 3.0)])
@@ -110,7 +110,7 @@ def test_only_the_shares_that_differ_count():
     # Of 1 + 3 s an epoch the larger network has three quarters, where it had none.
     found = compared("2xmlp-1-8", "mlp-1-8+mlp-1-16", together=0.0).epoch_seconds
     assert found.mean == pytest.approx(2.0)
-    assert log_std(found) == pytest.approx(0.75 * SPREAD * np.sqrt(2))
+    assert log_std(found) == pytest.approx(0.75 * STD * np.sqrt(2))
 
 
 def test_a_peak_is_that_of_the_networks_that_train_at_once():
@@ -137,7 +137,7 @@ def test_a_ratio_of_sums_is_what_drawing_every_miss_gives():
     """The formula to first order, against draws of both sides."""
     together = 0.6
     found = compared("2xmlp-1-8", "mlp-1-8+mlp-1-16", together).epoch_seconds
-    covariance = SPREAD**2 * np.array([[1, together], [together, 1]])
+    covariance = STD**2 * np.array([[1, together], [together, 1]])
     small, large = np.exp(np.random.default_rng(0).multivariate_normal([0, 0], covariance, 20_000)).T
     drawn = (1 * small + 3 * large) / (2 * small)
     assert np.quantile(drawn, [0.05, 0.95]) == pytest.approx([found.low, found.high], rel=0.02)

@@ -135,7 +135,7 @@ def test_peaks_are_those_of_fake_tensors_within_two_hundredths(name, task, batch
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_layers_keep_is_what_torch_keeps_for_the_backward_pass(name, dtype):
-    batch = 29  # the size of no weight, which are told by theirs
+    batch = 29  # not the size of any weight, since weights are recognised by their sizes
     graph = lower(parse_network(name), CIFAR10)
     network = build_network(graph, 0).train()
     weights = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}

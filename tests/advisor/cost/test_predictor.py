@@ -132,13 +132,13 @@ def test_intervals_are_not_so_wide_that_they_say_nothing():
 
 
 def test_memory_is_recovered_with_intervals_that_hold():
-    inside, misses = [], []
+    inside, errors = [], []
     for predictor, name, batch in held_out(20, seed=2):
         estimate, true = predictor.training_peak_bytes(name, CIFAR10, batch), truth(name, batch)[5]
         inside.append(estimate.low <= true <= estimate.high)
-        misses.append(abs(estimate.mean / true - 1))
+        errors.append(abs(estimate.mean / true - 1))
     assert np.mean(inside) >= 0.8
-    assert np.mean(misses) < 0.2
+    assert np.mean(errors) < 0.2
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_bringing_measurements_to_the_usual_speed_gives_them_back_and_changes_th
     assert at_usual_speed(brought) == brought
 
 
-def test_contention_is_told_from_a_slow_minute():
+def test_contention_is_distinguished_from_a_slow_minute():
     # The machine was at half its speed when the step was measured side by side, and alone right before.
     others = at_reference(measured(name, 32) for name in ("vgg-11-8", "wrn-10-1"))
     alone, crowded = side_by_side([(2, 1.4)])
@@ -425,12 +425,12 @@ def test_what_was_never_measured_is_named():
     assert predictor.unmeasured("resnet-20-16", digits, 32) == ("images of 1x8x8",)
 
 
-def test_another_arithmetic_is_borrowed_at_the_measured_ratio_and_named():
-    lent = [measured(name, 32) for name in NAMES[::4]]
+def test_measurements_in_another_arithmetic_are_transferred_at_the_measured_ratio_and_named():
+    others = [measured(name, 32) for name in NAMES[::4]]
     half = replace(MACHINE, dtype="bfloat16")
-    own = replace(lent[3], fingerprint=half, step_seconds=lent[3].step_seconds / 2)
-    predictor = CostPredictor([*lent, own], replace(EXECUTION, dtype="bfloat16"))
-    full = CostPredictor(lent, EXECUTION)
+    own = replace(others[3], fingerprint=half, step_seconds=others[3].step_seconds / 2)
+    predictor = CostPredictor([*others, own], replace(EXECUTION, dtype="bfloat16"))
+    full = CostPredictor(others, EXECUTION)
     asked = ("resnet-20-16", CIFAR10, 32)
     ratio = predictor.step_seconds(*asked).mean / full.step_seconds(*asked).mean
     assert ratio == pytest.approx(0.5, rel=0.1)
@@ -438,22 +438,22 @@ def test_another_arithmetic_is_borrowed_at_the_measured_ratio_and_named():
     assert predictor.basis == "few measurements"
 
 
-def test_the_ratio_of_what_is_borrowed_is_told_from_a_slow_minute():
-    lent = at_reference(measured(name, 32) for name in NAMES[::4])
+def test_the_ratio_of_a_transfer_is_distinguished_from_a_slow_minute():
+    others = at_reference(measured(name, 32) for name in NAMES[::4])
     other = replace(MACHINE, dtype="bfloat16")
-    own = replace(lent[3], fingerprint=other, step_seconds=lent[3].step_seconds / 2)
+    own = replace(others[3], fingerprint=other, step_seconds=others[3].step_seconds / 2)
     execution, asked = replace(EXECUTION, dtype="bfloat16"), ("resnet-20-16", CIFAR10, 32)
-    quiet, busy = (CostPredictor([*lent, m], execution).step_seconds(*asked) for m in (own, slowed(own)))
+    quiet, busy = (CostPredictor([*others, m], execution).step_seconds(*asked) for m in (own, slowed(own)))
     assert busy.mean == pytest.approx(quiet.mean, rel=1e-6)
 
 
-def test_a_memory_format_is_borrowed_under_its_own_name():
-    lent = [measured(name, 32) for name in NAMES[::4]]
-    predictor = CostPredictor(lent, replace(EXECUTION, memory_format="channels_last"))
+def test_measurements_in_another_memory_format_are_transferred_under_its_name():
+    others = [measured(name, 32) for name in NAMES[::4]]
+    predictor = CostPredictor(others, replace(EXECUTION, memory_format="channels_last"))
     assert predictor.unmeasured("resnet-20-16", CIFAR10, 32) == ("channels_last",)
 
 
-MISFIT = replace(
+OUT_OF_MEMORY = replace(
     measured("resnet-20-16", 64),
     fits=False,
     forward_seconds=0.0,
@@ -467,9 +467,9 @@ MISFIT = replace(
 
 
 def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
-    misfit = MISFIT
+    failed = OUT_OF_MEMORY
     alone = [measured(name, 32) for name in NAMES[::4]]
-    predictor = CostPredictor([*alone, misfit], EXECUTION)
+    predictor = CostPredictor([*alone, failed], EXECUTION)
     assert predictor.count == len(alone)
     assert predictor.step_seconds("vgg-11-8", CIFAR10, 64) == CostPredictor(alone, EXECUTION).step_seconds(
         "vgg-11-8", CIFAR10, 64
@@ -485,7 +485,7 @@ def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
         ({"batch": 128}, True),
         ({"batch": 32}, False),
         ({"measured_at": "2025-12-31T00:00:00+00:00"}, False),
-        ({"measured_at": MISFIT.measured_at}, False),
+        ({"measured_at": OUT_OF_MEMORY.measured_at}, False),
         ({"network": "resnet-20-8"}, False),
         ({"fits": False}, False),
         ({"fingerprint": replace(MACHINE, dtype="bfloat16")}, False),
@@ -493,15 +493,17 @@ def test_what_did_not_fit_is_no_time_and_is_known_not_to_fit():
 )
 def test_what_did_not_fit_once_is_forgiven_where_as_much_fitted_later_under_the_same_settings(changed, fits):
     later = replace(measured("resnet-20-16", 64), measured_at="2026-01-02T00:00:00+00:00")
-    for order in ([MISFIT, replace(later, **changed)], [replace(later, **changed), MISFIT]):
+    for order in ([OUT_OF_MEMORY, replace(later, **changed)], [replace(later, **changed), OUT_OF_MEMORY]):
         assert CostPredictor(order, EXECUTION).fits("resnet-20-16", CIFAR10, 64) is fits
 
 
 def test_a_misfit_in_company_is_not_refuted_by_the_network_alone():
     later = replace(measured("resnet-20-16", 64), measured_at="2026-01-02T00:00:00+00:00")
-    crowded = replace(MISFIT, processes=2)
+    crowded = replace(OUT_OF_MEMORY, processes=2)
     assert not CostPredictor([crowded, later], EXECUTION).fits("resnet-20-16", CIFAR10, 64)
-    assert CostPredictor([MISFIT, replace(later, processes=2)], EXECUTION).fits("resnet-20-16", CIFAR10, 64)
+    assert CostPredictor([OUT_OF_MEMORY, replace(later, processes=2)], EXECUTION).fits(
+        "resnet-20-16", CIFAR10, 64
+    )
 
 
 def test_measuring_a_design_teaches_most_about_itself_and_something_about_its_family():

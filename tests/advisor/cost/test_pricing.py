@@ -51,10 +51,10 @@ class Stub:
 
     def step_seconds(self, network, task, batch):
         self.asked.append((network, batch))
-        return self._spread(self.steps[network])
+        return self._estimate(self.steps[network])
 
     def inference_seconds(self, network, task, batch):
-        return self._spread(self.steps[network] / 10)
+        return self._estimate(self.steps[network] / 10)
 
     def epoch_seconds(self, network, task, batch, *, steps, evaluated):
         passes = self.inference_seconds(network, task, batch).scaled(evaluated / batch)
@@ -64,13 +64,13 @@ class Stub:
         return self.unknown
 
     def training_peak_bytes(self, network, task, batch):
-        return self._spread(1e6 * self.steps[network])
+        return self._estimate(1e6 * self.steps[network])
 
     def inference_peak_bytes(self, network, task, batch):
-        return self._spread(1e5 * self.steps[network])
+        return self._estimate(1e5 * self.steps[network])
 
     def reserved_bytes(self, network, task, batch):
-        return self._spread(2e6 * self.steps[network]) if self.on_cuda else None
+        return self._estimate(2e6 * self.steps[network]) if self.on_cuda else None
 
     def fits(self, network, task, batch):
         return network not in self.too_large
@@ -79,7 +79,7 @@ class Stub:
         return self.slowdown if processes > 1 else 1.0
 
     @staticmethod
-    def _spread(mean):
+    def _estimate(mean):
         return Estimate(mean, mean / 2, mean * 3)
 
 

@@ -6,13 +6,14 @@ from itertools import product
 import optuna
 import pytest
 
-from advisor.decision.search_space import DEFAULT_METHODS, JOINT, Choice, Choices, methods_for
+from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices, methods_for
 from advisor.designs.mixtures import Mixture, enumerate_mixtures
 from advisor.designs.space import enumerate_candidates
 from advisor.errors import UsageError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
-from advisor.plans.methods import CHAINS, CLUSTERED, PlanOptions, make_plan
+from advisor.plans.method import CHAINS, CLUSTERED, JOINT
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method
 
 DIGITS = DATASETS["digits"]

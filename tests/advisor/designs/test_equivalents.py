@@ -59,9 +59,9 @@ def test_equivalents_follow_the_strict_rule(shape, width, members, task):
     budget = lower(single, task).parameters
     assert found(answer) == scanned(family, depth, width, members, task, budget)
     assert (answer.single, answer.members) == (single, members)
-    for network, held in ((answer.depth_equivalent, "depth"), (answer.width_equivalent, "width")):
+    for network, kept in ((answer.depth_equivalent, "depth"), (answer.width_equivalent, "width")):
         if network is not None:
-            assert getattr(network, held) == getattr(single, held)
+            assert getattr(network, kept) == getattr(single, kept)
 
 
 @pytest.mark.parametrize("tolerance", [0.001, 0.008, 0.1, 1.0])

@@ -85,7 +85,7 @@ def test_members_that_make_up_a_preset_are_named_by_it(written, canonical):
 @pytest.mark.parametrize(
     "name", ["V6", "v5", "V5 +vgg-11-4", "R", "V5x", "3xv100", "resnet-20-16+d5", "V1000@g2"]
 )
-def test_an_unknown_ensemble_is_told_which_there_are(name):
+def test_the_refusal_of_an_unknown_ensemble_lists_the_known_ones(name):
     with pytest.raises(InvalidDesignError, match="choose one of V5, D5, R10, V25, V100,"):
         parse_design(name)
 

@@ -7,7 +7,8 @@ import torch
 
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
-from advisor.plans.methods import CLUSTERED, PlanOptions, make_plan
+from advisor.plans.method import CLUSTERED
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method
 from trainer.data.batches import bootstrap_sample
 from trainer.ensembles.evaluate import evaluate

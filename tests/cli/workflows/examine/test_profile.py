@@ -163,7 +163,7 @@ def test_the_conditions_of_measuring_are_told(advisor, measuring):
 
 
 def test_the_measuring_process_is_held_to_as_many_cores_as_it_has_threads(advisor, measuring):
-    measuring.setattr(workflow, "cores_to_hold", lambda execution: [7] * execution.threads)
+    measuring.setattr(workflow, "cores_to_pin", lambda execution: [7] * execution.threads)
     advisor(*MLP)
     assert FakeProcess.cores == (7,)
 

@@ -97,7 +97,7 @@ def machine(monkeypatch) -> Machine:
     monkeypatch.setattr(measuring, "MeasuringProcess", process_on(machine))
     monkeypatch.setattr(measuring, "CostPredictor", fitted)
     monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: machine.now))
-    monkeypatch.setattr(measuring, "cores_to_hold", lambda execution: [])
+    monkeypatch.setattr(measuring, "cores_to_pin", lambda execution: [])
     monkeypatch.setattr("cli.workflows.forecast.machine.usable_cores", lambda: 2)
     return machine
 
