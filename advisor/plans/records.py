@@ -20,6 +20,15 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+class StepStatus(StrEnum):
+    """How an executed step ended; a stopped step continues when the plan is executed again."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+
+
 # States that `advisor resume` continues; a run that was killed is still marked as running.
 RESUMABLE = (
     RunStatus.RUNNING,
@@ -118,8 +127,8 @@ class StepRecord:
     Attributes:
         step: id.
         network: name in the plan.
-        status: ``done``, ``diverged`` or ``failed``.
-        seconds: wall clock spent, over all sittings of a resumed run.
+        status: end of the step; records in the database are never of a stopped step.
+        seconds: wall clock spent, over all executions of a resumed run.
         hatch_difference: largest |logit(member) − logit(mother)| at hatching before noise, else None.
         peak_bytes: peak memory of the step beyond the idle process, where it can be read.
         message: why it failed, else empty.
@@ -127,7 +136,7 @@ class StepRecord:
 
     step: str
     network: str
-    status: str
+    status: StepStatus
     seconds: float
     hatch_difference: float | None = None
     peak_bytes: int | None = None

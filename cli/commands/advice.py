@@ -76,9 +76,8 @@ def recommend(
         trials=trials,
         profile_seconds=profile_seconds,
     )
-    speaker = ctx.obj.speaker()
     probing = ProbeOptions(seconds=60 * probe, download=download) if probe else None
-    print_result(run(request, ctx.obj.home, save, speaker, probing), as_json, recommendation)
+    print_result(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
 
 
 def probe(
@@ -119,9 +118,8 @@ def probe(
         seed=seed,
         profile_seconds=profile_seconds,
     )
-    speaker = ctx.obj.speaker()
     options = ProbeOptions(seconds=60 * minutes, download=download)
-    print_result(run(request, options, ctx.obj.home, speaker, speaker.say), as_json, probing)
+    print_result(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
 
 
 def est(

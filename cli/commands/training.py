@@ -56,8 +56,7 @@ def train(
     from cli.workflows.runs.train import train as run
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"), download=download)
-    speaker = ctx.obj.speaker()
-    print_result(run(plan_request(ctx), options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_result(run(plan_request(ctx), options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def resume(
@@ -73,9 +72,8 @@ def resume(
     from cli.workflows.runs.train import resume as continued
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
-    speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_result(continued(number, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_result(continued(number, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def extend(
@@ -99,9 +97,8 @@ def extend(
 
     options = TrainOptions(time_limit=parse_seconds(time_limit, "--time-limit"))
     extension = Extension(members=add_members, cluster=add_cluster)
-    speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_result(extended(number, extension, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_result(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def explain(

@@ -49,7 +49,7 @@ def predict(
         as_json=as_json,
         download=download,
     )
-    payload = predicted(request, ctx.obj.home, ctx.obj.speaker().say, _complain)
+    payload = predicted(request, ctx.obj.home, ctx.obj.speaker(), _complain)
     if csv == "-":
         typer.echo(rows_as_csv(payload), nl=False)
     elif "test_error" in payload:
@@ -73,7 +73,7 @@ def export(
     from cli.workflows.runs.export import export as exported
 
     request = ExportRequest(run=run, form=to, output=output, force=force, download=download)
-    print_result(exported(request, ctx.obj.home, ctx.obj.speaker().say), as_json, _exported)
+    print_result(exported(request, ctx.obj.home, ctx.obj.speaker()), as_json, _exported)
 
 
 def _complain(text: str) -> None:

@@ -47,7 +47,7 @@ def unmarked(phase: str) -> None:
     """Ignore the end of a phase."""
 
 
-def of_labels(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def label_loss(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the summed cross-entropy of a batch, a scalar.
 
     Args:
@@ -108,7 +108,7 @@ def training_step(
     seed: int,
     execution: Execution,
     micro_batch: int = 0,
-    loss_of: Loss = of_labels,
+    loss_of: Loss = label_loss,
     share: Share = WHOLE,
     mark: Mark = unmarked,
 ) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, UsageError
 from advisor.estimate import Estimate
 from advisor.plans.plan import Method, TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from cli.workflows.advise.request import (
     RecommendRequest,
     ResolvedRequest,
@@ -39,15 +39,15 @@ from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import SCHEMA_VERSION, Home, now
 from cli.workflows.names import facts_of
 from cli.workflows.stopping import StopSignals
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data, part_of
 from trainer.ensembles.evaluate import validation_errors
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DONE
 from trainer.run_files import RunFiles
 from trainer.training.stored_probabilities import Probabilities, unpack_probabilities
 
@@ -76,31 +76,26 @@ class ProbeOptions:
 
 @dataclass
 class _Watcher:
-    """Listens to the training of a probe."""
+    """Shows the events of a probe's training, and collects its epochs."""
 
     plan: TrainingPlan
     expected: float
-    view: TrainingView
     say: Say
     records: list[EpochRecord] = field(default_factory=list)
 
-    def started(self) -> None:
-        """Show what begins."""
-        self.view.begin(self.plan, self.expected)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Show an epoch."""
-        self.records.append(record)
-        self.view.epoch(record)
-
-    def step(self, record: StepRecord) -> None:
-        """Say what went wrong, if anything."""
-        if record.status != DONE:
-            self.say(f"{record.network}: {record.message or record.status}")
-
-    def notice(self, text: str) -> None:
-        """Pass a notice on."""
-        self.say(text)
+    def __call__(self, event: Event) -> None:
+        """Show an event; of the steps only those that failed are shown."""
+        match event:
+            case TrainingStarted():
+                self.say(TrainingBegun(self.plan, self.expected))
+            case EpochRecord():
+                self.records.append(event)
+                self.say(event)
+            case StepRecord(network=network, status=status, message=message):
+                if status is not StepStatus.DONE:
+                    self.say(f"{network}: {message or status}")
+            case Notice(text):
+                self.say(text)
 
     def curve(self, data: Data) -> Curve | None:
         """Return the learning curve of members that were all trained from scratch, else None."""
@@ -163,9 +158,7 @@ def _last_request(home: Home, dataset: str) -> dict[str, Any]:
     return last.request
 
 
-def probe(
-    request: RecommendRequest, options: ProbeOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
+def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say) -> dict[str, Any]:
     """Train what teaches most about a request until the time is up, and return what it taught.
 
     Raises:
@@ -180,7 +173,7 @@ def probe(
     data = load_data(resolved.facts, home.data, download=options.download)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
-        return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options.seconds)
+        return ProbingSession(request, resolved, profiled, store, home, data, say).run(options.seconds)
 
 
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:
@@ -223,7 +216,6 @@ class ProbingSession:
     store: Store
     home: Home
     data: Data
-    view: TrainingView
     say: Say
     rounds: list[dict[str, Any]] = field(default_factory=list)
     best: list[Evaluated] = field(default_factory=list)
@@ -302,12 +294,12 @@ class ProbingSession:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="advisor-probe-") as folder:
             files = RunFiles(folder=Path(folder), data_root=self.home.data, watch=watch_peak)
-            watcher = _Watcher(plan, chosen.seconds.mean, self.view, self.say)
+            watcher = _Watcher(plan, chosen.seconds.mean, self.say)
             try:
                 ended = execute(plan, files, data, watcher, signals)
             finally:
-                self.view.end()
-            if len(ended) < len(plan.steps) or any(r.status != DONE for r in ended.values()):
+                self.say(TrainingEnded())
+            if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):
                 return
             error, members = validation_errors(plan, files, data)
         found = _reported(plan, error, members, watcher.curve(data))

@@ -38,7 +38,7 @@ from cli.workflows.files import write_file
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import SCHEMA_VERSION, Home, now
-from cli.workflows.views import ProbingView
+from cli.workflows.views import Say
 from db.session import open_store
 from trainer.data.loading import Data, load_data
 
@@ -52,7 +52,7 @@ def recommend(
     request: RecommendRequest,
     home: Home,
     save: Path | None,
-    view: ProbingView,
+    say: Say,
     probing: ProbeOptions | None = None,
 ) -> dict[str, Any]:
     """Return the advice as plain JSON, stored for `advisor train`.
@@ -61,7 +61,7 @@ def recommend(
         request: what is asked.
         home: where measurements, runs and the answer are.
         save: file for the plan of rank 1.
-        view: told of what goes on.
+        say: receiver of progress.
         probing: trainings that teach about the request, made before it is answered; None trains nothing.
 
     Raises:
@@ -74,16 +74,16 @@ def recommend(
     # Before a minute of measuring, so that what cannot be probed is refused at once.
     data = None if probing is None else _probed_data(resolved, home, probing)
     with open_store(home.database) as store:
-        profiled = profiled_for(request, resolved, store, view.say)
+        profiled = profiled_for(request, resolved, store, say)
         probed = None
         if probing is not None and data is not None:
-            session = ProbingSession(request, resolved, profiled, store, home, data, view, view.say)
+            session = ProbingSession(request, resolved, profiled, store, home, data, say)
             probed = session.run(probing.seconds)
         accuracy, runs = accuracy_for(
             store, resolved.facts.learned_as, request.seed, resolved.facts.train_images
         )
         scenario = scenario_of(request, resolved, profiled, accuracy)
-        view.say("searching")
+        say("searching")
         evaluated, searched = _searched(scenario, home, request.trials)
         crossings = _crossings(request, resolved, accuracy)
         rows = rank(evaluated, accuracy, Objective(request.objective))

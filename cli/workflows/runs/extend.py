@@ -21,7 +21,7 @@ from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.home import Home, now
 from cli.workflows.runs.queries import existing_store, stored_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
 from trainer.data.loading import load_data
@@ -36,9 +36,7 @@ class Extension:
     cluster: str | None = None
 
 
-def extend(
-    run_id: int, extension: Extension, options: TrainOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
+def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home, say: Say) -> dict[str, Any]:
     """Train what an extended ensemble adds to a finished run and return the new run as plain JSON.
 
     Raises:
@@ -60,7 +58,7 @@ def extend(
         )
         _adopt(store, home, old, run)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def _extended(old: Run, extension: Extension) -> TrainingPlan:

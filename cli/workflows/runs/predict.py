@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from advisor.errors import DataError, PartialRunError, RunError, StorageError, UsageError
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import Run, RunStatus
+from advisor.plans.records import Run, RunStatus, StepStatus
 from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.names import facts_of
@@ -27,7 +27,6 @@ from trainer.data.images import read_fitted
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, predicted, read_description
-from trainer.execution.plan_step import DONE
 
 # Of the CSV file, as errors name it.
 CONTENT = "the answers"
@@ -84,7 +83,7 @@ class Trained:
         return self.data or load_data(self.run.plan.dataset, home.data, download=download)
 
 
-def predict(request: PredictRequest, home: Home, say: Say, complain: Say) -> dict[str, Any]:
+def predict(request: PredictRequest, home: Home, say: Say, complain: Callable[[str], None]) -> dict[str, Any]:
     """Classify images and return the answers as plain JSON, with rows for `rows_as_csv`.
 
     Args:
@@ -125,7 +124,7 @@ def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bo
     number = run_id_of(run, home)
     with existing_store(home) as store:
         found = stored_run(store, home, number)
-        ended = {record.step for record in store.steps(number) if record.status == DONE}
+        ended = {record.step for record in store.steps(number) if record.status is StepStatus.DONE}
     folder, data = home.run_folder(found.folder), None
     members = None
     if found.status is RunStatus.PARTIAL:
@@ -183,7 +182,7 @@ def _check(request: PredictRequest) -> None:
     check_csv(request.csv, CONTENT, as_json=request.as_json)
 
 
-def _of_files(trained: Trained, paths: Sequence[Path], complain: Say) -> dict[str, Any]:
+def _of_files(trained: Trained, paths: Sequence[Path], complain: Callable[[str], None]) -> dict[str, Any]:
     task = trained.run.plan.dataset.task
     read: dict[Path, NDArray[np.uint8]] = {}
     unread: list[dict[str, str]] = []

@@ -19,13 +19,13 @@ from advisor.errors import (
     UsageError,
 )
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
+from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.queries import describe_run, existing_store
 from cli.workflows.stopping import StopSignals
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
@@ -33,61 +33,66 @@ from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.evaluate import evaluate
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DIVERGED, DONE
 from trainer.run_files import NETWORKS, RunFiles
 
 
 @dataclass
 class _Recorder:
-    """Listens to a run, writes it down, and keeps its clock: from the first step to the last event."""
+    """Stores and shows the events of a run, and measures its time from the first step to the last event."""
 
     store: Store
     run: Run
-    view: TrainingView
     say: Say
     began: float | None = None
     latest: float = 0.0
     recorded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status == DONE}
+        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status is StepStatus.DONE}
 
     @property
     def seconds(self) -> float:
-        """Wall clock of training, earlier sittings included, starting of processes left out."""
+        """Wall clock of training before and after resuming, without the start of processes."""
         return self.run.train_seconds + (0.0 if self.began is None else self.latest - self.began)
 
-    def started(self) -> None:
-        """Start the clock."""
-        self.began = self.latest = time.monotonic()
-        # Of a run that goes on the forecast is that of all its sittings.
-        forecast = None if self.run.train_seconds else self.run.forecast
-        expected = forecast.train_seconds if forecast else None
-        self.view.begin(self.run.plan, expected[0] if expected else None)
+    def __call__(self, event: Event) -> None:
+        """Store and show an event."""
+        match event:
+            case TrainingStarted():
+                self._start()
+            case EpochRecord():
+                self._store_epoch(event)
+            case StepRecord():
+                self._store_step(event)
+            case Notice(text):
+                self.say(text)
 
-    def stopped(self) -> None:
-        """Stop the clock: of the epochs under way there is a checkpoint."""
+    def stop_clock(self) -> None:
+        """End the measured time now; the epochs under way have been trained up to here."""
         if self.began is not None:
             self.latest = time.monotonic()
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Store and show an epoch."""
+    def _start(self) -> None:
+        self.began = self.latest = time.monotonic()
+        # The forecast is of the whole run, so it does not fit a resumed one.
+        forecast = None if self.run.train_seconds else self.run.forecast
+        expected = forecast.train_seconds if forecast else None
+        self.say(TrainingBegun(self.run.plan, expected[0] if expected else None))
+
+    def _store_epoch(self, record: EpochRecord) -> None:
         self.latest = time.monotonic()
         self.store.record_epoch(self.run.id, record)
-        # After a kill the time of this sitting is known up to its last epoch.
+        # If the process is killed, the stored time reaches up to its last epoch.
         self.store.update_run(self.run.id, status=RunStatus.RUNNING, train_seconds=self.seconds)
-        self.view.epoch(record)
+        self.say(record)
 
-    def step(self, record: StepRecord) -> None:
-        """Store a step; one that was done in an earlier sitting keeps its figures."""
+    def _store_step(self, record: StepRecord) -> None:
+        """Store a step, unless it was done before the run was resumed: then its figures stay."""
         self.latest = time.monotonic()
         if record.step not in self.recorded:
             self.store.record_step(self.run.id, record)
-
-    def notice(self, text: str) -> None:
-        """Pass a notice on."""
-        self.say(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +108,7 @@ class TrainOptions:
     download: bool = False
 
 
-def train(
-    request: PlanRequest, options: TrainOptions, home: Home, view: TrainingView, say: Say
-) -> dict[str, Any]:
+def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> dict[str, Any]:
     """Train a new run to its end and return it as plain JSON.
 
     Raises:
@@ -128,7 +131,7 @@ def train(
         )
         _set_aside(home.run_folder(run.folder), say)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def _set_aside(folder: Path, say: Say) -> None:
@@ -150,7 +153,7 @@ def _set_aside(folder: Path, say: Say) -> None:
     say(f"the files of a run that this database does not know are now in {aside}")
 
 
-def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> dict[str, Any]:
+def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> dict[str, Any]:
     """Continue a run where its checkpoints stand and return it as plain JSON.
 
     Raises:
@@ -164,7 +167,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, s
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
         data = load_data(run.plan.dataset, home.data, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def signals_of(options: TrainOptions) -> StopSignals:
@@ -181,7 +184,7 @@ def signals_of(options: TrainOptions) -> StopSignals:
 
 
 def carry_out(
-    run: Run, store: Store, home: Home, data: Data, signals: StopSignals, view: TrainingView, say: Say
+    run: Run, store: Store, home: Home, data: Data, signals: StopSignals, say: Say
 ) -> dict[str, Any]:
     """Execute what is left of a run, alone in its folder, and return the run as plain JSON.
 
@@ -193,16 +196,16 @@ def carry_out(
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
         write_description(folder, describe(run.plan, data))
         store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
-        recorder = _Recorder(store, run, view, say)
+        recorder = _Recorder(store, run, say)
         try:
             ended = execute(run.plan, files, data, recorder, signals)
             if len(ended) < len(run.plan.steps):
-                recorder.stopped()
+                recorder.stop_clock()
         except Exception as error:
             _mark_failed(store, run, error, recorder.seconds)
             raise
         finally:
-            view.end()
+            say(TrainingEnded())
         _conclude(run, store, files, data, ended, signals, recorder.seconds)
     return describe_run(store, home, run.id)
 
@@ -228,10 +231,14 @@ def _conclude(
     """Evaluate what is trained, store how the run ended, and raise if it is not done."""
     trained = {m.name: _last_record(run.plan, m.name, ended) for m in run.plan.members}
     stopped = [name for name, record in trained.items() if record is None]
-    failed = [record for record in trained.values() if record is not None and record.status != DONE]
+    failed = [
+        record for record in trained.values() if record is not None and record.status is not StepStatus.DONE
+    ]
     if stopped:
         _conclude_stopped(run, store, signals, seconds)
-    done = [name for name, record in trained.items() if record is not None and record.status == DONE]
+    done = [
+        name for name, record in trained.items() if record is not None and record.status is StepStatus.DONE
+    ]
     test = evaluate(run.plan, files, data, done) if done else None
     status, message = _verdict(_causes(run.plan, ended) if failed else [], done)
     store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
@@ -251,7 +258,8 @@ def _causes(plan: TrainingPlan, ended: dict[str, StepRecord]) -> list[StepRecord
     return [
         record
         for name, record in ended.items()
-        if record.status != DONE and all(ended[before].status == DONE for before in after[name])
+        if record.status is not StepStatus.DONE
+        and all(ended[before].status is StepStatus.DONE for before in after[name])
     ]
 
 
@@ -262,7 +270,7 @@ def _verdict(causes: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]
     if done:
         return RunStatus.PARTIAL, message
     # What did not diverge can be resumed.
-    diverged = all(record.status == DIVERGED for record in causes)
+    diverged = all(record.status is StepStatus.DIVERGED for record in causes)
     return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
 
 

@@ -27,20 +27,13 @@ from trainer.training.step import probabilities
 MEMBERS = ["member-1", "member-2"]
 
 
-class Silence:
-    """A listener that listens to nothing."""
-
-    def __getattr__(self, name):
-        return lambda *_: None
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, digits, plan_of):
     """A finished run of two shapes, not to be changed: its files and its plan."""
     plan = plan_of("resnet-8-4+mlp-1-8", epochs=1)
     folder = tmp_path_factory.mktemp("runs") / "0001"
     files = RunFiles(folder=folder, data_root=folder, watch=lambda device: lambda: None)
-    execute(plan, files, digits, Silence(), lambda: False)
+    execute(plan, files, digits, lambda event: None, lambda: False)
     write_description(folder, describe(plan, digits))
     return files, plan
 
