@@ -51,7 +51,7 @@ def run_step(
         step: step to execute, whose dependencies are done.
         files: folders of the run and of data sets.
         data: images of all splits, on the device of this process.
-        tell: receiver of epochs and notices; the record of the step is returned and not told.
+        tell: receiver of epochs and notices; the record of the step is only returned.
         stop: question whether to stop, asked before every batch.
         rendezvous: rank of this process in a shared training step; None for a step of one process.
 

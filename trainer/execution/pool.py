@@ -68,7 +68,7 @@ class Pool:
         arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
         self.others = set(multiprocessing.active_children())
-        # Event that was taken from the mailbox and could not be told yet, for instance on a full disk.
+        # Event that was taken from the mailbox, and whose receiver failed, for instance on a full disk.
         self.pending: Event | None = None
 
     def run(self) -> dict[str, StepRecord]:
@@ -172,7 +172,7 @@ class Pool:
         )
 
     def _tell_arrived(self) -> None:
-        """Tell all events that have arrived; an event whose receiver failed is told again the next time."""
+        """Tell all events that have arrived; an event whose receiver fails is repeated the next time."""
         while (event := self.pending or self.mailbox.take()) is not None:
             self.pending = event
             self.tell(event)

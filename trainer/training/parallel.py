@@ -195,7 +195,7 @@ class SharedTraining(NetworkTraining):
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         if self.share.rank == 0:
             return super()._evaluated(train_loss, train_error, started)
-        # This record is neither told nor stored.
+        # This record is neither reported nor stored.
         return EpochRecord(
             step=self.step.id,
             network=self.step.network,

@@ -319,7 +319,7 @@ def test_a_changed_weight_is_noticed(file):
 def test_weights_of_something_else_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
-    refusal(StorageError, lambda: load(path), path, "no ensemble")
+    refusal(StorageError, lambda: load(path), path, "not an ensemble")
 
 
 def test_a_newer_format_asks_for_an_upgrade(trained, tmp_path):

@@ -23,7 +23,7 @@ from trainer.ensembles.ensemble import load, predicted, save_ensemble
 from trainer.ensembles.evaluate import evaluate
 from trainer.networks.hatching import hatch_difference, hatch_jointly, perturb
 from trainer.networks.network import average_shared, build_network
-from trainer.training.step import answers, label_loss
+from trainer.training.step import label_loss, predicted_classes
 
 TASK = Task(channels=1, height=14, width=14, classes=10)
 V5 = "vgg-13-4+vgg-16-4+vgg-16-4~b3l3:1x16,b4l3:1x32,b5l3:1x32+vgg-16-4~b2l2:5x12,b3l3:5x20+vgg-19-4~b1l1:3x7"
@@ -128,8 +128,8 @@ def test_shared_layers_learn_from_the_mean_and_own_ones_from_their_members_loss(
 
 def test_a_joint_network_answers_by_the_average_of_its_members():
     sure, unsure = [8.0, 0.0], [0.0, 0.5]
-    assert answers(torch.tensor([[sure, unsure, unsure]])).tolist() == [0]
-    assert answers(torch.tensor([[unsure, unsure, unsure]])).tolist() == [1]
+    assert predicted_classes(torch.tensor([[sure, unsure, unsure]])).tolist() == [0]
+    assert predicted_classes(torch.tensor([[unsure, unsure, unsure]])).tolist() == [1]
 
 
 def test_a_branch_of_a_tree_is_the_member_by_itself(images):
