@@ -164,8 +164,8 @@ def test_importing_the_room_does_not_import_torch():
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    refusal(RunError, lambda: load(tmp_path), tmp_path, "no folder of a run")
-    refusal(RunError, lambda: load(tmp_path / "none"), "none", "no folder of a run")
+    refusal(RunError, lambda: load(tmp_path), tmp_path, "not the folder of a run")
+    refusal(RunError, lambda: load(tmp_path / "none"), "none", "not the folder of a run")
 
 
 def test_a_run_without_description_says_what_adds_it(folder):

@@ -178,15 +178,15 @@ def test_a_run_that_is_stopped_again_and_again_ends_with_the_same_bits(
 ):
     plan = plan_of("2xmlp-2-8@g1")
     whole = run(plan, elsewhere(files, "whole"))
-    epochs, sittings = [], 0
+    epochs, executions = [], 0
     while True:
         story = run(plan, stop=StopAfter(8))
         epochs += story.epochs
-        sittings += 1
+        executions += 1
         if len(story.ended) == len(plan.steps):
             break
-        assert sittings < 30
-    assert sittings > 3
+        assert executions < 30
+    assert executions > 3
     story.epochs = epochs
     assert story.epoch_records() == whole.epoch_records()
     for network in plan.networks:
@@ -206,7 +206,7 @@ def test_a_finished_run_is_not_trained_again_and_tells_its_last_epochs(plan_of, 
         assert again.ended[step].hatch_difference == record.hatch_difference
 
 
-def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_sittings(plan_of, run):
+def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_executions(plan_of, run):
     plan = plan_of("mlp-1-4")
     first = run(plan, stop=StopAfter(13))
     second = run(plan)
