@@ -150,15 +150,18 @@ class Pool:
     def _kill_later(self) -> None:
         """Kill the workers of a broken pool after a while.
 
-        A worker that waits for its device does not react to SIGTERM.
+        A worker that waits for its device does not react to SIGTERM. By then this process may have another
+        pool, so the workers to kill are listed now.
         """
-        timer = threading.Timer(TERMINATION_SECONDS + 2 * TRANSFER_SECONDS, self._kill)
+        workers = set(multiprocessing.active_children()) - self.others
+
+        def kill() -> None:
+            for worker in workers:
+                worker.kill()
+
+        timer = threading.Timer(TERMINATION_SECONDS + 2 * TRANSFER_SECONDS, kill)
         timer.daemon = True
         timer.start()
-
-    def _kill(self) -> None:
-        for worker in set(multiprocessing.active_children()) - self.others:
-            worker.kill()
 
     def _lost(self, step: Step) -> StepRecord:
         """Return the record of a step whose worker ended before it.

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 import trainer.execution.mailbox
+import trainer.execution.pool
 from advisor.errors import RunError, StorageError
 from advisor.plans.dataset import dataset_named
 from advisor.plans.plan import plan_to_json
@@ -268,6 +269,23 @@ def test_an_event_that_could_not_be_stored_is_told_again():
     pool.tell = told.append
     pool._tell_arrived()
     assert told == [Notice("first"), Notice("second")]
+
+
+def test_a_broken_pool_kills_its_own_workers_and_not_those_of_a_later_pool(monkeypatch):
+    monkeypatch.setattr(trainer.execution.pool, "TERMINATION_SECONDS", 2.0)
+    monkeypatch.setattr(trainer.execution.pool, "TRANSFER_SECONDS", 0.0)
+    context = multiprocessing.get_context("spawn")
+    own, later = (context.Process(target=time.sleep, args=(60,)) for _ in range(2))
+    pool = object.__new__(Pool)
+    pool.others = set(multiprocessing.active_children())
+    own.start()
+    pool._kill_later()
+    later.start()
+    own.join(30)
+    assert own.exitcode == -signal.SIGKILL
+    assert later.is_alive()
+    later.kill()
+    later.join()
 
 
 def written(inbox, *events):
