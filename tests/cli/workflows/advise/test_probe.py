@@ -45,7 +45,7 @@ def clock(monkeypatch):
 def sitting(clock):
     facts = SimpleNamespace(learned_as="digits", train_images=1)
     request = SimpleNamespace(seed=0, trials=1, budget="60k")
-    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
+    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, print)
 
 
 def taking(high):
