@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import EpochRecord
 from cli.render.formats import duration, percent
-
-if TYPE_CHECKING:
-    from advisor.plans.plan import TrainingPlan
-    from advisor.plans.records import EpochRecord
+from cli.workflows.views import Said, TrainingBegun, TrainingEnded
 
 
 class Speaker:
-    """Lines and training progress for a person.
+    """Shows a person what a workflow says (`cli.workflows.views.Say`).
 
     Args:
-        quiet: say nothing.
+        quiet: whether nothing is shown.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -27,23 +25,33 @@ class Speaker:
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._epochs: dict[str, int] = {}
-        # Epochs of earlier sittings.
+        # Epochs from before a run was resumed.
         self._before = 0
         self._total = 0.0
         self._began = 0.0
 
-    def say(self, text: str) -> None:
-        """Show one line."""
+    def __call__(self, said: Said) -> None:
+        """Show a line, or the progress of a training."""
+        match said:
+            case str():
+                self._show_line(said)
+            case TrainingBegun(plan, expected_seconds):
+                self._begin(plan, expected_seconds)
+            case EpochRecord():
+                self._show_epoch(said)
+            case TrainingEnded():
+                self._end()
+
+    def _show_line(self, text: str) -> None:
         if not self.quiet:
             self.console.print(text, soft_wrap=True, markup=False)
 
-    def begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
-        """Training starts."""
+    def _begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
         schedules = [s.schedule for n in plan.built for s in plan.train_steps_of(n.name)]
         self._total = sum(schedule.expected_epochs for schedule in schedules)
         self._epochs, self._before, self._began = {}, 0, time.monotonic()
         if expected_seconds is not None:
-            self.say(f"expected to take {duration(expected_seconds)}")
+            self._show_line(f"expected to take {duration(expected_seconds)}")
         if self.console.is_terminal and not self.quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -57,10 +65,9 @@ class Speaker:
             self._bar.add_task("training", total=self._total, left="")
             self._bar.start()
 
-    def epoch(self, record: EpochRecord) -> None:
-        """A network finished an epoch."""
+    def _show_epoch(self, record: EpochRecord) -> None:
         if record.step not in self._epochs and record.epoch > 0:
-            # The last epoch of an earlier sitting is told again.
+            # The last epoch before a run was resumed is told again.
             self._before += record.epoch + 1
         self._epochs[record.step] = record.epoch + 1
         done = sum(self._epochs.values())
@@ -72,16 +79,15 @@ class Speaker:
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, description=line, left=left)
         else:
-            self.say(f"{line}, {duration(record.seconds)}{', ' * bool(left)}{left}")
+            self._show_line(f"{line}, {duration(record.seconds)}{', ' * bool(left)}{left}")
 
-    def end(self) -> None:
-        """Training ended."""
+    def _end(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def _left(self, done: float) -> str:
-        """Time left at the pace so far, every epoch counted alike."""
+        """Return the time left at the mean pace so far, empty before the first epoch and after the last."""
         if not self._before < done < self._total:
             return ""
         seconds = (time.monotonic() - self._began) / (done - self._before) * (self._total - done)

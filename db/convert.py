@@ -18,7 +18,15 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.placement import phases
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
-from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.plans.records import (
+    EnsembleMetrics,
+    EpochRecord,
+    Forecast,
+    Run,
+    RunStatus,
+    StepRecord,
+    StepStatus,
+)
 from advisor.serial import from_plain, to_plain
 from db.models import (
     EpochRow,
@@ -176,15 +184,23 @@ def _trained(plan: TrainingPlan, step: TrainStep, seconds: list[float], at_once:
 
 def values_of_step(run_id: int, record: StepRecord) -> dict[str, Any]:
     """Return the columns of a step."""
-    return {"run_id": run_id, **asdict(record)}
+    return {"run_id": run_id, **asdict(record), "status": record.status.value}
 
 
 def step_of(row: StepRow) -> StepRecord:
-    """Return the step of a row."""
+    """Return the step of a row.
+
+    Raises:
+        StorageError: the status is unknown.
+    """
+    try:
+        status = StepStatus(row.status)
+    except ValueError as error:
+        raise _unreadable(f"step {row.step} of run {row.run_id}", error) from error
     return StepRecord(
         step=row.step,
         network=row.network,
-        status=row.status,
+        status=status,
         seconds=row.seconds,
         hatch_difference=row.hatch_difference,
         peak_bytes=row.peak_bytes,

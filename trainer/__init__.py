@@ -1,4 +1,4 @@
-"""trainer acts: builds networks from specifications, trains, hatches and evaluates them.
+"""trainer acts: it builds networks from specifications, trains, hatches and evaluates them.
 
 `trainer.load` is for other programs: it returns a trained ensemble as one `nn.Module`.
 """
@@ -14,8 +14,8 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: every module of the room passes through here, also where a process is
-    # measured that has no use for it.
+    # Imported on demand, because every import of a module of this package runs this file, also in processes
+    # whose memory is measured.
     if name == "load":
         from trainer.ensembles.ensemble import load
 

@@ -1,4 +1,4 @@
-"""Where a run finds and leaves its files."""
+"""Folders that a run reads and writes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Folder of checkpoints in a run's folder, with a folder a network.
+# Folder of checkpoints in a run's folder, with one folder for each network.
 NETWORKS = "networks"
 
 
-# Starts watching the peak memory of this process; the function it returns reads the growth in bytes.
+# Starts to watch the peak memory of this process on a device. The returned function reads the growth in
+# bytes, None if it cannot be read.
 MemoryWatch = Callable[[str], Callable[[], int | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """Where a run finds and leaves its files.
+    """Folders that a run reads and writes, and the way to read peak memory.
 
     Attributes:
-        folder: checkpoints of the run.
-        data_root: downloaded data sets.
-        watch: reads peak memory.
+        folder: folder of the run, with its checkpoints.
+        data_root: folder of downloaded data sets.
+        watch: function that starts to watch peak memory.
     """
 
     folder: Path
@@ -29,5 +30,5 @@ class RunFiles:
     watch: MemoryWatch
 
     def of_network(self, name: str) -> Path:
-        """Folder of a network's checkpoints."""
+        """Return the folder of a network's checkpoints."""
         return self.folder / NETWORKS / name

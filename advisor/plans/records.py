@@ -20,6 +20,15 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+class StepStatus(StrEnum):
+    """How an executed step ended; a stopped step continues when the plan is executed again."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+
+
 # States that `advisor resume` continues. A run that was killed still has the state "running".
 RESUMABLE = (
     RunStatus.RUNNING,
@@ -121,7 +130,7 @@ class StepRecord:
     Attributes:
         step: name of the step.
         network: name of the network in the plan.
-        status: ``done``, ``diverged`` or ``failed``.
+        status: end of the step; records in the database are never of a stopped step.
         seconds: wall-clock time of the step, summed over all parts of a resumed run.
         hatch_difference: largest |logit(member) − logit(mother)| right after hatching, before noise; None for
             other steps.
@@ -131,7 +140,7 @@ class StepRecord:
 
     step: str
     network: str
-    status: str
+    status: StepStatus
     seconds: float
     hatch_difference: float | None = None
     peak_bytes: int | None = None

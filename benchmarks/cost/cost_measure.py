@@ -145,9 +145,10 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
     from advisor.designs.design import parse_design
     from advisor.plans.dataset import dataset_named
     from advisor.plans.methods import make_plan
+    from advisor.plans.records import EpochRecord
     from profiler.clock import Reference
     from trainer.data.loading import Data, Split, load_data
-    from trainer.training.loop import NetworkTraining, Reporter
+    from trainer.training.loop import NetworkTraining
 
     facts = facts_of_subset()
     whole = load_data(dataset_named(facts.name), Path("unused"))
@@ -171,18 +172,20 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
     seconds: list[float] = []
     spent = [0.0]
 
-    def finished(record) -> None:
-        seconds.append(record.seconds - (reference.spent - spent[0]))
-        spent[0] = reference.spent
+    def tell(event) -> None:
+        if isinstance(event, EpochRecord):
+            seconds.append(event.seconds - (reference.spent - spent[0]))
+            spent[0] = reference.spent
+        else:
+            print(event)
 
     def asked() -> bool:
         if device == "cpu":
             reference.sample()
         return False
 
-    reporter = Reporter(finished, print, asked)
     with tempfile.TemporaryDirectory() as folder:
-        NetworkTraining(plan, plan.steps[0], data, Path(folder), reporter).run()
+        NetworkTraining(plan, plan.steps[0], data, Path(folder), tell, asked).run()
     return seconds, reference.seconds
 
 

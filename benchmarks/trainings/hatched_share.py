@@ -31,9 +31,10 @@ from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import HatchStep, TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.data.loading import Data, Split, find_facts, load_data
 from trainer.ensembles.metrics import Predictions, ensemble_metrics
+from trainer.events import Event, Notice
 from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training.stored_probabilities import unpack_probabilities
@@ -51,16 +52,14 @@ class LastEpochs:
     def __init__(self) -> None:
         self.newest: dict[str, EpochRecord] = {}
 
-    def started(self) -> None: ...
-
-    def epoch(self, record: EpochRecord) -> None:
-        self.newest[record.network] = record
-
-    def step(self, record: StepRecord) -> None:
-        assert record.status == "done", record
-
-    def notice(self, text: str) -> None:
-        print(text)
+    def __call__(self, event: Event) -> None:
+        match event:
+            case EpochRecord():
+                self.newest[event.network] = event
+            case StepRecord():
+                assert event.status is StepStatus.DONE, event
+            case Notice(text):
+                print(text)
 
 
 def no_memory(device: str):

@@ -28,12 +28,12 @@ from advisor.plans.execution import Execution
 from advisor.plans.method import CLUSTERED
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import HatchStep, Method, TrainingPlan, TrainStep
-from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord
+from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord, StepStatus
 from advisor.plans.schedule import RECIPES
 from trainer.data.loading import Data, Split, find_facts, load_data
 from trainer.ensembles.evaluate import evaluate, member_probabilities
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DONE
 from trainer.run_files import RunFiles
 from trainer.training.loop import load_network
 
@@ -154,18 +154,21 @@ class Clock:
         self.steps: dict[str, float] = {}
         self.networks: dict[str, float] = {}
 
-    def started(self) -> None:
-        self.began = time.perf_counter()
+    def __call__(self, event: Event) -> None:
+        match event:
+            case TrainingStarted():
+                self.began = time.perf_counter()
+            case EpochRecord():
+                self.epoch(event)
+            case StepRecord():
+                assert event.status is StepStatus.DONE, event
+                self.steps[event.step] = seconds = (event.peak_bytes or 0) / 1e9
+                self.networks[event.network] = self.networks.get(event.network, 0.0) + seconds
+            case Notice(text):
+                print(text)
 
-    def epoch(self, record: EpochRecord) -> None: ...
-
-    def step(self, record: StepRecord) -> None:
-        assert record.status == DONE, record
-        self.steps[record.step] = seconds = (record.peak_bytes or 0) / 1e9
-        self.networks[record.network] = self.networks.get(record.network, 0.0) + seconds
-
-    def notice(self, text: str) -> None:
-        print(text)
+    def epoch(self, record: EpochRecord) -> None:
+        """Nothing to do here; a subclass may keep the record."""
 
     def makespan(self, plan: TrainingPlan) -> float:
         """Seconds of the plan on cores that nothing else uses, one a process."""

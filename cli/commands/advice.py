@@ -89,9 +89,8 @@ def recommend(
         trials=trials,
         profile_seconds=profile_seconds,
     )
-    speaker = ctx.obj.speaker()
     probing = ProbeOptions(seconds=60 * probe, download=download, take_signals=True) if probe else None
-    print_answer(run(request, ctx.obj.home, save, speaker, probing), as_json, recommendation)
+    print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
 
 
 def probe(
@@ -135,9 +134,8 @@ def probe(
         seed=seed,
         profile_seconds=profile_seconds,
     )
-    speaker = ctx.obj.speaker()
     options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
-    print_answer(run(request, options, ctx.obj.home, speaker, speaker.say), as_json, probing)
+    print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
 
 
 def est(

@@ -35,7 +35,7 @@ def profile(
         csv=csv,
         as_json=as_json,
     )
-    payload = measured(request, ctx.obj.home, ctx.obj.speaker().say)
+    payload = measured(request, ctx.obj.home, ctx.obj.speaker())
     if csv == "-":
         typer.echo(layers_as_csv(payload), nl=False)
     else:

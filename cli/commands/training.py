@@ -59,8 +59,7 @@ def train(
     from cli.workflows.runs.train import train as run
 
     options = _options(time_limit, download)
-    speaker = ctx.obj.speaker()
-    print_answer(run(plan_request(ctx), options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(run(plan_request(ctx), options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def resume(
@@ -75,9 +74,8 @@ def resume(
     from cli.workflows.runs.train import resume as continued
 
     options = _options(time_limit)
-    speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_answer(continued(number, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(continued(number, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def extend(
@@ -100,9 +98,8 @@ def extend(
 
     options = _options(time_limit)
     extension = Extension(members=add_members, cluster=add_cluster)
-    speaker = ctx.obj.speaker()
     number = run_id_of(run, ctx.obj.home)
-    print_answer(extended(number, extension, options, ctx.obj.home, speaker, speaker.say), as_json, render)
+    print_answer(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def _options(time_limit: str | None, download: bool = False) -> TrainOptions:

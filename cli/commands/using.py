@@ -46,7 +46,7 @@ def predict(
         as_json=as_json,
         download=download,
     )
-    answer = predicted(request, ctx.obj.home, ctx.obj.speaker().say, _complain)
+    answer = predicted(request, ctx.obj.home, ctx.obj.speaker(), _complain)
     if csv == STDOUT:
         typer.echo(rows_as_csv(answer), nl=False)
     else:
@@ -69,7 +69,7 @@ def export(
     from cli.workflows.runs.export import export as exported
 
     request = ExportRequest(run=run, form=to, output=output, force=force, download=download)
-    print_answer(exported(request, ctx.obj.home, ctx.obj.speaker().say), as_json, render)
+    print_answer(exported(request, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def _complain(text: str) -> None:

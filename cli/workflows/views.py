@@ -1,35 +1,36 @@
-"""How a workflow speaks while it works; results never go this way."""
+"""How a workflow speaks while it works; results never go this way.
+
+A workflow has one way to speak, `Say`. It says lines, and it tells how a training goes: the start, every
+epoch of every network, and the end. `cli.progress` shows this to a person.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord
 
 
-class TrainingView(Protocol):
-    """Shows progress to a person."""
+@dataclass(frozen=True, slots=True)
+class TrainingBegun:
+    """The first step of a plan begins.
 
-    def begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
-        """Training starts."""
+    Attributes:
+        plan: plan that is executed.
+        expected_seconds: forecast of the wall clock, None if there is none.
+    """
 
-    def epoch(self, record: EpochRecord) -> None:
-        """A network finished an epoch."""
-
-    def end(self) -> None:
-        """Training ended, one way or another."""
-
-
-class ProbingView(TrainingView, Protocol):
-    """Shows what is measured, and the training of probes."""
-
-    def say(self, text: str, /) -> None:
-        """Show one line."""
+    plan: TrainingPlan
+    expected_seconds: float | None
 
 
-class Say(Protocol):
-    """Progress that a person may want to see; results never go this way."""
+@dataclass(frozen=True, slots=True)
+class TrainingEnded:
+    """The execution of a plan ended, successfully or not; it may not even have begun."""
 
-    def __call__(self, text: str, /) -> None:
-        """Show one line."""
+
+# A text is one line.
+Said = str | TrainingBegun | EpochRecord | TrainingEnded
+Say = Callable[[Said], None]

@@ -13,6 +13,7 @@ from advisor.plans.methods import make_plan
 from advisor.plans.records import EpochRecord
 from cli import progress
 from cli.progress import Speaker
+from cli.workflows.views import TrainingBegun, TrainingEnded
 
 ONE_CORE = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 EPOCH = EpochRecord(
@@ -38,12 +39,16 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def speaker(clock, capfd):
-    plan = make_plan(
+def plan():
+    return make_plan(
         parse_design("mlp-1-4"), DATASETS["digits"], epochs=120, batch=32, seed=0, execution=ONE_CORE
     )
+
+
+@pytest.fixture
+def speaker(plan, clock, capfd):
     found = Speaker(quiet=False)
-    found.begin(plan, None)
+    found(TrainingBegun(plan, None))
     return found
 
 
@@ -53,14 +58,36 @@ def line_of(capfd):
 
 def test_the_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(speaker, clock, capfd):
     clock[0] = 60.0
-    speaker.epoch(EPOCH)
+    speaker(EPOCH)
     assert line_of(capfd).endswith("about 119 min left")
 
 
-def test_epochs_of_an_earlier_sitting_are_no_pace(speaker, clock, capfd):
+def test_epochs_from_before_a_run_was_resumed_do_not_count_for_the_pace(speaker, clock, capfd):
     # The last one of them is told again at once.
-    speaker.epoch(replace(EPOCH, epoch=99))
+    speaker(replace(EPOCH, epoch=99))
     assert "left" not in line_of(capfd)
     clock[0] = 60.0
-    speaker.epoch(replace(EPOCH, epoch=100))
+    speaker(replace(EPOCH, epoch=100))
     assert line_of(capfd).endswith("about 19 min left")
+
+
+def test_a_text_is_one_line_without_markup(speaker, capfd):
+    speaker("run 1: [bold] is not markup")
+    assert line_of(capfd) == "run 1: [bold] is not markup"
+
+
+def test_a_training_that_begins_says_how_long_it_is_expected_to_take(plan, capfd):
+    Speaker(quiet=False)(TrainingBegun(plan, 90.0))
+    assert line_of(capfd) == "expected to take 90 s"
+
+
+def test_a_training_may_end_before_it_began(capfd):
+    Speaker(quiet=False)(TrainingEnded())
+    assert capfd.readouterr().err == ""
+
+
+def test_a_quiet_speaker_shows_nothing(plan, capfd):
+    quiet = Speaker(quiet=True)
+    for said in ("a line", TrainingBegun(plan, 90.0), EPOCH, TrainingEnded()):
+        quiet(said)
+    assert capfd.readouterr().err == ""

@@ -14,7 +14,15 @@ from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, Traine
 from advisor.errors import StorageError, UsageError
 from advisor.networks.layers import Task
 from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
-from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.plans.records import (
+    EnsembleMetrics,
+    EpochRecord,
+    Forecast,
+    Run,
+    RunStatus,
+    StepRecord,
+    StepStatus,
+)
 from db.convert import trained_epochs_of
 from db.queries import Store
 from db.session import open_store
@@ -234,11 +242,13 @@ def test_a_loss_may_be_any_float(store: Store, new_run: NewRun, epoch_of: NewEpo
 
 def test_steps_come_back_and_are_replaced(store: Store, new_run: NewRun) -> None:
     run = new_run(store)
-    failed = StepRecord(step="hatch member-1", network="member-1", status="failed", seconds=1.0, message="x")
+    failed = StepRecord(
+        step="hatch member-1", network="member-1", status=StepStatus.FAILED, seconds=1.0, message="x"
+    )
     done = StepRecord(
         step="hatch member-1",
         network="member-1",
-        status="done",
+        status=StepStatus.DONE,
         seconds=2.0,
         hatch_difference=1e-7,
         peak_bytes=123,
@@ -247,6 +257,19 @@ def test_steps_come_back_and_are_replaced(store: Store, new_run: NewRun) -> None
     for record in (failed, other, done):
         store.record_step(run.id, record)
     assert store.steps(run.id) == [done, other]
+    # The column contains the plain text.
+    with store.engine.connect() as connection:
+        statuses = connection.exec_driver_sql("SELECT status FROM steps ORDER BY id").scalars().all()
+    assert statuses == ["done", "done"]
+
+
+def test_a_step_of_unknown_status_is_named_with_a_remedy(store: Store, new_run: NewRun) -> None:
+    run = new_run(store)
+    store.record_step(run.id, StepRecord(step="s", network="n", status=StepStatus.DONE, seconds=1.0))
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE steps SET status = 'lost'")
+    with pytest.raises(StorageError, match=f"step s of run {run.id} of the database cannot be read"):
+        store.steps(run.id)
 
 
 def test_deleting_a_run_deletes_its_epochs_and_steps_only(
@@ -255,7 +278,7 @@ def test_deleting_a_run_deletes_its_epochs_and_steps_only(
     kept, gone = new_run(store), new_run(store)
     for run in (kept, gone):
         store.record_epoch(run.id, epoch_of())
-        store.record_step(run.id, StepRecord(step="s", network="n", status="done", seconds=1.0))
+        store.record_step(run.id, StepRecord(step="s", network="n", status=StepStatus.DONE, seconds=1.0))
     store.delete_run(gone.id)
     assert [run.id for run in store.runs()] == [kept.id]
     assert (store.epochs(gone.id), store.steps(gone.id)) == ([], [])
@@ -276,7 +299,7 @@ def test_the_number_of_a_deleted_run_is_never_given_again(store: Store, new_run:
         lambda store, epoch: store.update_run(7, status=RunStatus.DONE, train_seconds=0.0),
         lambda store, epoch: store.record_epoch(7, epoch),
         lambda store, epoch: store.record_step(
-            7, StepRecord(step="s", network="n", status="done", seconds=1.0)
+            7, StepRecord(step="s", network="n", status=StepStatus.DONE, seconds=1.0)
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the tests of the trainer share: settings of hypothesis, the digits, tiny plans and a listener."""
+"""What the tests of the trainer share: settings of hypothesis, the digits, tiny plans, recorded events."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.data.loading import Data, load_data
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training.checkpoint import load_checkpoint
@@ -71,27 +72,28 @@ def never() -> bool:
 
 @dataclass
 class Story:
-    """A listener that remembers, and what the execution returned."""
+    """The events of an execution in their order, also by kind, and what the execution returned."""
 
+    events: list[Event] = field(default_factory=list)
     begun: int = 0
     epochs: list[EpochRecord] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     ended: dict[str, StepRecord] = field(default_factory=dict)
 
-    def started(self) -> None:
-        self.begun += 1
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        match event:
+            case TrainingStarted():
+                self.begun += 1
+            case EpochRecord():
+                self.epochs.append(event)
+            case StepRecord():
+                self.steps.append(event)
+            case Notice(text):
+                self.notices.append(text)
 
-    def epoch(self, record: EpochRecord) -> None:
-        self.epochs.append(record)
-
-    def step(self, record: StepRecord) -> None:
-        self.steps.append(record)
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def status(self, step: str) -> str:
+    def status(self, step: str) -> StepStatus:
         return self.ended[step].status
 
     def epoch_records(self) -> dict[tuple[str, int], EpochRecord]:

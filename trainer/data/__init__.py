@@ -1,1 +1,1 @@
-"""Data sets: their files, their splits, and batches with augmentation."""
+"""Data sets: files, splits, and batches with augmentation."""

@@ -1,4 +1,4 @@
-"""Published archives: what torchvision fetches and reads, and Debian's gzipped Fashion-MNIST."""
+"""Published archives: the data sets of torchvision, and Fashion-MNIST from a package of Debian."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ ARCHIVES = {
     "cifar100": Archive("CIFAR100"),
     "svhn": Archive("SVHN", {"split": "train"}, {"split": "test"}),
 }
+# Folder of Debian's package of the data set.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
 def archive_source(name: str, root: Path, download: bool) -> Source:
-    """Return a data set that torchvision knows.
+    """Return a data set of torchvision.
 
     Args:
-        name: as in `advisor.plans.dataset`.
+        name: name of the data set in `advisor.plans.dataset`.
         root: folder of downloaded data sets.
-        download: whether a missing one is fetched.
+        download: whether missing files are fetched.
 
     Raises:
         DataError: files are missing or damaged.
@@ -64,7 +65,10 @@ def _idx_split(folder: Path, prefix: str) -> Raw:
 
 
 def _read_idx(path: Path) -> Bytes:
-    """Read a gzipped idx file of unsigned bytes (LeCun): magic number, big-endian sizes, values."""
+    """Return the array in a gzipped idx file of unsigned bytes (LeCun's format of MNIST).
+
+    The file contains a magic number, big-endian sizes, and the values.
+    """
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
@@ -87,14 +91,14 @@ def _torchvision(name: str, root: Path, download: bool) -> Source:
         # The classes of SVHN are digits, which need no names.
         return Source(_arrays(train), _arrays(test), tuple(getattr(train, "classes", ())))
     except Exception as error:
-        # torchvision reports missing, half-downloaded and corrupt files by many kinds of exception.
+        # torchvision raises many types of exception for missing, incomplete and damaged files.
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         remedy = "check the network and try again" if download else "pass --download to fetch it"
         raise DataError(f"{name} is not complete under {root} ({first}): {remedy}") from None
 
 
 def _arrays(source: object) -> Raw:
-    """Images and labels of a torchvision data set as (n, channels, height, width) and (n,)."""
+    """Return the images (n, channels, height, width) and labels (n,) of a data set of torchvision."""
     images = np.asarray(source.data)  # type: ignore[attr-defined]
     labels = source.targets if hasattr(source, "targets") else source.labels  # type: ignore[attr-defined]
     if images.ndim == 3:

@@ -1,8 +1,8 @@
 """From stored images to the input of a network: batch order, augmentation, normalisation.
 
-Everything is batched tensor work on the device of the images. The order of an epoch and the
-augmentation of a batch depend on (seed, epoch, batch number) alone, which is what makes a resumed run
-equal an uninterrupted one.
+Whole batches are processed on the device of the images. The order of an epoch and the augmentation of a batch
+depend only on the seed and on the numbers of epoch and batch. A resumed run therefore sees the same images as
+an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -16,19 +16,45 @@ from trainer.seeds import derived_seed
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
-    """Return a permutation of range(images), shape (images,)."""
+    """Return the order of the training images in an epoch.
+
+    Args:
+        images: number of images.
+        seed: random seed of the training step.
+        epoch: number of the epoch, 0, 1, …
+
+    Returns:
+        Permutation of the indices, int64 (images,), on the CPU.
+    """
     generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
     return torch.randperm(images, generator=generator)
 
 
 def bootstrap_sample(images: int, seed: int) -> Tensor:
-    """Return as many images drawn with replacement, int64 (images,) (Breiman 1996)."""
+    """Return a bootstrap sample of the training images (Breiman 1996, "Bagging predictors").
+
+    Args:
+        images: number of images, and size of the sample.
+        seed: random seed of the training step.
+
+    Returns:
+        Indices drawn with replacement, int64 (images,), on the CPU.
+    """
     generator = torch.Generator().manual_seed(derived_seed(seed, "bootstrap"))
     return torch.randint(images, (images,), generator=generator)
 
 
 def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
-    """Return augmented copies of stored images, uint8 (batch, channels, height, width)."""
+    """Return augmented images.
+
+    Args:
+        images: stored images, uint8 (batch, channels, height, width).
+        augmentation: kind of augmentation.
+        seed: random seed of shifts, flips and operations.
+
+    Returns:
+        New images, uint8 (batch, channels, height, width); the given ones if there is no augmentation.
+    """
     if augmentation is Augmentation.NONE:
         return images
     generator = torch.Generator().manual_seed(seed)
@@ -44,7 +70,18 @@ def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
 
 
 def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: str) -> Tensor:
-    """Return float32 images with training mean 0 and deviation 1 in each channel."""
+    """Return images with mean 0 and standard deviation 1 in each channel of the training set.
+
+    Args:
+        images: images with pixels from 0 to 255, (batch, channels, height, width); float32 images are
+            overwritten.
+        mean: mean of the training pixels between 0 and 1, (channels,).
+        deviation: standard deviation of the training pixels between 0 and 1, (channels,).
+        memory_format: ``channels_last`` or ``contiguous``.
+
+    Returns:
+        Images, float32 (batch, channels, height, width).
+    """
     shape = (1, -1, 1, 1)
     prepared = images.float()
     prepared.mul_((1 / (255 * deviation)).view(shape)).sub_((mean / deviation).view(shape))
@@ -54,10 +91,15 @@ def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: s
 
 
 def _picked(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:
-    """Pick rows and columns, each (batch, size), of images with a margin of zeros.
+    """Return the given rows and columns of images that are padded with zeros.
 
-    One gather of whole planes: indexing all dimensions at once takes five times as long on a CPU.
+    Args:
+        images: images, uint8 (batch, channels, height, width).
+        pad: width of the padding in pixels.
+        rows: rows of the padded images, int64 (batch, height).
+        columns: columns of the padded images, int64 (batch, width).
     """
+    # One gather from flattened planes: indexing all dimensions at once takes five times as long on a CPU.
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     places = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
     picked = padded.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, images.shape[1], -1))

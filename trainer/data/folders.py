@@ -1,6 +1,7 @@
-"""Folders of images as data sets, laid out as torchvision's ImageFolder.
+"""Folders of images as data sets, in the layout of torchvision's ImageFolder.
 
-``PATH/train/CLASS/image`` and ``PATH/test/CLASS/image``; labels follow the classes' alphabetical order.
+The layout is ``PATH/train/CLASS/image`` and ``PATH/test/CLASS/image``. Labels follow the alphabetical order
+of the classes.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import FOLDER_PREFIX, Augmentation, DatasetFacts
 from trainer.data.images import Source, read_image, read_images
 
+# Share of the training images that becomes the validation set.
 VALIDATION_SHARE = 0.1
 
 
 def folder_facts(folder: Path) -> DatasetFacts:
-    """Return the facts of a folder by looking into it.
+    """Return the facts of a folder: image shape, classes, sizes of the splits, and defaults for training.
+
+    The shape is that of the first training image.
+
+    Args:
+        folder: folder of the data set.
 
     Raises:
-        DataError: it is missing, empty or incomplete.
+        DataError: the folder is missing, empty or incomplete, or the first image cannot be read.
     """
     classes = _class_folders(folder, "train")
     differing = sorted(set(classes) ^ set(_class_folders(folder, "test")))
@@ -42,23 +49,27 @@ def folder_facts(folder: Path) -> DatasetFacts:
             "train on and one to validate on: add images or remove the class"
         )
     total = len(labels)
-    held = max(round(VALIDATION_SHARE * total), len(classes))
+    validation = max(round(VALIDATION_SHARE * total), len(classes))
     return DatasetFacts(
         name=f"{FOLDER_PREFIX}{folder}",
         task=Task(channels=channels, height=height, width=width, classes=len(classes)),
-        train_images=total - held,
-        validation_images=held,
+        train_images=total - validation,
+        validation_images=validation,
         test_images=len(files["test"]),
         augmentation=Augmentation.CROP_FLIP,
-        batch=min(128, max((total - held) // 8, 2)),
+        batch=min(128, max((total - validation) // 8, 2)),
     )
 
 
 def folder_source(folder: Path, task: Task) -> Source:
     """Return the images of a folder.
 
+    Args:
+        folder: folder of the data set.
+        task: image shape and number of classes.
+
     Raises:
-        DataError: as `folder_facts`, or images of several shapes.
+        DataError: the folder is missing, empty or incomplete, or an image has another shape.
     """
     classes = _class_folders(folder, "train")
     train, test = (
@@ -79,7 +90,7 @@ def _class_folders(folder: Path, split: str) -> list[str]:
 
 
 def _image_files(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
-    """Paths and labels of all images; suffixes as torchvision's ImageFolder knows them."""
+    """Return the paths and labels of all images; the suffixes are those of torchvision's ImageFolder."""
     from torchvision.datasets.folder import IMG_EXTENSIONS
 
     found = []

@@ -1,13 +1,16 @@
-"""ImageNet made small, as published; both are fetched by hand, since neither has one lasting address.
+"""Small versions of ImageNet: Tiny ImageNet and ImageNet32.
 
-Tiny ImageNet (Stanford's course CS231n): 200 classes of 64×64 pixels in ``ROOT/tiny-imagenet-200``, as
-unzipped: ``wnids.txt`` names the classes, ``train/WNID/images/*.JPEG`` and ``val/images`` with
-``val/val_annotations.txt`` hold the images, ``words.txt`` says what the classes are. Its test images have no
-published labels, so its validation images are the test set here.
+A user fetches both by hand, because neither has a lasting address.
 
-ImageNet32 (Chrabaszcz, Loshchilov and Hutter 2017): 1,000 classes of 32×32 pixels anywhere in
-``ROOT/imagenet32``: ``train_data_batch_1`` to ``_10`` and ``val_data``, pickled or as ``.npz``. Its
-validation images are the test set, as in its paper.
+Tiny ImageNet (Stanford's course CS231n) has 200 classes of 64×64 pixels. Its files are in
+``ROOT/tiny-imagenet-200`` as in the published archive. ``wnids.txt`` lists the classes by their numbers in
+WordNet, and ``words.txt`` contains their names. The images are ``train/WNID/images/*.JPEG`` and
+``val/images/*``, the latter with labels in ``val/val_annotations.txt``. The published test images have no
+labels, so the validation images are the test set here.
+
+ImageNet32 (Chrabaszcz, Loshchilov and Hutter 2017) has 1,000 classes of 32×32 pixels. Its files are anywhere
+in ``ROOT/imagenet32``: ``train_data_batch_1`` to ``_10`` and ``val_data``, pickled or as ``.npz``. The
+validation images are the test set, as in the paper.
 """
 
 from __future__ import annotations
@@ -25,14 +28,19 @@ from trainer.data.images import Raw, Source, read_colours, read_images
 from trainer.data.pickled import read_pickle
 
 TINY_FOLDER, SMALL_FOLDER = "tiny-imagenet-200", "imagenet32"
+# Number of training files of ImageNet32.
 SMALL_BATCHES = 10
 
 
 def tiny_imagenet(root: Path, task: Task) -> Source:
-    """Return Tiny ImageNet; labels follow the order of ``wnids.txt``.
+    """Return Tiny ImageNet, with labels in the order of ``wnids.txt``.
+
+    Args:
+        root: folder of downloaded data sets.
+        task: image shape and number of classes.
 
     Raises:
-        DataError: a file is missing, damaged, or names a class that is not listed.
+        DataError: a file is missing or damaged, or names a class that is not listed.
     """
     folder = root / TINY_FOLDER
     classes = _lines(folder / "wnids.txt")
@@ -62,7 +70,10 @@ def _lines(path: Path) -> list[str]:
 
 
 def _annotated(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
-    """Images with labels by the file of annotations: name, class and a box, separated by tabs."""
+    """Return the paths and labels of the validation images.
+
+    A line of the annotations contains the name, the class and a bounding box, separated by tabs.
+    """
     annotations = folder / "val_annotations.txt"
     found = []
     for line in _lines(annotations):
@@ -75,7 +86,7 @@ def _annotated(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
 
 
 def _words(path: Path, classes: list[str]) -> tuple[str, ...]:
-    """What the classes are, by the first of their synonyms; without the file, their numbers in WordNet."""
+    """Return the first name of each class; without the file of names, the numbers in WordNet."""
     if not path.is_file():
         return tuple(classes)
     rows = (line.partition("\t") for line in _lines(path))
@@ -84,10 +95,14 @@ def _words(path: Path, classes: list[str]) -> tuple[str, ...]:
 
 
 def imagenet32(root: Path, task: Task) -> Source:
-    """Return ImageNet32: about 4 GB of images, twice that while they are split.
+    """Return ImageNet32, which needs about 4 GB of memory, and twice that while it is split.
+
+    Args:
+        root: folder of downloaded data sets.
+        task: image shape and number of classes.
 
     Raises:
-        DataError: a batch is missing, damaged, or holds anything but images and labels.
+        DataError: a batch is missing or damaged, or contains anything but images and labels.
     """
     folder = root / SMALL_FOLDER
     parts = [_batch(folder, f"train_data_batch_{n}", task) for n in range(1, SMALL_BATCHES + 1)]
@@ -111,7 +126,7 @@ def _batch(folder: Path, name: str, task: Task) -> Raw:
         if len(labels) and not 1 <= labels.min() <= labels.max() <= task.classes:
             raise ValueError(f"labels outside 1 to {task.classes}")
     except (LookupError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no batch of imagenet32 ({error}): fetch it anew") from None
+        raise DataError(f"{path} is not a batch of imagenet32 ({error}): fetch it anew") from None
     return images, labels.astype(np.int64) - 1
 
 

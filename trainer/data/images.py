@@ -1,8 +1,8 @@
-"""Images of files as arrays, uint8 (channels, height, width).
+"""Image files as arrays, uint8 (channels, height, width).
 
-Images to train on are read as they are. An image that a finished ensemble is asked about is fitted to its
-task: converted to grey or RGB, scaled until it covers the wanted size, its proportions kept, and cropped at
-its centre.
+Training images are read without changes. An image that a trained ensemble shall classify is fitted to the
+task of the ensemble: it is converted to grey or RGB, scaled with its proportions until it covers the image
+size, and cropped at its centre.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Raw = tuple[Bytes, Labels]
 
-# What Pillow calls images of that many channels.
+# Mode of an image in Pillow by the number of channels.
 MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the files of a data set hold.
+    """Contents of the files of a data set.
 
     Attributes:
-        train, test: images (n, channels, height, width) and labels (n,).
-        classes: names by label; empty where the classes have none.
+        train, test: images, uint8 (n, channels, height, width), and labels, int64 (n,).
+        classes: names of the classes by label, empty if they have none.
     """
 
     train: Raw
@@ -44,25 +44,33 @@ class Source:
 
 
 def read_image(path: Path) -> Bytes:
-    """Return an image as it is: 1 channel for grey, 3 for everything else.
+    """Return an image with 1 channel if it is grey, and with 3 channels otherwise.
 
     Raises:
-        DataError: no image, a damaged one, or one of more than 8 bits a channel.
+        DataError: the file is not an image, is damaged, or has more than 8 bits a channel.
     """
     return _read(path, lambda image: image if image.mode == "L" else image.convert("RGB"))
 
 
 def read_colours(path: Path) -> Bytes:
-    """Return an image with 3 channels, grey ones with three equal ones; errors as `read_image`."""
+    """Return an image with 3 channels, which are equal if it is grey.
+
+    Raises:
+        DataError: the file is not an image, is damaged, or has more than 8 bits a channel.
+    """
     return _read(path, lambda image: image.convert("RGB"))
 
 
 def read_fitted(path: Path, task: Task) -> Bytes:
-    """Return an image in the shape of a task; one that has this shape comes back as it is.
+    """Return an image fitted to the shape of a task; an image of this shape is not changed.
+
+    Args:
+        path: file of the image.
+        task: image shape.
 
     Raises:
         UsageError: images of the task are neither grey nor RGB.
-        DataError: as `read_image`.
+        DataError: the file is not an image, is damaged, or has more than 8 bits a channel.
     """
     mode = MODES.get(task.channels)
     if mode is None:
@@ -73,7 +81,7 @@ def read_fitted(path: Path, task: Task) -> Bytes:
         from PIL.Image import Resampling
 
         size = (task.width, task.height)
-        # Pillow's resampling is antialiased: a source pixel counts, however much smaller the image becomes.
+        # Pillow's resampling is antialiased: every source pixel counts, however small the image becomes.
         return ImageOps.fit(image.convert(mode), size, Resampling.BILINEAR)
 
     return _read(path, fitted)
@@ -82,7 +90,15 @@ def read_fitted(path: Path, task: Task) -> Bytes:
 def read_images(
     files: Sequence[tuple[Path, int]], task: Task, read: Callable[[Path], Bytes] = read_image
 ) -> Raw:
-    """Return labelled files as arrays (n, channels, height, width) and (n,).
+    """Return the images and labels of files.
+
+    Args:
+        files: path and label of each image.
+        task: image shape that every file must have.
+        read: function that reads one image.
+
+    Returns:
+        Images, uint8 (n, channels, height, width), and labels, int64 (n,).
 
     Raises:
         DataError: an image cannot be read or has another shape than the task.
@@ -107,10 +123,10 @@ def _read(path: Path, convert: Callable[[Image], Image]) -> Bytes:
         with Image.open(path) as image:
             if image.mode[0] in "IF":
                 raise ValueError("it has more than 8 bits a channel; convert it to 8")
-            # While the file is open: Pillow reads pixels when they are asked for.
+            # The file must still be open, because Pillow reads pixels on demand.
             array = np.asarray(convert(image))
     except Exception as error:
-        # Pillow reports damaged files by many kinds of exception.
+        # Pillow raises many types of exception for damaged files.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"cannot read image {path}: {reason}; remove it or fetch it anew") from None
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

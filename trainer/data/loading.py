@@ -1,8 +1,8 @@
 """Data sets as tensors in memory: images uint8 (n, channels, height, width), labels int64 (n,).
 
-The facts (sizes, splits, augmentation) stand in `advisor.plans.dataset`; `trainer.data.archives`,
-`trainer.data.folders` and `trainer.data.imagenet` find and read the files. This module checks them against
-the facts and splits validation images from the training images, stratified by class.
+The facts of a data set (sizes, splits, augmentation) are in `advisor.plans.dataset`. `trainer.data.archives`,
+`trainer.data.folders` and `trainer.data.imagenet` find and read the files. This module compares the files
+with the facts, and splits a validation set from the training images, stratified by class.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from trainer.data.folders import folder_facts, folder_source
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
 
-# One split for every run of a data set: errors of two runs are comparable only on one validation set.
+# All runs on a data set have the same split, because errors are comparable only on one validation set.
 SPLIT_SEED = 0
-# Pixels of a channel that are copied to float32 at once; larger sets are counted by level, image by image.
+# Largest number of pixels of a channel that are copied to float32 at once. Moments of larger sets are
+# computed from a histogram over the levels, for so many images at a time.
 COPIED_PIXELS = 2**28
 LEVELS = 256
 COUNTED_IMAGES = 4096
@@ -33,7 +34,12 @@ COUNTED_IMAGES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images uint8 (n, channels, height, width) and labels int64 (n,)."""
+    """Images and labels of one split.
+
+    Attributes:
+        images: stored images, uint8 (n, channels, height, width).
+        labels: true classes, int64 (n,).
+    """
 
     images: Tensor
     labels: Tensor
@@ -51,10 +57,10 @@ class Data:
     """A data set in memory.
 
     Attributes:
-        facts: what it is.
-        train, validation, test: its splits.
-        mean, deviation: of the training pixels between 0 and 1, shape (channels,).
-        classes: names by label; empty where the classes have none.
+        facts: name, sizes, task and defaults.
+        train, validation, test: splits.
+        mean, deviation: mean and standard deviation of the training pixels between 0 and 1, (channels,).
+        classes: names of the classes by label, empty if they have none.
     """
 
     facts: DatasetFacts
@@ -79,11 +85,14 @@ class Data:
 
 
 def find_facts(name: str) -> DatasetFacts:
-    """Return the facts of a named data set, or of a folder by looking into it.
+    """Return the facts of a data set; those of a folder are read from its files.
+
+    Args:
+        name: name of a published data set, or ``folder:PATH``.
 
     Raises:
-        UnknownNameError: no data set of that name.
-        DataError: a folder that is missing, empty, incomplete or has images of several sizes.
+        UnknownNameError: there is no data set of this name.
+        DataError: the folder is missing, empty or incomplete.
     """
     if name.startswith(FOLDER_PREFIX):
         return folder_facts(Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve())
@@ -91,15 +100,15 @@ def find_facts(name: str) -> DatasetFacts:
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
-    """Return the data set that `facts` describes.
+    """Return a data set in memory.
 
     Args:
-        facts: what to load.
+        facts: facts of the data set.
         root: folder of downloaded data sets.
         download: whether a missing data set is fetched.
 
     Raises:
-        DataError: files are missing, damaged, or not what the facts say.
+        DataError: files are missing or damaged, or contradict the facts.
     """
     source = _source(facts, root, download)
     train, test = source.train, source.test
@@ -108,13 +117,13 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
             f"{facts.name} has {len(train[1])} training and {len(test[1])} test images where "
             f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: fetch it anew"
         )
-    kept, held = _stratified(train[1], facts.validation_images)
+    kept, validation = _stratified(train[1], facts.validation_images)
     images = train[0][kept]
     moments = np.array([_moments(images[:, channel]) for channel in range(images.shape[1])], np.float32)
     return Data(
         facts,
         _split(images, train[1][kept]),
-        _split(train[0][held], train[1][held]),
+        _split(train[0][validation], train[1][validation]),
         _split(*test),
         torch.from_numpy(moments[:, 0].copy()),
         torch.from_numpy(np.maximum(moments[:, 1], 1e-3)),
@@ -123,14 +132,14 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
 
 
 def part_of(data: Data, facts: DatasetFacts) -> Data:
-    """Return data with fewer training images, every class in proportion; normalised as the whole.
+    """Return a data set with fewer training images, stratified by class and normalised as the whole.
 
     Args:
-        data: in memory.
-        facts: of the part; they differ in the number of training images only.
+        data: whole data set.
+        facts: facts of the part, which differ only in the number of training images.
 
     Raises:
-        DataError: so few images cannot hold every class.
+        DataError: there are too few images for all classes.
     """
     if facts.train_images == len(data.train):
         return data
@@ -140,7 +149,11 @@ def part_of(data: Data, facts: DatasetFacts) -> Data:
 
 
 def _moments(plane: Bytes) -> tuple[float, float]:
-    """Mean and standard deviation of one channel of all images, (n, height, width), scaled to 0 … 1."""
+    """Return the mean and standard deviation of a channel, scaled to 0 … 1.
+
+    Args:
+        plane: one channel of all images, (n, height, width).
+    """
     if plane.size <= COPIED_PIXELS:
         pixels = plane.astype(np.float32).reshape(-1) / 255
         return float(pixels.mean()), float(pixels.std())
@@ -153,22 +166,26 @@ def _moments(plane: Bytes) -> tuple[float, float]:
 
 
 def _split(images: Bytes, labels: Labels) -> Split:
-    # Arrays that were read from a file may be views of read-only memory, which torch cannot hold.
+    # An array from a file may be a view of read-only memory, which torch does not support.
     writable = [np.require(array, requirements=["C", "W"]) for array in (images, labels)]
     return Split(torch.from_numpy(writable[0]), torch.from_numpy(writable[1]))
 
 
-def _stratified(labels: Labels, held: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices kept and held back, every class in proportion."""
+def _stratified(labels: Labels, rest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of two parts, both stratified by class; the second one has `rest` images.
+
+    Raises:
+        DataError: there are too few images for all classes.
+    """
     from sklearn.model_selection import train_test_split
 
     try:
-        kept, back = train_test_split(
-            np.arange(len(labels)), test_size=held, stratify=labels, random_state=SPLIT_SEED
+        kept, others = train_test_split(
+            np.arange(len(labels)), test_size=rest, stratify=labels, random_state=SPLIT_SEED
         )
     except ValueError as error:
-        raise DataError(f"cannot hold back {held} of {len(labels)} images for validation: {error}") from None
-    return np.sort(kept), np.sort(back)
+        raise DataError(f"cannot hold back {rest} of {len(labels)} images for validation: {error}") from None
+    return np.sort(kept), np.sort(others)
 
 
 def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
@@ -178,7 +195,7 @@ def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
 
 
 def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:
-    """scikit-learn's digits, 8×8 with 17 grey levels, the test fifth split off."""
+    """Return the digits of scikit-learn, 8×8 pixels with 17 grey levels; a fifth of them is the test set."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -1,9 +1,9 @@
-"""Arrays out of a pickle that is not trusted.
+"""Arrays from an untrusted pickle, read without executing it.
 
-A pickle is a program: it names functions, calls them and hands them state. Here the names that pickled numpy
-arrays need are answered with inert classes that only keep what they are given, and any other name is refused.
-Even numpy's own ``__setstate__`` is not called, since a crafted one turns bytes into pointers: the array is
-made anew from the shape, the type and the bytes that were kept.
+A pickle is a program: it names functions, calls them and gives them state. This reader resolves the names
+that pickled NumPy arrays need to harmless classes, which only store their arguments and their state. It
+refuses every other name. It does not even call the ``__setstate__`` of NumPy, because crafted state can turn
+bytes into pointers. Instead it makes a new array from the stored shape, type and bytes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from advisor.errors import DataError
 
-# Integers and floating-point numbers by byte order, kind and bytes, which is how numpy pickles types.
+# Types of integers and floating-point numbers as NumPy pickles them: byte order, kind and size in bytes.
 _NUMBERS = re.compile(r"[<>|=][uif][1248]")
 
 
-class _Kept:
-    """Keeps what a pickle calls it with, and the state it is handed afterwards."""
+class _Stored:
+    """Stores the arguments of a call in a pickle, and the state that it gets afterwards."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -34,8 +34,8 @@ class _Kept:
         self.state = state
 
 
-class _Type(_Kept):
-    """Stands for `numpy.dtype`: called with kind and bytes; the byte order comes second in its state."""
+class _Type(_Stored):
+    """Replaces `numpy.dtype`. Its first argument is kind and size; its state has the byte order second."""
 
     def dtype(self) -> np.dtype[Any]:
         code, order = self.arguments[0], self.state[1]
@@ -44,8 +44,8 @@ class _Type(_Kept):
         return np.dtype(f"{order}{code}")
 
 
-class _Array(_Kept):
-    """Stands for an array: the state is version, shape, type, whether Fortran's order, and the bytes."""
+class _Array(_Stored):
+    """Replaces an array. Its state is version, shape, type, a flag for Fortran order, and the bytes."""
 
     def array(self) -> NDArray[Any]:
         _, shape, kind, fortran, content = self.state
@@ -53,14 +53,14 @@ class _Array(_Kept):
 
 
 class _Buffer(_Array):
-    """Stands for an array since protocol 5: called with the bytes, type, shape and order."""
+    """Replaces an array in protocol 5. Its arguments are the bytes, type, shape and order."""
 
     def array(self) -> NDArray[Any]:
         return _filled(*self.arguments)
 
 
 class _Bytes(bytes):
-    """Stands for what protocol 2 writes bytes by: `_codecs.encode` of text, or `bytes` without arguments."""
+    """Replaces bytes in protocol 2, which are `_codecs.encode` of a text, or `bytes` without arguments."""
 
     def __new__(cls, text: str = "", encoding: str = "latin1") -> _Bytes:
         return super().__new__(cls, text.encode("latin-1"))
@@ -69,10 +69,10 @@ class _Bytes(bytes):
         raise pickle.UnpicklingError("it gives state to bytes")
 
 
-_STANDINS: dict[tuple[str, str], type] = {
+_REPLACEMENTS: dict[tuple[str, str], type] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Array,
-    # The names before and since numpy 2.
+    # Names before and since NumPy 2.
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy.core.numeric", "_frombuffer"): _Buffer,
@@ -85,7 +85,7 @@ _STANDINS: dict[tuple[str, str], type] = {
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         try:
-            return _STANDINS[module, name]
+            return _REPLACEMENTS[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
                 f"it asks for {module}.{name}, and only arrays, lists and numbers are read"
@@ -93,22 +93,22 @@ class _Reader(pickle.Unpickler):
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
-    """Return the dictionary of arrays, lists and numbers in a pickle, without executing any of it.
+    """Return the dictionary of arrays, lists and numbers in a pickle without executing the pickle.
 
     Raises:
-        DataError: it is missing, damaged, no dictionary, or asks for anything but arrays.
+        DataError: the file is missing or damaged, is not a dictionary, or needs more than arrays.
     """
     try:
         with path.open("rb") as file:
-            # Pickles of Python 2 have text where bytes belong, one byte a character.
+            # Pickles of Python 2 contain texts instead of bytes, with one byte for each character.
             content = _Reader(file, encoding="latin-1").load()
         if not isinstance(content, dict):
-            raise ValueError("it holds no dictionary")
+            raise ValueError("it is not a dictionary")
         return {str(k): v.array() if isinstance(v, _Array) else v for k, v in content.items()}
     except Exception as error:
-        # A damaged pickle can raise nearly anything.
+        # A damaged pickle can raise nearly any exception.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} is no pickle of plain arrays ({reason}): fetch it anew") from None
+        raise DataError(f"{path} is not a pickle of plain arrays ({reason}): fetch it anew") from None
 
 
 def _filled(content: Any, kind: _Type, shape: tuple[int, ...], order: str) -> NDArray[Any]:

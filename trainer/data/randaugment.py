@@ -1,15 +1,16 @@
 """RandAugment (Cubuk et al. 2020, arXiv:1909.13719) of whole batches: N operations an image, at magnitude M.
 
-Every image has operations and signs of its own. A round sorts the batch by operation, computes group by group
-and puts every image back in its place. Ranges and arithmetic are those of torchvision's
-`transforms.v2.RandAugment`, which takes one image at a time; all geometric operations together are one affine
-sampling, nearest neighbour, with zeros from outside the image.
+Every image has operations and signs of its own. A round sorts the batch by operation, transforms group by
+group and puts every image back in its place. Ranges and arithmetic are those of torchvision's
+`transforms.v2.RandAugment`, which transforms one image at a time. All geometric operations together are one
+affine sampling of the nearest neighbour, with zeros from outside the image.
 
-Operations are drawn by NumPy: the sizes of groups must be known without waiting for a GPU, and where tensors
-are fake (`profiler.simulation`). Nothing here is a convolution or a matrix product, which the trainer lets
-round to TF32 on CUDA, and which cuDNN would tune anew for every size of a group.
+NumPy draws the operations. The sizes of the groups are then known without waiting for a GPU, and also where
+tensors are fake (`profiler.simulation`). No operation is a convolution or a matrix product: the trainer lets
+these round to TF32 on CUDA, and cuDNN would tune them again for every size of a group.
 
-Notation: b images of c channels, h rows and w columns, uint8; signs are 1 or -1, float32 (b, 1, 1, 1).
+Notation: images are uint8 (b, c, h, w) for b images of c channels, h rows and w columns; signs are 1 or −1,
+float32 (b, 1, 1, 1).
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-# N, and M of the 31 magnitudes 0 to 30; no user has asked for others yet.
+# N, and M in the range 0 to 30 of torchvision's magnitudes.
 OPERATIONS_EACH, MAGNITUDE, LARGEST_MAGNITUDE = 2, 14, 30
 WHITE = 255
 
 
 def _of_range(largest: float) -> float:
-    """Return a magnitude of an operation's range; float32, as torchvision rounds it."""
+    """Return the strength of an operation at magnitude M, rounded to float32 as in torchvision."""
     return float(np.float32(largest * MAGNITUDE / LARGEST_MAGNITUDE))
 
 
-# Ranges of torchvision's RandAugment: slope; degrees; part of the size; change of the factor of a blend;
-# bits; darkest pixel that is inverted.
+# Strengths of the operations: slope, degrees, share of the image size, change of the factor of a blend,
+# number of bits that remain, and darkest pixel that is inverted.
 SHEAR, ROTATION, SHIFT = _of_range(0.3), _of_range(30.0), 150 / 331
 BLEND = _of_range(0.9)
 BITS = 8 - round(4 * MAGNITUDE / LARGEST_MAGNITUDE)
@@ -45,8 +46,8 @@ def randaugmented(images: Tensor, seed: int) -> Tensor:
     """Return every image after `OPERATIONS_EACH` operations of its own.
 
     Args:
-        images: uint8 (b, c, h, w); unless c is 3 they have no colours.
-        seed: with b, all that operations and signs depend on.
+        images: images, uint8 (b, c, h, w); they have colours only if c is 3.
+        seed: random seed; operations and signs depend only on it and on b.
 
     Returns:
         New images, uint8 (b, c, h, w), on the same device.
@@ -62,15 +63,18 @@ def transformed(images: Tensor, kinds: NDArray[np.int64], signs: NDArray[np.int6
     """Return every image after one operation.
 
     Args:
-        images: uint8 (b, c, h, w).
-        kinds: position in `OPERATIONS` of each image's operation, (b,).
-        signs: 1 or -1, (b,); of no effect where an operation has no direction.
+        images: images, uint8 (b, c, h, w).
+        kinds: index into `OPERATIONS` for each image, int64 (b,).
+        signs: direction for each image, 1 or −1, int64 (b,); some operations have no direction.
+
+    Returns:
+        New images, uint8 (b, c, h, w).
     """
     order = np.argsort(kinds, kind="stable")
     kinds, signs = kinds[order], signs[order]
     sizes = np.bincount(kinds, minlength=len(OPERATIONS)).tolist()
     geometric = sum(sizes[: len(GEOMETRIC)])
-    # From a place in the sorted batch to that in the given one, and back.
+    # Index into the given batch for each place in the sorted batch, and the reverse.
     there, back = (torch.from_numpy(o).to(images.device) for o in (order, np.argsort(order)))
     directions = torch.from_numpy(signs.astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
     lengths = [geometric, *sizes[len(GEOMETRIC) :]]
@@ -84,11 +88,12 @@ def transformed(images: Tensor, kinds: NDArray[np.int64], signs: NDArray[np.int6
 
 
 def sampled(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return images whose pixels come from where an affine map says, the nearest pixel or 0 from outside.
+    """Return images that are transformed by affine maps, with the nearest pixel, or 0 from outside.
 
     Args:
-        images: uint8 (b, c, h, w).
-        matrices: from a pixel (x, y, 1) of the result to its source, in pixels from the centre, (b, 2, 3).
+        images: images, uint8 (b, c, h, w).
+        matrices: affine map of each image, float32 (b, 2, 3). It maps a pixel (x, y, 1) of the result to its
+            source, both in pixels from the centre.
     """
     height, width = images.shape[2:]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
@@ -103,17 +108,17 @@ def sampled(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _matrices(kinds: NDArray[np.int64], signs: NDArray[np.int64], height: int, width: int) -> Tensor:
-    """Return the map of each image as `sampled` wants it, float32 (b, 2, 3)."""
+    """Return the affine map of each image for `sampled`, float32 (b, 2, 3)."""
     table = [_inverse(name, sign, height, width) for name in GEOMETRIC for sign in (-1, 1)]
     return torch.tensor(table, dtype=torch.float32)[torch.from_numpy(2 * kinds + (signs > 0))]
 
 
 def _inverse(name: str, sign: int, height: int, width: int) -> list[list[float]]:
-    """Return the map of a geometric operation, from the result to its source."""
+    """Return the affine map of a geometric operation, from the result to its source, (2, 3)."""
     slope, angle = sign * SHEAR, math.radians(sign * ROTATION)
     right, down = (sign * int(_of_range(SHIFT * size)) for size in (width, height))
     return {
-        # Sheared from the upper left corner.
+        # The upper left corner stays in its place.
         "ShearX": [[1.0, slope, slope * height / 2], [0.0, 1.0, 0.0]],
         "ShearY": [[1.0, 0.0, 0.0], [slope, 1.0, slope * width / 2]],
         "TranslateX": [[1.0, 0.0, -right], [0.0, 1.0, 0.0]],
@@ -140,7 +145,7 @@ def _contrast(images: Tensor, signs: Tensor) -> Tensor:
 
 
 def _sharpness(images: Tensor, signs: Tensor) -> Tensor:
-    """Blend with the mean of 3x3 pixels, the middle one counting five times; the border stays."""
+    """Blend with the weighted mean of 3x3 pixels, whose middle has weight 5; the border stays."""
     if min(images.shape[2:]) < 3:
         return images
     result = images.float()
@@ -161,7 +166,7 @@ def _solarize(images: Tensor, signs: Tensor) -> Tensor:
 
 
 def _autocontrast(images: Tensor, signs: Tensor) -> Tensor:
-    """Stretch every channel to 0 to 255; one of a single value stays."""
+    """Stretch the values of every channel to 0 … 255; a channel of a single value stays."""
     values = images.float()
     low, high = values.amin(dim=(2, 3), keepdim=True), values.amax(dim=(2, 3), keepdim=True)
     flat = low == high
@@ -170,7 +175,7 @@ def _autocontrast(images: Tensor, signs: Tensor) -> Tensor:
 
 
 def _equalize(images: Tensor, signs: Tensor) -> Tensor:
-    """Even out the histogram of every channel, by Pillow's rule in whole numbers."""
+    """Equalise the histogram of every channel, by the integer arithmetic of Pillow."""
     values = images.flatten(2).long()  # (b, c, h * w)
     counts = torch.zeros((*values.shape[:2], WHITE + 1), dtype=torch.long, device=images.device)
     counts.scatter_add_(2, values, torch.ones_like(values))
@@ -182,14 +187,14 @@ def _equalize(images: Tensor, signs: Tensor) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
-    """Return brightness, float32 (b, 1, h, w), by the weights of ITU-R 601 as torchvision rounds them."""
+    """Return the luma, float32 (b, 1, h, w), with the weights of ITU-R 601 as rounded in torchvision."""
     red, green, blue = images.split(1, dim=1)
     grey: Tensor = red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)
     return grey
 
 
 def _blended(images: Tensor, other: Tensor, signs: Tensor) -> Tensor:
-    """Move images away from another (sign 1) or towards it (sign -1)."""
+    """Move images away from other images (sign 1) or towards them (sign −1)."""
     return _as_pixels(torch.addcmul(images * (1 + BLEND * signs), other, -BLEND * signs))
 
 

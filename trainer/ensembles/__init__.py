@@ -1,1 +1,1 @@
-"""Trained members together: metrics, evaluation, one module, and export to other formats."""
+"""Trained ensembles: metrics, evaluation, one module for all members, and export to other formats."""

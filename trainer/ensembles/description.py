@@ -1,4 +1,4 @@
-"""What a trained ensemble needs beside its weights: JSON that lies in a run's folder and in exports."""
+"""Description of a trained ensemble: the JSON that stands beside its weights in run folders and exports."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from trainer.data.loading import Data
 from trainer.training.checkpoint import write_durably
 
 SCHEMA_VERSION = 1
+# Name of the description in the folder of a run.
 FILE = "ensemble.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Which networks there are, what they were trained for, and how their images are normalised.
+    """Networks and members of a trained ensemble, their task, and the normalisation of images.
 
     Attributes:
-        plan: of the run.
-        mean, deviation: of the training pixels between 0 and 1, one a channel.
-        classes: names by label; empty where the classes have none.
+        schema_version: version of the JSON.
+        plan: plan of the run.
+        mean, deviation: mean and standard deviation of the training pixels between 0 and 1, one a channel.
+        classes: names of the classes by label, empty if they have none.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -42,12 +44,17 @@ class Description:
             raise PlanError(f"{len(self.classes)} names were given to {task.classes} classes")
 
     def name_of(self, label: int) -> str:
-        """Name of a class, its number where it has none."""
+        """Return the name of a class, or its number if it has no name."""
         return self.classes[label] if self.classes else str(label)
 
 
 def describe(plan: TrainingPlan, data: Data) -> Description:
-    """Return the description of a run on its data."""
+    """Return the description of a run.
+
+    Args:
+        plan: plan of the run.
+        data: data set that it trains on.
+    """
     return Description(
         plan=plan,
         mean=tuple(data.mean.tolist()),
@@ -58,6 +65,10 @@ def describe(plan: TrainingPlan, data: Data) -> Description:
 
 def write_description(folder: Path, description: Description) -> None:
     """Write a description into the folder of a run.
+
+    Args:
+        folder: folder of the run, created if it is missing.
+        description: description to write.
 
     Raises:
         StorageError: the disk refuses.
@@ -78,11 +89,11 @@ def description_from_json(text: str, where: Path) -> Description:
     """Read what `description_to_json` wrote.
 
     Args:
-        text: to read.
-        where: it was found, for the message.
+        text: JSON of a description.
+        where: origin of the text, for messages.
 
     Raises:
-        StorageError: it is damaged or of a newer schema.
+        StorageError: the text is damaged or has a newer schema.
     """
     try:
         plain = json.loads(text)
@@ -91,7 +102,7 @@ def description_from_json(text: str, where: Path) -> Description:
             raise StorageError(
                 f"{where} has schema {version} and this program reads up to {SCHEMA_VERSION}: upgrade advisor"
             )
-        # A newer plan is told from a damaged one by its own reader.
+        # This reader distinguishes a newer plan from a damaged one.
         plan_from_json(json.dumps(plain["plan"]))
         return from_plain(Description, plain)
     except (ValueError, LookupError, TypeError, RecursionError, MalformedError, PlanError) as error:

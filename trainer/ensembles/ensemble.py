@@ -7,14 +7,14 @@
         ensemble(images)                       # (batch, classes)
         ensemble.member_probabilities(images)  # (members, batch, classes)
 
-Images are what decoders give: uint8, or floating-point numbers on the same scale from 0 to 255. Normalisation
-is part of the module, whose arithmetic is float32 in contiguous memory whatever the run was trained in; on
-CUDA its precision is what the process has set, by torch's default TF32 for convolutions. Networks run one
-after the other, so that memory is that of the largest; members that share layers are one network, which
-computes what they share once.
+Images are the output of image decoders: uint8, or floating-point numbers from 0 to 255. Normalisation is part
+of the module. Its arithmetic is float32 in contiguous memory, whatever the run was trained in. On CUDA the
+precision is the setting of the process; torch's default is TF32 for convolutions. Networks run one after the
+other, so the memory is that of the largest network. Members that share layers are one network, which computes
+the shared layers once.
 
-An ensemble is loaded from the folder of a run or from one safetensors file that `save_ensemble` wrote; its
-format is described there.
+An ensemble is loaded from the folder of a run, or from one safetensors file. `save_ensemble` writes this file
+and describes its format.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from trainer.ensembles.description import FILE, Description, description_from_js
 from trainer.networks.network import SpecNetwork
 from trainer.training.checkpoint import Checkpoint, load_checkpoint
 
-# Of the one-file form.
+# Version of the format of `save_ensemble`, and the key of its metadata.
 FORMAT_VERSION = 1
 METADATA_KEY = "advisor_ensemble"
 
 
 class Ensemble(nn.Module):
-    """Members with the normalisation that they were trained on, in evaluation mode.
+    """Members with the normalisation of their training images, in evaluation mode.
 
     Args:
-        description: of the run.
-        networks: by name, those that compute the members.
-        members: names of those to average, in the order of their probabilities; all unless given.
+        description: description of the run.
+        networks: networks by name; together they compute the members.
+        members: names of the members to average, in the order of their probabilities; all if empty.
     """
 
     mean: Tensor
@@ -64,7 +64,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.description = description
         self.networks = nn.ModuleDict(networks)
-        # Which members each network computes, by their places in its output.
+        # Names of the members that each network computes, in the order of its outputs.
         self._outputs = {name: description.plan.outputs_of(name) for name in networks}
         self.members = tuple(members) or tuple(name for names in self._outputs.values() for name in names)
         self.register_buffer("mean", torch.tensor(description.mean))
@@ -75,10 +75,10 @@ class Ensemble(nn.Module):
         """Return class probabilities averaged over members, float32 (batch, classes).
 
         Args:
-            images: (batch, channels, height, width), uint8 or floating-point from 0 to 255.
+            images: images, uint8 or floating-point from 0 to 255, (batch, channels, height, width).
 
         Raises:
-            DataError: images of another shape or type.
+            DataError: the images have another shape or type.
         """
         each = self._each(images)
         total = each[self.members[0]]
@@ -87,7 +87,14 @@ class Ensemble(nn.Module):
         return total / len(self.members)
 
     def member_probabilities(self, images: Tensor) -> Tensor:
-        """Return each member's class probabilities, float32 (members, batch, classes); images as above."""
+        """Return the class probabilities of each member, float32 (members, batch, classes).
+
+        Args:
+            images: images, uint8 or floating-point from 0 to 255, (batch, channels, height, width).
+
+        Raises:
+            DataError: the images have another shape or type.
+        """
         each = self._each(images)
         return torch.stack([each[name] for name in self.members])
 
@@ -99,7 +106,7 @@ class Ensemble(nn.Module):
                 f"images must be (batch, {task.channels}, {task.height}, {task.width}), uint8 or floats from "
                 f"0 to 255, got {tuple(images.shape)} of {images.dtype}"
             )
-        # A copy, because normalising overwrites it.
+        # A copy, because the normalisation overwrites its input.
         copied = images.to(torch.float32, copy=True)
         prepared = normalised(copied, self.mean, self.deviation, "contiguous")
         found: dict[str, Tensor] = {}
@@ -113,12 +120,13 @@ class Ensemble(nn.Module):
 
 
 def predicted(ensemble: Ensemble, images: Tensor, batch: int) -> NDArray[np.float32]:
-    """Return each member's class probabilities of many images, (members, images, classes).
+    """Return the class probabilities of each member for many images, float32 (members, images, classes).
 
     Args:
-        ensemble: on any device.
-        images: as the ensemble takes them, on any device.
-        batch: images at once.
+        ensemble: trained ensemble on any device.
+        images: images on any device, uint8 or floating-point from 0 to 255, (images, channels, height,
+            width).
+        batch: number of images at once.
     """
     with torch.inference_mode():
         parts = [
@@ -138,25 +146,24 @@ def load(
 
     Args:
         path: folder of a run, or a file that `advisor export --to safetensors` wrote.
-        device: where it shall run.
-        members: names of those to average, such as ``member-1``; None for all.
-        warn: told of damaged checkpoints that an equal one before stands in for.
+        device: device of the ensemble, ``cpu`` or ``cuda``.
+        members: names of the members to average, such as ``member-1``; None for all.
+        warn: receiver of one line about each damaged checkpoint that an earlier, equal one replaces.
 
     Raises:
-        RunError: neither a run nor an exported file, or members are not finished.
+        RunError: the path is neither a run nor an exported file, or members are not finished.
         StorageError: a checkpoint, the description or the file is damaged.
-        UnknownNameError: a member that there is not.
+        UnknownNameError: there is no member of this name.
     """
     path = Path(path)
     if path.is_file():
         description, known, weights = _read_file(path)
         names = _wanted(members, known)
-        held = _holders(description.plan, names)
-        weights = {name: weights[name] for name in held}
+        weights = {name: weights[name] for name in _networks_of(description.plan, names)}
     else:
         description = read_description(path)
         names = _wanted(members, [m.name for m in description.plan.members])
-        weights = _read_folder(path, description.plan, _holders(description.plan, names), warn)
+        weights = _read_folder(path, description.plan, _networks_of(description.plan, names), warn)
     networks = {name: _network(description.plan, name, tensors, path) for name, tensors in weights.items()}
     return Ensemble(description, networks, names).to(device)
 
@@ -165,11 +172,11 @@ def read_description(folder: Path) -> Description:
     """Return the description in the folder of a run.
 
     Raises:
-        RunError: no folder of a run, or a run that has none yet.
-        StorageError: it is damaged.
+        RunError: the folder is not that of a run, or the run has no description.
+        StorageError: the description is damaged.
     """
     if not (folder / "networks").is_dir():
-        raise RunError(f"{folder} is no folder of a run with trained networks: see `advisor runs show`")
+        raise RunError(f"{folder} is not the folder of a run with trained networks: see `advisor runs show`")
     path = folder / FILE
     if not path.exists():
         raise RunError(
@@ -186,9 +193,13 @@ def read_description(folder: Path) -> Description:
 def save_ensemble(ensemble: Ensemble, path: Path) -> None:
     """Write an ensemble as one safetensors file.
 
-    Tensors are called ``NETWORK/weight`` as in the network's state dictionary, beside ``mean`` and
-    ``deviation``. The metadata have one key, whose JSON holds the version of the format, the description,
-    the members in their order, and a SHA-256 of all tensors.
+    The names of the tensors are ``mean``, ``deviation`` and ``NETWORK/KEY`` with the keys of the network's
+    state dictionary. The metadata have one key. Its value is JSON with the version of the format, the
+    description, the members in their order, and a SHA-256 of all tensors.
+
+    Args:
+        ensemble: ensemble to write.
+        path: file to write.
 
     Raises:
         OSError: the disk refuses.
@@ -213,27 +224,38 @@ def _wanted(members: Sequence[str] | None, known: list[str]) -> list[str]:
     return known if not members else list(dict.fromkeys(members))
 
 
-def _holders(plan: TrainingPlan, members: Sequence[str]) -> list[str]:
-    """Return the networks that compute members."""
+def _networks_of(plan: TrainingPlan, members: Sequence[str]) -> list[str]:
+    """Return the names of the networks that compute the given members."""
     return list(dict.fromkeys(plan.holder(name).name for name in members))
 
 
 def _read_folder(
     folder: Path, plan: TrainingPlan, names: list[str], warn: Callable[[str], None]
 ) -> dict[str, dict[str, Tensor]]:
-    """Weights of finished networks; those that are not finished are named together."""
+    """Return the weights of finished networks by name.
+
+    Args:
+        folder: folder of the run.
+        plan: plan of the run.
+        names: names of the networks.
+        warn: receiver of one line about each damaged checkpoint that an earlier, equal one replaces.
+
+    Raises:
+        StorageError: all checkpoints of some networks are damaged.
+        RunError: some networks are not finished.
+    """
     weights: dict[str, dict[str, Tensor]] = {}
     damaged: list[str] = []
     missing: list[str] = []
     for name in names:
-        passed_over: list[str] = []
-        checkpoint = load_checkpoint(folder / "networks" / name, passed_over.append)
+        skipped: list[str] = []
+        checkpoint = load_checkpoint(folder / "networks" / name, skipped.append)
         if checkpoint is not None and _finished(plan, name, checkpoint):
             weights[name] = checkpoint.weights
-            for text in passed_over:
+            for text in skipped:
                 warn(text)
         else:
-            (damaged if passed_over else missing).append(name)
+            (damaged if skipped else missing).append(name)
     if damaged:
         raise StorageError(
             f"{folder}: the checkpoints of {', '.join(damaged)} are damaged: train again, or load the others"
@@ -247,7 +269,7 @@ def _read_folder(
 
 
 def _finished(plan: TrainingPlan, name: str, checkpoint: Checkpoint) -> bool:
-    """Whether a network went through its last step; its last two checkpoints hold the same weights."""
+    """Return whether a network finished its last step; its last two checkpoints have the same weights."""
     last, progress = plan.train_steps_of(name)[-1], checkpoint.progress
     return progress.step == last.id and (progress.done or last.schedule.finished(list(progress.train_errors)))
 
@@ -262,7 +284,11 @@ def _network(plan: TrainingPlan, name: str, weights: dict[str, Tensor], where: P
 
 
 def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, Tensor]]]:
-    """Description, members, and weights by network of what `save_ensemble` wrote."""
+    """Return the description, the members, and the weights by network from a file of `save_ensemble`.
+
+    Raises:
+        StorageError: the file is damaged, of another kind, or of a newer format.
+    """
     try:
         with safetensors.safe_open(path, "pt") as file:
             document = json.loads((file.metadata() or {})[METADATA_KEY])
@@ -276,10 +302,10 @@ def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, 
             raise ValueError("wrong checksum")
         members = [str(name) for name in document["members"]]
         description = description_from_json(json.dumps(document["description"]), path)
-        weights = {name: _below(name, tensors) for name in _holders(description.plan, members)}
+        weights = {name: _below(name, tensors) for name in _networks_of(description.plan, members)}
     except (OSError, ValueError, LookupError, TypeError, PlanError, safetensors.SafetensorError) as error:
         raise StorageError(
-            f"{path} is damaged or no ensemble that `advisor export --to safetensors` wrote ({error})"
+            f"{path} is damaged or not an ensemble that `advisor export --to safetensors` wrote ({error})"
         ) from None
     return description, members, weights
 
@@ -290,7 +316,7 @@ def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    """Return the SHA-256 of names, types, shapes and values, in the order of the names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

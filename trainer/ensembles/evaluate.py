@@ -1,4 +1,7 @@
-"""The figures of trained members on test images: what the end of a run reads the test set for."""
+"""Evaluation of trained members: metrics on the test set, and errors on the validation set.
+
+Only `evaluate`, at the end of a run, reads the test set.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,16 @@ from trainer.training.stored_probabilities import Probabilities
 
 
 def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]) -> EnsembleMetrics:
-    """Return the figures of the named members on the test set.
+    """Return the metrics of members on the test set; choices between members use the validation set.
 
-    What the figures choose between members is chosen on the validation set.
+    Args:
+        plan: plan of the run.
+        files: folders of the run.
+        data: images of all splits.
+        members: names of the members to evaluate.
+
+    Raises:
+        RunError: a network has no intact checkpoint.
     """
     torch.set_num_threads(plan.execution.threads)
     on_device = data.to(plan.execution.device)
@@ -40,7 +50,18 @@ def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]
 def validation_errors(plan: TrainingPlan, files: RunFiles, data: Data) -> tuple[float, tuple[float, ...]]:
     """Return the errors of a trained ensemble and of its members on the validation images.
 
-    For choices that are made before anything is tested.
+    These errors may guide choices, because they do not use the test set.
+
+    Args:
+        plan: plan of the run.
+        files: folders of the run.
+        data: images of all splits.
+
+    Returns:
+        Error of the averaged probabilities, and of each member in the order of the plan, as shares.
+
+    Raises:
+        RunError: a network has no intact checkpoint.
     """
     torch.set_num_threads(plan.execution.threads)
     on_device = data.to(plan.execution.device)
@@ -55,14 +76,14 @@ def validation_errors(plan: TrainingPlan, files: RunFiles, data: Data) -> tuple[
 def member_probabilities(
     plan: TrainingPlan, networks: dict[str, SpecNetwork], data: Data, split: Split, members: list[str]
 ) -> Probabilities:
-    """Return the class probabilities of the named members, float32 (members, images, classes).
+    """Return the class probabilities of members, float32 (members, images, classes).
 
     Args:
-        plan: of the run.
-        networks: those that compute the members, by name.
-        data: on the device of the plan.
-        split: of the data.
-        members: in the order wanted.
+        plan: plan of the run.
+        networks: networks by name; together they compute the members.
+        data: data set on the device of the plan.
+        split: images to evaluate on, a split of the data.
+        members: names of the members, in the order of the result.
     """
     found: dict[str, Probabilities] = {}
     for name, network in networks.items():

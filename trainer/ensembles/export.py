@@ -1,14 +1,14 @@
-"""A trained ensemble as one file for other programs, checked by reading it back.
+"""Export of a trained ensemble to one file for other programs; the file is read back and compared.
 
 ======================  ==============================================================================
 ``onnx``                ONNX with the dynamo exporter: input ``images``, uint8 (batch, channels, height,
                         width), output ``probabilities``, float32 (batch, classes)
-``pt2``                 `torch.export`: a program of the same input and output, for CPUs
-``safetensors``         weights, normalisation and plan, which `trainer.load` reads
+``pt2``                 `torch.export`: a program with the same input and output, for CPUs
+``safetensors``         weights, normalisation and plan, for `trainer.load`
 ======================  ==============================================================================
 
-The batch may have any size. Averaging and normalisation are inside of every form, and so is the description
-of the ensemble as JSON, with names of classes and the plan.
+The batch may have any size. Every format contains averaging, normalisation, and the description of the
+ensemble as JSON with the names of the classes and the plan.
 """
 
 from __future__ import annotations
@@ -30,24 +30,26 @@ from advisor.errors import RunError, StorageError, UnknownNameError, UsageError
 from trainer.ensembles.description import description_to_json
 from trainer.ensembles.ensemble import METADATA_KEY, Ensemble, load, save_ensemble
 
-# Largest difference of a probability: float32 leaves a hundredth of it, another weight more.
+# Largest accepted difference of a probability. Rounding in float32 stays below a hundredth of it; a wrong
+# weight exceeds it.
 TOLERANCE = 1e-4
-# Images on which the file is compared with the ensemble, at most. The reference interpreter of ONNX is slow.
+# Largest number of images for the comparison. The reference interpreter of ONNX is slow.
 CHECKED_IMAGES = 256
 REMEDY = "pip install 'ensemble-advisor[export]'"
 
+# Function from images, uint8 (batch, channels, height, width), to probabilities, float32 (batch, classes).
 Predict = Callable[[Tensor], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What was written.
+    """An exported file and its comparison with the ensemble.
 
     Attributes:
-        path: of the file.
-        bytes: its size.
-        reader: what read it back.
-        images: on how many it was compared with the ensemble.
+        path: path of the file.
+        bytes: size of the file.
+        reader: name of the library that read the file back.
+        images: number of images in the comparison.
         difference: largest difference of a probability.
     """
 
@@ -60,7 +62,13 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of an exported ensemble: how it is written, who reads it back, which packages it needs."""
+    """Format of an exported ensemble.
+
+    Attributes:
+        write: function that writes an ensemble to a path.
+        read: function that reads a path back; it returns the name of the reader and the predictor.
+        packages: packages that writing needs.
+    """
 
     write: Callable[[Ensemble, Path], None]
     read: Callable[[Path], tuple[str, Predict]]
@@ -70,10 +78,15 @@ class Format:
 def check_export(form: str, output: Path, overwrite: bool) -> None:
     """Refuse an export that cannot succeed before anything is loaded.
 
+    Args:
+        form: key of `FORMATS`.
+        output: file to write.
+        overwrite: whether an existing file may be replaced.
+
     Raises:
-        UnknownNameError: no such format.
+        UnknownNameError: there is no such format.
         UsageError: a package is missing, or the file exists and may not be overwritten.
-        StorageError: the place is no folder or cannot be written.
+        StorageError: the output is a folder, or its folder is missing or cannot be written.
     """
     if form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
@@ -92,25 +105,26 @@ def check_export(form: str, output: Path, overwrite: bool) -> None:
 def export(
     ensemble: Ensemble, form: str, output: Path, images: Tensor, *, overwrite: bool = False
 ) -> Exported:
-    """Write an ensemble to one file, which appears when it has been read back and compared, or not at all.
+    """Write an ensemble to one file; the file appears only after it was read back and compared.
 
     Args:
-        ensemble: on the CPU.
-        form: a key of `FORMATS`.
+        ensemble: ensemble on the CPU.
+        form: key of `FORMATS`.
         output: file to write.
-        images: uint8 (images, channels, height, width) to compare on; the first `CHECKED_IMAGES` are.
-        overwrite: whether an existing file is replaced.
+        images: images for the comparison, uint8 (images, channels, height, width); the first `CHECKED_IMAGES`
+            are used.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
-        UsageError, StorageError: as `check_export`, or the disk refuses.
-        RunError: the ensemble cannot be expressed in the format, or the file answers differently.
+        UnknownNameError, UsageError, StorageError: as `check_export`, or the disk refuses.
+        RunError: the ensemble cannot be expressed in the format, or the file gives other probabilities.
     """
     check_export(form, output, overwrite)
     temporary = output.with_name(f".{os.getpid()}.{output.name}.{form}")
     try:
         _write(ensemble, form, temporary)
         exported = _compared(ensemble, form, temporary, output, images[:CHECKED_IMAGES])
-        # Asked again: exporting takes time in which the name may have been taken.
+        # Checked again, because another process may have created the file during the export.
         check_export(form, output, overwrite)
         _put(temporary, output)
     except OSError as error:
@@ -123,19 +137,23 @@ def export(
 def _write(ensemble: Ensemble, form: str, path: Path) -> None:
     try:
         with warnings.catch_warnings():
-            # About the exporters' own future, which nobody who exports can do anything about.
+            # The exporters warn of their own future changes, which a user cannot influence.
             warnings.simplefilter("ignore")
             FORMATS[form].write(ensemble, path)
     except OSError:
         raise
     except Exception as error:
-        # The exporters of torch raise nearly anything.
+        # The exporters of torch raise nearly any exception.
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"the ensemble cannot be written as {form}: {first}") from error
 
 
 def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: Tensor) -> Exported:
-    """Compare the file with the ensemble, on all images and on one alone, for the batch may have any size."""
+    """Return the comparison of a file with the ensemble, on two batches of different size.
+
+    Raises:
+        RunError: the file cannot be read back, or its probabilities differ.
+    """
     try:
         reader, predict = FORMATS[form].read(path)
         answers = np.concatenate([predict(images[1:]), predict(images[:1])])
@@ -145,7 +163,7 @@ def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: T
     with torch.inference_mode():
         expected = torch.cat([ensemble(images[1:]), ensemble(images[:1])]).numpy()
     difference = float(np.abs(answers - expected).max())
-    # Written so that a difference that is not a number fails too.
+    # The negation is also true for a difference that is not a number.
     if not difference <= TOLERANCE:
         raise RunError(
             f"{output} is not written, because its probabilities differ by {difference:.1e} from the "
@@ -157,14 +175,14 @@ def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: T
 
 
 def _put(temporary: Path, output: Path) -> None:
-    """Make the disk hold the file before its name."""
+    """Flush the file to the disk, and then give it its name."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(output)
 
 
 def _example(ensemble: Ensemble) -> Tensor:
-    """Two images, since torch takes a batch of one for a constant."""
+    """Return two images, because torch takes a batch size of one for a constant."""
     task = ensemble.description.plan.dataset.task
     return torch.zeros((2, task.channels, task.height, task.width), dtype=torch.uint8)
 
@@ -173,14 +191,14 @@ def _program(ensemble: Ensemble) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch")
     with torch.no_grad():
         program = torch.export.export(ensemble, (_example(ensemble),), dynamic_shapes=({0: batch},))
-    # Nobody needs to know which folders of this machine the source came from.
+    # Stack traces contain names of folders of this machine.
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     return program
 
 
 def _write_onnx(ensemble: Ensemble, path: Path) -> None:
-    # From the module rather than from `_program`, which has forgotten the name of its batch dimension.
+    # `_program` would be unsuitable here, because it does not keep the name of the batch dimension.
     program = torch.onnx.export(
         ensemble,
         (_example(ensemble),),
@@ -191,7 +209,7 @@ def _write_onnx(ensemble: Ensemble, path: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    # A quarter of a small file, and names of this machine's folders.
+    # These metadata are a quarter of a small file, and contain names of folders of this machine.
     for node in program.model.graph:
         node.metadata_props.clear()
     program.model.metadata_props[METADATA_KEY] = description_to_json(ensemble.description)
@@ -208,7 +226,7 @@ def _read_onnx(path: Path) -> tuple[str, Predict]:
 
 
 def _write_pt2(ensemble: Ensemble, path: Path) -> None:
-    # Through an open file, because torch insists on a name that ends in .pt2.
+    # An open file, because torch accepts only paths that end in .pt2.
     with path.open("wb") as file:
         torch.export.save(
             _program(ensemble), file, extra_files={METADATA_KEY: description_to_json(ensemble.description)}

@@ -1,13 +1,15 @@
-"""Figures of an ensemble from the probabilities of its members.
+"""Metrics of an ensemble from the class probabilities of its members.
 
-Notation: p[i, n, c] is what member i gives to class c for image n, shape (members, images, classes), and
-p̄ its average over members. Figures are of the test set; what they choose (the weights of the super
-learner, the best member) is chosen on the validation set, on which no member was trained.
+Notation: p[i, n, c] is the probability that member i gives to class c for image n, shape (members, images,
+classes); p̄ is the average over the members. All metrics are measured on the test set. The weights of the
+super learner and the best member are chosen on the validation set, on which no member was trained.
 
-Sources: MotherNets (MLSys 2020), section 3, for the figures; Ju, Bibaut and van der Laan, "The relative
-performance of ensemble methods with deep convolutional neural networks for image classification"
-(J. Applied Statistics 2018) for the super learner; Guo et al., "On calibration of modern neural networks"
-(ICML 2017) for the calibration error.
+Sources:
+
+- MotherNets (MLSys 2020), section 3: the metrics.
+- Ju, Bibaut and van der Laan, "The relative performance of ensemble methods with deep convolutional neural
+  networks for image classification" (J. Applied Statistics 2018): the super learner.
+- Guo et al., "On calibration of modern neural networks" (ICML 2017): the calibration error.
 """
 
 from __future__ import annotations
@@ -23,21 +25,21 @@ from trainer.training.stored_probabilities import Probabilities
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# As Guo et al. and nearly all after them.
+# The number of bins of Guo et al., which most later papers use too.
 CALIBRATION_BINS = 15
-# Sums held at once, 4 MiB in float32, which a processor's cache can hold.
+# Number of sums in memory at once: 4 MiB in float32, which fit into the cache of a processor.
 WINDOW_VALUES = 2**20
-# Softmax in float32 resolves about that much next to one; a true zero would make a likelihood zero.
+# About the resolution of float32 next to one. A likelihood of zero would have an infinite logarithm.
 SMALLEST_LIKELIHOOD = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What members answer to one split.
+    """Predictions of the members for one split.
 
     Attributes:
-        probabilities: shape (members, images, classes).
-        labels: shape (images,).
+        probabilities: class probabilities p, float32 (members, images, classes).
+        labels: true classes, int64 (images,).
     """
 
     probabilities: Probabilities
@@ -45,16 +47,17 @@ class Predictions:
 
     @property
     def likelihoods(self) -> Probabilities:
-        """Probability of the label, shape (members, images)."""
+        """Probabilities of the true classes, (members, images)."""
         return np.take_along_axis(self.probabilities, self.labels[None, :, None], axis=2)[:, :, 0]
 
 
 def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetrics:
-    """Return the figures of members on the test set.
+    """Return the metrics of an ensemble on the test set.
 
     Args:
-        test: what is reported.
-        validation: of the same members in the same order; chooses weights and the best member.
+        test: predictions for the test set.
+        validation: predictions of the same members, in the same order, for the validation set; they decide on
+            weights and the best member.
     """
     labels = test.labels
     answers = test.probabilities.argmax(axis=2)  # (members, images)
@@ -81,9 +84,14 @@ def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetr
 
 
 def errors_of_windows(predictions: Predictions) -> tuple[float, ...]:
-    """Return the mean errors of averages of 1, 2, … m − 1 of m members.
+    """Return the errors of smaller ensembles: averages of 1, 2, …, m − 1 of the m members.
 
-    Entry i is the mean over the m windows of i + 1 consecutive members in cyclic order.
+    Args:
+        predictions: predictions of all members.
+
+    Returns:
+        Errors as shares, m − 1 of them. Entry i is the mean over the m windows of i + 1 consecutive members
+        in cyclic order.
     """
     p, labels = predictions.probabilities, predictions.labels
     members, images, classes = p.shape
@@ -92,7 +100,7 @@ def errors_of_windows(predictions: Predictions) -> tuple[float, ...]:
     for first in range(0, images, part):
         among = slice(first, first + part)
         around = np.concatenate([p[:, among], p[:-1, among]])  # (2 members - 1, part, classes)
-        # Summed member by member: a difference of cumulative sums would lose digits of small probabilities.
+        # Summed member by member, because differences of cumulative sums lose digits of small probabilities.
         sums = np.zeros_like(around[:members])
         for size in range(1, members):
             sums += around[size - 1 : size - 1 + members]
@@ -105,7 +113,12 @@ def _share_wrong(answers: NDArray[np.int64], labels: Labels) -> float:
 
 
 def _elected(answers: NDArray[np.int64], mean: Floats) -> NDArray[np.int64]:
-    """Class with the most votes of (members, images), among equals the one with the highest average."""
+    """Return the class with the most votes for each image; of tied classes the one with the largest p̄.
+
+    Args:
+        answers: most probable class of each member, int64 (members, images).
+        mean: averaged probabilities p̄, (images, classes).
+    """
     images = np.arange(len(mean))
     votes = np.zeros(mean.shape, np.int16)
     for answer in answers:
@@ -115,15 +128,21 @@ def _elected(answers: NDArray[np.int64], mean: Floats) -> NDArray[np.int64]:
 
 
 def super_learner_weights(validation: Predictions) -> Floats:
-    """Return the weights of the convex super learner, shape (members,): none negative, their sum one.
+    """Return the weights of the convex super learner: not negative, with sum 1.
 
-    They maximise the likelihood of Σ_i w_i p[i] on the validation images. The super learner of van der
-    Laan, Polley and Hubbard (2007) weighs learners by their cross-validated predictions, so that none is
-    judged on what it was trained on; members here never saw the validation images, whose predictions
-    take that place, as in Ju et al. (2018). One weight a member and a convex problem, solved from equal
-    weights by sequential quadratic programming (scipy's SLSQP).
+    The weights w maximise the likelihood of Σ_i w_i p[i] on the validation images. The super learner of van
+    der Laan, Polley and Hubbard (2007) fits them to cross-validated predictions, so that no learner is
+    evaluated on its training data. Here the validation set serves this purpose, because no member was trained
+    on it (Ju et al. 2018). The problem is convex and has one variable for each member. SciPy's SLSQP
+    (sequential quadratic programming) solves it, starting from equal weights.
+
+    Args:
+        validation: predictions for the validation set.
+
+    Returns:
+        Weights, float64 (members,).
     """
-    # Scipy takes a second to import, and epochs are recorded without it.
+    # SciPy takes a second to import, and epochs are recorded without it.
     from scipy.optimize import minimize
 
     likelihoods = np.maximum(validation.likelihoods.astype(np.float64), SMALLEST_LIKELIHOOD)
@@ -142,7 +161,7 @@ def super_learner_weights(validation: Predictions) -> Floats:
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
         options={"maxiter": 500, "ftol": 1e-10},
     )
-    # The constraints hold up to rounding.
+    # The solver satisfies the constraints up to rounding errors.
     weights = np.maximum(found.x, 0.0)
     return np.asarray(weights / weights.sum())
 
@@ -150,15 +169,17 @@ def super_learner_weights(validation: Predictions) -> Floats:
 def calibration_error(probabilities: Floats, labels: Labels) -> float:
     """Return the expected calibration error: Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| (Guo et al.).
 
+    B_b is the set of images whose confidence, the largest probability, is in bin b.
+
     Args:
-        probabilities: shape (images, classes).
-        labels: shape (images,).
+        probabilities: class probabilities, (images, classes).
+        labels: true classes, int64 (images,).
     """
-    # Torchmetrics takes up to half a second to import, and only the end of a run needs it.
+    # TorchMetrics takes up to half a second to import, and only the end of a run needs it.
     import torch
     from torchmetrics.functional.classification import multiclass_calibration_error
 
-    # Rounding may lift a certain average above one, which torchmetrics would take for logits.
+    # Rounding may raise an average above 1, and TorchMetrics would then take the values for logits.
     bounded = torch.from_numpy(np.minimum(probabilities, 1.0))
     error = multiclass_calibration_error(
         bounded, torch.from_numpy(labels), probabilities.shape[1], n_bins=CALIBRATION_BINS, norm="l1"
@@ -167,19 +188,19 @@ def calibration_error(probabilities: Floats, labels: Labels) -> float:
 
 
 def probability_covariance(repeats: Floats) -> Floats:
-    """Return the covariance of members' true-class probabilities over repeated trainings.
+    """Return the covariance of the members' true-class probabilities over repeated trainings.
 
-    Unbiased over repeats, then averaged over images (MotherNets, section 3, "Variance and covariance").
-    Members keep their place over the repeats: i is the same network, or of the same cluster.
+    It is the unbiased covariance over the repeats, averaged over the images (MotherNets, section 3, "Variance
+    and covariance"). Member i of every repeat is the same network, or a network of the same cluster.
 
     Args:
-        repeats: probability of the label, shape (repeats, members, images).
+        repeats: probabilities of the true classes, (repeats, members, images).
 
     Returns:
-        Symmetric matrix, shape (members, members); variances stand on its diagonal.
+        Symmetric matrix, float64 (members, members), with the variances on its diagonal.
 
     Raises:
-        ValueError: fewer than two repeats, or another shape.
+        ValueError: there are fewer than two repeats, or the shape is another one.
     """
     if repeats.ndim != 3 or len(repeats) < 2:
         raise ValueError(f"repeats must be (2 or more, members, images), got shape {repeats.shape}")
@@ -189,16 +210,20 @@ def probability_covariance(repeats: Floats) -> Floats:
 
 
 def variance_of_average(covariance: Floats) -> float:
-    """Return the variance of the members' average: (1/m²)(Σ Var + Σ_{i≠j} Cov), an identity.
+    """Return the variance of the members' average, (1/m²)(Σ_i Var_i + Σ_{i≠j} Cov_ij).
 
     Args:
-        covariance: of `probability_covariance`, shape (members, members).
+        covariance: covariance of the members, for example from `probability_covariance`, (members, members).
     """
     return float(covariance.sum() / len(covariance) ** 2)
 
 
 def _disagreement(answers: NDArray[np.int64]) -> float:
-    """Mean share of images on which a pair of members differs."""
+    """Return the share of images on which two members differ, averaged over all pairs; 0 for one member.
+
+    Args:
+        answers: most probable class of each member, int64 (members, images).
+    """
     pairs = [
         (answers[i] != answers[j]).mean() for i in range(len(answers)) for j in range(i + 1, len(answers))
     ]

@@ -1,1 +1,1 @@
-"""A plan is executed: which steps are ready, one step, and the worker processes."""
+"""Execution of a plan: the order of its steps, one step, and the worker processes."""

@@ -1,63 +1,71 @@
-"""Which steps of a plan are waiting, ready and ended, and who hears of it."""
+"""Steps of a plan by their state: waiting, ready or ended."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import Step, TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
-from trainer.execution.plan_step import DONE, FAILED, STOPPED
-
-
-class Listener(Protocol):
-    """Told of what happens, in the parent process."""
-
-    def started(self) -> None:
-        """All processes are up and hold the data; the first step begins."""
-
-    def epoch(self, record: EpochRecord) -> None:
-        """A network finished an epoch."""
-
-    def step(self, record: StepRecord) -> None:
-        """A step ended."""
-
-    def notice(self, text: str) -> None:
-        """Something went another way than planned."""
+from advisor.plans.records import StepRecord, StepStatus
+from trainer.events import Tell
 
 
 class Frontier:
-    """Which steps are ready, running and done."""
+    """Steps that wait for their dependencies, and records of the steps that ended.
 
-    def __init__(self, plan: TrainingPlan, listener: Listener) -> None:
+    Args:
+        plan: plan to execute.
+        tell: receiver of the records of steps.
+
+    Attributes:
+        waiting: steps that have not been taken yet, in the order of the plan.
+        ended: records by the id of the step.
+    """
+
+    def __init__(self, plan: TrainingPlan, tell: Tell) -> None:
         self.waiting = list(plan.steps)
-        self.listener = listener
+        self.tell = tell
         self.ended: dict[str, StepRecord] = {}
 
     def next_ready(self, free: int = 1) -> Step | None:
-        """Take the first step whose dependencies are done and that finds its slots free.
+        """Take the first step that can start now.
 
-        Steps that depend on a failure fail.
+        Its dependencies are done, and there are as many free slots as it has devices. Steps that depend on a
+        failed step fail on the way.
+
+        Args:
+            free: number of free slots.
+
+        Returns:
+            A step, which is no longer waiting; None if no step can start.
         """
         for step in list(self.waiting):
             before = [self.ended.get(name) for name in step.after]
-            failed = next((r for r in before if r is not None and r.status != DONE), None)
+            failed = next((r for r in before if r is not None and r.status is not StepStatus.DONE), None)
             if failed is not None:
                 self.waiting.remove(step)
-                message = f"{failed.step} {failed.status}"
-                self.finish(
-                    step,
-                    StepRecord(
-                        step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message
-                    ),
-                )
+                self.finish(failed_record(step, f"{failed.step} {failed.status}"))
             elif devices_of(step) <= free and all(record is not None for record in before):
                 self.waiting.remove(step)
                 return step
         return None
 
-    def finish(self, step: Step, record: StepRecord) -> None:
-        """Note the end of a step; a stopped step has not ended."""
-        if record.status != STOPPED:
-            self.ended[step.id] = record
-            self.listener.step(record)
+    def finish(self, record: StepRecord) -> None:
+        """Store and tell the record of a step, unless the step was stopped and has therefore not ended."""
+        if record.status is not StepStatus.STOPPED:
+            self.ended[record.step] = record
+            self.tell(record)
+
+
+def failed_record(step: Step, message: str, status: StepStatus = StepStatus.FAILED) -> StepRecord:
+    """Return the record of a step that failed.
+
+    Args:
+        step: step of the plan.
+        message: reason, one line.
+        status: `FAILED`, or `DIVERGED` for a loss that was not finite.
+    """
+    return StepRecord(step=step.id, network=step.network, status=status, seconds=0.0, message=message)
+
+
+def stopped_record(step: Step) -> StepRecord:
+    """Return the record of a step that was asked to stop."""
+    return StepRecord(step=step.id, network=step.network, status=StepStatus.STOPPED, seconds=0.0)

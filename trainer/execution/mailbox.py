@@ -1,7 +1,7 @@
-"""What worker processes tell their parent, collected by a thread.
+"""Events from worker processes, collected by a thread of their parent.
 
-A worker may be killed in the middle of a message. Whoever reads it then waits for the rest for as long as
-anybody else could write it, which is why that is not the thread that sees that the worker is gone.
+A worker may be killed in the middle of a message. The reader then waits for the rest as long as any other
+process could still write it. The thread that detects the death of a worker must therefore not be the reader.
 """
 
 from __future__ import annotations
@@ -11,43 +11,44 @@ import threading
 from multiprocessing.context import SpawnContext
 from multiprocessing.queues import Queue
 
-from advisor.plans.records import EpochRecord
+from trainer.events import Event
 
-# Finished epochs and notices.
-Letter = EpochRecord | str
-# So long is waited for what is under way when all workers are gone; more only if a message was cut off.
+# Longest wait for messages under way after all workers ended. It is used up only if a message was cut off.
 COLLECT_SECONDS = 10.0
 
 
 class Mailbox:
-    """Letters from other processes, in the order in which each of them wrote them.
+    """Events from other processes; events of one process keep their order.
+
+    Args:
+        context: way in which the worker processes are started.
 
     Attributes:
-        slot: where processes put them.
+        inbox: queue into which the worker processes put events.
     """
 
     def __init__(self, context: SpawnContext) -> None:
-        self.slot: Queue[Letter | None] = context.Queue()
-        self._arrived: queue.SimpleQueue[Letter] = queue.SimpleQueue()
+        self.inbox: Queue[Event | None] = context.Queue()
+        self._arrived: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._collector = threading.Thread(target=self._collect, daemon=True)
         self._collector.start()
 
-    def take(self) -> Letter | None:
-        """Return the next letter; None if none has arrived."""
+    def take(self) -> Event | None:
+        """Return the next event, None if none has arrived."""
         try:
             return self._arrived.get_nowait()
         except queue.Empty:
             return None
 
     def close(self) -> None:
-        """Collect what the processes, which have ended, have put in."""
-        self.slot.put(None)
+        """Collect the remaining events of the worker processes, all of which have ended."""
+        self.inbox.put(None)
         self._collector.join(COLLECT_SECONDS)
-        # One that was killed while it wrote keeps everybody else from writing.
-        self.slot.cancel_join_thread()
+        # A process that was killed while it wrote keeps all others from writing.
+        self.inbox.cancel_join_thread()
         if not self._collector.is_alive():
-            self.slot.close()
+            self.inbox.close()
 
     def _collect(self) -> None:
-        while (letter := self.slot.get()) is not None:
-            self._arrived.put(letter)
+        while (event := self.inbox.get()) is not None:
+            self._arrived.put(event)

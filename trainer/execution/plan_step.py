@@ -1,53 +1,62 @@
-"""One step of a plan: a network is trained or hatched; what goes wrong with it ends up in its record.
+"""One step of a plan: a network is trained or hatched, and a failure of the network becomes its record.
 
-A step depends on nothing but the plan, the data and the checkpoints of the run's folder; a step that is
-done is recognised by its checkpoint.
+A step depends on nothing but the plan, the data and the checkpoints in the run's folder. A finished step is
+recognised by its checkpoint.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor
 
 from advisor.errors import AdvisorError, StorageError
 from advisor.networks.joint import parse_joint
 from advisor.plans.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import StepRecord, StepStatus
 from trainer.data.batches import epoch_order, normalised
 from trainer.data.loading import Data
+from trainer.events import Notice, Tell
+from trainer.execution.frontier import failed_record, stopped_record
 from trainer.networks.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.run_files import RunFiles
 from trainer.seeds import derived_seed
 from trainer.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
-from trainer.training.loop import DivergedError, Reporter, StoppedError, load_network
-from trainer.training.parallel import Seat, train
+from trainer.training.loop import DivergedError, StoppedError, load_network
+from trainer.training.parallel import Rendezvous, train
 
-# Images that new normalisations are calibrated on; the mean of 256 is known to 6 % of the deviation.
+# Training images for the statistics of new normalisations. The standard error of a mean over 256 images is
+# 6 % of their standard deviation.
 CALIBRATION_IMAGES = 256
-# How many of them the exactness of a hatching is recorded on.
+# Number of these images on which the exactness of a hatching is measured.
 PROBE_IMAGES = 64
-# Drift in train mode that a record mentions; growth that is exact stays below by far.
-TOLD_DRIFT = 1e-6
+# Smallest drift in train mode that a record mentions. Exact growth stays far below it.
+REPORTED_DRIFT = 1e-6
 
 
-DONE, STOPPED, FAILED, DIVERGED = "done", "stopped", "failed", "diverged"
+def run_step(
+    plan: TrainingPlan,
+    step: Step,
+    files: RunFiles,
+    data: Data,
+    tell: Tell,
+    stop: Callable[[], bool],
+    rendezvous: Rendezvous | None = None,
+) -> StepRecord:
+    """Execute one step; a failure of the network becomes its record.
 
+    Args:
+        plan: plan that the step belongs to.
+        step: step to execute, whose dependencies are done.
+        files: folders of the run and of data sets.
+        data: images of all splits, on the device of this process.
+        tell: receiver of epochs and notices; the record of the step is only returned.
+        stop: question whether to stop, asked before every batch.
+        rendezvous: rank of this process in a shared training step; None for a step of one process.
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """How a step speaks while it runs: finished epochs, notices, whether to stop, and with whom it shares."""
-
-    epoch: Callable[[EpochRecord], None]
-    notice: Callable[[str], None]
-    stop: Callable[[], bool]
-    seat: Seat | None = None
-
-
-def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channel: Channel) -> StepRecord:
-    """Execute one step; what goes wrong with a network ends up in the record.
+    Returns:
+        Record of the step, which may be stopped.
 
     Raises:
         StorageError: a checkpoint could not be written.
@@ -55,25 +64,22 @@ def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channe
     read_peak = files.watch(plan.execution.device)
     try:
         progress, message = (
-            _hatch(plan, step, files, data, channel)
+            _hatch(plan, step, files, data, tell)
             if isinstance(step, HatchStep)
-            else _train(plan, step, files, data, channel)
+            else _train(plan, step, files, data, tell, stop, rendezvous)
         )
     except StoppedError:
-        return stopped(step)
+        return stopped_record(step)
     except DivergedError as error:
-        return StepRecord(
-            step=step.id, network=step.network, status=DIVERGED, seconds=0.0, message=str(error)
-        )
+        return failed_record(step, str(error), StepStatus.DIVERGED)
     except StorageError:
         raise
     except (AdvisorError, RuntimeError) as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+        return failed_record(step, str(error).splitlines()[0] if str(error) else type(error).__name__)
     return StepRecord(
         step=step.id,
         network=step.network,
-        status=DONE,
+        status=StepStatus.DONE,
         seconds=progress.seconds,
         hatch_difference=progress.hatch_difference if isinstance(step, HatchStep) else None,
         peak_bytes=read_peak(),
@@ -81,31 +87,33 @@ def run_step(plan: TrainingPlan, step: Step, files: RunFiles, data: Data, channe
     )
 
 
-def stopped(step: Step) -> StepRecord:
-    """Return the record of a step that was asked to stop."""
-    return StepRecord(step=step.id, network=step.network, status=STOPPED, seconds=0.0)
-
-
 def _train(
-    plan: TrainingPlan, step: TrainStep, files: RunFiles, data: Data, channel: Channel
+    plan: TrainingPlan,
+    step: TrainStep,
+    files: RunFiles,
+    data: Data,
+    tell: Tell,
+    stop: Callable[[], bool],
+    rendezvous: Rendezvous | None,
 ) -> tuple[Progress, str]:
-    reporter = Reporter(channel.epoch, channel.notice, channel.stop)
-    progress = train(plan, step, data, files.of_network(step.network), reporter, channel.seat)
+    """Return the progress at the end of a training step, and the message of its record."""
+    progress = train(plan, step, data, files.of_network(step.network), tell, stop, rendezvous)
     small = progress.micro_batch
     return progress, f"{small} images at a time, for want of memory" if small else ""
 
 
 def _hatch(
-    plan: TrainingPlan, step: HatchStep, files: RunFiles, data: Data, channel: Channel
+    plan: TrainingPlan, step: HatchStep, files: RunFiles, data: Data, tell: Tell
 ) -> tuple[Progress, str]:
+    """Return the progress at the end of a hatching, and the message of its record."""
     folder = files.of_network(step.network)
-    done = load_checkpoint(folder, channel.notice)
+    done = load_checkpoint(folder, lambda text: tell(Notice(text)))
     if done is not None:
         return Progress(step=step.id, hatch_difference=done.progress.hatch_difference), ""
     started = time.perf_counter()
     mother = load_network(plan, step.source, files.of_network(step.source))[0].cpu().double()
     seed = derived_seed(plan.seed, step.id)
-    images = _some_images(data, seed)
+    images = _calibration_images(data, seed)
     spec, grown = plan.network(step.source).spec, plan.network(step.network)
     if grown.role is Role.JOINT:
         member = hatch_jointly(mother, spec, parse_joint(grown.network), plan.dataset.task, images, seed)
@@ -122,11 +130,16 @@ def _hatch(
 
 
 def _drift_text(drift: float) -> str:
-    return f"in train mode logits move by {100 * drift:.1f} % of their spread" if drift > TOLD_DRIFT else ""
+    if drift <= REPORTED_DRIFT:
+        return ""
+    return f"in train mode logits move by {100 * drift:.1f} % of their spread"
 
 
-def _some_images(data: Data, seed: int) -> Tensor:
-    """Prepared training images, drawn by the seed since folders are stored class by class."""
+def _calibration_images(data: Data, seed: int) -> Tensor:
+    """Return normalised training images, float32 (images, channels, height, width).
+
+    They are drawn from the whole training set, because folders of images are stored class by class.
+    """
     drawn = epoch_order(len(data.train), seed, 0)[:CALIBRATION_IMAGES]
     images = data.train.images[drawn.to(data.train.images.device)]
     return normalised(images, data.mean, data.deviation, "contiguous")

@@ -1,8 +1,11 @@
-"""Steps of a plan in worker processes, each with the data in its memory and, on CUDA, a GPU of its own.
+"""Worker processes that execute the steps of a plan.
 
-The parent alone speaks to the listener. Signals may reach workers as well as the parent: Ctrl-C they
-ignore, and one that is asked to terminate ends after the checkpoint of the step that it executes. When a
-run is being stopped, a lost worker is no failure.
+Every worker has the data in its own memory and, on CUDA, a GPU of its own. Workers put their events into a
+mailbox, and only the parent process tells them.
+
+Signals may reach the workers as well as the parent. Workers ignore Ctrl-C. A worker that receives SIGTERM
+ends after it has written the checkpoint of its step. While a run is being stopped, the loss of a worker is
+not a failure.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from multiprocessing import synchronize
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import torch
@@ -28,67 +31,85 @@ import torch
 from advisor.errors import DataError, RunError
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import StepRecord, StepStatus
 from trainer.data.loading import Data, load_data
-from trainer.execution.frontier import Frontier, Listener
-from trainer.execution.mailbox import Letter, Mailbox
-from trainer.execution.plan_step import FAILED, STOPPED, Channel, run_step, stopped
+from trainer.events import Event, Notice, Tell, TrainingStarted
+from trainer.execution.frontier import Frontier, failed_record, stopped_record
+from trainer.execution.mailbox import Mailbox
+from trainer.execution.plan_step import run_step
 from trainer.run_files import RunFiles
-from trainer.training.parallel import Seat, seats, take_device
+from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
 
 POLL_SECONDS = 0.1
-# A worker that was asked to terminate has so long for its batch and its checkpoint,
-LEAVING_SECONDS = 30.0
-# and then for handing over what it has told.
-LINGER_SECONDS = 1.0
+# Time that a terminated worker has for its batch and its checkpoint,
+TERMINATION_SECONDS = 30.0
+# and then for the transfer of its events to the parent.
+TRANSFER_SECONDS = 1.0
 
 
 class Pool:
-    """Steps in worker processes; their epochs come back through one mailbox."""
+    """Worker processes for the steps of a plan, and the mailbox for their events.
 
-    def __init__(
-        self, plan: TrainingPlan, files: RunFiles, listener: Listener, stop: Callable[[], bool]
-    ) -> None:
-        self.plan, self.listener, self.stop = plan, listener, stop
+    Args:
+        plan: plan to execute.
+        files: folders of the run and of data sets.
+        tell: receiver of the events, called in this process and thread.
+        stop: question whether to stop; after the first yes, running steps write checkpoints and end.
+    """
+
+    def __init__(self, plan: TrainingPlan, files: RunFiles, tell: Tell, stop: Callable[[], bool]) -> None:
+        self.plan, self.tell, self.stop = plan, tell, stop
         context = multiprocessing.get_context("spawn")
-        self.mail = Mailbox(context)
+        self.mailbox = Mailbox(context)
         self.halt = context.Event()
         self.slots = count = slots(plan)
-        self.meetings = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
-        # Every worker waits for the others at the barrier, so that the pool starts them all at once.
-        arguments = (plan, files, self.mail.slot, self.halt, context.Barrier(count))
+        self.rendezvous = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
+        # Every worker waits for the others at the barrier, so that the pool starts all of them at once.
+        arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
         self.others = set(multiprocessing.active_children())
-        # An epoch that was taken out and is not stored yet.
-        self.unheard: Letter | None = None
+        # Event that was taken from the mailbox, and whose receiver failed, for instance on a full disk.
+        self.pending: Event | None = None
 
     def run(self) -> dict[str, StepRecord]:
-        """Execute what is left of the plan; return the records of the steps that ended."""
-        frontier = Frontier(self.plan, self.listener)
+        """Execute the steps of the plan that have not ended yet.
+
+        Returns:
+            Record of every step that ended, by the id of the step.
+
+        Raises:
+            StorageError: a checkpoint could not be written.
+            RunError: a worker process died while it started.
+        """
+        frontier = Frontier(self.plan, self.tell)
         running: dict[Future[StepRecord], Step] = {}
         try:
             self._warm_up()
-            self.listener.started()
+            self.tell(TrainingStarted())
             while True:
                 self._submit_ready(frontier, running)
                 if not running:
                     return frontier.ended
                 finished, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
-                self._drain()
+                self._tell_arrived()
                 for future in finished:
                     step = running.pop(future)
-                    frontier.finish(step, self._result(future, step))
+                    frontier.finish(self._result(future, step))
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
-            self.meetings.cleanup()
-            self.mail.close()
-            self._drain()
+            self.rendezvous.cleanup()
+            self.mailbox.close()
+            self._tell_arrived()
 
     def _warm_up(self) -> None:
-        """Start all processes and load the data in each, before any step is timed."""
+        """Start all processes and load the data in each of them before any step is timed.
+
+        Raises:
+            RunError: a worker process died.
+        """
         try:
-            with _deaf_to_interrupts():
+            with _interrupts_ignored():
                 starting = [self.executor.submit(_worker_ready) for _ in range(self.slots)]
             for ready in starting:
                 ready.result()
@@ -107,15 +128,15 @@ class Pool:
                 running[self._submitted(step)] = step
             except BrokenProcessPool:
                 self._kill_later()
-                frontier.finish(step, self._lost(step))
+                frontier.finish(self._lost(step))
 
     def _free(self, running: dict[Future[StepRecord], Step]) -> int:
         return self.slots - sum(devices_of(step) for step in running.values())
 
     def _submitted(self, step: Step) -> Future[StepRecord]:
-        """Seat as many workers as the step has devices; return the record of the one that leads."""
-        taken = seats(devices_of(step), Path(self.meetings.name))
-        return [self.executor.submit(_run_in_worker, step, seat) for seat in taken][0]
+        """Submit a step to as many workers as it has devices, and return the future record of rank 0."""
+        ranks = make_rendezvous(devices_of(step), Path(self.rendezvous.name))
+        return [self.executor.submit(_run_in_worker, step, rank) for rank in ranks][0]
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
         try:
@@ -123,40 +144,47 @@ class Pool:
         except BrokenProcessPool:
             self._kill_later()
             return self._lost(step)
-        # A worker may be asked to end when the run is not.
-        return self._lost(step) if record.status == STOPPED else record
+        # A worker may be terminated although the run goes on.
+        return self._lost(step) if record.status is StepStatus.STOPPED else record
 
     def _kill_later(self) -> None:
-        """See that the workers of a broken pool end, even one that waits for a device and hears no signal."""
-        timer = threading.Timer(LEAVING_SECONDS + 2 * LINGER_SECONDS, self._kill)
+        """Kill the workers of a broken pool after a while.
+
+        A worker that waits for its device does not react to SIGTERM. By then this process may have another
+        pool, so the workers to kill are listed now.
+        """
+        workers = set(multiprocessing.active_children()) - self.others
+
+        def kill() -> None:
+            for worker in workers:
+                worker.kill()
+
+        timer = threading.Timer(TERMINATION_SECONDS + 2 * TRANSFER_SECONDS, kill)
         timer.daemon = True
         timer.start()
 
-    def _kill(self) -> None:
-        for worker in set(multiprocessing.active_children()) - self.others:
-            worker.kill()
-
     def _lost(self, step: Step) -> StepRecord:
-        """Return the record of a step whose worker ended; who stops a run may stop its workers as well."""
-        if self.stop():
-            return stopped(step)
-        message = "its worker process was killed, perhaps for want of memory; resume the run"
-        return StepRecord(step=step.id, network=step.network, status=FAILED, seconds=0.0, message=message)
+        """Return the record of a step whose worker ended before it.
 
-    def _drain(self) -> None:
-        # What a listener could not store it is told again.
-        while (letter := self.unheard or self.mail.take()) is not None:
-            self.unheard = letter
-            if isinstance(letter, EpochRecord):
-                self.listener.epoch(letter)
-            else:
-                self.listener.notice(letter)
-            self.unheard = None
+        The signal that stops a run may also have reached its workers; then the step counts as stopped.
+        """
+        if self.stop():
+            return stopped_record(step)
+        return failed_record(
+            step, "its worker process was killed, perhaps for want of memory; resume the run"
+        )
+
+    def _tell_arrived(self) -> None:
+        """Tell all events that have arrived; an event whose receiver fails is repeated the next time."""
+        while (event := self.pending or self.mailbox.take()) is not None:
+            self.pending = event
+            self.tell(event)
+            self.pending = None
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from their first moment on, which is long before `_start_worker`."""
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C, so that processes started meanwhile inherit this; `_start_worker` runs much later."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -169,68 +197,76 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """What a worker process holds between steps."""
+    """State of a worker process between steps."""
 
     plan: TrainingPlan
     files: RunFiles
     data: Data
-    channel: Channel
-    barrier: Barrier
+    tell: Tell
+    stop: Callable[[], bool]
+    barrier: synchronize.Barrier
 
 
 _worker: list[_Worker] = []
-# Whether this process executes a step.
+# Set while this process executes a step.
 _busy = threading.Event()
 
 
 def _start_worker(
-    plan: TrainingPlan, files: RunFiles, slot: Queue[Letter | None], halt: Event, barrier: Barrier
+    plan: TrainingPlan,
+    files: RunFiles,
+    inbox: Queue[Event | None],
+    halt: synchronize.Event,
+    barrier: synchronize.Barrier,
 ) -> None:
-    # Signals may reach the whole group; the parent decides and tells the workers through `halt`.
+    # Ctrl-C may reach the whole process group. The parent decides, and `halt` passes its decision on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leaving = _leave_when_asked()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    terminated = _exit_on_sigterm()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)
-    take_device(plan.execution.device, barrier)
+    choose_gpu(plan.execution.device, barrier)
     try:
         data = load_data(plan.dataset, files.data_root).to(plan.execution.device)
     except DataError as error:
-        slot.put(str(error))
+        inbox.put(Notice(str(error)))
         raise
     files.watch(plan.execution.device)
-    channel = Channel(slot.put, slot.put, lambda: halt.is_set() or leaving.is_set())
-    _worker.append(_Worker(plan, files, data, channel, barrier))
+
+    def stop() -> bool:
+        return halt.is_set() or terminated.is_set()
+
+    _worker.append(_Worker(plan, files, data, inbox.put, stop, barrier))
 
 
-def _leave_when_asked() -> threading.Event:
-    """On SIGTERM, end this process when the step that runs has written its checkpoint, or if none runs.
+def _exit_on_sigterm() -> threading.Event:
+    """On SIGTERM, end this process as soon as its step has written its checkpoint.
 
     Returns:
-        Set when that was asked.
+        Event that is set when the signal arrives.
     """
-    leaving, (asked, asking) = threading.Event(), socket.socketpair()
+    terminated, (received, sender) = threading.Event(), socket.socketpair()
 
-    def leave(asked: socket.socket, asking: socket.socket) -> None:
-        # `asking` is there to stay open.
-        while asked.recv(1) != bytes([signal.SIGTERM]):
+    def wait_and_exit(received: socket.socket, sender: socket.socket) -> None:
+        # `sender` is an argument so that it stays open.
+        while received.recv(1) != bytes([signal.SIGTERM]):
             continue
-        leaving.set()
-        latest = time.monotonic() + LEAVING_SECONDS
+        terminated.set()
+        latest = time.monotonic() + TERMINATION_SECONDS
         while _busy.is_set() and time.monotonic() < latest:
             time.sleep(POLL_SECONDS)
-        time.sleep(LINGER_SECONDS)
+        time.sleep(TRANSFER_SECONDS)
         os._exit(128 + signal.SIGTERM)
 
-    # A handler in Python would wait for the end of an operation of torch; what wakes a thread does not.
+    # A Python handler would wait for the end of an operation of torch. The wakeup descriptor does not.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
-    asking.setblocking(False)
-    signal.set_wakeup_fd(asking.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=leave, args=(asked, asking), daemon=True).start()
-    return leaving
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=wait_and_exit, args=(received, sender), daemon=True).start()
+    return terminated
 
 
-def _die_with_parent() -> None:
-    """End the process when its parent was killed, since nobody would hear of its work."""
+def _exit_with_parent() -> None:
+    """End this process when its parent was killed, since no other process receives its events."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -241,11 +277,10 @@ def _worker_ready() -> None:
     _worker[0].barrier.wait()
 
 
-def _run_in_worker(step: Step, seat: Seat | None) -> StepRecord:
+def _run_in_worker(step: Step, rendezvous: Rendezvous | None) -> StepRecord:
     worker = _worker[0]
-    channel = replace(worker.channel, seat=seat)
     _busy.set()
     try:
-        return run_step(worker.plan, step, worker.files, worker.data, channel)
+        return run_step(worker.plan, step, worker.files, worker.data, worker.tell, worker.stop, rendezvous)
     finally:
         _busy.clear()

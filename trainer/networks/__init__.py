@@ -1,1 +1,1 @@
-"""Specifications become modules, and mothers grow into members."""
+"""Networks: modules from specifications, and members that grow from mother networks."""

@@ -1,21 +1,28 @@
-"""Which channel of a mother network every channel of its member repeats.
+"""Channel maps: for every channel of a member network, the channel of its mother network that it copies.
 
-Notation: the *channel map* of a node's output has two entries a channel j of the member. source[j] is the
-mother's channel that j repeats, share[j] the part of the mother's outgoing weight that a reader of j
-takes. The shares of all copies of one channel add up to 1, so a reader sees the mother's sum; they are
-unequal (0.7 and 0.3 for twins), since equal twins get equal gradients and never separate (Chen et al.
-2016, "Net2Net", section 2.2). A *free* channel has no donor (source −1) and the share 0: nothing that the
-mother has reads it at first, whereupon its readers' weights learn, and then it does.
+Notation: the channel map of a node's output has two entries for each channel j of the member.
 
-Which outputs have one map follows from the graph: an addition ties its inputs together, so the residual
-stream of a stage is one group, and a zero-padded shortcut fixes the first channels of the next group. A
-concatenation joins the maps of what it reads, so a larger growth rate inserts channels into every feature
-vector behind it. New layers of a plain network pass on what they read; inside a new residual unit, and
-behind a new dense layer, all channels are free.
+- source[j] is the *donor*: the mother's channel that j copies.
+- share[j] is the factor on the mother's outgoing weights with which the layers behind read channel j.
 
-A transition of a DenseNet widens with its input. Its new outputs repeat old ones, as in any other
-widened convolution: unlike free channels they carry what the mother has learnt from the first step on,
-and their statistics are known.
+The shares of all copies of one donor add up to 1, so the layers behind compute the same sums as in the
+mother. The shares of two copies are unequal, 0.7 and 0.3: copies with equal shares would get equal gradients
+and stay equal for ever (Chen et al. 2016, "Net2Net", section 2.2). A *free* channel has no donor (source −1)
+and share 0. The layers that exist in the mother read it with zero weights at first. These weights learn in
+the first step, and the free channel itself learns after them.
+
+The graph determines which outputs share a map:
+
+- An addition needs equal maps of its inputs. The residual stream of a stage is therefore one group.
+- A zero-padded shortcut determines the first channels of the next group.
+- A concatenation joins the maps of its inputs. A larger growth rate thus inserts channels into every later
+  feature map.
+- A new layer of a plain network passes its input on. All channels are free inside a new residual unit and
+  behind a new dense layer.
+
+A transition of a DenseNet becomes wider with its input. Its new outputs are copies, as in every other widened
+convolution, and not free channels. They carry learnt features from the first step on, and their statistics
+are known.
 """
 
 from __future__ import annotations
@@ -28,23 +35,33 @@ from torch import Tensor
 from advisor.errors import PlanError
 from advisor.networks.graph import INPUT, Add, Concat, Conv, Flatten, Graph, Linear, Node, PadShortcut
 
+# Share of the first copy of a donor.
 TWIN_SHARE = 0.7
+# Source of a channel without a donor.
 FREE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelMap:
-    """Donor and outgoing share of every channel of a member's map: two tensors of shape (channels,)."""
+    """Donor and share of every channel of a member's output.
+
+    Attributes:
+        source: channel of the mother's output, `FREE` for none, int64 (channels,).
+        share: factor on the mother's outgoing weights, float64 (channels,).
+    """
 
     source: Tensor
     share: Tensor
 
     @staticmethod
     def of_sources(source: Tensor) -> ChannelMap:
-        """Return the map of given donors with unequal shares among the copies of a donor.
+        """Return the map of given donors, with unequal shares among the copies of one donor.
 
-        The first copy takes `TWIN_SHARE` of what is left, the next the same part of the rest, and the
-        last one what remains.
+        The first copy gets `TWIN_SHARE`, every next one the same fraction of the rest, and the last one all
+        of the rest.
+
+        Args:
+            source: donors, int64 (channels,).
         """
         share = torch.zeros(len(source), dtype=torch.float64)
         for donor in source[source != FREE].unique().tolist():
@@ -58,20 +75,23 @@ class ChannelMap:
 
     @property
     def free(self) -> Tensor:
-        """Which channels have no donor, shape (channels,)."""
+        """Mask of the channels without a donor, bool (channels,)."""
         return self.source == FREE
 
 
 def channel_maps(mother: Graph, member: Graph, generator: torch.Generator) -> dict[str, ChannelMap]:
-    """Return the channel map of every node's output of the member, the input's included.
+    """Return the channel maps of the input and of every node of the member.
 
     Args:
-        mother: smaller than the member or as large, at every layer.
-        member: of the same family and task.
-        generator: draws the donors of additional channels.
+        mother: graph of the mother network, at no layer larger than the member.
+        member: graph of a network of the same family and task.
+        generator: random generator of the donors of additional channels.
+
+    Returns:
+        Channel maps by the name of the node.
 
     Raises:
-        PlanError: a new layer of a plain network is narrower than what it must pass on.
+        PlanError: a new layer of a plain network is narrower than the layer that it must pass on.
     """
     donors = _Donors(mother, member, generator, _groups(member))
     donors.found[INPUT] = torch.arange(member.input_shape[0])
@@ -83,10 +103,10 @@ def channel_maps(mother: Graph, member: Graph, generator: torch.Generator) -> di
 
 
 def _groups(graph: Graph) -> dict[str, str]:
-    """Return for every node the group whose channel map it shares.
+    """Return the group of every node; the nodes of a group share one channel map.
 
-    Operations that change the number of channels open a group; every other one keeps the channels of
-    what it reads, and an addition ties what it adds.
+    An operation that changes the number of channels opens a group. Every other operation belongs to the group
+    of its input. An addition unites the groups of its inputs.
     """
     parent = {INPUT: INPUT}
 
@@ -105,7 +125,14 @@ def _groups(graph: Graph) -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Donors:
-    """The donors of each group, found in execution order: what a group reads is known before it."""
+    """Donors of each group, found in the order of execution, so that those of the inputs are known.
+
+    Attributes:
+        mother, member: graphs of the two networks.
+        generator: random generator of the donors of additional channels.
+        group_of: group of every node.
+        found: donors by group, int64 (channels,).
+    """
 
     mother: Graph
     member: Graph
@@ -114,7 +141,7 @@ class _Donors:
     found: dict[str, Tensor] = field(default_factory=dict)
 
     def find(self, first: Node) -> None:
-        """Find the donors of the group that a node opens."""
+        """Find the donors of the group that the node `first` opens."""
         match first.operation:
             case Flatten():
                 donors = self._flattened(first)
@@ -128,15 +155,15 @@ class _Donors:
         return self.found[self.group_of[node]]
 
     def _flattened(self, node: Node) -> Tensor:
-        """Donors of a map flattened channel by channel: each stands for its pixels."""
+        """Return the donors of a flattened feature map, in which every channel becomes its pixels."""
         _, height, width = self.member.shapes[node.inputs[0]]
         pixels = height * width
         return (self._read(node.inputs[0])[:, None] * pixels + torch.arange(pixels)).flatten()
 
     def _joined(self, node: Node) -> Tensor:
-        """Donors of a concatenation: the mother has the channels of the second map behind the first."""
+        """Return the donors of a concatenation, in which the channels of the second input come last."""
         before, added = (self._read(name) for name in node.inputs)
-        # What a new layer adds is free and stays so.
+        # Channels from a new layer are free, and so they are in the concatenation.
         offset = self.mother.shapes[node.inputs[0]][0] if node.name in self.mother.shapes else 0
         return torch.cat((before, added + offset))
 
@@ -151,19 +178,26 @@ class _Donors:
         pad = next((n for n in tied if isinstance(n.operation, PadShortcut)), None)
         if pad is None:
             return self._repeated(old, first)
-        # Zero-padding keeps the channels of the stage before in front: their donors are given.
+        # Zero-padding keeps the channels of the earlier stage in front, so their donors are given.
         before = self._read(pad.inputs[0])
         kept = int(before.max()) + 1
         return torch.cat((before, kept + self._drawn(old - kept, first.shape[0] - len(before))))
 
     def _of_new_layer(self, node: Node) -> Tensor:
-        """A new layer that maps bypass is free; one that they do not repeats what it reads."""
+        """Return the donors of a layer that the mother lacks.
+
+        A layer with a bypass around it has free channels. A layer without one copies its input.
+        """
         if any(isinstance(n.operation, Add | Concat) for n in self.member.nodes):
             return torch.full((node.shape[0],), FREE)
         return self._repeated(int(self._read(node.inputs[0]).max()) + 1, node)
 
     def _repeated(self, old: int, node: Node) -> Tensor:
-        """Donors of a layer in which all `old` channels of the mother go on."""
+        """Return the donors of a layer that continues all `old` channels of the mother.
+
+        Raises:
+            PlanError: the layer has fewer channels.
+        """
         channels = node.shape[0]
         if channels < old:
             unit = "filters" if isinstance(node.operation, Conv) else "units"
@@ -174,5 +208,5 @@ class _Donors:
         return self._drawn(old, channels)
 
     def _drawn(self, old: int, new: int) -> Tensor:
-        """Keep `old` channels in place and draw a donor for each of the others."""
+        """Return donors of `new` channels: the first `old` channels in place, then random ones of these."""
         return torch.cat((torch.arange(old), torch.randint(old, (new - old,), generator=self.generator)))

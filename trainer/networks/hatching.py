@@ -1,20 +1,22 @@
-"""Function-preserving growth of a member out of its mother network (MotherNets, section 2.4; Net2Net).
+"""Hatching: function-preserving growth of a member out of its mother network (MotherNets, section 2.4).
 
-Layers that the mother has take over her weights along the channel maps of `trainer.networks.channels`:
-producers repeat them, consumers share them out, kernels grow around their centre. New layers change nothing:
+The method is that of Net2Net (Chen et al. 2016). A layer that exists in the mother inherits her weights along
+the channel maps of `trainer.networks.channels`. Additional output channels copy old ones, the weights of the
+layers behind are divided among the copies, and kernels grow around their centre. New layers do not change the
+function:
 
-- in a plain network a convolution or linear layer is the identity behind a rectifier, which is idempotent,
-  and a normalisation gives back the mean and the deviation that it takes away (*transparent*);
-- a new residual unit ends in zeros: the scale of its last normalisation (Goyal et al. 2017) or, before
-  an activation, its last convolution; a shortcut that becomes a projection is an identity;
-- a new dense layer is as random as in a fresh network, and what the mother has reads it with zeros.
+- In a plain network a new convolution or linear layer is the identity. The rectifier behind it is idempotent.
+  A new normalisation restores the mean and the standard deviation that it removes (*transparent*).
+- A new residual unit ends in zeros: the scale of its last normalisation (Goyal et al. 2017) or, if that comes
+  before an activation, its last convolution. A shortcut that becomes a projection is an identity.
+- A new dense layer has random weights as in a new network, and the mother's layers read it with zero weights.
 
-Normalisations without a donor take their statistics from images, set in one pass through the member. Members
-that share what they have of their mother (`advisor.networks.joint`) are hatched one by one and then put
-together: the shared layers are the mother's, and read the members' own filters with zeros at first.
+Normalisations without a donor get their statistics from images, in one pass through the member. Members that
+share the mother's layers (`advisor.networks.joint`) are hatched one by one and then put together. The shared
+layers are the mother's, and they read the members' own filters with zero weights at first.
 
-All this is exact in eval mode, and in train mode too except for transparent normalisations: they put the
-measured statistics in place of the batch's. `hatch_drift` says how much that moves the outputs.
+Hatching is exact in eval mode. It is exact in train mode too, except for transparent normalisations: they
+restore the measured statistics and not those of the batch. `hatch_drift` measures the effect on the outputs.
 """
 
 from __future__ import annotations
@@ -44,19 +46,21 @@ def hatch(
     images: Tensor,
     seed: int,
 ) -> SpecNetwork:
-    """Return a network of `member_spec` that computes what `mother` computes.
+    """Return a member network that computes the same function as its mother.
 
-    Hand in a float64 mother for exactness: in float32 the shares 0.7 and 0.3 of a weight already
-    round.
+    The result is exact for a mother in float64. In float32 the products with 0.7 and 0.3 are rounded.
 
     Args:
-        mother: trained network on the CPU; its weights are read, not changed.
-        mother_spec: its specification; not larger than the member's anywhere.
-        member_spec: what to grow.
-        task: input and classes of both.
-        images: prepared inputs that new normalisations are calibrated on, a few hundred training images and
-            2 at least, shape (batch, channels, height, width); the pass runs on their device.
-        seed: draws donors and the free weights of new residual units and dense layers.
+        mother: trained network on the CPU, which is not changed.
+        mother_spec: specification of the mother, nowhere larger than that of the member.
+        member_spec: specification of the member.
+        task: image shape and number of classes of both.
+        images: normalised training images for the statistics of new normalisations, float
+            (images, channels, height, width); some hundreds, at least 2. The pass runs on their device.
+        seed: random seed of the donors, and of the weights of new residual units and dense layers.
+
+    Returns:
+        New network on the CPU, in the arithmetic of the mother.
 
     Raises:
         PlanError: the families differ, the mother is larger than the member somewhere, or a new layer
@@ -78,7 +82,19 @@ def hatch(
 def hatch_jointly(
     mother: SpecNetwork, mother_spec: NetworkSpec, joint: JointSpec, task: Task, images: Tensor, seed: int
 ) -> SpecNetwork:
-    """Return a joint network whose members all compute what `mother` computes; arguments as for `hatch`."""
+    """Return a joint network whose members all compute the same function as their mother.
+
+    Args:
+        mother: trained network on the CPU, which is not changed.
+        mother_spec: specification of the mother, nowhere larger than that of a member.
+        joint: specification of the joint network.
+        task: image shape and number of classes of all.
+        images: normalised training images as for `hatch`.
+        seed: random seed of the donors and of new layers.
+
+    Raises:
+        PlanError: a member cannot be hatched, for one of the reasons in `hatch`.
+    """
     network = build_network(graph_of(joint.name, task), seed).to(next(mother.parameters()).dtype)
     members = [
         hatch(mother, mother_spec, spec, task, images, derived_seed(seed, number))
@@ -97,7 +113,7 @@ def hatch_jointly(
 
 
 def _share(shared: nn.Module, donor: nn.Module) -> None:
-    """Give a shared layer the mother's weights; what it reads of members' own filters counts nothing."""
+    """Copy the mother's weights into a shared layer, with zeros for inputs from the members' own filters."""
     for name, tensor in donor.state_dict().items():
         target = shared.get_parameter(name) if name in ("weight", "bias") else shared.get_buffer(name)
         if tensor.dim() > 1:
@@ -108,7 +124,7 @@ def _share(shared: nn.Module, donor: nn.Module) -> None:
 
 
 def _take_last(own: nn.Module, grown: nn.Module) -> None:
-    """Give a member's own filters, which are its last ones, the weights of the hatched member."""
+    """Copy the last filters of a hatched member, which are its own ones, into the joint network."""
     state = grown.state_dict()
     for name, tensor in own.state_dict().items():
         tensor.copy_(state[name][-len(tensor) :] if tensor.dim() else state[name])
@@ -125,22 +141,22 @@ def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
 
 
 def perturb(network: SpecNetwork, noise: float, seed: int, shrink: float = 1.0) -> None:
-    """Shrink convolution and linear weights and add Gaussian noise to them, in place.
+    """Shrink the weights of convolutions and linear layers and add Gaussian noise to them, in place.
 
-    Noise alone leaves members in the basin of their mother; both together lead further away ("shrink and
-    perturb", Ash and Adams 2020).
+    With noise alone the members stay in the basin of their mother. Shrinking as well leads further away
+    ("shrink and perturb", Ash and Adams 2020).
 
     Args:
-        network: what to perturb.
-        noise: standard deviation as a share of each layer's own before it is shrunk.
-        seed: of the noise.
+        network: network to change.
+        noise: standard deviation of the noise, relative to that of each layer's weights before shrinking.
+        seed: random seed of the noise.
         shrink: factor on the weights.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for node in network.graph.nodes:
             module = network.layer(node.name)
-            # A single weight has no deviation.
+            # A single weight has no standard deviation.
             if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.numel() > 1:
                 drawn = torch.randn(module.weight.shape, generator=generator, dtype=torch.float32)
                 added = noise * module.weight.std() * drawn.to(module.weight)
@@ -151,38 +167,38 @@ def hatch_difference(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -
     """Return max |logits(member) − logits(mother)| in float64 and eval mode.
 
     Args:
-        mother: network.
-        member: network of the same task, or a joint one, whose every member is compared.
-        images: prepared inputs, shape (batch, channels, height, width).
+        mother: network that was grown.
+        member: network of the same task, or a joint network, of which every member is compared.
+        images: normalised images, (batch, channels, height, width).
     """
     return float((_logits(member, images, False) - _like(mother, member, images, False)).abs().max())
 
 
 def hatch_drift(mother: SpecNetwork, member: SpecNetwork, images: Tensor) -> float:
-    """Return how far the logits move in train mode, as a share of how the mother's differ by image.
+    """Return the relative change of the logits by hatching, in train mode.
 
-    The root mean square of logits(member) − logits(mother) over that of the mother's logits around
-    each class's mean, in float64 and with the statistics of this batch. Above rounding only where a
-    plain network was deepened.
+    This is the root mean square of logits(member) − logits(mother), divided by the standard deviation of the
+    mother's logits over the images. Both are computed in float64 with the statistics of the given batch. The
+    drift exceeds rounding errors only if a plain network was deepened.
 
     Args:
-        mother: network.
+        mother: network that was grown.
         member: network of the same task.
-        images: one prepared batch, shape (batch, channels, height, width).
+        images: one batch of normalised images, (batch, channels, height, width).
     """
     before, after = _like(mother, member, images, True), _logits(member, images, True)
     return float((after - before).norm() / (before - before.mean(0)).norm())
 
 
 def _like(mother: SpecNetwork, member: SpecNetwork, images: Tensor, training: bool) -> Tensor:
-    """Logits of the mother, as often as the member has outputs."""
+    """Return the logits of the mother, repeated for every output of the member."""
     logits = _logits(mother, images, training)
     outputs = len(member.graph.outputs)
     return logits if outputs == 1 else logits[:, None].expand(-1, outputs, -1)
 
 
 def _logits(network: SpecNetwork, images: Tensor, training: bool) -> Tensor:
-    """Logits of a float64 copy, since a pass in train mode moves the running statistics."""
+    """Return the logits of a float64 copy; in train mode a pass changes the running statistics."""
     exact = SpecNetwork(network.graph).double().to(images.device).train(training)
     exact.load_state_dict(network.state_dict())
     with torch.no_grad():
@@ -191,14 +207,14 @@ def _logits(network: SpecNetwork, images: Tensor, training: bool) -> Tensor:
 
 
 def _inherit(grown: nn.Module, donor: nn.Module, node: Node, maps: dict[str, ChannelMap]) -> None:
-    """Give a layer that the mother has too the mother's weights, repeated and shared out."""
+    """Copy the mother's weights into a layer that exists in both, along the channel maps."""
     out = maps[node.name]
     if isinstance(grown, nn.BatchNorm2d) and isinstance(donor, nn.BatchNorm2d):
         for name in ("weight", "bias", "running_mean", "running_var"):
             getattr(grown, name)[~out.free] = getattr(donor, name)[out.source[~out.free]]
     if isinstance(grown, nn.Conv2d | nn.Linear) and isinstance(donor, nn.Conv2d | nn.Linear):
         read = maps[node.inputs[0]]
-        # A free channel has no donor to read; its share of 0 makes its column zero whatever stands there.
+        # A free channel has source −1, which picks some column; its share 0 makes the column zero.
         weight = donor.weight[out.source][:, read.source]
         share = read.share.to(weight).reshape(1, -1, *([1] * (weight.dim() - 2)))
         grown.weight.copy_(_enlarged(weight * share, grown.weight.shape))
@@ -207,23 +223,27 @@ def _inherit(grown: nn.Module, donor: nn.Module, node: Node, maps: dict[str, Cha
 
 
 def _enlarged(weight: Tensor, shape: torch.Size) -> Tensor:
-    """Surround kernels by zeros, so that they keep their centre: (…, k, k) → (…, K, K)."""
+    """Pad kernels with zeros around their centre: (…, k, k) → (…, K, K)."""
     margin = (shape[-1] - weight.shape[-1]) // 2 if weight.dim() == 4 else 0
     return nn.functional.pad(weight, (margin,) * 4) if margin else weight
 
 
 def _start_new_layers(member: SpecNetwork, mother: Graph, maps: dict[str, ChannelMap]) -> set[str]:
-    """Give layers that the mother lacks weights that change nothing; return which became identities."""
+    """Initialise the layers that the mother lacks so that the function stays the same.
+
+    Returns:
+        Names of the nodes that became identities.
+    """
     identities = set()
     for node in member.graph.nodes:
         if node.name in mother.shapes:
             continue
         if isinstance(node.operation, Add):
-            # The end of a new unit's branch: a normalisation's scale or a convolution.
+            # The last layer of a new unit's branch: the scale of a normalisation, or a convolution.
             nn.init.zeros_(member.layer(node.inputs[0]).get_parameter("weight"))
         elif isinstance(node.operation, Conv | Linear):
             read, out = maps[node.inputs[0]], maps[node.name]
-            # Between free channels weights stay random: the layers behind them read zeros or end in them.
+            # Weights at free channels stay random: the layers behind have zero weights.
             if not (read.free.any() or out.free.any()):
                 _make_identity(member.layer(node.name), read, out)
                 identities.add(node.name)
@@ -231,7 +251,7 @@ def _start_new_layers(member: SpecNetwork, mother: Graph, maps: dict[str, Channe
 
 
 def _make_identity(layer: nn.Module, read: ChannelMap, out: ChannelMap) -> None:
-    """Make a layer hand every channel's donor on, through the centre of its kernels."""
+    """Make a layer the identity on donors, through the centre of its kernels."""
     weight = layer.get_parameter("weight")
     repeats = out.source[:, None] == read.source[None, :]
     centre = weight.shape[-1] // 2
@@ -245,12 +265,12 @@ def _make_identity(layer: nn.Module, read: ChannelMap, out: ChannelMap) -> None:
 def _calibrate(
     member: SpecNetwork, mother: Graph, maps: dict[str, ChannelMap], identities: set[str], images: Tensor
 ) -> None:
-    """Measure the statistics of all channels that have no donor, in one pass.
+    """Measure the statistics of all normalised channels without a donor, in one pass.
 
-    The pass is in train mode, since that is what running statistics are averages of, and in a copy, whose
-    inherited ones may move. A pass in eval mode would miss what training will see by as much as the
-    mother's running statistics lag behind her weights. A normalisation behind an identity gets the scale
-    and shift that undo it, right before it is applied, so what comes after is measured behind it.
+    The pass is in train mode, because running statistics are averages over passes in train mode. A pass in
+    eval mode would use the mother's running statistics, which lag behind her weights. It goes through a copy,
+    because it changes the inherited running statistics. A normalisation behind an identity gets the scale and
+    shift that undo it just before it is applied. Later layers are therefore measured with it in place.
     """
     probe = copy.deepcopy(member).to(images.device).train()
     unknown = False
@@ -273,11 +293,16 @@ def _measure(
     channels: Tensor,
     undone: tuple[nn.BatchNorm2d, ...],
 ) -> None:
-    """Set the running statistics of some channels of `norm` to those of a batch of maps.
+    """Set running statistics to those of a batch of feature maps.
 
-    Normalisations `undone` give back the mean and the deviation that `norm` takes away.
+    Args:
+        probed: module that is about to be called; only its input is used.
+        inputs: feature maps, (batch, channels, height, width).
+        norm: normalisation that gets the statistics.
+        channels: mask of the channels to set, bool (channels,).
+        undone: normalisations whose scale and shift become those that restore mean and standard deviation.
     """
-    # The biased variance is what train mode divides by.
+    # Train mode divides by the biased standard deviation.
     variance, mean = (found.cpu() for found in torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0))
     norm.get_buffer("running_mean")[channels] = mean[channels]
     norm.get_buffer("running_var")[channels] = variance[channels]

@@ -1,8 +1,8 @@
-"""From a specification to an `nn.Module`: one torch module a node of the graph.
+"""From a specification to an `nn.Module`: one torch module for each node of the graph.
 
-`SpecNetwork` executes the very nodes that `advisor.networks.graph` counts, so parameters, MACs and shapes
-agree by construction. Names of modules are the names of nodes with dots replaced by underscores, since torch
-forbids dots in them and fvcore reads slashes as scopes.
+`SpecNetwork` executes the same nodes that `advisor.networks.graph` counts. Parameters, MACs and shapes
+therefore agree by construction. The name of a module is the name of its node with underscores for dots: torch
+forbids dots in names of modules, and fvcore takes slashes for scopes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from advisor.networks.joint import shared_nodes
 
 
 class Sum(nn.Module):
-    """Elementwise sum of two maps."""
+    """Elementwise sum of two feature maps."""
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Return left + right, both (batch, channels, height, width)."""
@@ -39,7 +39,12 @@ class Sum(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Parameter-free shortcut: every stride-th pixel, missing channels zero at the end."""
+    """Parameter-free shortcut: every stride-th pixel, padded with zero channels at the end.
+
+    Args:
+        channels: number of output channels.
+        stride: distance of the kept pixels.
+    """
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -47,27 +52,27 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, c, h, w) → (batch, channels, ⌈h/stride⌉, ⌈w/stride⌉)."""
+        """Return the shortcut: (batch, c, h, w) → (batch, channels, ⌈h/stride⌉, ⌈w/stride⌉)."""
         if self.stride > 1:
-            # A window of one pixel picks pixels as slicing does, but its gradient keeps the maps' memory
-            # format. After slices, layers further back read two formats at once, ten times slower on a CPU.
+            # Pooling with a window of one pixel equals slicing, but its gradient keeps the memory format.
+            # After slices, earlier layers read two formats at once, which is ten times slower on a CPU.
             x = functional.avg_pool2d(x, 1, self.stride)
         return functional.pad(x, (0, 0, 0, 0, 0, self.channels - x.shape[1]))
 
 
 class SpatialMean(nn.Module):
-    """Global average pooling, by windows, whose gradient keeps the memory format of the maps."""
+    """Global average pooling by a window, whose gradient keeps the memory format of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) → (batch, channels)."""
+        """Return the means: (batch, channels, height, width) → (batch, channels)."""
         return functional.avg_pool2d(x, x.shape[2:]).flatten(1)
 
 
 class Join(nn.Module):
-    """Channels of several maps, one after the other."""
+    """Concatenation of the channels of several feature maps."""
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """(batch, a, h, w), (batch, b, h, w), … → (batch, a + b + …, h, w)."""
+        """Return the concatenation: (batch, a, h, w), (batch, b, h, w), … → (batch, a + b + …, h, w)."""
         return torch.cat(maps, dim=1)
 
 
@@ -82,7 +87,7 @@ def _module_of(operation: Operation) -> nn.Module:
         case PadShortcut(channels, stride):
             return Subsample(channels, stride)
         case Relu():
-            # Every rectifier is the only reader of its input, so it may overwrite it.
+            # No other node reads the input of a rectifier, so it may be overwritten.
             return nn.ReLU(inplace=True)
         case Add():
             return Sum()
@@ -107,7 +112,7 @@ class SpecNetwork(nn.Module):
     """A network that executes a graph, node by node.
 
     Args:
-        graph: what to build.
+        graph: graph of the network.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -115,7 +120,7 @@ class SpecNetwork(nn.Module):
         self.graph = graph
         self.layers = nn.ModuleDict({module_name(n.name): _module_of(n.operation) for n in graph.nodes})
         last_use = {source: node.name for node in graph.nodes for source in node.inputs}
-        # A value is dropped after its last reader, so that inference keeps no dead maps.
+        # A value is dropped after its last use, so that inference keeps no unused feature maps in memory.
         self._steps = [
             (node, [s for s in dict.fromkeys(node.inputs) if last_use[s] == node.name])
             for node in graph.nodes
@@ -129,10 +134,10 @@ class SpecNetwork(nn.Module):
         """Return the logits of a batch of images.
 
         Args:
-            images: (batch, channels, height, width).
+            images: normalised images, (batch, channels, height, width).
 
         Returns:
-            (batch, classes); of a joint network (batch, members, classes).
+            Logits, (batch, classes); of a joint network (batch, members, classes).
         """
         values = {INPUT: images}
         for node, dead in self._steps:
@@ -145,10 +150,13 @@ class SpecNetwork(nn.Module):
 
 
 def average_shared(network: SpecNetwork) -> None:
-    """Let layers that members share learn from the mean of the members' losses.
+    """Let the shared layers of a joint network learn from the mean of the members' losses.
 
-    The loss of a joint network is the sum over its members, so that their own layers learn as they would
-    alone; for the shared layers a sum would multiply the learning rate by the number of members.
+    The loss of a joint network is the sum over its members, so that the members' own layers learn as in a
+    single network. For the shared layers a sum would multiply the learning rate by the number of members.
+
+    Args:
+        network: joint network; hooks on its gradients are registered.
     """
     members = len(network.graph.outputs)
     for node in shared_nodes(network.graph):
@@ -157,10 +165,14 @@ def average_shared(network: SpecNetwork) -> None:
 
 
 def build_network(graph: Graph, seed: int) -> SpecNetwork:
-    """Return a network with random weights that depend on `seed` alone.
+    """Return a network with random weights.
 
-    Convolutions and hidden layers start as in He et al. 2015 (normal, fan-out for convolutions, fan-in
-    for linear layers); the classifier keeps torch's default.
+    Convolutions and hidden linear layers are initialised as in He et al. 2015: normally distributed, scaled
+    by the fan-out of convolutions and by the fan-in of linear layers. The classifier has torch's default.
+
+    Args:
+        graph: graph of the network.
+        seed: random seed of the weights, which depend on nothing else.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

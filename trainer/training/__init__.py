@@ -1,1 +1,1 @@
-"""The one training step and the one training loop, with their checkpoints."""
+"""Training of one network: the training step, the training loop, and checkpoints."""

@@ -1,10 +1,10 @@
 """Checkpoints that survive `kill -9` and never execute.
 
-A checkpoint is one safetensors file with the weights (``weights/…``), the momentum of SGD
-(``momentum/…``) and, beside it, a JSON manifest with the progress and the SHA-256 of both. Both files
-are written to a temporary name, flushed to the disk and renamed; the manifest comes last, so a
-checkpoint exists when its manifest does. The newest two are kept: a file that fails its checksum falls
-back to the one before.
+A checkpoint consists of two files. A safetensors file contains the weights (``weights/…``) and the momentum
+of SGD (``momentum/…``). A JSON manifest contains the progress and the SHA-256 of progress and tensors. Each
+file is written under a temporary name, flushed to the disk and renamed. The manifest comes last, so a
+checkpoint exists if its manifest exists. The newest two are kept. If the newest one fails its checksum, the
+one before is read.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord
 from advisor.serial import from_plain, to_plain
 
+# Number of checkpoints in a folder.
 KEPT = 2
 
-# What a truncated, overwritten or missing file can raise when it is read.
+# Errors that a truncated, overwritten or missing file can raise when it is read.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError, safetensors.SafetensorError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where the training of a network stands.
+    """Progress of the training of a network.
 
     Attributes:
         step: id of the plan's step that is under way or done.
-        done: whether that step is finished.
-        epoch: epochs finished in the step.
-        batch: batches finished in the epoch under way.
-        loss_sum, wrong: totals of the epoch under way.
-        train_errors: of the finished epochs.
-        rollbacks: how often training went back to a checkpoint because the loss was not finite.
-        micro_batch: images that fit into memory at once; 0 for the whole batch.
-        seconds: wall clock spent in the step so far.
-        epoch_seconds: wall clock spent in the epoch under way.
-        hatch_difference: of the hatching before the step, if there was one.
+        done: whether this step is finished.
+        epoch: number of finished epochs of the step.
+        batch: number of finished batches of the current epoch.
+        loss_sum, wrong: sum of the losses and number of wrong answers so far in the current epoch.
+        train_errors: training error of every finished epoch, as a share.
+        rollbacks: number of returns to a checkpoint because the loss was not finite.
+        micro_batch: number of images that fit into memory at once, 0 for the whole batch.
+        seconds: wall clock of the step so far.
+        epoch_seconds: wall clock of the current epoch so far.
+        hatch_difference: `hatch_difference` of the hatching before the step, None if there was none.
         last_epoch: record of the newest finished epoch, reported again on resuming in case it was lost.
     """
 
@@ -65,7 +66,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Progress with the tensors that belong to it, by name."""
+    """State of the training of a network.
+
+    Attributes:
+        progress: counters and totals.
+        weights: parameters and buffers by their names in the network.
+        momentum: momentum of SGD by the name of the parameter.
+    """
 
     progress: Progress
     weights: dict[str, Tensor]
@@ -73,7 +80,11 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint and drop all but the newest two.
+    """Write a checkpoint and delete all but the newest two.
+
+    Args:
+        folder: folder of the network's checkpoints, created if it is missing.
+        checkpoint: state to write.
 
     Raises:
         StorageError: the disk refuses; earlier checkpoints stay as they were.
@@ -92,7 +103,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for number in numbers[: len(numbers) + 1 - KEPT]:
             for suffix in ("json", "safetensors"):
                 (folder / f"checkpoint-{number:06d}.{suffix}").unlink(missing_ok=True)
-        # What a killed process was writing; a folder has one writer.
+        # Left over from a killed process. A folder has only one writer.
         for unfinished in folder.glob(".checkpoint-*.tmp"):
             unfinished.unlink(missing_ok=True)
     except OSError as error:
@@ -105,8 +116,8 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | N
     """Return the newest intact checkpoint of a folder, or None if there is none.
 
     Args:
-        folder: of one network.
-        warn: told of every checkpoint that is passed over because it is damaged.
+        folder: folder of one network's checkpoints.
+        warn: receiver of one line about every damaged checkpoint that is skipped.
     """
     for number in reversed(_numbers(folder)):
         path = folder / f"checkpoint-{number:06d}.json"
@@ -118,7 +129,7 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | N
 
 
 def _digest(progress: object, content: bytes) -> str:
-    """SHA-256 of the progress, written in one way, and the tensors."""
+    """Return the SHA-256 of the progress, as JSON with sorted keys, and of the tensors' file."""
     return hashlib.sha256(json.dumps(progress, sort_keys=True).encode() + content).hexdigest()
 
 
@@ -136,7 +147,11 @@ def _read(path: Path) -> Checkpoint:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash it is there whole or not at all."""
+    """Write a file so that after a crash it is either complete or missing.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -156,6 +171,6 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Numbers of the checkpoints that are complete, oldest first; other names are not ours."""
+    """Return the numbers of the complete checkpoints, oldest first; other files are ignored."""
     names = (path.stem.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*.json"))
     return sorted(int(name) for name in names if name.isdecimal())

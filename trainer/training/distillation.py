@@ -1,4 +1,8 @@
-"""Learning from a teacher's outputs besides the labels (Hinton et al. 2015, "Distilling the knowledge")."""
+"""Distillation: a student learns from the outputs of a teacher and from the labels (Hinton et al. 2015).
+
+Notation: z are the student's logits, t the teacher's, y the labels, T the temperature and w the weight. The
+loss is w · T² · CE(z / T, softmax(t / T)) + (1 − w) · CE(z, y), summed over the batch.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,33 @@ from torch.nn import functional
 
 from advisor.plans.execution import Execution
 from advisor.plans.plan import Distillation
-from trainer.training.step import arithmetic
+from trainer.training.step import autocast
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A trained network in evaluation mode, and how much its outputs count."""
+    """A trained network and the settings of the distillation.
+
+    Attributes:
+        network: teacher in evaluation mode, on the device of the student.
+        settings: weight and temperature.
+        execution: arithmetic of the teacher.
+    """
 
     network: nn.Module
     settings: Distillation
     execution: Execution
 
     def loss(self, inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the sum over a batch of both parts, a scalar.
+        """Return the summed loss of a batch, a scalar.
 
         Args:
-            inputs: what teacher and student see, (batch, channels, height, width).
-            logits: of the student, float32 (batch, classes).
-            labels: int64 (batch,).
+            inputs: augmented and normalised images, (batch, channels, height, width).
+            logits: outputs of the student, float32 (batch, classes).
+            labels: true classes, int64 (batch,).
         """
         weight, temperature = self.settings.weight, self.settings.temperature
-        with torch.no_grad(), arithmetic(self.execution):
+        with torch.no_grad(), autocast(self.execution):
             taught = self.network(inputs)
         soft = functional.softmax(taught.float() / temperature, dim=1)
         # Gradients of soft targets shrink with the square of the temperature (section 2 of the paper).

@@ -1,9 +1,9 @@
-"""Freed memory stays with the process instead of going back to the system after every layer.
+"""An allocator setting: freed memory stays with the process instead of returning to the system.
 
-glibc serves large tensors by mapping fresh pages and unmaps them when they are freed, so that a training
-step takes thousands of page faults, a different number every time. Two settings of its allocator (mallopt(3))
-keep freed pages for the next layer. Peak memory does not change, since a step needs the same maps at the same
-moment; memory between steps does.
+The allocator of glibc maps new pages for every large tensor and unmaps them when it is freed. A training step
+then takes thousands of page faults, a different number every time. Two settings (mallopt(3)) keep freed pages
+for the next layer. Peak memory does not change, because a step needs the same tensors at the same time.
+Memory between two steps is higher.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ctypes
 import sys
 from functools import cache
 
-# Parameters of mallopt in malloc.h, and the largest value that glibc takes for the second on 64 bits.
+# Parameters of mallopt in malloc.h, and the largest value that glibc accepts for the second on 64 bits.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_MMAP_THRESHOLD = 32 * 1024 * 1024
 _NEVER = 2**31 - 1
@@ -20,7 +20,11 @@ _NEVER = 2**31 - 1
 
 @cache
 def keep_freed_memory() -> bool:
-    """Tell the allocator of this process, once; return whether it is one that listens."""
+    """Change the allocator of this process, at the first call only.
+
+    Returns:
+        Whether the allocator has these settings, which is so with glibc.
+    """
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,8 +1,11 @@
-"""The one training loop: a network through one training step of a plan, resumable at every batch.
+"""The one training loop: it trains a network through one step of a plan and can resume at every batch.
 
-Randomness comes from seeds derived of (run seed, network, step, epoch, batch), never from a generator that
-lives through training; a checkpoint therefore needs weights, momentum and counters only, and on a CPU a
-resumed run ends with the same bits as an uninterrupted one.
+Every random number comes from a seed that is derived from (run seed, network, step, epoch, batch). No random
+generator lives through the training. A checkpoint therefore needs only weights, momentum and counters. On a
+CPU a resumed run ends with the same bits as an uninterrupted one.
+
+A loss or a weight that is not finite sends the training back to its last checkpoint, once, at half the
+learning rate. When memory runs out, batches are computed in halves whose gradients add up to the same batch.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from trainer.data.batches import bootstrap_sample, epoch_order
 from trainer.data.loading import Data
+from trainer.events import Notice, Tell
 from trainer.networks.network import SpecNetwork, average_shared, build_network
 from trainer.seeds import derived_seed
 from trainer.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
@@ -29,8 +33,8 @@ from trainer.training.distillation import Teacher
 from trainer.training.step import (
     WHOLE,
     Loss,
+    label_loss,
     make_optimizer,
-    of_labels,
     prepare_module,
     probabilities,
     ran_out_of_memory,
@@ -38,49 +42,50 @@ from trainer.training.step import (
 )
 from trainer.training.stored_probabilities import pack_probabilities
 
-# A run whose loss is not finite goes back to its last checkpoint once, at half the rate.
+# Number of times that a training may go back to its last checkpoint, and the factor on its rate each time.
 ROLLBACKS = 1
 ROLLBACK_FACTOR = 0.5
 
 
 class StoppedError(Exception):
-    """Training was asked to stop; its checkpoint is written."""
+    """The training was asked to stop, and its checkpoint is written."""
 
 
 class DivergedError(RunError):
-    """The loss was not finite, again after a rollback."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Where the loop speaks to: finished epochs, warnings, and the question whether to stop."""
-
-    epoch: Callable[[EpochRecord], None]
-    warn: Callable[[str], None]
-    stop: Callable[[], bool]
+    """The loss was not finite, and again after a rollback."""
 
 
 class NetworkTraining:
     """State of one network in one training step.
 
     Args:
-        plan: whose step it is.
-        step: what to do.
-        data: on the device of the plan.
-        folder: of the network's checkpoints, beside those of the plan's other networks.
-        reporter: told of every epoch.
+        plan: plan that the step belongs to.
+        step: training step to execute.
+        data: images of all splits, on the device of the plan.
+        folder: folder of the network's checkpoints, beside those of the plan's other networks.
+        tell: receiver of the events; it gets every epoch and every notice.
+        stop: question whether to stop, asked before every batch.
 
     Attributes:
-        share: of this process in every batch.
-        module: by the training step, the network or what wraps it.
+        share: slice of every batch that this process computes.
+        network: network in training.
+        module: callable of the forward pass; the network, or a wrapper around it.
+        progress: counters and totals of the training so far.
     """
 
     share = WHOLE
 
     def __init__(
-        self, plan: TrainingPlan, step: TrainStep, data: Data, folder: Path, reporter: Reporter
+        self,
+        plan: TrainingPlan,
+        step: TrainStep,
+        data: Data,
+        folder: Path,
+        tell: Tell,
+        stop: Callable[[], bool],
     ) -> None:
-        self.plan, self.step, self.data, self.folder, self.reporter = plan, step, data, folder, reporter
+        self.plan, self.step, self.data, self.folder = plan, step, data, folder
+        self.tell, self.stop = tell, stop
         self.seed = derived_seed(plan.seed, step.id)
         graph = graph_of(plan.network(step.network).network, plan.dataset.task)
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
@@ -89,12 +94,15 @@ class NetworkTraining:
         self._restore()
 
     def _restore(self) -> None:
-        """Continue from the newest checkpoint: of this step, or the weights that a step before left."""
+        """Continue from the newest checkpoint, which may be of this step or of an earlier one.
+
+        From an earlier step only the weights and the hatch difference are taken over.
+        """
         self.module = prepare_module(self.network, self.plan.execution)
         if len(self.network.graph.outputs) > 1:
             average_shared(self.network)
         self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
-        checkpoint = load_checkpoint(self.folder, self.reporter.warn)
+        checkpoint = load_checkpoint(self.folder, self._notify)
         if checkpoint is None:
             return
         self.network.load_state_dict(checkpoint.weights)
@@ -110,13 +118,18 @@ class NetworkTraining:
     def run(self) -> Progress:
         """Train to the end of the schedule.
 
+        Returns:
+            Progress at the end of the step.
+
         Raises:
-            StoppedError: the reporter asked to stop; the checkpoint is written.
+            StoppedError: `stop` answered yes; the checkpoint is written.
             DivergedError: the loss was not finite twice.
+            RunError: two images at a time do not fit into memory.
             StorageError: a checkpoint could not be written.
         """
         if self.progress.last_epoch is not None:
-            self.reporter.epoch(self.progress.last_epoch)
+            # It may have been lost after its checkpoint was written.
+            self.tell(self.progress.last_epoch)
         while not self.step.schedule.finished(list(self.progress.train_errors)):
             self._run_epoch()
         if not self.progress.done:
@@ -131,10 +144,10 @@ class NetworkTraining:
         if not (math.isfinite(loss_sum) and self.weights_are_finite()):
             self._roll_back()
             return
-        # Of a joint network the mean over its members, so that curves compare.
+        # The mean over the members of a joint network, so that learning curves can be compared.
         loss = loss_sum / images / len(self.network.graph.outputs)
         record = self._evaluated(loss, wrong / images, started)
-        self.reporter.epoch(record)
+        self.tell(record)
         self.progress = replace(
             self.progress,
             epoch=self.progress.epoch + 1,
@@ -149,47 +162,75 @@ class NetworkTraining:
         self._save()
 
     def _run_batches(self, started: float) -> tuple[float, int]:
-        """Train what is left of the epoch; return its sum of losses and number of wrong answers."""
+        """Train the remaining batches of the epoch.
+
+        Args:
+            started: start of the epoch or of its continuation, by the clock of `time.perf_counter`.
+
+        Returns:
+            Sum of the losses and number of wrong answers, both over the whole epoch.
+
+        Raises:
+            StoppedError: `stop` answered yes.
+        """
         train, batch = self.data.train, self.plan.batch
         order = self.epoch_indices(len(train)).to(train.labels.device)
         steps = self.plan.dataset.steps_per_epoch(batch)
-        # Sums start from the checkpoint's, in the precision they were saved in.
+        # The sums continue those of the checkpoint, in the precision in which they were saved.
         loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=train.labels.device)
         wrong = torch.tensor(self.progress.wrong, device=train.labels.device)
         self.network.train()
         for number in range(self.progress.batch, steps):
-            if self.reporter.stop():
-                # Weights after a loss that is not finite are no point to go on from.
+            if self.stop():
+                # Training cannot continue from the weights after a loss that is not finite.
                 if math.isfinite(float(loss_sum)) and self.weights_are_finite():
                     self._save_within(number, float(loss_sum), int(wrong), started)
                 raise StoppedError
-            self._set_rate(number / steps)
+            self._set_rate(self._rate_at(number / steps))
             loss, errors = self._train_batch(order[number * batch : (number + 1) * batch], number)
             loss_sum += loss
             wrong += errors
         return float(loss_sum), int(wrong)
 
     def weights_are_finite(self) -> bool:
-        """Whether weights and running statistics are finite; the last update was seen by no loss."""
+        """Return whether all weights and running statistics are finite.
+
+        No loss has been computed from the last update, so the losses alone do not show this.
+        """
         numbers = [t for t in self.network.state_dict().values() if t.is_floating_point()]
         return bool(torch.stack([t.isfinite().all() for t in numbers]).all())
 
     def epoch_indices(self, count: int) -> torch.Tensor:
-        """Return the images of this epoch in their order, (count,)."""
+        """Return the training images of the current epoch in their order.
+
+        Args:
+            count: number of training images.
+
+        Returns:
+            Indices into the training images, int64 (count,).
+        """
         order = epoch_order(count, self.seed, self.progress.epoch)
-        # The sample is drawn once; every epoch goes through all of it in another order.
+        # The sample is drawn once; every epoch visits all of it in a new order.
         return bootstrap_sample(count, self.seed)[order] if self.step.bootstrap else order
 
     def _loss(self) -> Loss:
-        """Return what the step minimises; a teacher is read from its checkpoint."""
+        """Return the loss function of the step; a teacher network is read from its checkpoint."""
         settings = self.step.distillation
         if settings is None:
-            return of_labels
+            return label_loss
         network, _ = load_network(self.plan, settings.teacher, self.folder.parent / settings.teacher)
         return Teacher(network.eval(), settings, self.plan.execution).loss
 
     def _train_batch(self, which: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step; when memory runs out, again in halves that add up to the same batch."""
+        """Do one step of SGD, with smaller micro-batches each time that memory runs out.
+
+        Args:
+            which: indices of the batch's training images, int64 (batch,).
+            number: number of the batch within the epoch.
+
+        Returns:
+            Sum of the losses and number of wrong answers, as `training_step`.
+        """
         while True:
             try:
                 return training_step(
@@ -209,7 +250,7 @@ class NetworkTraining:
             except RuntimeError as error:
                 if not ran_out_of_memory(error):
                     raise
-            # Outside of the handler, so that the traceback holds no maps of the failed attempt.
+            # Outside of the handler: its traceback keeps the activations of the failed attempt in memory.
             self._halve_micro_batch()
 
     def _halve_micro_batch(self) -> None:
@@ -219,22 +260,34 @@ class NetworkTraining:
                 f"{self.step.network} does not fit into memory two images at a time; choose a smaller design"
             )
         self.progress = replace(self.progress, micro_batch=smaller)
-        self.reporter.warn(f"{self.step.network}: out of memory, going on with {smaller} images at a time")
+        self._notify(f"{self.step.network}: out of memory, going on with {smaller} images at a time")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _set_rate(self, progress: float) -> float:
-        rate = self.step.schedule.rate_at(self.progress.epoch, progress)
-        rate *= ROLLBACK_FACTOR**self.progress.rollbacks
+    def _notify(self, text: str) -> None:
+        self.tell(Notice(text))
+
+    def _rate_at(self, share: float) -> float:
+        """Return the learning rate after a share of the current epoch's batches, between 0 and 1."""
+        rate = self.step.schedule.rate_at(self.progress.epoch, share)
+        return rate * ROLLBACK_FACTOR**self.progress.rollbacks
+
+    def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        return rate
 
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
-        held = self.data.validation
+        """Return the record of the epoch that has just been trained.
+
+        Args:
+            train_loss: mean loss of a training image and member.
+            train_error: share of wrong answers in training.
+            started: start of the epoch or of its continuation, by the clock of `time.perf_counter`.
+        """
+        validation = self.data.validation
         predicted = probabilities(
             self.network,
-            held.images,
+            validation.images,
             self.data.mean,
             self.data.deviation,
             self.plan.batch,
@@ -242,28 +295,33 @@ class NetworkTraining:
         )
         if predicted.ndim == 3:
             predicted = predicted.mean(axis=1)
-        labels = held.labels.cpu().numpy()
-        right = np.take_along_axis(predicted, labels[:, None], axis=1)
+        labels = validation.labels.cpu().numpy()
+        likelihoods = np.take_along_axis(predicted, labels[:, None], axis=1)
         return EpochRecord(
             step=self.step.id,
             network=self.step.network,
             epoch=self.progress.epoch,
-            rate=self._set_rate(1.0),
+            rate=self._rate_at(1.0),
             train_loss=train_loss,
             train_error=train_error,
-            validation_loss=float(-np.log(np.maximum(right, 1e-12)).mean()),
+            validation_loss=float(-np.log(np.maximum(likelihoods, 1e-12)).mean()),
             validation_error=float((predicted.argmax(axis=1) != labels).mean()),
             validation_probabilities=pack_probabilities(predicted),
             seconds=self.progress.epoch_seconds + time.perf_counter() - started,
         )
 
     def _roll_back(self) -> None:
+        """Continue from the last checkpoint, or from the first weights, at a smaller rate.
+
+        Raises:
+            DivergedError: there have been `ROLLBACKS` rollbacks.
+        """
         rollbacks = self.progress.rollbacks + 1
         if rollbacks > ROLLBACKS:
             raise DivergedError(
                 f"{self.step.network} diverged in epoch {self.progress.epoch + 1}: lower the learning rate"
             )
-        self.reporter.warn(
+        self._notify(
             f"{self.step.network}: the loss is not finite, going back to the last checkpoint at half the rate"
         )
         graph, seed = self.network.graph, derived_seed(self.plan.seed, self.step.network, "weights")
@@ -294,10 +352,18 @@ class NetworkTraining:
 
 
 def load_network(plan: TrainingPlan, name: str, folder: Path) -> tuple[SpecNetwork, Progress]:
-    """Return a network of a run as its newest checkpoint has it.
+    """Return a network of a run with the weights of its newest checkpoint.
+
+    Args:
+        plan: plan of the run.
+        name: name of the network in the plan.
+        folder: folder of the network's checkpoints.
+
+    Returns:
+        The network, on the device of the plan, and the progress of its training.
 
     Raises:
-        RunError: it has no intact checkpoint.
+        RunError: there is no intact checkpoint.
     """
     damaged: list[str] = []
     checkpoint = load_checkpoint(folder, damaged.append)

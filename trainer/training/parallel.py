@@ -1,23 +1,27 @@
 """Data parallelism: processes, each with a device of its own, share the batches of one training step.
 
-MotherNets (MLSys 2020), appendix D: GPUs for which no network is ready help those that are training. How many
-a step has is the plan's to say (`advisor.plans.placement`); the processes are idle workers of the run's pool.
+GPUs for which no network is ready help the GPUs that are training (MotherNets, MLSys 2020, appendix D). The
+plan says how many devices a step has (`advisor.plans.placement`). The processes are idle workers of the run's
+pool.
 
-*Rank* r of n processes takes slice r of every batch. All hold the network and go through the same epochs and
-batches; `DistributedDataParallel` averages their gradients, which are scaled to give the gradient of the
-whole batch. What decides the course is the same on all: losses and errors are summed, and a request to stop
-counts wherever it arrives. Rank 0 alone evaluates, reports and writes checkpoints; all read them on resuming.
+Notation: *rank* r of n processes computes slice r of every batch. Every rank has a copy of the network and
+goes through the same epochs and batches. `DistributedDataParallel` averages their gradients, which are scaled
+so that the mean is the gradient of the whole batch. All ranks take the same decisions, because losses and
+errors are summed over the ranks, and a request to stop counts whichever rank receives it. Only rank 0
+evaluates, tells of progress and writes checkpoints. All ranks read them when a run is resumed.
 
-Batch normalisation: on CUDA statistics are those of the whole batch (`SyncBatchNorm`). On a CPU torch has no
-such layer; every rank normalises by its own slice and all keep rank 0's running statistics, so networks with
-batch normalisation come out otherwise than on one device. Plans made here share batches on CUDA only.
+Batch normalisation: on CUDA the statistics are those of the whole batch (`SyncBatchNorm`). Torch has no such
+layer for a CPU. There every rank normalises with its own slice, and all keep the running statistics of rank
+0. A network with batch normalisation then ends with other weights than on one device. The plans that the
+advisor makes share batches on CUDA only.
 
-When something goes wrong nobody waits for long:
+No rank waits for long after a failure:
 
-- A rank that fails writes its reason into the folder where they met; the others lose contact and give it too.
-- A killed rank ends the whole pool (`trainer.execution.pool`), and with it the others.
-- A rank that cannot leave, because its device waits for one that is gone, ends its process after `GRACE`.
-- A rank that stands still is given up after `PATIENCE`.
+- A rank that fails writes its reason into the rendezvous folder. The others lose the connection, read the
+  reason and fail with it.
+- A killed rank ends the whole pool (`trainer.execution.pool`), and with it the other ranks.
+- A rank that is stuck, because its device waits for another one, ends its process after `GRACE` seconds.
+- A collective operation that does not end within `TIMEOUT` fails.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,51 +47,66 @@ from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from trainer.data.loading import Data
+from trainer.events import Event, Tell
 from trainer.training.checkpoint import Progress
-from trainer.training.loop import DivergedError, NetworkTraining, Reporter, StoppedError
+from trainer.training.loop import DivergedError, NetworkTraining, StoppedError
 from trainer.training.step import Share
 
-# Others wait while rank 0 evaluates and writes a checkpoint, which a large data set may draw out.
-PATIENCE = timedelta(minutes=30)
-# Seconds that a rank has to leave after another one failed, and that a reason may take to be written.
+# The other ranks wait while rank 0 evaluates and writes a checkpoint, which takes long on a large data set.
+TIMEOUT = timedelta(minutes=30)
+# Seconds until a rank ends its process if it is stuck after another one failed, and seconds that the others
+# wait for the reason of a failure.
 GRACE, REASON_SECONDS = 30.0, 5.0
 POLL_SECONDS = 0.2
-# Ranks are on one machine: they need no other network, and nobody else should reach them.
+# All ranks are on one machine, and no other machine should be able to connect to them.
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """A process's place among those that share a step.
+class Rendezvous:
+    """Rank of a process, and the folder through which it finds the other ranks of a training step.
 
     Attributes:
-        share: its rank, and how many there are.
-        meeting: folder where they find each other, empty at first.
+        share: rank of the process and number of ranks.
+        folder: folder that all ranks use, empty at first.
     """
 
     share: Share
-    meeting: Path
+    folder: Path
 
 
-def seats(count: int, within: Path) -> list[Seat | None]:
-    """Return a seat for each of `count` processes, in a new folder; one process alone needs none."""
+def make_rendezvous(count: int, within: Path) -> list[Rendezvous | None]:
+    """Return the rendezvous of each rank of one training step.
+
+    Args:
+        count: number of ranks.
+        within: folder in which a new folder is made.
+
+    Returns:
+        One entry a rank, in the order of the ranks; None for a process that trains alone.
+    """
     if count == 1:
         return [None]
-    meeting = Path(tempfile.mkdtemp(dir=within))
-    return [Seat(Share(rank, count), meeting) for rank in range(count)]
+    folder = Path(tempfile.mkdtemp(dir=within))
+    return [Rendezvous(Share(rank, count), folder) for rank in range(count)]
 
 
-def take_device(device: str, workers: Barrier) -> None:
-    """Give each of the waiting workers of a pool a GPU of its own as long as there are enough."""
+def choose_gpu(device: str, workers: Barrier) -> None:
+    """Make a GPU the current one of this process, another one in each worker as long as there are enough.
+
+    Args:
+        device: device of the plan, ``cpu`` or ``cuda``; a CPU needs no choice.
+        workers: barrier at which all workers of the pool wait for each other.
+    """
     if device == "cuda":
         torch.cuda.set_device(workers.wait() % torch.cuda.device_count())
 
 
 def check_devices(plan: TrainingPlan) -> None:
-    """Refuse a plan that shares batches among more GPUs than there are.
+    """Refuse a plan that shares batches among more GPUs than this machine has.
 
     Raises:
-        RunError: as said.
+        RunError: the plan needs more GPUs.
     """
     shared = any(devices_of(step) > 1 for step in plan.steps)
     if plan.execution.device == "cuda" and shared and torch.cuda.device_count() < slots(plan):
@@ -97,25 +116,43 @@ def check_devices(plan: TrainingPlan) -> None:
 
 
 def train(
-    plan: TrainingPlan, step: TrainStep, data: Data, folder: Path, reporter: Reporter, seat: Seat | None
+    plan: TrainingPlan,
+    step: TrainStep,
+    data: Data,
+    folder: Path,
+    tell: Tell,
+    stop: Callable[[], bool],
+    rendezvous: Rendezvous | None,
 ) -> Progress:
-    """Train to the end of a step, alone or in a seat among others.
+    """Train to the end of a step, alone or as one of several ranks.
+
+    Args:
+        plan: plan that the step belongs to.
+        step: training step to execute.
+        data: images of all splits, on the device of this process.
+        folder: folder of the network's checkpoints.
+        tell: receiver of the events.
+        stop: question whether to stop, asked before every batch.
+        rendezvous: rank of this process and the way to the others; None for a process that trains alone.
+
+    Returns:
+        Progress at the end of the step.
 
     Raises:
         StoppedError, DivergedError, StorageError: as `NetworkTraining.run`.
-        RunError: another process that shares the step failed or was lost.
+        RunError: another rank failed or was lost.
     """
-    if seat is None:
-        return NetworkTraining(plan, step, data, folder, reporter).run()
-    with _gathered(plan.execution.device, step.network, seat):
-        return SharedTraining(plan, step, data, folder, reporter, seat.share).run()
+    if rendezvous is None:
+        return NetworkTraining(plan, step, data, folder, tell, stop).run()
+    with _process_group(plan.execution.device, step.network, rendezvous):
+        return SharedTraining(plan, step, data, folder, tell, stop, rendezvous.share).run()
 
 
 class SharedTraining(NetworkTraining):
-    """A rank's part in the training of a network; see `NetworkTraining`.
+    """Part of one rank in the training of a network; see `NetworkTraining` for the other arguments.
 
     Args:
-        share: of this process.
+        share: rank of this process and number of ranks.
     """
 
     def __init__(
@@ -124,17 +161,13 @@ class SharedTraining(NetworkTraining):
         step: TrainStep,
         data: Data,
         folder: Path,
-        reporter: Reporter,
+        tell: Tell,
+        stop: Callable[[], bool],
         share: Share,
     ) -> None:
         self.share = share
-        leads = share.rank == 0
-        shared = Reporter(
-            reporter.epoch if leads else _unheard,
-            reporter.warn if leads else _unheard,
-            lambda: _agreed(reporter.stop()),
-        )
-        super().__init__(plan, step, data, folder, shared)
+        from_rank_0 = tell if share.rank == 0 else _discard
+        super().__init__(plan, step, data, folder, from_rank_0, lambda: _any_rank(stop()))
 
     def _restore(self) -> None:
         super()._restore()
@@ -149,20 +182,20 @@ class SharedTraining(NetworkTraining):
         return sums[0], sums[1].long()
 
     def _halve_micro_batch(self) -> None:
-        # The others have no want of memory and wait in the middle of the batch: there is no second attempt.
+        # A second attempt is impossible: the other ranks had enough memory and are waiting for this one.
         raise RunError(
             f"{self.step.network} does not fit into memory with its batch shared by {self.share.count} "
             "devices; choose a smaller design or batch"
         )
 
     def weights_are_finite(self) -> bool:
-        """Whether no rank has a weight that is infinite or not a number; running statistics are its own."""
-        return not _agreed(not super().weights_are_finite())
+        """Return whether the weights and running statistics of every rank are finite."""
+        return not _any_rank(not super().weights_are_finite())
 
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         if self.share.rank == 0:
             return super()._evaluated(train_loss, train_error, started)
-        # Neither reported nor kept.
+        # This record is neither reported nor stored.
         return EpochRecord(
             step=self.step.id,
             network=self.step.network,
@@ -181,34 +214,39 @@ class SharedTraining(NetworkTraining):
             super()._save()
 
 
-def _unheard(what: object) -> None:
-    """Ignore what rank 0 reports for all."""
+def _discard(event: Event) -> None:
+    """Drop an event that rank 0 tells too."""
 
 
-def _agreed(wanted: bool) -> bool:
-    """Whether any rank wants something; all ask, and get one answer."""
-    votes = torch.tensor(int(wanted))
+def _any_rank(vote: bool) -> bool:
+    """Return whether any rank votes yes; every rank must call this, and all get the same answer."""
+    votes = torch.tensor(int(vote))
     distributed.all_reduce(votes)
     return bool(votes)
 
 
 @contextmanager
-def _gathered(device: str, network: str, seat: Seat) -> Iterator[None]:
-    """Meet the other ranks, and part from them when all are done or something failed."""
+def _process_group(device: str, network: str, rendezvous: Rendezvous) -> Iterator[None]:
+    """Join the process group of all ranks, and leave it when all are done or one failed.
+
+    Raises:
+        RunError: another rank failed or was lost.
+    """
     left = threading.Event()
-    threading.Thread(target=_leave_in_time, args=(_reason_file(seat), left), daemon=True).start()
+    reason_file = rendezvous.folder / f"reason-{rendezvous.share.rank}"
+    threading.Thread(target=_exit_when_stuck, args=(rendezvous.folder, left), daemon=True).start()
     try:
-        _meet(device, seat)
+        _join(device, rendezvous)
         yield
-        # Nobody tears down what another one still uses.
-        _agreed(False)
+        # No rank destroys the group while another one still uses it.
+        _any_rank(False)
     except (StoppedError, DivergedError):
-        # All ranks come to this end together.
+        # All ranks raise these at the same batch.
         raise
     except Exception as error:
-        if _lost_contact(error):
-            raise RunError(_reason_of_others(seat) or _lost(network, seat)) from None
-        _reason_file(seat).write_text(str(error).partition("\n")[0] or type(error).__name__)
+        if _is_lost_connection(error):
+            raise RunError(_reason_of_others(rendezvous.folder) or _lost(network, rendezvous)) from None
+        reason_file.write_text(str(error).partition("\n")[0] or type(error).__name__)
         raise
     finally:
         if distributed.is_initialized():
@@ -216,54 +254,50 @@ def _gathered(device: str, network: str, seat: Seat) -> Iterator[None]:
         left.set()
 
 
-def _meet(device: str, seat: Seat) -> None:
-    # The first optimizer imports it, for seconds in which other ranks would wait in the middle of a batch.
+def _join(device: str, rendezvous: Rendezvous) -> None:
+    # The first optimizer imports this module for seconds. Other ranks would wait in the middle of a batch.
     import torch._dynamo  # noqa: F401
 
     if sys.platform in LOOPBACK:
         for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
             os.environ.setdefault(variable, LOOPBACK[sys.platform])
     distributed.init_process_group(
-        # Votes are tensors on the CPU also where gradients are on CUDA.
+        # Votes are tensors on the CPU even if the gradients are on CUDA.
         "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
         store=distributed.FileStore(  # type: ignore[attr-defined]
-            str(seat.meeting / "store"), seat.share.count
+            str(rendezvous.folder / "store"), rendezvous.share.count
         ),
-        rank=seat.share.rank,
-        world_size=seat.share.count,
-        timeout=PATIENCE,
+        rank=rendezvous.share.rank,
+        world_size=rendezvous.share.count,
+        timeout=TIMEOUT,
     )
 
 
-def _leave_in_time(reason: Path, left: threading.Event) -> None:
-    """End this process if it has not left long after a rank failed."""
+def _exit_when_stuck(folder: Path, left: threading.Event) -> None:
+    """End this process if it has not left the group `GRACE` seconds after a rank failed."""
     while not left.wait(POLL_SECONDS):
-        if _reasons(reason.parent) and not left.wait(GRACE):
+        if _reasons(folder) and not left.wait(GRACE):
             os._exit(1)
 
 
-def _lost_contact(error: Exception) -> bool:
-    """Whether another rank was the cause; gloo's errors have no class of their own."""
+def _is_lost_connection(error: Exception) -> bool:
+    """Return whether another rank caused an error; errors of gloo have no class of their own."""
     gloo = isinstance(error, RuntimeError) and "gloo" in str(error)
     return gloo or isinstance(error, distributed.DistError)
 
 
-def _reason_of_others(seat: Seat) -> str:
-    """What a rank that failed wrote, if one does in time."""
+def _reason_of_others(folder: Path) -> str:
+    """Return the reason of a rank that failed, empty if none is written within `REASON_SECONDS`."""
     deadline = time.monotonic() + REASON_SECONDS
-    while not (reasons := _reasons(seat.meeting)) and time.monotonic() < deadline:
+    while not (reasons := _reasons(folder)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return reasons[0] if reasons else ""
 
 
-def _reason_file(seat: Seat) -> Path:
-    return seat.meeting / f"reason-{seat.share.rank}"
-
-
-def _reasons(meeting: Path) -> list[str]:
-    texts = [path.read_text() for path in meeting.glob("reason-*")]
+def _reasons(folder: Path) -> list[str]:
+    texts = [path.read_text() for path in folder.glob("reason-*")]
     return [text for text in texts if text]
 
 
-def _lost(network: str, seat: Seat) -> str:
-    return f"one of the {seat.share.count} processes that share {network} was lost; resume the run"
+def _lost(network: str, rendezvous: Rendezvous) -> str:
+    return f"one of the {rendezvous.share.count} processes that share {network} was lost; resume the run"

@@ -1,7 +1,8 @@
-"""The one training step of the project, and the one way to ask a network for probabilities.
+"""The one training step of the project, and the one way to get probabilities from a network.
 
-Both the training loop and the profiler's workload call these functions, so what is timed is what runs.
-A step reports its phases to a `Mark`: ``data``, ``forward``, ``backward``, ``optimizer``, in this order.
+Both the training loop and the profiler's workload call these functions. The profiler therefore times exactly
+the code that trains. A step reports the end of each phase to a `Mark`: ``data``, ``forward``, ``backward``
+and ``optimizer``, in this order; ``forward`` and ``backward`` once a micro-batch.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ from advisor.plans.execution import Execution
 from trainer.data.batches import augmented, normalised
 from trainer.training.heap import keep_freed_memory
 
+# Receiver of the names of finished phases.
 Mark = Callable[[str], None]
-# Summed loss of a batch from inputs, logits and labels.
+# Summed loss of a batch as a function of inputs, logits and labels.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a process takes of every batch: slice `rank` of `count`, which differ by one image at most."""
+    """Slice of every batch that a process computes; the sizes of slices differ by one image at most.
+
+    Attributes:
+        rank: number of the slice, 0, 1, …
+        count: number of slices.
+    """
 
     rank: int = 0
     count: int = 1
@@ -47,13 +54,14 @@ def unmarked(phase: str) -> None:
     """Ignore the end of a phase."""
 
 
-def of_labels(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def label_loss(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the summed cross-entropy of a batch, a scalar.
 
     Args:
-        inputs: not looked at.
-        logits: (batch, classes); of a joint network (batch, members, classes), whose losses are added up.
-        labels: (batch,).
+        inputs: images, which this loss does not use.
+        logits: outputs of the network, (batch, classes); of a joint network (batch, members, classes), whose
+            members' losses are summed.
+        labels: true classes, int64 (batch,).
     """
     if logits.dim() == 3:
         labels = labels.repeat_interleave(logits.shape[1])
@@ -61,14 +69,22 @@ def of_labels(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits, labels, reduction="sum")
 
 
-def answers(logits: Tensor) -> Tensor:
-    """Return the classes (batch,) that logits stand for; members of a joint network are averaged."""
+def predicted_classes(logits: Tensor) -> Tensor:
+    """Return the most probable classes.
+
+    Args:
+        logits: outputs of a network, (batch, classes); of a joint network (batch, members, classes), whose
+            members' probabilities are averaged.
+
+    Returns:
+        Classes, int64 (batch,).
+    """
     if logits.dim() == 3:
         logits = functional.softmax(logits.float(), dim=-1).mean(dim=1)
     return logits.argmax(dim=1)
 
 
-def arithmetic(execution: Execution) -> AbstractContextManager[object]:
+def autocast(execution: Execution) -> AbstractContextManager[object]:
     """Return the autocast context of a plan."""
     return torch.autocast(
         execution.device, dtype=torch.bfloat16, enabled=execution.dtype == "bfloat16", cache_enabled=True
@@ -76,7 +92,17 @@ def arithmetic(execution: Execution) -> AbstractContextManager[object]:
 
 
 def prepare_module(network: nn.Module, execution: Execution) -> nn.Module:
-    """Move a network to the device and memory format of a plan, and the process into its settings."""
+    """Move a network to the device and memory format of a plan.
+
+    The allocator, cuDNN and the precision of products on CUDA are set for the whole process.
+
+    Args:
+        network: network to move.
+        execution: device and memory format.
+
+    Returns:
+        The same network.
+    """
     if execution.device == "cpu":
         keep_freed_memory()
     else:
@@ -90,7 +116,7 @@ def prepare_module(network: nn.Module, execution: Execution) -> nn.Module:
 
 
 def make_optimizer(network: nn.Module, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """Return SGD with momentum; its rate is set before every step."""
+    """Return SGD with momentum and rate 0; the rate must be set before every step."""
     return torch.optim.SGD(
         network.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay, fused=True
     )
@@ -108,33 +134,34 @@ def training_step(
     seed: int,
     execution: Execution,
     micro_batch: int = 0,
-    loss_of: Loss = of_labels,
+    loss_of: Loss = label_loss,
     share: Share = WHOLE,
     mark: Mark = unmarked,
 ) -> tuple[Tensor, Tensor]:
     """Do one step of SGD on a batch.
 
     Args:
-        network: in training mode.
-        optimizer: of its parameters.
-        images: stored images, uint8 (batch, channels, height, width).
-        labels: int64 (batch,).
-        mean: of the training pixels, (channels,).
-        deviation: of the training pixels, (channels,).
-        augmentation: of the batch.
-        seed: of the augmentation.
+        network: network in training mode.
+        optimizer: optimizer of the network's parameters.
+        images: stored images of the whole batch, uint8 (batch, channels, height, width).
+        labels: true classes, int64 (batch,).
+        mean: mean of the training pixels between 0 and 1, (channels,).
+        deviation: standard deviation of the training pixels between 0 and 1, (channels,).
+        augmentation: kind of augmentation.
+        seed: random seed of the augmentation.
         execution: arithmetic and memory format.
-        micro_batch: images at once, at most; gradients add up to those of the batch. 0: all.
-        loss_of: what is minimised.
-        share: of this process in the batch, of which all processes see all images; gradients are scaled so
-            that their mean over the processes is that of the batch.
-        mark: told of the end of each phase.
+        micro_batch: largest number of images at once, 0 for the whole batch; gradients of the parts add up to
+            those of the batch.
+        loss_of: loss function to minimise.
+        share: slice of the batch that this process computes. Gradients are scaled so that their mean over all
+            processes is the gradient of the batch.
+        mark: receiver of the names of finished phases.
 
     Returns:
-        Sum of the losses and number of wrong answers in the share, tensors on the device.
+        Sum of the losses and number of wrong answers in the slice, two scalars on the device.
     """
-    # Augmentation is drawn for the whole batch, so that images look the same however they are shared. It has
-    # no name, or it would stay in memory for the whole step.
+    # The whole batch is augmented, so that an image looks the same however the batch is shared. The result
+    # has no name, because a name would keep it in memory for the whole step.
     inputs = normalised(
         share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
     )
@@ -143,33 +170,56 @@ def training_step(
     mark("data")
     loss_sum = torch.zeros((), device=labels.device)
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
-    # Parts of one size as far as possible: a last part of one image has no batch statistics.
+    # The parts are nearly equal, because a part of a single image has no batch statistics.
     parts = math.ceil(len(labels) / (micro_batch or len(labels)))
     for part, right in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
-        with arithmetic(execution):
-            logits = network(part)
-        loss = loss_of(part, logits.float(), right)
-        mark("forward")
-        (loss / divisor).backward()
-        mark("backward")
-        loss_sum += loss.detach()
-        wrong += (answers(logits.detach()) != right).sum()
+        loss, errors = _accumulate(network, part, right, divisor, execution, loss_of, mark)
+        loss_sum += loss
+        wrong += errors
     optimizer.step()
     mark("optimizer")
     return loss_sum, wrong
 
 
+def _accumulate(
+    network: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    divisor: float,
+    execution: Execution,
+    loss_of: Loss,
+    mark: Mark,
+) -> tuple[Tensor, Tensor]:
+    """Add the gradients of a micro-batch, and return the sum of its losses and number of wrong answers."""
+    with autocast(execution):
+        logits = network(inputs)
+    loss = loss_of(inputs, logits.float(), labels)
+    mark("forward")
+    (loss / divisor).backward()
+    mark("backward")
+    return loss.detach(), (predicted_classes(logits.detach()) != labels).sum()
+
+
 def ran_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory was the reason; torch has a class for that error on CUDA and a text on a CPU."""
+    """Return whether an error is for want of memory; on a CPU torch has no class for it, only a text."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def probabilities(
     network: nn.Module, images: Tensor, mean: Tensor, deviation: Tensor, batch: int, execution: Execution
 ) -> NDArray[np.float32]:
-    """Return class probabilities of stored images in evaluation mode, `batch` at once.
+    """Return class probabilities of stored images; the network is put into evaluation mode.
 
-    Their shape is (images, classes); of a joint network (images, members, classes).
+    Args:
+        network: network on the device of the images.
+        images: stored images, uint8 (images, channels, height, width).
+        mean: mean of the training pixels between 0 and 1, (channels,).
+        deviation: standard deviation of the training pixels between 0 and 1, (channels,).
+        batch: number of images at once.
+        execution: arithmetic and memory format.
+
+    Returns:
+        Probabilities, float32 (images, classes); of a joint network (images, members, classes).
     """
     network.eval()
     parts = list(_softmax_batches(network, images, mean, deviation, batch, execution))
@@ -181,6 +231,6 @@ def _softmax_batches(
 ) -> Iterator[Tensor]:
     with torch.inference_mode():
         for part in images.split(batch):
-            with arithmetic(execution):
+            with autocast(execution):
                 logits = network(normalised(part, mean, deviation, execution.memory_format))
             yield functional.softmax(logits.float(), dim=-1).cpu()

@@ -1,4 +1,4 @@
-"""Class probabilities of validation images as they are stored with an epoch: one byte a value, compressed."""
+"""Storage format of the validation probabilities of an epoch: one byte a value, compressed by zlib."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
 
-# One part in 255 is enough for ensemble curves and a quarter of the bytes of float32.
+# A resolution of 1/255 is enough for learning curves of ensembles, in a quarter of the bytes of float32.
 LEVELS = 255
 
 
 def pack_probabilities(probabilities: Probabilities) -> bytes:
-    """Compress (images, classes) to one byte a value; errors up to 1/510."""
+    """Return probabilities as compressed bytes, with rounding errors up to 1/510.
+
+    Args:
+        probabilities: probabilities between 0 and 1, (images, classes).
+    """
     return zlib.compress(np.rint(probabilities * LEVELS).astype(np.uint8).tobytes(), 6)
 
 
 def unpack_probabilities(packed: bytes, classes: int) -> Probabilities:
-    """Return what `pack_probabilities` packed, shape (images, classes)."""
+    """Return the probabilities that `pack_probabilities` packed, float32 (images, classes).
+
+    Args:
+        packed: compressed bytes.
+        classes: number of classes.
+    """
     values = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, classes)
     return values.astype(np.float32) / np.float32(LEVELS)

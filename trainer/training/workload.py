@@ -1,4 +1,7 @@
-"""What the profiler is handed: the trainer's own step on synthetic images, picklable for a fresh process."""
+"""The trainer's own step on synthetic images: the workload that the profiler measures.
+
+Its description can be pickled, so that it can be measured in a new process.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.networks.network import build_network
-from trainer.training.step import Mark, arithmetic, make_optimizer, prepare_module, training_step
+from trainer.training.step import Mark, autocast, make_optimizer, prepare_module, training_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +23,11 @@ class StepWorkload:
     """A training step that is described but not yet built.
 
     Attributes:
-        network: short name.
-        task: images and classes.
-        batch: images a step.
-        augmentation: of the batch.
-        execution: device and arithmetic.
+        network: short name of the network.
+        task: image shape and number of classes.
+        batch: number of images in a step.
+        augmentation: kind of augmentation.
+        execution: device, arithmetic and memory format.
     """
 
     network: str
@@ -39,7 +42,11 @@ class StepWorkload:
 
 
 class PreparedStep:
-    """A network in place, ready to train and to infer on synthetic images of the task's shape."""
+    """A network on its device that can train and infer on synthetic images of the task's shape.
+
+    Args:
+        workload: description of the step.
+    """
 
     def __init__(self, workload: StepWorkload) -> None:
         self.workload = workload
@@ -52,7 +59,7 @@ class PreparedStep:
         self._optimizer = make_optimizer(self.module, 0.9, 1e-4)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
-        # As in the training loop, the images of a batch are gathered from all over the data set.
+        # As in the training loop, the images of a batch are gathered from random places.
         self._order = torch.randperm(workload.batch, generator=generator).to(device)
         self._mean = torch.full((task.channels,), 0.5, device=device)
         self._deviation = torch.full((task.channels,), 0.25, device=device)
@@ -61,7 +68,11 @@ class PreparedStep:
         self._example = example.contiguous(memory_format=memory_format) if memory_format else example
 
     def train_step(self, mark: Mark) -> None:
-        """Do one training step; `mark` is told of the end of each phase."""
+        """Do one training step.
+
+        Args:
+            mark: receiver of the names of finished phases.
+        """
         if not self.module.training:
             self.module.train()
         training_step(
@@ -79,14 +90,14 @@ class PreparedStep:
 
     def inference_step(self) -> Tensor:
         """Return the logits of one batch, (batch, classes), without gradients."""
-        # Once for all batches, as in an evaluation: it visits every module.
+        # Only before the first batch, as in an evaluation, because `eval` visits every module.
         if self.module.training:
             self.module.eval()
-        with torch.inference_mode(), arithmetic(self.workload.execution):
+        with torch.inference_mode(), autocast(self.workload.execution):
             logits: Tensor = self.module(self._example)
         return logits
 
     @property
     def example(self) -> Tensor:
-        """Prepared input of one batch."""
+        """Normalised images of one batch, float32 (batch, channels, height, width)."""
         return self._example

@@ -25,7 +25,7 @@ from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
 from advisor.plans.method import Method
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
@@ -35,14 +35,14 @@ from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.stopping import StopSignals
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data, part_of
 from trainer.ensembles.evaluate import validation_errors
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DONE
 from trainer.run_files import RunFiles
 from trainer.training.stored_probabilities import Probabilities, unpack_probabilities
 
@@ -52,31 +52,26 @@ SOURCE = "advisor probe"
 
 @dataclass
 class _Watcher:
-    """Listens to the training of a probe."""
+    """Shows the events of a probe's training, and collects its epochs."""
 
     plan: TrainingPlan
     expected: float
-    view: TrainingView
     say: Say
     records: list[EpochRecord] = field(default_factory=list)
 
-    def started(self) -> None:
-        """Show what begins."""
-        self.view.begin(self.plan, self.expected)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Show an epoch."""
-        self.records.append(record)
-        self.view.epoch(record)
-
-    def step(self, record: StepRecord) -> None:
-        """Say what went wrong, if anything."""
-        if record.status != DONE:
-            self.say(f"{record.network}: {record.message or record.status}")
-
-    def notice(self, text: str) -> None:
-        """Pass a notice on."""
-        self.say(text)
+    def __call__(self, event: Event) -> None:
+        """Show an event; of the steps only those that failed are shown."""
+        match event:
+            case TrainingStarted():
+                self.say(TrainingBegun(self.plan, self.expected))
+            case EpochRecord():
+                self.records.append(event)
+                self.say(event)
+            case StepRecord(network=network, status=status, message=message):
+                if status is not StepStatus.DONE:
+                    self.say(f"{network}: {message or status}")
+            case Notice(text):
+                self.say(text)
 
     def curve(self, data: Data) -> Curve | None:
         """Return the learning curve of members that were all trained from scratch, else None."""
@@ -104,17 +99,14 @@ def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
     return found
 
 
-def probe(
-    request: RecommendRequest, options: ProbeOptions, home: Home, view: TrainingView, say: Say
-) -> Probing:
+def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say) -> Probing:
     """Train the most informative probes of a request until the time is up.
 
     Args:
         request: request for advice, whose designs are compared.
         options: time and other options of the session.
         home: folder of data, database and studies.
-        view: display of the progress of trainings.
-        say: display of single lines.
+        say: receiver of progress.
 
     Raises:
         UsageError: the request cannot be understood.
@@ -128,7 +120,7 @@ def probe(
     data = load_data(resolved.facts, home.data, download=options.download)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
-        return ProbingSession(request, resolved, profiled, store, home, data, view, say).run(options)
+        return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)
 
 
 @dataclass(slots=True)
@@ -142,8 +134,7 @@ class ProbingSession:
         store: database that finished probes are added to.
         home: folder of the downloaded data sets.
         data: images to train on.
-        view: display of the progress of trainings.
-        say: display of single lines.
+        say: receiver of progress.
         finished: finished probes in the order of their training.
         best: design of least expected error before each probe and after the last.
         _choosing: seconds that the last choice of a probe took.
@@ -155,7 +146,6 @@ class ProbingSession:
     store: Store
     home: Home
     data: Data
-    view: TrainingView
     say: Say
     finished: list[FinishedProbe] = field(default_factory=list)
     best: list[Evaluated] = field(default_factory=list)
@@ -242,12 +232,12 @@ class ProbingSession:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="advisor-probe-") as folder:
             files = RunFiles(folder=Path(folder), data_root=self.home.data, watch=watch_peak)
-            watcher = _Watcher(plan, chosen.seconds.mean, self.view, self.say)
+            watcher = _Watcher(plan, chosen.seconds.mean, self.say)
             try:
                 ended = execute(plan, files, data, watcher, signals)
             finally:
-                self.view.end()
-            if len(ended) < len(plan.steps) or any(r.status != DONE for r in ended.values()):
+                self.say(TrainingEnded())
+            if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):
                 return
             error, members = validation_errors(plan, files, data)
         found = reported_probe(plan, error, members, watcher.curve(data))

@@ -50,7 +50,7 @@ from cli.workflows.files import write_file
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
-from cli.workflows.views import ProbingView
+from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
 from trainer.data.loading import Data, load_data
@@ -65,7 +65,7 @@ def recommend(
     request: RecommendRequest,
     home: Home,
     save: Path | None,
-    view: ProbingView,
+    say: Say,
     probing: ProbeOptions | None = None,
 ) -> Advice:
     """Return the advice for a request, and store it for `advisor train`.
@@ -74,7 +74,7 @@ def recommend(
         request: request for advice.
         home: folder of data, database and studies.
         save: file for the plan of rank 1; None writes none.
-        view: display of measurements and of the progress of probes.
+        say: receiver of progress.
         probing: options of a probing session before the answer; None trains nothing.
 
     Raises:
@@ -89,12 +89,12 @@ def recommend(
     # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
     data = None if probing is None else _load_probed(resolved, home, probing)
     with open_store(home.database) as store:
-        profiled = profiled_for(request, resolved, store, view.say)
+        profiled = profiled_for(request, resolved, store, say)
         probed = None
         if probing is not None and data is not None:
-            session = ProbingSession(request, resolved, profiled, store, home, data, view, view.say)
+            session = ProbingSession(request, resolved, profiled, store, home, data, say)
             probed = session.run(probing)
-        compared = _compare(request, resolved, profiled, store, home, view)
+        compared = _compare(request, resolved, profiled, store, home, say)
         advice = _advice(request, resolved, profiled, compared, probed)
         if save is not None:
             _save_plan(save, compared)
@@ -134,7 +134,7 @@ def _compare(
     profiled: Profiled,
     store: Store,
     home: Home,
-    view: ProbingView,
+    say: Say,
 ) -> Comparison:
     """Fit the predictors, search the designs and rank them.
 
@@ -144,7 +144,7 @@ def _compare(
     facts = resolved.facts
     accuracy, trained = accuracy_for(store, facts.learned_as, request.seed, facts.train_images)
     scenario = scenario_of(request, resolved, profiled, accuracy)
-    view.say("searching")
+    say("searching")
     began = time.perf_counter()
     evaluated = _search(scenario, home, request.trials)
     search_seconds = time.perf_counter() - began

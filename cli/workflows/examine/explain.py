@@ -18,7 +18,7 @@ from advisor.estimate import Estimate
 from advisor.networks.joint import graph_of
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Role, TrainingPlan
-from advisor.plans.records import Forecast, Run, RunStatus, StepRecord
+from advisor.plans.records import Forecast, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.examine.layer_forecast import forecast_layers
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
@@ -26,7 +26,6 @@ from cli.workflows.home import SCHEMA_VERSION, Home
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
-from trainer.execution.plan_step import DONE
 
 SECONDS_PER_HOUR = 3600
 # Totals of a priced plan, in the order in which they are shown.
@@ -214,7 +213,7 @@ def _foreseen_totals(forecast: Forecast | None) -> dict[str, Estimate | None]:
 
 
 def _held_against(predicted: Estimate | None, record: StepRecord | None) -> dict[str, Any]:
-    done = record is not None and record.status == DONE
+    done = record is not None and record.status is StepStatus.DONE
     actual = None if record is None else record.seconds
     return {
         "seconds": _plain(predicted),

@@ -12,12 +12,11 @@ from advisor.errors import (
     StorageError,
 )
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import Run, RunStatus, StepRecord
+from advisor.plans.records import Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.stopping import StopSignals
 from db.queries import Store
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import evaluate
-from trainer.execution.plan_step import DIVERGED, DONE
 from trainer.run_files import RunFiles
 
 
@@ -68,10 +67,14 @@ def conclude(
     """
     trained = {m.name: _last_record(run.plan, m.name, ended) for m in run.plan.members}
     stopped = [name for name, record in trained.items() if record is None]
-    failed = [record for record in trained.values() if record is not None and record.status != DONE]
+    failed = [
+        record for record in trained.values() if record is not None and record.status is not StepStatus.DONE
+    ]
     if stopped:
         _conclude_stopped(run, store, signals, seconds)
-    done = [name for name, record in trained.items() if record is not None and record.status == DONE]
+    done = [
+        name for name, record in trained.items() if record is not None and record.status is StepStatus.DONE
+    ]
     test = evaluate(run.plan, files, data, done) if done else None
     status, message = _verdict(_causes(run.plan, ended) if failed else [], done)
     store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
@@ -91,7 +94,8 @@ def _causes(plan: TrainingPlan, ended: dict[str, StepRecord]) -> list[StepRecord
     return [
         record
         for name, record in ended.items()
-        if record.status != DONE and all(ended[before].status == DONE for before in after[name])
+        if record.status is not StepStatus.DONE
+        and all(ended[before].status is StepStatus.DONE for before in after[name])
     ]
 
 
@@ -102,7 +106,7 @@ def _verdict(causes: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]
     if done:
         return RunStatus.PARTIAL, message
     # Only a run that diverged cannot be resumed.
-    diverged = all(record.status == DIVERGED for record in causes)
+    diverged = all(record.status is StepStatus.DIVERGED for record in causes)
     return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
 
 

@@ -21,7 +21,7 @@ from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.home import Home, now
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
 from trainer.data.loading import load_data
@@ -41,9 +41,7 @@ class Extension:
     cluster: str | None = None
 
 
-def extend(
-    run_id: int, extension: Extension, options: TrainOptions, home: Home, view: TrainingView, say: Say
-) -> RunAnswer:
+def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
     """Extend a finished run: a new run trains only the added members.
 
     Args:
@@ -51,8 +49,7 @@ def extend(
         extension: members or cluster to add.
         options: limits of the execution.
         home: home of the run.
-        view: progress of the training.
-        say: receiver of remarks, one line each.
+        say: receiver of progress.
 
     Raises:
         UsageError: the run is not finished, is not a MotherNets ensemble, or the extension does not fit it.
@@ -73,7 +70,7 @@ def extend(
         )
         _adopt(store, home, old, run)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def _extended(old: Run, extension: Extension) -> TrainingPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,9 @@ class PredictRequest:
     download: bool = False
 
 
-def predict(request: PredictRequest, home: Home, say: Say, complain: Say) -> Prediction | TestSetPrediction:
+def predict(
+    request: PredictRequest, home: Home, say: Say, complain: Callable[[str], None]
+) -> Prediction | TestSetPrediction:
     """Classify images; where a CSV file is wanted, it is written.
 
     Args:
@@ -133,7 +135,7 @@ def _check(request: PredictRequest) -> None:
     check_csv(request.csv, CONTENT, as_json=request.as_json)
 
 
-def _predict_files(trained: TrainedRun, paths: Sequence[Path], complain: Say) -> Prediction:
+def _predict_files(trained: TrainedRun, paths: Sequence[Path], complain: Callable[[str], None]) -> Prediction:
     read, unread = _read_images(trained, paths)
     if not read and len(unread) == 1:
         raise DataError(unread[0].message)

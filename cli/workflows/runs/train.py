@@ -9,7 +9,7 @@ from pathlib import Path
 
 from advisor.designs.design import parse_design
 from advisor.errors import StorageError, UsageError
-from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
+from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
@@ -18,68 +18,73 @@ from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupte
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
 from cli.workflows.stopping import STOPPING, StopSignals
-from cli.workflows.views import Say, TrainingView
+from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import describe, write_description
+from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DONE
 from trainer.run_files import NETWORKS, RunFiles
 
 
 @dataclass
 class _Recorder:
-    """Listens to a run, writes it down, and keeps its clock: from the first step to the last event."""
+    """Stores and shows the events of a run, and measures its time from the first step to the last event."""
 
     store: Store
     run: Run
-    view: TrainingView
     say: Say
     began: float | None = None
     latest: float = 0.0
     recorded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status == DONE}
+        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status is StepStatus.DONE}
 
     @property
     def seconds(self) -> float:
-        """Wall clock of training, earlier sittings included, starting of processes left out."""
+        """Wall clock of training before and after resuming, without the start of processes."""
         return self.run.train_seconds + (0.0 if self.began is None else self.latest - self.began)
 
-    def started(self) -> None:
-        """Start the clock."""
-        self.began = self.latest = time.monotonic()
-        # Of a run that goes on the forecast is that of all its sittings.
-        forecast = None if self.run.train_seconds else self.run.forecast
-        expected = forecast.train_seconds if forecast else None
-        self.view.begin(self.run.plan, expected[0] if expected else None)
+    def __call__(self, event: Event) -> None:
+        """Store and show an event."""
+        match event:
+            case TrainingStarted():
+                self._start()
+            case EpochRecord():
+                self._store_epoch(event)
+            case StepRecord():
+                self._store_step(event)
+            case Notice(text):
+                self.say(text)
 
-    def stopped(self) -> None:
-        """Stop the clock: of the epochs under way there is a checkpoint."""
+    def stop_clock(self) -> None:
+        """End the measured time now; the epochs under way have been trained up to here."""
         if self.began is not None:
             self.latest = time.monotonic()
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Store and show an epoch."""
+    def _start(self) -> None:
+        self.began = self.latest = time.monotonic()
+        # The forecast is of the whole run, so it does not fit a resumed one.
+        forecast = None if self.run.train_seconds else self.run.forecast
+        expected = forecast.train_seconds if forecast else None
+        self.say(TrainingBegun(self.run.plan, expected[0] if expected else None))
+
+    def _store_epoch(self, record: EpochRecord) -> None:
         self.latest = time.monotonic()
         self.store.record_epoch(self.run.id, record)
-        # After a kill the time of this sitting is known up to its last epoch.
+        # If the process is killed, the stored time reaches up to its last epoch.
         self.store.update_run(self.run.id, status=RunStatus.RUNNING, train_seconds=self.seconds)
-        self.view.epoch(record)
+        self.say(record)
 
-    def step(self, record: StepRecord) -> None:
-        """Store a step; one that was done in an earlier sitting keeps its figures."""
+    def _store_step(self, record: StepRecord) -> None:
+        """Store a step, unless it was done before the run was resumed: then its figures stay."""
         self.latest = time.monotonic()
         if record.step not in self.recorded:
             self.store.record_step(self.run.id, record)
-
-    def notice(self, text: str) -> None:
-        """Pass a notice on."""
-        self.say(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +103,14 @@ class TrainOptions:
     take_signals: bool = False
 
 
-def train(request: PlanRequest, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> RunAnswer:
+def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
     """Train a new run to its end.
 
     Args:
         request: the plan, or what it is made from.
         options: limits of the execution.
         home: home of the run.
-        view: progress of the training.
-        say: receiver of remarks, one line each.
+        say: receiver of progress.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -128,7 +132,7 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, view: Trainin
         )
         _set_aside(home.run_folder(run.folder), say)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def _set_aside(folder: Path, say: Say) -> None:
@@ -150,15 +154,14 @@ def _set_aside(folder: Path, say: Say) -> None:
     say(f"the files of a run that this database does not know are now in {aside}")
 
 
-def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, say: Say) -> RunAnswer:
+def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
     """Continue a run from its checkpoints to its end.
 
     Args:
         run_id: number of the run.
         options: limits of the execution.
         home: home of the run.
-        view: progress of the training.
-        say: receiver of remarks, one line each.
+        say: receiver of progress.
 
     Raises:
         UsageError: the run is finished or unknown.
@@ -171,7 +174,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, view: TrainingView, s
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
         data = load_data(run.plan.dataset, home.data, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        return carry_out(run, store, home, data, signals, view, say)
+        return carry_out(run, store, home, data, signals, say)
 
 
 def signals_of(options: TrainOptions) -> StopSignals:
@@ -188,9 +191,7 @@ def signals_of(options: TrainOptions) -> StopSignals:
     return StopSignals(time.monotonic() + options.time_limit, handled)
 
 
-def carry_out(
-    run: Run, store: Store, home: Home, data: Data, signals: StopSignals, view: TrainingView, say: Say
-) -> RunAnswer:
+def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSignals, say: Say) -> RunAnswer:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
     Args:
@@ -199,8 +200,7 @@ def carry_out(
         home: home of the run.
         data: data set of the plan.
         signals: reasons to stop, polled while training.
-        view: progress of the training.
-        say: receiver of remarks, one line each.
+        say: receiver of progress.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -211,11 +211,11 @@ def carry_out(
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
         write_description(folder, describe(run.plan, data))
         store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
-        recorder = _Recorder(store, run, view, say)
+        recorder = _Recorder(store, run, say)
         try:
             ended = execute(run.plan, files, data, recorder, signals)
             if len(ended) < len(run.plan.steps):
-                recorder.stopped()
+                recorder.stop_clock()
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
             mark_interrupted(store, run, recorder.seconds)
@@ -224,6 +224,6 @@ def carry_out(
             mark_failed(store, run, error, recorder.seconds)
             raise
         finally:
-            view.end()
+            say(TrainingEnded())
         conclude(run, store, files, data, ended, signals, recorder.seconds)
     return describe_run(store, home, run.id)

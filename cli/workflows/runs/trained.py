@@ -9,7 +9,7 @@ import torch
 
 from advisor.errors import RunError, StorageError, UsageError
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import Run, RunStatus
+from advisor.plans.records import Run, RunStatus, StepStatus
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
@@ -18,7 +18,6 @@ from profiler.device import choose_device
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
-from trainer.execution.plan_step import DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bo
     number = run_id_of(run, home)
     with existing_store(home) as store:
         found = stored_run(store, home, number)
-        ended = {record.step for record in store.steps(number) if record.status == DONE}
+        ended = {record.step for record in store.steps(number) if record.status is StepStatus.DONE}
     members = _finished_members(found, ended)
     if members is not None:
         say(f"run {number}: {len(members)} of {len(found.plan.members)} members are finished and are asked")

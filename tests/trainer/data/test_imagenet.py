@@ -186,8 +186,8 @@ def test_a_half_downloaded_batch_is_named(small, tmp_path, kept):
         ({"labels": [0, 1, 2, 3]}, "1 to 4"),
         ({"labels": [1, 2, 3, 5]}, "1 to 4"),
         ({"labels": [0.5, 1, 2, 3]}, "float64"),
-        ({"labels": [1, [2], 3, 4]}, "no batch"),
-        ({"labels": 3}, "no batch"),
+        ({"labels": [1, [2], 3, 4]}, "not a batch"),
+        ({"labels": 3}, "not a batch"),
     ],
 )
 def test_a_batch_that_is_not_what_was_published_is_refused(small, tmp_path, change, word):

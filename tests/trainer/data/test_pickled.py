@@ -119,10 +119,10 @@ def test_an_array_of_objects_is_refused_before_its_bytes_become_pointers(tmp_pat
     assert "O8" in refusal(written(tmp_path, content))
 
 
-@pytest.mark.parametrize("name", sorted({name for _, name in pickled._STANDINS}))
+@pytest.mark.parametrize("name", sorted({name for _, name in pickled._REPLACEMENTS}))
 def test_the_classes_that_stand_in_cannot_be_changed_by_a_pickle(tmp_path, name):
-    module = next(m for m, n in pickled._STANDINS if n == name)
-    before = {cls: dict(vars(cls)) for cls in pickled._STANDINS.values()}
+    module = next(m for m, n in pickled._REPLACEMENTS if n == name)
+    before = {cls: dict(vars(cls)) for cls in pickled._REPLACEMENTS.values()}
     # BUILD with state for attributes and slots, applied to the class itself.
     content = b"\x80\x02c" + f"{module}\n{name}\n".encode() + b"(}U\x05arrayK\x01s}U\x05arrayK\x01stb."
     refusal(written(tmp_path, content))

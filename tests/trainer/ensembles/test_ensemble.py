@@ -27,20 +27,13 @@ from trainer.training.step import probabilities
 MEMBERS = ["member-1", "member-2"]
 
 
-class Silence:
-    """A listener that listens to nothing."""
-
-    def __getattr__(self, name):
-        return lambda *_: None
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, digits, plan_of):
     """A finished run of two shapes, not to be changed: its files and its plan."""
     plan = plan_of("resnet-8-4+mlp-1-8", epochs=1)
     folder = tmp_path_factory.mktemp("runs") / "0001"
     files = RunFiles(folder=folder, data_root=folder, watch=lambda device: lambda: None)
-    execute(plan, files, digits, Silence(), lambda: False)
+    execute(plan, files, digits, lambda event: None, lambda: False)
     write_description(folder, describe(plan, digits))
     return files, plan
 
@@ -171,8 +164,8 @@ def test_importing_the_room_does_not_import_torch():
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    refusal(RunError, lambda: load(tmp_path), tmp_path, "no folder of a run")
-    refusal(RunError, lambda: load(tmp_path / "none"), "none", "no folder of a run")
+    refusal(RunError, lambda: load(tmp_path), tmp_path, "not the folder of a run")
+    refusal(RunError, lambda: load(tmp_path / "none"), "none", "not the folder of a run")
 
 
 def test_a_run_without_description_says_what_adds_it(folder):
@@ -326,7 +319,7 @@ def test_a_changed_weight_is_noticed(file):
 def test_weights_of_something_else_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
-    refusal(StorageError, lambda: load(path), path, "no ensemble")
+    refusal(StorageError, lambda: load(path), path, "not an ensemble")
 
 
 def test_a_newer_format_asks_for_an_upgrade(trained, tmp_path):

@@ -12,12 +12,13 @@ import trainer.execution.plan_step
 import trainer.training.loop
 from advisor.errors import PlanError, RunError, StorageError
 from advisor.plans.plan import HatchStep, TrainStep
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from advisor.plans.schedule import PlateauSchedule
 from trainer.data.batches import normalised
 from trainer.ensembles.evaluate import evaluate
-from trainer.execution.plan_step import DIVERGED, DONE, FAILED
+from trainer.events import TrainingStarted
 from trainer.training.checkpoint import load_checkpoint
-from trainer.training.loop import load_network
+from trainer.training.loop import NetworkTraining, load_network
 from trainer.training.stored_probabilities import unpack_probabilities
 
 
@@ -69,7 +70,7 @@ def test_the_same_plan_gives_the_same_weights_bit_for_bit(
         a, b = (weights(network.name, elsewhere(files, name)) for name in ("a", "b"))
         assert same_bits(a, b)
     assert stories[0].epoch_records() == stories[1].epoch_records()
-    assert {r.status for r in stories[0].ended.values()} == {DONE}
+    assert {r.status for r in stories[0].ended.values()} == {StepStatus.DONE}
 
 
 def test_another_seed_gives_other_weights_and_members_differ(plan_of, run, files, weights):
@@ -92,10 +93,12 @@ def test_every_epoch_and_step_is_told_once_and_in_order(plan_of, run):
         ("member-2", 1),
     ]
     assert [(r.step, r.status) for r in story.steps] == [
-        ("train member-1", DONE),
-        ("train member-2", DONE),
+        ("train member-1", StepStatus.DONE),
+        ("train member-2", StepStatus.DONE),
     ]
     assert story.notices == []
+    kinds = [type(event) for event in story.events]
+    assert kinds == [TrainingStarted, *2 * [EpochRecord, EpochRecord, StepRecord]]
 
 
 def test_the_record_of_an_epoch_says_what_the_network_does_on_the_validation_images(
@@ -129,6 +132,22 @@ def test_rates_are_those_of_the_schedule(plan_of, run):
     assert [r.rate for r in run(plan).epochs] == pytest.approx([0.08, 0.008, 0.008, 0.0008])
 
 
+def test_the_record_of_an_epoch_does_not_change_the_optimizer(plan_of, files, digits):
+    # The last of 8 batches of a warm-up epoch is trained at 7/8 of the rate at which the epoch ends.
+    plan = with_schedule(plan_of("mlp-1-4", epochs=2, rate=0.08), "member-1", drops=(), warmup=True)
+    rates, records = [], []
+
+    def tell(event):
+        rates.append(training.optimizer.param_groups[0]["lr"])
+        records.append(event)
+
+    folder = files.of_network("member-1")
+    training = NetworkTraining(plan, plan.steps[0], digits, folder, tell, lambda: False)
+    training.run()
+    assert records[0].rate == 0.08
+    assert rates[0] == 0.08 * 7 / 8
+
+
 # Stopping and going on.
 
 
@@ -141,7 +160,7 @@ def test_stopping_anywhere_and_going_on_ends_with_the_same_bits(
     stopped = run(plan, stop=StopAfter(calls))
     assert stopped.ended == {}
     resumed = run(plan)
-    assert resumed.status("train member-1") == DONE
+    assert resumed.status("train member-1") is StepStatus.DONE
     assert same_bits(weights("member-1"), weights("member-1", elsewhere(files, "whole")))
     stopped.epochs += resumed.epochs
     assert stopped.epoch_records() == whole.epoch_records()
@@ -159,15 +178,15 @@ def test_a_run_that_is_stopped_again_and_again_ends_with_the_same_bits(
 ):
     plan = plan_of("2xmlp-2-8@g1")
     whole = run(plan, elsewhere(files, "whole"))
-    epochs, sittings = [], 0
+    epochs, executions = [], 0
     while True:
         story = run(plan, stop=StopAfter(8))
         epochs += story.epochs
-        sittings += 1
+        executions += 1
         if len(story.ended) == len(plan.steps):
             break
-        assert sittings < 30
-    assert sittings > 3
+        assert executions < 30
+    assert executions > 3
     story.epochs = epochs
     assert story.epoch_records() == whole.epoch_records()
     for network in plan.networks:
@@ -183,16 +202,16 @@ def test_a_finished_run_is_not_trained_again_and_tells_its_last_epochs(plan_of, 
     assert set(again.epochs) <= set(first.epochs)
     assert all(same_bits(before[name], weights(name)) for name in before)
     for step, record in first.ended.items():
-        assert again.ended[step].status == DONE
+        assert again.ended[step].status is StepStatus.DONE
         assert again.ended[step].hatch_difference == record.hatch_difference
 
 
-def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_sittings(plan_of, run):
+def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_executions(plan_of, run):
     plan = plan_of("mlp-1-4")
     first = run(plan, stop=StopAfter(13))
     second = run(plan)
     total = sum({r.epoch: r.seconds for r in [*first.epochs, *second.epochs]}.values())
-    # Checkpoints and the listener come on top.
+    # Checkpoints and the receiver of events come on top.
     assert total <= second.ended["train member-1"].seconds <= 1.2 * total + 0.5
 
 
@@ -214,7 +233,11 @@ def test_a_damaged_newest_checkpoint_is_told_and_costs_one_interval(plan_of, run
 def test_a_network_that_diverges_goes_back_once_and_its_siblings_finish(plan_of, run):
     plan = with_schedule(plan_of("3xmlp-2-8"), "member-2", rate=1e30)
     story = run(plan)
-    assert [story.status(f"train member-{n}") for n in (1, 2, 3)] == [DONE, DIVERGED, DONE]
+    assert [story.status(f"train member-{n}") for n in (1, 2, 3)] == [
+        StepStatus.DONE,
+        StepStatus.DIVERGED,
+        StepStatus.DONE,
+    ]
     assert len(story.notices) == 1
     assert story.notices[0].startswith("member-2: the loss is not finite")
     message = story.ended["train member-2"].message
@@ -247,7 +270,7 @@ def test_after_one_bad_loss_training_starts_over_at_half_the_rate(
     run(with_schedule(plan, "member-1", rate=0.025), elsewhere(files, "half"))
     monkeypatch.setattr(trainer.training.loop, "training_step", Spoiled(3))
     story = run(plan)
-    assert story.status("train member-1") == DONE
+    assert story.status("train member-1") is StepStatus.DONE
     assert len(story.notices) == 1
     assert [r.rate for r in story.epochs] == pytest.approx([0.025, 0.0025])
     assert same_bits(weights("member-1"), weights("member-1", elsewhere(files, "half")))
@@ -256,7 +279,7 @@ def test_after_one_bad_loss_training_starts_over_at_half_the_rate(
 def test_a_bad_loss_in_a_later_epoch_costs_that_epoch_alone(plan_of, run, monkeypatch):
     monkeypatch.setattr(trainer.training.loop, "training_step", Spoiled(8 + 5))
     story = run(plan_of("mlp-2-8", epochs=3))
-    assert story.status("train member-1") == DONE
+    assert story.status("train member-1") is StepStatus.DONE
     assert [r.epoch for r in story.epochs] == [0, 1, 2]
     assert all(math.isfinite(r.train_loss + r.validation_loss) for r in story.epochs)
 
@@ -271,7 +294,7 @@ def test_a_run_that_is_stopped_after_a_bad_loss_does_not_go_on_from_spoiled_weig
         # One call before the step, 8 in the first epoch: stops before the sixth batch of the second.
         run(plan, stop=StopAfter(1 + 8 + 5))
     story = run(plan)
-    assert story.status("train member-1") == DONE
+    assert story.status("train member-1") is StepStatus.DONE
     assert story.notices == []
     assert same_bits(weights("member-1"), weights("member-1", elsewhere(files, "whole")))
 
@@ -280,7 +303,7 @@ def test_weights_that_the_last_update_of_training_spoiled_are_not_kept(plan_of, 
     # Two epochs of 8 batches: no loss has seen what the sixteenth left.
     monkeypatch.setattr(trainer.training.loop, "training_step", Spoiled(16, told=False))
     story = run(plan_of("mlp-2-8"))
-    assert story.status("train member-1") == DONE
+    assert story.status("train member-1") is StepStatus.DONE
     assert len(story.notices) == 1
     assert "half the rate" in story.notices[0]
     assert all(tensor.isfinite().all() for tensor in weights("member-1").values())
@@ -330,7 +353,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_adds_up_to_the_sa
     run(plan, elsewhere(files, "whole"))
     monkeypatch.setattr(trainer.training.loop, "training_step", short_of_memory(40, error))
     story = run(plan)
-    assert story.status("train member-1") == DONE
+    assert story.status("train member-1") is StepStatus.DONE
     assert story.ended["train member-1"].message == "32 images at a time, for want of memory"
     assert story.notices == [f"member-1: out of memory, going on with {n} images at a time" for n in (64, 32)]
     expected = weights("member-1", elsewhere(files, "whole"))
@@ -358,9 +381,9 @@ def test_a_network_that_never_fits_fails_with_a_remedy_and_its_siblings_finish(p
 
     monkeypatch.setattr(trainer.training.loop, "training_step", only_small)
     story = run(plan_of("resnet-8-4+mlp-1-4"))
-    assert story.status("train member-2") == DONE
+    assert story.status("train member-2") is StepStatus.DONE
     record = story.ended["train member-1"]
-    assert record.status == FAILED
+    assert record.status is StepStatus.FAILED
     assert "two images at a time; choose a smaller design" in record.message
 
 
@@ -370,7 +393,7 @@ def test_another_error_of_torch_fails_the_step_with_its_first_line(plan_of, run,
 
     monkeypatch.setattr(trainer.training.loop, "training_step", broken)
     story = run(plan_of("mlp-1-4"))
-    assert story.ended["train member-1"].status == FAILED
+    assert story.ended["train member-1"].status is StepStatus.FAILED
     assert story.ended["train member-1"].message == "the kernel is broken"
     assert story.notices == []
 
@@ -383,12 +406,12 @@ def test_steps_whose_mother_failed_fail_and_say_why(plan_of, run):
     mother = next(n.name for n in plan.networks if n.name.startswith("mother"))
     story = run(with_schedule(plan, mother, rate=1e30))
     single = next(s.id for s in plan.steps if isinstance(s, TrainStep) and s.network == "member-1")
-    assert story.status(single) == DONE
-    assert story.status(f"train {mother}") == DIVERGED
+    assert story.status(single) is StepStatus.DONE
+    assert story.status(f"train {mother}") is StepStatus.DIVERGED
     for member in ("member-2", "member-3"):
-        assert story.ended[f"hatch {member}"].message == f"train {mother} {DIVERGED}"
-        assert story.ended[f"train {member}"].message == f"hatch {member} {FAILED}"
-        assert story.status(f"train {member}") == FAILED
+        assert story.ended[f"hatch {member}"].message == f"train {mother} diverged"
+        assert story.ended[f"train {member}"].message == f"hatch {member} failed"
+        assert story.status(f"train {member}") is StepStatus.FAILED
     assert len(story.steps) == len(plan.steps)
 
 
@@ -403,7 +426,7 @@ def test_a_member_that_cannot_be_hatched_fails_alone(plan_of, run, monkeypatch):
     monkeypatch.setattr(trainer.execution.plan_step, "hatch", refusing)
     story = run(plan_of("mlp-2-8+mlp-3-8@g1"))
     assert story.ended["hatch member-2"].message == "the rule and the remedy"
-    assert [story.status(f"train member-{n}") for n in (1, 2)] == [DONE, FAILED]
+    assert [story.status(f"train member-{n}") for n in (1, 2)] == [StepStatus.DONE, StepStatus.FAILED]
 
 
 def test_a_disk_that_refuses_ends_the_run(plan_of, run, monkeypatch):
@@ -600,7 +623,7 @@ def test_peak_memory_is_read_for_every_step(plan_of, run, files):
 def test_a_plan_trains_hatches_and_is_evaluated_on_a_gpu(plan_of, run, files, digits):
     plan = plan_of("2xresnet-8-8@g1", epochs=6, rate=0.1, device="cuda", memory_format="channels_last")
     story = run(plan)
-    assert {r.status for r in story.ended.values()} == {DONE}
+    assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     assert story.ended["hatch member-1"].hatch_difference <= 1e-9
     assert evaluate(plan, files, digits, ["member-1", "member-2"]).error < 0.5
-    assert run(plan).status("train member-2") == DONE
+    assert run(plan).status("train member-2") is StepStatus.DONE

@@ -10,9 +10,9 @@ from advisor.plans.dataset import DATASETS
 from advisor.plans.method import CLUSTERED
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method
+from advisor.plans.records import StepStatus
 from trainer.data.batches import bootstrap_sample
 from trainer.ensembles.evaluate import evaluate
-from trainer.execution.plan_step import DONE
 from trainer.training.checkpoint import load_checkpoint
 
 
@@ -43,7 +43,7 @@ def test_every_method_trains_an_ensemble_that_is_better_than_guessing(
 ):
     plan = plan_by(method, design)
     story = run(plan)
-    assert {record.status for record in story.ended.values()} == {DONE}
+    assert {record.status for record in story.ended.values()} == {StepStatus.DONE}
     figures = evaluate(plan, files, digits, [m.name for m in plan.members])
     assert figures.error < 0.5
     assert len(figures.member_errors) == 3

@@ -15,24 +15,28 @@ from types import SimpleNamespace
 import pytest
 
 import trainer.execution.mailbox
+import trainer.execution.pool
 from advisor.errors import RunError, StorageError
 from advisor.plans.dataset import dataset_named
 from advisor.plans.plan import plan_to_json
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
+from trainer.events import Notice
 from trainer.execution.execute import execute
 from trainer.execution.mailbox import Mailbox
-from trainer.execution.plan_step import DONE, FAILED
 from trainer.execution.pool import Pool
 from trainer.run_files import RunFiles
 from trainer.training.checkpoint import load_checkpoint
 
-# Executes a plan and tells on stdout what happens; a folder and a plan are its arguments.
+# Executes a plan and prints its events; a folder and a plan are the arguments.
 SCRIPT = """
 import multiprocessing
 import sys
 from pathlib import Path
 
 from advisor.plans.plan import plan_from_json
+from advisor.plans.records import EpochRecord, StepRecord
 from trainer.data.loading import load_data
+from trainer.events import Notice, TrainingStarted
 from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 
@@ -45,25 +49,23 @@ def never():
     return False
 
 
-class Telling:
-    def started(self):
-        print("workers", *(p.pid for p in multiprocessing.active_children()), flush=True)
-
-    def epoch(self, record):
-        print("epoch", record.network, record.epoch, flush=True)
-
-    def step(self, record):
-        print("step", record.step, record.status, flush=True)
-
-    def notice(self, text):
-        print("notice", text, flush=True)
+def tell(event):
+    match event:
+        case TrainingStarted():
+            print("workers", *(p.pid for p in multiprocessing.active_children()), flush=True)
+        case EpochRecord():
+            print("epoch", event.network, event.epoch, flush=True)
+        case StepRecord():
+            print("step", event.step, event.status, flush=True)
+        case Notice(text):
+            print("notice", text, flush=True)
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     plan = plan_from_json(Path(sys.argv[2]).read_text())
     files = RunFiles(folder=folder, data_root=folder, watch=without_memory)
-    execute(plan, files, load_data(plan.dataset, folder), Telling(), never)
+    execute(plan, files, load_data(plan.dataset, folder), tell, never)
 """
 
 
@@ -82,29 +84,18 @@ def no_figure():
     return None
 
 
-class Silent:
-    def started(self):
-        """Not asked."""
-
-    def epoch(self, record):
-        """Not asked."""
-
-    def step(self, record):
-        """Not asked."""
-
-    def notice(self, text):
-        """Not asked."""
-
-
 @pytest.fixture(scope="module")
 def reference(plan, digits, tmp_path_factory):
     """Weights and epochs of one process that nobody disturbs."""
     folder = tmp_path_factory.mktemp("reference")
     files = RunFiles(folder=folder, data_root=folder, watch=nothing)
     epochs = {}
-    listener = Silent()
-    listener.epoch = lambda r: epochs.update({(r.step, r.epoch): replace(r, seconds=0.0)})
-    execute(plan, files, digits, listener, lambda: False)
+
+    def keep(event):
+        if isinstance(event, EpochRecord):
+            epochs[event.step, event.epoch] = replace(event, seconds=0.0)
+
+    execute(plan, files, digits, keep, lambda: False)
     return {m.name: checkpoint_of(files, m.name).weights for m in plan.members}, epochs
 
 
@@ -116,7 +107,7 @@ def checkpoint_of(files, name):
 def assert_equals_reference(reference, files, same_bits):
     def check(story):
         weights, epochs = reference
-        assert {r.status for r in story.ended.values()} == {DONE}
+        assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
         for name, expected in weights.items():
             assert same_bits(expected, checkpoint_of(files, name).weights)
         for key, record in story.epoch_records().items():
@@ -177,9 +168,13 @@ def test_two_processes_that_are_stopped_write_checkpoints_and_one_goes_on(
     plan, run, files, digits, assert_equals_reference
 ):
     parallel = replace(plan, execution=replace(plan.execution, processes=2))
-    stop, listener = threading.Event(), Silent()
-    listener.epoch = lambda record: stop.set() if record.epoch == 1 else None
-    ended = execute(parallel, picklable(files), digits, listener, stop.is_set)
+    stop = threading.Event()
+
+    def stop_after_the_second_epoch(event):
+        if isinstance(event, EpochRecord) and event.epoch == 1:
+            stop.set()
+
+    ended = execute(parallel, picklable(files), digits, stop_after_the_second_epoch, stop.is_set)
     assert len(ended) < 3
     begun = [m.name for m in plan.members if files.of_network(m.name).exists()]
     assert max(checkpoint_of(files, name).progress.epoch for name in begun) >= 2
@@ -228,16 +223,19 @@ def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
     plan, run, files, digits, assert_equals_reference, number
 ):
     parallel = replace(plan, execution=replace(plan.execution, processes=2))
-    listener, records = Silent(), []
+    records = []
 
-    def kill_a_worker(record):
-        for worker in multiprocessing.active_children():
-            os.kill(worker.pid, number)
+    def kill_the_workers(event):
+        match event:
+            case EpochRecord():
+                for worker in multiprocessing.active_children():
+                    os.kill(worker.pid, number)
+            case StepRecord():
+                records.append(event)
 
-    listener.epoch, listener.step = kill_a_worker, records.append
-    ended = execute(parallel, picklable(files), digits, listener, lambda: False)
+    ended = execute(parallel, picklable(files), digits, kill_the_workers, lambda: False)
     # The two that ran and the one that waited.
-    assert {r.status for r in ended.values()} == {FAILED}
+    assert {r.status for r in ended.values()} == {StepStatus.FAILED}
     assert len(ended) == len(records) == 3
     assert all("worker process was killed" in r.message for r in records)
     assert all("resume the run" in r.message for r in records)
@@ -248,38 +246,57 @@ def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
 def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
     missing = replace(dataset_named("digits"), train_images=1)
     plan = replace(plan_of("2xmlp-1-4", processes=2), dataset=missing)
-    listener, notices = Silent(), []
-    listener.notice = notices.append
+    events = []
     with pytest.raises(RunError, match="worker process died while it started"):
-        execute(plan, picklable(files), digits, listener, lambda: False)
-    assert any("digits has 1437 training" in notice for notice in notices)
+        execute(plan, picklable(files), digits, events.append, lambda: False)
+    # Training never started, and no step ended.
+    assert events
+    assert all(isinstance(event, Notice) for event in events)
+    assert any("digits has 1437 training" in event.text for event in events)
 
 
-def test_an_epoch_that_could_not_be_stored_is_told_again():
-    pool, told, letters = object.__new__(Pool), [], ["first", "second"]
-    pool.mail = SimpleNamespace(take=lambda: letters.pop(0) if letters else None)
-    pool.unheard, pool.listener = None, Silent()
+def test_an_event_that_could_not_be_stored_is_told_again():
+    pool, told, arrived = object.__new__(Pool), [], [Notice("first"), Notice("second")]
+    pool.mailbox = SimpleNamespace(take=lambda: arrived.pop(0) if arrived else None)
+    pool.pending = None
 
-    def full_disk(text):
+    def full_disk(event):
         raise StorageError("the disk is full")
 
-    pool.listener.notice = full_disk
+    pool.tell = full_disk
     with pytest.raises(StorageError):
-        pool._drain()
-    pool.listener.notice = told.append
-    pool._drain()
-    assert told == ["first", "second"]
+        pool._tell_arrived()
+    pool.tell = told.append
+    pool._tell_arrived()
+    assert told == [Notice("first"), Notice("second")]
 
 
-def written(slot, *letters):
-    for letter in letters:
-        slot.put(letter)
+def test_a_broken_pool_kills_its_own_workers_and_not_those_of_a_later_pool(monkeypatch):
+    monkeypatch.setattr(trainer.execution.pool, "TERMINATION_SECONDS", 2.0)
+    monkeypatch.setattr(trainer.execution.pool, "TRANSFER_SECONDS", 0.0)
+    context = multiprocessing.get_context("spawn")
+    own, later = (context.Process(target=time.sleep, args=(60,)) for _ in range(2))
+    pool = object.__new__(Pool)
+    pool.others = set(multiprocessing.active_children())
+    own.start()
+    pool._kill_later()
+    later.start()
+    own.join(30)
+    assert own.exitcode == -signal.SIGKILL
+    assert later.is_alive()
+    later.kill()
+    later.join()
 
 
-def killed_while_writing(slot):
+def written(inbox, *events):
+    for event in events:
+        inbox.put(event)
+
+
+def killed_while_writing(inbox):
     """Write the first half of a message under the queue's lock, as its thread does, and never return."""
-    slot._wlock.acquire()
-    os.write(slot._writer.fileno(), struct.pack("!i", 1000) + bytes(500))
+    inbox._wlock.acquire()
+    os.write(inbox._writer.fileno(), struct.pack("!i", 1000) + bytes(500))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -292,19 +309,19 @@ def ended(context, target, *arguments):
 def test_all_that_workers_wrote_has_arrived_when_the_mailbox_is_closed():
     context = multiprocessing.get_context("spawn")
     mailbox = Mailbox(context)
-    large = "x" * 1_000_000
-    ended(context, written, mailbox.slot, "first", large, "last")
+    events = [Notice("first"), Notice("x" * 1_000_000), Notice("last")]
+    ended(context, written, mailbox.inbox, *events)
     mailbox.close()
-    assert [mailbox.take() for _ in range(4)] == ["first", large, "last", None]
+    assert [mailbox.take() for _ in range(4)] == [*events, None]
 
 
 def test_nobody_waits_for_the_rest_of_a_message_whose_writer_was_killed(monkeypatch):
     monkeypatch.setattr(trainer.execution.mailbox, "COLLECT_SECONDS", 1.0)
     context = multiprocessing.get_context("spawn")
     mailbox = Mailbox(context)
-    ended(context, written, mailbox.slot, "whole")
-    ended(context, killed_while_writing, mailbox.slot)
+    ended(context, written, mailbox.inbox, Notice("whole"))
+    ended(context, killed_while_writing, mailbox.inbox)
     began = time.monotonic()
     mailbox.close()
-    assert [mailbox.take(), mailbox.take()] == ["whole", None]
+    assert [mailbox.take(), mailbox.take()] == [Notice("whole"), None]
     assert time.monotonic() - began < 10

@@ -17,13 +17,13 @@ from advisor.networks.mothernet import mother_of
 from advisor.plans.dataset import DATASETS
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method
+from advisor.plans.records import StepStatus
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.ensemble import load, predicted, save_ensemble
 from trainer.ensembles.evaluate import evaluate
-from trainer.execution.plan_step import DONE
 from trainer.networks.hatching import hatch_difference, hatch_jointly, perturb
 from trainer.networks.network import average_shared, build_network
-from trainer.training.step import answers, of_labels
+from trainer.training.step import label_loss, predicted_classes
 
 TASK = Task(channels=1, height=14, width=14, classes=10)
 V5 = "vgg-13-4+vgg-16-4+vgg-16-4~b3l3:1x16,b4l3:1x32,b5l3:1x32+vgg-16-4~b2l2:5x12,b3l3:5x20+vgg-19-4~b1l1:3x7"
@@ -78,7 +78,7 @@ def test_members_of_a_joint_network_part_in_training(images):
     optimizer = torch.optim.SGD(joint.parameters(), lr=0.05)
     for _ in range(3):
         optimizer.zero_grad()
-        of_labels(images, joint(images), labels).div(64).backward()
+        label_loss(images, joint(images), labels).div(64).backward()
         optimizer.step()
     with torch.no_grad():
         logits = joint.eval()(images)
@@ -89,7 +89,7 @@ def test_members_of_a_joint_network_part_in_training(images):
 def test_every_weight_of_a_joint_network_learns(images):
     for name in (f"shared({V5})", "tree(vgg-13-4+vgg-16-4+vgg-19-4)"):
         network = build_network(graph_of(name, TASK), 0).train()
-        of_labels(images, network(images), torch.arange(64) % 10).backward()
+        label_loss(images, network(images), torch.arange(64) % 10).backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters()), name
 
 
@@ -97,7 +97,7 @@ def test_the_loss_of_a_joint_network_is_the_sum_of_its_members_losses():
     logits = torch.randn(6, 3, 10, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 4, 5])
     one_by_one = [functional.cross_entropy(logits[:, i], labels, reduction="sum") for i in range(3)]
-    assert of_labels(logits, logits, labels) == pytest.approx(float(sum(one_by_one)), rel=1e-6)
+    assert label_loss(logits, logits, labels) == pytest.approx(float(sum(one_by_one)), rel=1e-6)
 
 
 def test_shared_layers_learn_from_the_mean_and_own_ones_from_their_members_loss(images):
@@ -116,7 +116,7 @@ def test_shared_layers_learn_from_the_mean_and_own_ones_from_their_members_loss(
         for i in range(2)
     ]
     average_shared(network)
-    together = gradients(of_labels(images, network(images.double()), labels))
+    together = gradients(label_loss(images, network(images.double()), labels))
     for name, found in together.items():
         each = [gradient[name] for gradient in alone]
         if "member" in name:
@@ -128,8 +128,8 @@ def test_shared_layers_learn_from_the_mean_and_own_ones_from_their_members_loss(
 
 def test_a_joint_network_answers_by_the_average_of_its_members():
     sure, unsure = [8.0, 0.0], [0.0, 0.5]
-    assert answers(torch.tensor([[sure, unsure, unsure]])).tolist() == [0]
-    assert answers(torch.tensor([[unsure, unsure, unsure]])).tolist() == [1]
+    assert predicted_classes(torch.tensor([[sure, unsure, unsure]])).tolist() == [0]
+    assert predicted_classes(torch.tensor([[unsure, unsure, unsure]])).tolist() == [1]
 
 
 def test_a_branch_of_a_tree_is_the_member_by_itself(images):
@@ -166,7 +166,7 @@ def plan_by(plain):
 def test_a_trained_joint_ensemble_is_loaded_saved_and_narrowed(plan_by, run, files, digits, tmp_path, method):
     plan = plan_by(method)
     story = run(plan)
-    assert {record.status for record in story.ended.values()} == {DONE}
+    assert {record.status for record in story.ended.values()} == {StepStatus.DONE}
     figures = evaluate(plan, files, digits, [m.name for m in plan.members])
     assert figures.error < 0.5
     assert figures.disagreement > 0

@@ -6,7 +6,7 @@ import torch
 
 from advisor.plans.plan import Distillation
 from trainer.training.distillation import Teacher
-from trainer.training.step import of_labels
+from trainer.training.step import label_loss
 
 LOGITS = torch.tensor([[1.0, -0.5, 0.25], [0.0, 2.0, -1.0]])
 TAUGHT = torch.tensor([[0.5, 0.5, -2.0], [3.0, -1.0, 0.0]])
@@ -59,4 +59,4 @@ def test_a_student_that_agrees_has_no_gradient_from_its_teacher(teacher):
 
 def test_without_a_teacher_the_loss_is_that_of_the_labels():
     expected = torch.nn.functional.cross_entropy(LOGITS, LABELS, reduction="sum")
-    assert of_labels(torch.zeros(2, 1), LOGITS, LABELS) == expected
+    assert label_loss(torch.zeros(2, 1), LOGITS, LABELS) == expected

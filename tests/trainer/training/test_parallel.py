@@ -16,13 +16,12 @@ import torch
 import trainer.execution.pool
 from advisor.errors import RunError
 from advisor.plans.plan import TrainStep
-from advisor.plans.records import StepRecord
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.execution.execute import execute
-from trainer.execution.plan_step import DONE, FAILED
 from trainer.run_files import RunFiles
 from trainer.training import parallel
 from trainer.training.checkpoint import load_checkpoint
-from trainer.training.loop import Reporter, StoppedError
+from trainer.training.loop import StoppedError
 from trainer.training.step import Share, make_optimizer, training_step
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -45,21 +44,8 @@ def no_figure():
     return None
 
 
-class Silent:
-    def __init__(self):
-        self.epochs = []
-
-    def started(self):
-        """Not asked."""
-
-    def epoch(self, record):
-        self.epochs.append(record)
-
-    def step(self, record):
-        """Not asked."""
-
-    def notice(self, text):
-        """Not asked."""
+def ignore(event):
+    """Receive an event that is not asked about."""
 
 
 def never():
@@ -110,7 +96,7 @@ class Ranks:
     def __init__(self, plan, files, data, within, count):
         step = plan.steps[0]
         self.training = plan, step, data, files.of_network(step.network)
-        self.seats = parallel.seats(count, within)
+        self.rendezvous = parallel.make_rendezvous(count, within)
         self.context = multiprocessing.get_context("forkserver")
         # Optimizers import torch._dynamo when the first one is made, for seconds.
         self.context.set_forkserver_preload([__name__, "torch._dynamo"])
@@ -122,20 +108,20 @@ class Ranks:
             stop: how some answer when they are asked whether to stop, by rank; others never do.
             constants: of `trainer.training.parallel`, where they differ.
         """
-        told = self.context.Queue()
+        heard = self.context.Queue()
         processes = [
             self.context.Process(
                 target=trained,
-                args=(*self.training, seat, (stop or {}).get(seat.share.rank, never), constants, told),
+                args=(*self.training, place, (stop or {}).get(place.share.rank, never), constants, heard),
             )
-            for seat in self.seats
+            for place in self.rendezvous
         ]
         for process in processes:
             process.start()
         story, deadline = Story(), time.monotonic() + SOON
         while len(story.ends) < sum(not p.exitcode for p in processes) and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):
-                rank, end, epoch = told.get(timeout=0.05)
+                rank, end, epoch = heard.get(timeout=0.05)
                 if epoch is None:
                     story.ends[rank] = end
                 else:
@@ -148,21 +134,23 @@ class Ranks:
         return story
 
 
-def trained(plan, step, data, folder, seat, stop, constants, told):
-    """Train as one rank, and tell of every epoch and of the end."""
+def trained(plan, step, data, folder, rendezvous, stop, constants, heard):
+    """Train as one rank, and write down every epoch and the end."""
     torch.set_num_threads(plan.execution.threads)
     for name, value in constants.items():
         setattr(parallel, name, value)
-    rank = seat.share.rank
-    reporter = Reporter(
-        lambda record: told.put((rank, "", (record.epoch, record.train_loss))), lambda text: None, stop
-    )
+    rank = rendezvous.share.rank
+
+    def tell(event):
+        if isinstance(event, EpochRecord):
+            heard.put((rank, "", (event.epoch, event.train_loss)))
+
     try:
-        parallel.train(plan, step, data, folder, reporter, seat)
+        parallel.train(plan, step, data, folder, tell, stop, rendezvous)
     except (RuntimeError, StoppedError, RunError) as error:
-        told.put((rank, f"{type(error).__name__}: {error}", None))
+        heard.put((rank, f"{type(error).__name__}: {error}", None))
     else:
-        told.put((rank, "done", None))
+        heard.put((rank, "done", None))
     # As a worker does: what the others hear of this rank is not the end of its process.
     time.sleep(2 * SOON)
 
@@ -298,19 +286,20 @@ class Slots:
         if not arguments:
             future.set_result(None)
             return future
-        step, seat = arguments
-        if seat is None or seat.share.rank == 0:
+        step, rendezvous = arguments
+        if rendezvous is None or rendezvous.share.rank == 0:
             with self.lock:
-                self.taken += seat.share.count if seat else 1
+                self.taken += rendezvous.share.count if rendezvous else 1
                 self.order.append((step.id, self.taken))
-        threading.Timer(0.02, self._finish, (future, step, seat)).start()
+        threading.Timer(0.02, self._finish, (future, step, rendezvous)).start()
         return future
 
-    def _finish(self, future, step, seat):
-        if seat is None or seat.share.rank == 0:
+    def _finish(self, future, step, rendezvous):
+        if rendezvous is None or rendezvous.share.rank == 0:
             with self.lock:
-                self.taken -= seat.share.count if seat else 1
-        future.set_result(StepRecord(step=step.id, network=step.network, status=DONE, seconds=0.0))
+                self.taken -= rendezvous.share.count if rendezvous else 1
+        record = StepRecord(step=step.id, network=step.network, status=StepStatus.DONE, seconds=0.0)
+        future.set_result(record)
 
     def shutdown(self, wait, cancel_futures):
         """Nothing runs any more."""
@@ -328,7 +317,7 @@ def test_steps_wait_until_as_many_slots_are_free_as_they_have_devices(plan_of, r
     devices = {"member-1": 2, "member-2": 2, "member-3": 1}
     uneven = replace(plan, steps=tuple(replace(s, devices=devices[s.network]) for s in plan.steps))
     story = run(uneven)
-    assert {r.status for r in story.ended.values()} == {DONE}
+    assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     # Two at a time need four at the most; the third member finds none free.
     assert made[0].workers == 4
     assert made[0].order[:2] == [("train member-1", 2), ("train member-2", 4)]
@@ -338,7 +327,7 @@ def test_steps_wait_until_as_many_slots_are_free_as_they_have_devices(plan_of, r
     plan = plan_of("2xmlp-1-4@g1", processes=2)
     mother = replace(plan.steps[0], devices=2)
     story = run(replace(plan, steps=(mother, *plan.steps[1:])))
-    assert {r.status for r in story.ended.values()} == {DONE}
+    assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     assert made[0].workers == 2
     assert made[0].order[0] == ("train mother-1", 2)
     assert max(taken for _, taken in made[0].order) == 2
@@ -351,7 +340,7 @@ def test_a_plan_with_shared_steps_ends_with_the_weights_of_one_device(plan_of, r
     run(replace(plan, execution=replace(plan.execution, processes=1)), one)
     mother = replace(plan.steps[0], devices=2)
     story = run(replace(plan, steps=(mother, *plan.steps[1:])), replace(files, watch=nothing))
-    assert {r.status for r in story.ended.values()} == {DONE}
+    assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     assert {r.network for r in story.epochs} == {n.network for n in plan.steps}
     assert multiprocessing.active_children() == []
     for name in ("mother-1", "member-1", "member-2"):
@@ -364,22 +353,21 @@ def test_a_killed_worker_fails_the_step_that_it_shares_and_the_run_goes_on(plan_
     plan = plan_of("mlp-2-8", rate=0.5, epochs=60)
     where: RunFiles = replace(files, watch=nothing)
     undisturbed = replace(where, folder=files.folder.with_name("undisturbed"))
-    execute(shared(plan, 2), undisturbed, digits, Silent(), never)
-    listener = Silent()
+    execute(shared(plan, 2), undisturbed, digits, ignore, never)
 
-    def kill_one(record):
-        os.kill(multiprocessing.active_children()[-1].pid, signal.SIGKILL)
+    def kill_one(event):
+        if isinstance(event, EpochRecord):
+            os.kill(multiprocessing.active_children()[-1].pid, signal.SIGKILL)
 
-    listener.epoch = kill_one
     began = time.monotonic()
-    (record,) = execute(shared(plan, 2), where, digits, listener, never).values()
-    assert record.status == FAILED
+    (record,) = execute(shared(plan, 2), where, digits, kill_one, never).values()
+    assert record.status is StepStatus.FAILED
     assert "killed" in record.message or "was lost" in record.message
     assert "resume the run" in record.message
     assert time.monotonic() - began < 60
     assert multiprocessing.active_children() == []
-    (record,) = execute(shared(plan, 2), where, digits, Silent(), never).values()
-    assert record.status == DONE
+    (record,) = execute(shared(plan, 2), where, digits, ignore, never).values()
+    assert record.status is StepStatus.DONE
     assert_close(weights_of(files), weights_of(undisturbed))
 
 
@@ -391,7 +379,7 @@ def test_two_gpus_end_with_the_weights_of_one(plan_of, run, files, digits, desig
     one = replace(files, folder=files.folder.with_name("single"), watch=nothing)
     run(plan, one)
     story = run(shared(plan, 2), replace(files, watch=nothing))
-    assert {r.status for r in story.ended.values()} == {DONE}
+    assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     found, expected = weights_of(files), weights_of(one)
     for name in expected:
         # Convolutions and products in TF32 have 10 bits of mantissa.

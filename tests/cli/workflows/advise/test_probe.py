@@ -44,7 +44,7 @@ def clock(monkeypatch):
 def session(clock):
     facts = SimpleNamespace(name="digits", learned_as="digits", train_images=1)
     request = SimpleNamespace(seed=0, trials=1, budget="60k", epochs=5)
-    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, None, print)
+    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, print)
 
 
 def taking(high):

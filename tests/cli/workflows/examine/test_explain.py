@@ -18,7 +18,7 @@ from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import plan_to_json
-from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord
+from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord, StepStatus
 from cli.workflows.examine import explain as workflow
 from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
@@ -101,7 +101,7 @@ def trained(home):
                     StepRecord(
                         step=step.id,
                         network=step.network,
-                        status="done",
+                        status=StepStatus.DONE,
                         seconds=slow if i == 0 else 22.0,
                         peak_bytes=(i + 1) * 1_000_000,
                     ),

@@ -12,8 +12,23 @@ import pytest
 import safetensors.torch
 import torch
 
+from advisor.designs.design import parse_design
+from advisor.errors import DeadlineError, StorageError
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import make_plan
+from advisor.plans.plan import plan_to_json
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
+from cli.workflows.forecast.planning import PlanRequest
+from cli.workflows.home import Home
+from cli.workflows.runs import train as training
+from cli.workflows.runs.train import TrainOptions
 from cli.workflows.stopping import StopSignals
+from cli.workflows.views import TrainingBegun, TrainingEnded
+from db.session import open_store
+from trainer.events import Notice, TrainingStarted
 
+ONE_CORE = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 TINY = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "3", "--seed", "5")
 LONGER = (*TINY[:5], "8", *TINY[6:])
 
@@ -99,6 +114,68 @@ def test_past_runs_can_be_listed_shown_compared_exported_and_deleted(reference, 
     assert advisor("runs", "delete", "1", "--yes").code == 0
     assert not (home / "runs" / "0001").exists()
     assert advisor("runs", "show", "1").code == 2
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    """Plan of two epochs of one small network in this process."""
+    plan = make_plan(
+        parse_design("mlp-1-4"), DATASETS["digits"], epochs=2, batch=128, seed=0, execution=ONE_CORE
+    )
+    path = tmp_path / "plan.json"
+    path.write_text(plan_to_json(plan))
+    return path
+
+
+def test_a_training_says_its_start_every_epoch_and_its_end(home, plan_file):
+    said = []
+    training.train(PlanRequest(target=str(plan_file)), TrainOptions(), Home(home), said.append)
+    lines = [each for each in said if isinstance(each, str)]
+    assert any(line.startswith("run 1: mlp-1-4 on digits") for line in lines)
+    rest = [each for each in said if not isinstance(each, str)]
+    assert [type(each) for each in rest] == [TrainingBegun, EpochRecord, EpochRecord, TrainingEnded]
+    assert [record.epoch for record in rest[1:3]] == [0, 1]
+    assert rest[0].plan.design == "mlp-1-4"
+
+
+def test_a_training_that_is_stopped_before_its_first_step_still_says_its_end(home, plan_file):
+    said = []
+    with pytest.raises(DeadlineError, match="reached its time limit"):
+        training.train(
+            PlanRequest(target=str(plan_file)), TrainOptions(time_limit=1e-9), Home(home), said.append
+        )
+    assert isinstance(said[-1], TrainingEnded)
+    assert not any(isinstance(each, EpochRecord) for each in said)
+
+
+def test_events_are_stored_before_they_are_shown_and_notices_are_shown_as_lines(home, plan_file):
+    training.train(PlanRequest(target=str(plan_file)), TrainOptions(), Home(home), lambda said: None)
+    with open_store(Home(home).database) as store:
+        run, epochs, steps = store.run(1), store.epochs(1), store.steps(1)
+        said = []
+        recorder = training._Recorder(store, run, said.append)
+        recorder(TrainingStarted())
+        recorder(Notice("the loss is not finite"))
+        recorder(epochs[-1])
+        # The step was done before: its figures stay.
+        recorder(StepRecord(step=steps[0].step, network="member-1", status=StepStatus.DONE, seconds=1e6))
+        assert [type(each) for each in said] == [TrainingBegun, str, EpochRecord]
+        assert said[0].expected_seconds is None
+        assert said[1:] == ["the loss is not finite", epochs[-1]]
+        assert (store.epochs(1), store.steps(1)) == (epochs, steps)
+        assert store.run(1).train_seconds >= run.train_seconds
+
+
+def test_an_epoch_that_cannot_be_stored_is_not_shown(home, plan_file, monkeypatch):
+    def full_disk(*arguments):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr("db.queries.Store.record_epoch", full_disk)
+    said = []
+    with pytest.raises(StorageError, match="the disk is full"):
+        training.train(PlanRequest(target=str(plan_file)), TrainOptions(), Home(home), said.append)
+    assert not any(isinstance(each, EpochRecord) for each in said)
+    assert isinstance(said[-1], TrainingEnded)
 
 
 def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
@@ -223,8 +300,8 @@ def test_a_signal_that_comes_twice_at_once_is_one_request_and_a_later_one_ends_t
 
 
 def test_the_time_of_an_epoch_that_was_stopped_counts(advisor, monkeypatch):
-    def training_for_a_while(plan, files, data, listener, stop):
-        listener.started()
+    def training_for_a_while(plan, files, data, tell, stop):
+        tell(TrainingStarted())
         time.sleep(0.3)
         return {}
 

@@ -41,7 +41,7 @@ def request(epochs):
 
 
 def trained(place, epochs, **options):
-    return train(request(epochs), TrainOptions(**options), place, SILENT, SILENT.say)
+    return train(request(epochs), TrainOptions(**options), place, SILENT)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_keyboard_interrupt_marks_the_run_and_reaches_the_program(place, inter
     assert run.train_seconds > 0
     assert 0 < run.networks[0].epochs < EPOCHS
     assert run.test is None
-    resumed = resume(1, TrainOptions(), place, SILENT, SILENT.say)
+    resumed = resume(1, TrainOptions(), place, SILENT)
     assert resumed.test == trained(place, EPOCHS).test
 
 

@@ -1,0 +1,39 @@
+"""Progress of an execution, as data: what happened, in the order in which it happened.
+
+The training loop, the steps of a plan, worker processes and their pool speak through one function, `Tell`.
+Worker processes put the same events into a mailbox, and the parent process tells them on. An execution tells
+
+1. `TrainingStarted` once, after all processes have loaded the data;
+2. an `EpochRecord` after every epoch of every network;
+3. a `StepRecord` at the end of every step, unless the step was asked to stop;
+4. a `Notice` at any time, even before the start.
+
+Every event can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from advisor.plans.records import EpochRecord, StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted:
+    """All processes have loaded the data, and the first step begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An unplanned turn of the training that a person should know about.
+
+    Attributes:
+        text: one line.
+    """
+
+    text: str
+
+
+Event = TrainingStarted | EpochRecord | StepRecord | Notice
+Tell = Callable[[Event], None]
