@@ -18,7 +18,7 @@ Settings are those of MotherNets (MLSys 2020), section 3, where it gives them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, homogeneous
@@ -30,6 +30,7 @@ from advisor.networks.mothernet import check_growth, mother_of
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
+from advisor.plans.placement import placed
 from advisor.plans.plan import (
     Distillation,
     HatchStep,
@@ -84,7 +85,16 @@ def make_plan(
     execution: Execution,
     options: PlanOptions | None = None,
 ) -> TrainingPlan:
-    """Return the plan of a design.
+    """Return the plan of a design, placed on the machine's workers.
+
+    Args:
+        design: members and clusters.
+        dataset: facts of the data.
+        epochs: schedule of a network trained from scratch.
+        batch: images in a step.
+        seed: origin of all randomness.
+        execution: device and arithmetic; its processes are those that the machine can run at the same time.
+        options: settings that differ from the defaults, None for none.
 
     Raises:
         UsageError: the method cannot train the design, or a number is out of range.
@@ -97,17 +107,18 @@ def make_plan(
         design = _of_one_shape(design, dataset.task, method)
     draft = Draft(epochs, options)
     BUILDERS[method](draft, design, dataset.task)
-    return TrainingPlan(
+    plan = TrainingPlan(
         design=design.name,
         method=method,
         dataset=dataset,
         epochs=epochs,
         batch=batch,
         seed=seed,
-        execution=_limited(execution, 1 if method in CHAINS else draft.side_by_side),
+        execution=execution,
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )
+    return placed(plan, execution.processes)
 
 
 def mean_network(members: Sequence[NetworkSpec], task: Task) -> NetworkSpec:
@@ -153,11 +164,6 @@ class Draft:
     def rate(self, spec: NetworkSpec) -> float:
         """Learning rate of a network from scratch."""
         return RECIPES[spec.family].rate if self.options.rate is None else self.options.rate
-
-    @property
-    def side_by_side(self) -> int:
-        """How many networks can train at the same time, unless each follows another."""
-        return sum(n.role in (Role.MEMBER, Role.JOINT) and n.output_of is None for n in self.networks)
 
     def in_order(self) -> tuple[PlannedNetwork, ...]:
         """Return all networks, members last and by their numbers."""
@@ -379,10 +385,6 @@ def _check_clusters(design: Design, method: Method) -> None:
         )
     if method is Method.SHARED_MOTHERNETS and design.independent:
         raise UsageError(f"{design.name} has no cluster of two members that could share: add @g1")
-
-
-def _limited(execution: Execution, networks: int) -> Execution:
-    return replace(execution, processes=max(min(execution.processes, networks), 1))
 
 
 def _check_batch(batch: int, dataset: DatasetFacts) -> None:
