@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.progress import Speaker
-    from cli.workflows.forecast.planning import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.home import Home
 
 T = TypeVar("T", bound=Answer)
@@ -100,7 +100,7 @@ class Globals:
 
 def plan_request(ctx: typer.Context) -> PlanRequest:
     """Return what a command line says of a plan; an option that the command does not have is not given."""
-    from cli.workflows.forecast.planning import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params
     return PlanRequest(

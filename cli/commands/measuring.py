@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Augment, Batch, Device, print_result
+from cli.options import AsJson, Augment, Batch, Device, print_answer
+from cli.workflows.defaults import DATASET
 
 
 def profile(
     ctx: typer.Context,
     design: Annotated[str, typer.Argument(help="A network, for example resnet-26-16.")],
-    dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = "cifar10",
+    dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = DATASET,
     batch: Batch = None,
     augment: Augment = None,
     device: Device = None,
@@ -35,8 +36,8 @@ def profile(
         csv=csv,
         as_json=as_json,
     )
-    payload = measured(request, ctx.obj.home, ctx.obj.speaker().say)
+    answer = measured(request, ctx.obj.home, ctx.obj.speaker().say)
     if csv == "-":
-        typer.echo(layers_as_csv(payload), nl=False)
+        typer.echo(layers_as_csv(answer), nl=False)
     else:
-        print_result(payload, as_json, render)
+        print_answer(answer, as_json, render)

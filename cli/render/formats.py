@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from advisor.estimate import Estimate
+
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
 BEYOND_THREE_DIGITS = 999.5
@@ -79,14 +81,20 @@ def design_lines(name: str) -> str:
     return "\n".join(lines)
 
 
-def interval(estimate: Plain | None, form: Callable[[float], str]) -> str:
+def interval(estimate: Estimate | Plain | None, form: Callable[[float], str]) -> str:
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
-    return "–" if estimate is None else f"{form(estimate['mean'])}\n{bounds(estimate, form)}"
+    if estimate is None:
+        return "–"
+    if isinstance(estimate, dict):
+        estimate = Estimate(**estimate)
+    return f"{form(estimate.mean)}\n{bounds(estimate, form)}"
 
 
-def bounds(estimate: Plain, form: Callable[[float], str]) -> str:
+def bounds(estimate: Estimate | Plain, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
-    low, high = form(estimate["low"]), form(estimate["high"])
+    if isinstance(estimate, dict):
+        estimate = Estimate(**estimate)
+    low, high = form(estimate.low), form(estimate.high)
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 

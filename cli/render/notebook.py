@@ -8,14 +8,26 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from cli.render.explain import explanation
+from cli.render.profile import profile
 from cli.render.space import equivalents, space
+from cli.render.switchover import switchover
+from cli.render.whatif import comparison
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.profile import Profile
+from cli.workflows.answers.examine.switchover import SwitchoverMap
+from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DesignSpace: space,
     EquivalentDesigns: equivalents,
+    Explanation: explanation,
+    WhatIf: comparison,
+    Profile: profile,
+    SwitchoverMap: switchover,
 }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cli.render.formats import Plain
+from cli.workflows.answers.examine.layers import NetworkForecast, TimedLayer
+from cli.workflows.answers.examine.profile import Profile, ProfiledLayer
+
+# A step in layers, measured or predicted.
+LayeredStep = Profile | NetworkForecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +17,11 @@ class Part:
     """A row: a layer, or another part of the step, or several of one kind.
 
     Attributes:
-        name: of the row.
-        kind: of layer, or of part.
+        name: name of the row.
+        kind: kind of layer or of part.
         forward, backward, other: seconds; `other` belongs to neither pass.
-        layer: its facts, None for a part that is no layer.
-        layers: how many it stands for.
+        layer: the layer, None for a part that is not a layer.
+        layers: number of parts that the row stands for.
     """
 
     name: str
@@ -25,18 +29,25 @@ class Part:
     forward: float = 0.0
     backward: float = 0.0
     other: float = 0.0
-    layer: Plain | None = None
+    layer: TimedLayer | None = None
     layers: int = 1
 
     @property
     def seconds(self) -> float:
-        """Of the whole row."""
+        """Seconds of the whole row."""
         return self.forward + self.backward + self.other
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """One unit for all times and one for all bytes of a profile, so that columns can be compared by eye."""
+    """One unit for all times and one for all bytes of a profile, so that columns can be compared by eye.
+
+    Attributes:
+        seconds, time: unit of times in seconds, and its name.
+        decimals: decimals of times.
+        bytes, memory: unit of memory in bytes, and its name.
+        memory_decimals: decimals of memory.
+    """
 
     seconds: float
     time: str
@@ -46,11 +57,12 @@ class Units:
     memory_decimals: int
 
     @classmethod
-    def of(cls, payload: Plain) -> Units:
+    def of(cls, layered: LayeredStep) -> Units:
         """Return units in which the largest figure is at least 1."""
-        step = payload["step"]["step_seconds"]
+        step = layered.step.step_seconds
         seconds, time = (1e-6, "µs") if step < 0.01 else (1e-3, "ms") if step < 100 else (1.0, "s")
-        largest = max((layer.get("output_bytes") or 0 for layer in payload["layers"]), default=0)
+        outputs = [layer.output_bytes or 0 for layer in layered.layers if isinstance(layer, ProfiledLayer)]
+        largest = max(outputs, default=0)
         divisor, memory = (2**10, "KiB") if largest < 2**20 else (2**20, "MiB")
         return cls(
             seconds,
@@ -70,29 +82,27 @@ class Units:
         return f"{value / self.bytes:.{self.memory_decimals}f}" if value else "–"
 
 
-def parts_of(payload: Plain) -> list[Part]:
-    """Return everything that a step consists of, in the order of execution, the remainder last.
-
-    Args:
-        payload: of a measured step, or of a predicted one, which has no remainder.
-    """
-    step, extra = payload["step"], payload["parts"]
+def parts_of(layered: LayeredStep) -> list[Part]:
+    """Return everything that a step consists of, in the order of execution; a remainder is left out."""
     layers = [
-        Part(layer["name"], layer["kind"], layer["forward_seconds"], layer["backward_seconds"], layer=layer)
-        for layer in payload["layers"]
+        Part(layer.name, layer.kind, layer.forward_seconds, layer.backward_seconds, layer=layer)
+        for layer in layered.layers
     ]
-    remainder = Part(
-        "remainder",
-        "remainder",
-        step["forward_seconds"] - sum(p.forward for p in layers),
-        step["backward_seconds"] - sum(p.backward for p in layers),
-    )
     return [
         *layers,
-        Part("batch preparation", "batch preparation", other=extra["data_seconds"]),
-        Part("optimizer", "optimizer", other=extra["optimizer_seconds"]),
-        *([remainder] if "remainder_seconds" in payload else []),
+        Part("batch preparation", "batch preparation", other=layered.parts.data_seconds),
+        Part("optimizer", "optimizer", other=layered.parts.optimizer_seconds),
     ]
+
+
+def remainder(profile: Profile, parts: Sequence[Part]) -> Part:
+    """Return the part of both passes of a measured step that its layers do not account for."""
+    return Part(
+        "remainder",
+        "remainder",
+        profile.step.forward_seconds - sum(part.forward for part in parts),
+        profile.step.backward_seconds - sum(part.backward for part in parts),
+    )
 
 
 def by_kind(parts: Iterable[Part]) -> list[Part]:

@@ -21,7 +21,8 @@ from advisor.errors import (
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord
 from cli.workflows.forecast.forecasting import forecast_plan
-from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.queries import describe_run, existing_store
 from cli.workflows.stopping import StopSignals
@@ -112,9 +113,9 @@ def train(
         AdvisorError: everything that can go wrong; what was trained so far is kept.
     """
     signals = signals_of(options)
-    check_target(request)
+    target = planned_target(request)
     with open_store(home.database) as store:
-        plan = resolve_plan(request, store)
+        plan = target.with_settings(store)
         data = load_data(plan.dataset, home.data, download=options.download)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
