@@ -24,8 +24,9 @@ def profile(
 ) -> None:
     """Measure time and memory of a network, layer by layer and as a whole step."""
     from cli.render.profile import profile as render
-    from cli.workflows.examine.profile import ProfileRequest, layers_as_csv
+    from cli.workflows.examine.profile import ProfileRequest
     from cli.workflows.examine.profile import profile as measured
+    from cli.workflows.examine.profile_csv import layers_as_csv
 
     request = ProfileRequest(
         design=design,

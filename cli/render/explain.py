@@ -63,7 +63,8 @@ class _Total:
         predicted: forecast.
         actual: actual figure of a run.
         deviation: actual figure beside its forecast.
-        shown: whether the row is shown.
+        needed: whether the row is shown without a forecast as well. It is not if few devices report the
+            figure, or if a run has no actual figure either.
     """
 
     label: str
@@ -72,7 +73,12 @@ class _Total:
     predicted: Estimate | None
     actual: float | None = None
     deviation: Deviation | None = None
-    shown: bool = True
+    needed: bool = True
+
+    @property
+    def shown(self) -> bool:
+        """Whether the row is shown."""
+        return self.needed or self.predicted is not None
 
 
 def explanation(answer: Explanation) -> RenderableType:
@@ -102,8 +108,7 @@ def _table(answer: Explanation) -> Table:
     drawn.add_section()
     drawn.add_row()
     for total in _totals(answer):
-        if total.shown:
-            drawn.add_row(*_total_row(total, beside=beside))
+        drawn.add_row(*_total_row(total, beside=beside))
     return drawn
 
 
@@ -115,30 +120,24 @@ def _step_row(step: ExplainedStep, *, beside: bool) -> list[str]:
     return row
 
 
-def _totals(answer: Explanation) -> Iterator[_Total]:
-    """Yield every total of a plan or a run.
+def _totals(answer: Explanation) -> list[_Total]:
+    """Return every total that is shown, in the order of the rows."""
+    rows = [*_time_and_memory(answer), *_error_and_cost(answer)]
+    return [total for total in rows if total.shown]
 
-    A figure without an actual counterpart is shown for a run if it was predicted. For a plan it is always
-    shown, unless few devices report it.
-    """
-    plan, predicted, planned = answer.plan, answer.predicted, answer.run is None
+
+def _time_and_memory(answer: Explanation) -> Iterator[_Total]:
+    predicted, planned = answer.predicted, answer.run is None
     actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
-
-    def only_predicted(
-        label: str, remark: str, form: Form, estimate: Estimate | None, *, rare: bool = False
-    ) -> _Total:
-        shown = estimate is not None or (planned and not rare)
-        return _Total(label, remark, form, estimate, shown=shown)
-
     yield _Total(
         "training",
-        f"{plan.processes} at a time",
+        f"{answer.plan.processes} at a time",
         duration,
         predicted.train_seconds,
         actual.train_seconds,
         error.train_seconds,
     )
-    yield only_predicted("an epoch", "of every member", duration, predicted.epoch_seconds)
+    yield _Total("an epoch", "of every member", duration, predicted.epoch_seconds, needed=planned)
     yield _Total(
         "peak memory",
         "in training",
@@ -147,28 +146,19 @@ def _totals(answer: Explanation) -> Iterator[_Total]:
         actual.train_peak_bytes,
         error.train_peak_bytes,
     )
-    reserved, inference = predicted.train_reserved_bytes, predicted.inference_peak_bytes
-    yield only_predicted("reserved memory", "by the allocator", size, reserved, rare=True)
-    yield only_predicted("peak memory", "in inference", size, inference)
-    yield only_predicted("latency", "of an image", _latency, predicted.inference_ms_per_image)
-    yield _Total(
-        "test error",
-        "",
-        percent,
-        predicted.test_error,
-        actual.test_error,
-        error.test_error,
-    )
-    yield only_predicted("energy", "of training", energy, predicted.energy_joules, rare=True)
-    if plan.price_per_hour_usd is not None:
-        yield _Total(
-            "cost",
-            f"USD at {plan.price_per_hour_usd:g}/h",
-            dollars,
-            predicted.cost_usd,
-            actual.cost_usd,
-            error.cost_usd,
-        )
+    yield _Total("reserved memory", "by the allocator", size, predicted.train_reserved_bytes, needed=False)
+    yield _Total("peak memory", "in inference", size, predicted.inference_peak_bytes, needed=planned)
+    yield _Total("latency", "of an image", _latency, predicted.inference_ms_per_image, needed=planned)
+
+
+def _error_and_cost(answer: Explanation) -> Iterator[_Total]:
+    predicted, price = answer.predicted, answer.plan.price_per_hour_usd
+    actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
+    yield _Total("test error", "", percent, predicted.test_error, actual.test_error, error.test_error)
+    yield _Total("energy", "of training", energy, predicted.energy_joules, needed=False)
+    if price is not None:
+        remark = f"USD at {price:g}/h"
+        yield _Total("cost", remark, dollars, predicted.cost_usd, actual.cost_usd, error.cost_usd)
 
 
 def _total_row(total: _Total, *, beside: bool) -> list[str]:

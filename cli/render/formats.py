@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from advisor.estimate import Estimate
+if TYPE_CHECKING:
+    # It imports numpy, which `runs list` has no time for.
+    from advisor.estimate import Estimate
 
 Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
@@ -85,16 +87,16 @@ def interval(estimate: Estimate | Plain | None, form: Callable[[float], str]) ->
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
     if estimate is None:
         return "–"
-    if isinstance(estimate, dict):
-        estimate = Estimate(**estimate)
-    return f"{form(estimate.mean)}\n{bounds(estimate, form)}"
+    mean = estimate["mean"] if isinstance(estimate, dict) else estimate.mean
+    return f"{form(mean)}\n{bounds(estimate, form)}"
 
 
 def bounds(estimate: Estimate | Plain, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
-    if isinstance(estimate, dict):
-        estimate = Estimate(**estimate)
-    low, high = form(estimate.low), form(estimate.high)
+    ends = (
+        (estimate["low"], estimate["high"]) if isinstance(estimate, dict) else (estimate.low, estimate.high)
+    )
+    low, high = (form(end) for end in ends)
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 

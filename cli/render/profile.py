@@ -14,7 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.render.formats import bounds, count, deviation, duration, or_dash, size
-from cli.render.step_parts import LayeredStep, Part, Units, by_kind, parts_of, remainder
+from cli.render.step_parts import (
+    LayeredStep,
+    Part,
+    Units,
+    bars,
+    by_kind,
+    grid,
+    legend,
+    parts_of,
+    remainder,
+    share,
+)
 from cli.workflows.answers.examine.layers import NetworkForecast
 from cli.workflows.answers.examine.profile import (
     ComparedStep,
@@ -27,11 +38,7 @@ from cli.workflows.answers.examine.profile import (
 # From this width on a layer's kind, its speed and a bar find room beside it.
 WIDE = 110
 MOST_EXPENSIVE = 10
-LONGEST_BAR = 50
-# Width of the columns before a bar.
-BEFORE_BAR = 48
 KIND = "kind"
-BARS = (("█", "forward", "cyan"), ("▒", "backward", "magenta"), ("░", "neither", "yellow"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,11 @@ class _Profile:
             "",
             _layers(answer, parts, units, _columns(answer, units, wide=width >= WIDE)),
             "",
-            _legend("Where the step goes, by kind"),
-            _bars(kinds, answer, units, width),
+            legend("Where the step goes, by kind"),
+            bars(kinds, answer, units, width),
             "",
             Text(f"The {len(dearest)} most expensive layers", style="bold"),
-            _bars(dearest, answer, units, width),
+            bars(dearest, answer, units, width),
             "",
             _memory(answer.memory),
             "",
@@ -96,8 +103,8 @@ class _Forecast:
             "",
             _layers(answer, parts, units, [_kinds()]),
             "",
-            _legend("Where the step goes, by kind"),
-            _bars(by_kind(parts), answer, units, options.max_width),
+            legend("Where the step goes, by kind"),
+            bars(by_kind(parts), answer, units, options.max_width),
             "",
             Text(
                 f"step {duration(predicted.mean)}, 90 % interval {bounds(predicted, duration)}, "
@@ -138,7 +145,7 @@ def _layers(answer: LayeredStep, parts: Sequence[Part], units: Units, columns: S
     """A row per part, and one for the step; a column of kinds is the last."""
     step, time = answer.step, units.time
     names = ("layer", f"forward\n{time}", f"backw.\n{time}", f"both\n{time}", "step\n%")
-    drawn = _grid(*names, *(column.header for column in columns))
+    drawn = grid(*names, *(column.header for column in columns))
     if columns[-1].header == KIND:
         drawn.columns[-1].justify = "left"
     for part in parts:
@@ -147,7 +154,7 @@ def _layers(answer: LayeredStep, parts: Sequence[Part], units: Units, columns: S
             part.name,
             *passes,
             units.of_time(part.seconds),
-            _share(part, answer),
+            share(part, answer),
             *(column.cell(part) for column in columns),
             style="dim" if part.layer is None else None,
         )
@@ -193,43 +200,9 @@ def _kinds() -> _Column:
     return _Column(KIND, lambda part: part.kind if part.layer else "")
 
 
-def _share(part: Part, answer: LayeredStep) -> str:
-    return f"{100 * part.seconds / answer.step.step_seconds:.1f}"
-
-
-def _bars(parts: Sequence[Part], answer: LayeredStep, units: Units, width: int) -> Table:
-    """A row per part with a bar as long as its time."""
-    drawn = _grid("", "", units.time, "%", "")
-    drawn.columns[-1].justify = "left"
-    longest = max((p.seconds for p in parts), default=0.0)
-    scale = max(min(width - BEFORE_BAR, LONGEST_BAR), 8) / longest if longest > 0 else 0.0
-    for part in parts:
-        times = f"×{part.layers}" if part.layers > 1 else ""
-        drawn.add_row(part.name, times, units.of_time(part.seconds), _share(part, answer), _bar(part, scale))
-    return drawn
-
-
-def _bar(part: Part, scale: float) -> Text:
-    """Characters for each pass; ends are rounded, not lengths, so that the whole keeps its length."""
-    bar, end = Text(), 0.0
-    if part.seconds <= 0:
-        return bar
-    for seconds, (character, _, style) in zip((part.forward, part.backward, part.other), BARS, strict=True):
-        begin, end = end, end + max(seconds, 0.0) * scale
-        bar.append(character * (round(end) - round(begin)), style)
-    return bar if bar.plain else Text("▏", "dim")
-
-
-def _legend(title: str) -> Text:
-    text = Text(f"{title}  ", style="bold")
-    for character, name, style in BARS:
-        text.append(f" {character}", f"not bold {style}").append(f" {name}", "not bold")
-    return text
-
-
 def _memory(memory: ProfiledMemory) -> Table:
     measured = memory.measured_peak_bytes
-    drawn = _grid("memory", "", "of measured")
+    drawn = grid("memory", "", "of measured")
     drawn.add_row("measured peak of training, beyond the idle process", or_dash(measured, size), "")
     for name, value in (
         ("reserved for it by the allocator", memory.reserved_bytes),
@@ -253,11 +226,3 @@ def _conditions(conditions: Conditions) -> str:
     if conditions.throttle:
         parts.append(f"held back by {conditions.throttle}")
     return "; ".join(parts)
-
-
-def _grid(*names: str) -> Table:
-    """A dense table: the first column to the left, the others to the right, no row on two lines."""
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for i, name in enumerate(names):
-        drawn.add_column(name, justify="right" if i else "left", no_wrap=True, vertical="bottom")
-    return drawn

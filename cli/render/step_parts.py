@@ -1,13 +1,23 @@
-"""What a training step consists of, by time: layers, loss, batch preparation, optimizer, and a remainder."""
+"""What a training step consists of, by time: layers, loss, batch preparation, optimizer, and a remainder.
+
+Their times are shown as numbers in one unit, and as bars.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.table import Table
+from rich.text import Text
+
 from cli.workflows.answers.examine.layers import NetworkForecast, TimedLayer
 from cli.workflows.answers.examine.profile import Profile, ProfiledLayer
 
+LONGEST_BAR = 50
+# Width of the columns before a bar.
+BEFORE_BAR = 48
+BARS = (("█", "forward", "cyan"), ("▒", "backward", "magenta"), ("░", "neither", "yellow"))
 # A step in layers, measured or predicted.
 LayeredStep = Profile | NetworkForecast
 
@@ -119,3 +129,47 @@ def by_kind(parts: Iterable[Part]) -> list[Part]:
             layers=k.layers + 1,
         )
     return sorted(kinds.values(), key=lambda p: -p.seconds)
+
+
+def share(part: Part, answer: LayeredStep) -> str:
+    """Seconds of a part as a percentage of the step, without its sign."""
+    return f"{100 * part.seconds / answer.step.step_seconds:.1f}"
+
+
+def bars(parts: Sequence[Part], answer: LayeredStep, units: Units, width: int) -> Table:
+    """A row per part with a bar as long as its time."""
+    drawn = grid("", "", units.time, "%", "")
+    drawn.columns[-1].justify = "left"
+    longest = max((p.seconds for p in parts), default=0.0)
+    scale = max(min(width - BEFORE_BAR, LONGEST_BAR), 8) / longest if longest > 0 else 0.0
+    for part in parts:
+        times = f"×{part.layers}" if part.layers > 1 else ""
+        drawn.add_row(part.name, times, units.of_time(part.seconds), share(part, answer), _bar(part, scale))
+    return drawn
+
+
+def _bar(part: Part, scale: float) -> Text:
+    """Characters for each pass; ends are rounded, not lengths, so that the whole keeps its length."""
+    bar, end = Text(), 0.0
+    if part.seconds <= 0:
+        return bar
+    for seconds, (character, _, style) in zip((part.forward, part.backward, part.other), BARS, strict=True):
+        begin, end = end, end + max(seconds, 0.0) * scale
+        bar.append(character * (round(end) - round(begin)), style)
+    return bar if bar.plain else Text("▏", "dim")
+
+
+def legend(title: str) -> Text:
+    """A title, and beside it what the characters of the bars stand for."""
+    text = Text(f"{title}  ", style="bold")
+    for character, name, style in BARS:
+        text.append(f" {character}", f"not bold {style}").append(f" {name}", "not bold")
+    return text
+
+
+def grid(*names: str) -> Table:
+    """A dense table: the first column to the left, the others to the right, no row on two lines."""
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for i, name in enumerate(names):
+        drawn.add_column(name, justify="right" if i else "left", no_wrap=True, vertical="bottom")
+    return drawn

@@ -201,9 +201,14 @@ def words(answer: SwitchoverMap) -> list[str]:
     """The answer in sentences, the evidence last."""
     lines = []
     if len(answer.budgets_parameters) > 1:
-        lines += [_full_data_in_words(answer), *_fast_in_words(answer)]
+        by_full_data = _takes_over(answer, answer.full_data)
+        lines.append(f"At {answer.schedule_epochs} epochs the ensemble trained on all data {by_full_data}.")
+        lines += _fast_in_words(answer)
     if len(answer.epochs) > 1:
-        lines.append(_sooner_in_words(answer))
+        lines.append(
+            f"At {count(answer.budgets_parameters[-1])} parameters the single network's error of "
+            f"{answer.schedule_epochs} epochs is had sooner by: {_sooner(answer, -1)}."
+        )
     if answer.reading is ScheduleReading.LONG:
         lines.append("MotherNets have no map here: hatched members have no epochs of one long schedule.")
     return [*lines, _evidence_in_words(answer)]
@@ -220,13 +225,6 @@ def _takes_over(answer: SwitchoverMap, found: TrainingMap) -> str:
     )
 
 
-def _full_data_in_words(answer: SwitchoverMap) -> str:
-    return (
-        f"At {answer.schedule_epochs} epochs the ensemble trained on all data "
-        f"{_takes_over(answer, answer.full_data)}."
-    )
-
-
 def _fast_in_words(answer: SwitchoverMap) -> list[str]:
     equal_epochs = answer.maps.get(EnsembleTraining.MOTHERNETS_EQUAL_EPOCHS)
     equal_time = answer.maps.get(EnsembleTraining.MOTHERNETS_EQUAL_TIME)
@@ -238,13 +236,6 @@ def _fast_in_words(answer: SwitchoverMap) -> list[str]:
         f"{_takes_over(answer, equal_epochs)}; in the training time of full data, {schedule} "
         f"epochs, it {_takes_over(answer, equal_time)}."
     ]
-
-
-def _sooner_in_words(answer: SwitchoverMap) -> str:
-    return (
-        f"At {count(answer.budgets_parameters[-1])} parameters the single network's error of "
-        f"{answer.schedule_epochs} epochs is had sooner by: {_sooner(answer, -1)}."
-    )
 
 
 def _evidence_in_words(answer: SwitchoverMap) -> str:

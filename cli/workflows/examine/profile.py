@@ -6,8 +6,6 @@ which is the part of the uncut forward and backward pass that the layers do not 
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 
 from advisor.cost.measurement import LayerTime
@@ -26,6 +24,7 @@ from cli.workflows.answers.examine.profile import (
     ProfiledLayer,
     ProfiledMemory,
 )
+from cli.workflows.examine.profile_csv import layers_as_csv
 from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.forecast.machine import chosen_execution, measurement_of, predictor_for
 from cli.workflows.home import Home
@@ -44,18 +43,6 @@ SECONDS = 5.0
 LONGEST_SECONDS = 600.0
 # Content of the CSV file, as errors name it.
 CONTENT = "the layers"
-CSV_COLUMNS = (
-    "name",
-    "kind",
-    "forward_seconds",
-    "backward_seconds",
-    "total_seconds",
-    "inference_seconds",
-    "output_bytes",
-    "saved_bytes",
-    "parameters",
-    "macs",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,23 +103,6 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
     if file is not None:
         write_file(file, CONTENT, layers_as_csv(answer))
     return answer
-
-
-def layers_as_csv(answer: Profile) -> str:
-    """Return a row per layer and one for each other part of the step; unknown figures have empty cells."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for layer in answer.layers:
-        total = layer.forward_seconds + layer.backward_seconds
-        writer.writerow(fields_of(layer) | {"total_seconds": total})
-    for name, seconds in (
-        ("batch preparation", answer.parts.data_seconds),
-        ("optimizer", answer.parts.optimizer_seconds),
-        ("remainder", answer.remainder_seconds),
-    ):
-        writer.writerow({"name": name, "kind": "part", "total_seconds": seconds})
-    return text.getvalue()
 
 
 def _network_of(design: str) -> str:

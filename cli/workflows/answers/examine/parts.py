@@ -1,4 +1,4 @@
-"""Parts that several answers share: what a plan is, what its forecast rests on, and how far off one was."""
+"""Parts that several answers share: the facts of a plan, the evidence of a forecast, and its deviation."""
 
 from __future__ import annotations
 

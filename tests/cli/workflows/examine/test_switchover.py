@@ -97,6 +97,12 @@ def test_the_map_reads_at_80_columns_with_and_without_colour(answer, colour, mon
     assert "17 published errors, no training of yours" in " ".join(lines)
 
 
+def test_a_notebook_shows_the_map(answer):
+    page = answer._repr_html_()
+    assert "full data" in page
+    assert "background-color" in page
+
+
 def test_a_wide_terminal_has_maps_side_by_side(answer):
     console = Console(width=140)
     with console.capture() as captured:

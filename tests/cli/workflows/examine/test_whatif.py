@@ -362,6 +362,12 @@ def test_the_tables_fit_the_terminal(shown, columns):
     assert any(line.startswith("all together") for line in lines)
 
 
+def test_a_notebook_shows_both_sides_and_their_plans(measured_home):
+    page = whatif(BASE, {"depth": "-6"}, measured_home)._repr_html_()
+    assert "4xresnet-8-4" in page
+    assert "peak memory in training" in explain(BASE, None, measured_home)._repr_html_() + page
+
+
 def test_what_the_error_forecast_does_not_know_is_said(shown):
     words = " ".join(shown(80).split())
     assert "The error is forecast whatever the batch" in words
