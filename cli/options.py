@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.progress import Speaker
-    from cli.workflows.forecast.planning import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.home import Home
 
 T = TypeVar("T", bound=Answer)
@@ -95,7 +95,7 @@ class Globals:
 
 def plan_request(ctx: typer.Context) -> PlanRequest:
     """Return what a command line says of a plan; an option that the command does not have is not given."""
-    from cli.workflows.forecast.planning import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params
     return PlanRequest(
@@ -123,13 +123,3 @@ def print_answer(answer: T, as_json: bool, render: Callable[[T], RenderableType]
     from cli.render.formats import show
 
     show(render(answer))
-
-
-def print_result(payload: Any, as_json: bool, renderer: Callable[[Any], RenderableType]) -> None:
-    """Print a result on stdout, for a program or for a person."""
-    if as_json:
-        typer.echo(json.dumps(payload, indent=2))
-        return
-    from cli.render.formats import show
-
-    show(renderer(payload))

@@ -29,7 +29,6 @@ from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.placement import placed
 from advisor.plans.plan import Method, TrainingPlan
 
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
@@ -152,7 +151,7 @@ def planned(scenario: Scenario, design: Design, method: Method | None = None) ->
     Raises:
         UsageError: the method cannot train the design.
     """
-    plan = make_plan(
+    return make_plan(
         design,
         scenario.dataset,
         epochs=scenario.epochs,
@@ -161,7 +160,6 @@ def planned(scenario: Scenario, design: Design, method: Method | None = None) ->
         execution=scenario.execution,
         options=PlanOptions(method=method),
     )
-    return placed(plan, scenario.execution.processes)
 
 
 def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Evaluated]:

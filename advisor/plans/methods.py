@@ -23,7 +23,6 @@ Settings are those of MotherNets (MLSys 2020), section 3, where it gives them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, homogeneous
@@ -36,6 +35,7 @@ from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import HATCH_NOISE, HATCHED_SHARE, Draft, PlanOptions, member_name
 from advisor.plans.execution import Execution
 from advisor.plans.method import CHAINS, CLUSTERED, JOINT, Method, usual_method
+from advisor.plans.placement import placed
 from advisor.plans.plan import Distillation, Role, TrainingPlan
 from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule, TriangleSchedule
 
@@ -59,16 +59,16 @@ def make_plan(
     execution: Execution,
     options: PlanOptions | None = None,
 ) -> TrainingPlan:
-    """Return the plan of a design.
+    """Return the plan of a design, placed on the machine's workers.
 
     Args:
-        design: ensemble to train.
-        dataset: facts of the data set.
-        epochs: length of the schedule of a network trained from scratch.
+        design: members and clusters.
+        dataset: facts of the data.
+        epochs: schedule of a network trained from scratch.
         batch: images in a step.
         seed: origin of all randomness.
-        execution: device and arithmetic; processes are limited to what the plan can use.
-        options: settings of the user; None: the defaults.
+        execution: device and arithmetic; its processes are those that the machine can run at the same time.
+        options: settings that differ from the defaults, None for none.
 
     Raises:
         UsageError: the method cannot train the design, or a number is out of range.
@@ -81,17 +81,18 @@ def make_plan(
         design = _of_one_shape(design, dataset.task, method)
     draft = Draft(epochs, options)
     BUILDERS[method](draft, design, dataset.task)
-    return TrainingPlan(
+    plan = TrainingPlan(
         design=design.name,
         method=method,
         dataset=dataset,
         epochs=epochs,
         batch=batch,
         seed=seed,
-        execution=_limited(execution, 1 if method in CHAINS else draft.side_by_side),
+        execution=execution,
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )
+    return placed(plan, execution.processes)
 
 
 def mean_network(members: Sequence[NetworkSpec], task: Task) -> NetworkSpec:
@@ -232,10 +233,6 @@ def _check_clusters(design: Design, method: Method) -> None:
         )
     if method in CLUSTERED and method in JOINT and design.independent:
         raise UsageError(f"{design.name} has no cluster of two members that could share: add @g1")
-
-
-def _limited(execution: Execution, networks: int) -> Execution:
-    return replace(execution, processes=max(min(execution.processes, networks), 1))
 
 
 def _check_batch(batch: int, dataset: DatasetFacts) -> None:

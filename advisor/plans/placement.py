@@ -1,16 +1,21 @@
-"""The number of devices that each network of a plan trains on: one, or several by data parallelism.
+"""How many workers train a plan, and on how many devices each of its networks trains.
 
-MotherNets (MLSys 2020), appendix D: networks that are ready to train form a queue. While there are at least
-as many of them as GPUs, each has one GPU. While there are fewer, the GPUs are divided over them, and the GPUs
-of one network share its batches. The plan records the division, so that price and run agree.
+A worker is a process: one per core on a CPU, one per GPU on CUDA. A plan has as many as the machine has, but
+no more than it has networks that can train at the same time.
+
+On CUDA, idle devices are shared out. MotherNets (MLSys 2020), appendix D: networks that are ready to train
+form a queue. While there are at least as many of them as GPUs, each has a GPU. While there are fewer, the
+GPUs are divided over them, and those of one network share its batches.
+
+All of this is decided here and recorded in the plan, so that price and run agree.
 
 A *slot* is a device with the worker process that uses it. A training step occupies `TrainStep.devices` slots,
 a hatching step one. A *phase* of a plan consists of the training steps with equally many training steps
 before them: for example the mothers, then the members.
 
->>> plan = make_plan(parse_design("5xresnet-20-16@g2"), ..., execution=on_four_gpus)
->>> [s.devices for s in placed(plan, 4).steps if isinstance(s, TrainStep)]  # two mothers, five members
-[2, 2, 1, 1, 1, 1, 1]
+>>> plan = placed(plan_of("5xresnet-20-16@g2", device="cuda"), workers=4)  # two mothers, five members
+>>> plan.execution.processes, [s.devices for s in plan.steps if isinstance(s, TrainStep)]
+(4, [2, 2, 1, 1, 1, 1, 1])
 """
 
 from __future__ import annotations
@@ -21,26 +26,37 @@ from dataclasses import replace
 from advisor.plans.plan import LEAST_SLICE, HatchStep, Step, TrainingPlan, TrainStep
 
 
-def placed(plan: TrainingPlan, devices: int) -> TrainingPlan:
-    """Return a plan in which every training step has its number of devices.
+def placed(plan: TrainingPlan, workers: int) -> TrainingPlan:
+    """Return the plan with its number of processes and the devices of every training step set.
 
-    On a CPU the plan stays as it is. There a seed gives the same result whatever the number of processes.
+    On a CPU every step has one device: there a seed gives the same result whatever the number of processes.
 
     Args:
-        plan: plan that is complete otherwise.
-        devices: number of GPUs that training may use.
+        plan: plan that is finished in all else.
+        workers: processes that the machine can run at the same time, at least 1: its cores or its GPUs.
     """
-    if plan.execution.device == "cpu":
-        return plan
+    execution = replace(plan.execution, processes=min(workers, most_at_once(plan)))
+    if execution.device == "cpu":
+        return replace(plan, execution=execution)
     shares = {
-        step.id: max(min(devices // len(phase), plan.batch // LEAST_SLICE), 1)
+        step.id: max(min(workers // len(phase), plan.batch // LEAST_SLICE), 1)
         for phase in phases(plan)
         for step in phase
     }
     steps = tuple(
         replace(step, devices=shares[step.id]) if isinstance(step, TrainStep) else step for step in plan.steps
     )
-    return replace(plan, steps=steps)
+    return replace(plan, execution=execution, steps=steps)
+
+
+def most_at_once(plan: TrainingPlan) -> int:
+    """Return how many networks of a plan can train at the same time, at least 1.
+
+    A step waits for one other at most, so these are the training steps that no other step waits for.
+    """
+    awaited = {name for step in plan.steps for name in step.after}
+    last = [step for step in plan.steps if isinstance(step, TrainStep) and step.id not in awaited]
+    return max(len(last), 1)
 
 
 def devices_of(step: Step) -> int:

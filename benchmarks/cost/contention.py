@@ -25,7 +25,7 @@ import numpy as np
 
 from advisor.plans.dataset import dataset_named
 from cli.workflows.forecast.machine import REFERENCE, REFERENCE_BATCH, plain_execution
-from cli.workflows.forecast.measuring import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
+from cli.workflows.forecast.measuring_session import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
 from profiler.device import cores_to_pin
 from profiler.isolate import MeasuringProcess
 from trainer.training.workload import StepWorkload

@@ -20,11 +20,11 @@ from cli.options import (
     Members,
     Methods,
     print_answer,
-    print_result,
 )
 from cli.quantities import parse_bytes, parse_seconds
 from cli.workflows.defaults import (
     DATASET,
+    MEMBERS,
     OBJECTIVE,
     PROBE_PROFILE_SECONDS,
     RECOMMEND_PROFILE_SECONDS,
@@ -141,8 +141,8 @@ def probe(
 def est(
     ctx: typer.Context,
     family: Annotated[str, typer.Option(help="Family of all designs.")],
-    members: Annotated[int, typer.Option(help="Members of the ensembles.")] = 4,
-    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = "cifar10",
+    members: Annotated[int, typer.Option(help="Members of the ensembles.")] = MEMBERS,
+    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
     budget: Annotated[
         str | None, typer.Option(help="Parameters in all, LOW-HIGH: 250k-8M; default: around the threshold.")
     ] = None,
@@ -153,13 +153,13 @@ def est(
     reading: Annotated[
         str, typer.Option(help="Of the epochs: whole, a schedule of each length, or long, one long schedule.")
     ] = "whole",
-    seed: Annotated[int, typer.Option(help="Of the draws from what is known.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the posterior draws.")] = SEED,
     plot: Annotated[Path | None, typer.Option(help="Draw the maps to this .png or .svg.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
     from cli.render.switchover import switchover
-    from cli.workflows.examine.switchover import EstRequest
+    from cli.workflows.answers.examine.switchover import EstRequest
     from cli.workflows.examine.switchover import est as run
 
     request = EstRequest(
@@ -172,7 +172,7 @@ def est(
         reading=reading,
         seed=seed,
     )
-    print_result(run(request, ctx.obj.home, plot), as_json, switchover)
+    print_answer(run(request, ctx.obj.home, plot), as_json, switchover)
 
 
 def space(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Augment, Batch, Dataset, Device, Epochs, Method, print_result
+from cli.options import AsJson, Augment, Batch, Dataset, Device, Epochs, Method, print_answer
 
 CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method")
 FORMS = "32, +6, -6, x2 or /2"
@@ -37,7 +37,7 @@ def whatif(
     """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
     from cli.render.whatif import comparison
     from cli.workflows.examine.whatif import whatif as compared
-    from cli.workflows.forecast.planning import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
 
     base = PlanRequest(
         target=target,
@@ -49,4 +49,4 @@ def whatif(
         device=device,
     )
     written = {name: ctx.params[name] for name in CHANGES if ctx.params[name] is not None}
-    print_result(compared(base, written, ctx.obj.home), as_json, comparison)
+    print_answer(compared(base, written, ctx.obj.home), as_json, comparison)

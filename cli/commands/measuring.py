@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Augment, Batch, Device, print_result
+from cli.options import AsJson, Augment, Batch, Device, print_answer
+from cli.workflows.defaults import DATASET
 
 
 def profile(
     ctx: typer.Context,
     design: Annotated[str, typer.Argument(help="A network, for example resnet-26-16.")],
-    dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = "cifar10",
+    dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = DATASET,
     batch: Batch = None,
     augment: Augment = None,
     device: Device = None,
@@ -23,8 +24,9 @@ def profile(
 ) -> None:
     """Measure time and memory of a network, layer by layer and as a whole step."""
     from cli.render.profile import profile as render
-    from cli.workflows.examine.profile import ProfileRequest, layers_as_csv
+    from cli.workflows.examine.profile import ProfileRequest
     from cli.workflows.examine.profile import profile as measured
+    from cli.workflows.examine.profile_csv import layers_as_csv
 
     request = ProfileRequest(
         design=design,
@@ -35,8 +37,8 @@ def profile(
         csv=csv,
         as_json=as_json,
     )
-    payload = measured(request, ctx.obj.home, ctx.obj.speaker())
+    answer = measured(request, ctx.obj.home, ctx.obj.speaker())
     if csv == "-":
-        typer.echo(layers_as_csv(payload), nl=False)
+        typer.echo(layers_as_csv(answer), nl=False)
     else:
-        print_result(payload, as_json, render)
+        print_answer(answer, as_json, render)

@@ -25,7 +25,6 @@ from cli.options import (
     TimeLimit,
     plan_request,
     print_answer,
-    print_result,
 )
 from cli.quantities import parse_seconds
 
@@ -135,5 +134,5 @@ def explain(
     from cli.render.explain import explanation
     from cli.workflows.examine.explain import explain as explained
 
-    payload = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers)
-    print_result(payload, as_json, explanation)
+    answer = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers)
+    print_answer(answer, as_json, explanation)

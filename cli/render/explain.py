@@ -5,15 +5,16 @@ The layers of its networks, where they are asked for, stand above it, because a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from advisor.estimate import Estimate
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
-    Plain,
     bounds,
     deviation,
     digits,
@@ -23,6 +24,13 @@ from cli.render.formats import (
     size,
 )
 from cli.render.profile import forecast
+from cli.workflows.answers.examine.explanation import (
+    ActualTotals,
+    DeviationOfTotals,
+    ExplainedStep,
+    Explanation,
+)
+from cli.workflows.answers.examine.parts import CostBasis, Deviation, ForecastEvidence
 
 Form = Callable[[float], str]
 OUTSIDE = "*"
@@ -45,110 +53,147 @@ def _latency(milliseconds: float) -> str:
     return duration(milliseconds / 1000)
 
 
-# Name, remark and form of every total.
-TOTALS: dict[str, tuple[str, str, Form]] = {
-    "train_seconds": ("training", "{processes} at a time", duration),
-    "epoch_seconds": ("an epoch", "of every member", duration),
-    "train_peak_bytes": ("peak memory", "in training", size),
-    "train_reserved_bytes": ("reserved memory", "by the allocator", size),
-    "inference_peak_bytes": ("peak memory", "in inference", size),
-    "inference_ms_per_image": ("latency", "of an image", _latency),
-    "test_error": ("test error", "", percent),
-    "energy_joules": ("energy", "of training", energy),
-    "cost_usd": ("cost", "USD at {price_per_hour_usd:g}/h", dollars),
-}
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """A row of the table below its steps.
+
+    Attributes:
+        label, remark: first two cells of the row.
+        form: form of its figures.
+        predicted: forecast.
+        actual: actual figure of a run.
+        deviation: actual figure beside its forecast.
+        needed: whether the row is shown without a forecast as well. It is not if few devices report the
+            figure, or if a run has no actual figure either.
+    """
+
+    label: str
+    remark: str
+    form: Form
+    predicted: Estimate | None
+    actual: float | None = None
+    deviation: Deviation | None = None
+    needed: bool = True
+
+    @property
+    def shown(self) -> bool:
+        """Whether the row is shown."""
+        return self.needed or self.predicted is not None
 
 
-# Totals that are left out where the device reports nothing of the kind.
-REPORTED = ("train_reserved_bytes", "energy_joules")
-
-
-def explanation(payload: Plain) -> RenderableType:
-    """A plan step by step with its predicted cost, and for a run the actual beside it."""
-    plan, run = payload["plan"], payload["run"]
-    title = f"{plan['design']} on {plan['dataset']}, {plan['epochs']} epochs"
-    settings = (
-        f"{plan['method']}, batch {plan['batch']}, {plan['processes']} at a time, {plan['dtype']} "
-        f"on {plan['device']}"
-    )
+def explanation(answer: Explanation) -> RenderableType:
+    """A plan step by step with its predicted cost, and for a run the actual cost beside it."""
+    plan, run = answer.plan, answer.run
+    title = f"{plan.design} on {plan.dataset}, {plan.epochs} epochs"
+    settings = f"{plan.method}, batch {plan.batch}, {plan.processes} at a time, {plan.dtype} on {plan.device}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings)]
     if run is not None:
-        message = f" ({run['message']})" if run["message"] else ""
-        parts.append(Text(f"run {run['id']} of {run['created_at'][:10]}: {run['status']}{message}"))
-    for network in payload["layers"] or []:
+        message = f" ({run.message})" if run.message else ""
+        parts.append(Text(f"run {run.id} of {run.created_at[:10]}: {run.status}{message}"))
+    for network in answer.layers or ():
         parts += ["", forecast(network)]
-    parts += ["", _table(payload), ""]
-    return Group(*parts, *(Text(note, style="dim") for note in _notes(payload)))
+    parts += ["", _table(answer), ""]
+    return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
 
 
-def _table(payload: Plain) -> Table:
-    beside = payload["run"] is not None
+def _table(answer: Explanation) -> Table:
+    beside = answer.run is not None
     drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     drawn.add_column("step", no_wrap=True)
     drawn.add_column("network", overflow="fold")
     for name in ("epochs", "predicted", "90 % interval", *(("actual", "error") if beside else ())):
         drawn.add_column(name, justify="right", no_wrap=True)
-    for step in payload["steps"]:
+    for step in answer.steps:
         drawn.add_row(*_step_row(step, beside=beside))
     drawn.add_section()
     drawn.add_row()
-    for name in TOTALS:
-        if _has(payload, name):
-            drawn.add_row(*_total_row(payload, name, beside=beside))
+    for total in _totals(answer):
+        drawn.add_row(*_total_row(total, beside=beside))
     return drawn
 
 
-def _step_row(step: Plain, *, beside: bool) -> list[str]:
-    seconds = step["seconds"]
-    row = [step["step"], step["network"] or "all members", f"{step['epochs']:g}" if step["epochs"] else "–"]
-    row += _predicted(seconds, duration)
+def _step_row(step: ExplainedStep, *, beside: bool) -> list[str]:
+    row = [step.step, step.network or "all members", f"{step.epochs:g}" if step.epochs else "–"]
+    row += _predicted(step.seconds, duration)
     if beside:
-        row += [or_dash(step["actual_seconds"], duration), _error(step["deviation"])]
+        row += [or_dash(step.actual_seconds, duration), _error(step.deviation)]
     return row
 
 
-def _has(payload: Plain, name: str) -> bool:
-    """What few devices report is only there where it was; of a run, what was predicted or came to be."""
-    predicted = payload["predicted"].get(name)
-    if payload["run"] is None:
-        return name in payload["predicted"] and (name not in REPORTED or predicted is not None)
-    return predicted is not None or name in payload["actual"]
+def _totals(answer: Explanation) -> list[_Total]:
+    """Return every total that is shown, in the order of the rows."""
+    rows = [*_time_and_memory(answer), *_error_and_cost(answer)]
+    return [total for total in rows if total.shown]
 
 
-def _total_row(payload: Plain, name: str, *, beside: bool) -> list[str]:
-    label, remark, form = TOTALS[name]
-    row = [label, remark.format(**payload["plan"]), "", *_predicted(payload["predicted"].get(name), form)]
+def _time_and_memory(answer: Explanation) -> Iterator[_Total]:
+    predicted, planned = answer.predicted, answer.run is None
+    actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
+    yield _Total(
+        "training",
+        f"{answer.plan.processes} at a time",
+        duration,
+        predicted.train_seconds,
+        actual.train_seconds,
+        error.train_seconds,
+    )
+    yield _Total("an epoch", "of every member", duration, predicted.epoch_seconds, needed=planned)
+    yield _Total(
+        "peak memory",
+        "in training",
+        size,
+        predicted.train_peak_bytes,
+        actual.train_peak_bytes,
+        error.train_peak_bytes,
+    )
+    yield _Total("reserved memory", "by the allocator", size, predicted.train_reserved_bytes, needed=False)
+    yield _Total("peak memory", "in inference", size, predicted.inference_peak_bytes, needed=planned)
+    yield _Total("latency", "of an image", _latency, predicted.inference_ms_per_image, needed=planned)
+
+
+def _error_and_cost(answer: Explanation) -> Iterator[_Total]:
+    predicted, price = answer.predicted, answer.plan.price_per_hour_usd
+    actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
+    yield _Total("test error", "", percent, predicted.test_error, actual.test_error, error.test_error)
+    yield _Total("energy", "of training", energy, predicted.energy_joules, needed=False)
+    if price is not None:
+        remark = f"USD at {price:g}/h"
+        yield _Total("cost", remark, dollars, predicted.cost_usd, actual.cost_usd, error.cost_usd)
+
+
+def _total_row(total: _Total, *, beside: bool) -> list[str]:
+    row = [total.label, total.remark, "", *_predicted(total.predicted, total.form)]
     if beside:
-        row += [or_dash(payload["actual"].get(name), form), _error(payload["deviation"].get(name))]
+        row += [or_dash(total.actual, total.form), _error(total.deviation)]
     return row
 
 
-def _predicted(estimate: Plain | None, form: Form) -> list[str]:
-    return ["–", "–"] if estimate is None else [form(estimate["mean"]), bounds(estimate, form)]
+def _predicted(estimate: Estimate | None, form: Form) -> list[str]:
+    return ["–", "–"] if estimate is None else [form(estimate.mean), bounds(estimate, form)]
 
 
-def _error(error: Plain | None) -> str:
-    """Actual ÷ predicted − 1, marked if the actual lies outside the interval."""
+def _error(error: Deviation | None) -> str:
+    """Actual ÷ predicted − 1, marked if the actual figure lies outside the interval."""
     if error is None:
         return "–  "
-    return f"{deviation(error['share'])}{' ' if error['inside'] else OUTSIDE}"
+    return f"{deviation(error.share)}{' ' if error.inside else OUTSIDE}"
 
 
-def _notes(payload: Plain) -> list[str]:
-    notes, evidence = list(payload["notes"]), payload["evidence"]
-    if payload["run"] is not None:
+def _notes(answer: Explanation) -> list[str]:
+    notes = list(answer.notes)
+    if answer.run is not None:
         return [f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval.", *notes]
-    return notes + evidence_notes(evidence)
+    return notes if answer.evidence is None else notes + evidence_notes(answer.evidence)
 
 
-def evidence_notes(evidence: Plain) -> list[str]:
-    """What a forecast rests on, a line each."""
-    if evidence["cost"] == "nominal":
+def evidence_notes(evidence: ForecastEvidence) -> list[str]:
+    """Measurements and trainings that a forecast rests on, a line each."""
+    if evidence.cost is CostBasis.NOMINAL:
         notes = ["Nothing was measured here yet: run advisor recommend or advisor profile."]
     else:
-        notes = [f"Costs rest on {evidence['measurements']} measurements ({evidence['cost']})."]
-    runs = evidence["runs"]
-    notes.append(f"The error rests on {evidence['accuracy']} ({runs} run{'s' * (runs != 1)}).")
-    if evidence["unmeasured"]:
-        notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence['unmeasured'])}.")
+        notes = [f"Costs rest on {evidence.measurements} measurements ({evidence.cost})."]
+    runs = evidence.runs
+    notes.append(f"The error rests on {evidence.accuracy} ({runs} run{'s' * (runs != 1)}).")
+    if evidence.unmeasured:
+        notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence.unmeasured)}.")
     return notes

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    # It imports numpy, which `runs list` has no time for.
     from advisor.estimate import Estimate
 
-Plain = dict[str, Any]
 # From here on a number rounds to four digits, and the next unit is easier to read.
 BEYOND_THREE_DIGITS = 999.5
 # Relative; thresholds are interpolated in logarithms, which moves the ends of a grid by that little.
@@ -82,18 +82,16 @@ def design_lines(name: str) -> str:
     return "\n".join(lines)
 
 
-def interval(estimate: Estimate | Plain | None, form: Callable[[float], str]) -> str:
+def interval(estimate: Estimate | None, form: Callable[[float], str]) -> str:
     """Mean and, on a second line, the interval; a dash where there is no estimate."""
     if estimate is None:
         return "–"
-    mean = estimate["mean"] if isinstance(estimate, dict) else estimate.mean
-    return f"{form(mean)}\n{bounds(estimate, form)}"
+    return f"{form(estimate.mean)}\n{bounds(estimate, form)}"
 
 
-def bounds(estimate: Estimate | Plain, form: Callable[[float], str]) -> str:
+def bounds(estimate: Estimate, form: Callable[[float], str]) -> str:
     """The interval of an estimate, its unit written once if both ends have the same."""
-    ends = estimate if isinstance(estimate, dict) else {"low": estimate.low, "high": estimate.high}
-    low, high = form(ends["low"]), form(ends["high"])
+    low, high = form(estimate.low), form(estimate.high)
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 
@@ -102,10 +100,10 @@ def bounded(value: float | None, least: float, most: float, form: Callable[[floa
     """A threshold; one at an end of what was looked at, or beyond it, is said to lie there or beyond.
 
     Args:
-        value: of the threshold; None is beyond the largest.
-        least: smallest that could be found.
-        most: largest that could be found.
-        form: of a figure.
+        value: threshold; None is beyond the largest.
+        least: smallest threshold that could be found.
+        most: largest threshold that could be found.
+        form: text of a figure.
     """
     if value is not None and value <= least * (1 + ROUNDING):
         return f"≤{form(least)}"

@@ -9,14 +9,22 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
+from cli.render.explain import explanation
 from cli.render.facts import facts
 from cli.render.predictions import export, prediction
 from cli.render.probe import probing
+from cli.render.profile import profile
 from cli.render.runs import comparison, run, run_list
 from cli.render.space import equivalents, space
+from cli.render.switchover import switchover
+from cli.render.whatif import comparison as changes
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.profile import Profile
+from cli.workflows.answers.examine.switchover import SwitchoverMap
+from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
 from cli.workflows.answers.run import Run, RunComparison
@@ -40,6 +48,10 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DatabaseCheck: facts,
     DatabaseBackup: facts,
     ImportedTrainings: facts,
+    Explanation: explanation,
+    WhatIf: changes,
+    Profile: profile,
+    SwitchoverMap: switchover,
 }
 
 

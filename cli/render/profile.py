@@ -1,7 +1,7 @@
 """A profile for a person: a row a layer, then bars of where the step goes, memory and conditions.
 
 The summary comes last, because a terminal shows the end of a table of hundreds of layers. A step that is only
-predicted is drawn in the same way, with what is known of it.
+predicted is drawn in the same way, as far as it is known.
 """
 
 from __future__ import annotations
@@ -13,123 +13,139 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from cli.render.formats import Plain, bounds, count, deviation, duration, or_dash, size
-from cli.render.step_parts import Part, Units, by_kind, parts_of
+from cli.render.formats import bounds, count, deviation, duration, or_dash, size
+from cli.render.step_parts import (
+    LayeredStep,
+    Part,
+    Units,
+    bars,
+    by_kind,
+    grid,
+    legend,
+    parts_of,
+    remainder,
+    share,
+)
+from cli.workflows.answers.examine.layers import NetworkForecast
+from cli.workflows.answers.examine.profile import (
+    ComparedStep,
+    Conditions,
+    Profile,
+    ProfiledLayer,
+    ProfiledMemory,
+)
 
 # From this width on a layer's kind, its speed and a bar find room beside it.
 WIDE = 110
 MOST_EXPENSIVE = 10
-LONGEST_BAR = 50
-# Of the columns before a bar.
-BEFORE_BAR = 48
 KIND = "kind"
-BARS = (("█", "forward", "cyan"), ("▒", "backward", "magenta"), ("░", "neither", "yellow"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """What a table tells of every layer beyond its times: a header, a cell a part, and that of the step."""
+    """A column beside the times: its header, its cell for each part, and its cell for the step."""
 
     header: str
     cell: Callable[[Part], str]
     step: str = ""
 
 
-def profile(payload: Plain) -> RenderableType:
+def profile(answer: Profile) -> RenderableType:
     """Layers, bars, memory and conditions."""
-    return _Profile(payload)
+    return _Profile(answer)
 
 
-def forecast(payload: Plain) -> RenderableType:
+def forecast(answer: NetworkForecast) -> RenderableType:
     """The layers of a step that is predicted, and bars by kind."""
-    return _Forecast(payload)
+    return _Forecast(answer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Profile:
-    """Drawn for the width that there is."""
+    """A profile, drawn for the width of the console."""
 
-    payload: Plain
+    answer: Profile
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        payload, width = self.payload, options.max_width
-        units, parts = Units.of(payload), parts_of(payload)
+        answer, width = self.answer, options.max_width
+        units, parts = Units.of(answer), parts_of(answer)
+        parts.append(remainder(answer, parts))
         kinds = by_kind(parts)
         dearest = sorted((p for p in parts if p.layer is not None), key=lambda p: -p.seconds)[:MOST_EXPENSIVE]
         yield Group(
-            *_head(payload),
+            *_head(answer),
             "",
-            _layers(payload, parts, units, _columns(payload, units, wide=width >= WIDE)),
+            _layers(answer, parts, units, _columns(answer, units, wide=width >= WIDE)),
             "",
-            _legend("Where the step goes, by kind"),
-            _bars(kinds, payload, units, width),
+            legend("Where the step goes, by kind"),
+            bars(kinds, answer, units, width),
             "",
             Text(f"The {len(dearest)} most expensive layers", style="bold"),
-            _bars(dearest, payload, units, width),
+            bars(dearest, answer, units, width),
             "",
-            _memory(payload["memory"]),
+            _memory(answer.memory),
             "",
-            Text(_conditions(payload["conditions"]), style="dim"),
+            Text(_conditions(answer.conditions), style="dim"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Forecast:
-    """Drawn for the width that there is."""
+    """A predicted step, drawn for the width of the console."""
 
-    payload: Plain
+    answer: NetworkForecast
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        payload, parts, units = self.payload, parts_of(self.payload), Units.of(self.payload)
-        predicted = payload["predicted_step_seconds"]
+        answer, parts, units = self.answer, parts_of(self.answer), Units.of(self.answer)
+        predicted = answer.predicted_step_seconds
         yield Group(
-            Text(f"{payload['network']} at batch {payload['batch']} of {payload['input']}", style="bold"),
+            Text(f"{answer.network} at batch {answer.batch} of {answer.input}", style="bold"),
             "",
-            _layers(payload, parts, units, [_kinds()]),
+            _layers(answer, parts, units, [_kinds()]),
             "",
-            _legend("Where the step goes, by kind"),
-            _bars(by_kind(parts), payload, units, options.max_width),
+            legend("Where the step goes, by kind"),
+            bars(by_kind(parts), answer, units, options.max_width),
             "",
             Text(
-                f"step {duration(predicted['mean'])}, 90 % interval {bounds(predicted, duration)}, "
+                f"step {duration(predicted.mean)}, 90 % interval {bounds(predicted, duration)}, "
                 "of the network alone on its cores"
             ),
         )
 
 
-def _head(payload: Plain) -> list[Text]:
-    step, device = payload["step"], payload["device"]
+def _head(answer: Profile) -> list[Text]:
+    step, device = answer.step, answer.device
     return [
-        Text(f"{payload['network']} at batch {payload['batch']} of {payload['input']}", style="bold"),
-        Text(f"{payload['parameters']:,} parameters, {count(payload['macs'])} MACs an image"),
-        Text(f"on {device['device_name']}, {device['dtype']}, {device['memory_format']}"),
+        Text(f"{answer.network} at batch {answer.batch} of {answer.input}", style="bold"),
+        Text(f"{answer.parameters:,} parameters, {count(answer.macs)} MACs an image"),
+        Text(f"on {device.device_name}, {device.dtype}, {device.memory_format}"),
         Text(
-            f"step {duration(step['step_seconds'])} (IQR {duration(step['step_iqr_seconds'])}, "
-            f"{step['repetitions']} repetitions), inference "
-            f"{duration(step['inference_ms_per_image'] / 1000)} an image"
+            f"step {duration(step.step_seconds)} (IQR {duration(step.step_iqr_seconds)}, "
+            f"{step.repetitions} repetitions), inference "
+            f"{duration(step.inference_ms_per_image / 1000)} an image"
         ),
-        *_predicted(payload["predicted_step_seconds"]),
+        *_predicted(answer.predicted_step_seconds),
     ]
 
 
-def _predicted(predicted: Plain | None) -> list[Text]:
-    """What was foretold of the step, and how far off that was."""
-    if predicted is None:
+def _predicted(predicted: ComparedStep | None) -> list[Text]:
+    """The forecast of the step before it was measured, and how far off it was."""
+    if predicted is None or predicted.deviation is None:
         return []
-    error = predicted["deviation"]
+    error = predicted.deviation
     return [
         Text(
-            f"predicted before: {duration(predicted['mean'])} (90 % interval {bounds(predicted, duration)}); "
-            f"measured {deviation(error['share'])}{'' if error['inside'] else ', outside the interval'}"
+            f"predicted before: {duration(predicted.mean)} (90 % interval {bounds(predicted, duration)}); "
+            f"measured {deviation(error.share)}{'' if error.inside else ', outside the interval'}"
         )
     ]
 
 
-def _layers(payload: Plain, parts: Sequence[Part], units: Units, columns: Sequence[_Column]) -> Table:
-    """A row a part, and one for the step; a column of kinds is the last."""
-    step, time = payload["step"], units.time
+def _layers(answer: LayeredStep, parts: Sequence[Part], units: Units, columns: Sequence[_Column]) -> Table:
+    """A row per part, and one for the step; a column of kinds is the last."""
+    step, time = answer.step, units.time
     names = ("layer", f"forward\n{time}", f"backw.\n{time}", f"both\n{time}", "step\n%")
-    drawn = _grid(*names, *(column.header for column in columns))
+    drawn = grid(*names, *(column.header for column in columns))
     if columns[-1].header == KIND:
         drawn.columns[-1].justify = "left"
     for part in parts:
@@ -138,109 +154,75 @@ def _layers(payload: Plain, parts: Sequence[Part], units: Units, columns: Sequen
             part.name,
             *passes,
             units.of_time(part.seconds),
-            _share(part, payload),
+            share(part, answer),
             *(column.cell(part) for column in columns),
             style="dim" if part.layer is None else None,
         )
     drawn.add_section()
-    whole = [units.of_time(step[f"{name}_seconds"]) for name in ("forward", "backward", "step")]
+    whole = [units.of_time(s) for s in (step.forward_seconds, step.backward_seconds, step.step_seconds)]
     drawn.add_row("step", *whole, "100.0", *(column.step for column in columns), style="bold")
     return drawn
 
 
-def _columns(payload: Plain, units: Units, *, wide: bool) -> list[_Column]:
-    """What is measured of a layer, or known, beside its times."""
+def _columns(answer: Profile, units: Units, *, wide: bool) -> list[_Column]:
+    """Columns of what is measured of a layer, or known, beside its times."""
 
-    def of_layer(key: str, form: Callable[[float], str]) -> Callable[[Part], str]:
-        return lambda part: or_dash((part.layer or {}).get(key) or None, form)
+    def of_layer(
+        figure: Callable[[ProfiledLayer], float | None], form: Callable[[float], str]
+    ) -> Callable[[Part], str]:
+        def cell(part: Part) -> str:
+            return or_dash(
+                figure(part.layer) or None if isinstance(part.layer, ProfiledLayer) else None, form
+            )
 
-    def speed(part: Part) -> str:
-        macs = (part.layer or {}).get("macs", 0)
-        known = macs and part.forward
-        return or_dash(macs * payload["batch"] / part.forward / 1e9 if known else None, "{:.1f}".format)
+        return cell
 
-    saved = sum(layer["saved_bytes"] or 0 for layer in payload["layers"])
+    def speed(layer: ProfiledLayer) -> float | None:
+        seconds = layer.forward_seconds
+        return layer.macs * answer.batch / seconds / 1e9 if seconds else None
+
+    saved = sum(layer.saved_bytes or 0 for layer in answer.layers)
+    memory, parameters, macs = units.of_memory, count(answer.parameters), count(answer.macs)
     columns = [
-        _Column(f"saved\n{units.memory}", of_layer("saved_bytes", units.of_memory), units.of_memory(saved)),
-        _Column(f"output\n{units.memory}", of_layer("output_bytes", units.of_memory)),
-        _Column("para-\nmeters", of_layer("parameters", count), count(payload["parameters"])),
-        _Column("MACs\nimage", of_layer("macs", count), count(payload["macs"])),
+        _Column(f"saved\n{units.memory}", of_layer(lambda layer: layer.saved_bytes, memory), memory(saved)),
+        _Column(f"output\n{units.memory}", of_layer(lambda layer: layer.output_bytes, memory)),
+        _Column("para-\nmeters", of_layer(lambda layer: layer.parameters, count), parameters),
+        _Column("MACs\nimage", of_layer(lambda layer: layer.macs, count), macs),
     ]
-    return [*columns, _Column("GMAC/s\nforward", speed), _kinds()] if wide else columns
+    return (
+        [*columns, _Column("GMAC/s\nforward", of_layer(speed, "{:.1f}".format)), _kinds()]
+        if wide
+        else columns
+    )
 
 
 def _kinds() -> _Column:
     return _Column(KIND, lambda part: part.kind if part.layer else "")
 
 
-def _share(part: Part, payload: Plain) -> str:
-    return f"{100 * part.seconds / payload['step']['step_seconds']:.1f}"
-
-
-def _bars(parts: Sequence[Part], payload: Plain, units: Units, width: int) -> Table:
-    """A row a part with a bar as long as its time."""
-    drawn = _grid("", "", units.time, "%", "")
-    drawn.columns[-1].justify = "left"
-    longest = max((p.seconds for p in parts), default=0.0)
-    scale = max(min(width - BEFORE_BAR, LONGEST_BAR), 8) / longest if longest > 0 else 0.0
-    for part in parts:
-        times = f"×{part.layers}" if part.layers > 1 else ""
-        drawn.add_row(part.name, times, units.of_time(part.seconds), _share(part, payload), _bar(part, scale))
+def _memory(memory: ProfiledMemory) -> Table:
+    measured = memory.measured_peak_bytes
+    drawn = grid("memory", "", "of measured")
+    drawn.add_row("measured peak of training, beyond the idle process", or_dash(measured, size), "")
+    for name, value in (
+        ("reserved for it by the allocator", memory.reserved_bytes),
+        ("tensors of training, from the specification", memory.formula_bytes),
+        ("tensors of training, simulated", memory.simulated_bytes),
+        ("tensors of inference, from the specification", memory.inference_formula_bytes),
+    ):
+        if value is not None:
+            drawn.add_row(name, size(value), f"{value / measured:.0%}" if measured and value else "")
     return drawn
 
 
-def _bar(part: Part, scale: float) -> Text:
-    """Characters for each pass; ends are rounded, not lengths, so that the whole keeps its length."""
-    bar, end = Text(), 0.0
-    if part.seconds <= 0:
-        return bar
-    for seconds, (character, _, style) in zip((part.forward, part.backward, part.other), BARS, strict=True):
-        begin, end = end, end + max(seconds, 0.0) * scale
-        bar.append(character * (round(end) - round(begin)), style)
-    return bar if bar.plain else Text("▏", "dim")
-
-
-def _legend(title: str) -> Text:
-    text = Text(f"{title}  ", style="bold")
-    for character, name, style in BARS:
-        text.append(f" {character}", f"not bold {style}").append(f" {name}", "not bold")
-    return text
-
-
-def _memory(memory: Plain) -> Table:
-    measured = memory["measured_peak_bytes"]
-    drawn = _grid("memory", "", "of measured")
-    names = {
-        "measured_peak_bytes": "measured peak of training, beyond the idle process",
-        "reserved_bytes": "reserved for it by the allocator",
-        "formula_bytes": "tensors of training, from the specification",
-        "simulated_bytes": "tensors of training, simulated",
-        "inference_formula_bytes": "tensors of inference, from the specification",
-    }
-    for key, name in names.items():
-        value = memory[key]
-        share = f"{value / measured:.0%}" if measured and value and key != "measured_peak_bytes" else ""
-        if value is not None or key == "measured_peak_bytes":
-            drawn.add_row(name, or_dash(value, size), share)
-    return drawn
-
-
-def _conditions(conditions: Plain) -> str:
-    parts = [f"repetitions under load: {conditions['disturbed']}"]
-    if conditions["reference_seconds"] is not None:
-        parts.append(f"reference convolution {duration(conditions['reference_seconds'])}")
-    if conditions["watts"] is not None:
-        parts.append(f"{conditions['watts']:.0f} W")
-    if conditions["clock_mhz"] is not None:
-        parts.append(f"{conditions['clock_mhz']} MHz")
-    if conditions["throttle"]:
-        parts.append(f"held back by {conditions['throttle']}")
+def _conditions(conditions: Conditions) -> str:
+    parts = [f"repetitions under load: {conditions.disturbed}"]
+    if conditions.reference_seconds is not None:
+        parts.append(f"reference convolution {duration(conditions.reference_seconds)}")
+    if conditions.watts is not None:
+        parts.append(f"{conditions.watts:.0f} W")
+    if conditions.clock_mhz is not None:
+        parts.append(f"{conditions.clock_mhz} MHz")
+    if conditions.throttle:
+        parts.append(f"held back by {conditions.throttle}")
     return "; ".join(parts)
-
-
-def _grid(*names: str) -> Table:
-    """A dense table: the first column to the left, the others to the right, no row on two lines."""
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for i, name in enumerate(names):
-        drawn.add_column(name, justify="right" if i else "left", no_wrap=True, vertical="bottom")
-    return drawn

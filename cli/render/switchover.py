@@ -10,19 +10,27 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.render.formats import ROUNDING, Plain, bounded, count, table
+from advisor.decision.epoch_axis import ScheduleReading
+from advisor.decision.switchover import Threshold
+from advisor.designs.design import DesignClass
+from cli.render.formats import ROUNDING, bounded, count, table
+from cli.workflows.answers.examine.switchover import EnsembleTraining, SwitchoverMap, TrainingMap
 
 Form = Callable[[float], str]
 
 READINGS = {
-    "whole": "whole schedules of each length",
-    "long": "read off one long schedule",
+    ScheduleReading.WHOLE: "whole schedules of each length",
+    ScheduleReading.LONG: "read off one long schedule",
 }
-LETTERS = {"single": "s", "depth_equivalent": "d", "width_equivalent": "w"}
+LETTERS = {
+    DesignClass.SINGLE: "s",
+    DesignClass.DEPTH_EQUIVALENT: "d",
+    DesignClass.WIDTH_EQUIVALENT: "w",
+}
 _TRAININGS = {
-    "full_data": "full data",
-    "mothernets_equal_epochs": "MotherNets g={clusters}, equal epochs",
-    "mothernets_equal_time": "MotherNets g={clusters}, time of full data",
+    EnsembleTraining.FULL_DATA: "full data",
+    EnsembleTraining.MOTHERNETS_EQUAL_EPOCHS: "MotherNets g={clusters}, equal epochs",
+    EnsembleTraining.MOTHERNETS_EQUAL_TIME: "MotherNets g={clusters}, time of full data",
 }
 LEGEND = (
     "Digits: chance in % that the better ensemble has less error, training noise included; d depth-, "
@@ -38,32 +46,33 @@ _SINGLE, _EVEN, _ENSEMBLE = (230, 159, 0), (255, 255, 255), (86, 180, 233)
 NOT_REACHED = "not reached"
 
 
-def switchover(payload: Plain) -> RenderableType:
-    """The map and the thresholds of every training, and what they come to."""
-    request = payload["request"]
+def switchover(answer: SwitchoverMap) -> RenderableType:
+    """The map and the thresholds of every training, and the answer in sentences."""
+    request = answer.request
     title = (
-        f"{request['members']} {request['family']} members against one network of their total size, "
-        f"on {request['dataset']}"
+        f"{request.members} {request.family} members against one network of their total size, "
+        f"on {request.dataset}"
     )
     parts: list[RenderableType] = [
         Text(title, style="bold"),
-        Text(f"Epochs: {READINGS[payload['reading']]}"),
+        Text(f"Epochs: {READINGS[answer.reading]}"),
         "",
         # Side by side as far as the terminal is wide enough.
-        Columns([_map(payload, name) for name in payload["maps"]], padding=(0, 4)),
+        Columns([_map(answer, training) for training in answer.maps], padding=(0, 4)),
         Text(LEGEND, style="dim"),
         Text(ENDS, style="dim"),
     ]
-    if len(payload["budgets_parameters"]) > 1:
-        parts += ["", _by_epochs(payload)]
-    if len(payload["epochs"]) > 1:
-        parts += ["", _by_budget(payload)]
-    return Group(*parts, "", *(Text(line) for line in words(payload)))
+    if len(answer.budgets_parameters) > 1:
+        parts += ["", _by_epochs(answer)]
+    if len(answer.epochs) > 1:
+        parts += ["", _by_budget(answer)]
+    return Group(*parts, "", *(Text(line) for line in words(answer)))
 
 
-def _map(payload: Plain, name: str) -> Table:
+def _map(answer: SwitchoverMap, training: EnsembleTraining) -> Table:
     """Both axes rise as in a picture, so the epochs stand below."""
-    title = training(name, payload["maps"][name]["clusters"])
+    found = answer.maps[training]
+    title = training_in_words(training, found.clusters)
     drawn = Table(
         title=title,
         title_justify="left",
@@ -73,34 +82,34 @@ def _map(payload: Plain, name: str) -> Table:
         pad_edge=False,
         show_header=False,
     )
-    for _ in ("parameters", *payload["epochs"]):
+    for _ in ("parameters", *answer.epochs):
         drawn.add_column(justify="right", no_wrap=True)
-    for i, budget in reversed(list(enumerate(payload["budgets_parameters"]))):
-        drawn.add_row(count(budget), *(_cell(payload, name, i, j) for j in range(len(payload["epochs"]))))
-    # A mark stands behind every figure, so the axis leaves its place free.
-    drawn.add_row("epochs", *(f"{epochs} " for epochs in payload["epochs"]), style="bold")
+    budgets = answer.budgets_parameters
+    for i, budget in reversed(list(enumerate(budgets))):
+        drawn.add_row(count(budget), *(_cell(found, budgets, i, j) for j in range(len(answer.epochs))))
+    # A star may stand behind every figure, so the axis leaves its place free.
+    drawn.add_row("epochs", *(f"{epochs} " for epochs in answer.epochs), style="bold")
     drawn.add_row()
     return drawn
 
 
-def _cell(payload: Plain, name: str, budget: int, epochs: int) -> Text:
-    found = payload["maps"][name]
-    chance = found["probability_ensemble_wins"][budget][epochs]
+def _cell(found: TrainingMap, budgets: Sequence[int], budget: int, epochs: int) -> Text:
+    chance = found.probability_ensemble_wins[budget][epochs]
     if chance is None:
         return Text("– ")
-    letter = LETTERS[found["likelier_class"][budget][epochs]]
-    mark = "*" if budget == _first_past(payload, name, epochs) else " "
+    letter = LETTERS[found.likelier_class[budget][epochs]]
+    star = "*" if budget == _first_past(found, budgets, epochs) else " "
     red, green, blue = shade(chance)
-    return Text(f"{letter}{100 * chance:3.0f}{mark}", style=f"black on rgb({red},{green},{blue})")
+    return Text(f"{letter}{100 * chance:3.0f}{star}", style=f"black on rgb({red},{green},{blue})")
 
 
-def _first_past(payload: Plain, name: str, epochs: int) -> int | None:
+def _first_past(found: TrainingMap, budgets: Sequence[int], epochs: int) -> int | None:
     """Position of the least budget past the median threshold."""
-    thresholds = payload["maps"][name]["threshold_parameters"]
-    median = thresholds[epochs]["median"] if thresholds else None
+    thresholds = found.threshold_parameters
+    median = thresholds[epochs].median if thresholds else None
     if median is None:
         return None
-    return next(i for i, b in enumerate(payload["budgets_parameters"]) if b * (1 + ROUNDING) >= median)
+    return next(i for i, b in enumerate(budgets) if b * (1 + ROUNDING) >= median)
 
 
 def shade(chance: float) -> tuple[int, int, int]:
@@ -110,32 +119,32 @@ def shade(chance: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def training(name: str, clusters: int) -> str:
+def training_in_words(training: EnsembleTraining, clusters: int) -> str:
     """A training of the ensembles in words."""
-    return _TRAININGS[name].format(clusters=clusters)
+    return _TRAININGS[training].format(clusters=clusters)
 
 
-def _by_epochs(payload: Plain) -> Table:
-    maps, grid = payload["maps"], _holding(payload)
+def _by_epochs(answer: SwitchoverMap) -> Table:
+    maps, grid = answer.maps, _budgets_with_ensembles(answer)
     rows = [
-        [str(epochs), *(_threshold(m["threshold_parameters"][j], grid, count) for m in maps.values())]
-        for j, epochs in enumerate(payload["epochs"])
+        [str(epochs), *(_threshold(m.threshold_parameters[j], grid, count) for m in maps.values())]
+        for j, epochs in enumerate(answer.epochs)
     ]
-    columns = [(training(name, m["clusters"]).replace(", ", "\n"), "r") for name, m in maps.items()]
+    columns = [(training_in_words(name, m.clusters).replace(", ", "\n"), "r") for name, m in maps.items()]
     return table("Threshold in parameters: the ensemble wins from here on", [("epochs", "r"), *columns], rows)
 
 
-def _by_budget(payload: Plain) -> Table:
-    full, grid = payload["maps"]["full_data"], payload["epochs"]
+def _by_budget(answer: SwitchoverMap) -> Table:
+    thresholds, grid = answer.full_data.threshold_epochs, answer.epochs
     rows = [
         [
             count(budget),
-            payload["designs"][i]["single"],
-            _best_ensemble(payload, i),
-            _threshold(full["threshold_epochs"][i], grid, "{:.0f}".format),
-            _sooner(payload, i),
+            answer.designs[i].single,
+            _best_ensemble(answer, i),
+            _threshold(thresholds[i], grid, "{:.0f}".format),
+            _sooner(answer, i),
         ]
-        for i, budget in reversed(list(enumerate(payload["budgets_parameters"])))
+        for i, budget in reversed(list(enumerate(answer.budgets_parameters)))
     ]
     columns = [
         ("parameters", "r"),
@@ -146,109 +155,95 @@ def _by_budget(payload: Plain) -> Table:
     ]
     title = (
         "Threshold in epochs; how much sooner the ensemble has the single network's "
-        f"error of {payload['schedule_epochs']}"
+        f"error of {answer.schedule_epochs}"
     )
     return table(title, columns, rows)
 
 
-def _best_ensemble(payload: Plain, budget: int) -> str:
+def _best_ensemble(answer: SwitchoverMap, budget: int) -> str:
     """The better ensemble of a budget at the end of the schedule."""
-    column = payload["epochs"].index(payload["schedule_epochs"])
-    kind = payload["maps"]["full_data"]["better_ensemble_class"][budget][column]
-    return "–" if kind is None else str(payload["designs"][budget][kind])
+    kind = answer.full_data.better_ensemble_class[budget][answer.schedule_column]
+    return "–" if kind is None else str(answer.designs[budget].of_class(kind))
 
 
-def _holding(payload: Plain) -> list[int]:
-    """Budgets from where on each holds an ensemble: a threshold at the first of them may lie below it."""
-    chances = payload["maps"]["full_data"]["probability_ensemble_wins"]
-    falling = zip(payload["budgets_parameters"][::-1], chances[::-1], strict=True)
+def _budgets_with_ensembles(answer: SwitchoverMap) -> list[int]:
+    """Largest budgets that all have an ensemble: a threshold at the least of them may lie below it."""
+    chances = answer.full_data.probability_ensemble_wins
+    falling = zip(answer.budgets_parameters[::-1], chances[::-1], strict=True)
     return [b for b, _ in takewhile(lambda row: any(p is not None for p in row[1]), falling)][::-1]
 
 
-def _threshold(threshold: Plain, grid: Sequence[float], form: Form) -> str:
-    """Median with interval, the ends of the grid said as such."""
-    if threshold["low"] is None:
+def _threshold(threshold: Threshold, grid: Sequence[float], form: Form) -> str:
+    """Median with interval; a threshold at an end of the grid may lie beyond it, and is written as such."""
+    if threshold.low is None:
         return NOT_REACHED
-    median, low, high = (bounded(threshold[n], grid[0], grid[-1], form) for n in ("median", "low", "high"))
+    figures = threshold.median, threshold.low, threshold.high
+    median, low, high = (bounded(figure, grid[0], grid[-1], form) for figure in figures)
     return f"{median} ({low}–{high})"
 
 
-def _sooner(payload: Plain, budget: int) -> str:
-    """How many times sooner; the ends of the grid bound it."""
-    schedule, grid = payload["schedule_epochs"], payload["epochs"]
-    ratio = payload["maps"]["full_data"]["times_sooner"][budget]
+def _sooner(answer: SwitchoverMap, budget: int) -> str:
+    """How many times sooner the ensemble is there; the ends of the grid bound it."""
+    schedule, grid = answer.schedule_epochs, answer.epochs
+    ratio = answer.full_data.times_sooner[budget]
 
     def shown(value: float | None) -> str:
         if value is None:
             return f"<{schedule / grid[-1]:.2g}x"
         return f"≥{value:.2g}x" if value >= schedule / grid[0] else f"{value:.2g}x"
 
-    if ratio["high"] is None:
+    if ratio.high is None:
         return NOT_REACHED
-    return f"{shown(ratio['median'])} ({shown(ratio['low'])}–{shown(ratio['high'])})"
+    return f"{shown(ratio.median)} ({shown(ratio.low)}–{shown(ratio.high)})"
 
 
-def words(payload: Plain) -> list[str]:
+def words(answer: SwitchoverMap) -> list[str]:
     """The answer in sentences, the evidence last."""
     lines = []
-    if len(payload["budgets_parameters"]) > 1:
-        lines += [_full_data_in_words(payload), *_fast_in_words(payload)]
-    if len(payload["epochs"]) > 1:
-        lines.append(_sooner_in_words(payload))
-    if payload["reading"] == "long":
+    if len(answer.budgets_parameters) > 1:
+        by_full_data = _takes_over(answer, answer.full_data)
+        lines.append(f"At {answer.schedule_epochs} epochs the ensemble trained on all data {by_full_data}.")
+        lines += _fast_in_words(answer)
+    if len(answer.epochs) > 1:
+        lines.append(
+            f"At {count(answer.budgets_parameters[-1])} parameters the single network's error of "
+            f"{answer.schedule_epochs} epochs is had sooner by: {_sooner(answer, -1)}."
+        )
+    if answer.reading is ScheduleReading.LONG:
         lines.append("MotherNets have no map here: hatched members have no epochs of one long schedule.")
-    return [*lines, _evidence_in_words(payload)]
+    return [*lines, _evidence_in_words(answer)]
 
 
-def _at_schedule(payload: Plain, name: str) -> Plain:
-    column = payload["epochs"].index(payload["schedule_epochs"])
-    found: Plain = payload["maps"][name]["threshold_parameters"][column]
-    return found
-
-
-def _takes_over(payload: Plain, name: str) -> str:
+def _takes_over(answer: SwitchoverMap, found: TrainingMap) -> str:
     """Where ensembles of one training win at the end of the schedule."""
-    threshold = _at_schedule(payload, name)
-    if threshold["median"] is not None:
-        return f"takes over at {_threshold(threshold, _holding(payload), count)} parameters"
+    threshold = found.threshold_parameters[answer.schedule_column]
+    if threshold.median is not None:
+        return f"takes over at {_threshold(threshold, _budgets_with_ensembles(answer), count)} parameters"
     return (
-        f"does not take over within the grid, up to {count(payload['budgets_parameters'][-1])} parameters "
-        f"({threshold['reached']:.0%} of the draws do)"
+        f"does not take over within the grid, up to {count(answer.budgets_parameters[-1])} parameters "
+        f"({threshold.reached:.0%} of the draws do)"
     )
 
 
-def _full_data_in_words(payload: Plain) -> str:
-    return (
-        f"At {payload['schedule_epochs']} epochs the ensemble trained on all data "
-        f"{_takes_over(payload, 'full_data')}."
-    )
-
-
-def _fast_in_words(payload: Plain) -> list[str]:
-    if "mothernets_equal_epochs" not in payload["maps"]:
+def _fast_in_words(answer: SwitchoverMap) -> list[str]:
+    equal_epochs = answer.maps.get(EnsembleTraining.MOTHERNETS_EQUAL_EPOCHS)
+    equal_time = answer.maps.get(EnsembleTraining.MOTHERNETS_EQUAL_TIME)
+    if equal_epochs is None or equal_time is None:
         return []
-    column = payload["epochs"].index(payload["schedule_epochs"])
-    schedule = payload["maps"]["mothernets_equal_time"]["ensemble_epochs"][column]
+    schedule = equal_time.ensemble_epochs[answer.schedule_column]
     return [
-        f"Fast training: with as many epochs MotherNets g={payload['request']['clusters']} "
-        f"{_takes_over(payload, 'mothernets_equal_epochs')}; in the training time of full data, {schedule} "
-        f"epochs, it {_takes_over(payload, 'mothernets_equal_time')}."
+        f"Fast training: with as many epochs MotherNets g={answer.request.clusters} "
+        f"{_takes_over(answer, equal_epochs)}; in the training time of full data, {schedule} "
+        f"epochs, it {_takes_over(answer, equal_time)}."
     ]
 
 
-def _sooner_in_words(payload: Plain) -> str:
-    return (
-        f"At {count(payload['budgets_parameters'][-1])} parameters the single network's error of "
-        f"{payload['schedule_epochs']} epochs is had sooner by: {_sooner(payload, -1)}."
-    )
-
-
-def _evidence_in_words(payload: Plain) -> str:
-    evidence, name = payload["evidence"], payload["request"]["dataset"]
-    runs, published = evidence["runs_on_dataset"], evidence["published_errors_on_dataset"]
+def _evidence_in_words(answer: SwitchoverMap) -> str:
+    evidence, name = answer.evidence, answer.request.dataset
+    runs, published = evidence.runs_on_dataset, evidence.published_errors_on_dataset
     known = f"{published} published errors" if published else "no published error"
-    if payload["reading"] == "long":
-        known += f", {evidence['curves_on_dataset']} of {evidence['curves']} learning curves"
+    if answer.reading is ScheduleReading.LONG:
+        known += f", {evidence.curves_on_dataset} of {evidence.curves} learning curves"
     if runs:
         own = f"{runs} training{'s' * (runs > 1)}"
         return f"Evidence on {name}: {own} and {known}; the rest is prior."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.decision.switchover import Threshold
 from advisor.errors import StorageError, UsageError
 from advisor.estimate import Floats
-from cli.render.formats import Plain, count
-from cli.render.switchover import LETTERS, READINGS, shade, training
+from cli.render.formats import count
+from cli.render.switchover import LETTERS, READINGS, shade, training_in_words
+from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +40,7 @@ def check_plot(path: Path) -> None:
         raise UsageError(f"--plot needs the package matplotlib: {REMEDY}")
 
 
-def plot(payload: Plain, path: Path) -> None:
+def plot(answer: SwitchoverMap, path: Path) -> None:
     """Draw the answer of `advisor est` to a PNG or SVG.
 
     Raises:
@@ -47,17 +50,17 @@ def plot(payload: Plain, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    maps, request = payload["maps"], payload["request"]
+    maps, request = answer.maps, answer.request
     figure = Figure(figsize=(PANEL * len(maps) + 0.6, HEIGHT), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
-    for axes, (name, found) in zip(panels, maps.items(), strict=True):
-        axes.set_title(training(name, found["clusters"]), fontsize=10)
-        _panel(axes, payload, found)
+    for axes, (training, found) in zip(panels, maps.items(), strict=True):
+        axes.set_title(training_in_words(training, found.clusters), fontsize=10)
+        _panel(axes, answer, found)
     panels[0].set_ylabel("total parameters")
     figure.suptitle(
-        f"Chance in % that the better ensemble of {request['members']} has less error than one network of "
+        f"Chance in % that the better ensemble of {request.members} has less error than one network of "
         f"its size\n"
-        f"{request['family']} on {request['dataset']}, {READINGS[payload['reading']]}",
+        f"{request.family} on {request.dataset}, {READINGS[answer.reading]}",
         fontsize=12,
     )
     _legend(figure)
@@ -88,21 +91,21 @@ def _colour(probability: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _panel(axes: Axes, payload: Plain, found: Plain) -> None:
-    budgets, epochs = payload["budgets_parameters"], payload["epochs"]
-    chances = found["probability_ensemble_wins"]
+def _panel(axes: Axes, answer: SwitchoverMap, found: TrainingMap) -> None:
+    budgets, epochs = answer.budgets_parameters, answer.epochs
+    chances = found.probability_ensemble_wins
     colours = np.array([[(1.0,) * 3 if p is None else _colour(p) for p in row] for row in chances])
     axes.set(xscale="log", yscale="log", xlabel="epochs of the single network")
     axes.pcolormesh(_edges(epochs), _edges(budgets), colours)
     for i, budget in enumerate(budgets):
         for j, length in enumerate(epochs):
-            letter = LETTERS[found["likelier_class"][i][j]]
-            text = "–" if chances[i][j] is None else f"{letter} {100 * chances[i][j]:.0f}"
+            chance, letter = chances[i][j], LETTERS[found.likelier_class[i][j]]
+            text = "–" if chance is None else f"{letter} {100 * chance:.0f}"
             # In the cell's own colour, so that a line passes behind the figure.
             box = {"color": colours[i, j], "pad": 1}
             axes.text(length, budget, text, ha="center", va="center", fontsize=8, bbox=box)
-    if found["threshold_parameters"]:
-        _threshold(axes, payload, found)
+    if found.threshold_parameters:
+        _threshold(axes, answer, found.threshold_parameters)
     axes.set_xlim(*_edges(epochs)[[0, -1]])
     axes.set_ylim(*_edges(budgets)[[0, -1]])
     axes.minorticks_off()
@@ -110,21 +113,22 @@ def _panel(axes: Axes, payload: Plain, found: Plain) -> None:
     axes.set_yticks(budgets, [count(b) for b in budgets], fontsize=8)
 
 
-def _threshold(axes: Axes, payload: Plain, found: Plain) -> None:
+def _threshold(axes: Axes, answer: SwitchoverMap, thresholds: Sequence[Threshold]) -> None:
     """Median and interval; what lies beyond the grid lies above the picture."""
-    if all(t["median"] is None for t in found["threshold_parameters"]):
+    if all(threshold.median is None for threshold in thresholds):
         axes.set_title(f"{axes.get_title()}: not reached", fontsize=10)
-    beyond = 2 * _edges(payload["budgets_parameters"])[-1]
-    low, median, high = (
-        [beyond if t[name] is None else t[name] for t in found["threshold_parameters"]]
-        for name in ("low", "median", "high")
-    )
-    axes.plot(payload["epochs"], median, color="black", linewidth=1.5, alpha=0.7)
-    for end in (low, high):
-        axes.plot(payload["epochs"], end, color="black", linewidth=1, linestyle="dashed", alpha=0.7)
+    beyond = float(2 * _edges(answer.budgets_parameters)[-1])
+
+    def line(figures: Iterable[float | None], width: float, style: str) -> None:
+        heights = [beyond if figure is None else figure for figure in figures]
+        axes.plot(answer.epochs, heights, color="black", linewidth=width, linestyle=style, alpha=0.7)
+
+    line((t.median for t in thresholds), 1.5, "solid")
+    line((t.low for t in thresholds), 1, "dashed")
+    line((t.high for t in thresholds), 1, "dashed")
 
 
-def _edges(centres: list[int]) -> Floats:
+def _edges(centres: Sequence[int]) -> Floats:
     """Edges of cells around points, halfway in the logarithm, shape (points + 1,)."""
     points = np.log(np.array(centres, dtype=float))
     if len(points) == 1:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from advisor.estimate import Estimate
 from cli.render.explain import evidence_notes
-from cli.render.formats import Plain, count, digits, duration, interval, percent, size
+from cli.render.formats import count, digits, duration, interval, percent, size
+from cli.workflows.answers.examine.parts import PlanFacts
+from cli.workflows.answers.examine.whatif import Change, ChangedPlan, PlanMetrics, WhatIf
 
 Form = Callable[[float], str]
 UNKNOWN = "–"
@@ -21,77 +24,80 @@ def _latency(milliseconds: float) -> str:
     return duration(milliseconds / 1000)
 
 
-COUNTS = {"parameters": "parameters", "macs": "MACs of an image"}
-# Label and form of every cost.
-COSTS: dict[str, tuple[str, Form]] = {
-    "train_seconds": ("training", duration),
-    "epoch_seconds": ("an epoch of every member", duration),
-    "inference_ms_per_image": ("latency of an image", _latency),
-    "train_peak_bytes": ("peak memory in training", size),
-}
 LEGEND = (
     "Intervals hold 90 %; those of a change leave out what the forecasts of both plans get wrong alike. "
     "Error differs in percentage points on average; less error: of one training against one other."
 )
 
 
-def comparison(payload: Plain) -> RenderableType:
-    """The metrics before and after, each change by itself, and what all of it rests on."""
-    before, after = payload["before"], payload["after"]
+def comparison(answer: WhatIf) -> RenderableType:
+    """The metrics before and after, each change by itself, and the evidence behind the forecasts."""
+    before, after = answer.before, answer.after
     parts: list[RenderableType] = [
-        Text(f"{_written(payload['changes'])} on {before['plan']['dataset']}", style="bold"),
-        Text(f"before  {_plan(before['plan'])}"),
-        Text(f"after   {_plan(after['plan'])}"),
+        Text(f"{_written(answer.changes)} on {before.plan.dataset}", style="bold"),
+        Text(f"before  {_plan(before.plan)}"),
+        Text(f"after   {_plan(after.plan)}"),
         "",
         _metrics(before, after),
         "",
     ]
-    if payload["each_alone"]:
-        parts += [_each_alone(payload), ""]
-    notes = [LEGEND, *payload["notes"], *evidence_notes(payload["evidence"])]
+    if answer.each_alone:
+        parts += [_each_alone(answer), ""]
+    notes = [LEGEND, *answer.notes, *evidence_notes(answer.evidence)]
     return Group(*parts, *(Text(note, style="dim") for note in notes))
 
 
-def _written(changes: Plain) -> str:
+def _written(changes: Mapping[str, str]) -> str:
     return " ".join(f"--{option} {text}" for option, text in changes.items())
 
 
-def _plan(plan: Plain) -> str:
+def _plan(plan: PlanFacts) -> str:
     return (
-        f"{plan['design']}, {plan['method']}, {plan['epochs']} epochs, batch {plan['batch']}, "
-        f"{plan['processes']} at a time"
+        f"{plan.design}, {plan.method}, {plan.epochs} epochs, batch {plan.batch}, {plan.processes} at a time"
     )
 
 
-def _metrics(before: Plain, after: Plain) -> Table:
-    change = after["change"]
+def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:
+    change, sides = after.change, (before.predicted, after.predicted)
     drawn = _table("metric", ("before", "after", "change"), gap=2)
-    for name, label in COUNTS.items():
-        drawn.add_row(label, count(before[name]), count(after[name]), _times(change[f"{name}_ratio"]))
-    sides = before["predicted"], after["predicted"]
-    errors = [interval(side["test_error"], percent) for side in sides]
-    drawn.add_row("test error", *errors, _points(change["test_error_difference"], " points"))
-    drawn.add_row("probability of less error", "", "", _chance(change["probability_less_error"]))
-    for name, (label, form) in COSTS.items():
-        drawn.add_row(label, *(interval(s[name], form) for s in sides), _ratio(change[f"{name}_ratio"]))
+
+    def cost(label: str, form: Form, estimates: Sequence[Estimate | None], ratio: Estimate | None) -> None:
+        drawn.add_row(label, *(interval(estimate, form) for estimate in estimates), _ratio(ratio))
+
+    counts = count(before.parameters), count(after.parameters)
+    drawn.add_row("parameters", *counts, _times(change.parameters_ratio))
+    drawn.add_row("MACs of an image", count(before.macs), count(after.macs), _times(change.macs_ratio))
+    errors = [interval(side.test_error, percent) for side in sides]
+    drawn.add_row("test error", *errors, _points(change.test_error_difference, " points"))
+    drawn.add_row("probability of less error", "", "", _chance(change.probability_less_error))
+    cost("training", duration, [s.train_seconds for s in sides], change.train_seconds_ratio)
+    cost("an epoch of every member", duration, [s.epoch_seconds for s in sides], change.epoch_seconds_ratio)
+    latencies = [s.inference_ms_per_image for s in sides]
+    cost("latency of an image", _latency, latencies, change.inference_ms_per_image_ratio)
+    peaks = [s.train_peak_bytes for s in sides]
+    cost("peak memory in training", size, peaks, change.train_peak_bytes_ratio)
     return drawn
 
 
-def _each_alone(payload: Plain) -> Table:
+def _each_alone(answer: WhatIf) -> Table:
     """Every change by itself and all together, a row each."""
     columns = ("params\nMACs", "test error\npoints", "less\nerror", "training", "latency", "memory")
     drawn = _table("change", columns, gap=1)
-    together = payload["after"] | {"changes": {}}
-    for row in [*payload["each_alone"], together]:
-        change = row["change"]
-        drawn.add_row(
-            _written(row["changes"]) or "all together",
-            "\n".join(_times(change[f"{name}_ratio"]) for name in COUNTS),
-            _points(change["test_error_difference"]),
-            _chance(change["probability_less_error"]),
-            *(_ratio(change[f"{name}_ratio"]) for name in COSTS if name != "epoch_seconds"),
-        )
+    for row in answer.each_alone:
+        drawn.add_row(_written(row.changes), *_change_cells(row.change))
+    drawn.add_row("all together", *_change_cells(answer.after.change))
     return drawn
+
+
+def _change_cells(change: Change) -> list[str]:
+    return [
+        f"{_times(change.parameters_ratio)}\n{_times(change.macs_ratio)}",
+        _points(change.test_error_difference),
+        _chance(change.probability_less_error),
+        _ratio(change.train_seconds_ratio),
+        _ratio(change.inference_ms_per_image_ratio),
+        _ratio(change.train_peak_bytes_ratio),
+    ]
 
 
 def _table(first: str, figures: Sequence[str], gap: int) -> Table:
@@ -107,21 +113,21 @@ def _times(ratio: float) -> str:
     return f"{digits(ratio)}x"
 
 
-def _ratio(ratio: Plain | None) -> str:
+def _ratio(ratio: Estimate | None) -> str:
     """A ratio of costs and its interval, on two lines."""
     if ratio is None:
         return UNKNOWN
-    low, high = digits(ratio["low"]), digits(ratio["high"])
-    return f"{_times(ratio['mean'])}\n{EXACT if low == high else f'{low}–{high}'}"
+    low, high = digits(ratio.low), digits(ratio.high)
+    return f"{_times(ratio.mean)}\n{EXACT if low == high else f'{low}–{high}'}"
 
 
 def _chance(chance: float | None) -> str:
     return UNKNOWN if chance is None else f"{chance:.0%}"
 
 
-def _points(difference: Plain | None, unit: str = "") -> str:
+def _points(difference: Estimate | None, unit: str = "") -> str:
     """A difference of errors in percentage points and its interval, on two lines."""
     if difference is None:
         return UNKNOWN
-    mean, low, high = (100 * difference[end] for end in ("mean", "low", "high"))
+    mean, low, high = (100 * end for end in (difference.mean, difference.low, difference.high))
     return f"{mean:+.2f}{unit}\n{EXACT if low == high else f'{low:+.2f} to {high:+.2f}'}"

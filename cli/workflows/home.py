@@ -13,8 +13,6 @@ from pathlib import Path
 
 from advisor.errors import RunError, StorageError
 
-# Version of every JSON object that a command prints.
-SCHEMA_VERSION = 1
 PROJECT_FOLDER = Path(".advisor")
 LOCK = "lock"
 # A query takes a lock for a moment, to see whether it is free. Who needs the lock tries again for this long.

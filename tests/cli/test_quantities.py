@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from advisor.errors import UsageError
+from advisor.estimate import Estimate
 from cli.quantities import parse_bytes, parse_seconds
 from cli.render.explain import energy
-from cli.render.formats import count, deviation, duration, percent, size, spread
+from cli.render.formats import bounds, count, deviation, duration, percent, size
 from cli.settings import hoist_global_options
 
 
@@ -49,8 +50,8 @@ def test_figures_are_shown_in_readable_units():
     ]
     assert [size(v) for v in (10, 2048, 3 * 2**20, 1.5 * 2**30)] == ["10 B", "2 KiB", "3 MiB", "1.5 GiB"]
     assert [percent(v) for v in (0.0056, 0.173)] == ["0.56 %", "17.3 %"]
-    assert spread({"low": 0.01, "high": 0.02}, percent) == "1.00–2.00 %"
-    assert spread({"low": 50, "high": 300}, duration) == "50 s–5 min"
+    assert bounds(Estimate(0.015, 0.01, 0.02), percent) == "1.00–2.00 %"
+    assert bounds(Estimate(100, 50, 300), duration) == "50 s–5 min"
 
 
 @pytest.mark.parametrize(

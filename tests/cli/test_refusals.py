@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.workflows.forecast.planning import PlanRequest, _with_defaults
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import _completed
 
 REFUSED = [
     (("recommend", "--budget", "10", "--epochs", "5"), 1, "smallest"),
@@ -283,9 +284,9 @@ def test_an_environment_that_turns_tracebacks_off_gets_none(advisor, monkeypatch
 
 def test_what_a_recommendation_was_asked_for_does_not_replace_what_is_said(advisor):
     asked = {"dataset": "digits", "epochs": 120, "batch": 64, "seed": 0, "device": None}
-    filled = _with_defaults(PlanRequest(epochs=0, batch=0), SimpleNamespace(request=asked))
+    filled = _completed(PlanRequest(epochs=0, batch=0), SimpleNamespace(request=asked))
     assert (filled.epochs, filled.batch) == (0, 0)
-    filled = _with_defaults(PlanRequest(), SimpleNamespace(request=asked))
+    filled = _completed(PlanRequest(), SimpleNamespace(request=asked))
     assert (filled.epochs, filled.batch, filled.dataset) == (120, 64, "digits")
 
 

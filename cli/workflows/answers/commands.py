@@ -5,6 +5,10 @@ from __future__ import annotations
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.profile import Profile
+from cli.workflows.answers.examine.switchover import SwitchoverMap
+from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
 from cli.workflows.answers.run import Run, RunComparison
@@ -31,4 +35,8 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "db check": DatabaseCheck,
     "db backup": DatabaseBackup,
     "db import": ImportedTrainings,
+    "explain": Explanation,
+    "whatif": WhatIf,
+    "profile": Profile,
+    "est": SwitchoverMap,
 }

@@ -1,15 +1,12 @@
 """`advisor profile`: time and memory of one network, layer by layer and as a whole.
 
 A step is the sum of its parts: batch preparation, the layers and the loss, the optimizer, and a remainder,
-which is what the layers leave of the forward and backward pass that were timed without cutting them.
+which is the part of the uncut forward and backward pass that the layers do not account for.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from advisor.cost.measurement import LayerTime
 from advisor.cost.memory import inference_bytes, training_bytes
@@ -17,10 +14,20 @@ from advisor.designs.design import parse_design
 from advisor.errors import RunError, UsageError
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DatasetFacts
-from cli.workflows.examine.explain import deviation
+from cli.workflows.answers.examine.layers import OtherParts
+from cli.workflows.answers.examine.parts import Deviation, fields_of
+from cli.workflows.answers.examine.profile import (
+    ComparedStep,
+    Conditions,
+    MeasuredStep,
+    Profile,
+    ProfiledLayer,
+    ProfiledMemory,
+)
+from cli.workflows.examine.profile_csv import layers_as_csv
 from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.forecast.machine import chosen_execution, measurement_of, predictor_for
-from cli.workflows.home import SCHEMA_VERSION, Home
+from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Say
 from db.queries import Store
@@ -34,33 +41,21 @@ from trainer.training.workload import StepWorkload
 
 SECONDS = 5.0
 LONGEST_SECONDS = 600.0
-# Of the CSV file, as errors name it.
+# Content of the CSV file, as errors name it.
 CONTENT = "the layers"
-CSV_COLUMNS = (
-    "name",
-    "kind",
-    "forward_seconds",
-    "backward_seconds",
-    "total_seconds",
-    "inference_seconds",
-    "output_bytes",
-    "saved_bytes",
-    "parameters",
-    "macs",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRequest:
-    """What to measure, and how the result is wanted.
+    """The options of `advisor profile`.
 
     Attributes:
         design: a network, or several of one shape.
-        dataset: its name; only the shape of the images is needed.
-        augmentation: of the batches, None for that of the data set.
+        dataset: name of the data set; only the shape of its images is needed.
+        augmentation: augmentation of the batches, None for that of the data set.
         batch: images in a step, None for that of the data set.
-        device: ``cpu`` or ``cuda``, None for what there is.
-        csv: file for a row a layer, ``-`` for stdout, None for none.
+        device: ``cpu`` or ``cuda``, None for CUDA if there is a GPU.
+        csv: file for a row per layer, ``-`` for stdout, None for none.
         as_json: whether stdout is taken by JSON.
     """
 
@@ -73,8 +68,13 @@ class ProfileRequest:
     as_json: bool = False
 
 
-def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
+def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
     """Measure a network in a fresh process, store the step's figures and return everything.
+
+    Args:
+        request: options of the command.
+        home: folder of the database.
+        say: receiver of progress messages.
 
     Raises:
         UsageError: the design has members of several shapes, the batch is too small, or both kinds of
@@ -94,34 +94,15 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> dict[str, Any]:
             augmentation=facts.augmentation,
             execution=chosen_execution(store, device, facts.task, facts.augmentation.key),
         )
-        # Before this measurement is stored: afterwards the predictor would know the outcome.
+        # The forecast comes first: once the measurement is stored, the predictor knows the outcome.
         predicted = _predicted(workload, store)
         say(f"measuring {network} at batch {batch}")
         times, layers = _measured(workload, store)
-    payload = _described(workload, times, layers)
-    payload["predicted_step_seconds"] = predicted and asdict(predicted) | {
-        "deviation": deviation(predicted, times.step)
-    }
+    answer = _answer(workload, predicted, times, layers)
     file = csv_file(request.csv)
     if file is not None:
-        write_file(file, CONTENT, layers_as_csv(payload))
-    return payload
-
-
-def layers_as_csv(payload: dict[str, Any]) -> str:
-    """Return a row a layer and one for each other part of the step; an empty cell is not known."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for layer in payload["layers"]:
-        writer.writerow(layer | {"total_seconds": layer["forward_seconds"] + layer["backward_seconds"]})
-    for name, seconds in (
-        ("batch preparation", payload["parts"]["data_seconds"]),
-        ("optimizer", payload["parts"]["optimizer_seconds"]),
-        ("remainder", payload["remainder_seconds"]),
-    ):
-        writer.writerow({"name": name, "kind": "part", "total_seconds": seconds})
-    return text.getvalue()
+        write_file(file, CONTENT, layers_as_csv(answer))
+    return answer
 
 
 def _network_of(design: str) -> str:
@@ -139,7 +120,7 @@ def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
 
 
 def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
-    """What is foretold of the step, None where nothing was measured."""
+    """Return the predicted seconds of a step, None where nothing was measured."""
     predictor = predictor_for(store, workload.execution, workload.augmentation.key)
     if predictor.basis == "nominal":
         return None
@@ -147,14 +128,14 @@ def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
 
 
 def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:
-    """Measure, and store the step, also when it is known now that it does not fit into memory."""
+    """Measure and store the step; one that does not fit into memory is stored as such."""
     execution = workload.execution
     with MeasuringProcess(execution.device, execution.threads, cores_to_pin(execution)) as process:
         if not process.wait_until_ready():
             raise RunError("the measuring process did not start")
         times = _times(process, workload)
-        mark = fingerprint(execution, workload.augmentation.key)
-        store.add_measurement(measurement_of(workload.network, workload.task, workload.batch, mark, times))
+        machine = fingerprint(execution, workload.augmentation.key)
+        store.add_measurement(measurement_of(workload.network, workload.task, workload.batch, machine, times))
         if not times.fits:
             raise RunError(
                 f"{workload.network} at batch {workload.batch} does not fit into memory: lower --batch"
@@ -173,60 +154,72 @@ def _times(process: MeasuringProcess, workload: StepWorkload) -> StepTimes:
     return times
 
 
-def _described(workload: StepWorkload, times: StepTimes, facts: list[LayerFacts]) -> dict[str, Any]:
+def _answer(
+    workload: StepWorkload, predicted: Estimate | None, times: StepTimes, facts: list[LayerFacts]
+) -> Profile:
     in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
     remainder = times.forward + times.backward - in_layers
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "network": workload.network,
-        "input": workload.task.text,
-        "classes": workload.task.classes,
-        "batch": workload.batch,
-        "step": {
-            "forward_seconds": times.forward,
-            "backward_seconds": times.backward,
-            "optimizer_seconds": times.optimizer,
-            "step_seconds": times.step,
-            "step_iqr_seconds": times.step_iqr,
-            "inference_ms_per_image": 1000 * times.inference / workload.batch,
-            "train_peak_bytes": times.peak_bytes,
-            "repetitions": times.repetitions,
-        },
-        "layers": _layers(times.layers, facts),
-        "parts": {
-            "data_seconds": times.step - times.forward - times.backward - times.optimizer,
-            "optimizer_seconds": times.optimizer,
-        },
-        "remainder_seconds": remainder,
-        "remainder_share": remainder / times.step,
-        "memory": _memory(workload, times),
-        "conditions": {
-            "disturbed": times.disturbed,
-            "reference_seconds": times.reference,
-            "watts": times.watts,
-            "clock_mhz": times.clock_mhz,
-            "throttle": times.throttle,
-        },
-        "parameters": sum(layer.parameters for layer in facts),
-        "macs": sum(layer.macs for layer in facts),
-        "device": asdict(fingerprint(workload.execution, workload.augmentation.key)),
-    }
+    return Profile(
+        network=workload.network,
+        input=workload.task.text,
+        classes=workload.task.classes,
+        batch=workload.batch,
+        step=_step(workload, times),
+        layers=_layers(times.layers, facts),
+        parts=OtherParts(
+            data_seconds=times.step - times.forward - times.backward - times.optimizer,
+            optimizer_seconds=times.optimizer,
+        ),
+        remainder_seconds=remainder,
+        remainder_share=remainder / times.step,
+        memory=_memory(workload, times),
+        conditions=Conditions(
+            disturbed=times.disturbed,
+            reference_seconds=times.reference,
+            watts=times.watts,
+            clock_mhz=times.clock_mhz,
+            throttle=times.throttle,
+        ),
+        parameters=sum(layer.parameters for layer in facts),
+        macs=sum(layer.macs for layer in facts),
+        device=fingerprint(workload.execution, workload.augmentation.key),
+        predicted_step_seconds=_compared(predicted, times),
+    )
 
 
-def _layers(times: tuple[LayerTime, ...], facts: list[LayerFacts]) -> list[dict[str, Any]]:
-    """Times and facts of every layer; the loss is no module, so that its bytes are not known."""
+def _compared(predicted: Estimate | None, times: StepTimes) -> ComparedStep | None:
+    if predicted is None:
+        return None
+    return ComparedStep(**fields_of(predicted), deviation=Deviation.of(predicted, times.step))
+
+
+def _step(workload: StepWorkload, times: StepTimes) -> MeasuredStep:
+    return MeasuredStep(
+        forward_seconds=times.forward,
+        backward_seconds=times.backward,
+        optimizer_seconds=times.optimizer,
+        step_seconds=times.step,
+        step_iqr_seconds=times.step_iqr,
+        inference_ms_per_image=1000 * times.inference / workload.batch,
+        train_peak_bytes=times.peak_bytes,
+        repetitions=times.repetitions,
+    )
+
+
+def _layers(times: tuple[LayerTime, ...], facts: list[LayerFacts]) -> tuple[ProfiledLayer, ...]:
+    """Return times and facts of every layer; the loss is not a module, so its bytes are unknown."""
     loss = {"kind": LOSS, "output_bytes": None, "saved_bytes": None, "parameters": 0, "macs": 0}
-    known = {layer.name: asdict(layer) for layer in facts}
-    return [asdict(time) | known.get(time.name, loss) for time in times]
+    known = {layer.name: fields_of(layer) for layer in facts}
+    return tuple(ProfiledLayer(**(fields_of(time) | known.get(time.name, loss))) for time in times)
 
 
-def _memory(workload: StepWorkload, times: StepTimes) -> dict[str, int | None]:
+def _memory(workload: StepWorkload, times: StepTimes) -> ProfiledMemory:
     settings = workload.execution
     shape = (workload.network, workload.task, workload.batch, settings.dtype, settings.memory_format)
-    return {
-        "measured_peak_bytes": times.peak_bytes,
-        "formula_bytes": training_bytes(*shape),
-        "simulated_bytes": simulate_training_bytes(workload),
-        "inference_formula_bytes": inference_bytes(*shape),
-        "reserved_bytes": times.reserved_bytes,
-    }
+    return ProfiledMemory(
+        measured_peak_bytes=times.peak_bytes,
+        formula_bytes=training_bytes(*shape),
+        simulated_bytes=simulate_training_bytes(workload),
+        inference_formula_bytes=inference_bytes(*shape),
+        reserved_bytes=times.reserved_bytes,
+    )

@@ -1,33 +1,34 @@
 """`advisor whatif`: the change in every metric when a design or its training is changed.
 
-Both plans are made, priced and judged as `advisor explain` does, by the same predictors, so that what these
-do not know of both cancels: the difference of errors is taken draw by draw of one posterior, and a ratio of
+Both plans are made and forecast as in `advisor explain`, by the same predictors. Errors that are common to
+both forecasts cancel: the difference of test errors is taken draw by draw of one posterior, and a ratio of
 costs has the interval of `advisor.cost.comparison`. Nothing is measured, trained or written.
 
-The difference of errors is that of the errors which the designs leave on average. The probability of less
-error is that of one training against one other, as in `advisor recommend`; of a change of nothing it is ½.
+The difference of test errors is that of their expected values. The probability of less error is that of one
+training against one other, as in `advisor recommend`; of a change of nothing it is ½.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from advisor.cost.comparison import Side, price_ratios
-from advisor.designs.changes import Change, DesignChange, parse_change
-from advisor.designs.design import Design, parse_design
-from advisor.errors import UsageError, lookup
+from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.networks.joint import graph_of
-from advisor.plans.method import BY_CLUSTERS, CLUSTERED, Method
-from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.placement import placed
 from advisor.plans.plan import TrainingPlan, TrainStep
-from cli.workflows.examine.explain import evidence_behind, plan_facts, refuse_options
+from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts, fields_of
+from cli.workflows.answers.examine.whatif import (
+    Change,
+    ChangedPlan,
+    PlanMetrics,
+    PredictedMetrics,
+    SingleChange,
+    WhatIf,
+)
+from cli.workflows.examine.plan_changes import Changes, Written
 from cli.workflows.forecast.forecasting import (
     PlanForecast,
     Predictors,
@@ -35,90 +36,22 @@ from cli.workflows.forecast.forecasting import (
     sampled_errors,
     seed_std_of_plan,
 )
-from cli.workflows.forecast.machine import plain_execution
-from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan, with_clusters
-from cli.workflows.home import SCHEMA_VERSION, Home
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
+from cli.workflows.home import Home
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from db.queries import Store
 from db.session import open_store
 from profiler.device import choose_device
 
-# Costs that are compared, named as in `PricedPlan`.
-COSTS = ("train_seconds", "epoch_seconds", "inference_ms_per_image", "train_peak_bytes")
-# Changes of the error; unknown where the batch is another.
-ERROR_CHANGES = ("test_error_difference", "probability_less_error")
-# Changes as they are written, by option: {"depth": "+6", "method": "snapshot"}.
-Written = dict[str, str]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What is changed of a plan; None stays as it is."""
-
-    design: DesignChange = DesignChange()
-    batch: Change | None = None
-    epochs: Change | None = None
-    method: Method | None = None
-
-    @classmethod
-    def read(cls, written: Written) -> Changes:
-        """Understand the options of the command line.
-
-        Raises:
-            UsageError: a change or a method that does not exist.
-        """
-        numbers = {
-            name: parse_change(text, f"--{name}") for name, text in written.items() if name != "method"
-        }
-        return cls(
-            design=DesignChange(
-                depth=numbers.get("depth"),
-                width=numbers.get("width"),
-                members=numbers.get("members"),
-                clusters=numbers.get("g"),
-            ),
-            batch=numbers.get("batch"),
-            epochs=numbers.get("epochs"),
-            method=lookup("method", written["method"], Method) if "method" in written else None,
-        )
-
-    def of(self, plan: TrainingPlan) -> TrainingPlan:
-        """Return the plan of the changed design and training, for the machine at hand.
-
-        Raises:
-            UsageError: there is no such plan.
-        """
-        execution = plan.execution
-        processes = plain_execution(execution.device).processes
-        design = self._clustered(self.design.of(parse_design(plan.design)))
-        kept = None if plan.method in BY_CLUSTERS else plan.method
-        changed = make_plan(
-            design,
-            plan.dataset,
-            epochs=plan.epochs if self.epochs is None else self.epochs.of(plan.epochs),
-            batch=plan.batch if self.batch is None else self.batch.of(plan.batch),
-            seed=plan.seed,
-            execution=replace(execution, processes=processes),
-            options=PlanOptions(method=self.method or kept),
-        )
-        return placed(changed, processes)
-
-    def _clustered(self, design: Design) -> Design:
-        """A method that is changed to has clusters if it has a use for them, unless --g says how many."""
-        if self.method is None or self.design.clusters is not None:
-            return design
-        if self.method in CLUSTERED:
-            return with_clusters(design, self.method)
-        return Design(members=design.members, clusters=len(design.members))
-
-
-def whatif(base: PlanRequest, written: Written, home: Home) -> dict[str, Any]:
+def whatif(base: PlanRequest, written: Written, home: Home) -> WhatIf:
     """Return the metrics before and after the changes, and their differences; each change by itself as well.
 
     Args:
-        base: a design, a plan or a run, and how a design is trained before the changes.
-        written: the changes, by option.
-        home: of the database.
+        base: design, plan file or run, and how a design is trained before the changes.
+        written: changes as they are written, by option.
+        home: folder of the database.
 
     Raises:
         UsageError: no change, or one that cannot be made.
@@ -129,44 +62,35 @@ def whatif(base: PlanRequest, written: Written, home: Home) -> dict[str, Any]:
             f"for example `advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
-    with _opened(base, home) as store:
-        named = _named_plan(base, store, home)
-        before = Changes().of(named)
-        if _trainings(named) != _trainings(before):
-            raise UsageError(
-                f"{base.target} trains its networks for epochs of its own, which a changed plan would not "
-                f"have: name its design, {named.design}"
-            )
-        comparison = _Comparison(before, predictors_for(before, store))
-        after = changes.of(before)
-        return _payload(comparison, after, written)
+    comparison = _Comparison(*_before(base, home))
+    return _answer(comparison, changes.of(comparison.before), written)
 
 
-@contextmanager
-def _opened(base: PlanRequest, home: Home) -> Iterator[Store]:
-    """Open the database; one that does not exist yet is as good as an empty one elsewhere."""
-    if _is_run(base):
-        refuse_options(base)
+def _before(base: PlanRequest, home: Home) -> tuple[TrainingPlan, Predictors]:
+    """Return the plan before the changes and its predictors."""
+    if base.names_run:
+        base.refuse_options_of_a_plan()
         with existing_store(home) as store:
-            yield store
-        return
-    check_target(base)
+            run = stored_run(store, home, run_id_of(str(base.target), home))
+            choose_device(run.plan.execution.device)
+            return _remade(run.plan, base, store)
+    target = planned_target(base)
     with tempfile.TemporaryDirectory() as nowhere:
         path = home.database
+        # A database that does not exist yet is as good as an empty one elsewhere.
         with open_store(path if path.exists() else Path(nowhere) / path.name) as store:
-            yield store
+            return _remade(target.with_settings(store), base, store)
 
 
-def _is_run(base: PlanRequest) -> bool:
-    return base.target is not None and (base.target == "last" or base.target.isdecimal())
-
-
-def _named_plan(base: PlanRequest, store: Store, home: Home) -> TrainingPlan:
-    if not _is_run(base):
-        return resolve_plan(base, store)
-    plan = stored_run(store, home, run_id_of(str(base.target), home)).plan
-    choose_device(plan.execution.device)
-    return plan
+def _remade(plan: TrainingPlan, base: PlanRequest, store: Store) -> tuple[TrainingPlan, Predictors]:
+    """Return the plan as it is made from its design, as a changed plan is, and its predictors."""
+    remade = Changes().of(plan)
+    if _trainings(plan) != _trainings(remade):
+        raise UsageError(
+            f"{base.target} trains its networks for epochs of its own, which a changed plan would not "
+            f"have: name its design, {plan.design}"
+        )
+    return remade, predictors_for(remade, store)
 
 
 def _trainings(plan: TrainingPlan) -> list[tuple[str, float]]:
@@ -178,88 +102,112 @@ def _trainings(plan: TrainingPlan) -> list[tuple[str, float]]:
 
 
 class _Comparison:
-    """Plans held against the one before the changes, by the same predictors."""
+    """Plans beside the one before the changes, forecast by the same predictors."""
 
     def __init__(self, before: TrainingPlan, predictors: Predictors) -> None:
         self.before, self._predictors = before, predictors
         self.plan_forecast = predictors.forecast_plan(before)
         self._errors = sampled_errors(predictors.accuracy, before)
 
-    def described(self, plan: TrainingPlan) -> tuple[dict[str, Any], PlanForecast]:
-        """Return a plan with its metrics and what they differ by."""
+    def changed(self, plan: TrainingPlan) -> tuple[ChangedPlan, PlanForecast]:
+        """Return a changed plan with its metrics and their change, and its forecast."""
         plan_forecast = self._predictors.forecast_plan(plan)
-        return _metrics(plan, plan_forecast) | {"change": self._change(plan, plan_forecast)}, plan_forecast
+        metrics, change = _metrics(plan, plan_forecast), self._change(plan, plan_forecast)
+        return ChangedPlan(**fields_of(metrics), change=change), plan_forecast
 
-    def _change(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
-        counts = [_counts(p) for p in (self.before, plan)]
-        change: dict[str, Any] = {f"{name}_ratio": counts[1][name] / n for name, n in counts[0].items()}
-        if plan.batch != self.before.batch:
-            # The predictor would say that it changes nothing, which it does not know.
-            return change | dict.fromkeys(ERROR_CHANGES) | self._ratios(plan, plan_forecast)
-        errors = sampled_errors(self._predictors.accuracy, plan)
-        change["test_error_difference"] = asdict(Estimate.of_samples(errors - self._errors))
-        accuracy = self._predictors.accuracy
-        seed_stds = seed_std_of_plan(accuracy, plan), seed_std_of_plan(accuracy, self.before)
-        change["probability_less_error"] = accuracy.probability_below(errors, self._errors, seed_stds)
-        return change | self._ratios(plan, plan_forecast)
-
-    def _ratios(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
+    def _change(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> Change:
+        before, after = _counts(self.before), _counts(plan)
+        difference, probability = self._error_change(plan)
+        change = Change(
+            parameters_ratio=after[0] / before[0],
+            macs_ratio=after[1] / before[1],
+            test_error_difference=difference,
+            probability_less_error=probability,
+        )
         if self.plan_forecast.priced is None or plan_forecast.priced is None:
-            return {f"{name}_ratio": None for name in COSTS}
+            return change
         sides = Side(self.before, self.plan_forecast.priced), Side(plan, plan_forecast.priced)
-        ratios = asdict(price_ratios(*sides, self._predictors.cost))
-        return {f"{name}_ratio": ratios[name] for name in COSTS}
+        ratios = price_ratios(*sides, self._predictors.cost)
+        return replace(
+            change,
+            train_seconds_ratio=ratios.train_seconds,
+            epoch_seconds_ratio=ratios.epoch_seconds,
+            inference_ms_per_image_ratio=ratios.inference_ms_per_image,
+            train_peak_bytes_ratio=ratios.train_peak_bytes,
+        )
+
+    def _error_change(self, plan: TrainingPlan) -> tuple[Estimate | None, float | None]:
+        if plan.batch != self.before.batch:
+            # The predictor does not know what another batch does to the error, and would say: nothing.
+            return None, None
+        accuracy = self._predictors.accuracy
+        errors = sampled_errors(accuracy, plan)
+        seed_stds = seed_std_of_plan(accuracy, plan), seed_std_of_plan(accuracy, self.before)
+        return (
+            Estimate.of_samples(errors - self._errors),
+            accuracy.probability_below(errors, self._errors, seed_stds),
+        )
 
 
-def _payload(comparison: _Comparison, after: TrainingPlan, written: Written) -> dict[str, Any]:
-    changed, plan_forecast = comparison.described(after)
+def _answer(comparison: _Comparison, after: TrainingPlan, written: Written) -> WhatIf:
+    changed, plan_forecast = comparison.changed(after)
     alone, notes = _each_alone(comparison, written)
-    before = comparison.before
-    unmeasured = [
-        n for f in (comparison.plan_forecast, plan_forecast) if f.priced for n in f.priced.unmeasured
-    ]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "changes": written,
-        "before": _metrics(before, comparison.plan_forecast),
-        "after": changed,
-        "each_alone": alone,
-        "evidence": evidence_behind(plan_forecast) | {"unmeasured": list(dict.fromkeys(unmeasured))},
-        "notes": [*notes, *_about(before, after, plan_forecast)],
-    }
+    return WhatIf(
+        changes=written,
+        before=_metrics(comparison.before, comparison.plan_forecast),
+        after=changed,
+        each_alone=tuple(alone),
+        evidence=_evidence(comparison.plan_forecast, plan_forecast),
+        notes=(*notes, *_about(comparison.before, after, plan_forecast)),
+    )
 
 
-def _each_alone(comparison: _Comparison, written: Written) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return every one of several changes by itself, and which of them cannot be made by itself."""
-    rows: list[dict[str, Any]] = []
+def _evidence(before: PlanForecast, after: PlanForecast) -> ForecastEvidence:
+    unmeasured = dict.fromkeys([*before.evidence.unmeasured, *after.evidence.unmeasured])
+    return replace(after.evidence, unmeasured=tuple(unmeasured))
+
+
+def _each_alone(comparison: _Comparison, written: Written) -> tuple[list[SingleChange], list[str]]:
+    """Return every one of several changes by itself, and remarks on those that need another one."""
+    rows: list[SingleChange] = []
     notes: list[str] = []
     if len(written) < 2:
         return rows, notes
     for option, text in written.items():
         single = {option: text}
         try:
-            described, _ = comparison.described(Changes.read(single).of(comparison.before))
+            changed, _ = comparison.changed(Changes.read(single).of(comparison.before))
         except UsageError as error:
             notes.append(f"--{option} {text} cannot be made by itself: {error}")
         else:
-            rows.append({"changes": single} | described)
+            rows.append(SingleChange(**fields_of(changed), changes=single))
     return rows, notes
 
 
-def _metrics(plan: TrainingPlan, plan_forecast: PlanForecast) -> dict[str, Any]:
+def _metrics(plan: TrainingPlan, plan_forecast: PlanForecast) -> PlanMetrics:
+    parameters, macs = _counts(plan)
+    return PlanMetrics(
+        plan=PlanFacts.of(plan), parameters=parameters, macs=macs, predicted=_predicted(plan_forecast)
+    )
+
+
+def _predicted(plan_forecast: PlanForecast) -> PredictedMetrics:
     priced = plan_forecast.priced
-    costs = {name: None if priced is None else asdict(getattr(priced, name)) for name in COSTS}
-    return {
-        "plan": plan_facts(plan),
-        **_counts(plan),
-        "predicted": {"test_error": asdict(plan_forecast.test_error), **costs},
-    }
+    if priced is None:
+        return PredictedMetrics(test_error=plan_forecast.test_error)
+    return PredictedMetrics(
+        test_error=plan_forecast.test_error,
+        train_seconds=priced.train_seconds,
+        epoch_seconds=priced.epoch_seconds,
+        inference_ms_per_image=priced.inference_ms_per_image,
+        train_peak_bytes=priced.train_peak_bytes,
+    )
 
 
-def _counts(plan: TrainingPlan) -> dict[str, int]:
-    """Parameters and MACs of an image, of what answers after training: shared layers count once."""
+def _counts(plan: TrainingPlan) -> tuple[int, int]:
+    """Return parameters and MACs of an image, of all networks after training: shared layers count once."""
     graphs = [graph_of(plan.network(name).network, plan.dataset.task) for name in plan.asked]
-    return {"parameters": sum(g.parameters for g in graphs), "macs": sum(g.macs for g in graphs)}
+    return sum(graph.parameters for graph in graphs), sum(graph.macs for graph in graphs)
 
 
 def _about(before: TrainingPlan, after: TrainingPlan, plan_forecast: PlanForecast) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the accuracy predictor learns from: runs of the database, finished or not, and imported trainings."""
+"""Evidence of the accuracy predictor: runs of the database, finished or not, and imported trainings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from db.queries import Store
 
 # Validation errors after every epoch, by network.
 Curves = Mapping[str, tuple[float, ...]]
-TEACHING = (RunStatus.DONE, *RESUMABLE)
+WITH_EVIDENCE = (RunStatus.DONE, *RESUMABLE)
 
 
 def evidence_of(
@@ -24,17 +24,17 @@ def evidence_of(
     curves: Mapping[int, Curves] | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> list[TrainedEvidence]:
-    """Return what runs teach.
+    """Return the evidence that runs give.
 
-    Runs that diverged teach nothing; those that have not ended, or lost members, teach what the learning
-    curves of the others show.
+    A run that diverged gives none. A run that has not ended, or lost members, gives the learning curves of
+    the members that it has.
 
     Args:
-        runs: of the database.
-        curves: by run; a run that is not there has none.
-        sizes: training images of a data set, by its name; of one that is not there all were trained on.
+        runs: runs of the database.
+        curves: validation errors by number of the run; a run without an entry has no curves.
+        sizes: training images of each data set by name; without an entry, a run had all images of its data.
     """
-    found = ((run, _taught_by(run, (curves or {}).get(run.id, {}))) for run in runs)
+    found = ((run, _evidence_of_run(run, (curves or {}).get(run.id, {}))) for run in runs)
     return [_of_share(e, run.plan.dataset.train_images, sizes) for run, e in found if e is not None]
 
 
@@ -42,8 +42,8 @@ def _of_share(e: TrainedEvidence, images: int, sizes: Mapping[str, int] | None) 
     return replace(e, image_share=min(images / (sizes or {}).get(e.dataset, images), 1.0))
 
 
-def _taught_by(run: Run, curves: Curves) -> TrainedEvidence | None:
-    if run.status not in TEACHING:
+def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
+    if run.status not in WITH_EVIDENCE:
         return None
     done = run.status is RunStatus.DONE and run.test is not None
     curve = _curve(run, curves)
@@ -64,13 +64,13 @@ def _taught_by(run: Run, curves: Curves) -> TrainedEvidence | None:
 
 
 def _curve(run: Run, curves: Curves) -> Curve | None:
-    """Mean validation errors of the members that are furthest on, if the formula knows their epochs."""
+    """Return mean validation errors of the members with most epochs, if the formula covers the design."""
     if not has_curve(parse_design(run.plan.design), run.plan.method):
         return None
     own = [curves[m.name] for m in run.plan.members if curves.get(m.name)]
     longest = max(map(len, own), default=0)
     furthest = [errors for errors in own if len(errors) == longest]
-    # NaN where a network had diverged.
+    # A network that diverged has NaN.
     means = tuple(fmean(errors) for errors in zip(*furthest, strict=True))
     images = run.plan.dataset.validation_images
     if not means or not images or not all(0 <= mean <= 1 for mean in means):
@@ -81,16 +81,18 @@ def _curve(run: Run, curves: Curves) -> Curve | None:
 def evidence_of_reported(
     trainings: Sequence[ReportedTraining], sizes: Mapping[str, int] | None = None
 ) -> list[TrainedEvidence]:
-    """Return what imported trainings teach: as much as a run of the database.
+    """Return the evidence that imported trainings give: as much as runs of the database.
 
     Args:
-        trainings: imported.
-        sizes: as for `evidence_of`.
+        trainings: imported trainings.
+        sizes: training images of each data set by name, as in `evidence_of`.
     """
-    return [_of_share(_taught_by_reported(training), training.train_images, sizes) for training in trainings]
+    return [
+        _of_share(_evidence_of_training(training), training.train_images, sizes) for training in trainings
+    ]
 
 
-def _taught_by_reported(training: ReportedTraining) -> TrainedEvidence:
+def _evidence_of_training(training: ReportedTraining) -> TrainedEvidence:
     return TrainedEvidence(
         dataset=learned_name(training.dataset, training.augmentation),
         task=training.task,
@@ -116,15 +118,15 @@ def _reported_curve(training: ReportedTraining) -> Curve | None:
 def accuracy_for(
     store: Store, dataset: str, seed: int, images: int = 0
 ) -> tuple[AccuracyPredictor, list[TrainedEvidence]]:
-    """Return the predictor and the trainings it rests on.
+    """Return the accuracy predictor of a data set and the trainings that it has learned from.
 
     Args:
-        store: the database.
-        dataset: name that its errors are learned under.
-        seed: of the posterior draws.
-        images: training images of that data set; all trainings on it may have had a part only.
+        store: database with runs and imported trainings.
+        dataset: name under which errors on the data set are learned.
+        seed: random seed of the posterior draws.
+        images: training images of the data set; every training on it may have had a part of them only.
     """
-    runs, reported = [run for run in store.runs() if run.status in TEACHING], store.reported()
+    runs, reported = [run for run in store.runs() if run.status in WITH_EVIDENCE], store.reported()
     sizes = sizes_of(runs, reported)
     sizes[dataset] = max(sizes.get(dataset, 0), images)
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
@@ -133,15 +135,15 @@ def accuracy_for(
 
 
 def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:
-    """Return a data set as its imported training on the most images tells of it; None if there is none."""
+    """Return the facts of a data set from its imported training on the most images; None if there is none."""
     own = [training for training in store.reported() if training.dataset == dataset]
     return max(own, key=lambda training: training.train_images).facts if own else None
 
 
 def sizes_of(runs: Sequence[Run], reported: Sequence[ReportedTraining]) -> dict[str, int]:
-    """Return the training images of every data set, by the name that it is learned under.
+    """Return the training images of every data set, by the name under which its errors are learned.
 
-    Of data that the program does not know they are the most that anything was trained on.
+    For a data set that the program does not know, that is the largest number in any training.
     """
     trained = [
         (run.plan.dataset.name, run.plan.dataset.learned_as, run.plan.dataset.train_images) for run in runs

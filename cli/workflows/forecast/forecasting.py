@@ -1,4 +1,4 @@
-"""What a plan will cost and how much error it will leave."""
+"""Forecasts of a plan: its cost on this machine, and its test error."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, Floats
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
+from cli.workflows.answers.examine.parts import CostBasis, ErrorBasis, ForecastEvidence
 from cli.workflows.forecast.evidence import accuracy_for
 from cli.workflows.forecast.machine import predictor_for
 from db.queries import Store
@@ -18,13 +19,13 @@ from db.queries import Store
 
 @dataclass(frozen=True, slots=True)
 class PlanForecast:
-    """Predicted cost and error of a plan; cost is None where this machine was never measured.
+    """Predicted cost and error of a plan.
 
     Attributes:
-        priced: what it costs.
-        test_error: what error it leaves.
-        predictor: of the costs.
-        runs: that the error rests on.
+        priced: predicted cost; None where nothing was measured on this machine.
+        test_error: predicted test error, a share.
+        predictor: predictor of the cost.
+        runs: number of trainings that the predicted error rests on.
     """
 
     priced: PricedPlan | None
@@ -34,7 +35,7 @@ class PlanForecast:
 
     @property
     def forecast(self) -> Forecast:
-        """What is kept beside a run; costs are left out where nothing was measured."""
+        """What is stored with a run; costs are None where nothing was measured."""
         if self.priced is not None:
             return self.priced.forecast(self.test_error)
         error = (self.test_error.mean, self.test_error.low, self.test_error.high)
@@ -46,15 +47,26 @@ class PlanForecast:
             steps=(),
         )
 
+    @property
+    def evidence(self) -> ForecastEvidence:
+        """Measurements and trainings that the forecast rests on."""
+        return ForecastEvidence(
+            cost=CostBasis(self.predictor.basis),
+            measurements=self.predictor.count,
+            accuracy=ErrorBasis.RUNS if self.runs else ErrorBasis.PRIOR,
+            runs=self.runs,
+            unmeasured=() if self.priced is None else self.priced.unmeasured,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Predictors:
-    """What plans of one data set, device and arithmetic are judged by.
+    """Predictors for plans of one data set, device and arithmetic.
 
     Attributes:
-        cost: of this machine.
-        accuracy: of the data set.
-        runs: that the latter rests on.
+        cost: predictor of cost on this machine.
+        accuracy: predictor of the error on the data set.
+        runs: number of trainings that the accuracy predictor has learned from.
     """
 
     cost: CostPredictor
@@ -62,13 +74,13 @@ class Predictors:
     runs: int
 
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
-        """Predict a plan's cost, without the steps that are done, and its error."""
+        """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
         return PlanForecast(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
-    """Return the predictors of a plan, and of others that differ in design, epochs, batch or method."""
+    """Return predictors for a plan, and for others that differ in design, epochs, batch or method only."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
     data = plan.dataset
     accuracy, evidence = accuracy_for(store, data.learned_as, 0, data.train_images)
@@ -76,7 +88,13 @@ def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
 
 
 def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:
-    """Predict what a plan will cost, without the steps that are done, and how much error it will leave."""
+    """Return the predicted cost and error of a plan.
+
+    Args:
+        plan: plan to be trained.
+        store: database with measurements and trainings.
+        done: ids of finished steps, which cost nothing more.
+    """
     return predictors_for(plan, store).forecast_plan(plan, done)
 
 
@@ -88,12 +106,12 @@ def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate
 
 
 def seed_std_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
-    """Return the spread of the log of a plan's test error between seeds."""
+    """Return the standard deviation of the log of a plan's test error between seeds."""
     return accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
 
 
 def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
-    """Return draws of a plan's test error, shape (SAMPLES,); those of two plans belong together by index."""
+    """Return posterior draws of a plan's test error, shape (SAMPLES,); draw i of two plans is one draw."""
     design = parse_design(plan.design)
     data = plan.dataset
     errors = accuracy.sample_errors([design], data.learned_as, data.task, plan.epochs, [plan.method])

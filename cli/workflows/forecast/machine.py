@@ -1,7 +1,7 @@
-"""The machine at hand: which settings to train with, and what was measured on it.
+"""This machine: its workers, its measurements, and the settings to train with.
 
-The settings of a plan (arithmetic and memory format) are chosen once a machine and input shape, by the
-time of a reference network; bfloat16 has to win clearly, so that noise does not decide.
+The settings of a plan (arithmetic and memory format) are chosen per machine and input shape, by the time of a
+reference network. bfloat16 has to win clearly, so that noise does not decide.
 """
 
 from __future__ import annotations
@@ -24,16 +24,24 @@ REFERENCE_BATCH = 32
 BFLOAT16_ADVANTAGE = 1.15
 
 
+def workers_of(device: str) -> int:
+    """Return how many training processes this machine can run at the same time: one per core or GPU."""
+    return usable_cores() if device == "cpu" else visible_gpus()
+
+
 def plain_execution(device: str) -> Execution:
-    """Settings that nothing was measured for: float32, one process a core on a CPU or a GPU on CUDA."""
-    processes = usable_cores() if device == "cpu" else visible_gpus()
+    """Return the settings of a machine on which nothing was measured: float32 on all of its workers."""
     return Execution(
-        device=device, processes=processes, threads=1, dtype="float32", memory_format="channels_last"
+        device=device,
+        processes=workers_of(device),
+        threads=1,
+        dtype="float32",
+        memory_format="channels_last",
     )
 
 
 def executions(device: str) -> list[Execution]:
-    """Settings to choose from, the plain ones first."""
+    """Return the settings to choose from, the plain ones first."""
     plain = plain_execution(device)
     return [
         replace(plain, dtype=dtype, memory_format=layout)
@@ -43,19 +51,19 @@ def executions(device: str) -> list[Execution]:
 
 
 def stored_measurements(store: Store, device: str, augmentation: str = "") -> list[Measurement]:
-    """Return what was measured on this machine under all settings to choose from.
+    """Return the measurements of this machine under all settings to choose from.
 
     Args:
-        store: of measurements.
-        device: that they were made on.
-        augmentation: of the batches; what was measured without it is brought to it.
+        store: database with measurements.
+        device: ``cpu`` or ``cuda``.
+        augmentation: augmentation of the batches (`Augmentation.key`); measurements without it are converted.
     """
     own = [m for e in executions(device) for m in store.measurements(fingerprint(e, augmentation).digest)]
     return [*transferred(own, stored_measurements(store, device)), *own] if augmentation else own
 
 
 def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -> list[TrainedEpochs]:
-    """Return the real epochs of this machine under given settings and augmentation."""
+    """Return the epochs that were trained on this machine under given settings and augmentation."""
     epochs = store.trained_epochs(fingerprint(execution).digest)
     return [e for e in epochs if e.augmentation == augmentation]
 
@@ -63,15 +71,20 @@ def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -
 def is_reference(m: Measurement, execution: Execution, task: Task, processes: int = 1) -> bool:
     """Whether a measurement is that of the reference network under given settings, however augmented."""
     what = (REFERENCE, REFERENCE_BATCH, task, processes)
-    mark = fingerprint(execution, m.fingerprint.augmentation)
-    return (m.network, m.batch, m.task, m.processes) == what and m.fingerprint == mark
+    machine = fingerprint(execution, m.fingerprint.augmentation)
+    return (m.network, m.batch, m.task, m.processes) == what and m.fingerprint == machine
 
 
 def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) -> Execution:
-    """Return the settings under which the reference measured fastest, or the plain ones.
+    """Return the settings under which the reference network measured fastest, or the plain ones.
 
-    Where all of them came with the time of the reference convolution, as on a CPU, they are compared by how
-    many of it a step takes: the machine may have been slower when one of them was measured.
+    The machine may have been slower when one of them was measured. Where all measurements come with the time
+    of the reference convolution, as on a CPU, steps are therefore compared as multiples of it.
+
+    Args:
+        measured: measurements of this machine.
+        device: ``cpu`` or ``cuda``.
+        task: input shape and classes of the plan.
     """
     found: dict[Execution, Measurement] = {}
     for execution in executions(device):
@@ -103,14 +116,23 @@ def predictor_for(store: Store, execution: Execution, augmentation: str = "") ->
 
 
 def measurement_of(
-    network: str, task: Task, batch: int, mark: Fingerprint, times: StepTimes, processes: int = 1
+    network: str, task: Task, batch: int, machine: Fingerprint, times: StepTimes, processes: int = 1
 ) -> Measurement:
-    """Return what is stored of measured times."""
+    """Return measured times as the record that is stored.
+
+    Args:
+        network: short name.
+        task: input shape and classes.
+        batch: images in a step.
+        machine: machine and settings of the measurement.
+        times: medians of the steps.
+        processes: number of copies that ran at the same time.
+    """
     return Measurement(
         network=network,
         task=task,
         batch=batch,
-        fingerprint=mark,
+        fingerprint=machine,
         processes=processes,
         forward_seconds=times.forward,
         backward_seconds=times.backward,

@@ -1,93 +1,116 @@
-"""From what a user names (a design, a plan file, the last recommendation) to a plan and its forecast."""
+"""From what a user names (a design, a plan file, the last recommendation) to a plan.
+
+That takes two stages, so that a bad request is refused before a database is opened or created:
+
+    target = planned_target(request)         # reads no database, raises what is wrong with the request
+    with open_store(home.database) as store:
+        plan = target.with_settings(store)   # adds the arithmetic that measured fastest on this machine
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from advisor.designs.design import Design, parse_design
 from advisor.errors import PlanError, UsageError, lookup
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.execution import Execution
 from advisor.plans.method import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
 from advisor.plans.plan import TrainingPlan, plan_from_json
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed
+from cli.workflows.defaults import DATASET, SEED
 from cli.workflows.forecast.machine import chosen_execution, plain_execution
+from cli.workflows.forecast.plan_request import HATCHING, PlanRequest
 from cli.workflows.names import facts_of
 from db.convert import StoredRecommendation
 from db.queries import Store
 from profiler.device import choose_device
 
-DEFAULT_DATASET = "cifar10"
-# Options that only concern members that are hatched.
-HATCHING = ("hatched_epochs", "noise", "shrink")
+
+class PlannedTarget(Protocol):
+    """What a checked request names: a plan, but for what the database has to say."""
+
+    def with_settings(self, store: Store) -> TrainingPlan:
+        """Return the plan with the arithmetic that measured fastest on this machine.
+
+        Raises:
+            UsageError: the request names a recommendation that does not exist.
+        """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """What the command line says of a plan; None takes the default.
+@dataclass(frozen=True, slots=True)
+class PlannedDesign:
+    """The plan of a design.
 
     Attributes:
-        target: a design, the path of a plan, or None for the last recommendation.
-        rank: row of the last recommendation.
+        plan: plan with the arithmetic of a machine on which nothing was measured.
     """
 
-    target: str | None = None
-    rank: int | None = None
-    dataset: str | None = None
-    augmentation: str | None = None
-    epochs: int | None = None
-    batch: int | None = None
-    rate: float | None = None
-    hatched_epochs: int | None = None
-    noise: float | None = None
-    shrink: float | None = None
-    method: str | None = None
-    seed: int | None = None
-    device: str | None = None
+    plan: TrainingPlan
 
-    def fixed_by_a_plan(self) -> list[str]:
-        """Options given although a plan file decides them."""
-        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", *HATCHING)
-        return [name for name in names if getattr(self, name) is not None]
+    def with_settings(self, store: Store) -> TrainingPlan:
+        """Return the plan with the arithmetic that measured fastest on this machine."""
+        data, device = self.plan.dataset, self.plan.execution.device
+        chosen = chosen_execution(store, device, data.task, data.augmentation.key)
+        return placed(replace(self.plan, execution=chosen), chosen.processes)
 
 
-def resolve_plan(request: PlanRequest, store: Store) -> TrainingPlan:
-    """Return the plan that a request names.
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """The plan of a file.
+
+    Attributes:
+        plan: plan as it was saved, arithmetic included.
+    """
+
+    plan: TrainingPlan
+
+    def with_settings(self, store: Store) -> TrainingPlan:
+        """Return the plan as it was saved."""
+        return self.plan
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedDesign:
+    """A row of the last recommendation, which only the database knows.
+
+    Attributes:
+        request: row, and options that differ from those of the recommendation.
+    """
+
+    request: PlanRequest
+
+    def with_settings(self, store: Store) -> TrainingPlan:
+        """Return the plan of the row with the arithmetic that measured fastest on this machine.
+
+        Raises:
+            UsageError: there is no recommendation or no such row, or its plan cannot be made.
+        """
+        design, completed = _recommended(self.request, store)
+        return PlannedDesign(_plan_of(design, completed)).with_settings(store)
+
+
+def planned_target(request: PlanRequest) -> PlannedTarget:
+    """Return what a request names; a request that no stored measurement could save is refused.
 
     Raises:
         UsageError: the request contradicts itself or names something unknown.
         PlanError: a plan file that is missing or damaged.
-    """
-    if request.target is None:
-        return _from_recommendation(request, store)
-    if _is_plan_file(request.target):
-        return _from_file(request)
-    plan = _from_design(request, parse_design(request.target), plain_execution(choose_device(request.device)))
-    return _with_chosen_execution(plan, store)
-
-
-def check_target(request: PlanRequest) -> None:
-    """Refuse a request that no stored measurement could save, before anything is opened or written.
-
-    Raises:
-        UsageError: as said.
         DataError: a data folder that cannot be used.
     """
     check_seed(request.seed)
-    device = choose_device(request.device)
+    choose_device(request.device)
     if request.target is None:
-        return
+        return RecommendedDesign(request)
     if request.rank is not None:
         raise UsageError("--rank chooses among the last recommendation: leave out the design")
     if _is_plan_file(request.target):
-        _from_file(request)
-    else:
-        _from_design(request, parse_design(request.target), plain_execution(device))
+        return SavedPlan(_plan_in_file(request))
+    return PlannedDesign(_plan_of(parse_design(request.target), request))
 
 
 def _is_plan_file(target: str) -> bool:
@@ -98,7 +121,7 @@ def _is_plan_file(target: str) -> bool:
         return False
 
 
-def _from_file(request: PlanRequest) -> TrainingPlan:
+def _plan_in_file(request: PlanRequest) -> TrainingPlan:
     if fixed := request.fixed_by_a_plan():
         raise UsageError(
             f"a plan fixes its {', '.join(fixed)}: leave the option out, or name a design instead"
@@ -120,7 +143,8 @@ def _from_file(request: PlanRequest) -> TrainingPlan:
     return plan
 
 
-def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
+def _recommended(request: PlanRequest, store: Store) -> tuple[Design, PlanRequest]:
+    """Return the design of a row of the last recommendation, and the request with that row's options."""
     last = store.last_recommendation()
     if last is None:
         raise UsageError("there is no recommendation yet: run `advisor recommend` first, or name a design")
@@ -129,29 +153,20 @@ def _from_recommendation(request: PlanRequest, store: Store) -> TrainingPlan:
     if not 1 <= rank <= len(rows):
         raise UsageError(f"--rank {rank}: the last recommendation has ranks 1 to {len(rows)}")
     row = rows[rank - 1]
-    design = parse_design(row["design"])
-    # Older programs knew only the methods that a design's clusters say.
-    filled = replace(_with_defaults(request, last), method=request.method or row.get("method"))
-    plan = _from_design(filled, design, plain_execution(choose_device(filled.device)))
-    return _with_chosen_execution(plan, store)
+    # Recommendations of older programs name no method: the design's clusters say which of two it is.
+    completed = replace(_completed(request, last), method=request.method or row.get("method"))
+    return parse_design(row["design"]), completed
 
 
-def _with_chosen_execution(plan: TrainingPlan, store: Store) -> TrainingPlan:
-    """The plan with the arithmetic that measured fastest here; its concurrency stays."""
-    data = plan.dataset
-    chosen = chosen_execution(store, plan.execution.device, data.task, data.augmentation.key)
-    return replace(plan, execution=replace(chosen, processes=plan.execution.processes))
-
-
-def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
-    """Fill in what the recommendation was asked for; batch and augmentation only on the same data."""
+def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
+    """Fill in the options of the recommendation; batch and augmentation only for the same data set."""
     asked = last.request
     same_data = request.dataset is None or facts_of(request.dataset).name == asked["dataset"]
     return PlanRequest(
         target=request.target,
         rank=request.rank,
         dataset=request.dataset or asked["dataset"],
-        # Recommendations of older programs say nothing of it.
+        # Recommendations of older programs have no augmentation.
         augmentation=request.augmentation or (asked.get("augmentation") if same_data else None),
         epochs=asked["epochs"] if request.epochs is None else request.epochs,
         batch=asked["batch"] if request.batch is None and same_data else request.batch,
@@ -165,23 +180,21 @@ def _with_defaults(request: PlanRequest, last: StoredRecommendation) -> PlanRequ
     )
 
 
-def _from_design(request: PlanRequest, design: Design, execution: Execution) -> TrainingPlan:
-    facts = facts_of(request.dataset or DEFAULT_DATASET, request.augmentation)
+def _plan_of(design: Design, request: PlanRequest) -> TrainingPlan:
+    device = choose_device(request.device)
+    facts = facts_of(request.dataset or DATASET, request.augmentation)
     method = None if request.method is None else lookup("method", request.method, Method)
     if method is not None:
         design = with_clusters(design, method)
-    for option in HATCHING:
-        if getattr(request, option) is not None and design.independent:
-            name = option.replace("_", "-")
-            raise UsageError(f"--{name}: {design.name} hatches no member; leave it out or add @g1")
+    _check_hatching(design, request)
     longest = max(RECIPES[family].reference_epochs for family in design.families)
-    plan = make_plan(
+    return make_plan(
         design,
         facts,
         epochs=longest if request.epochs is None else request.epochs,
         batch=_batch(request, facts),
-        seed=0 if request.seed is None else request.seed,
-        execution=execution,
+        seed=SEED if request.seed is None else request.seed,
+        execution=plain_execution(device),
         options=PlanOptions(
             method=method,
             rate=request.rate,
@@ -190,11 +203,17 @@ def _from_design(request: PlanRequest, design: Design, execution: Execution) -> 
             shrink=request.shrink,
         ),
     )
-    return placed(plan, execution.processes)
+
+
+def _check_hatching(design: Design, request: PlanRequest) -> None:
+    for option in HATCHING:
+        if getattr(request, option) is not None and design.independent:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name}: {design.name} hatches no member; leave it out or add @g1")
 
 
 def with_clusters(design: Design, method: Method) -> Design:
-    """`--method mothernets`, shared or not, on a design without clusters asks for one cluster a family."""
+    """Return the design with one cluster per family, if the method needs clusters and the design has none."""
     if method in CLUSTERED and design.independent and len(design.members) > 1:
         return Design(members=design.members, clusters=len(design.families))
     return design

@@ -12,7 +12,8 @@ from advisor.errors import StorageError, UsageError
 from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
-from cli.workflows.forecast.planning import PlanRequest, check_target, resolve_plan
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
 from cli.workflows.runs.description import describe_run
@@ -116,9 +117,9 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
     """
     signals = signals_of(options)
-    check_target(request)
+    target = planned_target(request)
     with open_store(home.database) as store:
-        plan = resolve_plan(request, store)
+        plan = target.with_settings(store)
         data = load_data(plan.dataset, home.data, download=options.download)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:

@@ -11,15 +11,16 @@ from advisor.errors import PlanError, UsageError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.placement import devices_of, placed, slots
+from advisor.plans.placement import devices_of, most_at_once, placed, slots
 from advisor.plans.plan import HatchStep, TrainStep, plan_from_json, plan_to_json
 
 
 def planned(design, gpus, *, device="cuda", batch=32, **options):
+    """Return the plan of a machine with so many GPUs or cores: a plan is placed when it is made."""
     execution = Execution(
         device=device, processes=gpus, threads=1, dtype="float32", memory_format="contiguous"
     )
-    plan = make_plan(
+    return make_plan(
         parse_design(design),
         DATASETS["digits"],
         epochs=4,
@@ -28,7 +29,6 @@ def planned(design, gpus, *, device="cuda", batch=32, **options):
         execution=execution,
         options=PlanOptions(**options),
     )
-    return placed(plan, gpus)
 
 
 def devices(plan):
@@ -106,6 +106,35 @@ def test_on_a_cpu_no_batch_is_shared():
     plan = planned("5xresnet-8-4@g1", 4, device="cpu")
     assert devices(plan) == [1] * 6
     assert slots(plan) == 4
+
+
+@pytest.mark.parametrize(
+    ("design", "options", "most"),
+    [
+        ("3xresnet-8-4", {}, 3),
+        ("3xresnet-8-4", {"method": "snapshot"}, 1),
+        # The teacher comes first, then her three students at the same time.
+        ("3xresnet-8-4", {"method": "distillation"}, 3),
+        ("5xresnet-8-4@g2", {}, 5),
+        # The member without a mother may still train when the mother's two members do.
+        ("2xresnet-8-4+mlp-1-4@g2", {}, 3),
+        # Members that share layers are one network for each cluster.
+        ("5xmlp-1-8@g2", {"method": "shared_mothernets"}, 2),
+        ("3xmlp-1-8", {"method": "treenets"}, 1),
+    ],
+)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_plan_has_as_many_processes_as_networks_can_train_at_once(device, design, options, most):
+    assert most_at_once(planned(design, 1, device=device, **options)) == most
+    assert planned(design, 16, device=device, **options).execution.processes == most
+    assert planned(design, 1, device=device, **options).execution.processes == 1
+
+
+@given(
+    st.sampled_from(["resnet-8-4", "3xresnet-8-4", "5xresnet-8-4@g2"]), st.integers(1, 9), st.integers(1, 9)
+)
+def test_a_plan_of_another_machine_is_placed_as_if_it_were_made_here(design, there, here):
+    assert placed(planned(design, there), here) == planned(design, here)
 
 
 @given(

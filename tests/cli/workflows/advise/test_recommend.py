@@ -9,7 +9,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -24,7 +23,8 @@ from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.schema import schema_of
-from cli.workflows.forecast.planning import PlanRequest, resolve_plan
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from db.session import open_store
 
@@ -292,9 +292,8 @@ def test_a_program_gets_advice_in_any_thread_and_nothing_is_printed(measured_hom
         profile_seconds=0.0,
     )
     lines = []
-    view = SimpleNamespace(say=lines.append)
     with ThreadPoolExecutor(1) as thread:
-        advice = thread.submit(recommend, request, Home(measured_home), None, view).result()
+        advice = thread.submit(recommend, request, Home(measured_home), None, lines.append).result()
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
     assert "searching" in lines
@@ -401,9 +400,9 @@ def test_a_recommended_design_is_planned_by_its_method(tmp_path, method):
     rows = [{"design": "resnet-8-4", "method": "full_data"}, {"design": "2xresnet-8-4", "method": method}]
     with open_store(Home(tmp_path).database) as store:
         store.add_recommendation("", request, {"recommendations": rows})
-        plan = resolve_plan(PlanRequest(rank=2), store)
+        plan = planned_target(PlanRequest(rank=2)).with_settings(store)
         assert (plan.design, plan.method) == ("2xresnet-8-4", method)
-        assert resolve_plan(PlanRequest(rank=2, method="fge"), store).method == "fge"
+        assert planned_target(PlanRequest(rank=2, method="fge")).with_settings(store).method == "fge"
 
 
 @pytest.mark.parametrize(
@@ -413,7 +412,7 @@ def test_a_recommendation_of_an_older_program_is_trained_as_its_clusters_say(tmp
     request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
     with open_store(Home(tmp_path).database) as store:
         store.add_recommendation("", request, {"recommendations": [{"design": design}]})
-        assert resolve_plan(PlanRequest(), store).method == method
+        assert planned_target(PlanRequest()).with_settings(store).method == method
 
 
 def test_the_name_of_a_mixture_is_broken_between_members():

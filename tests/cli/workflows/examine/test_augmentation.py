@@ -15,7 +15,8 @@ from cli.workflows.forecast.machine import (
     predictor_for,
     stored_measurements,
 )
-from cli.workflows.forecast.planning import PlanRequest, resolve_plan
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.steps import StepTimes
@@ -59,23 +60,26 @@ def measured(augmentation: str = "", preparation: float = 0.001, network: str = 
     return measurement_of(network, DIGITS, 32, fingerprint(EXECUTION, augmentation), times)
 
 
+def planned(store, **options):
+    return planned_target(PlanRequest(**options)).with_settings(store)
+
+
 def test_a_plan_takes_the_augmentation_that_was_asked_for(store):
-    asked = PlanRequest(target="resnet-8-4", dataset="digits", augmentation=RAND.value, device="cpu")
-    assert resolve_plan(asked, store).dataset == replace(dataset_named("digits"), augmentation=RAND)
-    own = resolve_plan(replace(asked, augmentation=None), store)
-    assert own.dataset.augmentation is Augmentation.CROP
+    options = {"target": "resnet-8-4", "dataset": "digits", "device": "cpu"}
+    augmented = planned(store, **options, augmentation=RAND.value)
+    assert augmented.dataset == replace(dataset_named("digits"), augmentation=RAND)
+    assert planned(store, **options).dataset.augmentation is Augmentation.CROP
 
 
 def test_a_recommendation_keeps_its_augmentation_on_its_data_only(store):
     request = {"dataset": "digits", "epochs": 3, "batch": 32, "seed": 0, "device": "cpu"}
     rows = {"recommendations": [{"design": "resnet-8-4"}]}
     store.add_recommendation("", request | {"augmentation": RAND.value}, rows)
-    assert resolve_plan(PlanRequest(), store).dataset.augmentation is RAND
-    assert resolve_plan(PlanRequest(augmentation="none"), store).dataset.augmentation is Augmentation.NONE
-    other = resolve_plan(PlanRequest(dataset="svhn"), store)
-    assert other.dataset == dataset_named("svhn")
+    assert planned(store).dataset.augmentation is RAND
+    assert planned(store, augmentation="none").dataset.augmentation is Augmentation.NONE
+    assert planned(store, dataset="svhn").dataset == dataset_named("svhn")
     store.add_recommendation("", request, rows)
-    assert resolve_plan(PlanRequest(), store).dataset == dataset_named("digits")
+    assert planned(store).dataset == dataset_named("digits")
 
 
 def test_randaugment_has_no_price_before_it_was_measured(advisor, store):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,14 @@ from rich.console import Console
 
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.switchover import Threshold
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
 from cli.render.formats import count
 from cli.render.switchover import _first_past, switchover, words
 from cli.render.switchover_plot import plot
-from cli.workflows.examine.switchover import EstRequest, est
+from cli.workflows.answers.examine.switchover import EnsembleTraining, EstRequest
+from cli.workflows.examine.switchover import est
 from cli.workflows.home import Home
 from db.session import open_store
 
@@ -38,12 +39,13 @@ REQUEST = EstRequest(
 
 
 @pytest.fixture(scope="module")
-def payload():
-    """What `advisor est --json` says, computed once."""
+def answer():
+    """The answer of `advisor est`, computed once."""
     return est(REQUEST, Home(Path("/nowhere/at/all")), None)
 
 
-def test_the_answer_is_one_object_in_the_promised_form(payload):
+def test_the_answer_is_one_object_in_the_promised_form(answer):
+    payload = answer.to_json()
     assert json.loads(json.dumps(payload)) == payload
     assert payload["schema_version"] == 1
     assert payload["reading"] == "whole"
@@ -64,20 +66,19 @@ def test_the_answer_is_one_object_in_the_promised_form(payload):
     }
 
 
-def test_the_published_threshold_of_resnets_lies_within_the_interval(payload):
-    column = payload["epochs"].index(250)
-    threshold = payload["maps"]["full_data"]["threshold_parameters"][column]
-    assert threshold["low"] <= 1.25e6 <= threshold["high"]
+def test_the_published_threshold_of_resnets_lies_within_the_interval(answer):
+    threshold = answer.full_data.threshold_parameters[answer.epochs.index(250)]
+    assert threshold.low <= 1.25e6 <= threshold.high
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, monkeypatch):
+def test_the_map_reads_at_80_columns_with_and_without_colour(answer, colour, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     console = Console(
         width=80, force_terminal=True, color_system="truecolor", no_color=not colour, highlight=False
     )
     with console.capture() as captured:
-        console.print(switchover(payload))
+        console.print(switchover(answer))
     text = captured.get()
     assert ("48;2;" in text) is colour
     lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in text.splitlines()]
@@ -85,10 +86,10 @@ def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, mo
     assert "Epochs: whole schedules of each length" in lines[1]
     rows = [line for line in lines if re.match(r" *[\d.]+[kM]( +[–sdw])", line)]
     # One map below the other.
-    assert len(rows) == len(payload["maps"]) * len(payload["budgets_parameters"])
+    assert len(rows) == len(answer.maps) * len(answer.budgets_parameters)
     # Budgets rise upwards; four members do not fit into the least one.
     assert rows[0].startswith("    8M")
-    assert rows[-1].split() == ["20k", *["–"] * len(payload["epochs"])]
+    assert rows[-1].split() == ["20k", *["–"] * len(answer.epochs)]
     assert any("*" in row for row in rows)
     titles = [line.strip() for line in lines if line.startswith(("full data", "MotherNets g=1,"))]
     assert titles == ["full data", "MotherNets g=1, equal epochs", "MotherNets g=1, time of full data"]
@@ -96,30 +97,36 @@ def test_the_map_reads_at_80_columns_with_and_without_colour(payload, colour, mo
     assert "17 published errors, no training of yours" in " ".join(lines)
 
 
-def test_a_wide_terminal_has_maps_side_by_side(payload):
+def test_a_notebook_shows_the_map(answer):
+    page = answer._repr_html_()
+    assert "full data" in page
+    assert "background-color" in page
+
+
+def test_a_wide_terminal_has_maps_side_by_side(answer):
     console = Console(width=140)
     with console.capture() as captured:
-        console.print(switchover(payload))
+        console.print(switchover(answer))
     assert re.search("full data +MotherNets g=1, equal epochs", captured.get())
 
 
-def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it(payload):
-    """An ensemble that wins from the first budget on that holds one may win before."""
-    budgets, column = payload["budgets_parameters"], payload["epochs"].index(250)
+def test_a_threshold_at_the_first_budget_that_holds_an_ensemble_may_lie_below_it(answer):
+    """An ensemble that wins from the first budget on that has one may win before."""
+    budgets, column = answer.budgets_parameters, answer.epochs.index(250)
     # The second of them, too: the best single network there has no equivalents.
     position = 2
-    holding = [len(designs) > 2 for designs in payload["designs"]]
-    assert holding == [i >= position for i in range(len(budgets))]
+    with_ensembles = [bool(d.depth_equivalent or d.width_equivalent) for d in answer.designs]
+    assert with_ensembles == [i >= position for i in range(len(budgets))]
     size = budgets[position]
     # Interpolated in logarithms, an end of the grid is moved by rounding.
-    told = {"median": size * (1 + 1e-9), "low": size * (1 - 1e-9), "high": None, "reached": 0.9}
-    won = deepcopy(payload)
-    won["maps"]["full_data"]["threshold_parameters"][column] = told
-    inside = told | {"median": 1.01 * size}
-    won["maps"]["full_data"]["threshold_parameters"][column - 1] = inside
+    at_end = Threshold(median=size * (1 + 1e-9), low=size * (1 - 1e-9), high=None, reached=0.9)
+    thresholds = list(answer.full_data.threshold_parameters)
+    thresholds[column - 1 : column + 1] = [replace(at_end, median=1.01 * size), at_end]
+    full_data = replace(answer.full_data, threshold_parameters=tuple(thresholds))
+    won = replace(answer, maps={**answer.maps, EnsembleTraining.FULL_DATA: full_data})
     first, exact = count(size), count(1.01 * size)
     assert words(won)[0].endswith(f"takes over at ≤{first} (≤{first}–>8M) parameters.")
-    assert _first_past(won, "full_data", column) == position
+    assert _first_past(full_data, budgets, column) == position
     console = Console(width=200)
     with console.capture() as captured:
         console.print(switchover(won))
@@ -163,15 +170,15 @@ def trained(home, monkeypatch):
 
 def test_stored_trainings_are_evidence(home, trained):
     answer = est(trained, Home(home), None)
-    assert answer["evidence"]["runs_on_dataset"] == 1
+    assert answer.evidence.runs_on_dataset == 1
     assert "digits: 1 training and no published error" in words(answer)[-1]
 
 
 def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
     answer = est(replace(trained, reading="long"), Home(home), None)
-    assert (answer["reading"], answer["schedule_epochs"], answer["epochs"][-1]) == ("long", 20, 20)
+    assert (answer.reading, answer.schedule_epochs, answer.epochs[-1]) == ("long", 20, 20)
     # Hatched members have no epochs of that schedule.
-    assert list(answer["maps"]) == ["full_data"]
+    assert list(answer.maps) == ["full_data"]
     assert "MotherNets have no map here" in " ".join(words(answer))
     assert "1 of 1 learning curves" in words(answer)[-1]
 
@@ -213,6 +220,6 @@ def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(adviso
 
 
 @pytest.mark.parametrize(("name", "magic"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml")])
-def test_a_plot_is_a_picture(payload, tmp_path, name, magic):
-    plot(payload, tmp_path / name)
+def test_a_plot_is_a_picture(answer, tmp_path, name, magic):
+    plot(answer, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(magic)

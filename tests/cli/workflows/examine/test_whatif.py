@@ -21,17 +21,20 @@ from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import Method, plan_to_json
 from cli.render.whatif import comparison
+from cli.workflows.answers.examine.parts import CostBasis
 from cli.workflows.examine.explain import explain
-from cli.workflows.examine.whatif import Changes, whatif
+from cli.workflows.examine.plan_changes import Changes
+from cli.workflows.examine.whatif import whatif
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.machine import plain_execution
-from cli.workflows.forecast.planning import PlanRequest
+from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.home import Home
 from db.session import open_store
 from profiler.device import fingerprint
 
 DIGITS = dataset_named("digits")
 DESIGN = "4xresnet-14-4"
+BASE = PlanRequest(target=DESIGN, dataset="digits", epochs=20)
 WHATIF = ("whatif", DESIGN, "--dataset", "digits", "--base-epochs", "20")
 COSTS = ("train_seconds", "epoch_seconds", "inference_ms_per_image", "train_peak_bytes")
 
@@ -43,7 +46,7 @@ def two_cores():
         yield
 
 
-def step_of(network, batch, mark):
+def step_of(network, batch, machine_at_hand):
     """Steps whose time is that of their MACs and of their layers."""
     nodes = lower(parse_network(network), DIGITS.task).nodes
     seconds = {node.name: 1e-4 + batch * node.macs / 1e9 for node in nodes} | {"loss": 1e-4}
@@ -56,7 +59,7 @@ def step_of(network, batch, mark):
         network,
         DIGITS.task,
         batch,
-        fingerprint=mark,
+        fingerprint=machine_at_hand,
         forward_seconds=forward,
         backward_seconds=2 * forward,
         optimizer_seconds=0.003,
@@ -71,11 +74,11 @@ def step_of(network, batch, mark):
 def measured_home(tmp_path_factory):
     """A home with measurements, for everybody to read."""
     home = Home(tmp_path_factory.mktemp("measured"))
-    mark = fingerprint(plain_execution("cpu"))
+    machine_at_hand = fingerprint(plain_execution("cpu"))
     with open_store(home.database) as store:
         for network in ("resnet-8-4", "resnet-14-4", "resnet-20-4", "resnet-8-8", "resnet-14-8"):
             for batch in (16, 32):
-                store.add_measurement(step_of(network, batch, mark))
+                store.add_measurement(step_of(network, batch, machine_at_hand))
     return home
 
 
@@ -87,10 +90,10 @@ def measured(measured_home, home):
 
 @pytest.fixture(scope="module")
 def changed(measured_home):
-    """Ask the workflow what changes of the design would change."""
+    """Ask the workflow what changes of the design would change, as `advisor whatif --json` says it."""
 
     def ask(**changes):
-        return whatif(PlanRequest(target=DESIGN, dataset="digits", epochs=20), changes, measured_home)
+        return whatif(BASE, changes, measured_home).to_json()
 
     return ask
 
@@ -108,20 +111,20 @@ def alone(three_changes):
 
 
 def explained(home, design, epochs):
-    return explain(PlanRequest(target=design, dataset="digits", epochs=epochs), None, home)
+    return explain(PlanRequest(target=design, dataset="digits", epochs=epochs), None, home).to_json()
 
 
 def test_before_is_what_explain_says_of_the_design_and_after_of_the_changed_one(three_changes, measured_home):
     for side, design, epochs in (("before", DESIGN, 20), ("after", "6xresnet-20-4", 40)):
         expected = explained(measured_home, design, epochs)
-        told = three_changes[side]
-        assert told["plan"]["design"] == design
-        assert told["plan"].items() <= expected["plan"].items()
+        found = three_changes[side]
+        assert found["plan"]["design"] == design
+        assert found["plan"].items() <= expected["plan"].items()
         for name in ("test_error", *COSTS):
-            assert told["predicted"][name] == pytest.approx(expected["predicted"][name])
+            assert found["predicted"][name] == pytest.approx(expected["predicted"][name])
         task = DIGITS.task
-        assert told["parameters"] == parse_design(design).parameters(task)
-        assert told["macs"] == parse_design(design).macs(task)
+        assert found["parameters"] == parse_design(design).parameters(task)
+        assert found["macs"] == parse_design(design).macs(task)
 
 
 def test_a_change_to_what_is_there_changes_nothing(changed):
@@ -220,16 +223,16 @@ def test_the_method_follows_the_clusters_unless_it_is_named(plan, changes, after
 def test_what_shares_layers_has_fewer_parameters(tmp_path):
     base = PlanRequest(target="2xvgg-11-4", dataset="digits")
     answer = whatif(base, {"method": "treenets"}, Home(tmp_path / "nothing measured"))
-    assert answer["after"]["change"]["parameters_ratio"] < 1
+    assert answer.after.change.parameters_ratio < 1
 
 
 def test_without_measurements_only_costs_are_missing_and_nothing_is_written(advisor, home):
-    answer = whatif(PlanRequest(target=DESIGN, dataset="digits", epochs=20), {"depth": "-6"}, Home(home))
-    change = answer["after"]["change"]
-    assert change["test_error_difference"]["mean"] > 0
-    assert change["parameters_ratio"] < 1
-    assert [change[f"{name}_ratio"] for name in COSTS] == [None] * len(COSTS)
-    assert answer["evidence"]["cost"] == "nominal"
+    answer = whatif(BASE, {"depth": "-6"}, Home(home))
+    change = answer.after.change
+    assert change.test_error_difference.mean > 0
+    assert change.parameters_ratio < 1
+    assert [getattr(change, f"{name}_ratio") for name in COSTS] == [None] * len(COSTS)
+    assert answer.evidence.cost is CostBasis.NOMINAL
     out = advisor(*WHATIF, "--depth", "-6").out
     assert "Nothing was measured here yet: run advisor recommend or advisor profile." in out
     assert not home.exists()
@@ -255,8 +258,8 @@ def test_what_another_batch_does_to_the_error_is_called_unknown(measured, adviso
 def test_nothing_is_added_to_a_database(advisor, measured, home):
     def rows():
         with open_store(home / "advisor.sqlite") as store:
-            mark = fingerprint(plain_execution("cpu")).digest
-            return len(store.measurements(mark)), len(store.runs()), store.last_recommendation()
+            digest = fingerprint(plain_execution("cpu")).digest
+            return len(store.measurements(digest)), len(store.runs()), store.last_recommendation()
 
     before = rows()
     answer = advisor(*WHATIF, "--batch", "x2", "--json")
@@ -333,9 +336,9 @@ def test_what_cannot_be_understood_is_one_line_and_nothing_is_written(advisor, h
 
 
 @pytest.fixture(scope="module")
-def shown(changed):
+def shown(measured_home):
     """An answer as a terminal of some columns shows it."""
-    answer = changed(depth="-6", batch="16", method="bagging")
+    answer = whatif(BASE, {"depth": "-6", "batch": "16", "method": "bagging"}, measured_home)
 
     def at(columns):
         console = Console(width=columns)
@@ -357,6 +360,12 @@ def test_the_tables_fit_the_terminal(shown, columns):
     assert title == "--depth -6 --batch 16 --method bagging on digits"
     assert [line.split()[0] for line in alone] == ["--depth", "--batch", "--method"]
     assert any(line.startswith("all together") for line in lines)
+
+
+def test_a_notebook_shows_both_sides_and_their_plans(measured_home):
+    page = whatif(BASE, {"depth": "-6"}, measured_home)._repr_html_()
+    assert "4xresnet-8-4" in page
+    assert "peak memory in training" in explain(BASE, None, measured_home)._repr_html_() + page
 
 
 def test_what_the_error_forecast_does_not_know_is_said(shown):

@@ -12,8 +12,9 @@ from advisor.cost.measurement import Measurement
 from advisor.cost.predictor import CostPredictor
 from advisor.designs.space import enumerate_candidates
 from advisor.plans.dataset import Augmentation, dataset_named
-from cli.workflows.forecast import measuring
+from cli.workflows.forecast import measuring, measuring_session
 from cli.workflows.forecast.machine import REFERENCE, executions
+from cli.workflows.forecast.measuring_session import MeasuringSession
 from db.queries import Store
 from db.session import open_store
 from profiler.steps import StepTimes
@@ -94,10 +95,11 @@ def machine(monkeypatch) -> Machine:
         machine.now += FIT
         return CostPredictor(*arguments)
 
-    monkeypatch.setattr(measuring, "MeasuringProcess", process_on(machine))
-    monkeypatch.setattr(measuring, "CostPredictor", fitted)
-    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: machine.now))
-    monkeypatch.setattr(measuring, "cores_to_pin", lambda execution: [])
+    monkeypatch.setattr(measuring_session, "MeasuringProcess", process_on(machine))
+    monkeypatch.setattr(measuring_session, "CostPredictor", fitted)
+    for module in (measuring, measuring_session):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: machine.now))
+    monkeypatch.setattr(measuring_session, "cores_to_pin", lambda execution: [])
     monkeypatch.setattr("cli.workflows.forecast.machine.usable_cores", lambda: 2)
     return machine
 
@@ -164,12 +166,12 @@ def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine
     assert sorted(m.processes for m in references(store.measurements())) == [1, 1, 1, 1, 2, 2, 2]
 
 
-def test_what_is_measured_side_by_side_is_kept_with_what_it_took_alone(machine, store, monkeypatch):
-    def together(sitting, processes):
+def test_a_step_side_by_side_is_stored_with_the_time_of_the_step_alone(machine, store, monkeypatch):
+    def together(session, processes):
         step = 1.0 if len(processes) == 1 else 1.5
         return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
 
-    monkeypatch.setattr(measuring.MeasuringSession, "_together", together)
+    monkeypatch.setattr(MeasuringSession, "_together", together)
     profiled(store, 60.0)
     crowd = [m for m in references(store.measurements()) if m.processes == 2]
     # 1.5 s and 2 s side by side.
@@ -183,9 +185,9 @@ def test_another_augmentation_is_measured_although_the_time_was_spent_before(mac
         store, CANDIDATES, facts, batch=32, device="cpu", seconds=20.0, say=lambda text: None
     )
     assert result.new > 0
-    marks = [m.fingerprint.augmentation for m in store.measurements()]
-    assert marks[-result.new :] == [facts.augmentation.key] * result.new
-    assert not any(marks[: -result.new])
+    augmentations = [m.fingerprint.augmentation for m in store.measurements()]
+    assert augmentations[-result.new :] == [facts.augmentation.key] * result.new
+    assert not any(augmentations[: -result.new])
 
 
 def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch):
@@ -201,7 +203,7 @@ def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_real_sitting_of_ten_seconds_takes_ten_seconds(store):
+def test_a_real_session_of_ten_seconds_takes_ten_seconds(store):
     began = time.perf_counter()
     result = profiled(store, 10.0)
     assert time.perf_counter() - began <= 11

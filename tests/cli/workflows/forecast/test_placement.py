@@ -6,7 +6,8 @@ from advisor.decision.search import Limits, Scenario, planned
 from advisor.designs.design import parse_design
 from advisor.plans.plan import TrainStep
 from cli.workflows.forecast import machine, planning
-from cli.workflows.forecast.planning import PlanRequest, resolve_plan
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from db.session import open_store
 
 
@@ -26,14 +27,15 @@ def four_gpus(monkeypatch):
 )
 def test_a_plan_for_cuda_uses_every_gpu_that_it_can(four_gpus, tmp_path, design, processes, devices):
     with open_store(tmp_path / "advisor.sqlite") as store:
-        plan = resolve_plan(PlanRequest(target=design, dataset="digits", epochs=4), store)
+        plan = planned_target(PlanRequest(target=design, dataset="digits", epochs=4)).with_settings(store)
     assert (plan.execution.device, plan.execution.processes) == ("cuda", processes)
     assert [step.devices for step in plan.steps if isinstance(step, TrainStep)] == devices
 
 
 def test_the_search_prices_the_plan_that_would_run(four_gpus, tmp_path):
+    target = planned_target(PlanRequest(target="3xresnet-8-4@g1", dataset="digits", epochs=4))
     with open_store(tmp_path / "advisor.sqlite") as store:
-        plan = resolve_plan(PlanRequest(target="3xresnet-8-4@g1", dataset="digits", epochs=4), store)
+        plan = target.with_settings(store)
     scenario = Scenario(
         candidates=(),
         limits=Limits(),

@@ -1,0 +1,1 @@
+"""Answers of the commands that look without training: explain, whatif, profile, est."""

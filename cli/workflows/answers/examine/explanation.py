@@ -1,0 +1,153 @@
+"""The answer of `advisor explain`: a plan, or a run beside its forecast, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.estimate import Estimate
+from advisor.plans.records import RunStatus
+from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.examine.layers import NetworkForecast
+from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedPlan(PlanFacts):
+    """A plan without its steps, and the price of the machine.
+
+    Attributes:
+        price_per_hour_usd: price of the machine in USD per hour; null if none is given.
+    """
+
+    price_per_hour_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedRun:
+    """A run whose forecast is compared with its actual figures.
+
+    Attributes:
+        id: number of the run.
+        created_at: UTC time of its beginning, ISO 8601.
+        status: status of the run.
+        message: reason for its end, empty if it ended as planned.
+    """
+
+    id: int
+    created_at: str
+    status: RunStatus
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedStep:
+    """A step of a plan; of a plan that is not a run, nothing is actual.
+
+    Attributes:
+        step: id of the step, or ``evaluate`` for the evaluation of all members.
+        network: short name of the network; null for all members.
+        after: ids of the steps that come before.
+        epochs: expected epochs; 0 for a step that does not train.
+        seconds: predicted seconds; null where nothing was measured.
+        status: status of an executed step; null if it has none.
+        actual_seconds: seconds that the step took; null if it was not executed.
+        deviation: actual seconds of a finished step beside their forecast.
+    """
+
+    step: str
+    network: str | None
+    after: tuple[str, ...]
+    epochs: float
+    seconds: Estimate | None
+    status: str | None = None
+    actual_seconds: float | None = None
+    deviation: Deviation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedTotals:
+    """Predicted cost and error of a whole plan; null where a figure is not predicted.
+
+    Attributes:
+        train_seconds: seconds of the whole training.
+        epoch_seconds: seconds of one epoch of every member.
+        train_peak_bytes: peak memory of the networks that train at the same time.
+        train_reserved_bytes: memory that CUDA's allocator reserves for training.
+        inference_peak_bytes: peak memory of inference with all members.
+        inference_ms_per_image: milliseconds of inference with all members per image.
+        energy_joules: energy of the whole training.
+        test_error: test error, a share.
+        cost_usd: cost of the training at the machine's price, in USD.
+    """
+
+    train_seconds: Estimate | None = None
+    epoch_seconds: Estimate | None = None
+    train_peak_bytes: Estimate | None = None
+    train_reserved_bytes: Estimate | None = None
+    inference_peak_bytes: Estimate | None = None
+    inference_ms_per_image: Estimate | None = None
+    energy_joules: Estimate | None = None
+    test_error: Estimate | None = None
+    cost_usd: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActualTotals:
+    """Actual cost and error of a run; null where a figure is unknown.
+
+    Attributes:
+        train_seconds: seconds of training.
+        train_peak_bytes: largest sum of the peak memory of as many steps as run at the same time.
+        test_error: error on the test images, a share.
+        cost_usd: cost of the training at the machine's price, in USD.
+    """
+
+    train_seconds: float | None = None
+    train_peak_bytes: int | None = None
+    test_error: float | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviationOfTotals:
+    """Actual totals of a finished run beside their forecasts; null where one of the two is unknown.
+
+    Attributes:
+        train_seconds: deviation of the seconds of training.
+        train_peak_bytes: deviation of the peak memory.
+        test_error: deviation of the test error.
+        cost_usd: deviation of the cost.
+    """
+
+    train_seconds: Deviation | None = None
+    train_peak_bytes: Deviation | None = None
+    test_error: Deviation | None = None
+    cost_usd: Deviation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Answer):
+    """A plan step by step with its predicted cost, and for a run the actual cost beside it.
+
+    Attributes:
+        plan: plan, and the price of the machine.
+        run: run of the plan; null for a plan that is not a run.
+        steps: steps in the order of execution, and the evaluation of all members.
+        predicted: predicted totals; for a run those that were stored when it began.
+        actual: actual totals of a run; null for a plan.
+        deviation: actual totals of a run beside their forecasts; null for a plan.
+        layers: forecast of every distinct network layer by layer, empty where nothing was measured; null if
+            it was not asked for.
+        evidence: measurements and trainings that the forecast rests on; null for a run.
+        notes: remarks for a person.
+    """
+
+    plan: ExplainedPlan
+    run: ExplainedRun | None
+    steps: tuple[ExplainedStep, ...]
+    predicted: PredictedTotals
+    actual: ActualTotals | None
+    deviation: DeviationOfTotals | None
+    layers: tuple[NetworkForecast, ...] | None
+    evidence: ForecastEvidence | None
+    notes: tuple[str, ...]

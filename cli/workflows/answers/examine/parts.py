@@ -1,0 +1,111 @@
+"""Parts that several answers share: the facts of a plan, the evidence of a forecast, and its deviation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from advisor.estimate import Estimate
+from advisor.plans.plan import Method, TrainingPlan
+
+
+class CostBasis(StrEnum):
+    """What a forecast of cost rests on; `CostPredictor.basis` has the same values."""
+
+    NOMINAL = "nominal"
+    FEW_MEASUREMENTS = "few measurements"
+    MEASUREMENTS = "measurements"
+
+
+class ErrorBasis(StrEnum):
+    """What a forecast of the error rests on."""
+
+    PRIOR = "prior"
+    RUNS = "runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastEvidence:
+    """What a forecast rests on.
+
+    Attributes:
+        cost: measurements of this machine, few of them, or none at all (``nominal``).
+        measurements: number of measurements that the forecast of cost rests on.
+        accuracy: trainings, or published errors alone (``prior``).
+        runs: number of trainings that the forecast of the error rests on.
+        unmeasured: properties of the plan's networks that were never measured on this machine.
+    """
+
+    cost: CostBasis
+    measurements: int
+    accuracy: ErrorBasis
+    runs: int
+    unmeasured: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFacts:
+    """A plan without its steps.
+
+    Attributes:
+        design: short name of the design.
+        method: training method.
+        dataset: name of the data set.
+        epochs: schedule of a network trained from scratch, in epochs.
+        batch: images in a training step.
+        seed: origin of all randomness.
+        processes: number of networks that train at the same time.
+        dtype: arithmetic, ``float32`` or ``bfloat16``.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    design: str
+    method: Method
+    dataset: str
+    epochs: int
+    batch: int
+    seed: int
+    processes: int
+    dtype: str
+    device: str
+
+    @classmethod
+    def of(cls, plan: TrainingPlan) -> PlanFacts:
+        """Return the facts of a plan."""
+        return cls(
+            design=plan.design,
+            method=plan.method,
+            dataset=plan.dataset.name,
+            epochs=plan.epochs,
+            batch=plan.batch,
+            seed=plan.seed,
+            processes=plan.execution.processes,
+            dtype=plan.execution.dtype,
+            device=plan.execution.device,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """An actual figure beside its forecast.
+
+    Attributes:
+        share: actual ÷ predicted mean − 1.
+        inside: whether the actual figure lies in the 90 % interval of the forecast.
+    """
+
+    share: float
+    inside: bool
+
+    @classmethod
+    def of(cls, predicted: Estimate | None, actual: float | None) -> Deviation | None:
+        """Return the deviation of an actual figure; None where it or its forecast is unknown."""
+        if predicted is None or actual is None or predicted.mean <= 0:
+            return None
+        return cls(share=actual / predicted.mean - 1, inside=predicted.low <= actual <= predicted.high)
+
+
+def fields_of(part: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass by name: arguments for a subclass that has more of them."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}

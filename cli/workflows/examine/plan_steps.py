@@ -1,0 +1,97 @@
+"""What `advisor explain` says of a plan and of a run alike: facts, steps, cost and remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from advisor.cost.pricing import EVALUATE
+from advisor.estimate import Estimate
+from advisor.networks.joint import graph_of
+from advisor.plans.placement import devices_of
+from advisor.plans.plan import HatchStep, Role, TrainingPlan
+from advisor.plans.records import StepRecord, StepStatus
+from cli.workflows.answers.examine.explanation import ExplainedPlan, ExplainedStep
+from cli.workflows.answers.examine.parts import Deviation, PlanFacts, fields_of
+
+SECONDS_PER_HOUR = 3600
+
+
+def explained_plan(plan: TrainingPlan, price: float | None) -> ExplainedPlan:
+    """Return the facts of a plan and the price of the machine in USD per hour."""
+    return ExplainedPlan(**fields_of(PlanFacts.of(plan)), price_per_hour_usd=price)
+
+
+def explained_steps(
+    plan: TrainingPlan, predicted: Mapping[str, Estimate], records: Mapping[str, StepRecord]
+) -> tuple[ExplainedStep, ...]:
+    """Return the steps of a plan, and after them what is beyond its steps: the evaluation of all members.
+
+    Args:
+        plan: plan of the steps.
+        predicted: predicted seconds by step.
+        records: executed steps by step; empty for a plan that is not a run.
+    """
+
+    def explained(step: str, network: str | None, after: tuple[str, ...], epochs: float) -> ExplainedStep:
+        seconds, record = predicted.get(step), records.get(step)
+        actual = None if record is None else record.seconds
+        done = record is not None and record.status is StepStatus.DONE
+        return ExplainedStep(
+            step=step,
+            network=network,
+            after=after,
+            epochs=epochs,
+            seconds=seconds,
+            status=None if record is None else record.status,
+            actual_seconds=actual,
+            deviation=Deviation.of(seconds, actual) if done else None,
+        )
+
+    planned = [
+        explained(
+            step.id,
+            plan.network(step.network).network,
+            step.after,
+            0 if isinstance(step, HatchStep) else step.schedule.expected_epochs,
+        )
+        for step in plan.steps
+    ]
+    ids = {step.id for step in plan.steps}
+    further = [name for name in dict.fromkeys([*predicted, *records, EVALUATE]) if name not in ids]
+    last = tuple(plan.train_steps_of(member.name)[-1].id for member in plan.members)
+    return (*planned, *(explained(name, None, last, 0) for name in further))
+
+
+def cost_of_training(seconds: Estimate | None, price: float | None) -> Estimate | None:
+    """Return what a training costs in USD.
+
+    Args:
+        seconds: predicted seconds of training, None if unknown.
+        price: price of the machine in USD per hour, None if unknown.
+    """
+    return None if seconds is None or price is None else seconds.scaled(price / SECONDS_PER_HOUR)
+
+
+def about_plan(plan: TrainingPlan) -> list[str]:
+    """Return remarks on what the networks of a plan share, and on what runs at the same time."""
+    return _about_sharing(plan) + _about_concurrency(plan)
+
+
+def _about_sharing(plan: TrainingPlan) -> list[str]:
+    notes, task = [], plan.dataset.task
+    for network in plan.networks:
+        if network.role is Role.JOINT:
+            names = [plan.network(name).network for name in plan.outputs_of(network.name)]
+            apart = sum(graph_of(name, task).parameters for name in names)
+            saved = 1 - graph_of(network.network, task).parameters / apart
+            notes.append(f"{network.name} has {100 * saved:.0f} % fewer parameters than its members apart.")
+    return notes
+
+
+def _about_concurrency(plan: TrainingPlan) -> list[str]:
+    notes, count = [], plan.execution.processes
+    if count > 1:
+        notes.append(f"Steps run {count} at a time, slowed by their neighbours: they add up to more.")
+    if (most := max(devices_of(step) for step in plan.steps)) > 1:
+        notes.append(f"Up to {most} devices share a network's batches: what that gains is not measured yet.")
+    return notes

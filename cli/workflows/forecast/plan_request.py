@@ -1,0 +1,68 @@
+"""What a command line says of a plan, before anything is looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.errors import UsageError
+
+# Options that only concern members that are hatched.
+HATCHING = ("hatched_epochs", "noise", "shrink")
+# Name of the run with the highest number.
+LAST_RUN = "last"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """Options of a command that names a plan; None takes the default.
+
+    Attributes:
+        target: design, path of a plan file, or number of a run; None for the last recommendation.
+        rank: row of the last recommendation, counted from 1.
+        dataset: name of the data set.
+        augmentation: name of the augmentation of training batches.
+        epochs: schedule of a network trained from scratch.
+        batch: images in a step.
+        rate: initial learning rate of networks trained from scratch.
+        hatched_epochs: epochs of a hatched member.
+        noise: noise on a hatched member's weights, as a share of each layer's standard deviation.
+        shrink: factor on a hatched member's weights before the noise.
+        method: name of the training method.
+        seed: origin of all randomness.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    target: str | None = None
+    rank: int | None = None
+    dataset: str | None = None
+    augmentation: str | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    hatched_epochs: int | None = None
+    noise: float | None = None
+    shrink: float | None = None
+    method: str | None = None
+    seed: int | None = None
+    device: str | None = None
+
+    def fixed_by_a_plan(self) -> list[str]:
+        """Return the given options that a plan file decides."""
+        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", *HATCHING)
+        return [name for name in names if getattr(self, name) is not None]
+
+    @property
+    def names_run(self) -> bool:
+        """Whether the target is a run: its number, or ``last``."""
+        return self.target is not None and (self.target == LAST_RUN or self.target.isdecimal())
+
+    def refuse_options_of_a_plan(self) -> None:
+        """Refuse options that a run has decided.
+
+        Raises:
+            UsageError: such an option is given.
+        """
+        fixed = self.fixed_by_a_plan() + [n for n in ("rank", "device") if getattr(self, n) is not None]
+        if fixed:
+            names = ", ".join(fixed).replace("_", " ")
+            raise UsageError(f"a run fixes its {names}: leave the option out, or name a design")
