@@ -13,6 +13,7 @@ from types import TracebackType
 
 import torch
 
+from advisor.spawning import without_main_module
 from profiler.device import pin_to
 from profiler.layers import LayerFacts, layer_facts
 from profiler.memory import watch_peak
@@ -46,7 +47,8 @@ class MeasuringProcess:
         self._process = context.Process(
             target=_serve, args=(theirs, device, threads, list(cores)), daemon=True
         )
-        self._process.start()
+        with without_main_module():
+            self._process.start()
         theirs.close()
 
     def __enter__(self) -> MeasuringProcess:

@@ -16,7 +16,7 @@ import pytest
 from torch import nn
 from typer.testing import CliRunner
 
-from advisor.accuracy import formula, published
+from advisor.accuracy import prior, published
 from advisor.cost import acquisition, liveness, memory_fit, predictor
 from advisor.designs.design import parse_design
 from advisor.errors import UnknownNameError, lookup, require_entries
@@ -141,7 +141,9 @@ def test_the_counts_of_every_family_are_polynomials_in_depth_and_width(family):
 def test_published_errors_are_of_known_families_and_described_data_sets():
     for error in (*published.ERRORS, *published.GAPS):
         assert error.family in FAMILIES, f"advisor/accuracy/published.py: {error.family}"
-        assert error.dataset in formula.DESCRIBED, f"advisor/accuracy/formula.py: DESCRIBED: {error.dataset}"
+        assert error.dataset in prior.PUBLISHED_DATASETS, (
+            f"advisor/accuracy/prior.py: PUBLISHED_DATASETS: {error.dataset}"
+        )
 
 
 # Operations: advisor/networks/graph.py, advisor/cost/features.py, trainer/networks/network.py.
@@ -155,19 +157,19 @@ def test_every_operation_can_be_built_and_is_a_kind_of_layer():
         assert isinstance(built, nn.Module), f"trainer/networks/network.py: _module_of({operation})"
 
 
-# Training methods: advisor/plans/method.py, advisor/plans/methods.py, advisor/accuracy/formula.py.
+# Training methods: advisor/plans/method.py, advisor/plans/methods.py, advisor/accuracy/prior.py.
 
 
 def test_every_training_method_has_traits_a_plan_and_a_penalty():
     require_entries("advisor/plans/method.py: TRAITS", TRAITS, Method)
     require_entries("advisor/plans/methods.py: BUILDERS", BUILDERS, Method)
-    require_entries("advisor/accuracy/formula.py: _METHOD", formula._METHOD, Method)
+    require_entries("advisor/accuracy/prior.py: _METHOD", prior._METHOD, Method)
 
 
 def test_a_method_without_a_penalty_trains_from_scratch_on_all_images():
-    assert [m for m, value in formula._METHOD.items() if value is None] == [BY_CLUSTERS[0]]
-    assert [f"log_method/{name}" in formula.prior_of([]) for name in Method] == [
-        name in formula.PENALISED for name in Method
+    assert [m for m, value in prior._METHOD.items() if value is None] == [BY_CLUSTERS[0]]
+    assert [f"log_method/{name}" in prior.prior_of([]) for name in Method] == [
+        name in prior.PENALISED for name in Method
     ]
 
 
@@ -191,7 +193,7 @@ def test_every_archive_is_one_that_torchvision_reads(name):
 
 
 def test_only_known_data_sets_have_priors_of_their_own():
-    assert set(formula.DESCRIBED) <= set(DATASETS), "advisor/accuracy/formula.py: DESCRIBED"
+    assert set(prior.PUBLISHED_DATASETS) <= set(DATASETS), "advisor/accuracy/prior.py: PUBLISHED_DATASETS"
 
 
 def test_the_help_of_the_command_line_names_every_data_set_and_augmentation():

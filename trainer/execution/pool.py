@@ -32,6 +32,7 @@ from advisor.errors import DataError, RunError
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
+from advisor.spawning import without_main_module
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
 from trainer.execution.frontier import Frontier, failed_record, stopped_record
@@ -109,7 +110,7 @@ class Pool:
             RunError: a worker process died.
         """
         try:
-            with _interrupts_ignored():
+            with _interrupts_ignored(), without_main_module():
                 starting = [self.executor.submit(_worker_ready) for _ in range(self.slots)]
             for ready in starting:
                 ready.result()

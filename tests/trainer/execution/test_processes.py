@@ -35,14 +35,11 @@ from pathlib import Path
 
 from advisor.plans.plan import plan_from_json
 from advisor.plans.records import EpochRecord, StepRecord
+from profiler.memory import watch_peak
 from trainer.data.loading import load_data
 from trainer.events import Notice, TrainingStarted
 from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
-
-
-def without_memory(device):
-    return lambda: None
 
 
 def never():
@@ -64,7 +61,7 @@ def tell(event):
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     plan = plan_from_json(Path(sys.argv[2]).read_text())
-    files = RunFiles(folder=folder, data_root=folder, watch=without_memory)
+    files = RunFiles(folder=folder, data_root=folder, watch=watch_peak)
     execute(plan, files, load_data(plan.dataset, folder), tell, never)
 """
 

@@ -1,0 +1,160 @@
+"""From the arguments of the Python face to the requests of workflows; errors in words of arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from advisor.errors import AdvisorError, UsageError
+from cli.quantities import parse_bytes, parse_seconds
+from cli.workflows.home import Home
+
+if TYPE_CHECKING:
+    from cli.workflows.advise.probe_options import ProbeOptions
+    from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.forecast.plan_request import PlanRequest
+    from cli.workflows.runs.train import TrainOptions
+    from cli.workflows.views import Said, Say
+
+# One name, or several.
+Names = str | Sequence[str]
+Counts = int | Sequence[int]
+# A folder of everything that is written; None is the project's or the user's, as on the command line.
+Folder = Home | Path | str | None
+# A function that is told what goes on, "rich" for lines and bars on stderr, None for silence.
+Progress = Callable[["Said"], None] | Literal["rich"] | None
+
+# Commands that an error may name, and what stands for them here.
+_CALLS = (
+    (r"`advisor resume (\w+)`", r"`advisor.train(resume=\1)`"),
+    (r"`advisor runs list`", "`advisor.runs()`"),
+    (r"`advisor (recommend|probe|train|explain)\b[^`]*`", r"`advisor.\1`"),
+    (r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_")),
+)
+
+
+@contextmanager
+def speaking_of_arguments() -> Iterator[None]:
+    """Let errors name arguments and functions instead of options and commands."""
+    try:
+        yield
+    except AdvisorError as error:
+        text = str(error)
+        for pattern, call in _CALLS:
+            text = re.sub(pattern, call, text)
+        error.args = (text, *error.args[1:])
+        raise
+
+
+# The arguments of a function by name: there are too many to be written out a second time.
+Given = Mapping[str, Any]
+_REQUESTED = ("dataset", "epochs", "device", "batch", "seed", "profile_seconds")
+_PLANNED = (
+    "rank",
+    "dataset",
+    "epochs",
+    "batch",
+    "method",
+    "seed",
+    "device",
+    "hatched_epochs",
+    "noise",
+    "shrink",
+)
+
+
+def request_of(given: Given) -> RecommendRequest:
+    """Return the request that the arguments of `recommend` make."""
+    from cli.workflows.answers.advice_request import RecommendRequest
+
+    return RecommendRequest(
+        budget=_text(given["budget"]),
+        max_memory_bytes=parse_bytes(_text(given["max_memory"]), "max_memory"),
+        max_train_seconds=parse_seconds(_text(given["max_train_time"]), "max_train_time"),
+        methods=_tuple(given["method"]),
+        **{name: given[name] for name in ("objective", "max_latency_ms", "trials")},
+        **_shared(given),
+    )
+
+
+def request_to_probe(given: Given) -> RecommendRequest:
+    """Return the request that the arguments of `probe` make, completed from the last recommendation."""
+    from cli.workflows.advise.last_request import completed_request
+
+    fields = _shared(given) | {"budget": _text(given["budget"])}
+    return completed_request(home_of(given["home"]), fields.pop("dataset"), **fields)
+
+
+def _shared(given: Given) -> dict[str, Any]:
+    """Return the fields of a request that recommending and probing have in common."""
+    return {name: given[name] for name in _REQUESTED} | {
+        "families": _tuple(given["family"]),
+        "members": _tuple(given["members"]),
+        "augmentation": given["augment"],
+    }
+
+
+def probe_options(minutes: float, download: bool) -> ProbeOptions:
+    """Return how long to probe, and whether missing data may be fetched."""
+    from cli.workflows.advise.probe_options import ProbeOptions
+
+    return ProbeOptions(seconds=60 * minutes, download=download)
+
+
+def plan_request(given: Given) -> PlanRequest:
+    """Return what the arguments of `train` or `explain` say of a plan."""
+    from cli.workflows.forecast.plan_request import PlanRequest
+
+    return PlanRequest(
+        target=_text(given.get("target")),
+        augmentation=given.get("augment"),
+        rate=given.get("lr"),
+        **{name: given.get(name) for name in _PLANNED},
+    )
+
+
+def train_options(time_limit: str | float | None, download: bool) -> TrainOptions:
+    """Return how long to train, and whether missing data may be fetched."""
+    from cli.workflows.runs.train import TrainOptions
+
+    return TrainOptions(time_limit=parse_seconds(_text(time_limit), "time_limit"), download=download)
+
+
+def home_of(home: Folder) -> Home:
+    """Return the folder of everything that is written."""
+    return home if isinstance(home, Home) else Home.find(None if home is None else Path(home))
+
+
+def say_of(progress: Progress) -> Say:
+    """Return the function that is told what goes on.
+
+    Raises:
+        UsageError: a value that is none of those that `Progress` admits.
+    """
+    if progress is None:
+        return silent
+    if progress == "rich":
+        from cli.progress import Speaker
+
+        return Speaker(quiet=False)
+    if not callable(progress):
+        raise UsageError(f"progress must be a function, 'rich' or None, got {progress!r}")
+    return progress
+
+
+def silent(said: Said) -> None:
+    """Take no notice."""
+
+
+def _tuple(one_or_several: Any) -> tuple[Any, ...]:
+    return (one_or_several,) if isinstance(one_or_several, str | int) else tuple(one_or_several)
+
+
+def _text(value: Any) -> Any:
+    """Return a number or a path as the command line would have it; None stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    return f"{value:f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,0 +1,164 @@
+"""`import advisor`: eight names, the commands as functions, and nothing that a library must not do."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import advisor as face
+from cli.app import COMMANDS
+from cli.workflows.answers.advice import Advice
+from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.run import Run
+from cli.workflows.answers.run_list import RunList
+
+ROOT = Path(__file__).resolve().parents[3]
+NAMES = ["AdvisorError", "Home", "explain", "load", "probe", "recommend", "runs", "train"]
+# Arguments that only a program needs, or only the command line.
+OF_PROGRAMS = {"home", "progress", "resume"}
+OF_THE_COMMAND_LINE = {"ctx", "as_json"}
+QUICK = {"budget": "15k", "epochs": 3, "dataset": "digits", "family": "resnet", "trials": 20}
+
+
+def apart(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as a program of its own, from a file without `if __name__ == "__main__"`."""
+    path = folder / "script.py"
+    path.write_text(textwrap.dedent(script))
+    return subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": ""},
+    )
+
+
+def test_the_face_has_eight_names_and_no_more():
+    assert sorted(face.__all__) == NAMES
+    assert set(NAMES) <= set(dir(face))
+    assert all(getattr(face, name).__doc__ for name in NAMES)
+    with pytest.raises(AttributeError, match="no attribute 'whatif'"):
+        face.whatif  # noqa: B018
+
+
+def test_the_import_is_quick_and_loads_nothing_heavy(tmp_path):
+    done = apart(
+        "import sys, advisor; print(sorted({'torch', 'numpy', 'typing'} & set(sys.modules)))", tmp_path
+    )
+    assert "torch" not in done.stdout
+    assert "numpy" not in done.stdout
+
+
+def test_no_module_below_advisor_uses_the_face():
+    for path in (ROOT / "advisor").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        names = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "advisor"
+            for alias in node.names
+        }
+        assert path == ROOT / "advisor" / "__init__.py" or not names & set(NAMES), path
+
+
+@pytest.mark.parametrize("name", ["recommend", "probe", "train", "explain"])
+def test_arguments_are_named_as_the_options_and_have_their_defaults(name):
+    options = inspect.signature(COMMANDS[name]).parameters
+    arguments = inspect.signature(getattr(face, name)).parameters
+    assert arguments.keys() - OF_PROGRAMS == options.keys() - OF_THE_COMMAND_LINE
+    for argument in arguments.keys() - OF_PROGRAMS:
+        default = arguments[argument].default
+        assert (None if default == () else default) == options[argument].default, argument
+
+
+def test_a_recommendation_is_trained_explained_and_loaded(home, capfd):
+    import torch
+
+    said = []
+    advice = face.recommend(**QUICK, profile_seconds=0, home=home, progress=said.append)
+    assert isinstance(advice, Advice)
+    assert "searching" in said
+    run = face.train("mlp-1-8", dataset="digits", epochs=3, seed=1, home=str(home))
+    assert isinstance(run, Run)
+    explained = face.explain(run.id, home=face.Home(home))
+    assert isinstance(explained, Explanation)
+    listed = face.runs(where={"dataset": "digits"}, home=home)
+    assert isinstance(listed, RunList)
+    assert [row.id for row in listed.runs] == [run.id]
+    images = torch.zeros((2, 1, 8, 8), dtype=torch.uint8)
+    loaded = [face.load(source, home=home) for source in (run, run.id, "last", run.path)]
+    answers = [ensemble(images) for ensemble in loaded]
+    assert all(torch.equal(answer, answers[0]) for answer in answers)
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    for answer in (advice, run, explained, listed):
+        assert "<pre" in answer._repr_html_()
+        assert answer.to_json()["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda home: face.recommend(budget="5M", epochs=0, home=home), "epochs"),
+        (lambda home: face.recommend(**QUICK | {"family": "resnett"}, home=home), "did you mean 'resnet'?"),
+        (lambda home: face.recommend(**QUICK, max_memory="8 X", home=home), "max_memory"),
+        (lambda home: face.recommend(**QUICK, progress=3, home=home), "progress must be a function"),
+        (lambda home: face.probe(dataset="digits", minutes=1, home=home), "ask `advisor.recommend` first"),
+        (lambda home: face.train(home=home), "run `advisor.recommend` first"),
+        (lambda home: face.train("mlp-1-8", rank=1, home=home), "rank chooses"),
+        (lambda home: face.train("mlp-1-8", resume=1, home=home), "resume continues a run"),
+        (lambda home: face.train("mlp-1-8", dataset="digits", time_limit=0, home=home), "time_limit"),
+        (lambda home: face.explain("mlp-1-8", price_per_hour=-1, home=home), "price_per_hour must be"),
+        (lambda home: face.runs(where={"datset": "digits"}, home=home), "dataset"),
+        (lambda home: face.load(1, home=home), "there is no run yet"),
+        (lambda home: face.load("nowhere.safetensors", home=home), "nowhere"),
+    ],
+)
+def test_errors_speak_of_arguments(home, call, text):
+    with pytest.raises(face.AdvisorError) as raised:
+        call(home)
+    message = str(raised.value)
+    assert text in message
+    assert "--" not in message
+    assert "\n" not in message
+
+
+def test_a_run_that_was_stopped_is_resumed(home):
+    with pytest.raises(face.AdvisorError, match=r"continue with `advisor\.train\(resume=1\)`"):
+        face.train("mlp-1-8", dataset="digits", epochs=300, time_limit=1, home=home)
+    assert face.runs(home=home).runs[0].status == "deadline"
+    with pytest.raises(face.AdvisorError, match="time limit"):
+        face.train(resume="last", time_limit=0.5, home=home)
+
+
+def test_it_works_off_the_main_thread(home):
+    with ThreadPoolExecutor(1) as thread:
+        advice = thread.submit(face.recommend, **QUICK, profile_seconds=0, home=home).result()
+    assert advice.recommendations
+
+
+def test_a_script_needs_no_main_guard_to_measure_and_to_train_in_processes(tmp_path):
+    done = apart(
+        """
+        import advisor
+
+        print("begins")
+        advice = advisor.recommend(
+            budget="15k", epochs=2, dataset="digits", family="resnet", profile_seconds=3, home="home"
+        )
+        assert advice.profile.measurements_new > 0
+        assert advisor.train("2xmlp-1-8", dataset="digits", epochs=2, home="home").status == "done"
+        """,
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # The processes that measure and train do not run the script again.
+    assert done.stdout.splitlines() == ["begins"]
