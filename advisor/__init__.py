@@ -4,9 +4,9 @@ Nothing in this package imports torch, SQL or a terminal; it is pure Python, num
 scikit-learn and Optuna, so that every forecast can be made without a network being built.
 
 It is also where a program finds the whole. `recommend`, `probe`, `explain`, `train`, `runs`, `load`, `Home`
-and `AdvisorError` are the public face: eight names that `cli.workflows.face` defines. They are imported when
-they are first used, so that `import advisor` is quick. No module below this package may use them
-(docs/adr/0013).
+and `AdvisorError` are the public face: eight names that `cli.workflows.public_face` defines. They are
+imported when they are first used, so that `import advisor` is quick. No module below this package may use
+them (docs/adr/0013).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 # Known to type checkers by its name; `typing` itself would be most of the time that the import takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cli.workflows.face import AdvisorError, Home, explain, load, probe, recommend, runs, train
+    from cli.workflows.public_face import AdvisorError, Home, explain, load, probe, recommend, runs, train
 
 __all__ = ["AdvisorError", "Home", "explain", "load", "probe", "recommend", "runs", "train"]
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module("cli.workflows.face"), name)
+        return getattr(import_module("cli.workflows.public_face"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

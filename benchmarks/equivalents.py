@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.designs.space import equivalents
+from advisor.designs.equivalents import equivalents
 from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.layers import Task
 

@@ -56,8 +56,7 @@ from advisor.designs.space import MEMBER_COUNTS, enumerate_candidates
 from advisor.networks.families import CONVOLUTIONAL
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
-from advisor.plans.method import CLUSTERED
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import CLUSTERED, Method
 
 RESULT = Path(__file__).parent / "results" / "search.json"
 TRIALS, SEEDS = 400, 5

@@ -16,7 +16,15 @@ from typing import Annotated
 import typer
 
 from advisor import errors
-from cli.commands import advice, changing, database, measuring, runs, training, using
+from cli.commands import (
+    advice,
+    database,
+    ensembles,
+    profile,
+    runs,
+    training,
+    whatif,
+)
 from cli.options import Globals
 from cli.settings import hoist_global_options, load_settings
 
@@ -43,10 +51,10 @@ COMMANDS: Commands = {
     "resume": training.resume,
     "extend": training.extend,
     "explain": training.explain,
-    "whatif": changing.whatif,
-    "predict": using.predict,
-    "export": using.export,
-    "profile": measuring.profile,
+    "whatif": whatif.whatif,
+    "predict": ensembles.predict,
+    "export": ensembles.export,
+    "profile": profile.profile,
     "probe": advice.probe,
     "est": advice.est,
     "space": advice.space,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
-from advisor.plans.method import Method as TrainingMethod
+from advisor.plans.method_traits import Method as TrainingMethod
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:

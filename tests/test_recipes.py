@@ -36,7 +36,7 @@ from advisor.networks.mothernet import mother_of
 from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts
 from advisor.plans.draft import Draft, member_name
 from advisor.plans.execution import Execution
-from advisor.plans.method import TRAITS, Method, Traits
+from advisor.plans.method_traits import TRAITS, Method, Traits
 from advisor.plans.methods import BUILDERS, PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan, plan_from_json, plan_to_json
 from advisor.plans.records import EnsembleMetrics, RunStatus

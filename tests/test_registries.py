@@ -17,7 +17,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from advisor.accuracy import prior, published
-from advisor.cost import acquisition, liveness, memory_fit, predictor
+from advisor.cost import acquisition, predictor
+from advisor.cost.memory import fit as memory_fit
+from advisor.cost.memory import liveness
 from advisor.designs.design import parse_design
 from advisor.errors import UnknownNameError, lookup, require_entries
 from advisor.networks.architecture import lower, regular_network
@@ -40,7 +42,7 @@ from advisor.networks.layers import Task
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DATASETS, Augmentation
 from advisor.plans.execution import DEVICES, DTYPES, Execution
-from advisor.plans.method import BY_CLUSTERS, TRAITS, Method
+from advisor.plans.method_traits import BY_CLUSTERS, TRAITS, Method
 from advisor.plans.methods import BUILDERS, make_plan
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from advisor.plans.schedule import RECIPES
@@ -157,11 +159,11 @@ def test_every_operation_can_be_built_and_is_a_kind_of_layer():
         assert isinstance(built, nn.Module), f"trainer/networks/network.py: _module_of({operation})"
 
 
-# Training methods: advisor/plans/method.py, advisor/plans/methods.py, advisor/accuracy/prior.py.
+# Training methods: advisor/plans/method_traits.py, advisor/plans/methods.py, advisor/accuracy/prior.py.
 
 
 def test_every_training_method_has_traits_a_plan_and_a_penalty():
-    require_entries("advisor/plans/method.py: TRAITS", TRAITS, Method)
+    require_entries("advisor/plans/method_traits.py: TRAITS", TRAITS, Method)
     require_entries("advisor/plans/methods.py: BUILDERS", BUILDERS, Method)
     require_entries("advisor/accuracy/prior.py: _METHOD", prior._METHOD, Method)
 
@@ -210,7 +212,7 @@ def test_the_help_of_the_command_line_names_every_data_set_and_augmentation():
     [
         ("advisor/cost/acquisition.py: STEP_SECONDS", acquisition.STEP_SECONDS),
         ("advisor/cost/acquisition.py: LEAST_STEPS", acquisition.LEAST_STEPS),
-        ("advisor/cost/memory_fit.py: USUAL", memory_fit.USUAL),
+        ("advisor/cost/memory/fit.py: USUAL", memory_fit.USUAL),
         ("advisor/cost/predictor.py: NOMINAL_RATE", predictor.NOMINAL_RATE),
         ("profiler/steps.py: WARM_UP", steps.WARM_UP),
         ("profiler/steps.py: LEAST_REPETITIONS", steps.LEAST_REPETITIONS),
@@ -221,7 +223,7 @@ def test_every_device_has_its_settings(registry, table):
 
 
 def test_every_arithmetic_has_the_size_of_its_numbers():
-    require_entries("advisor/cost/liveness.py: ACTIVATION_BYTES", liveness.ACTIVATION_BYTES, DTYPES)
+    require_entries("advisor/cost/memory/liveness.py: ACTIVATION_BYTES", liveness.ACTIVATION_BYTES, DTYPES)
 
 
 # Metrics: advisor/plans/records.py, trainer/ensembles/metrics.py, cli/render/runs.py, db/.

@@ -19,7 +19,7 @@ from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.layers import Task
-from advisor.plans.method import CHAINS, CLUSTERED, JOINT, Method, usual_method
+from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method, usual_method
 from advisor.plans.schedule import RECIPES
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from advisor.designs.design import Design
 from advisor.networks.layers import Task
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
 from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
 from advisor.networks.layers import Task
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 from advisor.plans.schedule import RECIPES
 
 # Standard deviation of the log error from one epoch to the next at the first learning rate.

@@ -21,7 +21,7 @@ import numpy as np
 from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
 from advisor.errors import require_entries
 from advisor.networks.families import FAMILIES
-from advisor.plans.method import Method
+from advisor.plans.method_traits import Method
 
 # Mean and standard deviation of a parameter.
 Normal = tuple[float, float]

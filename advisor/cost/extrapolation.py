@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.cost.measurement import Measurement
-from advisor.networks.joint import family_in
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import family_in
 
 # Additional standard deviations of the logarithm of time.
 FAMILY_STD = 0.08

@@ -26,8 +26,8 @@ import numpy as np
 from advisor.errors import require_entries
 from advisor.estimate import Floats
 from advisor.networks.graph import INPUT, Conv, Flatten, Graph, Linear, Node, Operation
-from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 
 # Kinds of layers, each with coefficients of its own. Layers that read the images are kinds of their own,
 # because images have few channels and need no gradient.

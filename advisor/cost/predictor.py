@@ -7,7 +7,7 @@ preparation
 2. A Gaussian process on the logarithm of measured over predicted time corrects the sum and gives its interval
    (`advisor.cost.discrepancy`, `advisor.cost.correction`).
 3. The interval becomes wider for what was never measured (`advisor.cost.extrapolation`).
-4. Memory is counted on the graph and fitted to measured peaks (`advisor.cost.memory_fit`).
+4. Memory is counted on the graph and fitted to measured peaks (`advisor.cost.memory.fit`).
 
 Times of layers are scaled by the correction, so they add up to the step. Without measurements, time is
 multiply-adds over a nominal rate, with an interval of a factor of ten either way.
@@ -26,7 +26,7 @@ from advisor.cost.discrepancy import Residuals
 from advisor.cost.extrapolation import Range
 from advisor.cost.features import features_of, layer_sizes
 from advisor.cost.measurement import LayerTime, Measurement, TrainedEpochs
-from advisor.cost.memory_fit import MemoryFit
+from advisor.cost.memory.fit import MemoryFit
 from advisor.cost.step_cost import LOSS, StepFormulas, Workpiece, at_usual_speed, scaled_times
 from advisor.estimate import Estimate, Floats, Z
 from advisor.networks.layers import Task

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from advisor.cost.liveness import FLOAT_BYTES
+from advisor.cost.memory.liveness import FLOAT_BYTES
 from advisor.cost.predictor import CostPredictor
 from advisor.estimate import Estimate, total
-from advisor.networks.joint import graph_of
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.plans.records import Forecast, PredictedStep

@@ -35,8 +35,8 @@ from advisor.cost.features import CACHED_ELEMENTS, features_of, layer_sizes
 from advisor.cost.layer_cost import LayerCosts, PassTimes
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.estimate import Floats
-from advisor.networks.joint import family_in
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import family_in
 
 LOSS = "loss"
 # Elements in one core's part of the last, shared cache (8 MiB of float32).

@@ -22,7 +22,7 @@ from advisor.decision.search import Evaluated
 from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
 from advisor.designs.design import DesignClass
 from advisor.estimate import LEVEL, Estimate, Floats
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 # Points of an axis in rising order.
 Grid = Sequence[float] | Floats

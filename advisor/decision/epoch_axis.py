@@ -17,12 +17,11 @@ import numpy as np
 from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import homogeneous
-from advisor.designs.space import DEPTH_LIMIT
 from advisor.errors import InfeasibleError, UsageError, lookup
 from advisor.estimate import Floats
 from advisor.networks.architecture import NetworkSpec, regular_network
 from advisor.networks.layers import Task
-from advisor.networks.regular_counts import regular_counts
+from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
 
 
 class ScheduleReading(StrEnum):

@@ -17,7 +17,8 @@ from advisor.decision.switchover import Switchover
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method, named
+from advisor.plans.method_traits import Method
+from advisor.plans.plan import named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,9 @@ from advisor.designs.space import Candidate
 from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.plan import TrainingPlan
 
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
 

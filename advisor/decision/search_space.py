@@ -27,7 +27,7 @@ from advisor.designs.design import Design, DesignClass
 from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.networks.families import family_named
-from advisor.plans.method import CLUSTERED, JOINT, ONE_SHAPE, Method
+from advisor.plans.method_traits import CLUSTERED, JOINT, ONE_SHAPE, Method
 
 # Methods of a search by default. Full data and MotherNets have the most trainings behind their predicted
 # errors. Snapshots train for half a schedule per member and had no more error than MotherNets in the same

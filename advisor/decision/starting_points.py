@@ -18,7 +18,7 @@ from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.method import CLUSTERED
+from advisor.plans.method_traits import CLUSTERED
 
 # Most designs of the front, and largest share of starting points, methods included, among all trials.
 FRONT = 16

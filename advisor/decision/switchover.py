@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from advisor.decision.epoch_axis import ErrorSource
 from advisor.designs.design import DesignClass
-from advisor.designs.space import Equivalents, equivalents_within
+from advisor.designs.equivalents import Equivalents, equivalents_within
 from advisor.estimate import LEVEL, Estimate, Floats
 from advisor.networks.architecture import NetworkSpec
 from advisor.networks.families import FAMILIES

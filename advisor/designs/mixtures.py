@@ -21,11 +21,11 @@ from functools import cached_property
 from math import exp, log
 
 from advisor.designs.design import Design, DesignClass
-from advisor.designs.space import DEPTH_LIMIT, WIDTH_LIMIT
+from advisor.designs.space import WIDTH_LIMIT
 from advisor.networks.architecture import NetworkSpec, regular_network
 from advisor.networks.families import family_named
 from advisor.networks.layers import Task
-from advisor.networks.regular_counts import RegularCounts, regular_counts
+from advisor.networks.regular_counts import DEPTH_LIMIT, RegularCounts, regular_counts
 
 # With more shapes the steps between them become small, and each shape costs a forecast.
 SHAPES = 4

@@ -30,6 +30,9 @@ from advisor.networks.layers import Task
 _WIDTH_NODES = 3
 _DEPTH_NODES = 4
 
+# Depth to which the regular networks of a family are counted by default.
+DEPTH_LIMIT = 200
+
 
 class RegularCounts:
     """Parameters and MACs of the regular networks of one family on one task.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.networks.architecture import NetworkSpec
-from advisor.networks.joint import JointSpec, Sharing
 from advisor.networks.mothernet import check_growth, mother_of
-from advisor.plans.method import Method
+from advisor.networks.shared_layers import JointSpec, Sharing
+from advisor.plans.method_traits import Method
 from advisor.plans.plan import Distillation, HatchStep, PlannedNetwork, Role, Step, TrainStep
 from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule
 

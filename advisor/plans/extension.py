@@ -15,7 +15,7 @@ from advisor.errors import InvalidDesignError, UsageError
 from advisor.networks.architecture import NetworkSpec
 from advisor.networks.mothernet import check_growth, distance, mother_of
 from advisor.plans.draft import Draft, PlanOptions, member_name
-from advisor.plans.method import BY_CLUSTERS, Method, usual_method
+from advisor.plans.method_traits import BY_CLUSTERS, Method, usual_method
 from advisor.plans.plan import HatchStep, PlannedNetwork, Role, TrainingPlan
 from advisor.plans.schedule import RECIPES
 

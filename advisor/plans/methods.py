@@ -28,13 +28,13 @@ from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, homogeneous
 from advisor.errors import UsageError, require_entries
 from advisor.networks.architecture import NetworkSpec, lower, regular_network
-from advisor.networks.joint import Sharing
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import regular_counts
+from advisor.networks.shared_layers import Sharing
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import HATCH_NOISE, HATCHED_SHARE, Draft, PlanOptions, member_name
 from advisor.plans.execution import Execution
-from advisor.plans.method import CHAINS, CLUSTERED, JOINT, Method, usual_method
+from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method, usual_method
 from advisor.plans.placement import placed
 from advisor.plans.plan import Distillation, Role, TrainingPlan
 from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule, TriangleSchedule

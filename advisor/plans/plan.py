@@ -7,8 +7,8 @@ A plan is to this project what a query plan is to a database. Every training met
   and learns on all images or a bootstrap sample, from labels alone or from a teacher's outputs too.
 - `HatchStep` grows a member out of a trained network and perturbs it.
 
-Members that share layers are outputs of one joint network (`advisor.networks.joint`), which is trained in
-their place.
+Members that share layers are outputs of one joint network (`advisor.networks.shared_layers`), which is
+trained in their place.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from enum import StrEnum
 from advisor.designs.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
 from advisor.networks.architecture import NetworkSpec, parse_network
-from advisor.networks.joint import graph_of, parse_joint
+from advisor.networks.shared_layers import graph_of, parse_joint
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import MOST_WORKERS, Execution
-from advisor.plans.method import BY_CLUSTERS
-from advisor.plans.method import Method as Method  # a part of every plan, so it can be imported from here
+from advisor.plans.method_traits import BY_CLUSTERS, Method
 from advisor.plans.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 

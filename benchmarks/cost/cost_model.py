@@ -30,8 +30,8 @@ from scipy.stats import binomtest, kendalltau
 
 from advisor.cost.acquisition import Wanted, next_measurement
 from advisor.cost.measurement import Fingerprint, LayerTime, Measurement
-from advisor.cost.memory import training_bytes
-from advisor.cost.memory_fit import MemoryFit
+from advisor.cost.memory.fit import MemoryFit
+from advisor.cost.memory.peak import training_bytes
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.step_cost import at_usual_speed
 from advisor.networks.architecture import family_of

@@ -1,7 +1,7 @@
 """Which trainings advice is judged by: data sets × budgets × designs × seeds.
 
 At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict rule
-(`advisor.designs.space.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each
+(`advisor.designs.equivalents.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each
 ensemble trained independently and hatched from one mother. All have one long schedule, with the validation
 error after every epoch, from which a switchover map can be read off. Single network and depth-equivalent
 ensemble of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from advisor.designs.design import Design, homogeneous, parse_design
-from advisor.designs.space import equivalents
+from advisor.designs.equivalents import equivalents
 from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import regular_counts

@@ -25,9 +25,9 @@ from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.regular_counts import regular_counts
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
-from advisor.plans.method import CLUSTERED
+from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import HatchStep, Method, TrainingPlan, TrainStep
+from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord, StepStatus
 from advisor.plans.schedule import RECIPES
 from trainer.data.loading import Data, Split, find_facts, load_data

@@ -23,8 +23,8 @@ import torch
 from methods_train import vgg_ensemble
 
 from advisor.designs.design import parse_design
-from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 from trainer.networks.network import SpecNetwork
 
 RESULT = Path(__file__).parent / "results" / "shared_inference-cpu.json"

@@ -35,7 +35,7 @@ from cli.workflows.defaults import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cli.workflows.answers.space import DesignSpace
+    from cli.workflows.answers.examine.space import DesignSpace
 
 
 def recommend(

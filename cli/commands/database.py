@@ -22,7 +22,7 @@ def path(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check that the database is whole."""
-    from cli.render.facts import facts
+    from cli.render.formats import facts
     from cli.workflows.database import check as checked
 
     print_answer(checked(ctx.obj.home), as_json, facts)
@@ -38,7 +38,7 @@ def import_trainings(
     A column that is missing is named. Curves and errors by members may be;
     a training that was imported without them is completed.
     """
-    from cli.render.facts import facts
+    from cli.render.formats import facts
     from cli.workflows.database import import_trainings as imported
 
     print_answer(imported(ctx.obj.home, file), as_json, facts)
@@ -50,7 +50,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the database, also while it is in use."""
-    from cli.render.facts import facts
+    from cli.render.formats import facts
     from cli.workflows.database import backup as copied
 
     print_answer(copied(ctx.obj.home, file), as_json, facts)

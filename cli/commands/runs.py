@@ -67,7 +67,7 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a run, its records and its files."""
-    from cli.render.facts import facts
+    from cli.render.formats import facts
     from cli.workflows.runs.deletion import delete_run
 
     if not yes and sys.stdin.isatty():

@@ -12,7 +12,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.method import BY_CLUSTERS
+from advisor.plans.method_traits import BY_CLUSTERS
 from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
     # It imports numpy, which `runs list` has no time for.
@@ -130,3 +132,9 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
 def or_dash(value: float | None, form: Callable[[float], str]) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else form(value)
+
+
+def facts(answer: Answer) -> RenderableType:
+    """Return a line for every key of an answer."""
+    lines = (f"{key}: {value}" for key, value in answer.to_json().items() if key != "schema_version")
+    return Group(*map(Text, lines))

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
 from cli.render.explain import explanation
-from cli.render.facts import facts
+from cli.render.formats import facts
 from cli.render.predictions import export, prediction
 from cli.render.probe import probing
 from cli.render.profile import profile
@@ -23,13 +23,13 @@ from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.profile import Profile
+from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
 from cli.workflows.answers.run import Run, RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
-from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {

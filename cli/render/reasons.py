@@ -13,7 +13,7 @@ from rich.text import Text
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
 from advisor.decision.switchover import Switchover
-from advisor.plans.method import BY_CLUSTERS, Method
+from advisor.plans.method_traits import BY_CLUSTERS, Method
 from advisor.plans.plan import named
 from cli.render.formats import (
     bounded,

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cli.render.formats import count, table
-from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
+from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 
 SHOWN_DESIGNS = 40
 

@@ -17,6 +17,7 @@ from advisor.designs.presets import PRESETS
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.networks import families
 from advisor.plans.dataset import DATASETS
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import (
     FGE_BASE_SHARE,
     FGE_HIGH_RATE,
@@ -26,7 +27,6 @@ from advisor.plans.methods import (
     SNAPSHOT_RATE,
     SNAPSHOT_SHARE,
 )
-from advisor.plans.plan import Method
 from advisor.plans.schedule import RECIPES
 from cli.app import COMMANDS, DB_COMMANDS, EXIT_CODES, RUNS_COMMANDS, app
 from cli.options import METHODS

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from advisor.cost.memory import saved_bytes
+from advisor.cost.memory.peak import saved_bytes
 from advisor.networks.architecture import lower, parse_network
 from advisor.networks.graph import BatchNorm, Conv, GlobalAveragePool, GraphBuilder, Linear, Relu
 from advisor.networks.layers import Task
@@ -105,7 +105,7 @@ def test_what_a_small_mlp_keeps_by_hand(workload):
 
 
 def whatever_the_batch(node, flows, dtype):
-    """Bytes that `advisor.cost.memory.saved_bytes` leaves out since they do not grow with the batch."""
+    """Bytes that `advisor.cost.memory.peak.saved_bytes` leaves out since they do not grow with the batch."""
     match node.operation:
         case BatchNorm(channels):
             return 2 * 4 * channels  # mean and deviation of the batch

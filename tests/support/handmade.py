@@ -8,7 +8,7 @@ from advisor.decision.search import Evaluated
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 ACCURACY = AccuracyPredictor([])
 EXACT = Estimate.exact(1.0)

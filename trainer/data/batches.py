@@ -1,8 +1,7 @@
-"""From stored images to the input of a network: batch order, augmentation, normalisation.
+"""The images of an epoch in their order, and normalised as the input of a network.
 
-Whole batches are processed on the device of the images. The order of an epoch and the augmentation of a batch
-depend only on the seed and on the numbers of epoch and batch. A resumed run therefore sees the same images as
-an uninterrupted one.
+The order depends only on the seed and on the number of the epoch. A resumed run therefore sees the same
+images as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from advisor.plans.dataset import PAD_SHARE, Augmentation
-from trainer.data.randaugment import randaugmented
 from trainer.seeds import derived_seed
 
 
@@ -44,31 +41,6 @@ def bootstrap_sample(images: int, seed: int) -> Tensor:
     return torch.randint(images, (images,), generator=generator)
 
 
-def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
-    """Return augmented images.
-
-    Args:
-        images: stored images, uint8 (batch, channels, height, width).
-        augmentation: kind of augmentation.
-        seed: random seed of shifts, flips and operations.
-
-    Returns:
-        New images, uint8 (batch, channels, height, width); the given ones if there is no augmentation.
-    """
-    if augmentation is Augmentation.NONE:
-        return images
-    generator = torch.Generator().manual_seed(seed)
-    count, _, height, width = images.shape
-    pad = max(height // PAD_SHARE, 1)
-    down, right = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    rows, columns = down + torch.arange(height), torch.arange(width).expand(count, width)
-    if augmentation is not Augmentation.CROP:
-        flipped = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(flipped, width - 1 - columns, columns)
-    picked = _picked(images, pad, rows.to(images.device), (columns + right).to(images.device))
-    return randaugmented(picked, seed) if augmentation is Augmentation.RANDAUGMENT else picked
-
-
 def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: str) -> Tensor:
     """Return images with mean 0 and standard deviation 1 in each channel of the training set.
 
@@ -88,19 +60,3 @@ def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: s
     if memory_format == "channels_last":
         return prepared.contiguous(memory_format=torch.channels_last)
     return prepared
-
-
-def _picked(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the given rows and columns of images that are padded with zeros.
-
-    Args:
-        images: images, uint8 (batch, channels, height, width).
-        pad: width of the padding in pixels.
-        rows: rows of the padded images, int64 (batch, height).
-        columns: columns of the padded images, int64 (batch, width).
-    """
-    # One gather from flattened planes: indexing all dimensions at once takes five times as long on a CPU.
-    padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    places = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
-    picked = padded.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, images.shape[1], -1))
-    return picked.view_as(images)

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advisor.errors import DataError, PlanError, RunError, StorageError, UnknownNameError
-from advisor.networks.joint import graph_of
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan
 from trainer.data.batches import normalised
 from trainer.ensembles.description import FILE, Description, description_from_json, description_to_json

@@ -18,9 +18,9 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import StepRecord
 from trainer.data.loading import Data
 from trainer.events import Tell, TrainingStarted
-from trainer.execution.frontier import Frontier
 from trainer.execution.plan_step import run_step
 from trainer.execution.pool import Pool
+from trainer.execution.ready_steps import ReadySteps
 from trainer.run_files import RunFiles
 from trainer.training.parallel import check_devices
 
@@ -49,10 +49,10 @@ def execute(
     if slots(plan) > 1:
         return Pool(plan, files, tell, stop).run()
     on_device = data.to(plan.execution.device)
-    frontier = Frontier(plan, tell)
+    steps = ReadySteps(plan, tell)
     # The first watch in a process loads libraries for seconds, which must not count as training.
     files.watch(plan.execution.device)
     tell(TrainingStarted())
-    while (step := frontier.next_ready()) is not None and not stop():
-        frontier.finish(run_step(plan, step, files, on_device, tell, stop))
-    return frontier.ended
+    while (step := steps.next_ready()) is not None and not stop():
+        steps.finish(run_step(plan, step, files, on_device, tell, stop))
+    return steps.ended

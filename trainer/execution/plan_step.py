@@ -12,13 +12,13 @@ from collections.abc import Callable
 from torch import Tensor
 
 from advisor.errors import AdvisorError, StorageError
-from advisor.networks.joint import parse_joint
+from advisor.networks.shared_layers import parse_joint
 from advisor.plans.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
 from advisor.plans.records import StepRecord, StepStatus
 from trainer.data.batches import epoch_order, normalised
 from trainer.data.loading import Data
 from trainer.events import Notice, Tell
-from trainer.execution.frontier import failed_record, stopped_record
+from trainer.execution.ready_steps import failed_record, stopped_record
 from trainer.networks.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.run_files import RunFiles
 from trainer.seeds import derived_seed

@@ -35,9 +35,9 @@ from advisor.plans.records import StepRecord, StepStatus
 from advisor.spawning import without_main_module
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
-from trainer.execution.frontier import Frontier, failed_record, stopped_record
 from trainer.execution.mailbox import Mailbox
 from trainer.execution.plan_step import run_step
+from trainer.execution.ready_steps import ReadySteps, failed_record, stopped_record
 from trainer.run_files import RunFiles
 from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
 
@@ -82,20 +82,20 @@ class Pool:
             StorageError: a checkpoint could not be written.
             RunError: a worker process died while it started.
         """
-        frontier = Frontier(self.plan, self.tell)
+        steps = ReadySteps(self.plan, self.tell)
         running: dict[Future[StepRecord], Step] = {}
         try:
             self._warm_up()
             self.tell(TrainingStarted())
             while True:
-                self._submit_ready(frontier, running)
+                self._submit_ready(steps, running)
                 if not running:
-                    return frontier.ended
+                    return steps.ended
                 finished, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
                 self._tell_arrived()
                 for future in finished:
                     step = running.pop(future)
-                    frontier.finish(self._result(future, step))
+                    steps.finish(self._result(future, step))
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
@@ -120,16 +120,16 @@ class Pool:
                 return
             raise RunError("a worker process died while it started; is there enough memory?") from None
 
-    def _submit_ready(self, frontier: Frontier, running: dict[Future[StepRecord], Step]) -> None:
+    def _submit_ready(self, steps: ReadySteps, running: dict[Future[StepRecord], Step]) -> None:
         if self.stop():
             self.halt.set()
             return
-        while (step := frontier.next_ready(self._free(running))) is not None:
+        while (step := steps.next_ready(self._free(running))) is not None:
             try:
                 running[self._submitted(step)] = step
             except BrokenProcessPool:
                 self._kill_later()
-                frontier.finish(self._lost(step))
+                steps.finish(self._lost(step))
 
     def _free(self, running: dict[Future[StepRecord], Step]) -> int:
         return self.slots - sum(devices_of(step) for step in running.values())

@@ -12,8 +12,8 @@ function:
 - A new dense layer has random weights as in a new network, and the mother's layers read it with zero weights.
 
 Normalisations without a donor get their statistics from images, in one pass through the member. Members that
-share the mother's layers (`advisor.networks.joint`) are hatched one by one and then put together. The shared
-layers are the mother's, and they read the members' own filters with zero weights at first.
+share the mother's layers (`advisor.networks.shared_layers`) are hatched one by one and then put together. The
+shared layers are the mother's, and they read the members' own filters with zero weights at first.
 
 Hatching is exact in eval mode. It is exact in train mode too, except for transparent normalisations: they
 restore the measured statistics and not those of the batch. `hatch_drift` measures the effect on the outputs.
@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from advisor.errors import PlanError
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.graph import Add, Conv, Graph, Linear, Node
-from advisor.networks.joint import JointSpec, graph_of, own_prefix
 from advisor.networks.layers import Task
 from advisor.networks.mothernet import mother_of
+from advisor.networks.shared_layers import JointSpec, graph_of, own_prefix
 from trainer.networks.channels import ChannelMap, channel_maps
 from trainer.networks.network import SpecNetwork, build_network
 from trainer.seeds import derived_seed

@@ -27,7 +27,7 @@ from advisor.networks.graph import (
     PadShortcut,
     Relu,
 )
-from advisor.networks.joint import shared_nodes
+from advisor.networks.shared_layers import shared_nodes
 
 
 class Sum(nn.Module):

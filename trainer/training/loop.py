@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from advisor.errors import RunError
-from advisor.networks.joint import graph_of
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from trainer.data.batches import bootstrap_sample, epoch_order

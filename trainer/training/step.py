@@ -21,7 +21,8 @@ from torch.nn import functional
 from advisor.cost.measurement import CUDA_PRECISION, CUDNN_BENCHMARK
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
-from trainer.data.batches import augmented, normalised
+from trainer.data.augmentation import augmented
+from trainer.data.batches import normalised
 from trainer.training.heap import keep_freed_memory
 
 # Receiver of the names of finished phases.

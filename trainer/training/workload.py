@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.networks.network import build_network

@@ -23,7 +23,7 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
-from advisor.plans.method import Method
+from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before

@@ -19,7 +19,7 @@ from advisor.designs.space import Candidate, enumerate_candidates
 from advisor.errors import UsageError, lookup
 from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.method import JOINT, Method
+from advisor.plans.method_traits import JOINT, Method
 from advisor.plans.schedule import MOST_EPOCHS
 from cli.quantities import check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest

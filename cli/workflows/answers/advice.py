@@ -9,7 +9,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, WouldChange
 from cli.workflows.answers.advice_request import AnsweredRequest
 from cli.workflows.answers.answer import Answer, key

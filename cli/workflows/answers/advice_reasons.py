@@ -8,7 +8,7 @@ from enum import StrEnum
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 
 class Need(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.decision.ranking import Objective
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 from cli.workflows.defaults import OBJECTIVE, TRIALS
 
 

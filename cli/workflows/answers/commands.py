@@ -7,13 +7,13 @@ from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.profile import Profile
+from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import Probing
 from cli.workflows.answers.run import Run, RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
-from cli.workflows.answers.space import DesignSpace, EquivalentDesigns
 
 # A command that answers in one of several forms has a tuple.
 ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from advisor.estimate import Estimate
 from advisor.plans.execution import Execution
-from advisor.plans.plan import Method, Role, TrainingPlan
+from advisor.plans.method_traits import Method
+from advisor.plans.plan import Role, TrainingPlan
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import NO_KEY, Answer
 

@@ -10,8 +10,8 @@ import torch
 
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.step_cost import LOSS
-from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan
 from cli.workflows.answers.examine.layers import NetworkForecast, OtherParts, PredictedStep, TimedLayer
 from cli.workflows.answers.examine.parts import fields_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from advisor.designs.changes import Change, DesignChange, parse_change
 from advisor.designs.design import Design, parse_design
 from advisor.errors import lookup
-from advisor.plans.method import BY_CLUSTERS, CLUSTERED, Method
+from advisor.plans.method_traits import BY_CLUSTERS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
 from cli.workflows.forecast.machine import workers_of

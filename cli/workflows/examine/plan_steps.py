@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from advisor.cost.pricing import EVALUATE
 from advisor.estimate import Estimate
-from advisor.networks.joint import graph_of
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Role, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus

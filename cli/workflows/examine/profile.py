@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.cost.measurement import LayerTime
-from advisor.cost.memory import inference_bytes, training_bytes
+from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
 from advisor.errors import RunError, UsageError
 from advisor.estimate import Estimate

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.designs.budget import parse_budget
-from advisor.designs.space import enumerate_candidates, equivalents
+from advisor.designs.equivalents import equivalents
+from advisor.designs.space import enumerate_candidates
 from advisor.networks.architecture import NetworkSpec, lower, parse_network
 from advisor.networks.layers import Task
-from cli.workflows.answers.space import (
+from cli.workflows.answers.examine.space import (
     CountedDesign,
     DesignSpace,
     EquivalentDesign,

@@ -17,7 +17,7 @@ from pathlib import Path
 from advisor.cost.comparison import Side, price_ratios
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
-from advisor.networks.joint import graph_of
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan, TrainStep
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts, fields_of
 from cli.workflows.answers.examine.whatif import (

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from advisor.designs.design import Design, parse_design
 from advisor.errors import PlanError, UsageError, lookup
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.method import CLUSTERED, Method
+from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
 from advisor.plans.plan import TrainingPlan, plan_from_json

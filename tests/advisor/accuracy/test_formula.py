@@ -11,7 +11,7 @@ from advisor.accuracy.cases import relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import parse_design
 from advisor.networks.architecture import lower, parse_network
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0.5, 0.25
 U, FLOOR, SCALE, TAU = 1.1, 0.03, 0.02, 0.5

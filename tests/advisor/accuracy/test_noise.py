@@ -7,7 +7,7 @@ import pytest
 from accuracy_examples import run, scattered
 
 from advisor.accuracy.noise import fitted_seed_std
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 
 def test_how_far_seeds_lie_apart_is_learned_from_members_of_one_shape():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from measured import EXECUTION, MACHINE, measurement
 
 from advisor.cost.measurement import LayerTime, TrainedEpochs
-from advisor.cost.memory import training_bytes
+from advisor.cost.memory.peak import training_bytes
 from advisor.cost.predictor import LEAST_MEASUREMENTS, CostPredictor
 from advisor.cost.step_cost import Workpiece, at_usual_speed
 from advisor.networks.architecture import lower, parse_network

@@ -16,7 +16,7 @@ from advisor.decision.alternatives import (
 from advisor.decision.ranking import Objective, rank
 from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 
 def test_an_ensemble_past_its_thresholds_loses_below_them():

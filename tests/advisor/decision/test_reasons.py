@@ -9,8 +9,9 @@ from advisor.decision.reasons import Evidence, reasons, threshold_of, trade
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import make_plan
-from advisor.plans.plan import Method, Role
+from advisor.plans.plan import Role
 
 NOTHING_RUN = Evidence(accuracy="prior", runs=0, runs_on_dataset=0, cost="nominal", measurements=0)
 CPU = {"device": "cpu", "processes": 2, "threads": 1, "dtype": "float32", "memory_format": "contiguous"}

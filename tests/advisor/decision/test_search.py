@@ -18,7 +18,7 @@ from advisor.designs.mixtures import enumerate_mixtures
 from advisor.designs.space import enumerate_candidates
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DIGITS = DATASETS["digits"]

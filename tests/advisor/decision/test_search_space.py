@@ -12,9 +12,8 @@ from advisor.designs.space import enumerate_candidates
 from advisor.errors import UsageError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
-from advisor.plans.method import CHAINS, CLUSTERED, JOINT
+from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method
 
 DIGITS = DATASETS["digits"]
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous")

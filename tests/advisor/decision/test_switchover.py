@@ -22,11 +22,11 @@ from advisor.decision.switchover import (
     thresholds,
 )
 from advisor.designs.design import DesignClass, homogeneous
-from advisor.designs.space import DEPTH_LIMIT, equivalents_within
+from advisor.designs.equivalents import equivalents_within
 from advisor.errors import InfeasibleError, UnknownNameError, UsageError
 from advisor.networks.architecture import lower, regular_network
 from advisor.networks.layers import Task
-from advisor.networks.regular_counts import regular_counts
+from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
 from advisor.plans.schedule import RECIPES
 
 CIFAR10 = Task(channels=3, height=32, width=32, classes=10)

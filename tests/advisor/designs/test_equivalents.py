@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.designs.space import equivalents
+from advisor.designs.equivalents import equivalents
 from advisor.errors import InvalidDesignError, UsageError
 from advisor.networks.architecture import lower, parse_network, regular_network
 from advisor.networks.layers import Task

@@ -7,8 +7,9 @@ from advisor.errors import UsageError
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
 from advisor.plans.extension import with_cluster, with_members
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import HatchStep, Method, plan_from_json, plan_to_json
+from advisor.plans.plan import HatchStep, plan_from_json, plan_to_json
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 

@@ -8,9 +8,9 @@ from advisor.networks.architecture import lower, parse_network
 from advisor.networks.layers import Task
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
-from advisor.plans.method import CLUSTERED
+from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan, mean_network
-from advisor.plans.plan import HatchStep, Method, Role, plan_from_json, plan_to_json
+from advisor.plans.plan import HatchStep, Role, plan_from_json, plan_to_json
 from advisor.plans.schedule import CosineSchedule, TriangleSchedule
 
 DIGITS = dataset_named("digits")

@@ -15,16 +15,9 @@ from advisor.networks.architecture import parse_network
 from advisor.networks.mothernet import mother_of
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import HATCHED_SHARE, PlanOptions, make_plan
-from advisor.plans.plan import (
-    SCHEMA_VERSION,
-    HatchStep,
-    Method,
-    Role,
-    TrainStep,
-    plan_from_json,
-    plan_to_json,
-)
+from advisor.plans.plan import SCHEMA_VERSION, HatchStep, Role, TrainStep, plan_from_json, plan_to_json
 from advisor.plans.schedule import CosineSchedule, PlateauSchedule, StepSchedule
 
 DIGITS = DATASETS["digits"]

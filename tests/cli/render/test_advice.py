@@ -14,7 +14,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 from cli.render.advice import _basis, recommendation
 from cli.render.formats import table
 from cli.workflows.answers.advice import (

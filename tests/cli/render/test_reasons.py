@@ -13,7 +13,7 @@ from advisor.decision.ranking import Objective
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method
+from advisor.plans.method_traits import Method
 from cli.render.reasons import COMMAND_COLUMNS, _threshold, measure_next, why, would_change
 from cli.workflows.answers.advice import AdvisedDesign
 from cli.workflows.answers.advice_reasons import (

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from advisor.plans.execution import Execution
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.method_traits import Method
+from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RunStatus
 from cli.render.runs import comparison, run
 from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison

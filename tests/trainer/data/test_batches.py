@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.plans.dataset import Augmentation
-from trainer.data.batches import augmented, epoch_order, normalised
+from trainer.data.augmentation import augmented
+from trainer.data.batches import epoch_order, normalised
 from trainer.seeds import derived_seed
 
 

@@ -12,7 +12,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from profiler.simulation import simulate_training_bytes
-from trainer.data.batches import augmented
+from trainer.data.augmentation import augmented
 from trainer.data.randaugment import (
     GEOMETRIC,
     LARGEST_MAGNITUDE,

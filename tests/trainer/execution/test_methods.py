@@ -7,9 +7,8 @@ import torch
 
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
-from advisor.plans.method import CLUSTERED
+from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method
 from advisor.plans.records import StepStatus
 from trainer.data.batches import bootstrap_sample
 from trainer.ensembles.evaluate import evaluate

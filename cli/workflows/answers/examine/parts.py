@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from advisor.estimate import Estimate
-from advisor.plans.plan import Method, TrainingPlan
+from advisor.plans.method_traits import Method
+from advisor.plans.plan import TrainingPlan
 
 
 class CostBasis(StrEnum):

@@ -18,8 +18,9 @@ from advisor.errors import UsageError
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method, plan_to_json
+from advisor.plans.plan import plan_to_json
 from cli.render.whatif import comparison
 from cli.workflows.answers.examine.parts import CostBasis
 from cli.workflows.examine.explain import explain

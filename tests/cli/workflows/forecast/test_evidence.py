@@ -7,8 +7,8 @@ import pytest
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, Augmentation
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method
 from advisor.plans.records import EnsembleMetrics, Run, RunStatus
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.forecast.evidence import accuracy_for, evidence_of, sizes_of

@@ -2,7 +2,7 @@
 
 Notation, for a network at a batch:
 
-    B           peak bytes of tensors, computed exactly (`advisor.cost.memory`)
+    B           peak bytes of tensors, computed exactly (`advisor.cost.memory.peak`)
     C           1 for a network with convolutions, else 0
     R           bytes of the largest map that a convolution reads; libraries may copy it into another layout
     β           coefficients, shape (4,), all ≥ 0
@@ -26,7 +26,7 @@ from scipy.special import stdtrit
 
 from advisor.cost.features import KINDS, layer_sizes
 from advisor.cost.measurement import Measurement
-from advisor.cost.memory import inference_bytes, training_bytes
+from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.estimate import LEVEL, Estimate, Floats, Z
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution

@@ -7,8 +7,8 @@ import pytest
 from measured import EXECUTION as FLOAT32
 from measured import MACHINE, measurement
 
-from advisor.cost.memory import inference_bytes, training_bytes
-from advisor.cost.memory_fit import LEAST_NETWORKS, MemoryFit
+from advisor.cost.memory.fit import LEAST_NETWORKS, MemoryFit
+from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
 

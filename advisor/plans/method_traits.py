@@ -35,7 +35,7 @@ class Traits:
             design with clusters.
         chain: whether every member begins as a copy of the one before, so that none trains beside another.
         shares_layers: whether members are outputs of one joint network, which no family with skip connections
-            allows (`advisor.networks.joint`).
+            allows (`advisor.networks.shared_layers`).
         one_shape: whether a search offers it only to designs whose members have one shape.
     """
 
@@ -56,7 +56,7 @@ TRAITS: dict[Method, Traits] = {
     # The first layers of a tree must be alike.
     Method.TREENETS: Traits(shares_layers=True, one_shape=True),
 }
-require_entries("advisor/plans/method.py: TRAITS", TRAITS, Method)
+require_entries("advisor/plans/method_traits.py: TRAITS", TRAITS, Method)
 
 # Methods that the clusters of a design decide between where nobody names one. The design's name shows which.
 BY_CLUSTERS = (Method.FULL_DATA, Method.MOTHERNETS)

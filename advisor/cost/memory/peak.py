@@ -2,8 +2,8 @@
 
 Notation:
 
-    (c, m)      moment of a step (`advisor.cost.liveness`): c bytes whatever the batch and m bytes an image
-    b           images in the batch
+    (c, m)      moment of a step (`advisor.cost.memory.liveness`): c bytes whatever the batch and m bytes an
+    image b           images in the batch
 
 The peak is the maximum of c + b·m over all moments. Only moments that can be the maximum for some b are kept,
 so one walk serves every batch.
@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from advisor.cost.liveness import ForwardWalk, Moment, TrainingWalk
+from advisor.cost.memory.liveness import ForwardWalk, Moment, TrainingWalk
 from advisor.networks.graph import Graph
-from advisor.networks.joint import graph_of
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 
 
 @dataclass(frozen=True, slots=True)

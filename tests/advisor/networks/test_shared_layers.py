@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.cost.memory import training_bytes
+from advisor.cost.memory.peak import training_bytes
 from advisor.designs.design import parse_design
 from advisor.errors import InvalidDesignError, PlanError, UsageError
 from advisor.networks.architecture import lower, parse_network
 from advisor.networks.graph import Conv, Linear
-from advisor.networks.joint import family_in, graph_of, is_joint, parse_joint
 from advisor.networks.layers import Task
 from advisor.networks.mothernet import mother_of
+from advisor.networks.shared_layers import family_in, graph_of, is_joint, parse_joint
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import HatchStep, Method, Role, plan_from_json, plan_to_json
+from advisor.plans.plan import HatchStep, Role, plan_from_json, plan_to_json
 
 TASK = Task(channels=3, height=32, width=32, classes=10)
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous")

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from advisor.designs.design import parse_design
 from advisor.networks.architecture import lower, parse_network
-from advisor.networks.joint import graph_of, parse_joint
 from advisor.networks.layers import Task
 from advisor.networks.mothernet import mother_of
+from advisor.networks.shared_layers import graph_of, parse_joint
 from advisor.plans.dataset import DATASETS
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import Method
 from advisor.plans.records import StepStatus
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.ensemble import load, predicted, save_ensemble

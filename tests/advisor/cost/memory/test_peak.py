@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.cost.memory import (
+from advisor.cost.memory.peak import (
     GraphMemory,
     Moment,
     graph_memory,

@@ -8,7 +8,7 @@ from advisor.plans.records import StepRecord, StepStatus
 from trainer.events import Tell
 
 
-class Frontier:
+class ReadySteps:
     """Steps that wait for their dependencies, and records of the steps that ended.
 
     Args:
