@@ -48,6 +48,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from advisor.accuracy import discrepancy
 from advisor.accuracy.prior import PENALISED
@@ -268,11 +269,11 @@ class _Terms:
     def _share_after_averaging(self) -> Floats:
         """Return the share of x that averaging leaves, 1 − s(t)·(1 − V)."""
         h = np.exp(self._global("log_h"))
-        s = _expit(self._global("logit_s") + self._of_family("logit_s") + self._of_dataset("s_on"))
+        s = expit(self._global("logit_s") + self._of_family("logit_s") + self._of_dataset("s_on"))
         removable = self._by_case(s) * (1 + h) / (1 + h * np.exp(-self.log_t))
         correlated = (
-            _expit(self._global("logit_r_same")) * self.columns["pairs_same"]
-            + _expit(self._global("logit_r_mixed")) * self.columns["pairs_mixed"]
+            expit(self._global("logit_r_same")) * self.columns["pairs_same"]
+            + expit(self._global("logit_r_mixed")) * self.columns["pairs_mixed"]
             + self.columns["pairs_shared"]
         )
         removed = 1 - 1 / self.columns["members"] - correlated
@@ -287,7 +288,7 @@ class _Terms:
         powers = (distinct**gamma)[:, place]
         excess = self._by_case(np.exp(self._global("log_nu") + self._of_dataset("nu_on")))
         excess = excess * (powers[:, : len(rates)] - powers[:, len(rates) :])
-        removed = _expit(self._global("logit_rho")) * (1 - 1 / self.columns["members"])
+        removed = expit(self._global("logit_rho")) * (1 - 1 / self.columns["members"])
         remaining: Floats = excess * (1 - removed)
         return remaining
 
@@ -302,13 +303,3 @@ def _labels(cases: Sequence[Case], index: dict[str, int]) -> Floats:
     pairs = [{f"log_u/{case.family}", f"log_floor/{case.dataset}"} for case in cases]
     labels: Floats = np.array([[name in pair for name in names] for pair in pairs], dtype=float) / np.sqrt(2)
     return labels
-
-
-def _expit(x: Floats) -> Floats:
-    """Return the logistic function 1 / (1 + exp(−x)).
-
-    `scipy.special.expit` differs in the last bit for one value in fifty. The posterior is found by an
-    iteration that stops at a tolerance, which makes of it a change of forecasts in the eighth digit.
-    """
-    result: Floats = 1 / (1 + np.exp(-x))
-    return result
