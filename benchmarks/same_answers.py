@@ -1,16 +1,17 @@
-"""Whether a change of the code leaves trainings and answers as they were.
+"""A check that a change of the code leaves trainings and answers as they were.
 
-`record` makes a home: it measures this machine for half a minute, trains four small ensembles of the digits
-(MotherNets, snapshots, distillation, independent members; seeds fixed), and writes down the SHA-256 of every
-network's weights and the JSON of every reasoning command. `check` asks the same of the code as it is now: it
-trains the four again in a home of their own, and asks the commands in a copy of the recorded home. Weights,
-metrics and answers must be equal bit for bit; only times of this machine, dates and folders are left out.
+`record` makes a home. It measures this machine for half a minute and trains four small ensembles of the
+digits with fixed seeds (MotherNets, snapshots, distillation, independent members). It then stores the SHA-256
+of every network's weights and the JSON of every command that forecasts or counts. `check` repeats this with
+the current code: it trains the four ensembles again in a new home, and runs the commands in a copy of the
+recorded home. Weights, metrics and answers must be equal bit for bit. Only times of this machine, dates and
+folders are left out.
 
     git stash; python benchmarks/same_answers.py record /tmp/before; git stash pop
     python benchmarks/same_answers.py check /tmp/before                               # two minutes each
 
-A key that the recorded answer does not have may be new; a key that it has may not go. `check` writes
-benchmarks/results/same_answers.json and exits with 1 where something differs.
+An answer may have new keys, but it must have every recorded key. `check` writes
+benchmarks/results/same_answers.json and exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 RESULT = Path(__file__).parent / "results" / "same_answers.json"
-# Of the same arithmetic whatever was measured before: they come first, in a home without measurements.
+# Measurements choose the arithmetic of a training, so these come first, in a home without measurements.
 TRAININGS = {
     "mothernets": ("4xresnet-8-7@g2", "--epochs", "4"),
     "snapshot": ("3xresnet-8-6", "--epochs", "3", "--method", "snapshot"),
@@ -59,9 +60,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "runs show": ("runs", "show", "1"),
     "runs compare": ("runs", "compare", "1", "2", "3"),
 }
-# What a clock, a date or a place decides; all else is compared. `search.seconds` and `profile.seconds` are
-# such.
-OF_THE_MOMENT = {
+# Keys whose values depend on a clock, a date or a path; all others are compared.
+VOLATILE_KEYS = {
     "created_at",
     "train_seconds",
     "epoch_seconds",
@@ -71,12 +71,11 @@ OF_THE_MOMENT = {
     "folder",
     "home",
 }
-# Of a stored run, times are stored; of a new one they are of the moment.
 Answers = dict[str, Any]
 
 
 def advisor(home: Path, *arguments: str) -> Any:
-    """Return what a command prints with --json."""
+    """Return the object that a command prints with --json."""
     command = [sys.executable, "-c", "from cli.app import main; main()", "--home", str(home), "--quiet"]
     done = subprocess.run(
         [*command, *arguments, "--json"], capture_output=True, text=True, check=False, env=os.environ
@@ -87,7 +86,7 @@ def advisor(home: Path, *arguments: str) -> Any:
 
 
 def trained(home: Path) -> Answers:
-    """Train the ensembles; return the digests of their weights, and their metrics."""
+    """Train the ensembles and return the digests of their weights, and their metrics."""
     found: Answers = {}
     for name, arguments in TRAININGS.items():
         run = advisor(home, "train", *arguments, "--dataset", "digits", "--seed", "1")["run"]
@@ -98,19 +97,19 @@ def trained(home: Path) -> Answers:
         }
         if not weights:
             raise SystemExit(f"no weights below {folder}")
-        found[name] = {"weights": weights, "run": without_moments(run)}
+        found[name] = {"weights": weights, "run": without_volatile(run)}
     return found
 
 
-def without_moments(value: Any) -> Any:
-    """Leave out what a clock, a date or a place decides."""
+def without_volatile(value: Any) -> Any:
+    """Return a value without the keys that depend on a clock, a date or a path."""
     if isinstance(value, dict):
-        return {key: without_moments(item) for key, item in value.items() if key not in OF_THE_MOMENT}
-    return [without_moments(item) for item in value] if isinstance(value, list) else value
+        return {key: without_volatile(item) for key, item in value.items() if key not in VOLATILE_KEYS}
+    return [without_volatile(item) for item in value] if isinstance(value, list) else value
 
 
 def answered(home: Path) -> Answers:
-    """Ask every question; times that are stored or predicted are kept, times of the moment are not."""
+    """Return the answer of every command, without the times of this call."""
     found = {name: advisor(home, *arguments) for name, arguments in QUESTIONS.items()}
     for name in ("recommend digits", "recommend cifar10"):
         del found[name]["search"]["seconds"], found[name]["profile"]["seconds"]
@@ -118,7 +117,7 @@ def answered(home: Path) -> Answers:
 
 
 def differences(before: Any, now: Any, place: str) -> Iterator[str]:
-    """Name every place where a recorded value is not what it was."""
+    """Yield every place where a value differs from the recorded one."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key, value in before.items():
             if key in now:
@@ -133,14 +132,14 @@ def differences(before: Any, now: Any, place: str) -> Iterator[str]:
 
 
 def counted(value: Any) -> int:
-    """Values in a tree of JSON."""
+    """Return the number of values in a tree of JSON."""
     if isinstance(value, dict):
         return sum(counted(item) for item in value.values())
     return sum(counted(item) for item in value) if isinstance(value, list) else 1
 
 
 def record(folder: Path) -> None:
-    """Make the home and write down what it says."""
+    """Make the home, and store its weights and answers."""
     home = folder / "home"
     before: Answers = {"trainings": trained(home)}
     for arguments in MEASURED:
@@ -153,7 +152,7 @@ def record(folder: Path) -> None:
 
 
 def check(folder: Path) -> list[str]:
-    """Return where today's code differs from what is recorded; write the result."""
+    """Return the differences of the current code from the record, and write the result."""
     before = json.loads((folder / "before.json").read_text())
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "home"
