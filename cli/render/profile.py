@@ -224,5 +224,5 @@ def _conditions(conditions: Conditions) -> str:
     if conditions.clock_mhz is not None:
         parts.append(f"{conditions.clock_mhz} MHz")
     if conditions.throttle:
-        parts.append(f"held back by {conditions.throttle}")
+        parts.append(f"throttled by {conditions.throttle}")
     return "; ".join(parts)

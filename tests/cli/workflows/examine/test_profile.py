@@ -159,7 +159,7 @@ def test_the_conditions_of_measuring_are_reported(advisor, measuring):
         "throttle": "power cap",
     }
     out = advisor(*MLP).out
-    assert "repetitions under load: 3; reference convolution 2 ms; 250 W; 1980 MHz; held back by" in out
+    assert "repetitions under load: 3; reference convolution 2 ms; 250 W; 1980 MHz; throttled by" in out
 
 
 def test_the_measuring_process_is_pinned_to_as_many_cores_as_it_has_threads(advisor, measuring):
