@@ -1,8 +1,8 @@
 """Frozen dataclasses to plain JSON and back, checked on the way in.
 
 `to_plain` writes every dataclass as an object of its fields; each carries its class name as ``"kind"``,
-by which unions are told apart; bytes are base64. `from_plain` follows the type annotations and names the
-field that is wrong.
+which distinguishes the members of a union; bytes are base64. `from_plain` follows the type annotations and
+names the field that is wrong.
 """
 
 from __future__ import annotations

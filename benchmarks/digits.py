@@ -1,11 +1,12 @@
-"""One network or four of its total size, trained independently or from one mother? Digits, end to end.
+"""One network, or four of the same total size, trained independently or from one mother: digits, end to end.
 
-Trains, through the command line as a user would and in random interleaved order, with several seeds: the
-single network, its depth-equivalent ensemble of four members trained independently, and the same hatched
-from one mother network. Reports test error, disagreement and training seconds (medians and range).
+The script trains three designs through the command line, with several seeds and in random order: the single
+network, its depth-equivalent ensemble of four members trained independently, and the same ensemble hatched
+from one mother network. It reports means of test error and disagreement, the median of training seconds, and
+ranges.
 
     python benchmarks/digits.py            # about 4 minutes on two cores
-    python benchmarks/digits.py --quick    # one seed
+    python benchmarks/digits.py --quick    # one seed, writes nothing
 
 Writes benchmarks/results/digits.json.
 """
@@ -45,7 +46,7 @@ def train(design: str, seed: int, home: str) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="train with one seed; nothing is written")
     quick = parser.parse_args().quick
     jobs = [(design, seed) for design in DESIGNS for seed in range(1 if quick else 5)]
     random.Random(0).shuffle(jobs)

@@ -1,4 +1,4 @@
-"""Where the strict rule and the published tables of equivalent ensembles differ, row by row.
+"""Differences between the strict rule and the published tables of equivalent ensembles, row by row.
 
     python benchmarks/equivalents.py
 
@@ -54,7 +54,7 @@ class Row:
 
 
 def excess(member: NetworkSpec, single: NetworkSpec) -> float:
-    """Percent of the single network's parameters by which four members exceed it."""
+    """Return the percentage of the single network's parameters by which four members exceed it."""
     return 100 * (MEMBERS * lower(member, TASK).parameters / lower(single, TASK).parameters - 1)
 
 
@@ -80,7 +80,7 @@ def _row(family: str, line: dict[str, int]) -> Row:
 
 
 def render() -> str:
-    """Return the document."""
+    """Return the text of the document."""
     tables = {family: rows(family) for family in TABLES}
     parts = [
         "# Equivalents: the strict rule and the published tables\n",

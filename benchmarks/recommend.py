@@ -1,7 +1,7 @@
-"""The headline command on this machine: its whole output, and how long it takes.
+"""The headline command on this machine: its whole output and its time.
 
-Runs `advisor recommend --budget 5M --epochs 120` with an empty home, and again with what it measured, and
-times `advisor --help` and `advisor runs list` (medians of five).
+The script runs `advisor recommend --budget 5M --epochs 120` with an empty home, and again with the
+measurements of the first call. It also times `advisor --help` and `advisor runs list` (medians of five).
 
     python benchmarks/recommend.py     # about two minutes
 
@@ -26,7 +26,7 @@ REQUEST = ("recommend", "--budget", "5M", "--epochs", "120")
 
 
 def advisor(home: str, *arguments: str) -> tuple[str, float]:
-    """Return what a command prints on stdout, and its wall-clock seconds."""
+    """Return the stdout of a command and its wall-clock seconds."""
     command = [
         sys.executable,
         "-c",

@@ -1,29 +1,30 @@
-"""Which sampler finds the Pareto front in the fewest trials: against the whole front, by enumeration.
+"""Which sampler finds the Pareto front in the fewest trials? Samplers compared with the enumerated front.
 
-Every choice of three spaces, the last that of the default request, is judged by the predictors that `advisor
-recommend` has before it measures anything (costs by formula, errors from published figures). Each sampler
-then looks at `TRIALS` different choices with each of `SEEDS` seeds; judging is looked up.
+Every choice of three spaces is evaluated by the predictors that `advisor recommend` has before it measures
+anything: costs by formula, errors from published figures. The last space is that of the default request.
+Each sampler then looks at `TRIALS` different choices with each of `SEEDS` seeds, and reads their evaluations
+from a table.
 
-The figure is the hypervolume of what was found over that of the true front, in logarithms of the objectives,
-up to a corner `MARGIN` beyond the front's worst values: of `POINTS` random points that the true front
-dominates, the share that some design found so far dominates too. The points are the same for all samplers; at
-99 % the standard error is 0.2 points.
+The figure is the hypervolume of the designs found so far over that of the true front. It is taken in
+logarithms of the objectives, up to a corner `MARGIN` beyond the front's worst values. It is estimated with
+`POINTS` random points that the true front dominates, as the share that the designs found so far dominate,
+too. The points are the same for all samplers. At 99 % the standard error is 0.2 points.
 
     python benchmarks/search.py                 # all spaces: six minutes of one core
-    python benchmarks/search.py "cifar10 1M"    # one again, the results of the others stay
+    python benchmarks/search.py "cifar10 1M"    # one space again; the results of the others stay
 
-Samplers, all by the coordinates of `advisor.decision.search_space` unless said otherwise, and never twice at
-one choice:
+All samplers but one use the coordinates of `advisor.decision.search_space`. None evaluates a choice twice.
 
-- ``advisor``: what `advisor.decision.search` does, multivariate TPE from the starting points of
-  `advisor.decision.starting_points`;
-- ``tpe``: the same without starting points;
-- ``nsga2 started``, ``nsga2``: NSGA-II with and without them; ``nsga2 nested``: with a parameter for every
-  family, member count and class (as this project had it), which NSGA-II cannot cross;
-- ``gp``: Gaussian processes, in the first space and for `GP_TRIALS` trials only: one takes over a second;
-- ``random``.
+- ``advisor``: the search of `advisor.decision.search`, which is multivariate TPE from the starting points of
+  `advisor.decision.starting_points`.
+- ``tpe``: the same without starting points.
+- ``nsga2 started``, ``nsga2``: NSGA-II with and without starting points.
+- ``nsga2 nested``: NSGA-II with a parameter for every family, member count and class, which was the form of
+  an earlier version. NSGA-II cannot cross over such parameters.
+- ``gp``: Gaussian processes, in the first space and for `GP_TRIALS` trials only: one takes over a second.
+- ``random``: random choices.
 
-Writes benchmarks/results/search.json; docs/search.md discusses it.
+Writes benchmarks/results/search.json, which docs/search.md discusses.
 """
 
 from __future__ import annotations
@@ -60,13 +61,13 @@ from advisor.plans.method_traits import CLUSTERED, Method
 
 RESULT = Path(__file__).parent / "results" / "search.json"
 TRIALS, SEEDS = 400, 5
-# Of NSGA-II; 40 does no better.
+# Population of NSGA-II; 40 is not better.
 POPULATION = 20
 GP_TRIALS = 40
 AT = (40, 80, 120, 240, 400)
 GOALS = (0.95, 0.99)
 POINTS, MARGIN = 2000, 0.1
-# Points from which those above the true front are taken.
+# Number of random points, of which those above the true front are kept.
 DRAWN = 60_000
 FRONTS = {"error x seconds": (0, 1), "all four": (0, 1, 2, 3)}
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous")
@@ -74,7 +75,7 @@ EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", mem
 
 @dataclass(frozen=True)
 class Space:
-    """A request whose choices can all be judged."""
+    """A request that is small enough to evaluate all of its choices."""
 
     dataset: str
     budget: int
@@ -129,7 +130,7 @@ SPACES = {
 
 
 class Nested(Choices):
-    """The same choices by parameters that exist for some families, member counts and classes only."""
+    """The same choices by parameters that exist only for some families, member counts and classes."""
 
     def suggested(self, trial: optuna.Trial) -> Choice:
         family = trial.suggest_categorical("family", sorted({f for f, _, _ in self.groups}))
@@ -149,7 +150,16 @@ class Nested(Choices):
 
 @dataclass(frozen=True)
 class Contender:
-    """A sampler by its seed, where it starts, and how many trials it suggests at a time."""
+    """A sampler and its settings.
+
+    Attributes:
+        sampler: function that makes the sampler from a seed.
+        started: whether the search begins at the starting points.
+        at_once: number of trials that are suggested at a time.
+        nested: whether the parameters are those of `Nested`.
+        trials: number of trials.
+        only: name of the only space to search; None for all spaces.
+    """
 
     sampler: Callable[[int], BaseSampler]
     started: bool = False
@@ -179,7 +189,10 @@ CONTENDERS = {
 
 
 def front_of(values: np.ndarray) -> np.ndarray:
-    """Return which rows no other dominates; comparing all pairs at once would take gigabytes."""
+    """Return a mask of the rows that no other row dominates.
+
+    Rows are compared one by one, because all pairs at once would take gigabytes.
+    """
     kept = np.ones(len(values), dtype=bool)
     for i, row in enumerate(values):
         if kept[i]:
@@ -188,7 +201,9 @@ def front_of(values: np.ndarray) -> np.ndarray:
 
 
 def covering(values: np.ndarray) -> np.ndarray:
-    """Return which designs dominate which points under the true front, shape (points, designs).
+    """Return a mask of the designs that dominate each point, shape (points, designs).
+
+    The points are random ones that the true front dominates.
 
     Args:
         values: objectives of all designs, shape (designs, objectives).
@@ -205,7 +220,7 @@ def covering(values: np.ndarray) -> np.ndarray:
 
 
 def run(space: Space, contender: Contender, seed: int) -> tuple[list[Choice], float]:
-    """Return the choices in the order in which they were looked at, and the processor seconds of it."""
+    """Return the choices in the order of their evaluation, and the processor seconds of the search."""
     study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=contender.sampler(seed))
     choices = space.choices
     if contender.nested:
@@ -224,16 +239,23 @@ def run(space: Space, contender: Contender, seed: int) -> tuple[list[Choice], fl
 
 
 def curve(order: Sequence[int], covers: np.ndarray) -> np.ndarray:
-    """Return the share of points that is covered after every trial."""
+    """Return the share of points that the designs dominate after every trial."""
     hits = covers[:, order]
     first = np.where(hits.any(axis=1), hits.argmax(axis=1), len(order))
     return np.array([(first < n).mean() for n in range(1, len(order) + 1)])
 
 
 def summary(curves: np.ndarray) -> dict:
-    """Median and range over seeds of curves, shape (seeds, trials); None where a goal is not reached."""
+    """Return the median and the range of curves over seeds, and the trials to each goal.
+
+    Args:
+        curves: share of the hypervolume after every trial, shape (seeds, trials).
+
+    Returns:
+        Shares by number of trials, and trials by goal; None for a goal that is not reached.
+    """
     trials = curves.shape[1]
-    spread = {
+    shares = {
         str(n): [round(float(v), 4) for v in np.quantile(curves[:, n - 1], [0.5, 0.0, 1.0])]
         for n in AT
         if n <= trials
@@ -243,11 +265,11 @@ def summary(curves: np.ndarray) -> dict:
         reached = np.sort([(np.argmax(c >= goal) + 1) if c[-1] >= goal else np.inf for c in curves])
         median = float(reached[len(reached) // 2])
         goals[f"{goal:.0%}"] = None if np.isinf(median) else int(median)
-    return {"share of hypervolume: median, least, most": spread, "trials to": goals}
+    return {"share of hypervolume: median, least, most": shares, "trials to": goals}
 
 
 def contest(name: str) -> dict:
-    """Return the figures of the space of that name."""
+    """Return the figures of a space by its name."""
     space = SPACES[name]
     places = {choice: i for i, choice in enumerate(space.choices.all)}
     values = np.log([space.evaluated[choice].objectives for choice in space.choices.all])
@@ -305,7 +327,7 @@ def main() -> None:
         "points": POINTS,
         "spaces": results,
     }
-    # Lists of three figures on one line.
+    # Lists of figures stand on one line.
     lines = re.sub(
         r"\[\s+([^\[\]]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", json.dumps(payload, indent=1)
     )

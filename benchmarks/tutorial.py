@@ -1,9 +1,9 @@
-"""The tutorial, run: every Python block of docs/tutorial.md with what it shows.
+"""The outputs of the tutorial: every Python block of docs/tutorial.md is run and its output written below it.
 
     python benchmarks/tutorial.py     # about two minutes on two cores
 
-Executes the blocks one after the other, in an empty folder, and writes after each what a notebook would show,
-with device, versions and date at the end. A test runs the blocks as well, without comparing outputs.
+The blocks run one after the other in an empty folder. The output below each is the one of a notebook. Device,
+versions and date stand at the end. A test runs the blocks as well, without comparing outputs.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from cli.render.notebook import RENDERERS
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 COLUMNS = 100
-# A block, and what an earlier run has written below it.
+# A block, and the output that an earlier run has written below it.
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 WHERE = re.compile(r"\n\*Outputs: [^\n]*\*\n")
 
 
 def shown(code: str, names: dict) -> str:
-    """Run a block and return what it prints, and the value of its last line."""
+    """Run a block and return its printed text, followed by the value of its last line."""
     *body, last = ast.parse(code).body
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -45,7 +45,7 @@ def shown(code: str, names: dict) -> str:
 
 
 def in_words(value: object) -> str:
-    """Return a value as a notebook shows it: an answer as its table."""
+    """Return a value as a notebook shows it; an answer becomes its table."""
     render = RENDERERS.get(type(value))
     if render is None:
         return pformat(value, width=COLUMNS)

@@ -42,7 +42,7 @@ EXIT_CODES: list[tuple[type[errors.AdvisorError], int]] = [
     (errors.DeadlineError, 75),
     (errors.AdvisorError, 1),
 ]
-# Words by which the environment turns a flag off.
+# Values of an environment variable that turn a flag off.
 NOT_SET = ("", "0", "false", "f", "no", "n", "off")
 Commands = dict[str, Callable[..., None]]
 COMMANDS: Commands = {
@@ -85,10 +85,16 @@ def _version(wanted: bool) -> None:
 
 def _program(
     ctx: typer.Context,
-    home: Annotated[Path | None, typer.Option(help="Folder of everything that is written.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More of what goes on.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks instead of one line.")] = False,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the database, the runs and the measurements.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results without progress.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print more details of the progress.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error instead of one line.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -125,7 +131,7 @@ def _app() -> typer.Typer:
         program.command(name)(command)
     program.add_typer(_group(RUNS_COMMANDS, "Query past runs."), name="runs")
     program.add_typer(
-        _group(DB_COMMANDS, "The database: where it is, whether it is whole, a copy, imports."), name="db"
+        _group(DB_COMMANDS, "Show, check and copy the database, and import trainings."), name="db"
     )
     return program
 
@@ -135,11 +141,11 @@ app = _app()
 
 def main() -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
-    # The predictors' matrices are small: threads of the BLAS behind numpy would only wait for each other.
+    # The predictors' matrices are small, so the BLAS threads behind numpy would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_global_options(sys.argv[1:])
     debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET
-    # A termination ends as Ctrl-C does, so that processes of our own are closed; training has its own way.
+    # SIGTERM ends the program as Ctrl-C does, which closes its processes. Training handles signals itself.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
@@ -156,7 +162,7 @@ def main() -> None:
 def _report(error: Exception) -> int:
     """Print an error as one line and return its exit code."""
     if isinstance(error, BrokenPipeError):
-        # The reader of a pipe went away; there is nobody to tell.
+        # The reader of the pipe is gone, so an error message would reach nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     if isinstance(error, typer.Abort):

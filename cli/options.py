@@ -1,4 +1,4 @@
-"""What commands share: their options, the options of the program itself, and how a result is printed."""
+"""Options that several commands share, the options of the program itself, and the printing of an answer."""
 
 from __future__ import annotations
 
@@ -32,49 +32,65 @@ METHODS = tuple(method.value for method in TrainingMethod)
 _METHOD_NAMES = _either(METHODS)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Families = Annotated[list[str] | None, typer.Option("--family", help="Family; repeat for several.")]
-Members = Annotated[list[int] | None, typer.Option("--members", help="Member count; repeat for several.")]
+Families = Annotated[
+    list[str] | None, typer.Option("--family", help="Family of networks; repeat for several.")
+]
+Members = Annotated[
+    list[int] | None, typer.Option("--members", help="Number of members; repeat for several.")
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help=f"How ensembles may be trained: {_METHOD_NAMES}; repeat for several; "
+        help=f"Training method of ensembles: {_METHOD_NAMES}; repeat for several; "
         "default: full_data, mothernets and snapshot.",
     ),
 ]
-Budget = Annotated[str, typer.Option(help="Parameters in all: 5M, 750k, 5e6.")]
+Budget = Annotated[str, typer.Option(help="Parameters of all members together: 5M, 750k, 5e6.")]
 Classes = Annotated[int, typer.Option(help="Number of classes.")]
 Input = Annotated[str, typer.Option(help="Image shape: channels x height x width.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda if there is one.")]
-Batch = Annotated[int | None, typer.Option(help="Images in a step; default: that of the data set.")]
+Device = Annotated[str | None, typer.Option(help="Device, cpu or cuda; default: cuda if there is one.")]
+Batch = Annotated[
+    int | None, typer.Option(help="Images in a training step; default: the batch size of the data set.")
+]
 Augment = Annotated[
     str | None,
-    typer.Option(help=f"{_either([a.value for a in Augmentation])}; default: that of the data set."),
+    typer.Option(
+        help=f"Augmentation: {_either([a.value for a in Augmentation])}; default: that of the data set."
+    ),
 ]
-Rank = Annotated[int | None, typer.Option(help="Row of the last recommendation; default: 1.")]
+Rank = Annotated[int | None, typer.Option(help="Rank in the last recommendation; default: 1.")]
 Epochs = Annotated[
-    int | None, typer.Option(help="Schedule of a network trained from scratch; default: the published one.")
+    int | None,
+    typer.Option(help="Epochs of a network trained from scratch; default: the published schedule."),
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option(help=f"{_either([*DATASETS, f'{FOLDER_PREFIX}PATH'])}."),
+    typer.Option(help=f"Data set: {_either([*DATASETS, f'{FOLDER_PREFIX}PATH'])}."),
 ]
-Method = Annotated[str | None, typer.Option(help=f"{_METHOD_NAMES}; default: as the design says.")]
-Rate = Annotated[float | None, typer.Option("--lr", help="Initial learning rate; default: the published.")]
+Method = Annotated[
+    str | None, typer.Option(help=f"Training method: {_METHOD_NAMES}; default: that of the design.")
+]
+Rate = Annotated[
+    float | None, typer.Option("--lr", help="Initial learning rate; default: the published one.")
+]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
 ]
 Noise = Annotated[
-    float | None, typer.Option(help="Noise on a hatched member's weights, as a share of each layer's own.")
+    float | None,
+    typer.Option(help="Noise on a hatched member's weights, relative to each layer's standard deviation."),
 ]
 Shrink = Annotated[
     float | None, typer.Option(help="Factor on a hatched member's weights before the noise; default: 1.")
 ]
 Seed = Annotated[
-    int | None, typer.Option(help="Origin of all randomness; default: 0, or the recommendation's.")
+    int | None, typer.Option(help="Random seed of the training; default: 0, or that of the recommendation.")
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")]
-TimeLimit = Annotated[str | None, typer.Option(help="Checkpoint and stop after this long: 90s, 10m, 2h.")]
+TimeLimit = Annotated[
+    str | None, typer.Option(help="Time after which training saves a checkpoint and stops: 90s, 10m, 2h.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 
 
@@ -87,14 +103,14 @@ class Globals:
     verbose: bool
 
     def speaker(self) -> Speaker:
-        """Return what shows progress."""
+        """Return an object that shows progress on stderr."""
         from cli.progress import Speaker
 
         return Speaker(self.quiet)
 
 
 def plan_request(ctx: typer.Context) -> PlanRequest:
-    """Return what a command line says of a plan; an option that the command does not have is not given."""
+    """Return the options of a command that describe a plan; None for an option that the command lacks."""
     from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params

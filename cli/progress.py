@@ -1,4 +1,4 @@
-"""Progress on stderr: a live bar on a terminal, one plain line an epoch elsewhere (nohup, Slurm, CI)."""
+"""Progress on stderr: a live bar on a terminal, a plain line for each epoch elsewhere (nohup, Slurm, CI)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli.workflows.views import Said, TrainingBegun, TrainingEnded
 
 
 class Speaker:
-    """Shows a person what a workflow says (`cli.workflows.views.Say`).
+    """Shows the messages of a workflow to a person (`cli.workflows.views.Say`).
 
     Args:
         quiet: whether nothing is shown.
@@ -67,7 +67,7 @@ class Speaker:
 
     def _show_epoch(self, record: EpochRecord) -> None:
         if record.step not in self._epochs and record.epoch > 0:
-            # The last epoch before a run was resumed is told again.
+            # A resumed run reports its last finished epoch again.
             self._before += record.epoch + 1
         self._epochs[record.step] = record.epoch + 1
         done = sum(self._epochs.values())

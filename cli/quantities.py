@@ -1,4 +1,4 @@
-"""Reading the quantities of the command line: memory, durations."""
+"""Parsers of the quantities on the command line: memory, durations, seeds, budgets and epochs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parse_bytes(text: str | None, option: str) -> float | None:
     """Read ``8G``, ``512MiB`` or bytes; G is 10⁹ and Gi is 2³⁰.
 
     Raises:
-        UsageError: another form, or nothing.
+        UsageError: text of another form, or a quantity of zero.
     """
     if text is None:
         return None
@@ -36,7 +36,7 @@ def parse_seconds(text: str | None, option: str) -> float | None:
     """Read ``90s``, ``10m``, ``1.5h``, ``2d`` or seconds.
 
     Raises:
-        UsageError: another form, or nothing.
+        UsageError: text of another form, or a quantity of zero.
     """
     if text is None:
         return None
@@ -50,7 +50,7 @@ def check_seed(seed: int | None) -> None:
     """Refuse a seed that cannot be stored.
 
     Raises:
-        UsageError: it is negative or has more than 32 bits.
+        UsageError: negative seed, or one of more than 32 bits.
     """
     if seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"--seed must be between 0 and {2**32 - 1}, got {seed}")
@@ -60,7 +60,7 @@ def parse_budgets(text: str | None, option: str) -> tuple[int, int] | None:
     """Read ``250k-8M``, or one budget as a range without length.
 
     Raises:
-        UsageError: another form, or a range that falls.
+        UsageError: text of another form, or a range that falls.
     """
     return None if text is None else _range(text, option, parse_budget)
 
@@ -69,7 +69,7 @@ def parse_epochs(text: str | None, option: str) -> tuple[int, int] | None:
     """Read ``10-500``, or one number of epochs as a range without length.
 
     Raises:
-        UsageError: another form, or a range that falls.
+        UsageError: text of another form, or a range that falls.
     """
 
     def read(number: str) -> int:

@@ -18,7 +18,7 @@ from advisor.errors import UsageError
 
 GLOBAL_FLAGS = ("--quiet", "-q", "--verbose", "-v", "--debug")
 GLOBAL_VALUES = ("--home",)
-# Options that no file sets.
+# Options that a settings file cannot set.
 OF_ONE_CALL = ("debug", "version")
 
 

@@ -1,4 +1,4 @@
-"""Registries with the same keys, held against each other: a forgotten entry is an error that names its file.
+"""Registries with the same keys, compared with each other: a forgotten entry is an error that names its file.
 
 Some of them are checked at import (`advisor.errors.require_entries`), so that nothing runs without the entry.
 The others are checked here. CONTRIBUTING has a recipe for each kind of entry.

@@ -1,14 +1,15 @@
-"""How much longer a step takes while networks train on all cores, measured in several ways in turn.
+"""The slowdown of a step while networks train on all cores, measured in three ways in turn.
 
-The reference network of `advisor recommend` at its batch, on CIFAR-10's shape, one process a core:
+The network is the reference network of `advisor recommend` at its batch, on the image shape of CIFAR-10.
+Every core has one process. The slowdown is the time of a step side by side over the time alone:
 
-- long: six seconds alone, then six side by side, the mean over the processes;
-- once: one second of each, the slowest process, as it was measured before;
-- turns: `CONTENTION_ROUNDS` times half a second of each, the median of the ratios, as it is measured now.
+- long: six seconds alone, then six side by side, and the mean over the processes;
+- once: one second of each, and the slowest process, which was the method of an earlier version;
+- turns: `CONTENTION_ROUNDS` times half a second of each, and the median of the ratios, as in the program.
 
     python benchmarks/cost/contention.py     # about three minutes on a quiet machine
 
-Writes results/contention-cpu.json: every round, means and spreads over rounds.
+Writes results/contention-cpu.json: every round, and means and standard deviations over rounds (key "spread").
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ROUNDS, LONG, LONGEST = 8, 6.0, 60.0
 
 
 def steps(processes: Sequence[MeasuringProcess], workload: StepWorkload, seconds: float) -> list[float]:
-    """Seconds of a step in each of some processes at once."""
+    """Return the seconds of a step in each of several processes that run at once."""
     for each in processes:
         each.begin(workload, seconds)
     results = [each.finish(LONGEST) for each in processes]
@@ -57,8 +58,8 @@ def main() -> None:
         augmentation=facts.augmentation,
         execution=execution,
     )
-    held = cores_to_pin(execution)
-    processes = [MeasuringProcess("cpu", 1, held if i == 0 else ()) for i in range(execution.processes)]
+    pinned = cores_to_pin(execution)
+    processes = [MeasuringProcess("cpu", 1, pinned if i == 0 else ()) for i in range(execution.processes)]
     assert all(each.wait_until_ready() for each in processes)
     steps(processes, workload, REFERENCE_SECONDS)
     part, rounds = CONTENTION_SHARE * REFERENCE_SECONDS, []

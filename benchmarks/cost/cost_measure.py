@@ -1,15 +1,15 @@
-"""Measures the designs of `cost_model.py`: every one in a fresh process, in random order, twice far apart.
+"""Measurements of the designs of `cost_model.py`: in fresh processes, in random order, twice and far apart.
 
     python benchmarks/cost/cost_measure.py [--device cpu] [--quick] [--work FILE]
 
-Appends one line of JSON a job to a working file and skips what stands there, so that it can be ended and
-run again at any time. A pass does every job once in random order; the second pass begins when the first is
-done, so that two measurements of a design are the whole rest of the set apart.
+The script appends a line of JSON for each job to a working file and skips jobs that the file has. It can be
+stopped and run again at any time. A pass does every job once in random order. The second pass begins after
+the first, so that two measurements of a design are far apart in time.
 
-A job of the pool is a measurement as `advisor recommend` makes it, a dozen to a process. A job of the test
-set or of the development set is a fresh process that measures the step (time, inference, peak memory) and
-then trains for a few real epochs by the trainer's own loop, on 1,024 images with 256 for validation; its
-epoch time is that of the epochs' records (batches, augmentation, optimizer, evaluation).
+A job of the pool is a measurement as `advisor recommend` makes it, with a dozen measurements per process. A
+job of the test set or of the development set has its own process. It measures the step (time, inference, peak
+memory) and then trains for a few real epochs by the trainer's own loop, on 1,024 images with 256 for
+validation. Its epoch time is that of the epoch records (batches, augmentation, optimizer, evaluation).
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ TRAIN_IMAGES, VALIDATION_IMAGES = 1024, 256
 SECONDS = 1.0
 POOL_AT_ONCE = 12
 LONGEST_SECONDS = 120.0
-# Multiply-adds an image above which two epochs must do; below, four.
+# Multiply-adds per image above which a network trains for two epochs instead of four.
 LARGE_MACS = 1e7
 
 
 def frozen_designs() -> dict:
-    """Return the lists that were drawn before anything was fitted."""
+    """Return the lists of designs, which were drawn before anything was fitted."""
     return json.loads(DESIGNS.read_text())
 
 
 def facts_of_subset():
-    """Return the facts of the images that epochs run over."""
+    """Return the facts of the images of the real epochs."""
     from advisor.plans.dataset import dataset_named
 
     facts = dataset_named(frozen_designs()["dataset"])
@@ -59,7 +59,7 @@ def execution_on(device: str):
 
 
 def workload(network: str, batch: int, device: str):
-    """Return the trainer's step on a network."""
+    """Return the trainer's step of a network as a workload."""
     from trainer.training.workload import StepWorkload
 
     facts = facts_of_subset()
@@ -81,7 +81,7 @@ def jobs_of(quick: bool, pass_number: int) -> list[tuple[str, list]]:
     if quick:
         chance = random.Random(0)
         pool, test, develop = chance.sample(pool, QUICK_POOL), chance.sample(test, QUICK_TEST), []
-    # The pool is what is fitted on; a user measures it once, too.
+    # The predictor is fitted on the pool, which a user measures once, too.
     if pass_number:
         pool = []
     jobs = [("pool", pool[i : i + POOL_AT_ONCE]) for i in range(0, len(pool), POOL_AT_ONCE)]
@@ -118,7 +118,7 @@ def _measured_pool(rows: list, device: str) -> Iterator[dict]:
 
 
 def measure_one(network: str, batch: int, device: str) -> dict:
-    """Measure a step, then train for real epochs; called in a fresh process."""
+    """Measure a step, then train for real epochs; a fresh process calls this function."""
     import torch
 
     from profiler.device import pin_to, quiet_cores
@@ -127,7 +127,7 @@ def measure_one(network: str, batch: int, device: str) -> dict:
 
     pin_to(quiet_cores(1))
     torch.set_num_threads(1)
-    # Libraries belong to the idle process.
+    # The first call loads libraries, whose memory belongs to the idle process.
     watch_peak(device)
     times = measure_step(workload(network, batch, device), device, SECONDS)
     result = {"network": network, "batch": batch, **_plain(times)}
@@ -136,10 +136,10 @@ def measure_one(network: str, batch: int, device: str) -> dict:
 
 
 def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], float | None]:
-    """Return the seconds of real epochs, and those of the reference convolution meanwhile.
+    """Return the seconds of real epochs, and the seconds of the reference convolution during them.
 
-    The trainer asks before every batch whether to stop; that is when the reference is sampled, and what the
-    samples took is taken off the epoch.
+    The trainer asks before every batch whether to stop. The reference is sampled at that moment, and the time
+    of the samples is subtracted from the epoch.
     """
     from advisor.cost.features import features_of
     from advisor.designs.design import parse_design
@@ -202,7 +202,7 @@ def _plain(times) -> dict:
 
 
 def run(device: str, quick: bool, work: Path) -> None:
-    """Do every job that the working file lacks."""
+    """Measure every job that the working file lacks."""
     done = {(r["kind"], r["pass"], r["network"], r["batch"]) for r in read(work)}
     for number in range(1 if quick else PASSES):
         for kind, rows in jobs_of(quick, number):
@@ -213,7 +213,7 @@ def run(device: str, quick: bool, work: Path) -> None:
 
 def _append(work: Path, kind: str, number: int, results: Iterator[dict]) -> None:
     for result in results:
-        # Layers are what is fitted on; of a design to predict, the whole is the truth.
+        # Only the pool needs layers, which the predictor is fitted on. Other designs need the whole step.
         result = result if kind == "pool" else result | {"layers": []}
         line = {"kind": kind, "pass": number, "at": round(time.time()), "load": os.getloadavg()[0], **result}
         with work.open("a") as file:
@@ -222,7 +222,7 @@ def _append(work: Path, kind: str, number: int, results: Iterator[dict]) -> None
 
 
 def read(work: Path) -> list[dict]:
-    """Return what the working file has; a line cut short by a kill is left out."""
+    """Return the rows of the working file without a line that was cut short by a kill."""
     if not work.exists():
         return []
     rows = []
@@ -236,10 +236,12 @@ def read(work: Path) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--work", type=Path, default=Path(".cost-model.jsonl"))
-    parser.add_argument("--one", nargs=2, metavar=("NETWORK", "BATCH"))
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--quick", action="store_true", help="measure a part of the designs, once each")
+    parser.add_argument("--work", type=Path, default=Path(".cost-model.jsonl"), help="working file")
+    parser.add_argument(
+        "--one", nargs=2, metavar=("NETWORK", "BATCH"), help="measure one design and print it"
+    )
     given = parser.parse_args()
     if given.one:
         print(json.dumps(measure_one(given.one[0], int(given.one[1]), given.device)))

@@ -1,14 +1,14 @@
-"""How right is the cost model on designs that nobody measured?
+"""How accurate is the cost model on designs that were never measured?
 
-    python benchmarks/cost/cost_model.py   # measures what is missing (about 40 minutes), then judges
+    python benchmarks/cost/cost_model.py   # measures missing designs (about 40 minutes), then evaluates
     python benchmarks/cost/cost_model.py --quick   # a part of the designs, once each: under 5 minutes
-    python benchmarks/cost/cost_model.py --judge   # judges what was measured before
+    python benchmarks/cost/cost_model.py --judge   # evaluates earlier measurements only
 
-Measuring is `cost_measure.py`, resumable; its lists were frozen before anything was fitted. The truth of a
-test design is the mean of two measurements, the whole rest of the set apart; the noise floor is half the mean
-relative difference of the two. Truth and floor are given as measured and brought to the machine's usual speed
-by the reference convolution. Fitted is on the pool alone, a dozen measurements that
-`advisor.cost.acquisition` chooses one by one as `advisor recommend` does. Writes
+`cost_measure.py` measures and can be resumed. Its lists of designs were frozen before anything was fitted.
+The true time of a test design is the mean of two measurements that are far apart in time. The noise floor is
+half the mean relative difference of the two. Both are given as measured, and normalised to the machine's
+usual speed by the reference convolution. The predictor is fitted on the pool alone, with a dozen measurements
+that `advisor.cost.acquisition` chooses one by one, as in `advisor recommend`. Writes
 results/cost_model-DEVICE.json.
 """
 
@@ -38,18 +38,18 @@ from advisor.networks.architecture import family_of
 
 RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4
-# How the error falls with what is measured; about forty fit into the default minute.
+# Other numbers of measurements; about forty fit into the default minute.
 MORE_MEASUREMENTS = (8, 24, 40)
 FAMILIES = ("resnet", "wrn", "vgg", "densenet", "mlp")
 GROUP, GROUPS = 6, 300
-# Intervals of memory: so many random measurements of the pool, so many times.
+# Intervals of memory: numbers of random measurements of the pool, and number of draws of each.
 PEAKS, DRAWS = (0, 3, 4, 5, 6, 8, 12, 20, 40), 40
 
 
 def measurement(row: dict, device: str) -> Measurement:
     """Return a line of the working file as the profiler's record."""
     execution = cost_measure.execution_on(device)
-    mark = Fingerprint(
+    fingerprint = Fingerprint(
         device=device,
         device_name="",
         driver="",
@@ -63,7 +63,7 @@ def measurement(row: dict, device: str) -> Measurement:
         network=row["network"],
         task=TASK,
         batch=row["batch"],
-        fingerprint=mark,
+        fingerprint=fingerprint,
         forward_seconds=row["forward"],
         backward_seconds=row["backward"],
         optimizer_seconds=row["optimizer"],
@@ -80,7 +80,7 @@ def measurement(row: dict, device: str) -> Measurement:
 
 
 def chosen(pool: Sequence[Measurement], count: int, device: str, start: Sequence[Measurement] = ()) -> list:
-    """Return `count` measurements of the pool, one after the other as the tool would ask for them."""
+    """Return `count` measurements of the pool, chosen one after the other as the program chooses them."""
     taken, left = list(start), {Wanted(m.network, m.batch): m for m in pool}
     while left and len(taken) < count + len(start):
         predictor = CostPredictor(taken, cost_measure.execution_on(device))
@@ -90,7 +90,7 @@ def chosen(pool: Sequence[Measurement], count: int, device: str, start: Sequence
 
 
 class Truth:
-    """Measured figures of the test designs: the mean of their measurements, as measured and normalised."""
+    """Measured figures of the test designs, as measured and normalised to the usual speed."""
 
     def __init__(self, rows: Sequence[dict], usual: float | None) -> None:
         self.values: dict[tuple[str, int], dict[str, list[float]]] = {}
@@ -107,17 +107,17 @@ class Truth:
         return {k: float(np.mean(v[name])) for k, v in self.values.items() if wanted(*k)}
 
     def floor(self, name: str) -> float | None:
-        """Half the mean relative difference of two measurements."""
+        """Return half the mean relative difference of two measurements."""
         pairs = [v[name] for v in self.values.values() if len(v[name]) == 2]
         return float(np.mean([abs(a - b) / (a + b) for a, b in pairs])) if pairs else None
 
 
 def evaluated(truth: dict, predict: Predict) -> dict:
-    """Return the errors of predictions against the truth, and how often and how wide intervals hold."""
+    """Return the errors of predictions, and the coverage and the width of their intervals."""
     found = {key: predict(*key) for key in truth}
     errors = {k: found[k][1] / truth[k] - 1 for k in truth}
     sizes = np.abs(list(errors.values()))
-    held = [found[k][0] <= truth[k] <= found[k][2] for k in truth]
+    covered = [found[k][0] <= truth[k] <= found[k][2] for k in truth]
     by_family = {
         family: float(np.mean([abs(e) for (n, _), e in errors.items() if family_of(n) == family]))
         for family in FAMILIES
@@ -130,21 +130,21 @@ def evaluated(truth: dict, predict: Predict) -> dict:
         "bias": float(np.mean(list(errors.values()))),
         "within_10": float((sizes <= 0.1).mean()),
         "by_family": by_family,
-        "held_90": float(np.mean(held)),
-        "binomial_p": float(binomtest(sum(held), len(held), 0.9).pvalue),
+        "held_90": float(np.mean(covered)),
+        "binomial_p": float(binomtest(sum(covered), len(covered), 0.9).pvalue),
         "width": float(np.mean([f[2] / f[0] for f in found.values()])),
     }
 
 
 def ranking(truth: dict, predict: Predict) -> dict:
-    """Kendall's τ at one batch size, and what choosing the predicted fastest of some designs costs."""
+    """Return Kendall's τ at one batch size, and the regret of choosing the predicted fastest design."""
     chance, taus, losses = random.Random(0), [], []
     for batch in sorted({b for _, b in truth}):
         keys = [k for k in truth if k[1] == batch]
         means = {k: predict(*k)[1] for k in keys}
         taus.append(kendalltau([means[k] for k in keys], [truth[k] for k in keys]).statistic)
         for _ in range(GROUPS):
-            # Designs of similar size, or the choice would be easy.
+            # Designs of similar size, because others would make the choice easy.
             first = chance.choice(keys)
             near = sorted(keys, key=lambda k: abs(np.log(truth[k] / truth[first])))[:GROUP]
             losses.append(truth[min(near, key=means.__getitem__)] / min(truth[k] for k in near) - 1)
@@ -152,7 +152,7 @@ def ranking(truth: dict, predict: Predict) -> dict:
 
 
 def splits(pool: list[Measurement], truth: Truth, device: str) -> dict:
-    """Judge every split of the issue, ours and the baselines."""
+    """Return the figures of every split, for our predictor and for the baselines."""
     dozen = chosen(pool, MEASUREMENTS, device)
     epochs = truth.of("epoch_seconds")
     baselines = {
@@ -206,27 +206,27 @@ def _together(parts: dict[str, dict]) -> dict:
         key: float(np.average([p[key] for p in parts.values()], weights=counts))
         for key in ("mape", "held_90", "width", "within_10")
     }
-    held = round(mean["held_90"] * counts.sum())
+    covered = round(mean["held_90"] * counts.sum())
     return mean | {
         "designs": int(counts.sum()),
-        "binomial_p": float(binomtest(held, int(counts.sum()), 0.9).pvalue),
+        "binomial_p": float(binomtest(covered, int(counts.sum()), 0.9).pvalue),
         "by_family": {family: p["mape"] for family, p in parts.items()},
     }
 
 
 def memory(truth: Truth, dozen: list[Measurement], device: str) -> dict:
-    """Formula against simulation on fake tensors, prediction against the growth of a fresh process."""
+    """Return the errors of memory: formula against simulation, and prediction against a fresh process."""
     from profiler.simulation import simulate_training_bytes
 
     execution = cost_measure.execution_on(device)
     predictor = CostPredictor(dozen, execution)
-    simulated, grown, held = [], [], []
+    simulated, grown, covered = [], [], []
     for (network, batch), peak in truth.of("peak_bytes").items():
         formula = training_bytes(network, TASK, batch, execution.dtype, execution.memory_format)
         simulated.append(formula / simulate_training_bytes(cost_measure.workload(network, batch, device)) - 1)
         estimate = predictor.training_peak_bytes(network, TASK, batch)
         grown.append((network, batch, estimate.mean / peak - 1, peak))
-        held.append(estimate.low <= peak <= estimate.high)
+        covered.append(estimate.low <= peak <= estimate.high)
     sizes = np.abs([g[2] for g in grown])
     large = np.abs([g[2] for g in grown if g[3] > 64 * 2**20])
     return {
@@ -234,14 +234,14 @@ def memory(truth: Truth, dozen: list[Measurement], device: str) -> dict:
         "formula_against_simulation_worst": float(np.max(np.abs(simulated))),
         "growth_mape": float(sizes.mean()),
         "growth_mape_above_64_MiB": float(large.mean()) if len(large) else None,
-        "growth_held_90": float(np.mean(held)),
+        "growth_held_90": float(np.mean(covered)),
         "growth_floor": truth.floor("peak_bytes"),
         "worst": sorted(([n, b, e] for n, b, e, _ in grown), key=lambda g: -abs(g[2]))[:5],
     }
 
 
 def memory_intervals(truth: Truth, pool: list[Measurement], device: str) -> dict:
-    """How often intervals of memory hold by the number of random measurements, and how wide they are."""
+    """Return coverage and width of the intervals of memory, by the number of random measurements."""
     execution, chance = cost_measure.execution_on(device), random.Random(0)
     peaks, found = truth.of("peak_bytes"), {}
     for count in (c for c in PEAKS if c <= len(pool)):
@@ -258,7 +258,8 @@ def memory_intervals(truth: Truth, pool: list[Measurement], device: str) -> dict
     return found
 
 
-def judge(rows: list[dict], device: str) -> dict:
+def evaluate(rows: list[dict], device: str) -> dict:
+    """Return all figures of the measured rows."""
     pool = [measurement(r, device) for r in rows if r["kind"] == "pool"]
     references = [m.reference_seconds for m in pool if m.reference_seconds]
     truth = Truth(
@@ -286,7 +287,7 @@ def judge(rows: list[dict], device: str) -> dict:
             "share_within_5_percent": float(np.mean(np.abs(remainder) <= 0.05)),
         },
         "profiling_seconds": sum(m.spent_seconds for m in dozen),
-        # Starting a process for each is not in it.
+        # The start of each process is not included.
         "profiling_seconds_by_count": {
             str(count): sum(m.spent_seconds for m in chosen(pool, count, device)) for count in (8, 12, 24, 40)
         },
@@ -305,7 +306,7 @@ def show(result: dict) -> None:
     """Print the table."""
     floor = result["noise_floor"]
     print("noise floor: " + ", ".join(f"{k} {v:.1%}" for k, v in floor.items() if v is not None))
-    print(f"{'split':48}{'n':>4}{'MAPE':>8}{'≤10 %':>8}{'held':>7}{'p':>7}{'width':>7}")
+    print(f"{'split':48}{'n':>4}{'MAPE':>8}{'≤10 %':>8}{'cover':>7}{'p':>7}{'width':>7}")
     for name, s in result["splits"].items():
         if "mape" in s:
             print(
@@ -317,7 +318,9 @@ def show(result: dict) -> None:
     print(f"ranking: τ {ranked['tau']:.3f}, choosing by prediction costs {ranked['regret']:.1%}")
     print("memory: " + json.dumps(result["memory"]))
     for count, s in result["memory_intervals"].items():
-        print(f"memory, {count} at random: {s['mape']:.1%}, held {s['held_90']:.0%}, width {s['width']:.2f}")
+        print(
+            f"memory, {count} at random: {s['mape']:.1%}, coverage {s['held_90']:.0%}, width {s['width']:.2f}"
+        )
     print(
         f"layers: {json.dumps(result['layers_remainder'])}; "
         f"12 measurements in {result['profiling_seconds']:.0f} s"
@@ -326,16 +329,16 @@ def show(result: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--judge", action="store_true", help="measure nothing")
-    parser.add_argument("--work", type=Path, default=None)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--quick", action="store_true", help="measure a part of the designs, once each")
+    parser.add_argument("--judge", action="store_true", help="evaluate earlier measurements only")
+    parser.add_argument("--work", type=Path, default=None, help="working file of the measurements")
     given = parser.parse_args()
     name = f"cost_model-{given.device}" + ("-quick" if given.quick else "")
     work = given.work or RESULTS / f"{name}.jsonl"
     if not given.judge:
         cost_measure.run(given.device, given.quick, work)
-    result = judge(cost_measure.read(work), given.device)
+    result = evaluate(cost_measure.read(work), given.device)
     if not given.quick:
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     show(result)

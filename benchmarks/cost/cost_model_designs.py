@@ -1,12 +1,13 @@
-"""Draws the frozen lists of `cost_model.py`: which networks are fitted on, which are predicted.
+"""The frozen lists of `cost_model.py`: the networks for fitting and the networks to predict.
 
-Run once, before anything was fitted; the result, `cost_model_designs.json`, is committed and not drawn again.
+The script ran once, before anything was fitted. Its result, `cost_model_designs.json`, is committed and not
+drawn again.
 
     python benchmarks/cost/cost_model_designs.py
 
-For each family, networks are drawn evenly over the logarithm of their multiply-adds; every test network
-gets one of three batch sizes, and no network stands in two lists. `develop` networks are a part of the
-pool whose epochs are timed too: whatever is tuned, is tuned on them.
+For each family, networks are drawn evenly over the logarithm of their multiply-adds. Every test network gets
+one of three batch sizes. No network is in both the test list and the pool. The `develop` networks are a part
+of the pool whose epochs are timed, too. All tuning uses them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ TARGET = Path(__file__).with_name("cost_model_designs.json")
 SEED = 20261121
 BATCHES = (32, 64, 128)
 DATASET = "fashion-mnist"
-# Multiply-adds an image between which networks are drawn: from a millisecond to half a second a step.
+# Range of the multiply-adds per image of drawn networks: from a millisecond to half a second for a step.
 LEAST_MACS = {"mlp": 3e4}
 MOST_MACS = {"mlp": 4e6, "wrn": 1.3e8}
-# There are few wide residual networks of that size, their width being a multiple of 16 channels.
+# Wide residual networks of this size are few, as their width is a multiple of 16 channels.
 TEST_COUNTS = {"wrn": 6}
 POOL_COUNTS = {"wrn": 5}
 DEVELOP_PER_FAMILY = 5
@@ -36,7 +37,7 @@ DEEPEST = {"resnet": 56, "wrn": 40, "vgg": 19, "densenet": 58, "mlp": 9}
 
 
 def candidates(family: str) -> dict[str, float]:
-    """Return the networks of a family that may be drawn, with their MACs an image."""
+    """Return the networks of a family that may be drawn, with their MACs per image."""
     task = dataset_named(DATASET).task
     low, high = WIDTHS[family]
     widths = range(low, high + 1) if family != "mlp" else range(low, high + 1, 8)
@@ -51,7 +52,7 @@ def candidates(family: str) -> dict[str, float]:
 
 
 def drawn(macs: dict[str, float], count: int, chance: random.Random) -> list[str]:
-    """Return `count` networks, one from each of as many slices of equal ratio of MACs where there are any."""
+    """Return `count` networks, one from each slice of equal ratio of MACs that has any."""
     names = sorted(macs, key=macs.__getitem__)
     low, high = macs[names[0]], macs[names[-1]]
     chosen: list[str] = []

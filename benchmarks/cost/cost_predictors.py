@@ -1,7 +1,8 @@
-"""What `cost_model.py` compares: our predictor of epochs, and others fitted on the same measurements.
+"""The predictors that `cost_model.py` compares: ours, and baselines fitted on the same measurements.
 
-Each takes measurements and returns a function of network and batch size: the seconds of an epoch, as low
-end of the 90 % interval, mean and high end; the others have no interval.
+Each takes measurements and returns a function of network and batch size. That function returns the seconds of
+an epoch: the low end of the 90 % interval, the mean and the high end. All three are equal for the baselines,
+which have no interval.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from advisor.cost.features import features_of
 from advisor.cost.measurement import Measurement
 from advisor.cost.predictor import CostPredictor
 
-# What the networks are built for.
+# Image shape and classes of the networks.
 TASK = cost_measure.facts_of_subset().task
 
 Predict = Callable[[str, int], tuple[float, float, float]]
 
 
 def ours(fitted: Sequence[Measurement], device: str) -> Predict:
-    """`advisor.cost.predictor`."""
+    """Return the predictor of `advisor.cost.predictor`."""
     predictor = CostPredictor(fitted, cost_measure.execution_on(device))
 
     def predict(network: str, batch: int) -> tuple[float, float, float]:
@@ -52,7 +53,11 @@ def _row(network: str, batch: int, names: Sequence[str]) -> list[float]:
 
 
 def least_squares(names: Sequence[str]) -> Callable[[Sequence[Measurement]], Predict]:
-    """Non-negative least squares on relative errors of step and inference."""
+    """Return a fit by non-negative least squares on relative errors of step and inference.
+
+    Args:
+        names: sizes of a network that are the regressors.
+    """
 
     def fit(fitted: Sequence[Measurement]) -> Predict:
         rows = np.array([_row(m.network, m.batch, names) for m in fitted])
@@ -66,7 +71,7 @@ def least_squares(names: Sequence[str]) -> Callable[[Sequence[Measurement]], Pre
 
 
 def boosted_trees(fitted: Sequence[Measurement]) -> Predict:
-    """Gradient-boosted trees on logarithms."""
+    """Return gradient-boosted trees fitted on logarithms."""
     names = ("macs", "bytes", "operations")
     rows = np.log([[*_row(m.network, m.batch, names), m.batch] for m in fitted])
     trees = {

@@ -1,15 +1,15 @@
-"""What equivalent ensembles cost: training step, inference and memory of the published designs, measured.
+"""The cost of equivalent ensembles: training step, inference and memory of the published designs, measured.
 
     python benchmarks/cost/equivalents_cost.py [--device cpu] [--quick]
 
-Designs are those of "More or Less", table C, for ResNets with four members: the single network, its
+The designs are those of "More or Less", table C, for ResNets with four members: the single network, its
 width-equivalent (weq) and its depth-equivalent (deq) member, on random images of 3×32×32. Every network is
-measured in `ROUNDS` rounds, each in a fresh process and in another order, as `advisor recommend` measures:
-training step and inference with one thread, peak memory of training beyond the idle process. Members train
-one after the other, so that a step of an ensemble takes four times its member's and its memory is one
-member's.
+measured in `ROUNDS` rounds, each in a fresh process and in another order. The measurements are those of
+`advisor recommend`: training step and inference with one thread, and peak memory of training beyond the idle
+process. Members train one after the other, so a step of an ensemble takes four times the time of its member,
+and the memory of one member.
 
-Figures are ratios to the single network: medians over rounds, and over designs with their range.
+Figures are ratios to the single network: medians over rounds, then the median and the range over designs.
 Writes benchmarks/cost/results/equivalents_cost-DEVICE.json.
 """
 
@@ -33,14 +33,14 @@ from profiler.isolate import MeasuringProcess
 TABLE = Path(__file__).parents[2] / "tests" / "data" / "table_c_resnet.csv"
 RESULTS = Path(__file__).parent / "results"
 MEMBERS, BATCH, ROUNDS = 4, 64, 3
-# (Width, depth): larger ones take too long on one thread.
+# Largest width and depth; larger networks take too long on one thread.
 LARGEST = {"cpu": (32, 38), "cuda": (48, 62)}
 SECONDS, LONGEST_SECONDS = 2.0, 120.0
 FIGURES = ("step", "inference", "peak_bytes")
 
 
 def designs(device: str) -> list[dict[str, str]]:
-    """Return the single network, the member of weq and that of deq of every row of the table."""
+    """Return the single network and the members of weq and deq, for every row of the table."""
     with TABLE.open() as opened:
         rows = [{name: int(text) for name, text in row.items()} for row in csv.DictReader(opened)]
     return [
@@ -66,7 +66,7 @@ def measure(network: str, device: str) -> dict[str, float]:
 
 
 def ratios(row: dict[str, str], found: dict[str, list[dict[str, float]]]) -> dict:
-    """Return the ratios of a row to its single network, and by how much rounds differ."""
+    """Return the ratios of a row's ensembles to its single network."""
     middle = {name: {f: median(r[f] for r in rounds) for f in FIGURES} for name, rounds in found.items()}
     single = middle[row["single"]]
     result: dict = {"single": row["single"]}
@@ -78,7 +78,8 @@ def ratios(row: dict[str, str], found: dict[str, list[dict[str, float]]]) -> dic
     return result
 
 
-def judge(found: dict[str, list[dict[str, float]]], device: str) -> dict:
+def evaluate(found: dict[str, list[dict[str, float]]], device: str) -> dict:
+    """Return the ratios of all rows and their summary."""
     rows = [ratios(row, found) for row in designs(device) if all(name in found for name in row.values())]
     summary = {
         f"{kind}, {f}": {
@@ -89,7 +90,7 @@ def judge(found: dict[str, list[dict[str, float]]], device: str) -> dict:
         for kind in ("weq", "deq")
         for f in FIGURES
     }
-    spread = median(
+    slowest_over_fastest = median(
         max(r[f] for r in rounds) / min(r[f] for r in rounds) for rounds in found.values() for f in ("step",)
     )
     return {
@@ -99,7 +100,7 @@ def judge(found: dict[str, list[dict[str, float]]], device: str) -> dict:
         "torch": version("torch"),
         "batch": BATCH,
         "rounds": ROUNDS,
-        "slowest_over_fastest_round_of_a_step": spread,
+        "slowest_over_fastest_round_of_a_step": slowest_over_fastest,
         "summary": summary,
         "designs": rows,
     }
@@ -107,8 +108,10 @@ def judge(found: dict[str, list[dict[str, float]]], device: str) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", choices=sorted(LARGEST))
-    parser.add_argument("--quick", action="store_true", help="the first row of the table; nothing is written")
+    parser.add_argument("--device", default="cpu", choices=sorted(LARGEST), help="device to measure on")
+    parser.add_argument(
+        "--quick", action="store_true", help="measure the first row of the table only; nothing is written"
+    )
     given = parser.parse_args()
     rows = designs(given.device)[: 1 if given.quick else None]
     networks = sorted({name for row in rows for name in row.values()})
@@ -118,7 +121,7 @@ def main() -> None:
         for network in networks:
             found[network].append(measure(network, given.device))
             print(f"round {number + 1}: {network:14} {found[network][-1]['step']:.3f} s a step", flush=True)
-    result = judge(found, given.device)
+    result = evaluate(found, given.device)
     for name, figures in result["summary"].items():
         print(f"{name:16} {figures['median']:.2f} ({figures['least']:.2f}–{figures['most']:.2f})")
     if not given.quick:

@@ -1,10 +1,10 @@
-"""What does it bring that freed memory stays with the process (`trainer.training.heap`)?
+"""The effect of keeping freed memory in the process (`trainer.training.heap`) on time and memory.
 
     python benchmarks/cost/heap.py        # about three minutes on a quiet machine
 
-Each network trains some steps in fresh processes, with the allocator's own settings and ours, in turn and
-several times. Given are the medians over processes of the step (thread time), of its interquartile range and
-page faults, and of the resident peak, and the ratio of the steps in each pair of neighbours. Writes
+Each network trains some steps in fresh processes, with the allocator's own settings and with ours, in turn
+and several times. The figures are medians over processes: the step (thread time), its interquartile range,
+its page faults, and the resident peak. The ratio of the steps is taken in each pair of neighbours. Writes
 results/heap-cpu.json.
 """
 
@@ -29,7 +29,7 @@ WARM_UP, STEPS = 3, 15
 
 
 def measure(network: str, *, keep: bool) -> dict[str, float]:
-    """Train some steps in this process; return seconds and faults a step, and the resident peak."""
+    """Train some steps in this process and return seconds and faults per step, and the resident peak."""
     import torch
 
     import trainer.training.step
@@ -84,7 +84,9 @@ def compare(network: str) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--one", nargs=2, metavar=("NETWORK", "SETTING"))
+    parser.add_argument(
+        "--one", nargs=2, metavar=("NETWORK", "SETTING"), help="measure one network and print it"
+    )
     given = parser.parse_args()
     if given.one:
         print(json.dumps(measure(given.one[0], keep=given.one[1] == "keep")))

@@ -1,33 +1,38 @@
-"""Is the advice right? The grid of `advice_train.py` replayed as if only part of it had been trained.
+"""How good is the advice? The grid of `advice_train.py` replayed as if only part of it had been trained.
 
     python benchmarks/trainings/advice.py                # under a minute; trains nothing
     python benchmarks/trainings/advice.py --file F.csv   # another grid; the result goes beside it
 
-For every budget the accuracy predictor learns from a tenth of the grid at the other budgets, for every data
-set from a tenth of the other data sets; then it is asked about what was held out. `advice_replay.py` has the
-rules of what may be seen, `advice_regret.py` how regret is counted and what the rules do that advice competes
-with, `advice_claims.py` the published claims. Errors are those on test images; the predictor foretells whole
-schedules.
+Every budget is held out once: the accuracy predictor learns from a tenth of the grid at the other budgets,
+and then predicts the errors at this one. Every data set is held out once in the same way. `advice_replay.py`
+has the rules of the evidence, `advice_regret.py` the regret and the rules that compete with the advice, and
+`advice_claims.py` the published claims. Errors are those on test images. Forecasts are for whole schedules.
 
-1. Regret of the design of least predicted error among all designs of a cell with the long schedule.
-2. The same of: always the single network; always the depth-equivalent ensemble of four; the published
-   threshold (1.25M parameters and half of the epochs) as printed, and with its parameters scaled by the
-   values of an image (ours); a random design; successive halving at the held-out budget for as many core
-   seconds as the evidence from that data set took (what all data sets gave answers a budget for all of
-   them), and for that divided by the number of budgets, because nearly the same evidence answers each.
-3. Single network or ensemble: share right among cells where one leads by more than a standard error over
-   seeds. The other seeds name the best ensemble that a seed scores. Cells of short schedules have only the
-   depth-equivalent ensemble of four.
-4. The threshold: the first point from which on the ensemble leads. Along budgets the best ensemble of long
-   schedules and the depth-equivalent one of four, along epochs the latter; in steps of the grid, the largest
-   miss counts.
-5. Intervals of 90 % against errors of single trainings with all schedules and seeds.
-   Their count is that of designs.
-6. Epochs until an independent ensemble's validation error is down to the final one of the single network, on
-   curves of the long schedule (means over seeds).
+1. Regret of the design of least predicted error, among all designs of a cell with the long schedule.
+2. Regret of the competing rules:
 
-Intervals are of 90 %: over cells by bootstrap, over seeds by Student's t. A verdict is open where the limit
-lies within the interval. No clock enters: the same file gives the same result, results/advice-cpu.json.
+   - always the single network;
+   - always the depth-equivalent ensemble of four;
+   - the published threshold (1.25M parameters and half of the epochs) as printed, and with its parameters
+     scaled by the values of an image (our extension);
+   - a random design;
+   - successive halving at the held-out budget, for as many core seconds as the evidence from that data set
+     took, and for that time divided by the number of budgets. The second figure is there because nearly the
+     same evidence answers every budget.
+3. Single network or ensemble: share of right choices among cells where one leads by more than a standard
+   error over seeds. The ensemble that a seed scores is the best one on the other seeds. Cells of short
+   schedules have only the depth-equivalent ensemble of four.
+4. The threshold: the first point from which on the ensemble leads. Along budgets the ensemble is the best one
+   of long schedules, or the depth-equivalent one of four; along epochs it is the latter. The figure is the
+   largest error in steps of the grid.
+5. Coverage of 90 % intervals on the errors of single trainings, with all schedules and seeds. The count is
+   the number of designs.
+6. Epochs until the validation error of an independent ensemble reaches the final one of the single network,
+   on curves of the long schedule (means over seeds).
+
+Intervals are 90 % intervals: over cells by bootstrap, over seeds by Student's t. A verdict is open where the
+limit lies within the interval. No clock is read: the same file gives the same result,
+results/advice-cpu.json.
 """
 
 from __future__ import annotations
@@ -58,14 +63,14 @@ REGRET_GOAL, CLASS_GOAL, STEPS_GOAL, REJECTED, SOONER_GOAL = 0.3, 0.9, 1.0, 0.05
 
 def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
     """Forecasts of the advisor's accuracy predictor."""
-    names = [learned_name(cell.told.dataset, cell.told.augmentation) for cell in asked]
-    predictor = AccuracyPredictor(sorted(set(names)), evidence_of_reported([t.told for t in seen]), SEED)
+    names = [learned_name(cell.reported.dataset, cell.reported.augmentation) for cell in asked]
+    predictor = AccuracyPredictor(sorted(set(names)), evidence_of_reported([t.reported for t in seen]), SEED)
     found = []
     for cell, name in zip(asked, names, strict=True):
         designs = [parse_design(d) for d in cell.runs]
-        draws = predictor.sample_errors(designs, name, cell.told.task, cell.epochs)
+        draws = predictor.sample_errors(designs, name, cell.reported.task, cell.epochs)
         ranges = [
-            predictor.predict(draws[:, i], predictor.seed_std(design, name), cell.told.test_images, key=i)
+            predictor.predict(draws[:, i], predictor.seed_std(design, name), cell.reported.test_images, key=i)
             for i, design in enumerate(designs)
         ]
         found.append(
@@ -80,10 +85,10 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
 
 
 def reaching(predictor: AccuracyPredictor, cell: Cell, name: str) -> dict[str, float]:
-    """Epochs until an independent ensemble is foretold to be where the single network ends, by design."""
+    """Return the predicted epochs until independent ensembles have the single network's final error."""
     if cell.single is None:
         return {}
-    task, epochs = cell.told.task, cell.epochs
+    task, epochs = cell.reported.task, cell.epochs
     target = predictor.sample_errors([parse_design(cell.single)], name, task, epochs)[:, 0]
     return {
         design: float(
@@ -103,7 +108,7 @@ def figure(name: str, value: float | None, ends: Sequence = (None, None), **more
 
 
 def regrets(grid: Grid) -> list[dict]:
-    """Mean regret of every rule; of the others also what advice saves."""
+    """Return the mean regret of every rule, and the regret that advice saves against each other rule."""
     found, ours = [], {}
     for name, rule in rules(grid).items():
         values = {c.key: r for c in grid.whole if (r := regret(c, rule)) is not None}
@@ -118,7 +123,7 @@ def regrets(grid: Grid) -> list[dict]:
         else:
             less = bootstrapped({k: ours[k] - values[k] for k in values if k in ours})
             state = verdict(less["mean"], 0.0, (less["low"], less["high"]))
-            # Lower, not as low.
+            # The goal is a lower regret, so an equal one misses it.
             state = "missed" if less["mean"] == 0 else state
             row |= {"advice_minus_this": less, "goal": "advice lower", "verdict": state}
         found.append(row)
@@ -136,8 +141,8 @@ def classes(grid: Grid) -> list[dict]:
             continue
         gap, error = np.mean(leads), np.std(leads, ddof=1) / np.sqrt(len(leads))
         if abs(gap) > error:
-            told = grid.by_budget[cell.place].lead(cell, cell.ensembles)
-            found["long" if cell.whole else "short"].append(((told > 0) == (gap > 0), bool(gap > 0)))
+            forecast = grid.by_budget[cell.place].lead(cell, cell.ensembles)
+            found["long" if cell.whole else "short"].append(((forecast > 0) == (gap > 0), bool(gap > 0)))
     found["all"] = found["long"] + found["short"]
     rows = []
     for name, pairs in found.items():
@@ -156,7 +161,7 @@ def classes(grid: Grid) -> list[dict]:
 
 
 def thresholds(grid: Grid) -> list[dict]:
-    """Steps between the real and the foretold threshold along budgets and along epochs."""
+    """Return the steps between the real and the predicted threshold, along budgets and along epochs."""
     by_size = {(d,): grid.row(d) for d in grid.datasets}
     by_epochs = {
         key: [c for c in grid.cells if c.key == key] for key in dict.fromkeys(c.key for c in grid.cells)
@@ -171,8 +176,8 @@ def thresholds(grid: Grid) -> list[dict]:
         for key, line in lines.items():
             pairs = [pair for c in line if (pair := _leads(grid, c, members))]
             if len(pairs) > 1:
-                real, told = (lasting(leads) for leads in zip(*pairs, strict=True))
-                places[" ".join(map(str, key))] = {"real": real, "foretold": told, "points": len(pairs)}
+                real, forecast = (lasting(leads) for leads in zip(*pairs, strict=True))
+                places[" ".join(map(str, key))] = {"real": real, "foretold": forecast, "points": len(pairs)}
         steps = [abs(p["real"] - p["foretold"]) for p in places.values()]
         worst = float(max(steps)) if steps else None
         row = figure(f"EST in {name}: largest miss, steps", worst, count=len(steps), positions=places)
@@ -182,11 +187,17 @@ def thresholds(grid: Grid) -> list[dict]:
 
 
 def _leads(grid: Grid, cell: Cell, members: int | None) -> tuple[float, float] | None:
-    """Real and foretold lead of the best ensemble, or of the depth-equivalent one of so many members."""
+    """Return the real and the predicted lead of the best ensemble.
+
+    Args:
+        grid: grid of trainings.
+        cell: cell of the grid.
+        members: number of members of the depth-equivalent ensemble to take instead; None for the best of all.
+    """
     ensembles = cell.rivals(members)
     leads = lead(cell, ensembles)
-    told = grid.by_budget[cell.place]
-    return (float(np.mean(leads)), told.lead(cell, ensembles)) if leads else None
+    forecast = grid.by_budget[cell.place]
+    return (float(np.mean(leads)), forecast.lead(cell, ensembles)) if leads else None
 
 
 # 5.
@@ -195,7 +206,7 @@ def _leads(grid: Grid, cell: Cell, members: int | None) -> tuple[float, float] |
 def intervals(grid: Grid) -> list[dict]:
     rows = []
     for name, forecasts in (("budgets", grid.by_budget), ("data sets", grid.by_dataset)):
-        held: dict[object, list[bool]] = {}
+        covered: dict[object, list[bool]] = {}
         parts: dict[str, list[bool]] = {}
         seeds: dict[str, list[tuple[float, float]]] = {}
         widths = []
@@ -203,27 +214,27 @@ def intervals(grid: Grid) -> list[dict]:
             ends = forecasts[cell.place].ends
             for design, runs in cell.runs.items():
                 low, high = ends[design]
-                inside = [low <= t.told.error <= high for t in runs.values()]
-                held.setdefault((*cell.key, design), []).extend(inside)
+                inside = [low <= t.reported.error <= high for t in runs.values()]
+                covered.setdefault((*cell.key, design), []).extend(inside)
                 part = f"{cell.dataset}, {'long' if cell.whole else 'cut'} schedules"
                 parts.setdefault(part, []).extend(inside)
                 if len(runs) > 1 and design in forecasts[cell.place].seeds:
                     pair = _variances(runs.values(), forecasts[cell.place].seeds[design])
                     seeds.setdefault(part, []).append(pair)
                 widths += [100 * (high - low)] * len(inside)
-        seen = coverage(held, widths)
-        row = figure(f"intervals at held-out {name}: share held", seen["share"], count=seen["designs"])
-        row |= {"p": seen["p"], "width": seen["width"], "trainings": seen["trainings"]}
+        found = coverage(covered, widths)
+        row = figure(f"intervals at held-out {name}: share held", found["share"], count=found["designs"])
+        row |= {"p": found["p"], "width": found["width"], "trainings": found["trainings"]}
         row |= {"parts": {part: float(np.mean(inside)) for part, inside in parts.items()}}
         row |= {"seeds": {part: np.sqrt(np.mean(pairs, axis=0)).tolist() for part, pairs in seeds.items()}}
-        state = verdict(seen["p"], REJECTED, least=True)
+        state = verdict(found["p"], REJECTED, least=True)
         rows.append(row | {"goal": f"p ≥ {REJECTED} for 90 %", "verdict": state})
     return rows
 
 
 def _variances(runs: Iterable[Training], seed_std: float) -> tuple[float, float]:
-    """Variance of the log error of a design between its seeds, and what was foretold of it."""
-    counts = [max(t.told.error * t.told.test_images, 0.5) for t in runs]
+    """Return the variance of the log error of a design between its seeds, measured and predicted."""
+    counts = [max(t.reported.error * t.reported.test_images, 0.5) for t in runs]
     return float(np.var(np.log(counts), ddof=1)), seed_std**2 + 1 / float(np.mean(counts))
 
 
@@ -231,10 +242,10 @@ def _variances(runs: Iterable[Training], seed_std: float) -> tuple[float, float]
 
 
 def sooner(grid: Grid) -> list[dict]:
-    """Foretold over real epochs until the final error of the single network."""
-    misses, real, asked = [], 0, 0
+    """Return the relative error of the predicted epochs until the final error of the single network."""
+    errors, real, asked = [], 0, 0
     for cell in grid.whole:
-        told = grid.by_budget[cell.place].reaching
+        predicted = grid.by_budget[cell.place].reaching
         for design in cell.named(["deq", "weq", "mixed"], independent=True):
             if cell.single is None or not cell.seeds:
                 continue
@@ -242,19 +253,19 @@ def sooner(grid: Grid) -> list[dict]:
             curves = {d: cell.mean_curve(d) for d in (design, cell.single)}
             if epochs := reached(curves[design], curves[cell.single][-1]):
                 real += 1
-                misses += [abs(told[design] / epochs - 1)] if design in told else []
-    middle = float(np.median(misses)) if misses else None
-    state = verdict(middle, SOONER_GOAL) if misses else "not predicted" if real else "not judged"
-    row = figure("time to accuracy: median relative error", middle, count=len(misses), real=real)
+                errors += [abs(predicted[design] / epochs - 1)] if design in predicted else []
+    middle = float(np.median(errors)) if errors else None
+    state = verdict(middle, SOONER_GOAL) if errors else "not predicted" if real else "not evaluated"
+    row = figure("time to accuracy: median relative error", middle, count=len(errors), real=real)
     row |= {"asked": asked}
     return [row | {"goal": f"≤ {SOONER_GOAL}", "verdict": state}]
 
 
-# What is shown and kept.
+# The result.
 
 
-def judge(grid: Grid) -> dict:
-    """All figures, claims and choices of a grid."""
+def evaluate(grid: Grid) -> dict:
+    """Return all figures, claims and choices of a grid."""
     parts = regrets, classes, thresholds, intervals, sooner
     choose = rules(grid)["advice"]
     return {
@@ -288,8 +299,8 @@ def judge(grid: Grid) -> dict:
 def show(result: Mapping) -> None:
     print(f"{result['trainings']} trainings, {result['core_seconds']:,.0f} core seconds")
     print(
-        "single: its error, %; hatched: points that g = 1 has more than independent; "
-        "shallow: that weq of four has less than deq"
+        "single: error of the single network, %; hatched: points of error of g = 1 above independent; "
+        "shallow: points of error of weq of four below deq"
     )
     print(
         f"\n{'data set':20}{'budget':>10}{'trained':>9}{'regret':>8}{'raw':>7}{'single':>8}{'hatched':>9}"
@@ -303,9 +314,10 @@ def show(result: Mapping) -> None:
             f"{_number(c['shallow_less']):>9}  "
             f"{c['advised']:34}  {_first(c['best'])}"
         )
-    unjudged = [f"{c['dataset']} at {c['budget']:,}" for c in result["cells"] if c["regret"] is None]
-    if unjudged:
-        print(f"not judged, fewer than two seeds with all designs: {'; '.join(unjudged)}")
+    unevaluated = [f"{c['dataset']} at {c['budget']:,}" for c in result["cells"] if c["regret"] is None]
+    if unevaluated:
+        cells = "; ".join(unevaluated)
+        print(f"not evaluated, fewer than two seeds with all designs: {cells}")
     print(f"\n{'figure':50}{'':>7}{'90 %':>15}{'count':>6}  {'goal':19}verdict")
     for r in result["figures"]:
         ends = "" if r["low"] is None else f"{_number(r['low'])} to {_number(r['high'])}"
@@ -322,11 +334,11 @@ def show(result: Mapping) -> None:
             f"{r['figure']:50}{_number(r['value']):>7}{ends:>15}{r['count']:6}  {r['goal']:19}{r['verdict']}"
             f"{'; ' if more else ''}{'; '.join(more)}"
         )
-    print("\nheld, and spread of the log error between seeds: real, foretold")
+    print("\ncoverage, and std of the log error between seeds: real, predicted")
     for r in result["figures"]:
-        for part, held in r.get("parts", {}).items():
-            spreads = ", ".join(_number(x) for x in r["seeds"].get(part, ()))
-            print(f"{r['figure'].partition(':')[0]:36}{part:36}{held:6.0%}  {spreads}")
+        for part, covered in r.get("parts", {}).items():
+            stds = ", ".join(_number(x) for x in r["seeds"].get(part, ()))
+            print(f"{r['figure'].partition(':')[0]:36}{part:36}{covered:6.0%}  {stds}")
     print("\n| claim | published | measured | 90 % | verdict |\n|---|---|---|---|---|")
     for row in result["claims"]:
         print("| " + " | ".join(row.values()) + " |")
@@ -337,24 +349,24 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _number(value: float | None) -> str:
-    # Without a sign before zero.
+    # Adding zero removes the sign of a negative zero.
     return "–" if value is None else f"{round(value, 2) + 0.0:.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--file", type=Path, default=RESULTS / "advice-cpu.csv", help="trainings")
+    parser.add_argument("--file", type=Path, default=RESULTS / "advice-cpu.csv", help="CSV file of trainings")
     file = parser.parse_args().file
     trainings = read(file)
     if not trainings:
-        print(f"nothing to judge: {file} has no trainings yet (advice_train.py writes them)")
+        print(f"nothing to evaluate: {file} has no trainings yet (advice_train.py writes them)")
         return
-    result = judge(Grid(trainings, advised))
+    result = evaluate(Grid(trainings, advised))
     show(result)
-    dates = sorted({t.told.date for t in trainings})
+    dates = sorted({t.reported.date for t in trainings})
     about = {
         "grid": file.name,
-        "device": sorted({t.told.device for t in trainings}),
+        "device": sorted({t.reported.device for t in trainings}),
         "trained": [dates[0], dates[-1]],
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("numpy", "scipy")},

@@ -1,4 +1,4 @@
-"""Which claims of "More or Less" and MotherNets hold on the grid: a row each, with interval and verdict."""
+"""The claims of "More or Less" and MotherNets on the grid: a row each, with interval and verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from advice_intervals import bootstrapped, over_seeds
 from advice_regret import EST_MEMBERS
 from advice_replay import Cell, Grid, lasting, lead, reached
 
-# "About" a published ratio of seconds.
+# Relative tolerance of "about" a published ratio of seconds.
 ABOUT = 0.25
 
 
@@ -42,29 +42,33 @@ def claim(text: str, published: str, measured: str, interval: str = "", state: s
 
 
 def _place(line: Sequence[Cell], position: int) -> str:
-    """A threshold in words."""
+    """Return a threshold in words."""
     if position == 0:
         return f"at most {line[0].budget:,}"
     return f"{line[position].budget:,}" if position < len(line) else f"over {line[-1].budget:,}"
 
 
 def _by_seed(cells: Sequence[Cell], rivals: Sequence[Sequence[str]]) -> list[int]:
-    """Thresholds along cells, as positions, seed by seed as `lead` compares them."""
+    """Return the thresholds along cells as positions, seed by seed as `lead` compares them."""
     leads = [lead(c, ensembles) for c, ensembles in zip(cells, rivals, strict=True)]
     return [lasting(each) for each in zip(*leads, strict=False)]
 
 
 def _range(line: Sequence[Cell], positions: Sequence[int]) -> str:
-    """Thresholds of seeds in words."""
+    """Return the range of the thresholds of all seeds in words."""
     low, high = (_place(line, position) for position in (min(positions), max(positions)))
     return low if low == high else f"{low} to {high}"
 
 
 def _moves(found: Sequence[Sequence[int]], *, right: bool) -> str:
-    """Whether thresholds of several things, of each by seed, move that way in their order.
+    """Return a verdict on whether thresholds move in one direction along their order.
 
-    They do (the other way) where none begins before the last one ends (ends after it begins), and some lies
-    beyond; else it is open.
+    They move to the right if no threshold of a range lies below one of the range before it, and some range
+    lies beyond. They move to the left in the opposite case. All other cases are open.
+
+    Args:
+        found: thresholds by seed, a range for each entry of the order.
+        right: whether the claim is a move to the right.
     """
     pairs = list(pairwise(found))
     up = all(min(b) >= max(a) for a, b in pairs) and any(min(b) > max(a) for a, b in pairs)
@@ -75,19 +79,19 @@ def _moves(found: Sequence[Sequence[int]], *, right: bool) -> str:
 
 
 def _threshold_exists(grid: Grid, dataset: str, members: int | None) -> dict:
-    """The single network leads at the smallest budget, the ensemble at the largest.
+    """Return the claim that the single network leads at the smallest budget, and the ensemble at the largest.
 
     Args:
-        grid: of trainings.
-        dataset: name.
-        members: of the depth-equivalent ensemble that is meant; None for the best of all ensembles.
+        grid: grid of trainings.
+        dataset: name of the data set.
+        members: number of members of the depth-equivalent ensemble; None for the best of all ensembles.
     """
     line = [c for c in grid.row(dataset) if lead(c, c.rivals(members))]
     leads = [lead(c, c.rivals(members)) for c in line]
     rival = "best ensemble" if members is None else f"deq, k = {members}"
     text, published = f"a threshold exists, {rival}: {dataset}", "1M–1.5M (CIFAR-10)"
     if len(line) < 2:
-        return claim(text, published, "not judged")
+        return claim(text, published, "not evaluated")
     (first, low), (last, high) = (over_seeds(x) for x in (leads[0], leads[-1]))
     holds = first + low < 0 < last - high
     fails = first - low > 0 or last + high < 0
@@ -112,13 +116,13 @@ def _gain_past(grid: Grid) -> dict:
         gains,
         lambda low, high: (low >= 1 and high <= 3, high < 1 or low > 3),
     )
-    # A single network that fails makes a mean of few cells large.
+    # One single network that fails makes a mean of few cells large.
     middle = f", median {np.median(list(gains.values())):.2f}" if gains else ""
     return row | {"measured": row["measured"] + middle}
 
 
 def _line(grid: Grid, dataset: str) -> tuple[list[Cell], list[float]]:
-    """Cells of a data set by budget, and by how much their best ensemble leads."""
+    """Return the cells of a data set by budget, and the lead of their best ensemble in points."""
     line = [c for c in grid.row(dataset) if lead(c, c.ensembles)]
     return line, [float(np.mean(lead(c, c.ensembles))) for c in line]
 
@@ -127,37 +131,38 @@ def _over_cells(
     text: str,
     published: str,
     values: Mapping[tuple[str, int], float],
-    judge: Callable[[float, float], tuple[bool, bool]],
+    decide: Callable[[float, float], tuple[bool, bool]],
     *,
     logs: bool = False,
 ) -> dict:
-    """A claim about a mean over cells (of logarithms: a geometric mean).
+    """Return a claim about a mean over cells.
 
     Args:
-        text: of the claim.
-        published: figure.
-        values: by cell.
-        judge: from both ends of the interval, whether the claim holds and whether it does not.
-        logs: whether values are logarithms of ratios.
+        text: text of the claim.
+        published: published figure.
+        values: figure of each cell.
+        decide: function of both ends of the interval that returns whether the claim holds, and whether it
+            does not hold.
+        logs: whether values are logarithms of ratios, whose mean becomes a geometric mean.
     """
     found = bootstrapped(values)
     if found["mean"] is None:
-        return claim(text, published, "not judged")
+        return claim(text, published, "not evaluated")
     mean, low, high = (float(np.exp(x)) if logs else x for x in (found["mean"], found["low"], found["high"]))
-    holds, fails = judge(low, high)
+    holds, fails = decide(low, high)
     state = "holds" if holds else "does not hold" if fails else "open"
     return claim(text, published, f"{mean:.2f} ({len(values)} cells)", f"{low:.2f} to {high:.2f}", state)
 
 
 def _later_with_members(grid: Grid, dataset: str) -> dict:
-    """Thresholds of depth-equivalent ensembles, along the budgets that have all of them."""
+    """Return the claim on the thresholds of depth-equivalent ensembles of several sizes."""
     text, published = f"the threshold moves right with k: {dataset}", "1.5M, 3M, 5M (k = 4, 6, 8; DenseNet)"
     line = [c for c in grid.row(dataset) if c.single and c.seeds]
     deq = {c.budget: {c.of(d).members: d for d in c.named(["deq"], independent=True)} for c in line}
     sizes = sorted(set().union(*deq.values()))
     line = [c for c in line if len(deq[c.budget]) == len(sizes)]
     if len(line) < 2 or len(sizes) < 2:
-        return claim(text, published, "not judged")
+        return claim(text, published, "not evaluated")
     middle = {k: lasting([float(np.mean(lead(c, [deq[c.budget][k]]))) for c in line]) for k in sizes}
     seeds = {k: _by_seed(line, [[deq[c.budget][k]] for c in line]) for k in sizes}
     return claim(
@@ -170,18 +175,18 @@ def _later_with_members(grid: Grid, dataset: str) -> dict:
 
 
 def _earlier_when_harder(grid: Grid, members: int | None) -> dict:
-    """Thresholds of the data sets, from the one whose best training of all has the least error.
+    """Return the claim on the thresholds of the data sets, ordered by the least error on each.
 
     Args:
-        grid: of trainings.
-        members: of the depth-equivalent ensemble that is meant; None for the best of all ensembles.
+        grid: grid of trainings.
+        members: number of members of the depth-equivalent ensemble; None for the best of all ensembles.
     """
     rival = "best ensemble" if members is None else f"deq, k = {members}"
     text, published = f"harder data switches earlier, {rival}", "CIFAR-10, CIFAR-100, Tiny ImageNet in turn"
     lines = {d: [c for c in grid.row(d) if lead(c, c.rivals(members))] for d in grid.datasets}
     lines = {d: line for d, line in lines.items() if len(line) > 1}
     if len(lines) < 2:
-        return claim(text, published, "not judged")
+        return claim(text, published, "not evaluated")
     least = {d: min(c.error(name, c.seeds) for c in line for name in c.runs) for d, line in lines.items()}
     order = sorted(lines, key=least.__getitem__)
     leads = {d: [float(np.mean(lead(c, c.rivals(members)))) for c in lines[d]] for d in order}
@@ -196,7 +201,7 @@ def _earlier_when_harder(grid: Grid, members: int | None) -> dict:
 
 
 def _deq_over_weq(grid: Grid) -> dict:
-    """Points that width-equivalents have more error than depth-equivalents of as many members."""
+    """Return the claim on the points that width-equivalents have more error than depth-equivalents."""
     more = {}
     for c in grid.whole:
         deq, weq = (
@@ -209,7 +214,7 @@ def _deq_over_weq(grid: Grid) -> dict:
 
 
 def _pairs(grid: Grid, dataset: str) -> list[tuple[Cell, str, str]]:
-    """Cells of a data set with their depth-equivalent ensemble of four, independent and hatched."""
+    """Return cells of a data set with their depth-equivalent ensemble of four, independent and hatched."""
     found = []
     for c in grid.row(dataset):
         own = [c.named(["deq"], EST_MEMBERS, independent=independent) for independent in (True, False)]
@@ -219,11 +224,11 @@ def _pairs(grid: Grid, dataset: str) -> list[tuple[Cell, str, str]]:
 
 
 def _fast_threshold(grid: Grid, dataset: str) -> dict:
-    """Thresholds of the depth-equivalent ensemble of four, independent and hatched from one mother."""
+    """Return the claim on the thresholds of the independent and of the hatched ensemble of four."""
     text, published = f"fast training moves the threshold: {dataset}", "expected (future work)"
     pairs = _pairs(grid, dataset)
     if len(pairs) < 2:
-        return claim(text, published, "not judged")
+        return claim(text, published, "not evaluated")
     line = [c for c, _, _ in pairs]
     slow, fast = (lasting([float(np.mean(lead(pair[0], [pair[i]]))) for pair in pairs]) for i in (1, 2))
     seeds = [_by_seed(line, [[pair[i]] for pair in pairs]) for i in (1, 2)]
@@ -237,9 +242,10 @@ def _fast_threshold(grid: Grid, dataset: str) -> dict:
 
 
 def _at_equal_work(grid: Grid) -> dict:
-    """Points that the hatched depth-equivalent ensemble has less error than the independent one cut short.
+    """Return the claim on a hatched ensemble at the work of an independent one, in points of error.
 
-    Of the shorter schedules the longest is taken: half of the epochs, about the work of the hatched one.
+    The independent ensemble has the longest of the shorter schedules. That is half of the epochs, and about
+    the work of the hatched ensemble.
     """
     less = {}
     for c, alone, hatched in (pair for d in grid.datasets for pair in _pairs(grid, d)):
@@ -254,7 +260,7 @@ def _at_equal_work(grid: Grid) -> dict:
 
 
 def _hatched(grid: Grid, text: str, published: str, *, error: bool) -> dict:
-    """Mean over cells of what hatching changes of the depth-equivalent ensemble of four."""
+    """Return the claim on the error, or the work, of hatching the depth-equivalent ensemble of four."""
     values = {}
     for c, alone, hatched in (pair for d in grid.datasets for pair in _pairs(grid, d)):
         if error:
@@ -262,16 +268,16 @@ def _hatched(grid: Grid, text: str, published: str, *, error: bool) -> dict:
         else:
             seconds = [[c.runs[d][s].seconds for s in c.seeds] for d in (alone, hatched)]
             values[c.key] = float(np.mean(np.log(seconds[0])) - np.mean(np.log(seconds[1])))
-    judge = (lambda low, high: (high <= 0.5, low > 0.5)) if error else _about(5.0)
-    return _over_cells(text, published, values, judge, logs=not error)
+    decide = (lambda low, high: (high <= 0.5, low > 0.5)) if error else _about(5.0)
+    return _over_cells(text, published, values, decide, logs=not error)
 
 
 def _reaches_sooner(grid: Grid, *, seconds: bool) -> dict:
-    """How much sooner better ensembles have the single network's final validation error.
+    """Return the claim on how much sooner better ensembles reach the single network's final error.
 
     Args:
-        grid: of trainings.
-        seconds: whether core seconds are compared, or epochs.
+        grid: grid of trainings.
+        seconds: whether core seconds are compared instead of epochs.
     """
     ratios, reaching, asked = {}, 0, 0
     for c in grid.whole:
@@ -292,20 +298,20 @@ def _reaches_sooner(grid: Grid, *, seconds: bool) -> dict:
 
 
 def _times_the_seconds(cell: Cell, design: str) -> float:
-    """Logarithm of the core seconds of a design over those of the single network, mean over seeds."""
+    """Return the mean log ratio over seeds of the core seconds of a design to the single network's."""
     seconds = [[cell.runs[d][s].seconds for s in cell.seeds] for d in (design, cell.single)]
     return float(np.mean(np.log(seconds[0])) - np.mean(np.log(seconds[1])))
 
 
 def hatched_more(cell: Cell) -> float | None:
-    """Points that ensembles of one mother have more error than the same trained independently, on average."""
+    """Return the mean points that ensembles of one mother have more error than independent ones."""
     pairs = [(d, f"{d}@g1") for d in cell.ensembles if f"{d}@g1" in cell.runs]
     gaps = [cell.error(hatched, cell.seeds) - cell.error(d, cell.seeds) for d, hatched in pairs if cell.seeds]
     return float(np.mean(gaps)) if gaps else None
 
 
 def shallow_less(cell: Cell) -> float | None:
-    """Points that the width-equivalent of four has less error than the depth-equivalent one."""
+    """Return the points that the width-equivalent of four has less error than the depth-equivalent one."""
     deq, weq = (cell.named([kind], EST_MEMBERS, independent=True) for kind in ("deq", "weq"))
     if not (deq and weq and cell.seeds):
         return None
@@ -322,7 +328,7 @@ def _about(times: float) -> Callable[[float, float], tuple[bool, bool]]:
 
 
 def _seconds(grid: Grid, kind: str, times: float) -> dict:
-    """Core seconds of an epoch of four members over those of the single network."""
+    """Return the claim on the core seconds of an epoch of four members, relative to the single network."""
     ratios = {
         c.key: _times_the_seconds(c, design)
         for c in grid.whole

@@ -1,15 +1,21 @@
-"""Which trainings advice is judged by: data sets × budgets × designs × seeds.
+"""The trainings that evaluate the advice: data sets × budgets × designs × seeds.
 
-At every budget of resnet-26: the single network, its depth- and width-equivalent ensembles by the strict rule
-(`advisor.designs.equivalents.equivalents`) of 2, 4, 6 and 8 members, and two ensembles of mixed shapes; each
-ensemble trained independently and hatched from one mother. All have one long schedule, with the validation
-error after every epoch, from which a switchover map can be read off. Single network and depth-equivalent
-ensemble of four are trained again with whole shorter schedules (rows with fewer `epochs`), for the map of the
-other kind.
+Every budget of resnet-26 has these designs:
 
-A cell (19 to 21 trainings of one data set at one budget with one seed) takes 390 to 690 core seconds on
-digits, 890 to 3,270 on the larger and 800 to 1,320 on the smaller subset of Fashion-MNIST; all cells with one
-seed take 16,500. That was estimated from single steps of every network, timed beside much other work.
+- the single network;
+- its depth- and width-equivalent ensembles of 2, 4, 6 and 8 members, by the strict rule
+  (`advisor.designs.equivalents.equivalents`);
+- two ensembles of mixed shapes.
+
+Each ensemble is trained independently, and hatched from one mother. All trainings have one long schedule. The
+validation error after every epoch gives one kind of switchover map. The single network and the
+depth-equivalent ensemble of four are trained again with whole shorter schedules (rows with fewer `epochs`),
+for the other kind of map.
+
+A cell has the 19 to 21 trainings of one data set at one budget with one seed. It takes 390 to 690 core
+seconds on digits, 890 to 3,270 on the larger and 800 to 1,320 on the smaller subset of Fashion-MNIST. All
+cells with one seed take 16,500. These are estimates from single steps of every network, timed on a busy
+machine.
 """
 
 from __future__ import annotations
@@ -28,26 +34,33 @@ from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts
 SEEDS = 3
 
 FAMILY, DEPTH = "resnet", 26
-# Of the single networks, about three times the parameters from one to the next: 13k, 36k, 117k, 322k, 1.04M.
-# Of the widths near these sizes they leave the least of a budget unused by four members.
+# Widths of the single networks. Their parameters rise about threefold: 13k, 36k, 117k, 322k, 1.04M. Among
+# nearby widths, these leave the smallest part of the budget unused by four members.
 WIDTHS = (3, 5, 9, 15, 27)
 MEMBERS = (2, 4, 6, 8)
-# A smaller part of the budget is no ensemble of equal size (whole widths are coarse in small networks).
+# Least share of the budget that an ensemble of equal size uses (whole widths are coarse in small networks).
 LEAST_SHARE = 0.45
-# Of the mixed ensembles: depths of members of about one size; depth and parts of the budget of others.
+# First mixed ensemble: depths of its members, which have about one size. Second one: the depth of its
+# members, and their parts of the budget.
 MIXED_DEPTHS = (8, 14, 20, 26)
 MIXED_DEPTH, MIXED_PARTS = 14, (1 / 2, 1 / 4, 1 / 8, 1 / 8)
-# The shorter schedules are these parts of the long one; members of the ensemble that has them too.
+# Divisors of the long schedule that give the shorter ones, and members of the ensemble that has them too.
 SHORTER, SHORT_MEMBERS = (2, 4), 4
 QUICK = ("single", "deq")
 
-# Of Fashion-MNIST: height and width, and images of the validation and the test set.
-SIDE, HELD, TESTED = 14, 1000, 5000
+# Fashion-MNIST: height and width of images, and numbers of validation and of test images.
+SIDE, VALIDATION_IMAGES, TEST_IMAGES = 14, 1000, 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A data set with the long schedule that it is trained for, and by how many seeds it comes later."""
+    """A data set and its long schedule.
+
+    Attributes:
+        facts: facts of the data set.
+        epochs: long schedule, in epochs.
+        later: number of seeds by which its trainings come after those of other data sets.
+    """
 
     facts: DatasetFacts
     epochs: int
@@ -55,13 +68,13 @@ class Setting:
 
 
 def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
-    """Facts of the first images of every class of Fashion-MNIST, scaled down."""
+    """Return the facts of the first images of every class of Fashion-MNIST, scaled down."""
     return DatasetFacts(
         name=f"fashion-{SIDE}x{SIDE}-{train_images}",
         task=Task(channels=1, height=SIDE, width=SIDE, classes=10),
         train_images=train_images,
-        validation_images=HELD,
-        test_images=TESTED,
+        validation_images=VALIDATION_IMAGES,
+        test_images=TEST_IMAGES,
         augmentation=Augmentation.CROP_FLIP,
         batch=batch,
     )
@@ -69,9 +82,9 @@ def _small_fashion(train_images: int, batch: int) -> DatasetFacts:
 
 SETTINGS = (
     Setting(facts=DATASETS["digits"], epochs=20),
-    # The costly one last, so that two data sets are complete while it still trains.
+    # The costly data set comes last, so that two data sets are complete while it still trains.
     Setting(facts=_small_fashion(4000, 64), epochs=16, later=2),
-    # Hard on purpose: 40 training images a class, in small batches, for as many steps as digits.
+    # A hard data set by design: 40 training images a class, in small batches, for as many steps as digits.
     Setting(facts=_small_fashion(400, 20), epochs=32, later=0.5),
 )
 
@@ -81,12 +94,12 @@ class Job:
     """One training.
 
     Attributes:
-        facts: of its data.
+        facts: facts of the data set.
         budget: parameters of the single network.
         kind: single, deq, weq or mixed.
-        design: short name.
-        epochs: of a network from scratch.
-        seed: of the training.
+        design: short name of the design.
+        epochs: epochs of a network trained from scratch.
+        seed: random seed of the training.
     """
 
     facts: DatasetFacts
@@ -98,7 +111,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells a row of the file from others; a design may be both deq and weq."""
+        """Key of the training's row in the file; it has the kind, as a design may be both deq and weq."""
         return (
             self.facts.name,
             str(self.budget),
@@ -110,10 +123,10 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    """Return the whole grid: data sets seed by seed in turn, coarse budgets before those between."""
+    """Return the whole grid: data sets in turn, seed by seed, and every other budget before the rest."""
     order = (*WIDTHS[::2], *WIDTHS[1::2])
-    turns = sorted(product(SETTINGS, range(SEEDS)), key=lambda turn: turn[0].later + turn[1])
-    return [job for setting, seed in turns for width in order for job in _cell(setting, width, seed)]
+    pairs = sorted(product(SETTINGS, range(SEEDS)), key=lambda pair: pair[0].later + pair[1])
+    return [job for setting, seed in pairs for width in order for job in _cell(setting, width, seed)]
 
 
 def quick_jobs() -> list[Job]:
@@ -124,7 +137,7 @@ def quick_jobs() -> list[Job]:
 
 
 def _cell(setting: Setting, width: int, seed: int) -> Iterator[Job]:
-    """Trainings of one data set at one budget with one seed."""
+    """Yield the trainings of one data set at one budget with one seed."""
     single = regular_network(FAMILY, DEPTH, width)
     alone, task = homogeneous(single, 1), setting.facts.task
     budget = lower(single, task).parameters
@@ -146,7 +159,7 @@ def _cell(setting: Setting, width: int, seed: int) -> Iterator[Job]:
 
 
 def ensembles(single: NetworkSpec, task: Task) -> list[tuple[str, Design]]:
-    """Return the ensembles of a single network's size with their kind, without those that do not exist."""
+    """Return the ensembles of a single network's size that exist, each with its kind."""
     pairs = [equivalents(single, k, task) for k in MEMBERS]
     found = [("deq", homogeneous(e.depth_equivalent, e.members)) for e in pairs if e.depth_equivalent]
     found += [("weq", homogeneous(e.width_equivalent, e.members)) for e in pairs if e.width_equivalent]
@@ -156,7 +169,7 @@ def ensembles(single: NetworkSpec, task: Task) -> list[tuple[str, Design]]:
 
 
 def _mixed(single: NetworkSpec, task: Task) -> Iterator[Design]:
-    """Members of several depths and one size, and of one depth and several sizes."""
+    """Yield an ensemble of several depths and one size, and one of one depth and several sizes."""
     counts, budget = regular_counts(FAMILY, task, max(MIXED_DEPTHS)), lower(single, task).parameters
     depths = [(depth, budget / len(MIXED_DEPTHS)) for depth in MIXED_DEPTHS]
     sizes = [(MIXED_DEPTH, part * budget) for part in MIXED_PARTS]

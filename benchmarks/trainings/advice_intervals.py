@@ -1,4 +1,4 @@
-"""Intervals of means over cells, how often foretold intervals hold, and verdicts on both; all of 90 %."""
+"""Intervals of means over cells, coverage of predicted intervals, and verdicts on both, all at 90 %."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ REPEATS, LEVEL = 4000, 0.90
 
 
 def bootstrapped(values: Mapping[tuple[str, int], float]) -> dict[str, float | None]:
-    """Mean over cells with its 90 % interval.
+    """Return the mean over cells with its 90 % interval.
 
-    Data sets and budgets are drawn anew, each by itself, so that cells that share one stay together (the
-    pigeonhole bootstrap, Owen 2007).
+    Data sets and budgets are resampled independently of each other, so that cells with a common data set or
+    budget stay together (the pigeonhole bootstrap, Owen 2007).
     """
     if not values:
         return {"mean": None, "low": None, "high": None}
@@ -32,27 +32,27 @@ def bootstrapped(values: Mapping[tuple[str, int], float]) -> dict[str, float | N
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half the width of its interval: infinite with one seed."""
+    """Return the mean and half the width of its interval, which is infinite with one seed."""
     if len(values) < 2:
         return values[0], float("inf")
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     return float(np.mean(values)), float(student.ppf(0.95, len(values) - 1) * error)
 
 
-def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> dict[str, float | None]:
-    """Share of trainings that intervals hold, and whether 90 % is rejected.
+def coverage(covered: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> dict[str, float | None]:
+    """Return the share of trainings that intervals contain, and the p-value of a coverage of 90 %.
 
     Trainings of one design share its error, so their number is divided by the design effect (Kish 1965)
     before the binomial test.
 
     Args:
-        held: by design, whether each of its trainings was held.
-        widths: upper less lower end, points.
+        covered: whether the interval contains each training, by design.
+        widths: upper minus lower end of each interval, points.
     """
-    sizes = np.array([len(h) for h in held.values()])
+    sizes = np.array([len(c) for c in covered.values()])
     if not len(sizes):
         return {"share": None, "p": None, "trainings": 0, "designs": 0, "width": None}
-    hits, total = np.array([sum(h) for h in held.values()]), int(sizes.sum())
+    hits, total = np.array([sum(c) for c in covered.values()]), int(sizes.sum())
     share, effective = float(hits.sum() / total), float(len(sizes))
     if 0 < share < 1 and len(sizes) > 1:
         variance = ((hits - share * sizes) ** 2).sum() / total**2 * len(sizes) / (len(sizes) - 1)
@@ -68,9 +68,9 @@ def coverage(held: Mapping[object, Sequence[bool]], widths: Sequence[float]) -> 
 
 
 def verdict(value: float | None, limit: float, ends: Sequence[float | None] = (), least: bool = False) -> str:
-    """Whether a figure is at most (at least) a limit, and whether its interval leaves that open."""
+    """Return whether a figure is at most (at least) a limit, and whether its interval contains the limit."""
     if value is None:
-        return "not judged"
+        return "not evaluated"
     sign = -1 if least else 1
     low, high = (sign * x for x in (ends if ends and None not in ends else (value, value)))
     crossed = min(low, high) <= sign * limit < max(low, high)

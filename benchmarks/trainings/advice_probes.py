@@ -1,19 +1,20 @@
-"""Are probes chosen well? Trainings of the grid as probes, by choice, by the fixed rule and at random.
+"""How good is the choice of probes? Trainings of the grid as probes: chosen, by a fixed rule, and at random.
 
     python benchmarks/trainings/advice_probes.py     # some minutes on one core, trains nothing
 
-For every data set and budget the designs of the long schedule are to be told apart. Probes are the trainings
-with seed 0 of the same data set at all other budgets, members of one shape, half of the long schedule or
-more; what they cost are their core seconds, of which `SHARES` of the data set's whole part of the grid may be
-spent. Nothing else is seen, neither other data sets nor curves, so that choosing is all that differs:
+For every data set and budget, the designs of the long schedule are to be ranked. Probes are trainings with
+seed 0 of the same data set at all other budgets. Their members have one shape, and their schedule is at least
+half of the long one. A probe costs its core seconds. Together the probes may cost `SHARES` of the time of the
+data set's part of the grid. Other data sets and curves are not evidence here, so that only the choice of
+probes differs:
 
-- chosen: one after the other by `advisor.decision.probing`, the largest expected move of the comparison a
-  second, until none is worth its while; the predictor is fitted again after each.
-- rule: in the order in which `advice.py` sees trainings (short schedules, then small budgets).
+- chosen: by `advisor.decision.probing`, the largest expected move of the comparison per second, until no
+  probe is worth its time. The predictor is fitted again after each probe.
+- rule: in the order of the evidence of `advice.py` (short schedules, then small budgets).
 - random: in `ORDERS` random orders.
-- nothing: papers alone.
+- nothing: published figures alone.
 
-Regret is counted as in `advice_regret.py`, of the design of least predicted error.
+The figure is the regret of `advice_regret.py`, for the design of least predicted error.
 Writes results/advice_probes-cpu.json.
 """
 
@@ -44,40 +45,40 @@ from cli.workflows.forecast.evidence import evidence_of_reported
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.003, 0.01, 0.03)
 ORDERS, SEED = 10, 0
-# Fitted with one more training each time: a choice that wants more of them than this is ended.
+# The predictor is fitted again after every probe, so the choice ends after this many.
 MOST_PROBES = 40
 
 
 def probes_for(cell: Cell, trainings: Sequence[Training]) -> list[Training]:
-    """Trainings that may be made to decide about a cell."""
+    """Return the trainings that may serve as probes for a cell."""
     return [
         t
         for t in trainings
-        if t.told.dataset == cell.dataset
-        and t.told.seed == 0
+        if t.reported.dataset == cell.dataset
+        and t.reported.seed == 0
         and t.budget != cell.budget
-        and 2 * t.told.epochs >= cell.epochs
-        and parse_design(t.told.design).homogeneous
+        and 2 * t.reported.epochs >= cell.epochs
+        and parse_design(t.reported.design).homogeneous
     ]
 
 
 def facts_of(cell: Cell) -> DatasetFacts:
-    """Facts of a cell's data; errors of probes are counted on the test images."""
-    return replace(cell.told.facts, validation_images=cell.told.test_images)
+    """Return the facts of a cell's data; the errors of probes are those on the test images."""
+    return replace(cell.reported.facts, validation_images=cell.reported.test_images)
 
 
-def taught(training: Training) -> TrainedEvidence:
-    """What a probe teaches here: the errors at its end."""
-    (found,) = evidence_of_reported([training.told])
+def evidence_of_probe(training: Training) -> TrainedEvidence:
+    """Return the evidence of a probe: its errors at the end, without its curve."""
+    (found,) = evidence_of_reported([training.reported])
     return replace(found, errors_by_members=None, curve=None)
 
 
 def predictor(seen: Iterable[Training], cell: Cell) -> AccuracyPredictor:
-    return AccuracyPredictor([facts_of(cell).learned_as], [taught(t) for t in seen], SEED)
+    return AccuracyPredictor([facts_of(cell).learned_as], [evidence_of_probe(t) for t in seen], SEED)
 
 
 def errors_of(accuracy: AccuracyPredictor, cell: Cell) -> np.ndarray:
-    """Draws of the errors of a cell's designs, shape (draws, designs)."""
+    """Return posterior draws of the errors of a cell's designs, shape (draws, designs)."""
     facts = facts_of(cell)
     return accuracy.sample_errors(
         [parse_design(d) for d in cell.runs], facts.learned_as, facts.task, cell.epochs
@@ -85,7 +86,13 @@ def errors_of(accuracy: AccuracyPredictor, cell: Cell) -> np.ndarray:
 
 
 def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Training]:
-    """Probes in the order in which they are chosen, within so many core seconds."""
+    """Return probes in the order of their choice.
+
+    Args:
+        cell: cell whose designs are compared.
+        pool: trainings to choose from.
+        allowed: core seconds of all probes together.
+    """
     facts, taken, left = facts_of(cell), [], allowed
     while len(taken) < MOST_PROBES:
         accuracy = predictor([pool[i] for i in taken], cell)
@@ -95,7 +102,7 @@ def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Trainin
         moves = {}
         for i, t in enumerate(pool):
             if i not in taken and t.seconds <= left:
-                expected = outcome(accuracy, parse_design(t.told.design), facts, t.told.epochs)
+                expected = outcome(accuracy, parse_design(t.reported.design), facts, t.reported.epochs)
                 moves[i] = 100 * expected_move(errors, expected.log_figures, expected.stds, len(taken))
         worthy = [i for i, move in moves.items() if move >= WORTHWHILE]
         if not worthy:
@@ -107,7 +114,7 @@ def chosen(cell: Cell, pool: Sequence[Training], allowed: float) -> list[Trainin
 
 
 def in_order(pool: Iterable[Training], allowed: float) -> list[Training]:
-    """Probes of an order that fit, one after the other."""
+    """Return the probes of an order that fit into the allowed core seconds, one after the other."""
     found = []
     for t in pool:
         if t.seconds <= allowed:
@@ -117,7 +124,7 @@ def in_order(pool: Iterable[Training], allowed: float) -> list[Training]:
 
 
 def by_rule(pool: Sequence[Training]) -> list[Training]:
-    return sorted(pool, key=lambda t: (t.told.epochs, t.budget, t.seconds, t.told.design))
+    return sorted(pool, key=lambda t: (t.reported.epochs, t.budget, t.seconds, t.reported.design))
 
 
 def shuffled(pool: Sequence[Training], order: int) -> list[Training]:
@@ -125,7 +132,7 @@ def shuffled(pool: Sequence[Training], order: int) -> list[Training]:
 
 
 def evaluated(cell: Cell, seen: Sequence[Training]) -> dict:
-    """What is advised after some probes, and what that costs."""
+    """Return the design that is advised after some probes, and its regret."""
     means = errors_of(predictor(seen, cell), cell).mean(axis=0)
     advised = list(cell.runs)[int(means.argmin())]
 
@@ -145,7 +152,7 @@ def compare(trainings: Sequence[Training]) -> list[dict]:
     rows = []
     for cell in (c for c in cells(trainings) if c.whole):
         pool = probes_for(cell, trainings)
-        total = sum(t.seconds for t in trainings if t.told.dataset == cell.dataset)
+        total = sum(t.seconds for t in trainings if t.reported.dataset == cell.dataset)
         nothing = evaluated(cell, [])
         for share in SHARES:
             allowed = share * total
@@ -171,7 +178,7 @@ def _mean(rows: Sequence[dict], name: str) -> float:
 
 
 def summary(rows: Sequence[dict]) -> list[dict]:
-    """Mean regret of every way over cells, and what choosing saves over it, with intervals."""
+    """Return the mean regret of every way over cells, and the regret that choosing saves, with intervals."""
 
     @cache
     def by_cell(share: float, way: str, name: str) -> dict[tuple[str, int], float]:
@@ -197,14 +204,14 @@ def show(found: Sequence[dict]) -> None:
     print("\n| time | probes | number | core seconds | regret | same seeds | chosen less this, same seeds |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for row in found:
-        less = "" if row["way"] == "chosen" else _said(row["chosen_minus_this_raw"])
+        less = "" if row["way"] == "chosen" else _with_interval(row["chosen_minus_this_raw"])
         print(
             f"| {row['share']:.1%} | {row['way']} | {row['probes']:.1f} | {row['seconds']:.0f} | "
-            f"{_said(row['regret'])} | {_said(row['raw'])} | {less} |"
+            f"{_with_interval(row['regret'])} | {_with_interval(row['raw'])} | {less} |"
         )
 
 
-def _said(figure: Mapping[str, float | None]) -> str:
+def _with_interval(figure: Mapping[str, float | None]) -> str:
     if figure["mean"] is None:
         return "–"
     return f"{figure['mean']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})".replace("-", "−")
@@ -212,7 +219,7 @@ def _said(figure: Mapping[str, float | None]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--file", type=Path, default=RESULTS / "advice-cpu.csv", help="trainings")
+    parser.add_argument("--file", type=Path, default=RESULTS / "advice-cpu.csv", help="CSV file of trainings")
     file = parser.parse_args().file
     trainings = read(file)
     rows = compare(trainings)

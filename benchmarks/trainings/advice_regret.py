@@ -1,18 +1,18 @@
-"""Choices of a design in a cell of the grid, and what they cost.
+"""Choices of a design in a cell of the grid, and their regret.
 
-A choice costs its error minus that of the best design (`regret`, in points of test error). Seeds are split
-in all ways into some that name the best design and the rest that score it and the choice, so that luck of
-the named design is not counted against the choice; designs tied for the best are averaged, which is what
-repeating with random choices would give. A few seeds do not always name the truly best, so this figure errs
-downward. `raw_regret`, named and scored on all seeds, errs upward: the truth lies between. (It favours
-halving, whose choice has seen these seeds.)
+The regret of a choice is its error minus that of the best design, in points of test error (`regret`). Some
+seeds name the best design, and the others score it and the choice, in all possible splits. The noise between
+seeds that favours the named design is thus not counted against the choice. Designs tied for the best are
+averaged, which is the mean over random choices among them. A few seeds do not always name the truly best
+design, so this figure errs downward. `raw_regret` names and scores on all seeds and errs upward. The truth
+lies between the two. (`raw_regret` favours halving, whose choice depends on these seeds.)
 
-Advice and the rules that it competes with answer for a cell and the naming seeds with shares of designs.
-Successive halving (Jamieson and Talwalkar 2016) trains the designs of the cell itself with one seed and
-keeps the third with the least validation error at every rung. It is given more than it could have: training
-pauses and resumes for nothing, and the first rung is the longest that can be paid. Curves are those of the
-long schedule, an epoch takes its network the same time, and all designs of a rung are compared at one share
-of their training.
+A rule (advice or a competitor) answers with shares of designs, given a cell and the naming seeds. Successive
+halving (Jamieson and Talwalkar 2016) trains the designs of the cell itself with one seed, and keeps the third
+with the least validation error at every rung. Its conditions here are better than in practice: pausing and
+resuming a training takes no time, and the first rung is the longest that can be paid. Curves are those of the
+long schedule. All epochs of a network take the same time. All designs of a rung are compared at one share of
+their training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from advice_replay import Cell, Grid, Training
 
 # Published for ResNet on CIFAR-10 (3×32×32) and k = 4: 1M to 1.5M parameters, half of the epochs.
 EST_PARAMETERS, EST_EPOCHS, EST_MEMBERS, CIFAR_VALUES = 1.25e6, 0.5, 4, 3 * 32 * 32
-# Hyperband's factor (Li et al. 2018), and first rungs that are tried, as parts of a schedule.
+# Hyperband's factor (Li et al. 2018), and the number of first rungs to try, in equal parts of a schedule.
 KEPT, RUNGS = 3, 64
 
 Shares = Mapping[str, float]
@@ -69,16 +69,16 @@ def at_random(cell: Cell, naming: Sequence[int]) -> Shares:
 
 
 def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
-    """The published threshold: below it the single network, from it the deq ensemble of four.
+    """Return the published rule: the single network below the threshold, else the deq ensemble of four.
 
     Args:
         longest: epochs of each data set's long schedule, which stands for the published one.
-        scaled: whether the parameters shrink with the values of an image. Nothing of the kind is published;
-            as printed, the threshold lies above every budget of small images.
+        scaled: whether the parameters shrink with the values of an image. This scaling is not published. The
+            threshold as printed lies above every budget of small images.
     """
 
     def rule(cell: Cell, naming: Sequence[int]) -> Shares:
-        task = cell.told.task
+        task = cell.reported.task
         values = task.channels * task.height * task.width
         limit = EST_PARAMETERS * (values / CIFAR_VALUES if scaled else 1.0)
         past = cell.budget >= limit and cell.epochs >= EST_EPOCHS * longest[cell.dataset]
@@ -88,7 +88,11 @@ def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
 
 
 def halving(allowance: Callable[[Cell], float]) -> Rule:
-    """Successive halving of a cell's designs for so many core seconds, with each naming seed in turn."""
+    """Return successive halving of a cell's designs, with each naming seed in turn.
+
+    Args:
+        allowance: function that returns the core seconds for a cell.
+    """
 
     def rule(cell: Cell, naming: Sequence[int]) -> Shares:
         shares: dict[str, float] = {}
@@ -106,16 +110,16 @@ def _halved(cell: Cell, seed: int, allowance: float) -> Shares:
         chosen, cost = halve(runs, rung / RUNGS)
         if cost <= allowance:
             return {chosen: 1.0}
-    # Not even a first rung can be paid.
+    # The allowance is too small for the shortest first rung.
     return _equally(list(runs))
 
 
 def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:
-    """Return the design that is left, and the core seconds spent.
+    """Return the last design that remains, and the core seconds spent.
 
     Args:
         runs: trainings of one seed by design.
-        share: of its training that every design gets in the first rung.
+        share: share of its training that every design gets in the first rung.
     """
     alive, spent = list(runs), dict.fromkeys(runs, 0.0)
     while True:
@@ -129,24 +133,24 @@ def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:
 
 
 def splits(seeds: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """All ways to let some seeds name and the rest score."""
+    """Yield all splits of seeds into those that name the best design and those that score it."""
     for size in range(1, len(seeds)):
         for naming in combinations(seeds, size):
             yield naming, tuple(s for s in seeds if s not in naming)
 
 
 def regret(cell: Cell, rule: Rule) -> float | None:
-    """Points above the best design, cross-fitted; None with fewer than two seeds or nothing chosen."""
-    found = [_excess(cell, rule, naming, scoring) for naming, scoring in splits(cell.seeds)]
+    """Return the points above the best design, cross-fitted; None with fewer than two seeds or no choice."""
+    found = [_points_above_best(cell, rule, naming, scoring) for naming, scoring in splits(cell.seeds)]
     return None if not found or None in found else float(np.mean(found))
 
 
 def raw_regret(cell: Cell, rule: Rule) -> float | None:
-    """Points above the best design, named and scored on the same seeds."""
-    return _excess(cell, rule, cell.seeds, cell.seeds) if cell.seeds else None
+    """Return the points above the best design, named and scored on the same seeds."""
+    return _points_above_best(cell, rule, cell.seeds, cell.seeds) if cell.seeds else None
 
 
-def _excess(cell: Cell, rule: Rule, naming: Sequence[int], scoring: Sequence[int]) -> float | None:
+def _points_above_best(cell: Cell, rule: Rule, naming: Sequence[int], scoring: Sequence[int]) -> float | None:
     chosen = rule(cell, naming)
     if not chosen:
         return None

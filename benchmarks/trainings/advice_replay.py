@@ -1,12 +1,13 @@
-"""The grid of `advice_train.py` as cells to advise on, and what advice may see of it.
+"""The grid of `advice_train.py` as cells to advise on, and the evidence that advice may use.
 
-A cell is one data set at one budget with one length of schedule; its designs are those that the file has
-there, its seeds those at which all of them stand. Everything works on a grid that is still being filled.
+A cell is one data set at one budget with one length of schedule. Its designs are those of the file. Its seeds
+are those with which all of these designs were trained. Everything works on a grid that is not complete yet.
 
-What may be seen (`evidence`): of every data set the trainings at all other budgets in the order (seed,
-epochs, budget, core seconds), each taken that still fits into `SHARE` of the core seconds of the data set's
-whole part of the file. So short schedules come first, then small budgets, and all evidence together costs at
-most a tenth of the grid. For a held-out data set, the same of the others at all budgets.
+The evidence for a held-out budget (`evidence`) comes from every data set, at all other budgets. Trainings are
+ordered by seed, epochs, budget and core seconds. Each one is taken if it still fits into `SHARE` of the core
+seconds of its data set in the file. So short schedules come first, then small budgets. All evidence together
+costs at most a tenth of the grid. The evidence for a held-out data set comes from the other data sets, at all
+budgets, by the same rule.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from advisor.accuracy.reported import ReportedTraining, read_reported
 from advisor.designs.design import parse_design
 
-# Of the core seconds of a data set's part of the grid.
+# Share of the core seconds of a data set's part of the grid.
 SHARE = 0.10
 
 
@@ -31,17 +32,17 @@ class Training:
     """One row of the file.
 
     Attributes:
-        told: what any program may report.
+        reported: data that any program may report.
         budget: parameters of the cell's single network.
         kind: single, deq, weq or mixed.
         seconds: processor time of training.
-        members: of the design.
-        independent: whether no mother was trained.
-        curve: validation errors of the ensemble after every epoch, a mother's first.
+        members: number of members.
+        independent: whether the members have no mother network.
+        curve: validation errors of the ensemble after every epoch; those of a mother come first.
         spent: core seconds until each point of the curve.
     """
 
-    told: ReportedTraining
+    reported: ReportedTraining
     budget: int
     kind: str
     seconds: float
@@ -52,9 +53,9 @@ class Training:
 
 
 def read(file: Path) -> list[Training]:
-    """Return the whole rows of a file; none where it is missing or has only a header."""
+    """Return the complete rows of a file; an empty list where it is missing or has only a header."""
     text = file.read_text() if file.exists() else ""
-    # A line cut short by a kill is not there.
+    # A line that was cut short by a kill is left out.
     text = text[: text.rfind("\n") + 1]
     rows = list(csv.DictReader(io.StringIO(text)))
     return (
@@ -64,16 +65,16 @@ def read(file: Path) -> list[Training]:
     )
 
 
-def _training(told: ReportedTraining, row: Mapping[str, str]) -> Training:
-    design = parse_design(told.design)
+def _training(reported: ReportedTraining, row: Mapping[str, str]) -> Training:
+    design = parse_design(reported.design)
     curve = tuple(float(x) for x in row["ensemble_curve"].split(";"))
     networks = [float(x) for x in row["network_seconds"].split(";")]
     mothers, members = sum(networks[: -len(design.members)]), sum(networks[-len(design.members) :])
-    first = told.epochs if len(curve) > told.epochs else 0
+    first = reported.epochs if len(curve) > reported.epochs else 0
     spent = [mothers * (i + 1) / first for i in range(first)]
     spent += [mothers + members * (i + 1) / (len(curve) - first) for i in range(len(curve) - first)]
     return Training(
-        told=told,
+        reported=reported,
         budget=int(row["budget"]),
         kind=row["class"],
         seconds=float(row["core_seconds"]),
@@ -89,7 +90,9 @@ class Cell:
     """One data set at one budget with one length of schedule.
 
     Attributes:
-        dataset, budget, epochs: which.
+        dataset: name of the data set.
+        budget: parameters of the single network.
+        epochs: epochs of a network trained from scratch.
         whole: whether the schedule is the data set's longest.
         runs: trainings by design and seed.
     """
@@ -109,23 +112,23 @@ class Cell:
         return self.dataset, self.budget, self.epochs
 
     @property
-    def told(self) -> ReportedTraining:
-        """Any training, for what all designs share."""
-        return self.of(next(iter(self.runs))).told
+    def reported(self) -> ReportedTraining:
+        """Reported data of one training, for the facts that all designs share."""
+        return self.of(next(iter(self.runs))).reported
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """At which every design was trained."""
+        """Seeds with which every design was trained."""
         return tuple(sorted(set.intersection(*(set(runs) for runs in self.runs.values()))))
 
     def of(self, design: str) -> Training:
-        """Any training of a design, for what all seeds share."""
+        """Return one training of a design, for the facts that all seeds share."""
         return next(iter(self.runs[design].values()))
 
     def named(
         self, kinds: Sequence[str], members: int | None = None, independent: bool | None = None
     ) -> list[str]:
-        """Designs of some classes (with so many members, trained so)."""
+        """Return the designs of some classes, of a number of members and of a kind of training if given."""
         return [
             d
             for d in self.runs
@@ -143,32 +146,32 @@ class Cell:
         return self.named(["deq", "weq", "mixed"])
 
     def error(self, design: str, seeds: Sequence[int]) -> float:
-        """Mean test error over seeds, in points."""
-        return 100 * float(np.mean([self.runs[design][seed].told.error for seed in seeds]))
+        """Return the mean test error over seeds, in points."""
+        return 100 * float(np.mean([self.runs[design][seed].reported.error for seed in seeds]))
 
     def best(self, designs: Sequence[str], seeds: Sequence[int]) -> list[str]:
-        """Designs of least mean error, several where they tie."""
+        """Return the designs of least mean error, several where they tie."""
         errors = {d: self.error(d, seeds) for d in designs}
         least = min(errors.values())
         return [d for d, e in errors.items() if e <= least + 1e-9]
 
     def rivals(self, members: int | None) -> list[str]:
-        """All ensembles, or the independent depth-equivalent one of so many members."""
+        """Return all ensembles, or the independent depth-equivalent one of `members` members."""
         return self.ensembles if members is None else self.named(["deq"], members, independent=True)
 
     def mean_curve(self, design: str) -> np.ndarray:
-        """Validation error of a design after every epoch, mean over seeds."""
+        """Return the validation error of a design after every epoch, mean over seeds."""
         return np.mean([self.runs[design][seed].curve for seed in self.seeds], axis=0)
 
 
 def cells(trainings: Sequence[Training]) -> list[Cell]:
     """Return the cells in the order of data set, budget and epochs."""
-    longest = {t.told.dataset: 0 for t in trainings}
+    longest = {t.reported.dataset: 0 for t in trainings}
     found: dict[tuple[str, int, int], dict[str, dict[int, Training]]] = {}
     for t in trainings:
-        longest[t.told.dataset] = max(longest[t.told.dataset], t.told.epochs)
-        key = (t.told.dataset, t.budget, t.told.epochs)
-        found.setdefault(key, {}).setdefault(t.told.design, {})[t.told.seed] = t
+        longest[t.reported.dataset] = max(longest[t.reported.dataset], t.reported.epochs)
+        key = (t.reported.dataset, t.budget, t.reported.epochs)
+        found.setdefault(key, {}).setdefault(t.reported.design, {})[t.reported.seed] = t
     return [
         Cell(dataset=d, budget=b, epochs=e, whole=e == longest[d], runs=found[d, b, e])
         for d, b, e in sorted(found)
@@ -178,31 +181,33 @@ def cells(trainings: Sequence[Training]) -> list[Cell]:
 def evidence(
     trainings: Sequence[Training], budget: int | None = None, dataset: str | None = None
 ) -> list[Training]:
-    """Return what advice may see when a budget or a data set is held out."""
+    """Return the trainings that advice may use when a budget or a data set is held out."""
     found = []
-    for name in sorted({t.told.dataset for t in trainings} - {dataset}):
-        own = [t for t in trainings if t.told.dataset == name]
+    for name in sorted({t.reported.dataset for t in trainings} - {dataset}):
+        own = [t for t in trainings if t.reported.dataset == name]
         left = SHARE * sum(t.seconds for t in own)
         own = [t for t in own if t.budget != budget]
-        for t in sorted(own, key=lambda t: (t.told.seed, t.told.epochs, t.budget, t.seconds, t.told.design)):
+        for t in sorted(
+            own, key=lambda t: (t.reported.seed, t.reported.epochs, t.budget, t.seconds, t.reported.design)
+        ):
             if t.seconds <= left:
                 left -= t.seconds
                 found.append(t)
     return found
 
 
-# Advice for what is held out.
+# Forecasts for held-out cells.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What was foretold of a cell, by design.
+    """The forecast for a cell, by design.
 
     Attributes:
         error: mean test error, share.
-        ends: of the 90 % interval for one training.
-        reaching: epochs until an ensemble has the single network's final error; empty if not foretold.
-        seeds: spread of the log error between seeds, counting left out; empty if not foretold.
+        ends: ends of the 90 % interval for one training.
+        reaching: epochs until an ensemble has the single network's final error; empty without a forecast.
+        seeds: std of the log error between seeds, without counting noise; empty without a forecast.
     """
 
     error: Mapping[str, float]
@@ -211,17 +216,17 @@ class Forecast:
     seeds: Mapping[str, float] = field(default_factory=dict)
 
     def lead(self, cell: Cell, ensembles: Sequence[str]) -> float:
-        """Points by which the best of some ensembles beats the single network."""
+        """Return the points by which the best of some ensembles beats the single network."""
         return 100 * (self.error[cell.single] - min(self.error[d] for d in ensembles))
 
 
-Foretell = Callable[[Sequence[Training], Sequence[Cell]], list[Forecast]]
+Forecaster = Callable[[Sequence[Training], Sequence[Cell]], list[Forecast]]
 
 
 class Grid:
     """The grid with the forecasts of all its cells when their budget, or their data set, is held out."""
 
-    def __init__(self, trainings: Sequence[Training], foretell: Foretell) -> None:
+    def __init__(self, trainings: Sequence[Training], forecaster: Forecaster) -> None:
         self.trainings = trainings
         self.cells = cells(trainings)
         self.whole = [c for c in self.cells if c.whole]
@@ -231,20 +236,22 @@ class Grid:
         self.by_budget: dict[tuple[str, int, int], Forecast] = {}
         self.by_dataset: dict[tuple[str, int, int], Forecast] = {}
         for b in self.budgets:
-            self._ask(self.by_budget, foretell, self.seen[b], [c for c in self.cells if c.budget == b])
+            self._ask(self.by_budget, forecaster, self.seen[b], [c for c in self.cells if c.budget == b])
         for d in self.datasets if len(self.datasets) > 1 else ():
             asked = [c for c in self.cells if c.dataset == d]
-            self._ask(self.by_dataset, foretell, evidence(trainings, dataset=d), asked)
+            self._ask(self.by_dataset, forecaster, evidence(trainings, dataset=d), asked)
 
-    def _ask(self, into: dict, foretell: Foretell, seen: Sequence[Training], asked: Sequence[Cell]) -> None:
-        into |= zip([c.place for c in asked], foretell(seen, asked), strict=True)
+    def _ask(
+        self, into: dict, forecaster: Forecaster, seen: Sequence[Training], asked: Sequence[Cell]
+    ) -> None:
+        into |= zip([c.place for c in asked], forecaster(seen, asked), strict=True)
 
     def spent(self, cell: Cell) -> float:
-        """Core seconds of the evidence on a cell's data set when its budget is held out."""
-        return sum(t.seconds for t in self.seen[cell.budget] if t.told.dataset == cell.dataset)
+        """Return the core seconds of the evidence on a cell's data set when its budget is held out."""
+        return sum(t.seconds for t in self.seen[cell.budget] if t.reported.dataset == cell.dataset)
 
     def row(self, dataset: str) -> list[Cell]:
-        """Cells of a data set with the long schedule, by budget."""
+        """Return the cells of a data set with the long schedule, by budget."""
         return [c for c in self.whole if c.dataset == dataset]
 
 
@@ -252,9 +259,10 @@ class Grid:
 
 
 def lead(cell: Cell, ensembles: Sequence[str]) -> list[float]:
-    """Points by which the best of some ensembles beats the single network, seed by seed.
+    """Return the points by which the best of some ensembles beats the single network, seed by seed.
 
-    The other seeds name the best one; a lone seed does it itself. Empty where nothing can be compared.
+    The other seeds name the best ensemble; a lone seed names it itself. The list is empty where nothing can
+    be compared.
     """
     if cell.single is None or not ensembles:
         return []
@@ -266,10 +274,10 @@ def lead(cell: Cell, ensembles: Sequence[str]) -> list[float]:
 
 
 def lasting(leads: Sequence[float]) -> int:
-    """Position from which on every lead is positive; their number where the last one is not."""
+    """Return the position from which on every lead is positive; their number where the last one is not."""
     return next((i + 1 for i in reversed(range(len(leads))) if leads[i] <= 0), 0)
 
 
 def reached(curve: Sequence[float], target: float) -> int | None:
-    """Number of epochs until a curve is at a target or below."""
+    """Return the number of epochs until a curve is at a target or below."""
     return next((i + 1 for i, error in enumerate(curve) if error <= target + 1e-9), None)

@@ -1,22 +1,24 @@
-"""Real trainings to judge advice by: the grid of `advice_grid.py`, with whole learning curves.
+"""Real trainings that evaluate the advice: the grid of `advice_grid.py`, with whole learning curves.
 
-    python benchmarks/trainings/advice_train.py   # all that is missing: 927 trainings, 7 hours
-    python benchmarks/trainings/advice_train.py --minutes 60  # ends with the trainings of that hour
+    python benchmarks/trainings/advice_train.py   # all missing trainings: 927 in 7 hours
+    python benchmarks/trainings/advice_train.py --minutes 60  # starts no training after an hour
     python benchmarks/trainings/advice_train.py --quick   # digits, two budgets, one seed: under 5 minutes
 
-Every row of results/advice-cpu.csv is one training, written when it ends. Invocations add what is missing; a
-line cut short by a kill is removed and its training repeated. `advisor db import` reads the file as well.
+Every row of results/advice-cpu.csv is one training, written when it ends. Each call adds missing rows. A line
+that was cut short by a kill is removed, and its training is repeated. `advisor db import` can read the file.
 
-- `class`: single, deq, weq or mixed; `budget`: parameters of the single network, which no ensemble exceeds.
-- `error`, `member_errors`, `oracle_error`, `disagreement`, `errors_by_members` (of the first one, two, …
-  members): on test images, shares.
+- `class`: single, deq, weq or mixed.
+- `budget`: parameters of the single network, which no ensemble exceeds.
+- `error`, `member_errors`, `oracle_error`, `disagreement`: figures on the test images, shares.
+- `errors_by_members`: test errors of the averages of the first one, two, … members.
 - `ensemble_curve`, `member_curve`: validation errors of the average and of the mean member after every epoch.
-  Hatched members begin as their mother, so theirs begin with her `epochs`.
-- `network_seconds` (in the order of the plan, mothers first), `core_seconds`: processor time of training;
-  `makespan_seconds`: of the plan on two cores that nothing else uses.
+  Hatched members begin as their mother, so their curves begin with the epochs of the mother.
+- `network_seconds`: processor time of each network in the order of the plan, mothers first.
+- `core_seconds`: processor time of the whole training.
+- `makespan_seconds`: time of the plan on two otherwise idle cores.
 
-Two trainings run side by side, each in one thread: a plan of one process gives the same weights as one of
-two, starts no processes of its own, and leaves no core idle while a single network trains.
+Two trainings run side by side, each in one thread. A plan of one process gives the same weights as a plan of
+two. It starts no processes of its own, and leaves no core idle while a single network trains.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from advice_grid import HELD, SETTINGS, TESTED, Job, jobs, quick_jobs
+from advice_grid import SETTINGS, TEST_IMAGES, VALIDATION_IMAGES, Job, jobs, quick_jobs
 from methods_train import EXECUTION, Clock, processor_watch
 from torchvision.transforms.functional import resize
 
@@ -61,12 +63,12 @@ from trainer.training.stored_probabilities import Probabilities, unpack_probabil
 RESULTS = Path(__file__).parent / "results" / "advice-cpu.csv"
 WORK = Path(".advice")
 COLUMNS = (*REQUIRED, *OPTIONAL)
-# Networks that train at the same time.
+# Number of trainings that run side by side.
 WORKERS = 2
 
 
 class Curves(Clock):
-    """Keeps the epochs of every network too."""
+    """A clock that also keeps the epochs of every network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class Curves(Clock):
         self.records.setdefault(record.network, []).append(record)
 
     def predicted(self, plan: TrainingPlan) -> Probabilities:
-        """Validation probabilities of the members after every epoch, (epochs, members, images, classes)."""
+        """Return the validation probabilities of the members, shape (epochs, members, images, classes)."""
         mothers = [n.name for n in plan.networks if n.role is Role.MOTHER]
         paths = [[*mothers, member.name] for member in plan.members]
         classes = plan.dataset.task.classes
@@ -94,9 +96,9 @@ class Curves(Clock):
 
 
 def train(job: Job) -> dict[str, str]:
-    """Execute a job in this process; return its row."""
+    """Execute a job in this process and return its row."""
     data = _data(job.facts.name)
-    # As the plan says on two processes; executed in this one, with the same weights.
+    # The plan has two processes. This process executes it alone, with the same weights.
     plan = make_plan(
         parse_design(job.design),
         job.facts,
@@ -114,25 +116,28 @@ def train(job: Job) -> dict[str, str]:
         networks = {name: load_network(here, name, files.of_network(name))[0] for name in names}
         tested = member_probabilities(here, networks, data, data.test, names)
     test = Predictions(tested, data.test.labels.numpy())
-    held = Predictions(curves.predicted(plan), data.validation.labels.numpy())
-    return _row(job, plan, curves, test, held)
+    validation = Predictions(curves.predicted(plan), data.validation.labels.numpy())
+    return _row(job, plan, curves, test, validation)
 
 
 def _row(
-    job: Job, plan: TrainingPlan, curves: Curves, test: Predictions, held: Predictions
+    job: Job, plan: TrainingPlan, curves: Curves, test: Predictions, validation: Predictions
 ) -> dict[str, str]:
     """Return the row of a training.
 
     Args:
-        job: what was trained.
-        plan: how.
-        curves: what was heard of it.
-        test: probabilities (members, images, classes).
-        held: of validation images, (epochs, members, images, classes).
+        job: job that was trained.
+        plan: plan of the training.
+        curves: recorded epochs and seconds of the training.
+        test: probabilities of test images, shape (members, images, classes).
+        validation: probabilities of validation images, shape (epochs, members, images, classes).
     """
-    figures = ensemble_metrics(test, Predictions(held.probabilities[-1], held.labels))
+    figures = ensemble_metrics(test, Predictions(validation.probabilities[-1], validation.labels))
     averages = np.cumsum(test.probabilities, axis=0)
-    alone, together = held.probabilities.argmax(axis=3), held.probabilities.mean(axis=1).argmax(axis=2)
+    alone, together = (
+        validation.probabilities.argmax(axis=3),
+        validation.probabilities.mean(axis=1).argmax(axis=2),
+    )
     facts, networks = job.facts, curves.networks
     values: dict[str, object] = {
         "dataset": facts.name,
@@ -155,8 +160,8 @@ def _row(
         "oracle_error": _short(figures.oracle_error),
         "disagreement": _short(figures.disagreement),
         "errors_by_members": _joined((averages.argmax(axis=2) != test.labels).mean(axis=1)),
-        "ensemble_curve": _joined((together != held.labels).mean(axis=1)),
-        "member_curve": _joined((alone != held.labels).mean(axis=(1, 2))),
+        "ensemble_curve": _joined((together != validation.labels).mean(axis=1)),
+        "member_curve": _joined((alone != validation.labels).mean(axis=(1, 2))),
         "network_seconds": ";".join(f"{networks[n.name]:.2f}" for n in plan.networks),
         "core_seconds": f"{sum(curves.steps.values()):.2f}",
         "makespan_seconds": f"{curves.makespan(plan):.2f}",
@@ -168,7 +173,7 @@ def _row(
 
 
 def _short(error: float) -> str:
-    """Four digits after the point, which resolve one image in 10,000."""
+    """Return an error with four digits after the point, which resolve one image in 10,000."""
     return f"{error:.4f}".rstrip("0").rstrip(".")
 
 
@@ -183,14 +188,14 @@ def _data(name: str) -> Data:
         return load_data(facts, WORK)
     whole = load_data(find_facts("fashion-mnist"), WORK)
     train = _first(whole.train, facts.train_images // facts.task.classes, facts.task)
-    # Of one validation set and one test set for both subsets.
-    held = _first(whole.validation, HELD // facts.task.classes, facts.task)
+    # Both subsets have the same validation set and the same test set.
+    validation = _first(whole.validation, VALIDATION_IMAGES // facts.task.classes, facts.task)
     pixels = train.images.float() / 255
     return Data(
         facts,
         train,
-        held,
-        _first(whole.test, TESTED // facts.task.classes, facts.task),
+        validation,
+        _first(whole.test, TEST_IMAGES // facts.task.classes, facts.task),
         pixels.mean(dim=(0, 2, 3)),
         pixels.std(dim=(0, 2, 3), unbiased=False),
         whole.classes,
@@ -198,22 +203,22 @@ def _data(name: str) -> Data:
 
 
 def _first(split: Split, count: int, task: Task) -> Split:
-    """The first so many images of every class, scaled to the shape of the task."""
+    """Return the first `count` images of every class, scaled to the shape of the task."""
     chosen = torch.cat([torch.nonzero(split.labels == c)[:count, 0] for c in range(task.classes)])
     images = resize(split.images[chosen], [task.height, task.width], antialias=True)
     return Split(images.contiguous(), split.labels[chosen])
 
 
-# All of them.
+# All trainings.
 
 
 def run(todo: Sequence[Job], file: Path, until: float) -> Iterator[dict[str, str]]:
-    """Train what the file lacks, two at a time, and add a row as each ends.
+    """Train what the file lacks, two trainings at a time, and add a row as each ends.
 
     Args:
         todo: jobs in their order.
-        file: of the results.
-        until: time of `time.monotonic` after which nothing new begins.
+        file: CSV file of the results.
+        until: time by `time.monotonic` after which no training starts.
     """
     done = _mend(file)
     waiting = iter([job for job in todo if job.key not in done])
@@ -237,7 +242,7 @@ def run(todo: Sequence[Job], file: Path, until: float) -> Iterator[dict[str, str
 
 
 def _follow_parent() -> None:
-    """End this process when its parent was killed, since nobody would write its row."""
+    """End this process when its parent is killed, because only the parent writes rows."""
 
     def wait_for_it() -> None:
         parent = multiprocessing.parent_process()
@@ -250,7 +255,7 @@ def _follow_parent() -> None:
 
 
 def _mend(file: Path) -> set[tuple[str, ...]]:
-    """Begin the file or cut off a line that was not finished; return the keys of its rows."""
+    """Create the file, or cut off an unfinished line, and return the keys of its rows."""
     file.parent.mkdir(parents=True, exist_ok=True)
     header = (",".join(COLUMNS) + "\n").encode()
     content = file.read_bytes() if file.exists() else b""
@@ -260,7 +265,7 @@ def _mend(file: Path) -> set[tuple[str, ...]]:
     if not whole:
         file.write_bytes(header)
     elif whole != content:
-        # In place: a kill while the file is written anew would lose hours.
+        # The file is shortened in place: a kill while it is written again would lose hours of training.
         os.truncate(file, len(whole))
     columns = ("dataset", "budget", "class", "design", "epochs", "seed")
     return {tuple(row[c] for c in columns) for row in csv.DictReader(whole.decode().splitlines())}
@@ -275,9 +280,11 @@ def _add(file: Path, row: dict[str, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few small trainings, in another file")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing new after these")
-    parser.add_argument("--file", type=Path, default=None, help="of the results")
+    parser.add_argument("--quick", action="store_true", help="train a few small designs into another file")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="minutes after which no training starts"
+    )
+    parser.add_argument("--file", type=Path, default=None, help="CSV file of the results")
     given = parser.parse_args()
     file = given.file or (WORK / "quick.csv" if given.quick else RESULTS)
     todo = quick_jobs() if given.quick else jobs()

@@ -1,10 +1,10 @@
 """How long should a hatched member train, and how much noise should it start with?
 
-For every share of the schedule and every noise, MotherNets with one cluster is trained with several
-seeds, and the ensemble is scored on *validation* images only; the test set is never read. It informs
-the default `advisor.plans.methods.HATCHED_SHARE`. Hatched members of the committed runs trained by steps, as
-before ADR 10. Two data sets: digits as shipped, and 6,000 Fashion-MNIST images (Debian's
-dataset-fashion-mnist).
+For every share of the schedule and every noise, MotherNets with one cluster is trained with several seeds.
+The ensemble is scored on *validation* images only; the test set is never read. The result supports the
+default `advisor.plans.methods.HATCHED_SHARE`. In the committed result, hatched members trained by the steps
+of the recipe, as before ADR 10. The data sets are digits as shipped, and 6,000 images of Fashion-MNIST
+(Debian's dataset-fashion-mnist).
 
     python benchmarks/trainings/hatched_share.py            # about 25 minutes on two cores, resumable
     python benchmarks/trainings/hatched_share.py --quick    # digits, one seed
@@ -47,7 +47,7 @@ EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", mem
 
 
 class LastEpochs:
-    """Keeps the newest epoch of every network."""
+    """Receiver of events that keeps the newest epoch of every network."""
 
     def __init__(self) -> None:
         self.newest: dict[str, EpochRecord] = {}
@@ -67,7 +67,7 @@ def no_memory(device: str):
 
 
 def data_set(name: str) -> tuple[DatasetFacts, Data, int]:
-    """Facts, images and epochs of a data set of the benchmark."""
+    """Return the facts, images and epochs of a data set of the benchmark."""
     facts = find_facts(name)
     data = load_data(facts, Path(tempfile.gettempdir()))
     if name == "digits":
@@ -75,8 +75,8 @@ def data_set(name: str) -> tuple[DatasetFacts, Data, int]:
     kept = 6000
     subset = replace(facts, train_images=kept, batch=64)
     train = Split(data.train.images[:kept], data.train.labels[:kept])
-    held = Split(data.validation.images[:3000], data.validation.labels[:3000])
-    return subset, Data(subset, train, held, data.test, data.mean, data.deviation), 10
+    validation = Split(data.validation.images[:3000], data.validation.labels[:3000])
+    return subset, Data(subset, train, validation, data.test, data.mean, data.deviation), 10
 
 
 def plan_of(facts: DatasetFacts, epochs: int, share: float, noise: float, seed: int) -> TrainingPlan:
@@ -103,8 +103,8 @@ def score(facts: DatasetFacts, data: Data, plan: TrainingPlan) -> dict[str, floa
         unpack_probabilities(newest.newest[m.name].validation_probabilities, facts.task.classes)
         for m in plan.members
     ]
-    held = Predictions(np.stack(outputs), data.validation.labels.numpy())
-    figures = ensemble_metrics(held, held)
+    validation = Predictions(np.stack(outputs), data.validation.labels.numpy())
+    figures = ensemble_metrics(validation, validation)
     return {
         "error": figures.error,
         "mean_member_error": figures.mean_member_error,
@@ -115,7 +115,9 @@ def score(facts: DatasetFacts, data: Data, plan: TrainingPlan) -> dict[str, floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument(
+        "--quick", action="store_true", help="train on digits with one seed; nothing is written"
+    )
     quick = parser.parse_args().quick
     jobs = [("digits", seed) for seed in range(1 if quick else 5)]
     jobs += [] if quick else [("fashion-mnist", seed) for seed in range(2)]
@@ -146,18 +148,18 @@ def write(result: dict) -> None:
 
 
 def table(runs: list[dict]) -> None:
-    """Means over seeds with 90 % t-intervals."""
+    """Print means over seeds with 90 % t-intervals."""
     print(f"{'data':14} {'share':>5} {'noise':>6} {'error %':>14} {'member %':>9} {'disagree %':>10} runs")
     for key in sorted({(r["dataset"], r["share"], r["noise"]) for r in runs}):
         rows = [r for r in runs if (r["dataset"], r["share"], r["noise"]) == key]
         errors = np.array([100 * r["error"] for r in rows])
-        spread = float("nan")
+        half = float("nan")
         if len(errors) > 1:
-            spread = student.ppf(0.95, len(errors) - 1) * errors.std(ddof=1) / np.sqrt(len(errors))
+            half = student.ppf(0.95, len(errors) - 1) * errors.std(ddof=1) / np.sqrt(len(errors))
         member = np.mean([100 * r["mean_member_error"] for r in rows])
         differ = np.mean([100 * r["disagreement"] for r in rows])
         print(
-            f"{key[0]:14} {key[1]:5} {key[2]:6} {errors.mean():7.2f} ± {spread:4.2f} {member:9.2f} "
+            f"{key[0]:14} {key[1]:5} {key[2]:6} {errors.mean():7.2f} ± {half:4.2f} {member:9.2f} "
             f"{differ:10.2f} {len(rows)}"
         )
 

@@ -1,12 +1,13 @@
-"""The same ensemble by the library that a user would install instead: torchensemble's VotingClassifier.
+"""The same ensemble trained by this project and by torchensemble's VotingClassifier: time and error.
 
     pip install 'ensemble-advisor[benchmark]'
     python benchmarks/trainings/library.py            # about ten minutes on two cores
 
-Four networks of one shape trained independently on the small Fashion-MNIST of `methods_train.py`: same
-networks, batch, epochs, optimizer and schedule. The library gets a DataLoader with crop and flip by
-torchvision, and is tried with each number of jobs, in float32 and in bfloat16 by autocast; its best counts.
-Ours is tried in both too. Settings take turns, several times. Writes results/library-cpu.json.
+Both train four networks of one shape independently on the small Fashion-MNIST of `methods_train.py`, with the
+same networks, batch, epochs, optimizer and schedule. The library gets a DataLoader with crop and flip by
+torchvision. It runs with each number of jobs, in float32 and in bfloat16 by autocast. This project runs in
+both types, too. The best setting of each counts. Settings take turns for `ROUNDS` rounds. Writes
+results/library-cpu.json.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ NETWORK, MEMBERS, EPOCHS, BATCH, ROUNDS = "resnet-14-8", 4, 8, 64, 3
 
 
 class Images(Dataset):
-    """Augmented and normalised one by one, as a DataLoader asks for them."""
+    """Images that are augmented and normalised one by one, as a DataLoader reads them."""
 
     def __init__(self, data: Data, *, train: bool) -> None:
         split = data.train if train else data.test
@@ -65,7 +66,7 @@ class Images(Dataset):
 
 
 class Estimator(nn.Module):
-    """One of our networks as the library makes its estimators, with another seed each."""
+    """One of this project's networks as an estimator of the library; each instance has another seed."""
 
     made = 0
 
@@ -82,7 +83,7 @@ class Estimator(nn.Module):
 
 
 def by_library(data: Data, jobs: int | None, bfloat16: bool) -> tuple[float, float]:
-    """Train; return seconds and test error."""
+    """Train by torchensemble; return seconds and test error."""
     from torchensemble import VotingClassifier
 
     torch.set_num_threads(1 if jobs and jobs > 1 else 2)
@@ -106,6 +107,7 @@ def by_library(data: Data, jobs: int | None, bfloat16: bool) -> tuple[float, flo
 
 
 def by_us(data: Data, root: Path, bfloat16: bool) -> tuple[float, float]:
+    """Train by this project; return seconds and test error."""
     execution = replace(methods_train.EXECUTION, dtype="bfloat16" if bfloat16 else "float32")
     plan = make_plan(
         parse_design(f"{MEMBERS}x{NETWORK}"),
@@ -122,7 +124,7 @@ def by_us(data: Data, root: Path, bfloat16: bool) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--work", type=Path, default=None, help="folder of the data; default: a temporary one"
+        "--work", type=Path, default=None, help="folder of the data; default: a temporary folder"
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -150,7 +152,7 @@ def main() -> None:
 
 
 def measured(data: Data, root: Path) -> list[dict]:
-    """Return medians of every setting."""
+    """Return the median seconds and the mean error of every setting."""
     settings = [("us", None, b) for b in (False, True)]
     settings += [("library", jobs, b) for jobs in (None, 2, MEMBERS) for b in (False, True)]
     found: dict[tuple, list[tuple[float, float]]] = {s: [] for s in settings}

@@ -1,18 +1,20 @@
-"""MotherNets beside the methods it is compared with, on this project's own engine and real data.
+"""MotherNets compared with other methods, all trained by this project on real data.
 
     python benchmarks/trainings/methods.py   # resumable; some hours on two cores
     python benchmarks/trainings/methods.py --quick  # one small ensemble on digits, one seed: under 10 minutes
-    python benchmarks/trainings/methods.py --judge   # only what was trained before
+    python benchmarks/trainings/methods.py --judge   # evaluates earlier trainings only
 
-Ensembles of VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500 images
-of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes; chains
-(Snapshot, FGE) can use one. Errors are means over seeds with 90 % t-intervals; of seconds the least of all
-seeds counts, since other programs can only add to them. Two methods are compared on the seeds that both have:
-the least seconds of one over the least of the other, with the range of the ratios of single seeds.
-Seconds are processor time: `seconds` from the first step to the last on two cores as the plan schedules them,
-`core_seconds` all steps one after the other; `wall_seconds` had other programs beside them.
+The ensembles are VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500
+images of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes. Chains
+(Snapshot, FGE) can use one process only.
 
-Writes results/methods-cpu.json, and methods-cpu.svg and methods-members-cpu.svg where matplotlib is there.
+Errors are means over seeds with 90 % t-intervals. Seconds are the least over seeds, because other programs
+can only add to them. Two methods are compared on the seeds that both have: the least seconds of one over the
+least of the other, with the range of the ratios of single seeds. All seconds but `wall_seconds` are processor
+time. `seconds` runs from the first step to the last on two cores, as the plan schedules the steps.
+`core_seconds` is the sum of all steps. `wall_seconds` includes the effect of other programs.
+
+Writes results/methods-cpu.json and, if matplotlib is installed, methods-cpu.svg and methods-members-cpu.svg.
 """
 
 from __future__ import annotations
@@ -36,12 +38,12 @@ NO_DATE = {"Date": None}
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
-    """Mean and half the width of its 90 % interval."""
-    spread = float("nan")
+    """Return the mean and half the width of its 90 % interval."""
+    half = float("nan")
     if len(values) > 1:
         error = np.std(values, ddof=1) / np.sqrt(len(values))
-        spread = float(student.ppf(0.95, len(values) - 1) * error)
-    return {"mean": float(np.mean(values)), "half": spread}
+        half = float(student.ppf(0.95, len(values) - 1) * error)
+    return {"mean": float(np.mean(values)), "half": half}
 
 
 def by_seed(rows: Sequence[dict], method: str, key: str) -> dict[int, float]:
@@ -49,13 +51,16 @@ def by_seed(rows: Sequence[dict], method: str, key: str) -> dict[int, float]:
 
 
 def compared(rows: Sequence[dict], other: str, base: str = "mothernets g1") -> dict[str, object]:
-    """Another method's seconds over those of MotherNets, and its errors minus theirs, on common seeds."""
+    """Return the ratio of a method's seconds to those of MotherNets, and the difference of their errors.
+
+    Both are taken on the seeds that the two have in common.
+    """
     keys = ("seconds", "core_seconds", "error", "validation_error")
     figures = {key: (by_seed(rows, other, key), by_seed(rows, base, key)) for key in keys}
     seeds = sorted(set.intersection(*(set(found) for found in figures["seconds"])))
     if not seeds:
         return {}
-    # (keys, methods, seeds): the other's and those of MotherNets.
+    # By key, shape (methods, seeds): the other method first, then MotherNets.
     pairs = {key: np.array([[found[s] for s in seeds] for found in two]) for key, two in figures.items()}
     return {
         "seeds": len(seeds),
@@ -83,9 +88,9 @@ def _points_more(pair: np.ndarray) -> dict[str, float]:
 
 
 def claims(found: dict[str, dict]) -> list[dict[str, object]]:
-    """The published claims, scenario by scenario: what was measured, and whether it agrees.
+    """Return the published claims by scenario: the measured figure and its verdict.
 
-    A difference in error agrees or disagrees where its 90 % interval leaves out the limit, and is open else.
+    The verdict on a difference of errors is open where the 90 % interval contains the limit.
     """
     rows = []
     for scenario, figures in found.items():
@@ -130,7 +135,10 @@ def _verdict(ends: Sequence[float], least: float) -> str:
 
 
 def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | None:
-    """Variance and covariance of the true-class probability over repeated trainings, and the identity."""
+    """Return variance and covariance of the true-class probability over repeated trainings.
+
+    The variance of the average follows from them, and is measured for comparison.
+    """
     name = f"{scenario} {method}".replace(" ", "-")
     files = sorted((root / "probabilities").glob(f"{name}-[0-9].npy"))
     if len(files) < 2:
@@ -142,7 +150,7 @@ def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | N
     pairs = matrix[~np.eye(len(matrix), dtype=bool)]
     averages = repeats.mean(axis=1)
     return {
-        # Of the small ensembles; 25 by 25 figures say no more than their mean.
+        # Only small ensembles have the matrix: 25 by 25 figures add nothing to their mean.
         "matrix": np.round(matrix, 5).tolist() if len(matrix) <= 6 else None,
         "variance": float(np.diag(matrix).mean()),
         "covariance": float(pairs.mean()),
@@ -153,7 +161,7 @@ def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | N
 
 
 def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
-    """Figures of every scenario and method."""
+    """Return the figures of every scenario and method."""
     found: dict[str, dict] = {}
     for scenario in dict.fromkeys(r["scenario"] for r in rows):
         own = [r for r in rows if r["scenario"] == scenario]
@@ -175,7 +183,7 @@ def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
                 "epochs": same[0]["epochs"],
                 "design": same[0]["design"],
                 "parameters": same[0]["parameters"],
-                # Other programs can only add to them.
+                # The minimum counts, because other programs can only add to the time.
                 "seconds": min(r["seconds"] for r in same),
                 "core_seconds": min(r["core_seconds"] for r in same),
                 "network_seconds": {
@@ -213,7 +221,7 @@ def show(found: dict[str, dict]) -> None:
 
 
 def show_claims(rows: Sequence[dict]) -> None:
-    """MotherNets of one cluster against each other method."""
+    """Print the comparison of MotherNets of one cluster with each other method."""
     print(
         f"\n{'scenario':10}{'against':36}{'× time':>8}  {'single':11}{'× work':>8}  {'':9}"
         f"{'points more error':>18}"
@@ -228,7 +236,7 @@ def show_claims(rows: Sequence[dict]) -> None:
 
 
 def growth(found: dict[str, dict]) -> dict[str, object]:
-    """Error and processor seconds by the number of members of the largest ensemble, for both methods."""
+    """Return error and processor seconds by the number of members of the largest ensemble, by method."""
     methods = found.get("V25", {}).get("methods", {})
     curves = {}
     for name, figures in methods.items():
@@ -243,10 +251,10 @@ def growth(found: dict[str, dict]) -> dict[str, object]:
 
 
 def chain_at_equal_cost(rows: Sequence[dict]) -> dict[str, object]:
-    """The chain of the largest ensemble, stopped at the work or time that MotherNets of one cluster take.
+    """Return the chain of the largest ensemble, stopped at the work or the time of MotherNets of one cluster.
 
-    For each, how many snapshots fit, and the error of their average minus that of MotherNets, seed by seed. A
-    chain takes one core, so that its time is its work.
+    The figures are the number of snapshots that fit, by seed, and the error of their average minus that of
+    MotherNets. A chain uses one core, so its time is its work.
     """
     own = {(r["method"], r["seed"]): r for r in rows if r["scenario"] == "V25"}
     seeds = [s for m, s in own if m == "snapshot" and ("mothernets g1", s) in own]
@@ -265,7 +273,7 @@ def chain_at_equal_cost(rows: Sequence[dict]) -> dict[str, object]:
 
 
 def draw_growth(curves: dict, path: Path) -> None:
-    """Error against members, and against processor seconds."""
+    """Draw the error against members, and against processor seconds."""
     pyplot = _pyplot()
     if pyplot is None or not curves:
         return
@@ -290,17 +298,17 @@ def _pyplot():
     except ImportError:
         print("no plot: install matplotlib")
         return None
-    # Without random names, and without the date, the same figures give the same file.
+    # Without random names and without the date, the same figures give the same file.
     matplotlib.rcParams["svg.hashsalt"] = "advisor"
     return pyplot
 
 
 def draw(found: dict[str, dict], path: Path) -> None:
-    """Error against seconds; the single network as a line, MotherNets of rising g joined."""
+    """Draw the error against seconds: the single network as a line, MotherNets of rising g joined."""
     pyplot = _pyplot()
     if pyplot is None:
         return
-    # WRN×6 and V25 have no front to show.
+    # WRN×6 and V25 have too few methods for a front.
     found = {name: f for name, f in found.items() if "full_data" in f["methods"]}
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 9))
     others = sorted({m for f in found.values() for m in f["methods"]} - {"single", "full_data"})
@@ -340,9 +348,13 @@ def draw(found: dict[str, dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--judge", action="store_true", help="train nothing")
-    parser.add_argument("--work", type=Path, default=None, help="working file; its folder takes the data")
+    parser.add_argument(
+        "--quick", action="store_true", help="train one small ensemble on digits with one seed"
+    )
+    parser.add_argument("--judge", action="store_true", help="evaluate earlier trainings only")
+    parser.add_argument(
+        "--work", type=Path, default=None, help="working file, whose folder also has the data"
+    )
     given = parser.parse_args()
     work = given.work or Path(".methods-quick" if given.quick else ".methods") / "runs.jsonl"
     if not given.judge:
@@ -361,7 +373,7 @@ def main() -> None:
         "device": f"{platform.machine()} CPU, 2 processes of one thread",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
-        # Of the last training, not of judging it again.
+        # The date of the last training, not of this evaluation.
         "date": datetime.fromtimestamp(work.stat().st_mtime, UTC).date().isoformat(),
         "follow_others": [CUT, EQUAL],
         "claims": claims(found),

@@ -1,7 +1,7 @@
-"""Trainings of the benchmark of methods: every ensemble by every method, resumable, one line a training.
+"""Trainings of the benchmark of methods: every ensemble by every method, resumable, a line for each training.
 
-Members' probabilities of the true class on the test images lie beside the lines, for covariances between
-repeated trainings.
+The members' probabilities of the true class on the test images lie beside the working file. They give the
+covariances between repeated trainings.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from trainer.training.loop import load_network
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
 SEEDS = 3
-# Of Fashion-MNIST: images a class for training and test, and their height and width.
+# Fashion-MNIST: images a class for training and for test, and their height and width.
 TRAIN_A_CLASS, TEST_A_CLASS, SIZE = 150, 500, 14
-# Methods whose epochs follow from what others took.
+# Methods whose epochs follow from the time of other methods.
 CUT, EQUAL = "full_data in the time of mothernets", "snapshot in the time of mothernets"
-# MotherNets of one cluster whose members train for other shares of the schedule than by default.
+# MotherNets of one cluster whose members train for other shares of the schedule than the default.
 HATCHED, SHARES = "hatched for", (0.1, 0.5)
-# Members hatched as published: the steps of the recipe after an epoch of warm-up, DenseNets at 0.01.
+# Hatched members with the published schedule: the steps of the recipe after an epoch of warm-up, and a rate
+# of 0.01 for DenseNets.
 STEPS, STEPS_RATE = "hatched by steps", {"densenet": 0.01}
 
 
@@ -66,7 +67,7 @@ class Scenario:
 
 
 def methods_of(clusters: int) -> tuple[str, ...]:
-    """Every method, MotherNets with fewer than so many clusters."""
+    """Return the names of all methods, with MotherNets of every number of clusters below `clusters`."""
     others = ("single", "full_data", "bagging", "distillation", "snapshot", "fge")
     shares = (f"{HATCHED} {share}" for share in SHARES)
     return (*others, *(f"mothernets g{g}" for g in range(1, clusters)), *shares, STEPS, CUT, EQUAL)
@@ -86,13 +87,13 @@ D3 = "densenet-10-6+densenet-10-10+densenet-13-6"
 
 
 def vgg_ensemble(width: int) -> str:
-    """V5 at another width, without the kernels that are larger than its maps."""
+    """Return V5 at another width, without the kernels that are larger than its maps."""
     text = V5.replace("{4w}", str(4 * width)).replace("{8w}", str(8 * width))
     return text.replace("{w}", str(width))
 
 
 def variants(count: int, width: int) -> str:
-    """V25 in small: one layer of VGG-16 changed at a time, more filters or larger kernels."""
+    """Return a small V25: members that differ from VGG-16 in one layer, by more filters or larger kernels."""
     places = [(b, i) for b, layers in enumerate((2, 2, 3, 3), 1) for i in range(1, layers + 1)]
     names = []
     for number in range(count):
@@ -147,7 +148,7 @@ def small_fashion(folder: Path) -> str:
 
 
 class Clock:
-    """Listens to an execution: processor seconds of every step, and its wall clock from the first step on."""
+    """Receiver of events that records the processor seconds of every step, and the time of the first step."""
 
     def __init__(self) -> None:
         self.began = 0.0
@@ -168,17 +169,20 @@ class Clock:
                 print(text)
 
     def epoch(self, record: EpochRecord) -> None:
-        """Nothing to do here; a subclass may keep the record."""
+        """Ignore the record of an epoch; a subclass may keep it."""
 
     def makespan(self, plan: TrainingPlan) -> float:
-        """Seconds of the plan on cores that nothing else uses, one a process."""
+        """Return the seconds of the plan on otherwise idle cores, one for each process."""
         names, after = [s.id for s in plan.steps], [s.after for s in plan.steps]
         seconds = [self.steps[name] for name in names]
         return max(end for _, end in timeline(names, after, seconds, plan.execution.processes, 1.0).values())
 
 
 def processor_watch(device: str) -> Callable[[], int]:
-    """Stand in for the watch of memory: processor time of a step in ns, which other programs hardly touch."""
+    """Return a clock that stands in for the watch of memory: processor time of a step, ns.
+
+    Other programs hardly affect processor time.
+    """
     began = time.process_time_ns()
     return lambda: time.process_time_ns() - began
 
@@ -202,12 +206,12 @@ def plan_of(
         design = replace(design, clusters=1)
         options = PlanOptions(hatched_epochs=max(round(share * epochs), 1))
     elif method in (CUT, EQUAL):
-        # A cycle of Snapshot is a share of the schedule; both shrink alike. Rounded up, in their favour.
+        # A cycle of Snapshot is a share of the schedule, so both shrink alike. Rounding up favours them.
         other = Method.FULL_DATA if method == CUT else Method.SNAPSHOT
         took = (_seconds(rows, scenario, name, seed) for name in ("mothernets g1", other))
         epochs, options = math.ceil(epochs * next(took) / next(took)), PlanOptions(method=other)
     elif method == "shares":
-        # The mother takes 70 % of the epochs that FGE takes in all, the members share the rest.
+        # The mother takes 70 % of all epochs of FGE, and the members share the rest.
         design, base = replace(design, clusters=1), round(0.7 * epochs)
         options = PlanOptions(hatched_epochs=max((epochs - base) // len(scenario.members), 1))
         epochs = base
@@ -222,7 +226,7 @@ def plan_of(
 
 
 def _by_steps(plan: TrainingPlan) -> TrainingPlan:
-    """Give hatched members the published schedule."""
+    """Return the plan with the published schedule for its hatched members."""
     hatched = {step.network for step in plan.steps if isinstance(step, HatchStep)}
     steps = []
     for step in plan.steps:
@@ -244,21 +248,21 @@ def _of_total_size(members: Sequence[NetworkSpec], facts: DatasetFacts) -> Netwo
 
 
 def _seconds(rows: Sequence[dict], scenario: Scenario, method: str, seed: int) -> float:
-    """Seconds of a method's training with one seed."""
+    """Return the seconds of a method's training with one seed."""
     wanted = (scenario.name, method, seed)
     return next(r["seconds"] for r in rows if (r["scenario"], r["method"], r["seed"]) == wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a training took and gave.
+    """The cost and the result of a training.
 
     Attributes:
-        figures: of the ensemble on test images.
-        clock: of its steps.
-        wall_seconds: on this machine beside whatever else ran.
-        outputs: class probabilities of the test images, (members, images, classes).
-        validation_error: of the ensemble.
+        figures: figures of the ensemble on test images.
+        clock: processor seconds of the steps.
+        wall_seconds: wall-clock seconds beside the other programs of the machine.
+        outputs: class probabilities of the test images, shape (members, images, classes).
+        validation_error: validation error of the ensemble, share.
     """
 
     figures: EnsembleMetrics
@@ -277,8 +281,8 @@ def train(plan: TrainingPlan, data: Data, root: Path) -> Outcome:
         seconds = time.perf_counter() - clock.began
         names = [m.name for m in plan.members]
         figures = evaluate(plan, files, data, names)
-        test, held = (_outputs(plan, files, data, split) for split in (data.test, data.validation))
-    wrong = held.mean(axis=0).argmax(axis=1) != data.validation.labels.numpy()
+        test, validation = (_outputs(plan, files, data, split) for split in (data.test, data.validation))
+    wrong = validation.mean(axis=0).argmax(axis=1) != data.validation.labels.numpy()
     return Outcome(
         figures=figures,
         clock=clock,
@@ -289,7 +293,7 @@ def train(plan: TrainingPlan, data: Data, root: Path) -> Outcome:
 
 
 def _outputs(plan: TrainingPlan, files: RunFiles, data: Data, split: Split) -> np.ndarray:
-    """Class probabilities of every member, (members, images, classes)."""
+    """Return the class probabilities of every member, shape (members, images, classes)."""
     networks = {name: load_network(plan, name, files.of_network(name))[0] for name in plan.asked}
     return member_probabilities(plan, networks, data, split, [m.name for m in plan.members])
 
@@ -328,7 +332,10 @@ def row_of(scenario: Scenario, method: str, seed: int, plan: TrainingPlan, data:
 
 
 def run(work: Path, quick: bool) -> Iterator[dict]:
-    """Do every training that the working file lacks, seed by seed; those that follow from others last."""
+    """Train what the working file lacks, seed by seed, and yield each row.
+
+    Methods whose epochs follow from others come last.
+    """
     work.parent.mkdir(parents=True, exist_ok=True)
     fashion = "digits" if quick else small_fashion(work.parent)
     rows = read(work)
@@ -355,7 +362,7 @@ def run(work: Path, quick: bool) -> Iterator[dict]:
 
 
 def read(work: Path) -> list[dict]:
-    """Return what the working file has; a line cut short by a kill is left out."""
+    """Return the rows of the working file without a line that was cut short by a kill."""
     rows = []
     for line in work.read_text().splitlines() if work.exists() else []:
         try:

@@ -1,11 +1,12 @@
-"""How much faster members that share their mother's layers answer than the same members apart.
+"""The speed of inference with members that share their mother's layers, relative to separate members.
 
     python benchmarks/trainings/shared_inference.py       # under three minutes on two cores
 
-The small V5 of the benchmark of methods, and V5 at a quarter of its published width, each as a shared
-MotherNet and as separate networks, in evaluation mode, one thread, float32, channels-last. Random weights
-change no time. Both forms take turns; times are medians of processor seconds, ratios medians of five
-rounds, whose range is the noise. Writes results/shared_inference-cpu.json.
+The ensembles are the small V5 of the benchmark of methods, and V5 at a quarter of its published width. Each
+runs as a shared MotherNet and as separate networks, in evaluation mode, with one thread, float32 and
+channels-last memory. Weights are random, which does not change the time. Both forms take turns. Times are
+medians of processor seconds. Ratios are medians of five rounds, and their range is the noise. Writes
+results/shared_inference-cpu.json.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ ROUNDS, SECONDS = 5, 1.0
 
 
 def networks(names: list[str], task: Task) -> list[SpecNetwork]:
-    """Networks in evaluation mode and channels-last memory."""
+    """Return networks in evaluation mode and channels-last memory."""
     return [SpecNetwork(graph_of(name, task)).eval().to(memory_format=torch.channels_last) for name in names]
 
 
 def seconds_of(forms: list[SpecNetwork], images: torch.Tensor) -> float:
-    """Median processor seconds of all networks on a batch, one after the other."""
+    """Return the median processor seconds of all networks on a batch, one after the other."""
     found, end = [], time.perf_counter() + SECONDS
     with torch.inference_mode():
         while time.perf_counter() < end or len(found) < 3:
@@ -51,7 +52,7 @@ def seconds_of(forms: list[SpecNetwork], images: torch.Tensor) -> float:
 
 
 def compare(name: str, width: int, side: int, channels: int) -> list[dict]:
-    """Both forms of an ensemble at every batch."""
+    """Return the times of both forms of an ensemble at every batch."""
     members = [m.name for m in parse_design(vgg_ensemble(width)).members]
     task = Task(channels=channels, height=side, width=side, classes=10)
     joint = f"shared({'+'.join(members)})"

@@ -1,1 +1,1 @@
-"""The commands: options in, one use case called, its result shown. Bodies hold no logic."""
+"""The commands: each reads its options, calls one workflow and shows the answer, without logic of its own."""

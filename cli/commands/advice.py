@@ -1,4 +1,4 @@
-"""What to train: the advice, and the designs it chooses from."""
+"""Commands that advise on a design before its training: recommend, probe, est, space and equivalents."""
 
 from __future__ import annotations
 
@@ -41,28 +41,36 @@ if TYPE_CHECKING:
 def recommend(
     ctx: typer.Context,
     budget: Budget,
-    epochs: Annotated[int, typer.Option(help="Schedule of a network trained from scratch.")],
+    epochs: Annotated[int, typer.Option(help="Epochs of a network trained from scratch.")],
     dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
     family: Families = None,
     members: Members = None,
     method: Methods = None,
-    objective: Annotated[str, typer.Option(help="Rank by error, time or balanced.")] = OBJECTIVE,
-    max_memory: Annotated[str | None, typer.Option(help="Peak training memory: 8G, 512MiB.")] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(help="Inference of one image.")] = None,
-    max_train_time: Annotated[str | None, typer.Option(help="Whole training: 90m, 12h.")] = None,
+    objective: Annotated[
+        str, typer.Option(help="Objective of the ranking: error, time or balanced.")
+    ] = OBJECTIVE,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Upper limit on training memory: 8G, 512MiB.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")
+    ] = None,
+    max_train_time: Annotated[
+        str | None, typer.Option(help="Upper limit on training time: 90m, 12h.")
+    ] = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
-    seed: Annotated[int, typer.Option(help="Of the search and of the plans.")] = SEED,
-    trials: Annotated[int, typer.Option(help="Designs that the search looks at.")] = TRIALS,
+    seed: Annotated[int, typer.Option(help="Random seed of the search and of the plans.")] = SEED,
+    trials: Annotated[int, typer.Option(help="Number of designs that the search looks at.")] = TRIALS,
     profile_seconds: Annotated[
-        float, typer.Option(help="Time for new measurements, at most.")
+        float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
     ] = RECOMMEND_PROFILE_SECONDS,
     probe: Annotated[
-        float, typer.Option("--probe", metavar="MINUTES", help="Train probes for so long before advising.")
+        float, typer.Option("--probe", metavar="MINUTES", help="Time for training probes before the advice.")
     ] = 0.0,
     download: Download = False,
-    save: Annotated[Path | None, typer.Option(help="Write the plan of rank 1 to this file.")] = None,
+    save: Annotated[Path | None, typer.Option(help="File that the plan of rank 1 is written to.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
@@ -96,26 +104,32 @@ def recommend(
 def probe(
     ctx: typer.Context,
     dataset: Annotated[str, typer.Option(help="Data set to train on.")],
-    minutes: Annotated[float, typer.Option(help="For trainings, in all.")],
+    minutes: Annotated[float, typer.Option(help="Time for all trainings together, in minutes.")],
     budget: Annotated[
-        str | None, typer.Option(help="Parameters in all; default: of the last recommendation on the data.")
+        str | None,
+        typer.Option(
+            help="Parameters of all members together; default: those of the last recommendation on the data."
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Schedule of a network from scratch; default: as the budget's.")
+        int | None,
+        typer.Option(
+            help="Epochs of a network trained from scratch; default: those of the last recommendation."
+        ),
     ] = None,
     family: Families = None,
     members: Members = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
-    seed: Annotated[int, typer.Option(help="Of the search and of the trainings.")] = SEED,
+    seed: Annotated[int, typer.Option(help="Random seed of the search and of the trainings.")] = SEED,
     profile_seconds: Annotated[
-        float, typer.Option(help="Time for new measurements, at most.")
+        float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
     ] = PROBE_PROFILE_SECONDS,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train what teaches most about a recommendation: short, small, chosen one after the other."""
+    """Train the short, small probes that teach most about a recommendation, chosen one after the other."""
     from cli.render.probe import probing
     from cli.workflows.advise.last_request import completed_request
     from cli.workflows.advise.probe import probe as run
@@ -141,20 +155,31 @@ def probe(
 def est(
     ctx: typer.Context,
     family: Annotated[str, typer.Option(help="Family of all designs.")],
-    members: Annotated[int, typer.Option(help="Members of the ensembles.")] = MEMBERS,
+    members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = MEMBERS,
     dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
     budget: Annotated[
-        str | None, typer.Option(help="Parameters in all, LOW-HIGH: 250k-8M; default: around the threshold.")
+        str | None,
+        typer.Option(
+            help="Range of the parameters of all members together: 250k-8M; default: around the threshold."
+        ),
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(help="LOW-HIGH or one number; default: around the published schedule.")
+        str | None,
+        typer.Option(
+            help="Range of the epochs, or one number: 10-500; default: around the published schedule."
+        ),
     ] = None,
-    g: Annotated[int, typer.Option("--g", help="Clusters of MotherNets, beside full-data training.")] = 1,
+    g: Annotated[
+        int, typer.Option("--g", help="Number of clusters of MotherNets, which a second map shows.")
+    ] = 1,
     reading: Annotated[
-        str, typer.Option(help="Of the epochs: whole, a schedule of each length, or long, one long schedule.")
+        str,
+        typer.Option(
+            help="Reading of the epochs: whole (a schedule of each length) or long (one long schedule)."
+        ),
     ] = "whole",
     seed: Annotated[int, typer.Option(help="Random seed of the posterior draws.")] = SEED,
-    plot: Annotated[Path | None, typer.Option(help="Draw the maps to this .png or .svg.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="File that the maps are drawn to, .png or .svg.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
@@ -181,7 +206,7 @@ def space(
     members: Members = None,
     classes: Classes = 10,
     input: Input = "3x32x32",
-    limit: Annotated[int, typer.Option(help="Rows of the table.")] = 40,
+    limit: Annotated[int, typer.Option(help="Largest number of rows in the table.")] = 40,
     as_json: AsJson = False,
 ) -> None:
     """List the designs of a parameter budget."""
@@ -198,10 +223,12 @@ def space(
 
 def equivalents(
     network: Annotated[str, typer.Argument(help="A regular network, for example resnet-26-16.")],
-    members: Annotated[int, typer.Option(help="Members of the ensembles.")] = 4,
+    members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = 4,
     classes: Classes = 10,
     input: Input = "3x32x32",
-    tolerance: Annotated[float, typer.Option(help="Share of the network that they may exceed.")] = 0.0,
+    tolerance: Annotated[
+        float, typer.Option(help="Share of the network's parameters by which an ensemble may exceed them.")
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Find the width- and depth-equivalent ensembles of a network."""

@@ -1,4 +1,4 @@
-"""Upkeep of the database."""
+"""Commands for the upkeep of the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def path(ctx: typer.Context, as_json: AsJson = False) -> None:
     from cli.workflows.database import path_of
 
     answer = path_of(ctx.obj.home)
-    # Not by rich, which would break a long path between lines.
+    # Rich would break a long path between lines.
     typer.echo(json.dumps(answer.to_json(), indent=2) if as_json else answer.database)
 
 
@@ -30,13 +30,14 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def import_trainings(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV of trainings, one a row.")],
+    file: Annotated[Path, typer.Argument(help="CSV file of trainings, one in each row.")],
     as_json: AsJson = False,
 ) -> None:
-    """Learn from trainings done elsewhere: every row of a CSV becomes evidence, once.
+    """Learn from trainings done elsewhere: every row of a CSV file becomes evidence once.
 
-    A column that is missing is named. Curves and errors by members may be;
-    a training that was imported without them is completed.
+    The columns of curves and of errors by members are optional. A later import
+    adds them to a training that was imported without them. Any other missing
+    column is an error that names it.
     """
     from cli.render.formats import facts
     from cli.workflows.database import import_trainings as imported
@@ -46,7 +47,7 @@ def import_trainings(
 
 def backup(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    file: Annotated[Path, typer.Argument(help="New file that the copy is written to.")],
     as_json: AsJson = False,
 ) -> None:
     """Copy the database, also while it is in use."""

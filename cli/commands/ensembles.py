@@ -1,4 +1,4 @@
-"""Using what was trained: predictions, and one file for other programs."""
+"""Commands that use a finished run: predict, and export to one file for other programs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(help="Image files; scaled to cover the task's size and cropped at the centre."),
+        typer.Argument(
+            help="Image files, which are scaled to cover the task's size and cropped at the centre."
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Classify the test set of this data set.")
+        str | None, typer.Option(metavar="NAME", help="Data set whose test set is classified.")
     ] = None,
     test: Annotated[
         bool, typer.Option("--test", help="Classify the test set of the run's own data.")
     ] = False,
     csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a row an image to this file; - for stdout.")
+        str | None, typer.Option(metavar="FILE", help="CSV file with a row for each image; - for stdout.")
     ] = None,
     device: Device = None,
     download: Download = False,
@@ -57,8 +59,8 @@ def predict(
 def export(
     ctx: typer.Context,
     run: RunArgument,
-    to: Annotated[str, typer.Option(help="onnx, pt2 (torch.export) or safetensors.")],
-    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")],
+    to: Annotated[str, typer.Option(help="Format of the file: onnx, pt2 (torch.export) or safetensors.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File that is written.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     download: Download = False,
     as_json: AsJson = False,
@@ -73,5 +75,5 @@ def export(
 
 
 def _complain(text: str) -> None:
-    """Show a line on an image that cannot be read, also with --quiet, as every error."""
+    """Print an error about an image that cannot be read; like every error it appears with --quiet too."""
     typer.echo(f"advisor: {text}", err=True)

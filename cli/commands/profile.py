@@ -1,4 +1,4 @@
-"""Measuring one network."""
+"""The command that measures one network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def profile(
     augment: Augment = None,
     device: Device = None,
     csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a row a layer to this file; - for stdout.")
+        str | None, typer.Option(metavar="FILE", help="CSV file with a row for each layer; - for stdout.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

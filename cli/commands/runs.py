@@ -1,4 +1,4 @@
-"""Querying past runs."""
+"""Commands on past runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def list_runs(
     ctx: typer.Context,
     where: Annotated[list[str] | None, typer.Option(help="Condition key=value; repeat for several.")] = None,
-    sort: Annotated[str, typer.Option(help="Column; with - in front, largest first.")] = "-id",
-    limit: Annotated[int, typer.Option(help="At most so many runs.")] = 50,
+    sort: Annotated[str, typer.Option(help="Column to sort by; with - in front, largest first.")] = "-id",
+    limit: Annotated[int, typer.Option(help="Largest number of runs in the list.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
@@ -53,7 +53,10 @@ def compare(
     print_answer(compare_runs(ctx.obj.home, runs), as_json, comparison)
 
 
-def export(ctx: typer.Context, format: Annotated[str, typer.Option(help="csv or json.")] = "csv") -> None:
+def export(
+    ctx: typer.Context,
+    format: Annotated[str, typer.Option(help="Format of the output: csv or json.")] = "csv",
+) -> None:
     """Print every run with all its columns on stdout."""
     from cli.workflows.runs.listing import export_runs
 
@@ -63,7 +66,7 @@ def export(ctx: typer.Context, format: Annotated[str, typer.Option(help="csv or 
 def delete(
     ctx: typer.Context,
     run: RunArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete a run, its records and its files."""

@@ -1,4 +1,4 @@
-"""Training a plan, and what it costs: before as a forecast, after beside it."""
+"""Commands that train a plan, continue or extend a run, and explain the cost of either."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 def train(
     ctx: typer.Context,
     target: Annotated[
-        str | None, typer.Argument(metavar="[DESIGN|PLAN]", help="Default: the last recommendation.")
+        str | None,
+        typer.Argument(
+            metavar="[DESIGN|PLAN]", help="Design or plan file; default: the last recommendation."
+        ),
     ] = None,
     rank: Rank = None,
     dataset: Dataset = None,
@@ -81,15 +84,16 @@ def extend(
     ctx: typer.Context,
     run: RunArgument = "last",
     add_members: Annotated[
-        str | None, typer.Option(metavar="DESIGN", help="Hatch these from the mother networks there are.")
+        str | None,
+        typer.Option(metavar="DESIGN", help="Members to hatch from the mother networks of the run."),
     ] = None,
     add_cluster: Annotated[
-        str | None, typer.Option(metavar="DESIGN", help="Train a mother network for these, and hatch them.")
+        str | None, typer.Option(metavar="DESIGN", help="Members to hatch from a new mother network.")
     ] = None,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add members to a trained MotherNets ensemble; what is there is not trained again."""
+    """Add members to a trained MotherNets ensemble without training its networks again."""
     from cli.render.runs import run as render
     from cli.workflows.runs.extend import Extension
     from cli.workflows.runs.extend import extend as extended
@@ -112,7 +116,10 @@ def explain(
     ctx: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[DESIGN|PLAN|RUN]", help="Default: the top of the last recommendation."),
+        typer.Argument(
+            metavar="[DESIGN|PLAN|RUN]",
+            help="Design, plan file or run; default: rank 1 of the last recommendation.",
+        ),
     ] = None,
     rank: Rank = None,
     dataset: Dataset = None,
@@ -123,7 +130,8 @@ def explain(
     hatched_epochs: Hatched = None,
     device: Device = None,
     price_per_hour: Annotated[
-        float | None, typer.Option(help="USD an hour of this machine; adds the cost.")
+        float | None,
+        typer.Option(help="Price of this machine in USD per hour, which adds the cost of the training."),
     ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")

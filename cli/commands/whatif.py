@@ -1,4 +1,4 @@
-"""What a change of a design would change."""
+"""The command that forecasts the effect of changes of a design."""
 
 from __future__ import annotations
 
@@ -14,18 +14,29 @@ FORMS = "32, +6, -6, x2 or /2"
 
 def whatif(
     ctx: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="DESIGN|PLAN|RUN", help="What is changed.")],
-    depth: Annotated[str | None, typer.Option(metavar="CHANGE", help=f"Of every member: {FORMS}.")] = None,
-    width: Annotated[str | None, typer.Option(metavar="CHANGE", help="Of every member, likewise.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="DESIGN|PLAN|RUN", help="Design, plan file or run to change.")
+    ],
+    depth: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help=f"Depth of every member: {FORMS}.")
+    ] = None,
+    width: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="Width of every member: the same forms.")
+    ] = None,
     members: Annotated[
-        str | None, typer.Option(metavar="CHANGE", help="Number of members, likewise.")
+        str | None, typer.Option(metavar="CHANGE", help="Number of members: the same forms.")
     ] = None,
-    g: Annotated[str | None, typer.Option(metavar="CHANGE", help="Number of clusters, likewise.")] = None,
-    batch: Annotated[str | None, typer.Option(metavar="CHANGE", help="Images in a step, likewise.")] = None,
+    g: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="Number of clusters: the same forms.")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="Images in a training step: the same forms.")
+    ] = None,
     epochs: Annotated[
-        str | None, typer.Option(metavar="CHANGE", help="Schedule from scratch, likewise.")
+        str | None,
+        typer.Option(metavar="CHANGE", help="Epochs of a network trained from scratch: the same forms."),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Method to change to.")] = None,
+    method: Annotated[str | None, typer.Option(help="New training method.")] = None,
     dataset: Dataset = None,
     augment: Augment = None,
     base_epochs: Epochs = None,

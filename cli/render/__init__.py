@@ -1,1 +1,1 @@
-"""Answers for a person: tables, bars and pictures. Nothing here computes what it shows."""
+"""Answers for a person: tables, bars and pictures. Every figure that is shown comes from the answer."""

@@ -1,4 +1,4 @@
-"""Advice as tables for a person."""
+"""The answer of `advisor recommend` as tables for a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cli.render.formats import count, design_lines, duration, interval, or_dash,
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign
 
-# How each objective ranks.
+# Rule of the ranking by objective.
 _RANKED = {
     Objective.ERROR: "by error to two significant digits, then the sooner trained",
     Objective.TIME: "by time, those first that likely match the {reference}",
@@ -33,7 +33,7 @@ _SHORT = {
 
 
 def recommendation(advice: Advice) -> RenderableType:
-    """The ranking, its reasons and what would change it, the thresholds and the next command."""
+    """Return the ranking, its reasons, what would change it, the thresholds and the next command."""
     request, rows = advice.request, advice.recommendations
     ranking = table(
         f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
@@ -58,7 +58,7 @@ def recommendation(advice: Advice) -> RenderableType:
 
 
 def _legend(advice: Advice) -> str:
-    """What the ranking shows, in lines of 80 columns at most."""
+    """Return an explanation of the ranking's columns, in lines of at most 80 characters."""
     reference = next(row for row in advice.recommendations if row.reference)
     single = reference.design_class is DesignClass.SINGLE
     ranked = _RANKED[advice.request.objective].format(
@@ -116,13 +116,13 @@ def _thresholds(advice: Advice) -> RenderableType:
 
 
 def _with_interval(threshold: Switchover, at: Estimate, form: Callable[[float, Switchover], str]) -> str:
-    """A threshold along one axis with its interval; the ends of the searched range are marked as such."""
+    """Return a threshold along one axis with its interval; ends of the searched range are marked ≤ or >."""
     mean, low, high = (form(value, threshold) for value in (at.mean, at.low, at.high))
     return f"{mean} ({low}–{high})"
 
 
 def _basis(evidence: Evidence, advice: Advice) -> str:
-    """What the predicted costs and errors rest on."""
+    """Return a sentence on the evidence behind the predicted costs and errors."""
     made, search = advice.profile, advice.search
     errors = "published figures only: this database has no finished or imported training yet"
     runs = evidence.runs
@@ -146,8 +146,8 @@ def _basis(evidence: Evidence, advice: Advice) -> str:
 
 
 def _on_dataset(evidence: Evidence) -> str:
-    """How many trainings were on the data, and of which families."""
+    """Return the number of trainings on the data, by family."""
     families = ", ".join(f"{number} of {family}" for family, number in sorted(evidence.families.items()))
     number = evidence.runs_on_dataset
-    # Members of several families count for each.
+    # A training with members of several families counts for each family.
     return families if sum(evidence.families.values()) == number > 0 else f"{number}: {families}".rstrip(": ")

@@ -1,6 +1,6 @@
-"""A plan, or a run beside its forecast, as one table: its steps, and below them what they come to.
+"""A plan, or a run beside its forecast, as one table: its steps, and their totals below.
 
-The layers of its networks, where they are asked for, stand above it, because a terminal shows the end.
+The layers of the networks stand above the table if they are requested, because a terminal shows the end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OUTSIDE = "*"
 
 
 def energy(joules: float) -> str:
-    """Joules in a readable unit; what a bill counts in once it is much."""
+    """Return an energy in a readable unit: J, kJ, or kWh as on a bill."""
     for limit, unit, suffix in ((1e6, 3.6e6, "kWh"), (1e3, 1e3, "kJ")):
         if joules >= limit * BEYOND_THREE_DIGITS / 1000:
             return f"{digits(joules / unit)} {suffix}"
@@ -45,7 +45,7 @@ def energy(joules: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """USD without the unit, which its row names: cents, or three digits of less than a dollar."""
+    """Return an amount in USD without the unit: with cents, or with three digits below one dollar."""
     return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
 
 
@@ -59,12 +59,12 @@ class _Total:
 
     Attributes:
         label, remark: first two cells of the row.
-        form: form of its figures.
+        form: text of a figure.
         predicted: forecast.
         actual: actual figure of a run.
         deviation: actual figure beside its forecast.
-        needed: whether the row is shown without a forecast as well. It is not if few devices report the
-            figure, or if a run has no actual figure either.
+        needed: whether the row is shown without a forecast, too. False for a figure that few devices report,
+            and for one that a run has no actual figure of.
     """
 
     label: str
@@ -77,12 +77,12 @@ class _Total:
 
     @property
     def shown(self) -> bool:
-        """Whether the row is shown."""
+        """Whether the table has the row."""
         return self.needed or self.predicted is not None
 
 
 def explanation(answer: Explanation) -> RenderableType:
-    """A plan step by step with its predicted cost, and for a run the actual cost beside it."""
+    """Return a plan step by step with its predicted cost, and for a run the actual cost beside it."""
     plan, run = answer.plan, answer.run
     title = f"{plan.design} on {plan.dataset}, {plan.epochs} epochs"
     settings = f"{plan.method}, batch {plan.batch}, {plan.processes} at a time, {plan.dtype} on {plan.device}"
@@ -173,7 +173,7 @@ def _predicted(estimate: Estimate | None, form: Form) -> list[str]:
 
 
 def _error(error: Deviation | None) -> str:
-    """Actual ÷ predicted − 1, marked if the actual figure lies outside the interval."""
+    """Return actual ÷ predicted − 1, marked if the actual figure lies outside the interval."""
     if error is None:
         return "–  "
     return f"{deviation(error.share)}{' ' if error.inside else OUTSIDE}"
@@ -187,7 +187,7 @@ def _notes(answer: Explanation) -> list[str]:
 
 
 def evidence_notes(evidence: ForecastEvidence) -> list[str]:
-    """Measurements and trainings that a forecast rests on, a line each."""
+    """Return a line on the measurements and a line on the trainings that a forecast rests on."""
     if evidence.cost is CostBasis.NOMINAL:
         notes = ["Nothing was measured here yet: run advisor recommend or advisor profile."]
     else:

@@ -1,4 +1,4 @@
-"""How figures and tables look; everything inside the program is SI and plain."""
+"""The text of figures and tables. Inside the program figures are plain numbers in SI units."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from rich.text import Text
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
-    # It imports numpy, which `runs list` has no time for.
+    # The module imports numpy, which would slow `runs list` down.
     from advisor.estimate import Estimate
 
-# From here on a number rounds to four digits, and the next unit is easier to read.
+# Numbers from here on round to four digits, so the next unit is easier to read.
 BEYOND_THREE_DIGITS = 999.5
-# Relative; thresholds are interpolated in logarithms, which moves the ends of a grid by that little.
+# Relative tolerance: thresholds are interpolated in logarithms, which moves the ends of a grid by rounding.
 ROUNDING = 1e-6
-# Of a table that a design's name may take.
+# Width of a design's name in a table, in characters.
 DESIGN_COLUMNS = 20
 
 
 def show(renderable: RenderableType) -> None:
-    """Print on stdout, with colour on a terminal unless NO_COLOR says otherwise."""
+    """Print on stdout, with colour on a terminal unless NO_COLOR is set."""
     Console(highlight=False).print(renderable)
 
 
 def digits(value: float) -> str:
-    """Three significant digits, and all of a larger number, never an exponent of ten for it."""
+    """Return a number with three significant digits; a larger one with all digits and without an exponent."""
     return f"{value:,.0f}" if value >= BEYOND_THREE_DIGITS else f"{value:.3g}"
 
 
 def count(value: float) -> str:
-    """Parameters and MACs: 1.25M."""
+    """Return a number of parameters or MACs: 1.25M."""
     for unit, below, suffix in ((1e9, 1e6, "G"), (1e6, 1e3, "M"), (1e3, 1, "k")):
         if value >= BEYOND_THREE_DIGITS * below:
             return f"{digits(value / unit)}{suffix}"
@@ -42,7 +42,7 @@ def count(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a readable unit."""
+    """Return a time in a readable unit."""
     least_second = BEYOND_THREE_DIGITS / 1000
     for limit, unit, suffix in (
         (172800, 86400, "d"),
@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes in a readable unit: 1,020 MiB are 0.996 GiB."""
+    """Return a number of bytes in a readable unit: 1,020 MiB are 0.996 GiB."""
     for power, suffix in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
         if value >= BEYOND_THREE_DIGITS * 2 ** (power - 10):
             return f"{digits(value / 2**power)} {suffix}"
@@ -64,17 +64,17 @@ def size(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage."""
     return f"{100 * share:.2f} %" if share < 0.1 else f"{100 * share:.1f} %"
 
 
 def deviation(share: float) -> str:
-    """How far an actual figure is from a predicted one, with its sign: +9.1 %."""
+    """Return a relative deviation as a percentage with its sign: +9.1 %."""
     return f"{100 * share:+.1f} %" if abs(share) < 1 else f"{100 * share:+,.0f} %"
 
 
 def design_lines(name: str) -> str:
-    """The name of a design in a table, that of a mixture broken between its members."""
+    """Return the name of a design for a table; the name of a mixture is broken between its members."""
     lines = [""]
     for member in name.replace("+", "+\0").split("\0"):
         if lines[-1] and len(lines[-1]) + len(member) > DESIGN_COLUMNS:
@@ -85,24 +85,24 @@ def design_lines(name: str) -> str:
 
 
 def interval(estimate: Estimate | None, form: Callable[[float], str]) -> str:
-    """Mean and, on a second line, the interval; a dash where there is no estimate."""
+    """Return the mean and, on a second line, the interval; a dash where there is no estimate."""
     if estimate is None:
         return "–"
     return f"{form(estimate.mean)}\n{bounds(estimate, form)}"
 
 
 def bounds(estimate: Estimate, form: Callable[[float], str]) -> str:
-    """The interval of an estimate, its unit written once if both ends have the same."""
+    """Return the interval of an estimate, with the unit written once if both ends have the same."""
     low, high = form(estimate.low), form(estimate.high)
     number, _, unit = low.partition(" ")
     return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 
 
 def bounded(value: float | None, least: float, most: float, form: Callable[[float], str]) -> str:
-    """A threshold; one at an end of what was looked at, or beyond it, is said to lie there or beyond.
+    """Return a threshold; one at an end of the searched range, or beyond it, is marked ≤ or >.
 
     Args:
-        value: threshold; None is beyond the largest.
+        value: threshold; None for one beyond the largest.
         least: smallest threshold that could be found.
         most: largest threshold that could be found.
         form: text of a figure.
@@ -113,28 +113,28 @@ def bounded(value: float | None, least: float, most: float, form: Callable[[floa
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table.
+    """Return a plain table.
 
     Args:
-        title: above it; may be empty.
-        columns: name and side (l or r) of each.
-        rows: cells.
+        title: text above the table; may be empty.
+        columns: name and alignment (l or r) of each column.
+        rows: cells of each row.
     """
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None)
     for name, side in columns:
         drawn.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
     for row in rows:
-        # Not as markup: names of files and messages may have brackets.
+        # Names of files and messages may have brackets, which rich would read as markup.
         drawn.add_row(*(Text(cell) for cell in row))
     return drawn
 
 
 def or_dash(value: float | None, form: Callable[[float], str]) -> str:
-    """A figure, or a dash where there is none."""
+    """Return a figure, or a dash where there is none."""
     return "–" if value is None else form(value)
 
 
 def facts(answer: Answer) -> RenderableType:
-    """Return a line for every key of an answer."""
+    """Return an answer as one line for each key."""
     lines = (f"{key}: {value}" for key, value in answer.to_json().items() if key != "schema_version")
     return Group(*map(Text, lines))

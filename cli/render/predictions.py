@@ -16,12 +16,12 @@ from cli.workflows.answers.prediction import (
 
 
 def prediction(answer: Prediction | TestSetPrediction) -> RenderableType:
-    """Predicted classes of files, or errors on a test set."""
+    """Return the predicted classes of files, or the errors on a test set."""
     return _image_files(answer) if isinstance(answer, Prediction) else _test_set(answer)
 
 
 def _image_files(answer: Prediction) -> RenderableType:
-    """One line an image: its two most probable classes, and how many members agree."""
+    """Return a row for each image: its two most probable classes, and the number of members that agree."""
     return table(
         f"run {answer.run}: {answer.design}",
         [("image", "l"), ("class", "l"), ("probability", "r"), ("second best", "l"), ("agree", "r")],
@@ -43,7 +43,7 @@ def _name(found: PredictedClass | PredictedImage) -> str:
 
 
 def _test_set(answer: TestSetPrediction) -> RenderableType:
-    """Errors of the ensemble and of its members on a test set."""
+    """Return the errors of the ensemble and of its members on a test set."""
     errors = ", ".join(map(percent, answer.member_errors))
     return Text(
         f"run {answer.run}: {answer.design} on {answer.images:,} test images of {answer.dataset}\n"
@@ -52,7 +52,7 @@ def _test_set(answer: TestSetPrediction) -> RenderableType:
 
 
 def export(answer: Export) -> RenderableType:
-    """The file that was written, and how its check came out."""
+    """Return the file that was written, and the outcome of its check."""
     return Text(
         f"{answer.file}: {answer.members} members of run {answer.run} as {answer.format}, "
         f"{size(answer.bytes)}\n{answer.checked_by} read it back: on {answer.checked_images} of "

@@ -1,4 +1,4 @@
-"""Probes for a person: the trainings, their predicted and measured errors, and what they changed."""
+"""Probes for a person: the trainings, their errors, and the best design before and after them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 from cli.render.formats import count, duration, percent, table
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 
-NOTE = "moves: how far the comparison was expected to move, in points; errors are on validation images"
+NOTE = "moves: expected move of the comparison, in points; errors are on validation images"
 ENDED = {
     ProbingEnd.TIME_IS_UP: "The time is up.",
     ProbingEnd.NOTHING_WORTHWHILE: (
@@ -19,7 +19,7 @@ ENDED = {
 
 
 def probing(answer: Probing) -> RenderableType:
-    """A row a probe, and the best design before and after."""
+    """Return a row for each probe, and the best design before and after them."""
     parts: list[RenderableType] = [
         Text(
             f"{len(answer.probes)} probes for {count(answer.budget_parameters)} parameters and "
@@ -31,7 +31,7 @@ def probing(answer: Probing) -> RenderableType:
         columns = [
             ("#", "r"),
             ("probe", "l"),
-            *((c, "r") for c in ("epochs", "time", "moves", "foreseen", "found")),
+            *((c, "r") for c in ("epochs", "time", "moves", "forecast", "found")),
         ]
         rows = [_row(number, probe) for number, probe in enumerate(answer.probes, 1)]
         parts += [table("", columns, rows), Text(NOTE, style="dim")]

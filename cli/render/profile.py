@@ -1,7 +1,7 @@
-"""A profile for a person: a row a layer, then bars of where the step goes, memory and conditions.
+"""A profile for a person: a row for each layer, then bars of the time by kind, memory and conditions.
 
-The summary comes last, because a terminal shows the end of a table of hundreds of layers. A step that is only
-predicted is drawn in the same way, as far as it is known.
+The summary comes last, because a terminal shows the end of a table of hundreds of layers. The forecast of a
+step is drawn in the same way, without the figures that only a measurement has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cli.workflows.answers.examine.profile import (
     ProfiledMemory,
 )
 
-# From this width on a layer's kind, its speed and a bar find room beside it.
+# Width of a terminal, in characters, that has room for a layer's kind and its speed.
 WIDE = 110
 MOST_EXPENSIVE = 10
 KIND = "kind"
@@ -51,12 +51,12 @@ class _Column:
 
 
 def profile(answer: Profile) -> RenderableType:
-    """Layers, bars, memory and conditions."""
+    """Return the layers, bars, memory and conditions of a profile."""
     return _Profile(answer)
 
 
 def forecast(answer: NetworkForecast) -> RenderableType:
-    """The layers of a step that is predicted, and bars by kind."""
+    """Return the layers of a predicted step, and bars by kind."""
     return _Forecast(answer)
 
 
@@ -129,7 +129,7 @@ def _head(answer: Profile) -> list[Text]:
 
 
 def _predicted(predicted: ComparedStep | None) -> list[Text]:
-    """The forecast of the step before it was measured, and how far off it was."""
+    """Return the forecast from before the measurement, and the deviation of the measured step from it."""
     if predicted is None or predicted.deviation is None:
         return []
     error = predicted.deviation
@@ -142,7 +142,7 @@ def _predicted(predicted: ComparedStep | None) -> list[Text]:
 
 
 def _layers(answer: LayeredStep, parts: Sequence[Part], units: Units, columns: Sequence[_Column]) -> Table:
-    """A row per part, and one for the step; a column of kinds is the last."""
+    """Return a row for each part and one for the whole step; a column of kinds is the last."""
     step, time = answer.step, units.time
     names = ("layer", f"forward\n{time}", f"backw.\n{time}", f"both\n{time}", "step\n%")
     drawn = grid(*names, *(column.header for column in columns))
@@ -165,7 +165,7 @@ def _layers(answer: LayeredStep, parts: Sequence[Part], units: Units, columns: S
 
 
 def _columns(answer: Profile, units: Units, *, wide: bool) -> list[_Column]:
-    """Columns of what is measured of a layer, or known, beside its times."""
+    """Return columns of memory, parameters and MACs; on a wide terminal also of speed and kind."""
 
     def of_layer(
         figure: Callable[[ProfiledLayer], float | None], form: Callable[[float], str]
@@ -224,5 +224,5 @@ def _conditions(conditions: Conditions) -> str:
     if conditions.clock_mhz is not None:
         parts.append(f"{conditions.clock_mhz} MHz")
     if conditions.throttle:
-        parts.append(f"held back by {conditions.throttle}")
+        parts.append(f"throttled by {conditions.throttle}")
     return "; ".join(parts)

@@ -38,13 +38,13 @@ from cli.workflows.answers.advice_reasons import (
 
 T = TypeVar("T")
 
-# Option and unit of each need that a limit bounds.
+# Option and unit of each resource that a limit bounds.
 LIMITS: dict[Need, tuple[str, Callable[[float], str]]] = {
     Need.TRAIN_SECONDS: ("--max-train-time", duration),
     Need.MEMORY_BYTES: ("--max-memory", size),
     Need.LATENCY_MS: ("--max-latency-ms", digits),
 }
-# Columns of a command line, which no line break may tear apart where it is copied.
+# Width of a command in characters, so that a terminal does not break it where it is copied.
 COMMAND_COLUMNS = 76
 
 
@@ -59,7 +59,7 @@ class _Trained(Protocol):
 
 
 def why(rows: Sequence[AdvisedDesign]) -> list[RenderableType]:
-    """The reasons of the first row, and a line on each other one."""
+    """Return the reasons of the first design, and a row on each other one."""
     first = rows[0]
     parts: list[RenderableType] = [_heading(f"Why {_named(first)}"), _points(first.reasons)]
     if len(rows) > 1:
@@ -81,7 +81,7 @@ def _others(rows: Sequence[AdvisedDesign]) -> RenderableType:
 
 
 def _trade(row: AdvisedDesign) -> list[str]:
-    """Points of error more than the reference, and times its training."""
+    """Return the points of error above the reference, and the times of training as multiples of its own."""
     trade = row.trade
     if row.reference or trade is None:
         return ["–"] * 3
@@ -100,17 +100,17 @@ def _threshold(threshold: Switchover | None) -> str:
 
 
 def total_size(parameters: float, threshold: Switchover) -> str:
-    """A figure of the total size of a threshold: where the smallest ensemble wins, it may lie below."""
+    """Return a threshold in parameters; where the smallest ensemble wins already, it is marked ≤."""
     return bounded(parameters, threshold.smallest, threshold.largest, count)
 
 
 def length(epochs: float, threshold: Switchover) -> str:
-    """A figure of the epochs of a threshold: where one epoch is enough, it may lie below."""
+    """Return a threshold in epochs; where one epoch is enough, it is marked ≤."""
     return bounded(epochs, 1.0, threshold.longest, "{:.0f}".format)
 
 
 def would_change(change: WouldChange) -> list[RenderableType]:
-    """Thresholds, the second, tighter limits and other objectives; nothing where nothing is known."""
+    """Return thresholds, the runner-up, tighter limits and other objectives; empty where none is known."""
     alternatives: list[TighterLimit | OtherObjective] = [*change.limits, *change.objectives]
     points = [
         *_grouped(change.thresholds, _winner, _crossover),
@@ -121,7 +121,7 @@ def would_change(change: WouldChange) -> list[RenderableType]:
 
 
 def _grouped(items: Sequence[T], outcome: Callable[[T], str], condition: Callable[[T], str]) -> list[str]:
-    """A sentence an outcome, with all conditions that lead to it."""
+    """Return a sentence for each outcome, with all conditions that lead to it."""
     found: dict[str, list[str]] = {}
     for item in items:
         found.setdefault(outcome(item), []).append(condition(item))
@@ -166,7 +166,7 @@ def _figures(change: TighterLimit | OtherObjective) -> str:
 
 
 def measure_next(found: MeasureNext) -> list[RenderableType]:
-    """The most informative training and its command, or that no training is worth its cost."""
+    """Return the most informative training and its command, or a line that no training is worth its cost."""
     probe = found.probe
     heading: list[RenderableType] = ["", _heading("What to measure next")]
     if probe is None:
@@ -184,7 +184,7 @@ def measure_next(found: MeasureNext) -> list[RenderableType]:
 
 
 def _broken(command: str) -> str:
-    """A command on lines of its own that a shell takes as one; a value stays with its option."""
+    """Return a command broken into lines that a shell reads as one; a value stays with its option."""
     lines = [""]
     for part in _by_option(command):
         if lines[-1] and len(lines[-1]) + len(part) + 3 > COMMAND_COLUMNS:
@@ -195,7 +195,7 @@ def _broken(command: str) -> str:
 
 
 def _by_option(command: str) -> list[str]:
-    """The parts of a command line that stay together: its verb, and every option with its values."""
+    """Return the parts of a command line that stay together: its verb, and every option with its values."""
     parts: list[list[str]] = [[]]
     for word in shlex.split(command):
         if word.startswith("--"):
@@ -205,7 +205,7 @@ def _by_option(command: str) -> list[str]:
 
 
 def _named(trained: _Trained) -> str:
-    """A design, and its method where the name does not say it."""
+    """Return the name of a design, and its method where the name does not determine it."""
     return named(trained.design, trained.method)
 
 
@@ -214,7 +214,7 @@ def _heading(text: str) -> Text:
 
 
 def _points(sentences: Iterable[str]) -> Table:
-    """Sentences under each other, each beginning with a dash."""
+    """Return sentences as a list with dashes."""
     drawn = Table.grid(padding=(0, 1))
     drawn.add_column()
     drawn.add_column(overflow="fold")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison, RunStep
     from cli.workflows.answers.run_list import RunList
 
-# Figures of the test set by label, all shares: other ways to combine the members, what stands behind the
-# error, and how far the probabilities can be trusted. `runs show` and `runs compare` show every one of them.
+# Figures of the test set by label, all shares: errors of other combinations of the members, parts of the
+# error, and the calibration of the probabilities. `runs show` and `runs compare` show all of them.
 RIVALS = (("voting", "voting_error"), ("super learner", "super_learner_error"))
 PARTS = (
     ("best member", "best_member_error"),
@@ -32,7 +32,7 @@ CONFIDENCE = (("calibration error", "calibration_error"),)
 
 
 def run_list(answer: RunList) -> RenderableType:
-    """One line a run."""
+    """Return a row for each run."""
     if not answer.runs:
         return Text("no runs (advisor train makes one)")
     return table(
@@ -64,7 +64,7 @@ def run_list(answer: RunList) -> RenderableType:
 
 
 def run(r: Run) -> RenderableType:
-    """One run: outcome, predicted beside actual, networks and steps."""
+    """Return one run: outcome, predicted beside actual, networks and steps."""
     head = f"run {r.id}: {r.design} on {r.dataset}, {r.epochs} epochs, {r.method}, seed {r.seed}"
     state = r.status + (f" ({r.message})" if r.message else "")
     parts: list[RenderableType] = [Text(head, style="bold"), Text(state)]
@@ -175,7 +175,7 @@ def _steps(steps: Sequence[RunStep]) -> RenderableType:
 
 
 def comparison(answer: RunComparison) -> RenderableType:
-    """Runs as columns."""
+    """Return a table with a column for each run."""
     runs = answer.runs
     lines: list[tuple[str, Callable[[Run], str]]] = [
         ("design", lambda r: r.design),

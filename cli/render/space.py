@@ -12,7 +12,7 @@ SHOWN_DESIGNS = 40
 
 
 def space(answer: DesignSpace, limit: int = SHOWN_DESIGNS) -> RenderableType:
-    """Designs of a budget, the first `limit` of them."""
+    """Return the first `limit` designs of a budget as a table."""
     designs = answer.designs
     listing = table(
         f"{len(designs)} designs",
@@ -44,7 +44,7 @@ def space(answer: DesignSpace, limit: int = SHOWN_DESIGNS) -> RenderableType:
 
 
 def equivalents(answer: EquivalentDesigns) -> RenderableType:
-    """A single network and its equivalents."""
+    """Return a single network and its equivalents as a table."""
     single = answer.single
     rows = [["single", single.design, f"{single.parameters:,}", "100.00 %"]]
     for name, found in (

@@ -1,4 +1,4 @@
-"""What a training step consists of, by time: layers, loss, batch preparation, optimizer, and a remainder.
+"""Parts of a training step by time: layers, loss, batch preparation, optimizer, and a remainder.
 
 Their times are shown as numbers in one unit, and as bars.
 """
@@ -15,22 +15,22 @@ from cli.workflows.answers.examine.layers import NetworkForecast, TimedLayer
 from cli.workflows.answers.examine.profile import Profile, ProfiledLayer
 
 LONGEST_BAR = 50
-# Width of the columns before a bar.
+# Width of the columns before a bar, in characters.
 BEFORE_BAR = 48
 BARS = (("█", "forward", "cyan"), ("▒", "backward", "magenta"), ("░", "neither", "yellow"))
-# A step in layers, measured or predicted.
+# A measured or predicted step, layer by layer.
 LayeredStep = Profile | NetworkForecast
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A row: a layer, or another part of the step, or several of one kind.
+    """A row of a table: a layer, another part of the step, or the sum of several parts of one kind.
 
     Attributes:
         name: name of the row.
         kind: kind of layer or of part.
-        forward, backward, other: seconds; `other` belongs to neither pass.
-        layer: the layer, None for a part that is not a layer.
+        forward, backward, other: seconds of the forward pass, of the backward pass, and of neither.
+        layer: layer of the row; None for a part that is not a layer.
         layers: number of parts that the row stands for.
     """
 
@@ -84,16 +84,16 @@ class Units:
         )
 
     def of_time(self, seconds: float) -> str:
-        """A time without its unit."""
+        """Return a time without its unit."""
         return f"{seconds / self.seconds:.{self.decimals}f}"
 
     def of_memory(self, value: float | None) -> str:
-        """Bytes without their unit."""
+        """Return a number of bytes without its unit."""
         return f"{value / self.bytes:.{self.memory_decimals}f}" if value else "–"
 
 
 def parts_of(layered: LayeredStep) -> list[Part]:
-    """Return everything that a step consists of, in the order of execution; a remainder is left out."""
+    """Return the parts of a step in the order of execution, without the remainder."""
     layers = [
         Part(layer.name, layer.kind, layer.forward_seconds, layer.backward_seconds, layer=layer)
         for layer in layered.layers
@@ -132,12 +132,12 @@ def by_kind(parts: Iterable[Part]) -> list[Part]:
 
 
 def share(part: Part, answer: LayeredStep) -> str:
-    """Seconds of a part as a percentage of the step, without its sign."""
+    """Return the seconds of a part as a percentage of the step, without the percent sign."""
     return f"{100 * part.seconds / answer.step.step_seconds:.1f}"
 
 
 def bars(parts: Sequence[Part], answer: LayeredStep, units: Units, width: int) -> Table:
-    """A row per part with a bar as long as its time."""
+    """Return a row for each part with a bar as long as its time."""
     drawn = grid("", "", units.time, "%", "")
     drawn.columns[-1].justify = "left"
     longest = max((p.seconds for p in parts), default=0.0)
@@ -149,7 +149,7 @@ def bars(parts: Sequence[Part], answer: LayeredStep, units: Units, width: int) -
 
 
 def _bar(part: Part, scale: float) -> Text:
-    """Characters for each pass; ends are rounded, not lengths, so that the whole keeps its length."""
+    """Return the characters of both passes. Ends are rounded, not lengths, which keeps the whole length."""
     bar, end = Text(), 0.0
     if part.seconds <= 0:
         return bar
@@ -160,7 +160,7 @@ def _bar(part: Part, scale: float) -> Text:
 
 
 def legend(title: str) -> Text:
-    """A title, and beside it what the characters of the bars stand for."""
+    """Return a title, and beside it the meaning of the characters of the bars."""
     text = Text(f"{title}  ", style="bold")
     for character, name, style in BARS:
         text.append(f" {character}", f"not bold {style}").append(f" {name}", "not bold")
@@ -168,7 +168,7 @@ def legend(title: str) -> Text:
 
 
 def grid(*names: str) -> Table:
-    """A dense table: the first column to the left, the others to the right, no row on two lines."""
+    """Return an empty, dense table: the first column to the left, the others to the right, no wrapping."""
     drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for i, name in enumerate(names):
         drawn.add_column(name, justify="right" if i else "left", no_wrap=True, vertical="bottom")

@@ -1,4 +1,4 @@
-"""The switchover of a data set for a person: a map that reads without colour, its thresholds, and words."""
+"""The switchover of a data set for a person: maps that read without colour, thresholds, and sentences."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LEGEND = (
     "– no ensemble fits."
 )
 ENDS = (
-    "Median (90 % interval). > is not reached within the grid, ≤ reached at the first point of it that holds "
-    "an ensemble; below 1x the ensemble is later."
+    "Median (90 % interval). > is not reached within the grid, ≤ reached at its first point that has an "
+    "ensemble; below 1x the ensemble is later."
 )
 # Orange where the single network wins, white at an even chance, blue where the ensemble does (Okabe and Ito).
 _SINGLE, _EVEN, _ENSEMBLE = (230, 159, 0), (255, 255, 255), (86, 180, 233)
@@ -47,7 +47,7 @@ NOT_REACHED = "not reached"
 
 
 def switchover(answer: SwitchoverMap) -> RenderableType:
-    """The map and the thresholds of every training, and the answer in sentences."""
+    """Return the map and the thresholds of every training, and the answer in sentences."""
     request = answer.request
     title = (
         f"{request.members} {request.family} members against one network of their total size, "
@@ -57,7 +57,7 @@ def switchover(answer: SwitchoverMap) -> RenderableType:
         Text(title, style="bold"),
         Text(f"Epochs: {READINGS[answer.reading]}"),
         "",
-        # Side by side as far as the terminal is wide enough.
+        # The maps stand side by side if the terminal is wide enough.
         Columns([_map(answer, training) for training in answer.maps], padding=(0, 4)),
         Text(LEGEND, style="dim"),
         Text(ENDS, style="dim"),
@@ -70,7 +70,7 @@ def switchover(answer: SwitchoverMap) -> RenderableType:
 
 
 def _map(answer: SwitchoverMap, training: EnsembleTraining) -> Table:
-    """Both axes rise as in a picture, so the epochs stand below."""
+    """Return the map of one training. Both axes rise as in a picture, so the epochs stand below."""
     found = answer.maps[training]
     title = training_in_words(training, found.clusters)
     drawn = Table(
@@ -87,7 +87,7 @@ def _map(answer: SwitchoverMap, training: EnsembleTraining) -> Table:
     budgets = answer.budgets_parameters
     for i, budget in reversed(list(enumerate(budgets))):
         drawn.add_row(count(budget), *(_cell(found, budgets, i, j) for j in range(len(answer.epochs))))
-    # A star may stand behind every figure, so the axis leaves its place free.
+    # A star may follow every figure, so the axis leaves its place free.
     drawn.add_row("epochs", *(f"{epochs} " for epochs in answer.epochs), style="bold")
     drawn.add_row()
     return drawn
@@ -104,7 +104,7 @@ def _cell(found: TrainingMap, budgets: Sequence[int], budget: int, epochs: int) 
 
 
 def _first_past(found: TrainingMap, budgets: Sequence[int], epochs: int) -> int | None:
-    """Position of the least budget past the median threshold."""
+    """Return the position of the least budget past the median threshold."""
     thresholds = found.threshold_parameters
     median = thresholds[epochs].median if thresholds else None
     if median is None:
@@ -113,14 +113,14 @@ def _first_past(found: TrainingMap, budgets: Sequence[int], epochs: int) -> int 
 
 
 def shade(chance: float) -> tuple[int, int, int]:
-    """Colour of a chance, as red, green and blue up to 255."""
+    """Return the colour of a probability as red, green and blue, 0 to 255."""
     end, share = (_ENSEMBLE, 2 * chance - 1) if chance >= 0.5 else (_SINGLE, 1 - 2 * chance)
     red, green, blue = (round(e + (x - e) * share) for e, x in zip(_EVEN, end, strict=True))
     return red, green, blue
 
 
 def training_in_words(training: EnsembleTraining, clusters: int) -> str:
-    """A training of the ensembles in words."""
+    """Return the title of a training of the ensembles."""
     return _TRAININGS[training].format(clusters=clusters)
 
 
@@ -161,20 +161,23 @@ def _by_budget(answer: SwitchoverMap) -> Table:
 
 
 def _best_ensemble(answer: SwitchoverMap, budget: int) -> str:
-    """The better ensemble of a budget at the end of the schedule."""
+    """Return the better ensemble of a budget at the end of the schedule."""
     kind = answer.full_data.better_ensemble_class[budget][answer.schedule_column]
     return "–" if kind is None else str(answer.designs[budget].of_class(kind))
 
 
 def _budgets_with_ensembles(answer: SwitchoverMap) -> list[int]:
-    """Largest budgets that all have an ensemble: a threshold at the least of them may lie below it."""
+    """Return the largest budgets that all have an ensemble.
+
+    A threshold at the least of them may lie below it.
+    """
     chances = answer.full_data.probability_ensemble_wins
     falling = zip(answer.budgets_parameters[::-1], chances[::-1], strict=True)
     return [b for b, _ in takewhile(lambda row: any(p is not None for p in row[1]), falling)][::-1]
 
 
 def _threshold(threshold: Threshold, grid: Sequence[float], form: Form) -> str:
-    """Median with interval; a threshold at an end of the grid may lie beyond it, and is written as such."""
+    """Return a median with its interval; a threshold at an end of the grid is marked ≤ or >."""
     if threshold.low is None:
         return NOT_REACHED
     figures = threshold.median, threshold.low, threshold.high
@@ -183,7 +186,7 @@ def _threshold(threshold: Threshold, grid: Sequence[float], form: Form) -> str:
 
 
 def _sooner(answer: SwitchoverMap, budget: int) -> str:
-    """How many times sooner the ensemble is there; the ends of the grid bound it."""
+    """Return how many times sooner the ensemble reaches the error; the ends of the grid bound the ratio."""
     schedule, grid = answer.schedule_epochs, answer.epochs
     ratio = answer.full_data.times_sooner[budget]
 
@@ -198,7 +201,7 @@ def _sooner(answer: SwitchoverMap, budget: int) -> str:
 
 
 def words(answer: SwitchoverMap) -> list[str]:
-    """The answer in sentences, the evidence last."""
+    """Return the answer in sentences, the evidence last."""
     lines = []
     if len(answer.budgets_parameters) > 1:
         by_full_data = _takes_over(answer, answer.full_data)
@@ -207,7 +210,7 @@ def words(answer: SwitchoverMap) -> list[str]:
     if len(answer.epochs) > 1:
         lines.append(
             f"At {count(answer.budgets_parameters[-1])} parameters the single network's error of "
-            f"{answer.schedule_epochs} epochs is had sooner by: {_sooner(answer, -1)}."
+            f"{answer.schedule_epochs} epochs is reached sooner by: {_sooner(answer, -1)}."
         )
     if answer.reading is ScheduleReading.LONG:
         lines.append("MotherNets have no map here: hatched members have no epochs of one long schedule.")
@@ -215,7 +218,7 @@ def words(answer: SwitchoverMap) -> list[str]:
 
 
 def _takes_over(answer: SwitchoverMap, found: TrainingMap) -> str:
-    """Where ensembles of one training win at the end of the schedule."""
+    """Return a phrase on where ensembles of one training win at the end of the schedule."""
     threshold = found.threshold_parameters[answer.schedule_column]
     if threshold.median is not None:
         return f"takes over at {_threshold(threshold, _budgets_with_ensembles(answer), count)} parameters"

@@ -1,4 +1,4 @@
-"""The switchover of a data set as a picture: one panel a training, the threshold with its interval."""
+"""The switchover of a data set as a picture: one panel for each training, the threshold with its interval."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 FORMS = (".png", ".svg")
 REMEDY = "pip install 'ensemble-advisor[plot]'"
-# Inches; 150 dots an inch make a panel of a PNG 600 dots wide. Narrow panels read well in a page's width.
+# Width and height of a panel in inches, and dots per inch: a PNG has 600 dots per panel. Narrow panels fit
+# the width of a page.
 PANEL, HEIGHT, DOTS = 4.0, 4.8, 150
 # An SVG without a date is the same file for the same map.
 METADATA = {".svg": {"Date": None}}
 
 
 def check_plot(path: Path) -> None:
-    """Refuse before the work a picture that could not be drawn.
+    """Refuse a picture that could not be drawn, before any work.
 
     Raises:
-        UsageError: another form than PNG or SVG, or matplotlib is missing.
+        UsageError: a format other than PNG and SVG, or a missing matplotlib.
     """
     if path.suffix.lower() not in FORMS:
         raise UsageError(f"--plot writes .png or .svg, got {path}")
@@ -41,12 +42,12 @@ def check_plot(path: Path) -> None:
 
 
 def plot(answer: SwitchoverMap, path: Path) -> None:
-    """Draw the answer of `advisor est` to a PNG or SVG.
+    """Draw the answer of `advisor est` to a PNG or SVG file.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: a file that cannot be written.
     """
-    # Not pyplot, which looks for a screen: a figure of its own draws with Agg, or as SVG.
+    # A figure without pyplot, which would look for a screen: this one draws with Agg, or as SVG.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -72,7 +73,7 @@ def plot(answer: SwitchoverMap, path: Path) -> None:
 
 
 def _legend(figure: Figure) -> None:
-    """What colours, letters and lines mean, below all panels."""
+    """Draw the meaning of colours, letters and lines below all panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -86,7 +87,7 @@ def _legend(figure: Figure) -> None:
 
 
 def _colour(probability: float) -> tuple[float, float, float]:
-    """Colour of a chance between 0 and 1, as in the terminal."""
+    """Return the colour of a probability as in the terminal, its parts between 0 and 1."""
     red, green, blue = (part / 255 for part in shade(probability))
     return red, green, blue
 
@@ -101,7 +102,7 @@ def _panel(axes: Axes, answer: SwitchoverMap, found: TrainingMap) -> None:
         for j, length in enumerate(epochs):
             chance, letter = chances[i][j], LETTERS[found.likelier_class[i][j]]
             text = "–" if chance is None else f"{letter} {100 * chance:.0f}"
-            # In the cell's own colour, so that a line passes behind the figure.
+            # The box has the cell's own colour, so that a line passes behind the figure.
             box = {"color": colours[i, j], "pad": 1}
             axes.text(length, budget, text, ha="center", va="center", fontsize=8, bbox=box)
     if found.threshold_parameters:
@@ -114,7 +115,7 @@ def _panel(axes: Axes, answer: SwitchoverMap, found: TrainingMap) -> None:
 
 
 def _threshold(axes: Axes, answer: SwitchoverMap, thresholds: Sequence[Threshold]) -> None:
-    """Median and interval; what lies beyond the grid lies above the picture."""
+    """Draw medians and intervals; figures beyond the grid lie above the picture."""
     if all(threshold.median is None for threshold in thresholds):
         axes.set_title(f"{axes.get_title()}: not reached", fontsize=10)
     beyond = float(2 * _edges(answer.budgets_parameters)[-1])
@@ -129,7 +130,7 @@ def _threshold(axes: Axes, answer: SwitchoverMap, thresholds: Sequence[Threshold
 
 
 def _edges(centres: Sequence[int]) -> Floats:
-    """Edges of cells around points, halfway in the logarithm, shape (points + 1,)."""
+    """Return the edges of cells around points, halfway in the logarithm, shape (points + 1,)."""
     points = np.log(np.array(centres, dtype=float))
     if len(points) == 1:
         return np.asarray(np.exp(points[0] + np.array([-0.5, 0.5])), dtype=float)

@@ -16,7 +16,7 @@ from cli.workflows.answers.examine.whatif import Change, ChangedPlan, PlanMetric
 
 Form = Callable[[float], str]
 UNKNOWN = "–"
-# The interval of what cancels altogether.
+# Interval of a change whose uncertainty cancels altogether.
 EXACT = "±0"
 
 
@@ -25,13 +25,13 @@ def _latency(milliseconds: float) -> str:
 
 
 LEGEND = (
-    "Intervals hold 90 %; those of a change leave out what the forecasts of both plans get wrong alike. "
-    "Error differs in percentage points on average; less error: of one training against one other."
+    "Intervals contain 90 %; discrepancies that both forecasts share cancel in those of a change. "
+    "Errors differ in percentage points on average; less error: one training against one other."
 )
 
 
 def comparison(answer: WhatIf) -> RenderableType:
-    """The metrics before and after, each change by itself, and the evidence behind the forecasts."""
+    """Return the metrics before and after, each change by itself, and the evidence behind the forecasts."""
     before, after = answer.before, answer.after
     parts: list[RenderableType] = [
         Text(f"{_written(answer.changes)} on {before.plan.dataset}", style="bold"),
@@ -80,7 +80,7 @@ def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:
 
 
 def _each_alone(answer: WhatIf) -> Table:
-    """Every change by itself and all together, a row each."""
+    """Return a row for every change by itself, and one for all together."""
     columns = ("params\nMACs", "test error\npoints", "less\nerror", "training", "latency", "memory")
     drawn = _table("change", columns, gap=1)
     for row in answer.each_alone:
@@ -101,7 +101,7 @@ def _change_cells(change: Change) -> list[str]:
 
 
 def _table(first: str, figures: Sequence[str], gap: int) -> Table:
-    """A table whose first column gives way where the terminal is narrow."""
+    """Return an empty table whose first column shrinks on a narrow terminal."""
     drawn = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
     drawn.add_column(first, overflow="fold")
     for name in figures:
@@ -114,7 +114,7 @@ def _times(ratio: float) -> str:
 
 
 def _ratio(ratio: Estimate | None) -> str:
-    """A ratio of costs and its interval, on two lines."""
+    """Return a ratio of costs and its interval, on two lines."""
     if ratio is None:
         return UNKNOWN
     low, high = digits(ratio.low), digits(ratio.high)
@@ -126,7 +126,7 @@ def _chance(chance: float | None) -> str:
 
 
 def _points(difference: Estimate | None, unit: str = "") -> str:
-    """A difference of errors in percentage points and its interval, on two lines."""
+    """Return a difference of errors in percentage points and its interval, on two lines."""
     if difference is None:
         return UNKNOWN
     mean, low, high = (100 * end for end in (difference.mean, difference.low, difference.high))

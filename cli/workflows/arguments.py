@@ -24,7 +24,7 @@ Names = str | Sequence[str]
 Counts = int | Sequence[int]
 # A folder of everything that is written; None is the project's or the user's, as on the command line.
 Folder = Home | Path | str | None
-# A function that is told what goes on, "rich" for lines and bars on stderr, None for silence.
+# A function that receives the messages, "rich" for lines and bars on stderr, None for silence.
 Progress = Callable[["Said"], None] | Literal["rich"] | None
 
 # Commands that an error may name, and what stands for them here.
@@ -129,7 +129,7 @@ def home_of(home: Folder) -> Home:
 
 
 def say_of(progress: Progress) -> Say:
-    """Return the function that is told what goes on.
+    """Return the function that receives the messages.
 
     Raises:
         UsageError: a value that is none of those that `Progress` admits.

@@ -11,7 +11,7 @@ answer as a frozen dataclass (`cli.workflows.answers`): attributes for programs,
     ensemble = advisor.load(run)
 
 Two arguments are the same everywhere. `home` is the folder of everything that is written; by default it is
-the project's or the user's, as on the command line. `progress` is a function that is told what goes on: lines
+the project's or the user's, as on the command line. `progress` is a function that receives messages: lines
 of text, the start of a training, its epochs, its end (`cli.workflows.views.Said`); ``"rich"`` shows them on
 stderr, and by default nothing is shown.
 
@@ -111,7 +111,7 @@ def recommend(
         download: whether a missing data set may be fetched.
         save: file for the plan of rank 1.
         home: folder of the database and the runs; see the module.
-        progress: function that is told what goes on, or ``"rich"``; see the module.
+        progress: function that receives the messages, or ``"rich"``; see the module.
 
     Raises:
         UsageError: an argument that cannot be understood.
@@ -160,7 +160,7 @@ def probe(
         profile_seconds: longest time for new measurements, in seconds.
         download: whether a missing data set may be fetched.
         home: folder of the database and the runs; see the module.
-        progress: function that is told what goes on, or ``"rich"``; see the module.
+        progress: function that receives the messages, or ``"rich"``; see the module.
 
     Raises:
         UsageError: an argument that cannot be understood, or no recommendation to probe for.
@@ -216,7 +216,7 @@ def train(
         download: whether a missing data set may be fetched.
         resume: number of a run to continue, or ``"last"``; the run fixes its plan.
         home: folder of the database and the runs; see the module.
-        progress: function that is told what goes on, or ``"rich"``; see the module.
+        progress: function that receives the messages, or ``"rich"``; see the module.
 
     Raises:
         UsageError: an argument that cannot be understood.

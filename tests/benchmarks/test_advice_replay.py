@@ -139,10 +139,10 @@ def trainings(replay, tmp_path_factory):
     return replay.read(written(tmp_path_factory.mktemp("grid") / "grid.csv", rows()))
 
 
-def foreteller(replay, change=lambda cell, design, error: error):
-    """Foretells what the grid says, changed."""
+def forecaster(replay, change=lambda cell, design, error: error):
+    """Return a forecaster that knows the errors of the grid, after a change."""
 
-    def foretell(seen, asked):
+    def forecast(seen, asked):
         found = []
         for cell in asked:
             errors = {d: change(cell, d, cell.error(d, cell.seeds) / 100) for d in cell.runs}
@@ -150,12 +150,12 @@ def foreteller(replay, change=lambda cell, design, error: error):
             found.append(replay.Forecast(error=errors, ends=ends))
         return found
 
-    return foretell
+    return forecast
 
 
 @pytest.fixture(scope="module")
 def oracle(script, replay, trainings):
-    return script.judge(replay.Grid(trainings, foreteller(replay)))
+    return script.evaluate(replay.Grid(trainings, forecaster(replay)))
 
 
 def figures(result):
@@ -163,11 +163,11 @@ def figures(result):
 
 
 def against_ensembles(points):
-    """Ensembles are foretold to be worse by so many points."""
+    """Return a change that makes the forecasts of ensembles worse by some points."""
     return lambda cell, design, error: error + (points / 100 if design[0].isdigit() else 0)
 
 
-def test_an_oracle_regrets_nothing_and_every_goal_that_can_be_judged_is_met(oracle):
+def test_an_oracle_has_no_regret_and_meets_every_goal_that_can_be_evaluated(oracle):
     found = figures(oracle)
     assert found["regret, points: advice"]["value"] == pytest.approx(0)
     assert found["class right, all schedules"]["value"] == 1
@@ -200,7 +200,7 @@ def test_baselines_regret_what_a_hand_computes(oracle, rule, regret):
 
 
 def test_advice_that_always_says_single_is_no_better_than_that(script, replay, trainings):
-    found = figures(script.judge(replay.Grid(trainings, foreteller(replay, against_ensembles(20)))))
+    found = figures(script.evaluate(replay.Grid(trainings, forecaster(replay, against_ensembles(20)))))
     assert found["regret, points: advice"]["value"] == pytest.approx(1.8)
     assert found["regret, points: advice"]["verdict"].startswith("missed")
     assert found["regret, points: always the single network"]["verdict"] == "missed"
@@ -210,22 +210,22 @@ def test_advice_that_always_says_single_is_no_better_than_that(script, replay, t
 
 
 @pytest.mark.parametrize(("points", "steps", "verdict"), [(2, 1, "met"), (4, 2, "missed")])
-def test_a_threshold_is_missed_by_the_steps_that_a_shift_moves_it(
+def test_the_error_of_a_threshold_is_the_steps_that_a_shift_moves_it(
     script, replay, trainings, points, steps, verdict
 ):
-    grid = replay.Grid(trainings, foreteller(replay, against_ensembles(points)))
+    grid = replay.Grid(trainings, forecaster(replay, against_ensembles(points)))
     by_size = figures({"figures": script.thresholds(grid)})["EST in parameters: largest miss, steps"]
     assert (by_size["value"], by_size["verdict"]) == (steps, verdict)
     assert by_size["positions"]["toy-a"] == {"real": 2, "foretold": 2 + steps, "points": 5}
 
 
 def test_the_threshold_in_epochs_lies_where_the_short_schedules_end(script, replay, trainings):
-    *_, by_epochs = script.thresholds(replay.Grid(trainings, foreteller(replay)))
+    *_, by_epochs = script.thresholds(replay.Grid(trainings, forecaster(replay)))
     # Leads of −2.5, −0.5 and 1 points after 2, 4 and 8 epochs.
     assert by_epochs["positions"]["toy-a 500000"] == {"real": 2, "foretold": 2, "points": 3}
 
 
-def test_nothing_held_out_is_seen_and_evidence_costs_a_tenth(replay, trainings):
+def test_held_out_trainings_are_not_evidence_and_evidence_costs_a_tenth(replay, trainings):
     total = sum(t.seconds for t in trainings)
 
     def check(seen, asked):
@@ -233,28 +233,28 @@ def test_nothing_held_out_is_seen_and_evidence_costs_a_tenth(replay, trainings):
         if len(budgets) == 1:
             assert not budgets & {t.budget for t in seen}
         else:
-            assert not datasets & {t.told.dataset for t in seen}
+            assert not datasets & {t.reported.dataset for t in seen}
         assert 0 < sum(t.seconds for t in seen) <= 0.1 * total
         # All short schedules of one seed come first.
-        allowed = [t for t in trainings if t.told.seed == 0 and t.told.epochs < EPOCHS]
-        allowed = [t for t in allowed if t.told.dataset in {s.told.dataset for s in seen}]
+        allowed = [t for t in trainings if t.reported.seed == 0 and t.reported.epochs < EPOCHS]
+        allowed = [t for t in allowed if t.reported.dataset in {s.reported.dataset for s in seen}]
         assert {id(t) for t in allowed if len(budgets) > 1 or t.budget not in budgets} <= set(map(id, seen))
-        return foreteller(replay)(seen, asked)
+        return forecaster(replay)(seen, asked)
 
     grid = replay.Grid(trainings, check)
     for cell in grid.cells:
         assert grid.by_budget[cell.place].error == grid.by_dataset[cell.place].error
 
 
-def test_luck_of_one_seed_is_not_the_best_design(replay, regrets, trainings):
+def test_noise_between_seeds_does_not_name_the_best_design(replay, regrets, trainings):
     # Every seed favours another design by ten points; the others score it.
-    lucky = []
+    noisy = []
     for i, design in enumerate(("mlp-2-16", "4xmlp-2-4", "4xmlp-1-16")):
         for seed in range(3):
-            t = next(t for t in trainings if t.told.design == design and t.told.epochs == EPOCHS)
-            told = replace(t.told, seed=seed, error=0.2 if seed == i else 0.3)
-            lucky.append(replace(t, told=told))
-    (cell,) = replay.cells(lucky)
+            t = next(t for t in trainings if t.reported.design == design and t.reported.epochs == EPOCHS)
+            reported = replace(t.reported, seed=seed, error=0.2 if seed == i else 0.3)
+            noisy.append(replace(t, reported=reported))
+    (cell,) = replay.cells(noisy)
 
     def single(cell, naming):
         return {"mlp-2-16": 1.0}
@@ -283,7 +283,7 @@ def test_halving_pays_for_what_its_survivors_train(regrets, trainings):
 
 
 def test_a_hatched_member_is_paid_for_after_its_mother(replay, trainings):
-    t = next(t for t in trainings if t.told.design == "4xmlp-2-4@g1" and t.told.epochs == EPOCHS)
+    t = next(t for t in trainings if t.reported.design == "4xmlp-2-4@g1" and t.reported.epochs == EPOCHS)
     # Five networks of 4 seconds: eight epochs of the mother, two of the members.
     assert t.spent[7:] == pytest.approx((4, 12, 20))
 
@@ -337,9 +337,9 @@ def test_thresholds_move_only_where_those_of_all_seeds_do(claims, found, verdict
 def test_probes_for_a_budget_were_made_at_others_and_keep_to_their_time(probes, replay, trainings):
     cell = next(c for c in replay.cells(trainings) if c.whole and c.budget == BUDGETS[2])
     pool = probes.probes_for(cell, trainings)
-    assert {t.told.dataset for t in pool} == {cell.dataset}
+    assert {t.reported.dataset for t in pool} == {cell.dataset}
     assert {t.budget for t in pool} == set(BUDGETS) - {cell.budget}
-    assert {(t.told.seed, t.told.epochs) for t in pool} == {(0, 4), (0, EPOCHS)}
+    assert {(t.reported.seed, t.reported.epochs) for t in pool} == {(0, 4), (0, EPOCHS)}
     allowed = 2.5 * max(t.seconds for t in pool)
     ways = [
         probes.chosen(cell, pool, allowed),
@@ -347,40 +347,40 @@ def test_probes_for_a_budget_were_made_at_others_and_keep_to_their_time(probes, 
         probes.in_order(probes.shuffled(pool, 1), allowed),
     ]
     assert all(way and sum(t.seconds for t in way) <= allowed for way in ways)
-    assert len({tuple((t.budget, t.told.design, t.told.epochs) for t in way) for way in ways}) == 3
+    assert len({tuple((t.budget, t.reported.design, t.reported.epochs) for t in way) for way in ways}) == 3
     found = probes.evaluated(cell, ways[0])
     assert found["advised"] in cell.runs
     assert found["seconds"] == sum(t.seconds for t in ways[0])
 
 
-def test_time_to_accuracy_is_not_predicted_or_judged_by_its_epochs(script, replay, trainings, oracle):
+def test_time_to_accuracy_is_not_predicted_or_evaluated_by_its_epochs(script, replay, trainings, oracle):
     assert figures(oracle)["time to accuracy: median relative error"]["verdict"] == "not predicted"
 
-    def foretell(seen, asked):
-        return [replace(f, reaching=dict.fromkeys(f.error, 8.8)) for f in foreteller(replay)(seen, asked)]
+    def forecast(seen, asked):
+        return [replace(f, reaching=dict.fromkeys(f.error, 8.8)) for f in forecaster(replay)(seen, asked)]
 
-    (found,) = script.sooner(replay.Grid(trainings, foretell))
+    (found,) = script.sooner(replay.Grid(trainings, forecast))
     # Curves fall by 5 points an epoch, so ensembles that lead by 1 to 5 get there in the 8th or 7th.
     assert found["value"] == pytest.approx(0.1)
     assert found["verdict"] == "met"
 
 
-def test_a_grid_that_is_being_filled_is_judged_as_far_as_it_goes(
-    script, replay, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(script, "advised", foreteller(replay))
+def test_an_incomplete_grid_is_evaluated_as_far_as_it_goes(script, replay, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(script, "advised", forecaster(replay))
     file = tmp_path / "grid.csv"
     monkeypatch.setattr(sys, "argv", ["advice.py", "--file", str(file)])
     script.main()
-    assert "nothing to judge" in capsys.readouterr().out
+    assert "nothing to evaluate" in capsys.readouterr().out
     written(file, list(rows(seeds=1))[:12])
     whole = file.read_text()
     file.write_text(whole + whole.splitlines()[1][:60])
     script.main()
     out = capsys.readouterr().out
     assert out.startswith("12 trainings")
-    assert "not judged, fewer than two seeds with all designs: toy-a at 10,000" in out
+    assert "not evaluated, fewer than two seeds with all designs: toy-a at 10,000" in out
     first = file.with_suffix(".json").read_text()
     script.main()
     assert file.with_suffix(".json").read_text() == first
-    assert {r["verdict"] for r in json.loads(first)["figures"] if "regret" in r["figure"]} == {"not judged"}
+    assert {r["verdict"] for r in json.loads(first)["figures"] if "regret" in r["figure"]} == {
+        "not evaluated"
+    }

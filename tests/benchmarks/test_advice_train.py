@@ -1,4 +1,4 @@
-"""The grid of trainings that advice is judged by (benchmarks/trainings/advice_grid.py, advice_train.py)."""
+"""The grid of trainings that evaluates advice (benchmarks/trainings/advice_grid.py, advice_train.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING and docs/ say of the program, held against the program."""
+"""Statements of README, CONTRIBUTING and docs/ about the program, compared with the program."""
 
 from __future__ import annotations
 

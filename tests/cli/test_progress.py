@@ -63,7 +63,7 @@ def test_the_time_left_is_that_of_the_epochs_left_at_the_pace_so_far(speaker, cl
 
 
 def test_epochs_from_before_a_run_was_resumed_do_not_count_for_the_pace(speaker, clock, capfd):
-    # The last one of them is told again at once.
+    # The last one of them is reported again at once.
     speaker(replace(EPOCH, epoch=99))
     assert "left" not in line_of(capfd)
     clock[0] = 60.0

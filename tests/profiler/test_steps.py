@@ -119,7 +119,7 @@ def test_one_slow_step_moves_no_median_and_warm_up_does_not_count(monkeypatch):
 
 
 @pytest.mark.usefixtures("whole")
-def test_the_spread_is_the_distance_of_the_quartiles(monkeypatch):
+def test_the_iqr_is_the_distance_of_the_quartiles(monkeypatch):
     workload = Counted(monkeypatch, [40, 40, 4, 8, 12, 16, 20])
     times = measure_step(workload, "cpu", training_until(80 + 60))
     # Steps of 4, 8, 12, 16 and 20: the quartiles are 8 and 16.

@@ -129,7 +129,7 @@ class ProbingSession:
 
     Attributes:
         request: request for advice, whose designs are compared.
-        resolved: what the words of the request stand for.
+        resolved: request with its names resolved.
         profiled: cost predictor of this machine.
         store: database that finished probes are added to.
         home: folder of the downloaded data sets.

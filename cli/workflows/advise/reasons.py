@@ -1,4 +1,4 @@
-"""What explains an advice: the reasons of every row, and what would put another design first."""
+"""Explanations of an advice: the reasons of every row, and conditions that would put another design first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every command answers: frozen dataclasses, from which JSON, tables, pages and notebooks are made."""
+"""The answers of every command: frozen dataclasses, which JSON, tables, pages and notebooks are made from."""

@@ -137,7 +137,7 @@ class Advice(Answer):
         recommendations: ranking, best first.
         switchover: switchover thresholds of the requested families and member counts.
         search: search over the designs.
-        would_change: what would put another design first.
+        would_change: conditions that would put another design first.
         measure_next: probe to make before training.
         probing: probes that were made for this request, null where none were requested.
     """

@@ -1,4 +1,4 @@
-"""Parts of the advice that explain it: trades, what would change it, and what to measure next."""
+"""Parts of the advice that explain it: trades, conditions that would change it, and the next probe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NamedDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignTrade:
-    """What a design gives and takes against another one.
+    """The error and the time of a design relative to another one.
 
     Attributes:
         against: the other design, which is the reference; for the reference itself, the best ensemble of the
@@ -57,7 +57,7 @@ class RunnerUp(NamedDesign):
     Attributes:
         test_error: predicted error of one training on the test images, share.
         train_seconds: predicted seconds of the whole training.
-        objective: what the ranking puts first.
+        objective: objective of the ranking.
         probability: probability that the design should have rank 1 by that objective.
         against: reference that designs are compared with.
     """
@@ -113,11 +113,11 @@ class OtherObjective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WouldChange:
-    """What would put another design first.
+    """Conditions that would put another design first.
 
     Attributes:
-        thresholds: sizes and numbers of epochs from which something else has less error.
-        second: design of rank 2, null where nothing says that it might belong first.
+        thresholds: sizes and numbers of epochs from which another design has less error.
+        second: design of rank 2, null where no forecast suggests that it belongs first.
         limits: tighter limits under which another design comes first.
         objectives: other objectives by which another design comes first.
     """
@@ -156,10 +156,10 @@ class ProposedProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureNext:
-    """The probe to make before training, or that none is worth its time.
+    """The probe to make before training, if one is worth its time.
 
     Attributes:
-        probe: most informative probe by the second; null where none is worth its time.
+        probe: probe that moves the comparison most per second; null where none is worth its time.
         allowed_seconds: time that a probe may reasonably take before the training that is advised, seconds.
         none_within_allowed: whether every worthwhile probe takes longer than that.
         worthwhile_points: least expected move, in percentage points of test error, that is worth a probe.

@@ -1,4 +1,4 @@
-"""What `advisor recommend` and `advisor probe` are asked; the request is part of the advice."""
+"""The request of `advisor recommend` and `advisor probe`, which is part of the advice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cli.workflows.defaults import OBJECTIVE, TRIALS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendRequest:
-    """A request for advice, in the words of whoever asks; it is stored with the answer.
+    """A request for advice as the user writes it; it is stored with the answer.
 
     Attributes:
         budget: parameters of all members together, as a user writes them (``5M``).
@@ -21,7 +21,7 @@ class RecommendRequest:
         families: names of the families, empty for all convolutional ones.
         members: member counts, empty for the usual ones.
         methods: training methods of ensembles, empty for the usual ones.
-        objective: what the ranking puts first.
+        objective: objective of the ranking.
         max_memory_bytes: upper limit on the memory of training, None for none.
         max_latency_ms: upper limit on the inference time of one image, None for none.
         max_train_seconds: upper limit on the time of the whole training, None for none.

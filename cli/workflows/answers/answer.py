@@ -1,8 +1,8 @@
 """The form of an answer, and its JSON.
 
-An answer is a frozen dataclass that is built once. Its JSON is an object with a key a field, in their order,
-after ``schema_version``. That key comes first in an answer within another answer as well. A field has another
-key where the word is taken in Python (``class``), and no key where it is only for the Python face:
+An answer is a frozen dataclass that is built once. Its JSON is an object with a key for each field, in order,
+after ``schema_version``. That key comes first in an answer within another answer, too. A field has another
+key where Python reserves the word (``class``), and no key where only the Python interface has it:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Design:
@@ -22,7 +22,7 @@ from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-# Raised when a key is renamed, dropped or changes its meaning; new keys do not raise it.
+# The version rises when a key is renamed, dropped or changes its meaning; new keys do not raise it.
 SCHEMA_VERSION = 1
 _KEY = "json key"
 # Metadata of a field that JSON leaves out.
@@ -35,7 +35,7 @@ def key(name: str) -> dict[str, str | None]:
 
 
 class Answer:
-    """What a workflow returns; a subclass is a frozen dataclass.
+    """The result of a workflow; a subclass is a frozen dataclass.
 
     Attributes:
         json_key: key of the object that has the fields in JSON; None where they stand beside the version.
@@ -58,7 +58,7 @@ class Answer:
 
 
 def keyed_fields(kind: Any) -> Iterator[tuple[str, Field[Any]]]:
-    """Yield the JSON key and the field of everything that a dataclass, or an instance of one, writes."""
+    """Yield the JSON key and the field of every field that a dataclass, or an instance of one, writes."""
     for field in fields(kind):
         name = field.metadata.get(_KEY, field.name)
         if name is not None:
@@ -69,14 +69,14 @@ def plain(value: Any) -> Any:
     """Return an answer, or a part of one, as dicts, lists, strings, numbers, booleans and None.
 
     Raises:
-        TypeError: a value of a type that JSON does not have.
+        TypeError: a value whose type JSON lacks.
     """
     if value is None or isinstance(value, str | int | float) and not isinstance(value, Enum):
         return value
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        # An answer within an answer is written as by itself, unless it stands in a list of its kind.
+        # An answer within an answer has its own version, except in a list of its kind.
         versioned = isinstance(value, Answer) and value.json_key is None
         return ({"schema_version": SCHEMA_VERSION} if versioned else {}) | _fields(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Which command answers what. A test checks that no command with ``--json`` is missing."""
+"""The type of every command's answer. A test checks that no command with ``--json`` is missing."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from cli.workflows.answers.answer import Answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabasePath(Answer):
-    """Where the database is.
+    """The path of the database.
 
     Attributes:
         database: path of the database.

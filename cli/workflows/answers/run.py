@@ -18,7 +18,7 @@ from cli.workflows.answers.answer import NO_KEY, Answer
 class EnsembleFigures:
     """Figures of an ensemble on the test set; errors are shares between 0 and 1.
 
-    Runs that older programs made lack some figures, which are null.
+    Runs of older versions lack some figures, which are null.
 
     Attributes:
         error: error of the averaged probabilities.
@@ -70,7 +70,7 @@ class PredictedFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedNetwork:
-    """A network of the plan and how far its training is.
+    """A network of the plan and the progress of its training.
 
     Attributes:
         name: name in the plan.
@@ -116,7 +116,7 @@ class RunStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Answer):
-    """A run: what was planned, predicted and done, and how it turned out.
+    """A run: its plan, its forecast, its progress and its outcome.
 
     Attributes:
         id: number of the run.

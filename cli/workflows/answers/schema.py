@@ -60,7 +60,7 @@ def _object(kind: Any, definitions: dict[str, Schema]) -> Schema:
     properties: Schema = {"schema_version": VERSION} if versioned else {}
     for name, field in keyed_fields(kind):
         schema = _schema(hints[field.name], definitions)
-        # Descriptions of arguments begin with a small letter, as docstrings write them.
+        # Descriptions begin with a small letter, as in docstrings.
         properties[name] = schema | ({"description": text} if (text := described.get(field.name)) else {})
     return {
         "description": (inspect.getdoc(kind) or "").partition("\n")[0],
@@ -93,7 +93,7 @@ def _schema(hint: Any, definitions: dict[str, Schema]) -> Schema:
 
 def _reference(kind: Any, definitions: dict[str, Schema]) -> Schema:
     if kind.__name__ not in definitions:
-        # Kept free while it is worked out, so that a class may contain itself.
+        # The name is reserved before its schema is derived, so that a class may contain itself.
         definitions[kind.__name__] = {}
         definitions[kind.__name__] = _object(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}

@@ -497,7 +497,7 @@ def test_what_did_not_fit_once_is_forgiven_where_as_much_fitted_later_under_the_
         assert CostPredictor(order, EXECUTION).fits("resnet-20-16", CIFAR10, 64) is fits
 
 
-def test_a_misfit_in_company_is_not_refuted_by_the_network_alone():
+def test_a_discrepancy_beside_other_networks_is_not_refuted_by_the_network_alone():
     later = replace(measured("resnet-20-16", 64), measured_at="2026-01-02T00:00:00+00:00")
     crowded = replace(OUT_OF_MEMORY, processes=2)
     assert not CostPredictor([crowded, later], EXECUTION).fits("resnet-20-16", CIFAR10, 64)

@@ -197,7 +197,7 @@ def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_b
         ({"cost": "nominal", "measurements": 0}, 0, "a formula that knows no machine: nothing"),
     ],
 )
-def test_what_costs_rest_on_is_told_in_counts_of_what_was_measured(evidence, new, said):
+def test_the_evidence_of_costs_is_the_number_of_measurements(evidence, new, said):
     text = _basis(replace(EVIDENCE, **evidence), advice([ENSEMBLE, SINGLE], new=new))
     assert text.startswith(f"Costs rest on {said}")
 

@@ -109,7 +109,7 @@ def test_a_wrong_row_refuses_the_whole_file(advisor, home, file):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "at least one row"),
         (HEADER.encode(), "at least one row"),
@@ -117,12 +117,12 @@ def test_a_wrong_row_refuses_the_whole_file(advisor, home, file):
         (HEADER.replace("seed", "sed").encode() + b"\n", "did you mean 'seed'?"),
     ],
 )
-def test_a_damaged_file_is_one_line(advisor, home, tmp_path, content, told):
+def test_a_damaged_file_is_one_line(advisor, home, tmp_path, content, message):
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     answer = advisor("db", "import", str(path))
     assert answer.code == 2
-    assert told in answer.error_line
+    assert message in answer.error_line
     assert str(path) in answer.error_line
     assert not home.exists()
 

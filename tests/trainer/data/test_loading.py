@@ -433,11 +433,11 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
     refused(lambda: find_facts(f"folder:{tmp_path / 'none'}"), tmp_path / "none", "does not exist")
 
 
-def test_a_folder_without_splits_is_told_the_layout(tmp_path):
+def test_the_error_for_a_folder_without_splits_names_the_layout(tmp_path):
     refused(lambda: find_facts(f"folder:{tmp_path}"), tmp_path, "train/CLASS/", "test/CLASS/")
 
 
-def test_a_folder_without_a_test_split_is_told_the_layout(tmp_path):
+def test_the_error_for_a_folder_without_a_test_split_names_the_layout(tmp_path):
     picture(tmp_path / "train" / "a" / "0.png")
     refused(lambda: find_facts(f"folder:{tmp_path}"), tmp_path, "no test folder", "test/CLASS/")
 
@@ -501,7 +501,7 @@ def test_a_half_downloaded_image_is_named(folder, kept):
     refused(lambda: load_folder(folder), path, "cannot read image", "remove it or fetch it anew")
 
 
-def test_images_that_vanish_after_the_facts_were_found_are_missed(folder):
+def test_images_that_vanish_after_the_facts_were_found_are_an_error(folder):
     facts = find_facts(f"folder:{folder}")
     (folder / "train" / "a" / "4.png").unlink()
     refused(lambda: load_data(facts, folder), folder, "19", "20")

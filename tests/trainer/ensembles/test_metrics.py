@@ -252,7 +252,7 @@ def test_the_super_learner_answers_by_the_weighted_average():
 # What is chosen.
 
 
-def test_the_best_member_is_chosen_by_its_validation_error_and_judged_on_the_test_set():
+def test_the_best_member_is_chosen_by_its_validation_error_and_evaluated_on_the_test_set():
     figures = figures_of(HAND, LABELS, Predictions(HAND, 1 - LABELS))
     assert figures.member_errors == (0.75, 0.25, 0.75)
     # Errors on the validation set are 0.25, 0.75 and 0.25; the first of equals is chosen.

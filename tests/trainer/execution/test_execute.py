@@ -83,7 +83,7 @@ def test_another_seed_gives_other_weights_and_members_differ(plan_of, run, files
     assert not torch.equal(first, weights("member-1", elsewhere(files, "other"))[name])
 
 
-def test_every_epoch_and_step_is_told_once_and_in_order(plan_of, run):
+def test_every_epoch_and_step_is_reported_once_and_in_order(plan_of, run):
     story = run(plan_of("2xmlp-1-8"))
     assert story.begun == 1
     assert [(r.network, r.epoch) for r in story.epochs] == [
@@ -215,7 +215,9 @@ def test_the_seconds_of_a_step_and_of_an_epoch_add_up_over_executions(plan_of, r
     assert total <= second.ended["train member-1"].seconds <= 1.2 * total + 0.5
 
 
-def test_a_damaged_newest_checkpoint_is_told_and_costs_one_interval(plan_of, run, files, weights, same_bits):
+def test_a_damaged_newest_checkpoint_is_reported_and_costs_one_interval(
+    plan_of, run, files, weights, same_bits
+):
     plan = plan_of("mlp-1-8", epochs=3)
     run(plan, elsewhere(files, "whole"))
     run(plan, stop=StopAfter(20))

@@ -252,7 +252,7 @@ def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
     assert any("digits has 1437 training" in event.text for event in events)
 
 
-def test_an_event_that_could_not_be_stored_is_told_again():
+def test_an_event_that_could_not_be_stored_is_reported_again():
     pool, told, arrived = object.__new__(Pool), [], [Notice("first"), Notice("second")]
     pool.mailbox = SimpleNamespace(take=lambda: arrived.pop(0) if arrived else None)
     pool.pending = None

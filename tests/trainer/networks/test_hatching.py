@@ -471,7 +471,7 @@ def test_the_recorded_difference_leaves_both_networks_in_their_modes_and_precisi
     assert mother.layer("stem.conv").weight.dtype == torch.float32
 
 
-def test_the_drift_is_the_movement_of_the_logits_as_a_share_of_their_spread():
+def test_the_drift_is_the_movement_of_the_logits_relative_to_their_std():
     mother = trained(parse_network("mlp-1-4"))
     member = copy.deepcopy(mother)
     with torch.no_grad():

@@ -251,7 +251,7 @@ def test_a_rank_that_fails_is_the_reason_that_all_give(plan, files, digits, tmp_
 
 
 @needs_fork
-def test_a_rank_that_disappears_is_missed(plan, files, digits, tmp_path):
+def test_a_rank_that_disappears_is_an_error(plan, files, digits, tmp_path):
     story = Ranks(shared(plan, 2), files, digits, tmp_path, 2).end({1: dies}, REASON_SECONDS=0.1)
     assert story.ends == {0: "RunError: one of the 2 processes that share member-1 was lost; resume the run"}
 

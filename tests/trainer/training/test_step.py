@@ -129,7 +129,7 @@ def test_pixels_are_normalised_before_the_network_sees_them(plain):
 # Phases.
 
 
-def test_the_phases_are_told_in_order(mlp, plain):
+def test_the_phases_are_reported_in_order(mlp, plain):
     phases = []
     step(mlp, *batch_of(8), plain, mark=phases.append)
     assert phases == ["data", "forward", "backward", "optimizer"]

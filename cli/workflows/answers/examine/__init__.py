@@ -1,1 +1,1 @@
-"""Answers of the commands that look without training: explain, whatif, profile, est."""
+"""Answers of the commands that examine designs without training: explain, whatif, profile, est, space."""

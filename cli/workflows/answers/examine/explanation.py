@@ -41,7 +41,7 @@ class ExplainedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedStep:
-    """A step of a plan; of a plan that is not a run, nothing is actual.
+    """A step of a plan; its actual figures are null for a plan that is not a run.
 
     Attributes:
         step: id of the step, or ``evaluate`` for the evaluation of all members.
@@ -137,7 +137,7 @@ class Explanation(Answer):
         actual: actual totals of a run; null for a plan.
         deviation: actual totals of a run beside their forecasts; null for a plan.
         layers: forecast of every distinct network layer by layer, empty where nothing was measured; null if
-            it was not asked for.
+            it was not requested.
         evidence: measurements and trainings that the forecast rests on; null for a run.
         notes: remarks for a person.
     """

@@ -1,6 +1,6 @@
 """A training step layer by layer, as `advisor explain --layers` predicts it.
 
-`advisor profile` measures the same: its layers are these with what a measured module has besides.
+`advisor profile` measures the same step: its layers are these with further figures of each module.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from advisor.plans.plan import TrainingPlan
 
 
 class CostBasis(StrEnum):
-    """What a forecast of cost rests on; `CostPredictor.basis` has the same values."""
+    """Evidence behind a forecast of cost; `CostPredictor.basis` has the same values."""
 
     NOMINAL = "nominal"
     FEW_MEASUREMENTS = "few measurements"
@@ -20,7 +20,7 @@ class CostBasis(StrEnum):
 
 
 class ErrorBasis(StrEnum):
-    """What a forecast of the error rests on."""
+    """Evidence behind a forecast of the error."""
 
     PRIOR = "prior"
     RUNS = "runs"
@@ -28,7 +28,7 @@ class ErrorBasis(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastEvidence:
-    """What a forecast rests on.
+    """The evidence behind a forecast.
 
     Attributes:
         cost: measurements of this machine, few of them, or none at all (``nominal``).
@@ -108,5 +108,5 @@ class Deviation:
 
 
 def fields_of(part: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass by name: arguments for a subclass that has more of them."""
+    """Return the fields of a dataclass by name, as arguments for a subclass with further fields."""
     return {field.name: getattr(part, field.name) for field in fields(part)}

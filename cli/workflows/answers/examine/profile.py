@@ -93,7 +93,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class ComparedStep(Estimate):
-    """Seconds of a step as predicted before the measurement.
+    """The forecast of a step from before its measurement.
 
     Attributes:
         mean, low, high: predicted mean and the ends of its 90 % interval, in seconds.
@@ -123,7 +123,8 @@ class Profile(Answer):
         parameters: trainable scalars of the network.
         macs: multiply-adds of the network for one image.
         device: machine and settings under which the measurement is valid.
-        predicted_step_seconds: seconds of a step as predicted before; null where nothing had been measured.
+        predicted_step_seconds: seconds of a step as predicted before the measurement; null for a
+            machine without measurements.
     """
 
     network: str

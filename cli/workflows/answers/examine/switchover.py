@@ -68,7 +68,7 @@ class BudgetDesigns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimesSooner:
-    """How many times sooner an ensemble has the single network's final error; null where it has it too late.
+    """How many times sooner an ensemble reaches the single network's final error; null if beyond the grid.
 
     Attributes:
         median: epochs of the schedule ÷ epochs of the ensemble, median over posterior draws.
@@ -99,7 +99,7 @@ class TrainingMap:
             number of epochs.
         single_error_epochs: epochs from which on the ensemble has less error than the single network at the
             end of the schedule, at each budget; empty on a grid of one number of epochs.
-        times_sooner: the same as a ratio to the schedule.
+        times_sooner: ratio of the schedule to these epochs, at each budget.
     """
 
     clusters: int
@@ -115,7 +115,7 @@ class TrainingMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchoverEvidence:
-    """What a map rests on.
+    """The evidence behind a map.
 
     Attributes:
         runs: number of trainings.

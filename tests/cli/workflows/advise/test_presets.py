@@ -24,7 +24,7 @@ def test_a_preset_with_clusters_stands_beside_other_networks(advisor):
 @pytest.mark.parametrize(
     "command", [("explain", "V6"), ("train", "v5@g1"), ("profile", "V50"), ("explain", "2xd5+vgg-11-4")]
 )
-def test_an_unknown_ensemble_is_told_which_there_are(advisor, command):
+def test_the_error_for_an_unknown_ensemble_names_the_known_ones(advisor, command):
     answer = advisor(*command)
     assert answer.code == 2
     assert "V5, D5, R10, V25, V100" in answer.error_line

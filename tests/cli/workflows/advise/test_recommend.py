@@ -127,7 +127,7 @@ def test_a_row_trades_what_its_figures_and_those_of_the_reference_say(asked):
         assert ("points less error" if better else "points more error") in row["reasons"][0]
 
 
-def test_what_would_change_the_advice_is_told_in_figures(asked):
+def test_conditions_that_would_change_the_advice_have_figures(asked):
     answer = asked[1]
     first, second = answer["recommendations"][:2]
     change = answer["would_change"]
@@ -305,7 +305,7 @@ def test_a_program_gets_advice_in_any_thread_and_nothing_is_printed(measured_hom
     assert advice.recommendations[0].design in advice._repr_html_()
 
 
-def test_a_probe_that_is_told_no_budget_is_for_the_last_recommendation(measured_home):
+def test_a_probe_without_a_budget_is_for_the_last_recommendation(measured_home):
     nothing = {"augmentation": None, "members": (), "device": None, "batch": None}
     options = {"seed": 3, "profile_seconds": 0.0}
 

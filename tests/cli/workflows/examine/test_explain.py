@@ -270,7 +270,7 @@ def test_members_that_share_layers_say_what_that_saves(advisor):
     )
 
 
-def test_every_distinct_network_of_a_plan_is_told_layer_by_layer(advisor, measured):
+def test_every_distinct_network_of_a_plan_is_reported_layer_by_layer(advisor, measured):
     networks = advisor(*LAYERS, "--json").json["layers"]
     assert [(n["network"], n["batch"]) for n in networks] == [("resnet-8-4", 32), ("resnet-8-6", 32)]
     for network in networks:
@@ -313,7 +313,7 @@ def test_layers_of_what_was_never_measured_are_one_line_with_the_remedy(advisor)
     assert "Where the step goes" not in out
 
 
-def test_layers_are_told_only_when_asked_for(advisor, measured):
+def test_layers_are_reported_only_on_request(advisor, measured):
     assert advisor(*LAYERS[:-1], "--json").json["layers"] is None
     assert "stem.conv" not in advisor(*LAYERS[:-1]).out
 
@@ -339,7 +339,7 @@ def test_a_run_that_nobody_trains_any_more_is_interrupted(advisor, home, trained
         assert store.run(1).status is RunStatus.RUNNING
 
 
-def test_a_run_whose_folder_is_held_is_running(advisor, home, trained):
+def test_a_run_whose_folder_is_locked_is_running(advisor, home, trained):
     trained(status=RunStatus.RUNNING, done=1)
     with open_store(home / "advisor.sqlite") as store:
         folder = Home(home).run_folder(store.run(1).folder)
@@ -351,7 +351,7 @@ def test_a_run_whose_folder_is_held_is_running(advisor, home, trained):
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "interrupted"
 
 
-def test_a_run_is_held_against_the_forecast_of_its_beginning(advisor, trained, monkeypatch):
+def test_a_run_is_compared_with_the_forecast_from_its_beginning(advisor, trained, monkeypatch):
     trained()
     monkeypatch.setattr(workflow, "forecast_plan", lambda *_: pytest.fail("a run is not predicted again"))
     answer = advisor("explain", "last", "--price-per-hour", "36", "--json").json

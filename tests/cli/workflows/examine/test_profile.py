@@ -63,7 +63,7 @@ TIMES = StepTimes(
 
 
 class FakeProcess:
-    """Answers at once, and remembers which cores it was to be held to."""
+    """A measuring process that answers at once and records the cores to pin it to."""
 
     times: StepTimes | None = TIMES
     cores: tuple[int, ...] = ()
@@ -134,7 +134,7 @@ def test_every_layer_has_its_times_and_facts_and_the_loss_is_one(advisor, measur
     assert layers[-1]["output_bytes"] is None
 
 
-def test_memory_is_told_by_three_routes(advisor, measuring):
+def test_memory_is_reported_by_three_routes(advisor, measuring):
     memory = advisor(*MLP, "--json").json["memory"]
     assert set(memory) == {
         "measured_peak_bytes",
@@ -150,7 +150,7 @@ def test_memory_is_told_by_three_routes(advisor, measuring):
     assert memory["inference_formula_bytes"] < memory["formula_bytes"]
 
 
-def test_the_conditions_of_measuring_are_told(advisor, measuring):
+def test_the_conditions_of_measuring_are_reported(advisor, measuring):
     assert advisor(*MLP, "--json").json["conditions"] == {
         "disturbed": 3,
         "reference_seconds": 0.002,
@@ -159,10 +159,10 @@ def test_the_conditions_of_measuring_are_told(advisor, measuring):
         "throttle": "power cap",
     }
     out = advisor(*MLP).out
-    assert "repetitions under load: 3; reference convolution 2 ms; 250 W; 1980 MHz; held back by" in out
+    assert "repetitions under load: 3; reference convolution 2 ms; 250 W; 1980 MHz; throttled by" in out
 
 
-def test_the_measuring_process_is_held_to_as_many_cores_as_it_has_threads(advisor, measuring):
+def test_the_measuring_process_is_pinned_to_as_many_cores_as_it_has_threads(advisor, measuring):
     measuring.setattr(workflow, "cores_to_pin", lambda execution: [7] * execution.threads)
     advisor(*MLP)
     assert FakeProcess.cores == (7,)
@@ -222,19 +222,19 @@ def test_without_measurements_nothing_was_predicted(advisor, measuring):
     assert advisor(*MLP, "--json").json["predicted_step_seconds"] is None
 
 
-def test_the_step_is_held_against_what_was_predicted_before_it_was_measured(advisor, home, measuring):
+def test_the_measured_step_is_compared_with_its_forecast(advisor, home, measuring):
     advisor("profile", "mlp-1-16", *MLP[2:])
     measuring.setattr(FakeProcess, "times", replace(TIMES, step=0.054))
     with open_store(home / "advisor.sqlite") as store:
         execution = workflow.chosen_execution(store, choose_device(None), dataset_named("digits").task)
-        foretold = workflow.predictor_for(store, execution).step_seconds(
+        forecast = workflow.predictor_for(store, execution).step_seconds(
             "mlp-1-8", dataset_named("digits").task, 4
         )
     predicted = advisor(*MLP, "--json").json["predicted_step_seconds"]
     error = predicted.pop("deviation")
-    assert predicted == pytest.approx(asdict(foretold))
-    assert error["share"] == pytest.approx(0.054 / foretold.mean - 1)
-    assert error["inside"] == (foretold.low <= 0.054 <= foretold.high)
+    assert predicted == pytest.approx(asdict(forecast))
+    assert error["share"] == pytest.approx(0.054 / forecast.mean - 1)
+    assert error["inside"] == (forecast.low <= 0.054 <= forecast.high)
     assert rows_of(advisor(*MLP).out, "predicted before")[0].count("90 % interval") == 1
 
 

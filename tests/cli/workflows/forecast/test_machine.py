@@ -58,5 +58,5 @@ def test_bfloat16_has_to_win_clearly_at_the_same_speed_of_the_machine(step, chos
 
 def test_without_a_reference_that_fits_the_settings_are_the_plain_ones():
     assert fastest_execution([], "cpu", TASK) == plain_execution("cpu")
-    misfit = replace(reference(CONTIGUOUS, 0.0), fits=False)
-    assert fastest_execution([misfit], "cpu", TASK) == plain_execution("cpu")
+    too_large = replace(reference(CONTIGUOUS, 0.0), fits=False)
+    assert fastest_execution([too_large], "cpu", TASK) == plain_execution("cpu")
