@@ -145,6 +145,21 @@ def test_it_works_off_the_main_thread(home):
     assert advice.recommendations
 
 
+def test_a_process_that_measures_does_not_run_the_script_again(tmp_path):
+    done = apart(
+        """
+        from profiler.isolate import MeasuringProcess
+
+        print("begins")
+        with MeasuringProcess("cpu", 1) as process:
+            assert process.wait_until_ready()
+        """,
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "begins\n")
+
+
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard_to_measure_and_to_train_in_processes(tmp_path):
     done = apart(
         """
