@@ -12,7 +12,7 @@ TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 SHORTER = {
     "profile_seconds=8": "profile_seconds=0",
     "profile_seconds=0": "profile_seconds=0, trials=20",
-    "minutes=0.5": "minutes=0.05",
+    "minutes=0.5": "minutes=0.05, profile_seconds=0",
     "epochs=20": "epochs=2",
 }
 
