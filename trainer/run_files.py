@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from advisor.errors import StorageError
 
 # Folder of checkpoints in a run's folder, with one folder for each network.
 NETWORKS = "networks"
@@ -30,5 +33,28 @@ class RunFiles:
     watch: MemoryWatch
 
     def of_network(self, name: str) -> Path:
-        """Return the folder of a network's checkpoints."""
-        return self.folder / NETWORKS / name
+        """Return the folder of a network's checkpoints.
+
+        Raises:
+            StorageError: the folder lies outside the run's, whatever name or link leads there.
+        """
+        return network_folder(self.folder, name)
+
+
+def network_folder(run: Path, name: str) -> Path:
+    """Return the folder of a network's checkpoints below the folder of its run.
+
+    Args:
+        run: folder of the run.
+        name: name of the network.
+
+    Raises:
+        StorageError: the folder lies outside the run's, whatever name or link leads there.
+    """
+    folder = run / NETWORKS / name
+    inside = Path(os.path.realpath(run)) / NETWORKS
+    if Path(os.path.realpath(folder)).parent != inside:
+        raise StorageError(
+            f"the checkpoints of {name!r} would lie outside {run / NETWORKS}: remove the link, or train again"
+        )
+    return folder

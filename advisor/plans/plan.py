@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from advisor.designs.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
+from advisor.names import check_name
 from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.shared_layers import graph_of, parse_joint
 from advisor.plans.dataset import DatasetFacts
@@ -61,6 +62,10 @@ class PlannedNetwork:
     network: str
     role: Role
     output_of: str | None = None
+
+    def __post_init__(self) -> None:
+        # It names a folder of checkpoints.
+        check_name("network", self.name)
 
     @property
     def spec(self) -> NetworkSpec:

@@ -9,6 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import dataset_named
+from advisor.plans.execution import Execution
+from advisor.plans.methods import make_plan
+from advisor.plans.plan import plan_to_json
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import _completed
 
@@ -298,3 +303,37 @@ def test_a_design_whose_name_is_longer_than_a_file_name_is_a_design(advisor):
 
 def test_more_runs_than_the_database_counts_are_all(advisor):
     assert advisor("runs", "list", "--limit", "99999999999999999999", "--json").json["runs"] == []
+
+
+@pytest.mark.parametrize(
+    "hostile", ["../../0001/networks/member-2", "{outside}/stolen", "member-1/../../../x"]
+)
+def test_a_plan_writes_and_deletes_nothing_outside_its_run(advisor, home, tmp_path, hostile):
+    plan = make_plan(
+        parse_design("2xmlp-1-4"),
+        dataset_named("digits"),
+        epochs=1,
+        batch=32,
+        seed=0,
+        execution=Execution(
+            device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous"
+        ),
+    )
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Path("good.json").write_text(plan_to_json(plan))
+    assert advisor("train", "good.json", "--quiet").code == 0
+
+    def everything():
+        files = [*home.rglob("*"), *outside.rglob("*")]
+        return {f: f.read_bytes() for f in files if f.is_file() and "advisor.sqlite" not in f.name}
+
+    before = everything()
+    text = plan_to_json(plan).replace('"member-1"', f'"{hostile.format(outside=outside)}"')
+    Path("hostile.json").write_text(text)
+    for command in ("train", "explain"):
+        answer = advisor(command, "hostile.json")
+        assert answer.code == 2
+        assert "letters, digits and hyphens" in answer.error_line
+    assert everything() == before
+    assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "done"

@@ -39,6 +39,7 @@ from advisor.plans.plan import TrainingPlan
 from trainer.data.batches import normalised
 from trainer.ensembles.description import FILE, Description, description_from_json, description_to_json
 from trainer.networks.network import SpecNetwork
+from trainer.run_files import NETWORKS, network_folder
 from trainer.training.checkpoint import Checkpoint, load_checkpoint
 
 # Version of the format of `save_ensemble`, and the key of its metadata.
@@ -175,7 +176,7 @@ def read_description(folder: Path) -> Description:
         RunError: the folder is not that of a run, or the run has no description.
         StorageError: the description is damaged.
     """
-    if not (folder / "networks").is_dir():
+    if not (folder / NETWORKS).is_dir():
         raise RunError(f"{folder} is not the folder of a run with trained networks: see `advisor runs show`")
     path = folder / FILE
     if not path.exists():
@@ -249,7 +250,7 @@ def _read_folder(
     missing: list[str] = []
     for name in names:
         skipped: list[str] = []
-        checkpoint = load_checkpoint(folder / "networks" / name, skipped.append)
+        checkpoint = load_checkpoint(network_folder(folder, name), skipped.append)
         if checkpoint is not None and _finished(plan, name, checkpoint):
             weights[name] = checkpoint.weights
             for text in skipped:
