@@ -1,10 +1,16 @@
-"""Description of a trained ensemble: the JSON that stands beside its weights in run folders and exports."""
+"""Description of a trained ensemble: the JSON that stands beside its weights in run folders and exports.
+
+Every answer of the ensemble depends on it: one digit of the normalisation changes them all. So it has a
+SHA-256 of itself, which is verified wherever it is read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from advisor.errors import PlanError, StorageError
 from advisor.plans.plan import TrainingPlan, plan_from_json
@@ -12,7 +18,9 @@ from advisor.serial import MalformedError, from_plain, to_plain
 from trainer.data.loading import Data
 from trainer.training.checkpoint import write_durably
 
-SCHEMA_VERSION = 1
+# 2: with a checksum. Descriptions of older runs have none.
+SCHEMA_VERSION = 2
+CHECKSUM = "sha256"
 # Name of the description in the folder of a run.
 FILE = "ensemble.json"
 
@@ -81,8 +89,13 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def description_to_json(description: Description) -> str:
-    """Return a description as JSON."""
-    return json.dumps(to_plain(description), indent=2) + "\n"
+    """Return a description as JSON, with its checksum."""
+    plain = to_plain(description)
+    return json.dumps(plain | {CHECKSUM: _checksum(plain)}, indent=2) + "\n"
+
+
+def _checksum(plain: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def description_from_json(text: str, where: Path) -> Description:
@@ -102,6 +115,9 @@ def description_from_json(text: str, where: Path) -> Description:
             raise StorageError(
                 f"{where} has schema {version} and this program reads up to {SCHEMA_VERSION}: upgrade advisor"
             )
+        stored = plain.pop(CHECKSUM, None)
+        if (stored is not None or version > 1) and stored != _checksum(plain):
+            raise ValueError("wrong checksum")
         # This reader distinguishes a newer plan from a damaged one.
         plan_from_json(json.dumps(plain["plan"]))
         return from_plain(Description, plain)

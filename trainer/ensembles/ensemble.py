@@ -43,7 +43,8 @@ from trainer.run_files import NETWORKS, network_folder
 from trainer.training.checkpoint import Checkpoint, load_checkpoint
 
 # Version of the format of `save_ensemble`, and the key of its metadata.
-FORMAT_VERSION = 1
+# 2: the checksum is of the members as well.
+FORMAT_VERSION = 2
 METADATA_KEY = "advisor_ensemble"
 
 
@@ -196,7 +197,7 @@ def save_ensemble(ensemble: Ensemble, path: Path) -> None:
 
     The names of the tensors are ``mean``, ``deviation`` and ``NETWORK/KEY`` with the keys of the network's
     state dictionary. The metadata have one key. Its value is JSON with the version of the format, the
-    description, the members in their order, and a SHA-256 of all tensors.
+    description, the members in their order, and a SHA-256 of members and tensors.
 
     Args:
         ensemble: ensemble to write.
@@ -213,7 +214,7 @@ def save_ensemble(ensemble: Ensemble, path: Path) -> None:
         "format_version": FORMAT_VERSION,
         "description": json.loads(description_to_json(ensemble.description)),
         "members": list(ensemble.members),
-        "sha256": _digest(tensors),
+        "sha256": _digest(tensors, ensemble.members),
     }
     path.write_bytes(safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(document)}))
 
@@ -299,9 +300,9 @@ def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, 
                 f"{path} has format {document['format_version']} and this program reads up to "
                 f"{FORMAT_VERSION}: upgrade advisor"
             )
-        if _digest(tensors) != document["sha256"]:
-            raise ValueError("wrong checksum")
         members = [str(name) for name in document["members"]]
+        if _digest(tensors, members if document["format_version"] > 1 else ()) != document["sha256"]:
+            raise ValueError("wrong checksum")
         description = description_from_json(json.dumps(document["description"]), path)
         weights = {name: _below(name, tensors) for name in _networks_of(description.plan, members)}
     except (OSError, ValueError, LookupError, TypeError, PlanError, safetensors.SafetensorError) as error:
@@ -316,9 +317,9 @@ def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """Return the SHA-256 of names, types, shapes and values, in the order of the names."""
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], members: Sequence[str]) -> str:
+    """Return the SHA-256 of the members, and of names, types, shapes and values in the order of the names."""
+    digest = hashlib.sha256("".join(f"{name}\n" for name in members).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())

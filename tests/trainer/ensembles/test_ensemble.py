@@ -1,5 +1,6 @@
 """One module out of a run: the same probabilities as its evaluation, and every way in which it cannot be."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -228,13 +229,41 @@ def test_damaged_checkpoints_are_named(folder):
 )
 def test_a_damaged_description_is_one_line(folder, change):
     path = folder / FILE
-    path.write_text(change(json.loads(path.read_text())))
+    # As older runs wrote it, so that it is the change that is refused and not the checksum.
+    path.write_text(change(of_an_older_run(json.loads(path.read_text()))))
     refusal(StorageError, lambda: load(folder), path, "damaged")
+
+
+def of_an_older_run(plain):
+    return {key: value for key, value in plain.items() if key != "sha256"} | {"schema_version": 1}
+
+
+def test_a_description_of_an_older_run_has_no_checksum_and_is_read(folder, trained, digits):
+    path = folder / FILE
+    path.write_text(json.dumps(of_an_older_run(json.loads(path.read_text()))))
+    assert torch.equal(load(folder).mean, digits.mean)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_one_digit_that_is_changed_in_a_description_is_noticed(folder, version):
+    path = folder / FILE
+    plain = json.loads(path.read_text()) | {"schema_version": version}
+    text = json.dumps(plain | {"mean": [plain["mean"][0] + 0.5]})
+    path.write_text(text)
+    refusal(StorageError, lambda: load(folder), path, "damaged", "wrong checksum")
+
+
+def test_a_checksum_that_is_missing_is_noticed(folder):
+    path = folder / FILE
+    plain = json.loads(path.read_text())
+    del plain["sha256"]
+    path.write_text(json.dumps(plain))
+    refusal(StorageError, lambda: load(folder), path, "wrong checksum")
 
 
 def test_a_newer_description_asks_for_an_upgrade(folder):
     path = folder / FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 2}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 3}))
     refusal(StorageError, lambda: load(folder), "upgrade advisor")
 
 
@@ -298,7 +327,7 @@ def test_other_programs_find_plan_and_weights_in_the_file(trained, file):
     with safetensors.safe_open(file, "pt") as opened:
         document = json.loads(opened.metadata()[METADATA_KEY])
         names = set(opened.keys())
-    assert document["format_version"] == 1
+    assert document["format_version"] == 2
     assert document["members"] == MEMBERS
     assert document["description"]["plan"]["design"] == "resnet-8-4+mlp-1-8"
     assert {"mean", "deviation"} < names
@@ -316,6 +345,42 @@ def test_a_changed_weight_is_noticed(file):
     refusal(StorageError, lambda: load(file), file, "wrong checksum")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["description"]["mean"].__setitem__(0, d["description"]["mean"][0] + 0.5),
+        lambda d: d["description"].__delitem__("sha256"),
+        lambda d: d["members"].reverse(),
+        lambda d: d.__setitem__("format_version", 1),
+    ],
+)
+def test_a_changed_header_is_noticed(file, change):
+    with safetensors.safe_open(file, "pt") as opened:
+        document = json.loads(opened.metadata()[METADATA_KEY])
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    change(document)
+    safetensors.torch.save_file(tensors, file, {METADATA_KEY: json.dumps(document)})
+    refusal(StorageError, lambda: load(file), file, "wrong checksum")
+
+
+def test_a_file_of_the_format_before_is_read(file, trained):
+    with safetensors.safe_open(file, "pt") as opened:
+        document = json.loads(opened.metadata()[METADATA_KEY])
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    document |= {"format_version": 1, "description": of_an_older_run(document["description"])}
+    safetensors.torch.save_file(
+        tensors, file, {METADATA_KEY: json.dumps(document | {"sha256": digest_of_format_1(tensors)})}
+    )
+    assert load(file).members == load(trained[0].folder).members
+
+
+def digest_of_format_1(tensors):
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def test_weights_of_something_else_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
@@ -324,7 +389,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
 
 def test_a_newer_format_asks_for_an_upgrade(trained, tmp_path):
     ensemble = load(trained[0].folder)
-    document = {"format_version": 2, "description": json.loads(description_to_json(ensemble.description))}
+    document = {"format_version": 3, "description": json.loads(description_to_json(ensemble.description))}
     path = tmp_path / "newer.safetensors"
     safetensors.torch.save_file({"mean": ensemble.mean}, path, {METADATA_KEY: json.dumps(document)})
     refusal(StorageError, lambda: load(path), "upgrade advisor")

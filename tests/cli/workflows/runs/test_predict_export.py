@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import trainer
-from advisor.errors import UsageError
+from advisor.errors import StorageError, UsageError
 from advisor.plans.dataset import DATASETS
 from cli.workflows.runs.trained import TrainedRun
 from trainer.data.loading import Data, Split
@@ -302,3 +303,15 @@ def test_labels_of_another_data_set_are_those_of_the_run_by_their_names():
 def test_a_data_set_of_other_classes_is_refused():
     with pytest.raises(UsageError, match="classes that run 1 does not know, such as 'cat'"):
         trained_on("shirt", "boot").labelled_alike(labelled([0], ("cat", "shirt")))
+
+
+def test_a_digit_that_is_changed_in_a_description_changes_no_answer(advisor, home, run):
+    before = advisor("predict", "1", "--test", "--json").json["test_error"]
+    path = home / "runs" / "0001" / "ensemble.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps(plain | {"mean": [plain["mean"][0] + 0.7]}))
+    with pytest.raises(StorageError, match="wrong checksum"):
+        trainer.load(path.parent)
+    # The data set is at hand, from which the run is described anew.
+    assert advisor("predict", "1", "--test", "--json").json["test_error"] == before
+    assert json.loads(path.read_text()) == plain
