@@ -215,7 +215,7 @@ def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(pla
     assert not any(checkpoint.progress.done for checkpoint in standing if checkpoint)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
     plan, run, files, digits, assert_equals_reference, number
 ):
