@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 
     from cli.workflows.answers.examine.space import DesignSpace
 
+Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, time or balanced.")]
+MaxMemory = Annotated[str | None, typer.Option(help="Upper limit on training memory: 8G, 512MiB.")]
+MaxLatency = Annotated[
+    float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")
+]
+MaxTrainTime = Annotated[str | None, typer.Option(help="Upper limit on training time: 90m, 12h.")]
+
 
 def recommend(
     ctx: typer.Context,
@@ -46,18 +53,10 @@ def recommend(
     family: Families = None,
     members: Members = None,
     method: Methods = None,
-    objective: Annotated[
-        str, typer.Option(help="Objective of the ranking: error, time or balanced.")
-    ] = OBJECTIVE,
-    max_memory: Annotated[
-        str | None, typer.Option(help="Upper limit on training memory: 8G, 512MiB.")
-    ] = None,
-    max_latency_ms: Annotated[
-        float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")
-    ] = None,
-    max_train_time: Annotated[
-        str | None, typer.Option(help="Upper limit on training time: 90m, 12h.")
-    ] = None,
+    objective: Ranking = OBJECTIVE,
+    max_memory: MaxMemory = None,
+    max_latency_ms: MaxLatency = None,
+    max_train_time: MaxTrainTime = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
