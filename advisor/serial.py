@@ -16,6 +16,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
+# Largest size of an integer. Counts stay far below it, and greater ones cannot be stored in SQLite.
+LARGEST = 2**63 - 1
+
 
 class MalformedError(ValueError):
     """Plain data that does not describe the dataclass; the message names the field."""
@@ -119,4 +122,6 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
             raise MalformedError(f"{where} is too large a number") from None
     if type(value) is not hint:
         raise MalformedError(f"{where} must be {hint.__name__}, got {value!r:.60}")
+    if type(value) is int and abs(value) > LARGEST:
+        raise MalformedError(f"{where} is too large a number")
     return value

@@ -13,7 +13,7 @@ from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.layers import Task
 from advisor.plans.dataset import DATASETS, DatasetFacts
 from advisor.plans.execution import Execution
-from advisor.serial import MalformedError, from_plain, to_plain
+from advisor.serial import LARGEST, MalformedError, from_plain, to_plain
 
 
 class Colour(StrEnum):
@@ -47,11 +47,12 @@ class Drawing:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
+counts = st.integers(-LARGEST, LARGEST)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 drawings = st.builds(
     Drawing,
     title=st.text(),
-    count=st.integers(),
+    count=counts,
     visible=st.booleans(),
     colour=st.sampled_from(Colour),
     shapes=st.lists(
@@ -59,7 +60,7 @@ drawings = st.builds(
     ).map(tuple),
     origin=st.tuples(finite, finite),
     note=st.none() | st.text(),
-    sizes=st.dictionaries(st.text(), st.integers(), max_size=4),
+    sizes=st.dictionaries(st.text(), counts, max_size=4),
 )
 PLAIN = to_plain(
     Drawing(
@@ -136,7 +137,7 @@ def test_measurements_survive_json(data):
         step_seconds=data.draw(seconds),
         step_iqr_seconds=data.draw(seconds),
         inference_seconds=data.draw(seconds),
-        peak_bytes=data.draw(st.none() | st.integers(0)),
+        peak_bytes=data.draw(st.none() | st.integers(0, LARGEST)),
         spent_seconds=data.draw(seconds),
         measured_at="2020-01-01T00:00:00+00:00",
     )
@@ -157,6 +158,7 @@ def test_measurements_survive_json(data):
         ({"origin": [1.0]}, "origin must have 2 entries"),
         ({"origin": [1.0, "x"]}, r"origin\[1\] must be float, got 'x'"),
         ({"origin": [1.0, True]}, r"origin\[1\] must be float, got True"),
+        ({"count": 2**63}, "count is too large a number"),
         ({"origin": [0, 10**400]}, r"origin\[1\] is too large a number"),
         ({"origin": "ab"}, "origin must be a list"),
         ({"sizes": []}, "sizes must be an object"),
