@@ -17,7 +17,7 @@ MADE = (
     ("train", "2xmlp-1-8@g1", "--dataset", "digits", "--epochs", "2"),
     ("train", "mlp-1-8", "--dataset", "folder:{work}/images", "--epochs", "2"),
     # It is stopped, so there is something to resume.
-    ("train", "2xmlp-1-8@g1", "--dataset", "folder:{work}/images", "--epochs", "12", "--time-limit", "0.05s"),
+    ("train", "2xmlp-1-8@g1", "--dataset", "folder:{work}/images", "--epochs", "40", "--time-limit", "0.2s"),
     ("profile", "mlp-1-8", "--dataset", "digits"),
 )  # fmt: skip
 TABLE = """dataset,shape,classes,augmentation,train_images,test_images,design,clusters,epochs,batch,seed,\
@@ -58,6 +58,8 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for line in MADE:
             ended = program.run(*(word.format(work=work) for word in line))
             assert ended.code == (75 if "--time-limit" in line else 0), (line, ended)
+        while not list((folder / "home" / "runs" / "0003").glob("networks/*/*.safetensors")):
+            assert program.run("resume", "3", "--time-limit", "0.2s").code == 75
     return folder
 
 
