@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -116,8 +116,9 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
     """
     check_request(request)
     check_seconds(options.seconds, "--minutes")
-    resolved = ResolvedRequest.of(request)
+    resolved = ResolvedRequest.of(request, home, say)
     data = load_data(resolved.facts, home.data, download=options.download)
+    resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)

@@ -14,6 +14,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
+from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
 from cli.render.advice import _basis, recommendation
 from cli.render.formats import table
@@ -45,6 +46,7 @@ REQUEST = AnsweredRequest(
     batch=128,
     seed=0,
     profile_seconds=60.0,
+    used_augmentation=Augmentation.CROP_FLIP,
 )
 DEVICE = Device(
     device="cpu",
