@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.errors import lookup, require_entries
+from advisor.errors import UsageError, lookup, require_entries
 from advisor.networks.layers import Task
 
 FOLDER_PREFIX = "folder:"
@@ -94,6 +94,13 @@ class DatasetFacts:
     augmentation: Augmentation
     batch: int
     preparation: Preparation = Preparation()
+
+    def __post_init__(self) -> None:
+        resize = self.preparation.resize
+        if resize not in (None, (self.task.height, self.task.width)):
+            raise UsageError(
+                f"{self.name} has {self.task.text} images, which resizing to {resize} contradicts"
+            )
 
     @property
     def in_folder(self) -> bool:

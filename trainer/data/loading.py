@@ -111,16 +111,33 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
         root: folder of downloaded data sets.
         download: whether a missing data set is fetched.
 
+    Raises:
+        DataError: files are missing or damaged, or contradict the facts.
+    """
+    return _data(facts, _source(facts, root, download))
+
+
+def load_new_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
+    """Return a data set in memory for a plan that has not been executed yet.
+
+    Args:
+        facts: facts of the data set, of a folder from the headers of its files.
+        root: folder of downloaded data sets.
+        download: whether a missing data set is fetched.
+
     Returns:
-        The data set. Its facts count fewer images than the given ones if files that are left out for their
-        damage turned out to be damaged only when their pixels were read.
+        The data set. Its facts count fewer images than the given ones if files that shall be left out turned
+        out to be damaged only when their pixels were read.
 
     Raises:
         DataError: files are missing or damaged, or contradict the facts.
     """
     source = _source(facts, root, download)
+    return _data(_facts_of_whole_files(facts, source), source)
+
+
+def _data(facts: DatasetFacts, source: Source) -> Data:
     train, test = source.train, source.test
-    facts = _facts_of_whole_files(facts, source)
     if len(train[1]) != facts.train_images + facts.validation_images or len(test[1]) != facts.test_images:
         remedy = "make a new plan for the images of today" if facts.in_folder else "fetch it anew"
         raise DataError(

@@ -53,7 +53,7 @@ from cli.workflows.home import Home, now
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_new_data
 
 # Member counts whose thresholds are shown if the request names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -106,7 +106,7 @@ def recommend(
 
 def _load_probed(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
     check_seconds(probing.seconds, "--probe")
-    return load_data(resolved.facts, home.data, download=probing.download)
+    return load_new_data(resolved.facts, home.data, download=probing.download)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

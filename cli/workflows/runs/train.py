@@ -24,7 +24,7 @@ from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
@@ -120,7 +120,7 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
         plan = target.with_settings(store)
-        data = load_data(plan.dataset, home.data, download=options.download)
+        data = load_new_data(plan.dataset, home.data, download=options.download)
         if data.facts != plan.dataset:
             say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
             plan = replace(plan, dataset=data.facts)

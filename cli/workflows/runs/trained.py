@@ -16,7 +16,7 @@ from cli.workflows.names import facts_of, folder_facts
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_data, load_new_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
 
@@ -63,7 +63,7 @@ class TrainedRun:
                 f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
                 f"{self.run.id} knows {own.task.classes} of {own.task.text}: choose a data set of its kind"
             )
-        return self.labelled_alike(load_data(facts, home.data, download=download))
+        return self.labelled_alike(load_new_data(facts, home.data, download=download))
 
     def _facts_to_test(self, dataset: str, home: Home, say: Say) -> DatasetFacts:
         """Return the facts of a data set; the files of a folder are prepared as those of the run."""

@@ -1,0 +1,134 @@
+"""Folders of images on the command line: what is said and refused, and how a run prepares images."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from drawn_images import draw, draw_folder
+
+# Every command that plans for a data set, with what it needs beside it.
+PLANNING = {
+    "recommend": ("--budget", "15k", "--epochs", "1"),
+    "probe": ("--minutes", "1", "--budget", "15k", "--epochs", "1"),
+    "train": ("mlp-1-4", "--epochs", "1"),
+    "explain": ("mlp-1-4",),
+    "whatif": ("mlp-1-4", "--epochs", "x2"),
+    "profile": ("mlp-1-4",),
+    "est": ("--family", "resnet"),
+}
+commands = pytest.mark.parametrize("command", PLANNING)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return draw_folder(tmp_path / "flowers", train=12)
+
+
+def call(advisor, command, dataset, *options):
+    return advisor(command, *PLANNING[command], "--dataset", str(dataset), *options)
+
+
+@commands
+def test_a_folder_is_looked_at_before_anything_is_measured_or_trained(advisor, home, folder, command):
+    (folder / "train/a/003.png").write_bytes(b"")
+    draw(folder / "test/b/000.png", np.zeros((9, 8, 3), np.uint8))
+    answer = call(advisor, command, f"folder:{folder}")
+    assert answer.code == 2
+    for word in ("a/003.png: it is empty", "b/000.png has 9x8", "--skip-damaged", "--resize 8"):
+        assert word in answer.error_line
+    assert not (home / "advisor.sqlite").exists()
+
+
+@commands
+@pytest.mark.parametrize(
+    ("dataset", "options", "words"),
+    [
+        ("digits", ("--resize", "8"), ("--resize", "folders of images", "digits")),
+        ("digits", ("--skip-damaged",), ("--skip-damaged", "folders of images", "digits")),
+        ("folder:x", ("--resize", "8x8x3"), ("--resize", "'8x8x3'", "48x64")),
+        ("folder:x", ("--resize", "4"), ("--resize", "'4'", "8 to 8,192")),
+        ("./flowers", (), ("'./flowers'", "--dataset folder:./flowers")),
+    ],
+)
+def test_an_option_or_a_name_that_does_not_fit_is_refused(advisor, command, dataset, options, words):
+    answer = call(advisor, command, dataset, *options)
+    assert answer.code == 2
+    assert [word for word in words if word not in answer.error_line] == []
+
+
+def test_the_name_of_a_folder_that_exists_says_that_its_prefix_is_missing(advisor, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert "named --dataset folder:flowers" in call(advisor, "explain", "flowers").error_line
+    (folder.parent / "digits").mkdir()
+    assert call(advisor, "explain", "digits", "--json").code == 0
+
+
+def test_what_is_peculiar_about_a_folder_is_said_on_stderr_once(advisor, folder):
+    copies = folder / "train" / "a" / ".ipynb_checkpoints"
+    shutil.copytree(folder / "train" / "b", copies)
+    draw(folder / "train" / "a" / "000.png", np.zeros((8, 8), np.uint8))
+    answer = call(advisor, "explain", f"folder:{folder}", "--json")
+    assert answer.code == 0
+    assert answer.err.count("passed over 12 files: 12 in hidden folders") == 1
+    assert answer.err.count("27 of 28 images have colours and 1 are grey") == 1
+    assert answer.json["plan"]["dataset"] == f"folder:{folder}"
+
+
+def test_headers_are_cached_in_the_home(advisor, home, folder):
+    assert call(advisor, "explain", f"folder:{folder}", "--json").code == 0
+    assert len(list((home / "cache" / "headers").iterdir())) == 1
+
+
+@pytest.fixture
+def mirrored(tmp_path):
+    """Classes that only left and right tell apart, of several sizes, one file damaged."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "sides"
+    for split, count in (("train", 30), ("test", 4)):
+        for label, name in enumerate(("bright_left", "bright_right")):
+            for i in range(count):
+                image = random.integers(0, 60, (8 + i % 3, 8, 3)).astype(np.uint8)
+                image[:, 4 * label : 4 * label + 4] += 180
+                draw(folder / split / name / f"{i:03}.png", image)
+    (folder / "train/bright_left/029.png").write_bytes(b"")
+    return folder
+
+
+def test_a_run_prepares_what_it_predicts_as_what_it_was_trained_on(advisor, mirrored, tmp_path):
+    options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
+    trained = advisor("train", "mlp-1-8", *options, "--epochs", "8", "--augment", "none", "--json")
+    assert trained.code == 0, trained.err
+    assert "augmentation none" in trained.err
+    assert "1 damaged file left out: train/bright_left/029.png" in trained.err
+    assert (trained.json["run"]["augmentation"], trained.json["run"]["hint"]) == ("none", None)
+    image = np.full((8, 8, 4), (40, 40, 40, 255), np.uint8)
+    image[:, 4:, :3] += 180
+    shown = draw(tmp_path / "shown.png", image[..., :3])
+    turned = draw(tmp_path / "turned.png", np.ascontiguousarray(image[::-1, ::-1, :3]), orientation=3)
+    # Its left half is black under full transparency, which is white.
+    image[:, :4] = 0
+    image[:, 4:, :3] = 40
+    cut = draw(tmp_path / "cut.png", image)
+    rows = advisor("predict", "1", str(shown), str(turned), str(cut), "--json").json["rows"]
+    assert [row["name"] for row in rows] == ["bright_right", "bright_right", "bright_left"]
+    assert rows[0]["probability"] == rows[1]["probability"]
+    assert advisor("predict", "1", "--test", "--json").json["test_error"] == 0
+    exported = advisor(
+        "export", "1", "--to", "safetensors", "--output", str(tmp_path / "x.safetensors"), "--json"
+    )
+    assert exported.json["input"] == ("uint8 3x8x8, RGB, upright as viewers show them, transparency on white")
+
+
+def test_a_run_that_stays_at_chance_gets_a_hint_at_its_flips(advisor, mirrored):
+    options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
+    trained = advisor("train", "mlp-1-8", *options, "--epochs", "1", "--lr", "0.0001")
+    assert trained.code == 0, trained.err
+    assert "augmentation crop+flip" in trained.out
+    hint = re.search(r"Hint: (.*?)\n\n", trained.out, re.S)
+    text = " ".join(hint[1].split())
+    assert "stays at chance" in text
+    assert "crop+flip flips images" in text
+    assert "--augment crop or --augment none" in text
