@@ -61,7 +61,7 @@ def recommendation(advice: Advice) -> RenderableType:
 def _augmentation(advice: Advice) -> str:
     used = advice.request.used_augmentation
     flips = ", which makes left and right alike" if used.flips else ""
-    return f"Trained with augmentation {used}{flips} (--augment)."
+    return f"Augmentation {used}{flips} (--augment)."
 
 
 def _legend(advice: Advice) -> str:

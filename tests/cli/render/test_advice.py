@@ -171,6 +171,13 @@ def test_the_legend_of_the_ranking_is_four_lines_of_a_terminal(objective, ranked
     ]
 
 
+def test_the_augmentation_is_said_and_what_flips_do():
+    shown = advice([SINGLE])
+    assert "Augmentation crop+flip, which makes left and right alike (--augment)." in lines(shown)
+    request = replace(shown.request, used_augmentation=Augmentation.CROP)
+    assert "Augmentation crop (--augment)." in lines(replace(shown, request=request))
+
+
 def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_beyond():
     resnet = threshold("resnet", 2, Estimate(21_544.0, 21_543.99, 3.7e6), Estimate(1.0, 1.0, 107.4), 0.97)
     wrn = threshold("wrn", 8, Estimate(47.3e6, 6.37e6, 1e9), Estimate(2000.0, 476.0, 2000.0), 0.02)

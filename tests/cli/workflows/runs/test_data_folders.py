@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawn_images import draw, draw_folder
+
+from advisor.plans.dataset import DATASETS
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import _completed
+from cli.workflows.names import facts_of
 
 # Every command that plans for a data set, with what it needs beside it.
 PLANNING = {
@@ -43,30 +49,29 @@ def test_a_folder_is_looked_at_before_anything_is_measured_or_trained(advisor, h
 
 
 @commands
-@pytest.mark.parametrize(
-    ("dataset", "options", "words"),
-    [
-        ("digits", ("--resize", "8"), ("--resize", "folders of images", "digits")),
-        ("digits", ("--skip-damaged",), ("--skip-damaged", "folders of images", "digits")),
-        ("folder:x", ("--resize", "8x8x3"), ("--resize", "'8x8x3'", "48x64")),
-        ("folder:x", ("--resize", "4"), ("--resize", "'4'", "8 to 8,192")),
-        ("./flowers", (), ("'./flowers'", "--dataset folder:./flowers")),
-    ],
-)
-def test_an_option_or_a_name_that_does_not_fit_is_refused(advisor, command, dataset, options, words):
-    answer = call(advisor, command, dataset, *options)
+def test_options_of_folders_are_refused_for_published_data(advisor, command):
+    answer = call(advisor, command, "digits", "--resize", "8")
     assert answer.code == 2
-    assert [word for word in words if word not in answer.error_line] == []
+    assert "--resize is for folders of images, and digits is a published data set" in answer.error_line
+    assert "--skip-damaged is for folders" in call(advisor, command, "digits", "--skip-damaged").error_line
 
 
-def test_the_name_of_a_folder_that_exists_says_that_its_prefix_is_missing(advisor, folder, monkeypatch):
+@pytest.mark.parametrize("size", ["8x8x3", "4", "", "x", "-8", "9000", "8 8", "٨"])
+def test_a_size_that_cannot_be_read_is_refused(advisor, folder, size):
+    line = call(advisor, "train", f"folder:{folder}", "--resize", size).error_line
+    assert f"--resize: cannot read {size!r} as an image size: write 64 or 48x64" in line
+    assert "8 to 8,192" in line
+
+
+def test_a_bare_path_says_that_the_prefix_is_missing(advisor, folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
-    assert "named --dataset folder:flowers" in call(advisor, "explain", "flowers").error_line
+    for path in (str(folder), "./flowers", "flowers", "~/flowers"):
+        assert f"named --dataset folder:{path}" in call(advisor, "train", path).error_line
     (folder.parent / "digits").mkdir()
-    assert call(advisor, "explain", "digits", "--json").code == 0
+    assert facts_of("digits") == DATASETS["digits"]
 
 
-def test_what_is_peculiar_about_a_folder_is_said_on_stderr_once(advisor, folder):
+def test_what_is_peculiar_about_a_folder_is_said_on_stderr_once_and_headers_are_cached(advisor, home, folder):
     copies = folder / "train" / "a" / ".ipynb_checkpoints"
     shutil.copytree(folder / "train" / "b", copies)
     draw(folder / "train" / "a" / "000.png", np.zeros((8, 8), np.uint8))
@@ -75,11 +80,18 @@ def test_what_is_peculiar_about_a_folder_is_said_on_stderr_once(advisor, folder)
     assert answer.err.count("passed over 12 files: 12 in hidden folders") == 1
     assert answer.err.count("27 of 28 images have colours and 1 are grey") == 1
     assert answer.json["plan"]["dataset"] == f"folder:{folder}"
-
-
-def test_headers_are_cached_in_the_home(advisor, home, folder):
-    assert call(advisor, "explain", f"folder:{folder}", "--json").code == 0
     assert len(list((home / "cache" / "headers").iterdir())) == 1
+
+
+def test_a_recommendation_of_a_resized_folder_is_trained_resized(folder):
+    asked = {"dataset": f"folder:{folder}", "epochs": 1, "batch": 2, "seed": 0, "device": None}
+    last = SimpleNamespace(request=asked | {"resize": "9", "skip_damaged": True})
+    filled = _completed(PlanRequest(), last)
+    assert (filled.resize, filled.skip_damaged) == ("9", True)
+    assert _completed(PlanRequest(resize="10"), last).resize == "10"
+    elsewhere = _completed(PlanRequest(dataset="digits"), last)
+    assert (elsewhere.resize, elsewhere.skip_damaged) == (None, False)
+    assert _completed(PlanRequest(), SimpleNamespace(request=asked)).skip_damaged is False
 
 
 @pytest.fixture
