@@ -26,6 +26,8 @@ CACHE_VERSION = 1
 SIDEWAYS = range(5, 9)
 # Last bytes of whole files. A file that ends otherwise may be cut off, so that its pixels are read as well.
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+# Largest number of such files whose pixels are read: some cameras write a film behind every photograph.
+MOST_DECODED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +66,44 @@ def read_headers(folder: Path, paths: Sequence[Path], cache: Path | None) -> lis
             found[i] = entry[1]
     missing = [i for i in range(len(paths)) if i not in found]
 
+    doubtful: list[int] = []
+
     def read(i: int) -> None:
-        found[i] = _header(paths[i])
+        found[i], whole = _header(paths[i])
+        if not whole:
+            doubtful.append(i)
+
+    def decode(i: int) -> None:
+        fault = _fault_of_pixels(paths[i])
+        found[i] = Header(fault=fault) if fault else found[i]
 
     if missing:
         in_parallel(read, missing)
+        in_parallel(decode, sorted(doubtful)[:MOST_DECODED])
         fresh = {keys[i]: (stamp, found[i]) for i, stamp in enumerate(stamps) if stamp is not None}
         _store(cache, folder, fresh)
     return [found[i] for i in range(len(paths))]
 
 
-def _header(path: Path) -> Header:
+def _header(path: Path) -> tuple[Header, bool]:
+    """Return the header of a file, and whether the file ends as a whole one does."""
     try:
         with opened(path) as image:
             sideways = orientation_of(image) in SIDEWAYS
             width, height = image.size[::-1] if sideways else image.size
             header = Header(height, width, _is_coloured(image), bool(image.has_transparency_data))
-            if not _ends_whole(path, image.format):
-                image.load()
-            return header
+            return header, _ends_whole(path, image.format)
     except ImageFaultError as fault:
-        return Header(fault=str(fault))
+        return Header(fault=str(fault)), True
+
+
+def _fault_of_pixels(path: Path) -> str:
+    try:
+        with opened(path) as image:
+            image.load()
+    except ImageFaultError as fault:
+        return str(fault)
+    return ""
 
 
 def _ends_whole(path: Path, form: str | None) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawn_images import draw, draw_folder
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from trainer.data import headers
 from trainer.data.headers import Header, read_headers
@@ -75,8 +76,20 @@ def test_a_file_that_is_cut_off_is_found_though_its_header_is_whole(tmp_path, su
 
 def test_whole_files_are_not_decoded(tmp_path, monkeypatch):
     folder = draw_folder(tmp_path / "data", suffix=".jpg")
-    monkeypatch.setattr(Image.Image, "load", None)
+    monkeypatch.setattr(JpegImageFile, "load", None)
     assert not any(header.fault for header in read_headers(folder, sorted(folder.rglob("*.jpg")), None))
+
+
+def test_a_folder_of_photographs_with_films_behind_them_is_not_decoded_as_a_whole(tmp_path, monkeypatch):
+    folder = draw_folder(tmp_path / "data", suffix=".jpg")
+    paths = sorted(folder.rglob("*.jpg"))
+    for path in paths:
+        path.write_bytes(path.read_bytes() + b"a short film")
+    decoded, load = [], JpegImageFile.load
+    monkeypatch.setattr(headers, "MOST_DECODED", 3)
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: decoded.append(image.filename) or load(image))
+    assert not any(header.fault for header in read_headers(folder, paths, None))
+    assert sorted(decoded) == [str(path) for path in paths[:3]]
 
 
 def test_bytes_behind_the_end_of_an_image_are_no_damage(tmp_path):
