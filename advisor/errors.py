@@ -40,10 +40,10 @@ class UsageError(AdvisorError):
 class UnknownNameError(UsageError):
     """A name outside a closed list; the message gives the nearest ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}"
+        hint = hint or (f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}")
         super().__init__(f"unknown {kind} {name!r}: {hint}")
 
 

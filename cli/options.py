@@ -68,6 +68,16 @@ Dataset = Annotated[
     str | None,
     typer.Option(help=f"Data set: {_either([*DATASETS, f'{FOLDER_PREFIX}PATH'])}."),
 ]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIDE|HEIGHTxWIDTH",
+        help="Size that the images of a folder are scaled to cover and cropped to at their centre.",
+    ),
+]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="Leave out files of a folder that cannot be read.")
+]
 Method = Annotated[
     str | None, typer.Option(help=f"Training method: {_METHOD_NAMES}; default: that of the design.")
 ]
@@ -128,6 +138,8 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         method=given["method"],
         seed=given.get("seed"),
         device=given["device"],
+        resize=given["resize"],
+        skip_damaged=given["skip_damaged"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Parsers of the quantities on the command line: memory, durations, seeds, budgets and epochs."""
+"""Parsers of the quantities on the command line: memory, durations, image sizes, seeds, budgets, epochs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from advisor.plans.schedule import MOST_EPOCHS
 _NUMBER = r"(?P<number>\d{1,15}(?:\.\d{1,15})?)\s*"
 _MEMORY = re.compile(_NUMBER + r"(?P<unit>|[kmgt]i?)b?", re.I)
 _DURATION = re.compile(_NUMBER + r"(?P<unit>|s|m|min|h|d)", re.I)
+# Least side of an image that networks are built for, and the side of a large photograph, in pixels.
+LEAST_SIDE, MOST_SIDE = 8, 8192
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -44,6 +46,27 @@ def parse_seconds(text: str | None, option: str) -> float | None:
     if match is None or float(match["number"]) <= 0:
         raise UsageError(f"{option}: cannot read {text!r} as a duration: write 90s, 10m, 1.5h or seconds")
     return float(match["number"]) * _SECONDS[match["unit"].lower()]
+
+
+def parse_size(text: str | None, option: str) -> tuple[int, int] | None:
+    """Read ``64`` or ``48x64``, height x width, as height and width in pixels.
+
+    Raises:
+        UsageError: text of another form, or a size out of range.
+    """
+    if text is None:
+        return None
+    sides = text.strip().lower().split("x")
+    if len(sides) > 2 or not all(_is_side(side) for side in sides):
+        raise UsageError(
+            f"{option}: cannot read {text!r} as an image size: write 64 or 48x64 (height x width), "
+            f"each side {LEAST_SIDE} to {MOST_SIDE:,}"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9 and LEAST_SIDE <= int(text) <= MOST_SIDE
 
 
 def check_seed(seed: int | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.errors import lookup, require_entries
+from advisor.errors import UsageError, lookup, require_entries
 from advisor.networks.layers import Task
 
 FOLDER_PREFIX = "folder:"
@@ -27,9 +27,50 @@ class Augmentation(StrEnum):
     RANDAUGMENT = "crop+flip+randaugment"
 
     @property
+    def flips(self) -> bool:
+        """Whether images are flipped, so that left and right are alike."""
+        return self not in (Augmentation.NONE, Augmentation.CROP)
+
+    @property
     def key(self) -> str:
         """Value that measurements are distinguished by; empty if it hardly changes the time of a step."""
         return self.value if self is Augmentation.RANDAUGMENT else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How image files become the images of a data set, in training and in prediction.
+
+    The defaults are those of runs that were stored before preparations were, so that such a run predicts as
+    it was trained. `PREPARED` is the preparation of new runs.
+
+    Attributes:
+        upright: whether the orientation in EXIF is applied, as viewers do.
+        on_white: whether transparency is composited on white; otherwise it is dropped.
+        every_class_validated: whether each class has a validation image, however rare it is.
+        resize: height and width, pixels, that images are scaled to cover and cropped to at their centre; None
+            for images that have one size already.
+        skip_damaged: whether files that cannot be read are left out; otherwise they are an error.
+    """
+
+    upright: bool = False
+    on_white: bool = False
+    every_class_validated: bool = False
+    resize: tuple[int, int] | None = None
+    skip_damaged: bool = False
+
+    @property
+    def text(self) -> str:
+        """Words for what images must be before an ensemble sees them."""
+        return ", ".join(
+            [
+                "upright as viewers show them" if self.upright else "pixels as stored",
+                "transparency on white" if self.on_white else "transparency dropped",
+            ]
+        )
+
+
+PREPARED = Preparation(upright=True, on_white=True, every_class_validated=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +83,7 @@ class DatasetFacts:
         train_images, validation_images, test_images: sizes of the three splits.
         augmentation: augmentation of training batches; crops pad by an eighth of the image height.
         batch: default batch size.
+        preparation: how the image files of a folder become its images.
     """
 
     name: str
@@ -51,6 +93,24 @@ class DatasetFacts:
     test_images: int
     augmentation: Augmentation
     batch: int
+    preparation: Preparation = Preparation()
+
+    def __post_init__(self) -> None:
+        resize = self.preparation.resize
+        if resize not in (None, (self.task.height, self.task.width)):
+            raise UsageError(
+                f"{self.name} has {self.task.text} images, which resizing to {resize} contradicts"
+            )
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the data set is a folder of image files."""
+        return self.name.startswith(FOLDER_PREFIX)
+
+    @property
+    def preparation_of_files(self) -> Preparation:
+        """How a further image file is prepared; published data sets have no files to be equal to."""
+        return self.preparation if self.in_folder else PREPARED
 
     @property
     def learned_as(self) -> str:

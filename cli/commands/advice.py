@@ -19,6 +19,8 @@ from cli.options import (
     Input,
     Members,
     Methods,
+    Resize,
+    SkipDamaged,
     print_answer,
 )
 from cli.quantities import parse_bytes, parse_seconds
@@ -50,6 +52,8 @@ def recommend(
     budget: Budget,
     epochs: Annotated[int, typer.Option(help="Epochs of a network trained from scratch.")],
     dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     family: Families = None,
     members: Members = None,
     method: Methods = None,
@@ -95,6 +99,8 @@ def recommend(
         seed=seed,
         trials=trials,
         profile_seconds=profile_seconds,
+        resize=resize,
+        skip_damaged=skip_damaged,
     )
     probing = ProbeOptions(seconds=60 * probe, download=download, take_signals=True) if probe else None
     print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
@@ -116,6 +122,8 @@ def probe(
             help="Epochs of a network trained from scratch; default: those of the last recommendation."
         ),
     ] = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     family: Families = None,
     members: Members = None,
     device: Device = None,
@@ -146,6 +154,8 @@ def probe(
         batch=batch,
         seed=seed,
         profile_seconds=profile_seconds,
+        resize=resize,
+        skip_damaged=skip_damaged,
     )
     options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
     print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
@@ -156,6 +166,8 @@ def est(
     family: Annotated[str, typer.Option(help="Family of all designs.")],
     members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = MEMBERS,
     dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -195,8 +207,10 @@ def est(
         clusters=g,
         reading=reading,
         seed=seed,
+        resize=resize,
+        skip_damaged=skip_damaged,
     )
-    print_answer(run(request, ctx.obj.home, plot), as_json, switchover)
+    print_answer(run(request, ctx.obj.home, plot, ctx.obj.speaker()), as_json, switchover)
 
 
 def space(

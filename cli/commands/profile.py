@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Augment, Batch, Device, print_answer
+from cli.options import AsJson, Augment, Batch, Device, Resize, SkipDamaged, print_answer
 from cli.workflows.defaults import DATASET
 
 
@@ -14,6 +14,8 @@ def profile(
     ctx: typer.Context,
     design: Annotated[str, typer.Argument(help="A network, for example resnet-26-16.")],
     dataset: Annotated[str, typer.Option(help="Data set; only its shape is needed.")] = DATASET,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     batch: Batch = None,
     augment: Augment = None,
     device: Device = None,
@@ -36,6 +38,8 @@ def profile(
         device=device,
         csv=csv,
         as_json=as_json,
+        resize=resize,
+        skip_damaged=skip_damaged,
     )
     answer = measured(request, ctx.obj.home, ctx.obj.speaker())
     if csv == "-":

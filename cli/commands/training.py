@@ -19,9 +19,11 @@ from cli.options import (
     Noise,
     Rank,
     Rate,
+    Resize,
     RunArgument,
     Seed,
     Shrink,
+    SkipDamaged,
     TimeLimit,
     plan_request,
     print_answer,
@@ -42,6 +44,8 @@ def train(
     ] = None,
     rank: Rank = None,
     dataset: Dataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     epochs: Epochs = None,
     batch: Batch = None,
     augment: Augment = None,
@@ -123,6 +127,8 @@ def explain(
     ] = None,
     rank: Rank = None,
     dataset: Dataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     epochs: Epochs = None,
     batch: Batch = None,
     augment: Augment = None,
@@ -142,5 +148,5 @@ def explain(
     from cli.render.explain import explanation
     from cli.workflows.examine.explain import explain as explained
 
-    answer = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers)
+    answer = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers, say=ctx.obj.speaker())
     print_answer(answer, as_json, explanation)

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Augment, Batch, Dataset, Device, Epochs, Method, print_answer
+from cli.options import (
+    AsJson,
+    Augment,
+    Batch,
+    Dataset,
+    Device,
+    Epochs,
+    Method,
+    Resize,
+    SkipDamaged,
+    print_answer,
+)
 
 CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method")
 FORMS = "32, +6, -6, x2 or /2"
@@ -38,6 +49,8 @@ def whatif(
     ] = None,
     method: Annotated[str | None, typer.Option(help="New training method.")] = None,
     dataset: Dataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     augment: Augment = None,
     base_epochs: Epochs = None,
     base_batch: Batch = None,
@@ -58,6 +71,8 @@ def whatif(
         batch=base_batch,
         method=base_method,
         device=device,
+        resize=resize,
+        skip_damaged=skip_damaged,
     )
     written = {name: ctx.params[name] for name in CHANGES if ctx.params[name] is not None}
-    print_answer(compared(base, written, ctx.obj.home), as_json, comparison)
+    print_answer(compared(base, written, ctx.obj.home, ctx.obj.speaker()), as_json, comparison)

@@ -53,8 +53,15 @@ def recommendation(advice: Advice) -> RenderableType:
     parts += ["", *why(rows), *would_change(advice.would_change), *measure_next(advice.measure_next)]
     parts += ["", _thresholds(advice), Text(ENDS, style="dim")]
     parts += ["", Text(_basis(rows[0].evidence, advice), style="dim")]
+    parts.append(Text(_augmentation(advice), style="dim"))
     parts += ["", Text("Next: advisor train          (or advisor explain; --rank N for another row)")]
     return Group(*parts)
+
+
+def _augmentation(advice: Advice) -> str:
+    used = advice.request.used_augmentation
+    flips = ", which makes left and right alike" if used.flips else ""
+    return f"Augmentation {used}{flips} (--augment)."
 
 
 def _legend(advice: Advice) -> str:

@@ -57,5 +57,6 @@ def export(answer: Export) -> RenderableType:
         f"{answer.file}: {answer.members} members of run {answer.run} as {answer.format}, "
         f"{size(answer.bytes)}\n{answer.checked_by} read it back: on {answer.checked_images} of "
         f"{answer.test_images:,} test images its probabilities differ by at most "
-        f"{answer.max_difference:.1e}"
+        f"{answer.max_difference:.1e}\n"
+        f"It takes images as {answer.input}."
     )

@@ -65,11 +65,16 @@ def run_list(answer: RunList) -> RenderableType:
 
 def run(r: Run) -> RenderableType:
     """Return one run: outcome, predicted beside actual, networks and steps."""
-    head = f"run {r.id}: {r.design} on {r.dataset}, {r.epochs} epochs, {r.method}, seed {r.seed}"
+    head = (
+        f"run {r.id}: {r.design} on {r.dataset}, {r.epochs} epochs, {r.method}, "
+        f"augmentation {r.augmentation}, seed {r.seed}"
+    )
     state = r.status + (f" ({r.message})" if r.message else "")
     parts: list[RenderableType] = [Text(head, style="bold"), Text(state)]
     if r.test is not None:
         parts.append(Text(_outcome(r.test)))
+    if r.hint is not None:
+        parts.append(Text(f"Hint: {r.hint}."))
     parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r.steps)]
     return Group(*parts)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from advisor.errors import AdvisorError, UsageError
 from cli.quantities import parse_bytes, parse_seconds
 from cli.workflows.home import Home
+from cli.workflows.views import silent
 
 if TYPE_CHECKING:
     from cli.workflows.advise.probe_options import ProbeOptions
@@ -51,7 +52,7 @@ def speaking_of_arguments() -> Iterator[None]:
 
 # The arguments of a function by name: there are too many to be written out a second time.
 Given = Mapping[str, Any]
-_REQUESTED = ("dataset", "epochs", "device", "batch", "seed", "profile_seconds")
+_REQUESTED = ("dataset", "skip_damaged", "epochs", "device", "batch", "seed", "profile_seconds")
 _PLANNED = (
     "rank",
     "dataset",
@@ -91,6 +92,7 @@ def request_to_probe(given: Given) -> RecommendRequest:
 def _shared(given: Given) -> dict[str, Any]:
     """Return the fields of a request that recommending and probing have in common."""
     return {name: given[name] for name in _REQUESTED} | {
+        "resize": _text(given["resize"]),
         "families": _tuple(given["family"]),
         "members": _tuple(given["members"]),
         "augmentation": given["augment"],
@@ -111,7 +113,9 @@ def plan_request(given: Given) -> PlanRequest:
     return PlanRequest(
         target=_text(given.get("target")),
         augmentation=given.get("augment"),
+        resize=_text(given.get("resize")),
         rate=given.get("lr"),
+        skip_damaged=bool(given.get("skip_damaged")),
         **{name: given.get(name) for name in _PLANNED},
     )
 
@@ -143,10 +147,6 @@ def say_of(progress: Progress) -> Say:
     if not callable(progress):
         raise UsageError(f"progress must be a function, 'rich' or None, got {progress!r}")
     return progress
-
-
-def silent(said: Said) -> None:
-    """Take no notice."""
 
 
 def _tuple(one_or_several: Any) -> tuple[Any, ...]:

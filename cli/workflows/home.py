@@ -64,6 +64,11 @@ class Home:
         """Folder of downloaded data sets."""
         return self.path / "data"
 
+    @property
+    def headers(self) -> Path:
+        """Folder of what is known of the files of data folders; it may be deleted at any time."""
+        return self.path / "cache" / "headers"
+
     def run_folder(self, relative: str) -> Path:
         """Return the folder of a run from the relative path that the database has."""
         return self.path / relative

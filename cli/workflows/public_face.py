@@ -38,7 +38,6 @@ from cli.workflows.arguments import (
     request_of,
     request_to_probe,
     say_of,
-    silent,
     speaking_of_arguments,
     train_options,
 )
@@ -51,6 +50,7 @@ from cli.workflows.defaults import (
     TRIALS,
 )
 from cli.workflows.home import Home
+from cli.workflows.views import silent
 
 if TYPE_CHECKING:
     from cli.workflows.answers.advice import Advice
@@ -69,6 +69,8 @@ def recommend(
     budget: str | float,
     epochs: int,
     dataset: str = DATASET,
+    resize: str | int | None = None,
+    skip_damaged: bool = False,
     family: Names = (),
     members: Counts = (),
     method: Names = (),
@@ -94,6 +96,8 @@ def recommend(
         budget: parameters of all members together: ``5e6`` or ``"5M"``.
         epochs: schedule of a network trained from scratch.
         dataset: name of a data set, or ``folder:PATH``; only its shape and size are read.
+        resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
+        skip_damaged: whether files of a folder that cannot be read are left out.
         family: families of the members; all convolutional ones if empty.
         members: member counts; the usual ones if empty.
         method: training methods of ensembles; full data, MotherNets and snapshots if empty.
@@ -133,6 +137,8 @@ def probe(
     minutes: float,
     budget: str | float | None = None,
     epochs: int | None = None,
+    resize: str | int | None = None,
+    skip_damaged: bool = False,
     family: Names = (),
     members: Counts = (),
     device: str | None = None,
@@ -151,6 +157,8 @@ def probe(
         minutes: time for all trainings together, in minutes.
         budget: parameters of all members together; those of the last recommendation by default.
         epochs: schedule of a network from scratch; that of the last recommendation by default.
+        resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
+        skip_damaged: whether files of a folder that cannot be read are left out.
         family: families of the members; all convolutional ones if empty.
         members: member counts; the usual ones if empty.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
@@ -180,6 +188,8 @@ def train(
     *,
     rank: int | None = None,
     dataset: str | None = None,
+    resize: str | int | None = None,
+    skip_damaged: bool = False,
     epochs: int | None = None,
     batch: int | None = None,
     augment: str | None = None,
@@ -202,6 +212,8 @@ def train(
         target: short name of a design, or file of a plan; the last recommendation by default.
         rank: row of the last recommendation; the first by default.
         dataset: name of the data set, or ``folder:PATH``; the recommendation's by default.
+        resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
+        skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.
@@ -243,6 +255,8 @@ def explain(
     *,
     rank: int | None = None,
     dataset: str | None = None,
+    resize: str | int | None = None,
+    skip_damaged: bool = False,
     epochs: int | None = None,
     batch: int | None = None,
     augment: str | None = None,
@@ -259,6 +273,8 @@ def explain(
         target: design, file of a plan, run or ``"last"``; the last recommendation by default.
         rank: row of the last recommendation; the first by default.
         dataset: name of the data set, or ``folder:PATH``; the recommendation's by default.
+        resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
+        skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.

@@ -34,3 +34,7 @@ class TrainingEnded:
 # A text is one line.
 Said = str | TrainingBegun | EpochRecord | TrainingEnded
 Say = Callable[[Said], None]
+
+
+def silent(said: Said) -> None:
+    """Take no notice."""

@@ -1,7 +1,7 @@
 """Frozen dataclasses to plain JSON and back."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from advisor.cost.measurement import Fingerprint, Measurement
 from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.layers import Task
-from advisor.plans.dataset import DATASETS, DatasetFacts
+from advisor.plans.dataset import DATASETS, PREPARED, DatasetFacts, Preparation
 from advisor.plans.execution import Execution
 from advisor.serial import LARGEST, MalformedError, from_plain, to_plain
 
@@ -112,6 +112,20 @@ def test_fields_with_defaults_may_be_left_out_and_whole_numbers_stand_for_floats
 @pytest.mark.parametrize("value", [Task(channels=3, height=32, width=32, classes=10), *DATASETS.values()])
 def test_facts_of_the_vocabulary_survive_json(value):
     assert from_plain(type(value), json.loads(json.dumps(to_plain(value)))) == value
+
+
+def test_facts_of_an_older_plan_keep_its_preparation_of_images():
+    facts = replace(DATASETS["cifar10"], preparation=replace(PREPARED, resize=(32, 32), skip_damaged=True))
+    plain = json.loads(json.dumps(to_plain(facts)))
+    assert from_plain(DatasetFacts, plain) == facts
+    del plain["preparation"]
+    assert from_plain(DatasetFacts, plain).preparation == Preparation(
+        upright=False, on_white=False, every_class_validated=False, resize=None, skip_damaged=False
+    )
+    with pytest.raises(MalformedError, match="resizing"):
+        from_plain(
+            DatasetFacts, to_plain(facts) | {"task": to_plain(Task(channels=1, height=8, width=8, classes=2))}
+        )
 
 
 def test_a_network_specification_survives_json():

@@ -24,7 +24,9 @@ import numpy as np
 
 from advisor.errors import DataError
 from advisor.networks.layers import Task
-from trainer.data.images import Raw, Source, read_colours, read_images
+from advisor.plans.dataset import Preparation
+from trainer.data.damage import check_files
+from trainer.data.images import Raw, Source, read_images
 from trainer.data.pickled import read_pickle
 
 TINY_FOLDER, SMALL_FOLDER = "tiny-imagenet-200", "imagenet32"
@@ -53,10 +55,23 @@ def tiny_imagenet(root: Path, task: Task) -> Source:
         for path in sorted((folder / "train" / name / "images").glob("*.JPEG"))
     ]
     return Source(
-        read_images(train, task, read_colours),
-        read_images(_annotated(folder / "val", labels), task, read_colours),
+        _read(train, task),
+        _read(_annotated(folder / "val", labels), task),
         _words(folder / "words.txt", classes),
     )
+
+
+def _read(files: list[tuple[Path, int]], task: Task) -> Raw:
+    """Return images and labels; all files that cannot be read are in one error."""
+    paths = [path for path, _ in files]
+    # The published files are upright JPEGs.
+    read = read_images(paths, task, Preparation())
+    check_files(
+        {paths[i]: fault for i, fault in sorted(read.faults.items())},
+        {paths[i]: size for i, size in sorted(read.sizes.items())},
+        (task.height, task.width),
+    )
+    return read.images, np.array([label for _, label in files], dtype=np.int64)
 
 
 def _lines(path: Path) -> list[str]:

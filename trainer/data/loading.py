@@ -13,18 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from advisor.errors import DataError, require_entries
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
 from trainer.data.archives import ARCHIVES, archive_source
-from trainer.data.folders import folder_facts, folder_source
+from trainer.data.folders import Looking, folder_facts, folder_source, split_sizes
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
+from trainer.data.splitting import stratified, with_every_class
 
-# All runs on a data set have the same split, because errors are comparable only on one validation set.
-SPLIT_SEED = 0
 # Largest number of pixels of a channel that are copied to float32 at once. Moments of larger sets are
 # computed from a histogram over the levels, for so many images at a time.
 COPIED_PIXELS = 2**28
@@ -84,19 +82,25 @@ class Data:
         )
 
 
-def find_facts(name: str) -> DatasetFacts:
+def find_facts(name: str, looking: Looking | None = None) -> DatasetFacts:
     """Return the facts of a data set; those of a folder are read from its files.
 
     Args:
         name: name of a published data set, or ``folder:PATH``.
+        looking: how a folder is looked at; None for the usual preparation of its files.
 
     Raises:
         UnknownNameError: there is no data set of this name.
         DataError: the folder is missing, empty or incomplete.
     """
     if name.startswith(FOLDER_PREFIX):
-        return folder_facts(Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve())
+        return folder_facts(folder_named(name), looking or Looking())
     return dataset_named(name)
+
+
+def folder_named(name: str) -> Path:
+    """Return the absolute path of the folder that a name ``folder:PATH`` means."""
+    return Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
@@ -110,14 +114,39 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
     Raises:
         DataError: files are missing or damaged, or contradict the facts.
     """
+    return _data(facts, _source(facts, root, download))
+
+
+def load_new_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
+    """Return a data set in memory for a plan that has not been executed yet.
+
+    Args:
+        facts: facts of the data set, of a folder from the headers of its files.
+        root: folder of downloaded data sets.
+        download: whether a missing data set is fetched.
+
+    Returns:
+        The data set. Its facts count fewer images than the given ones if files that shall be left out turned
+        out to be damaged only when their pixels were read.
+
+    Raises:
+        DataError: files are missing or damaged, or contradict the facts.
+    """
     source = _source(facts, root, download)
+    return _data(_facts_of_whole_files(facts, source), source)
+
+
+def _data(facts: DatasetFacts, source: Source) -> Data:
     train, test = source.train, source.test
     if len(train[1]) != facts.train_images + facts.validation_images or len(test[1]) != facts.test_images:
+        remedy = "make a new plan for the images of today" if facts.in_folder else "fetch it anew"
         raise DataError(
             f"{facts.name} has {len(train[1])} training and {len(test[1])} test images where "
-            f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: fetch it anew"
+            f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: {remedy}"
         )
-    kept, validation = _stratified(train[1], facts.validation_images)
+    kept, validation = stratified(train[1], facts.validation_images)
+    if facts.preparation.every_class_validated:
+        kept, validation = with_every_class(train[1], kept, validation)
     images = train[0][kept]
     moments = np.array([_moments(images[:, channel]) for channel in range(images.shape[1])], np.float32)
     return Data(
@@ -128,6 +157,19 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
         torch.from_numpy(moments[:, 0].copy()),
         torch.from_numpy(np.maximum(moments[:, 1], 1e-3)),
         source.classes,
+    )
+
+
+def _facts_of_whole_files(facts: DatasetFacts, source: Source) -> DatasetFacts:
+    """Return facts that count only the images that could be read, where others are left out."""
+    found, expected = len(source.train[1]), facts.train_images + facts.validation_images
+    train_missing, test_missing = expected - found, facts.test_images - len(source.test[1])
+    possible = 0 <= train_missing <= source.left_out[0] and 0 <= test_missing <= source.left_out[1]
+    if not possible or not train_missing + test_missing:
+        return facts
+    training, validation = split_sizes(found, facts.task.classes)
+    return replace(
+        facts, train_images=training, validation_images=validation, test_images=len(source.test[1])
     )
 
 
@@ -143,7 +185,7 @@ def part_of(data: Data, facts: DatasetFacts) -> Data:
     """
     if facts.train_images == len(data.train):
         return data
-    kept, _ = _stratified(data.train.labels.numpy(), len(data.train) - facts.train_images)
+    kept, _ = stratified(data.train.labels.numpy(), len(data.train) - facts.train_images)
     train = Split(data.train.images[kept], data.train.labels[kept])
     return replace(data, facts=facts, train=train)
 
@@ -171,26 +213,9 @@ def _split(images: Bytes, labels: Labels) -> Split:
     return Split(torch.from_numpy(writable[0]), torch.from_numpy(writable[1]))
 
 
-def _stratified(labels: Labels, rest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices of two parts, both stratified by class; the second one has `rest` images.
-
-    Raises:
-        DataError: there are too few images for all classes.
-    """
-    from sklearn.model_selection import train_test_split
-
-    try:
-        kept, others = train_test_split(
-            np.arange(len(labels)), test_size=rest, stratify=labels, random_state=SPLIT_SEED
-        )
-    except ValueError as error:
-        raise DataError(f"cannot hold back {rest} of {len(labels)} images for validation: {error}") from None
-    return np.sort(kept), np.sort(others)
-
-
 def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
-    if facts.name.startswith(FOLDER_PREFIX):
-        return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts.task)
+    if facts.in_folder:
+        return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts)
     return LOADERS[facts.name](facts, root, download)
 
 
@@ -201,7 +226,7 @@ def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:
     digits = load_digits()
     images = (digits.images * 15).astype(np.uint8)[:, None]
     labels = digits.target.astype(np.int64)
-    kept, test = _stratified(labels, facts.test_images)
+    kept, test = stratified(labels, facts.test_images)
     return Source((images[kept], labels[kept]), (images[test], labels[test]))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from advisor.errors import UsageError
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.home import Home
-from cli.workflows.names import facts_of
+from cli.workflows.names import full_name_of
 from db.session import open_store
 
 
@@ -25,12 +25,17 @@ def completed_request(home: Home, dataset: str, **given: Any) -> RecommendReques
     """
     values = given | {"dataset": dataset}
     if given["budget"] is None or given["epochs"] is None:
-        stored = _last_request(home, facts_of(dataset).name)
+        stored = _last_request(home, full_name_of(dataset))
         # Recommendations of older programs have fewer fields.
         known = {f.name: stored[f.name] for f in fields(RecommendRequest) if f.name in stored}
-        values |= known | {name: value for name, value in values.items() if value not in (None, ())}
+        values |= known | {name: value for name, value in values.items() if _is_given(value)}
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return RecommendRequest(**(values | lists))
+
+
+def _is_given(value: Any) -> bool:
+    """Return whether an option is given: a switch only when it is on."""
+    return value not in (None, ()) and value is not False
 
 
 def _last_request(home: Home, dataset: str) -> dict[str, Any]:

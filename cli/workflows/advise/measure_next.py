@@ -29,6 +29,8 @@ OPTIONS = {
     "budget": "--budget",
     "epochs": "--epochs",
     "dataset": "--dataset",
+    "resize": "--resize",
+    "skip_damaged": "--skip-damaged",
     "augmentation": "--augment",
     "families": "--family",
     "members": "--members",
@@ -49,7 +51,7 @@ ADVICE_OPTIONS = {
 # The one of them that does not change which probe is chosen.
 RANKING_ONLY = "objective"
 # Values that the commands assume where an option is left out; those of measuring depend on the command.
-ASSUMED = {"seed": SEED, "objective": OBJECTIVE, "trials": TRIALS}
+ASSUMED = {"seed": SEED, "objective": OBJECTIVE, "trials": TRIALS, "skip_damaged": False}
 PROFILE_SECONDS = {"recommend": RECOMMEND_PROFILE_SECONDS, "probe": PROBE_PROFILE_SECONDS}
 
 
@@ -138,7 +140,8 @@ def command(request: RecommendRequest, minutes: int) -> str:
         if name in written:
             value = written[name]
             for each in value if isinstance(value, tuple) else (value,):
-                words += [option, _text_of(each)]
+                # A switch has no value.
+                words += [option] if each is True else [option, _text_of(each)]
     return shlex.join([*words, "--probe" if advice else "--minutes", str(minutes)])
 
 

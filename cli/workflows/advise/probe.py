@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -39,7 +39,7 @@ from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.memory import watch_peak
-from trainer.data.loading import Data, load_data, part_of
+from trainer.data.loading import Data, load_new_data, part_of
 from trainer.ensembles.evaluate import validation_errors
 from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
@@ -116,8 +116,9 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
     """
     check_request(request)
     check_seconds(options.seconds, "--minutes")
-    resolved = ResolvedRequest.of(request)
-    data = load_data(resolved.facts, home.data, download=options.download)
+    resolved = ResolvedRequest.of(request, home, say)
+    data = load_new_data(resolved.facts, home.data, download=options.download)
+    resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,7 +53,7 @@ from cli.workflows.home import Home, now
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_new_data
 
 # Member counts whose thresholds are shown if the request names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -85,9 +85,11 @@ def recommend(
         StorageError: the database or the plan file cannot be written.
     """
     check_request(request)
-    resolved = ResolvedRequest.of(request)
+    resolved = ResolvedRequest.of(request, home, say)
     # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
     data = None if probing is None else _load_probed(resolved, home, probing)
+    if data is not None:
+        resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
         profiled = profiled_for(request, resolved, store, say)
         probed = None
@@ -104,7 +106,7 @@ def recommend(
 
 def _load_probed(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
     check_seconds(probing.seconds, "--probe")
-    return load_data(resolved.facts, home.data, download=probing.download)
+    return load_new_data(resolved.facts, home.data, download=probing.download)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from advisor.plans.schedule import MOST_EPOCHS
 from cli.quantities import check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
+from cli.workflows.home import Home
 from cli.workflows.names import facts_of, families_of, member_counts_of
 from cli.workflows.views import Say
 from db.queries import Store
@@ -55,14 +56,26 @@ class ResolvedRequest:
     device: str
 
     @classmethod
-    def of(cls, request: RecommendRequest) -> ResolvedRequest:
+    def of(cls, request: RecommendRequest, home: Home, say: Say) -> ResolvedRequest:
         """Return what a request stands for.
+
+        Args:
+            request: request for advice.
+            home: home with a cache of what is known of data folders.
+            say: receiver of what is peculiar about a data folder.
 
         Raises:
             UsageError: a name or a number of the request cannot be understood.
             InfeasibleError: the smallest network has more parameters than the budget.
         """
-        facts = facts_of(request.dataset, request.augmentation)
+        facts = facts_of(
+            request.dataset,
+            request.augmentation,
+            resize=request.resize,
+            skip_damaged=request.skip_damaged,
+            home=home,
+            say=say,
+        )
         families, counts = families_of(request.families), member_counts_of(request.members)
         budget = parse_budget(request.budget)
         return cls(
@@ -87,6 +100,7 @@ def answered_request(request: RecommendRequest, resolved: ResolvedRequest) -> An
             "objective": Objective(request.objective),
             "batch": resolved.batch,
             "budget_parameters": parse_budget(request.budget),
+            "used_augmentation": resolved.facts.augmentation,
         }
     )
 

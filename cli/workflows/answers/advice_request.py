@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.decision.ranking import Objective
+from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
 from cli.workflows.defaults import OBJECTIVE, TRIALS
 
@@ -30,6 +31,8 @@ class RecommendRequest:
         seed: random seed of the search, of the posterior draws and of the plans.
         trials: number of designs that the search looks at.
         profile_seconds: upper limit on the time of new measurements.
+        resize: size that the images of a folder are scaled to cover and cropped to, None for none.
+        skip_damaged: whether damaged files of a folder are left out.
     """
 
     budget: str
@@ -48,6 +51,8 @@ class RecommendRequest:
     seed: int
     trials: int = TRIALS
     profile_seconds: float
+    resize: str | None = None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +62,11 @@ class AnsweredRequest(RecommendRequest):
     Attributes:
         batch: images in a training step.
         budget_parameters: parameters of all members together.
+        used_augmentation: augmentation of training batches, that of the data set if the request names none.
     """
 
     methods: tuple[Method, ...]
     objective: Objective
     batch: int
     budget_parameters: int
+    used_augmentation: Augmentation

@@ -117,6 +117,7 @@ class Export(EnsembleAnswer):
         checked_images: number of test images on which file and ensemble were compared.
         test_images: number of test images in all.
         max_difference: largest difference between two probabilities of file and ensemble.
+        input: shape and preparation of the images that the file takes.
     """
 
     format: str
@@ -126,3 +127,4 @@ class Export(EnsembleAnswer):
     checked_images: int
     test_images: int
     max_difference: float
+    input: str

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from advisor.estimate import Estimate
+from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import Role, TrainingPlan
@@ -137,6 +138,8 @@ class Run(Answer):
         predicted: forecast from the beginning of the run, null where nothing could be predicted.
         networks: networks in the order of the plan.
         steps: steps in the order of the plan.
+        augmentation: augmentation of training batches.
+        hint: what may be wrong with the training, null where nothing strikes.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -161,6 +164,8 @@ class Run(Answer):
     predicted: PredictedFigures | None
     networks: tuple[TrainedNetwork, ...]
     steps: tuple[RunStep, ...]
+    augmentation: Augmentation
+    hint: str | None
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)
 

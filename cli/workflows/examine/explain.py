@@ -23,11 +23,17 @@ from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.views import Say, silent
 from db.session import open_store
 
 
 def explain(
-    request: PlanRequest, price_per_hour: float | None, home: Home, *, layers: bool = False
+    request: PlanRequest,
+    price_per_hour: float | None,
+    home: Home,
+    *,
+    layers: bool = False,
+    say: Say = silent,
 ) -> Explanation:
     """Return a plan, or a run, with predicted and actual cost.
 
@@ -36,6 +42,7 @@ def explain(
         price_per_hour: price of the machine in USD per hour, None for no cost.
         home: folder of the database.
         layers: whether the steps of every network are forecast layer by layer.
+        say: receiver of what is peculiar about a data folder.
 
     Raises:
         UsageError: the request cannot be understood, or the price is not positive and finite.
@@ -43,7 +50,7 @@ def explain(
     _check_price(price_per_hour)
     if request.names_run:
         return _run(request, price_per_hour, home, layers=layers)
-    target = planned_target(request)
+    target = planned_target(request, home, say)
     with open_store(home.database) as store:
         plan = target.with_settings(store)
         plan_forecast = forecast_plan(plan, store)

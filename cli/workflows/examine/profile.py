@@ -57,6 +57,8 @@ class ProfileRequest:
         device: ``cpu`` or ``cuda``, None for CUDA if there is a GPU.
         csv: file for a row per layer, ``-`` for stdout, None for none.
         as_json: whether stdout is taken by JSON.
+        resize: size that the images of a folder are scaled to cover and cropped to, None for none.
+        skip_damaged: whether damaged files of a folder are left out.
     """
 
     design: str
@@ -66,6 +68,8 @@ class ProfileRequest:
     device: str | None = None
     csv: str | None = None
     as_json: bool = False
+    resize: str | None = None
+    skip_damaged: bool = False
 
 
 def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
@@ -83,7 +87,14 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
         StorageError: the CSV file or the database cannot be written.
     """
     check_csv(request.csv, CONTENT, as_json=request.as_json)
-    facts = facts_of(request.dataset, request.augmentation)
+    facts = facts_of(
+        request.dataset,
+        request.augmentation,
+        resize=request.resize,
+        skip_damaged=request.skip_damaged,
+        home=home,
+        say=say,
+    )
     network, batch = _network_of(request.design), _batch_of(request, facts)
     device = choose_device(request.device)
     with open_store(home.database) as store:

@@ -39,19 +39,21 @@ from cli.workflows.files import check_writable
 from cli.workflows.forecast.evidence import accuracy_for, imported_facts
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
+from cli.workflows.views import Say, silent
 from db.session import open_store
 
 # Content of the file of `--plot`, as errors name it.
 CONTENT = "the map"
 
 
-def est(request: EstRequest, home: Home, file: Path | None) -> SwitchoverMap:
+def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -> SwitchoverMap:
     """Return the switchover of a data set, and draw it to a file if one is named.
 
     Args:
         request: options of the command.
         home: folder of the database.
         file: path of the picture, None for none.
+        say: receiver of what is peculiar about a data folder.
 
     Raises:
         UsageError: a request that cannot be understood, or a plot that cannot be drawn.
@@ -62,7 +64,7 @@ def est(request: EstRequest, home: Home, file: Path | None) -> SwitchoverMap:
     check_members(request.members, request.clusters)
     check_seed(request.seed)
     budget, epochs = parse_budgets(request.budget, "--budget"), parse_epochs(request.epochs, "--epochs")
-    facts = _facts(home, request.dataset)
+    facts = _facts(home, request, say)
     if file is not None:
         check_plot(file)
         check_writable(file, CONTENT)
@@ -93,15 +95,17 @@ def est(request: EstRequest, home: Home, file: Path | None) -> SwitchoverMap:
     return answer
 
 
-def _facts(home: Home, dataset: str) -> DatasetFacts:
+def _facts(home: Home, request: EstRequest, say: Say) -> DatasetFacts:
     """Return the facts of a data set, also of one that is only known from imported trainings."""
     try:
-        return facts_of(dataset)
+        return facts_of(
+            request.dataset, resize=request.resize, skip_damaged=request.skip_damaged, home=home, say=say
+        )
     except UnknownNameError:
         if not home.database.exists():
             raise
         with open_store(home.database) as store:
-            imported = imported_facts(store, dataset)
+            imported = imported_facts(store, request.dataset)
         if imported is None:
             raise
         return imported

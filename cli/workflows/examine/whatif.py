@@ -40,18 +40,20 @@ from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.views import Say, silent
 from db.queries import Store
 from db.session import open_store
 from profiler.device import choose_device
 
 
-def whatif(base: PlanRequest, written: Written, home: Home) -> WhatIf:
+def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -> WhatIf:
     """Return the metrics before and after the changes, and their differences; each change by itself as well.
 
     Args:
         base: design, plan file or run, and how a design is trained before the changes.
         written: changes as they are written, by option.
         home: folder of the database.
+        say: receiver of what is peculiar about a data folder.
 
     Raises:
         UsageError: no change, or one that cannot be made.
@@ -62,11 +64,11 @@ def whatif(base: PlanRequest, written: Written, home: Home) -> WhatIf:
             f"for example `advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
-    comparison = _Comparison(*_before(base, home))
+    comparison = _Comparison(*_before(base, home, say))
     return _answer(comparison, changes.of(comparison.before), written)
 
 
-def _before(base: PlanRequest, home: Home) -> tuple[TrainingPlan, Predictors]:
+def _before(base: PlanRequest, home: Home, say: Say) -> tuple[TrainingPlan, Predictors]:
     """Return the plan before the changes and its predictors."""
     if base.names_run:
         base.refuse_options_of_a_plan()
@@ -74,7 +76,7 @@ def _before(base: PlanRequest, home: Home) -> tuple[TrainingPlan, Predictors]:
             run = stored_run(store, home, run_id_of(str(base.target), home))
             choose_device(run.plan.execution.device)
             return _remade(run.plan, base, store)
-    target = planned_target(base)
+    target = planned_target(base, home, say)
     with tempfile.TemporaryDirectory() as nowhere:
         path = home.database
         # A database that does not exist yet is as good as an empty one elsewhere.

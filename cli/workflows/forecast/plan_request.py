@@ -30,6 +30,8 @@ class PlanRequest:
         method: name of the training method.
         seed: origin of all randomness.
         device: ``cpu`` or ``cuda``.
+        resize: size that the images of a folder are scaled to cover and cropped to, as a user writes it.
+        skip_damaged: whether damaged files of a folder are left out; false takes the default too.
     """
 
     target: str | None = None
@@ -45,11 +47,14 @@ class PlanRequest:
     method: str | None = None
     seed: int | None = None
     device: str | None = None
+    resize: str | None = None
+    skip_damaged: bool = False
 
     def fixed_by_a_plan(self) -> list[str]:
         """Return the given options that a plan file decides."""
-        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", *HATCHING)
-        return [name for name in names if getattr(self, name) is not None]
+        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", "resize", *HATCHING)
+        skipping = ["skip_damaged"] if self.skip_damaged else []
+        return [name for name in names if getattr(self, name) is not None] + skipping
 
     @property
     def names_run(self) -> bool:

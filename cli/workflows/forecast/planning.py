@@ -25,7 +25,9 @@ from cli.quantities import check_seed
 from cli.workflows.defaults import DATASET, SEED
 from cli.workflows.forecast.machine import chosen_execution, plain_execution
 from cli.workflows.forecast.plan_request import HATCHING, PlanRequest
-from cli.workflows.names import facts_of
+from cli.workflows.home import Home
+from cli.workflows.names import facts_of, full_name_of
+from cli.workflows.views import Say, silent
 from db.convert import StoredRecommendation
 from db.queries import Store
 from profiler.device import choose_device
@@ -80,9 +82,13 @@ class RecommendedDesign:
 
     Attributes:
         request: row, and options that differ from those of the recommendation.
+        home: home with a cache of what is known of data folders, None for no cache.
+        say: receiver of what is peculiar about a data folder.
     """
 
     request: PlanRequest
+    home: Home | None = None
+    say: Say = silent
 
     def with_settings(self, store: Store) -> TrainingPlan:
         """Return the plan of the row with the arithmetic that measured fastest on this machine.
@@ -91,11 +97,16 @@ class RecommendedDesign:
             UsageError: there is no recommendation or no such row, or its plan cannot be made.
         """
         design, completed = _recommended(self.request, store)
-        return PlannedDesign(_plan_of(design, completed)).with_settings(store)
+        return PlannedDesign(_plan_of(design, completed, self.home, self.say)).with_settings(store)
 
 
-def planned_target(request: PlanRequest) -> PlannedTarget:
+def planned_target(request: PlanRequest, home: Home | None = None, say: Say = silent) -> PlannedTarget:
     """Return what a request names; a request that no stored measurement could save is refused.
+
+    Args:
+        request: what a command line says of a plan.
+        home: home with a cache of what is known of data folders, None for no cache.
+        say: receiver of what is peculiar about a data folder.
 
     Raises:
         UsageError: the request contradicts itself or names something unknown.
@@ -105,12 +116,12 @@ def planned_target(request: PlanRequest) -> PlannedTarget:
     check_seed(request.seed)
     choose_device(request.device)
     if request.target is None:
-        return RecommendedDesign(request)
+        return RecommendedDesign(request, home, say)
     if request.rank is not None:
         raise UsageError("--rank chooses among the last recommendation: leave out the design")
     if _is_plan_file(request.target):
         return SavedPlan(_plan_in_file(request))
-    return PlannedDesign(_plan_of(parse_design(request.target), request))
+    return PlannedDesign(_plan_of(parse_design(request.target), request, home, say))
 
 
 def _is_plan_file(target: str) -> bool:
@@ -159,9 +170,9 @@ def _recommended(request: PlanRequest, store: Store) -> tuple[Design, PlanReques
 
 
 def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
-    """Fill in the options of the recommendation; batch and augmentation only for the same data set."""
+    """Fill in the options of the recommendation; those of the data only for the same data set."""
     asked = last.request
-    same_data = request.dataset is None or facts_of(request.dataset).name == asked["dataset"]
+    same_data = request.dataset is None or full_name_of(request.dataset) == asked["dataset"]
     return PlanRequest(
         target=request.target,
         rank=request.rank,
@@ -177,12 +188,21 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         method=request.method,
         seed=asked["seed"] if request.seed is None else request.seed,
         device=request.device or asked["device"],
+        resize=request.resize or (asked.get("resize") if same_data else None),
+        skip_damaged=request.skip_damaged or (same_data and bool(asked.get("skip_damaged"))),
     )
 
 
-def _plan_of(design: Design, request: PlanRequest) -> TrainingPlan:
+def _plan_of(design: Design, request: PlanRequest, home: Home | None, say: Say) -> TrainingPlan:
     device = choose_device(request.device)
-    facts = facts_of(request.dataset or DATASET, request.augmentation)
+    facts = facts_of(
+        request.dataset or DATASET,
+        request.augmentation,
+        resize=request.resize,
+        skip_damaged=request.skip_damaged,
+        home=home,
+        say=say,
+    )
     method = None if request.method is None else lookup("method", request.method, Method)
     if method is not None:
         design = with_clusters(design, method)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
-from advisor.plans.plan import PlannedNetwork, Step
-from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, PredictedStep, StepRecord
+from advisor.plans.plan import PlannedNetwork, Role, Step
+from advisor.plans.records import (
+    EnsembleMetrics,
+    EpochRecord,
+    Forecast,
+    PredictedStep,
+    RunStatus,
+    StepRecord,
+)
 from advisor.plans.records import Run as StoredRun
 from cli.workflows.answers.run import (
     EnsembleFigures,
@@ -70,6 +78,7 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
     run = stored_run(store, home, number)
     records = {record.step: record for record in store.steps(number)}
     predicted = {step.step: step for step in run.forecast.steps} if run.forecast else {}
+    networks = _networks(run, store.epochs(number))
     return Run(
         id=run.id,
         created_at=run.created_at,
@@ -87,8 +96,10 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
         train_seconds=run.train_seconds,
         test=_figures(run.test),
         predicted=_predicted(run.forecast),
-        networks=_networks(run, store.epochs(number)),
+        networks=networks,
         steps=tuple(_step(step, predicted.get(step.id), records.get(step.id)) for step in run.plan.steps),
+        augmentation=run.plan.dataset.augmentation,
+        hint=_hint(run, networks),
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )
@@ -110,6 +121,28 @@ def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNet
         )
 
     return tuple(map(described, run.plan.networks))
+
+
+def _hint(run: StoredRun, networks: Sequence[TrainedNetwork]) -> str | None:
+    """Return a hint at flips where all members of a finished run guess on validation images.
+
+    A member guesses if its error is within a standard deviation of that of one class in `classes` at random.
+    """
+    facts = run.plan.dataset
+    errors = [
+        n.validation_error for n in networks if n.role is Role.MEMBER and n.validation_error is not None
+    ]
+    ended = run.status in (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.DIVERGED)
+    if not ended or not errors or not facts.augmentation.flips:
+        return None
+    chance = 1 - 1 / facts.task.classes
+    if min(errors) < chance - math.sqrt(chance * (1 - chance) / facts.validation_images):
+        return None
+    return (
+        f"the validation error stays at chance. The augmentation {facts.augmentation} flips images, which "
+        "makes left and right alike: if they tell the classes apart, train with --augment crop or "
+        "--augment none"
+    )
 
 
 def _figures(test: EnsembleMetrics | None) -> EnsembleFigures | None:

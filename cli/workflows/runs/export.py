@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.plans.dataset import DatasetFacts
 from cli.workflows.answers.prediction import Export
 from cli.workflows.home import Home
 from cli.workflows.runs.trained import load_run
@@ -64,4 +65,11 @@ def export(request: ExportRequest, home: Home, say: Say) -> Export:
         checked_images=written.images,
         test_images=len(data.test),
         max_difference=written.difference,
+        input=_input_of(trained.run.plan.dataset),
     )
+
+
+def _input_of(facts: DatasetFacts) -> str:
+    """Return what images the file takes, in words."""
+    colours = {1: "grey", 3: "RGB"}.get(facts.task.channels, f"{facts.task.channels} channels")
+    return f"uint8 {facts.task.text}, {colours}, {facts.preparation_of_files.text}"

@@ -95,7 +95,7 @@ def predict(
     answer = (
         _predict_files(trained, request.images, complain)
         if request.images
-        else _predict_test_set(trained, request, home)
+        else _predict_test_set(trained, request, home, say)
     )
     file = csv_file(request.csv)
     if file is not None:
@@ -158,19 +158,21 @@ def _read_images(
     trained: TrainedRun, paths: Sequence[Path]
 ) -> tuple[dict[Path, NDArray[np.uint8]], list[UnreadImage]]:
     """Return images, uint8 (channels, height, width), and the files that are none, each file once."""
-    task = trained.run.plan.dataset.task
+    facts = trained.run.plan.dataset
     read: dict[Path, NDArray[np.uint8]] = {}
     unread = []
     for path in dict.fromkeys(paths):
         try:
-            read[path] = read_fitted(path, task)
+            read[path] = read_fitted(path, facts.task, facts.preparation_of_files)
         except DataError as error:
             unread.append(UnreadImage(image=str(path), message=str(error)))
     return read, unread
 
 
-def _predict_test_set(trained: TrainedRun, request: PredictRequest, home: Home) -> TestSetPrediction:
-    data = trained.test_data(request.dataset, home, request.download)
+def _predict_test_set(
+    trained: TrainedRun, request: PredictRequest, home: Home, say: Say
+) -> TestSetPrediction:
+    data = trained.test_data(request.dataset, home, request.download, say)
     probabilities = predicted(trained.ensemble, data.test.images, trained.run.plan.batch)
     labels = data.test.labels.numpy()
     rows = _rows(trained, probabilities, [str(i) for i in range(len(labels))], data.test.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
@@ -117,10 +117,13 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
     """
     signals = signals_of(options)
-    target = planned_target(request)
+    target = planned_target(request, home, say)
     with open_store(home.database) as store:
         plan = target.with_settings(store)
-        data = load_data(plan.dataset, home.data, download=options.download)
+        data = load_new_data(plan.dataset, home.data, download=options.download)
+        if data.facts != plan.dataset:
+            say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
+            plan = replace(plan, dataset=data.facts)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
@@ -132,7 +135,10 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
             forecast=plan_forecast.forecast,
         )
         _set_aside(home.run_folder(run.folder), say)
-        say(f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs")
+        say(
+            f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
+            f"augmentation {plan.dataset.augmentation}"
+        )
         return carry_out(run, store, home, data, signals, say)
 
 

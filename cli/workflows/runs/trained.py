@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 
 from advisor.errors import RunError, StorageError, UsageError
+from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus, StepStatus
 from cli.workflows.home import Home
-from cli.workflows.names import facts_of
+from cli.workflows.names import facts_of, folder_facts
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
-from trainer.data.loading import Data, load_data
+from trainer.data.loading import Data, load_data, load_new_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
 
@@ -38,13 +39,14 @@ class TrainedRun:
         """Return the data set of the run, which may be fetched if `download` is true."""
         return self.data or load_data(self.run.plan.dataset, home.data, download=download)
 
-    def test_data(self, dataset: str | None, home: Home, download: bool) -> Data:
+    def test_data(self, dataset: str | None, home: Home, download: bool, say: Say) -> Data:
         """Return a data set whose test images the ensemble can classify.
 
         Args:
             dataset: name of the data set, None for the run's own.
             home: home of the run.
             download: whether a missing data set may be fetched.
+            say: receiver of what is peculiar about a data folder.
 
         Raises:
             UsageError: the data set has images of another shape, or other classes.
@@ -53,7 +55,7 @@ class TrainedRun:
         own = self.run.plan.dataset
         if dataset is None or dataset == own.name:
             return self.data_of(home, download)
-        facts = facts_of(dataset)
+        facts = self._facts_to_test(dataset, home, say)
         if facts == own:
             return self.data_of(home, download)
         if facts.task != own.task:
@@ -61,7 +63,15 @@ class TrainedRun:
                 f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
                 f"{self.run.id} knows {own.task.classes} of {own.task.text}: choose a data set of its kind"
             )
-        return self.labelled_alike(load_data(facts, home.data, download=download))
+        return self.labelled_alike(load_new_data(facts, home.data, download=download))
+
+    def _facts_to_test(self, dataset: str, home: Home, say: Say) -> DatasetFacts:
+        """Return the facts of a data set; the files of a folder are prepared as those of the run."""
+        if not dataset.startswith(FOLDER_PREFIX):
+            return facts_of(dataset)
+        own = self.run.plan.dataset
+        facts = folder_facts(dataset, own.preparation_of_files, home, say)
+        return replace(facts, task=replace(facts.task, channels=own.task.channels))
 
     def labelled_alike(self, data: Data) -> Data:
         """Return test images with the labels that the run's data set has for their classes.

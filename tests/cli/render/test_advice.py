@@ -14,6 +14,7 @@ from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
+from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
 from cli.render.advice import _basis, recommendation
 from cli.render.formats import table
@@ -45,6 +46,7 @@ REQUEST = AnsweredRequest(
     batch=128,
     seed=0,
     profile_seconds=60.0,
+    used_augmentation=Augmentation.CROP_FLIP,
 )
 DEVICE = Device(
     device="cpu",
@@ -167,6 +169,13 @@ def test_the_legend_of_the_ranking_is_four_lines_of_a_terminal(objective, ranked
         "* is nearest the switchover threshold; latency is of one image; 90 % intervals.",
         "",
     ]
+
+
+def test_the_augmentation_is_said_and_what_flips_do():
+    shown = advice([SINGLE])
+    assert "Augmentation crop+flip, which makes left and right alike (--augment)." in lines(shown)
+    request = replace(shown.request, used_augmentation=Augmentation.CROP)
+    assert "Augmentation crop (--augment)." in lines(replace(shown, request=request))
 
 
 def test_thresholds_at_the_ends_of_what_was_looked_at_are_said_to_lie_there_or_beyond():

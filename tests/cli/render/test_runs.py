@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
@@ -58,6 +59,8 @@ def run_with(test: EnsembleFigures | None, number: int = 7) -> Run:
         predicted=None,
         networks=(),
         steps=(),
+        augmentation=Augmentation.NONE,
+        hint=None,
         path=Path("/home/runs/0007"),
         # No table shows it.
         plan=cast(TrainingPlan, SimpleNamespace()),

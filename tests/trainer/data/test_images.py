@@ -55,10 +55,11 @@ def test_a_smaller_image_is_enlarged(tmp_path):
     assert read_fitted(saved(tmp_path, np.full((3, 2), 9, np.uint8)), GREY).tolist() == [[[9] * 8] * 8]
 
 
-def test_sixteen_bits_a_channel_are_refused_rather_than_clipped(tmp_path):
-    path = saved(tmp_path, np.full((8, 8), 40_000, np.uint16))
-    with pytest.raises(DataError, match="8 bits"):
-        read_fitted(path, GREY)
+def test_sixteen_bits_a_channel_are_scaled_rather_than_clipped(tmp_path):
+    levels = np.array([0, 257, 40_000, 65_535], np.uint16).repeat(16).reshape(8, 8)
+    fitted = read_fitted(saved(tmp_path, levels), GREY)
+    # 40,000 of 65,535 is 155.64 of 255.
+    assert fitted[0, ::2, 0].tolist() == [0, 1, 156, 255]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])

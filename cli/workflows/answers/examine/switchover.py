@@ -33,6 +33,8 @@ class EstRequest:
         clusters: number of clusters of MotherNets.
         reading: reading of the epochs, ``whole`` or ``long``.
         seed: random seed of the posterior draws.
+        resize: size that the images of a folder are scaled to cover and cropped to; null for none.
+        skip_damaged: whether damaged files of a folder are left out.
     """
 
     family: str
@@ -43,6 +45,8 @@ class EstRequest:
     clusters: int
     reading: str
     seed: int
+    resize: str | None = None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ PLAIN = RecommendRequest(
 FULL = replace(
     PLAIN,
     dataset="folder:my data",
+    resize="48x64",
+    skip_damaged=True,
     augmentation="crop+flip",
     families=("resnet", "vgg"),
     members=(2, 4),

@@ -1,0 +1,146 @@
+"""Folders of images on the command line: what is said and refused, and how a run prepares images."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from drawn_images import draw, draw_folder
+
+from advisor.plans.dataset import DATASETS
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import _completed
+from cli.workflows.names import facts_of
+
+# Every command that plans for a data set, with what it needs beside it.
+PLANNING = {
+    "recommend": ("--budget", "15k", "--epochs", "1"),
+    "probe": ("--minutes", "1", "--budget", "15k", "--epochs", "1"),
+    "train": ("mlp-1-4", "--epochs", "1"),
+    "explain": ("mlp-1-4",),
+    "whatif": ("mlp-1-4", "--epochs", "x2"),
+    "profile": ("mlp-1-4",),
+    "est": ("--family", "resnet"),
+}
+commands = pytest.mark.parametrize("command", PLANNING)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return draw_folder(tmp_path / "flowers", train=12)
+
+
+def call(advisor, command, dataset, *options):
+    return advisor(command, *PLANNING[command], "--dataset", str(dataset), *options)
+
+
+@commands
+def test_a_folder_is_looked_at_before_anything_is_measured_or_trained(advisor, home, folder, command):
+    (folder / "train/a/003.png").write_bytes(b"")
+    draw(folder / "test/b/000.png", np.zeros((9, 8, 3), np.uint8))
+    answer = call(advisor, command, f"folder:{folder}")
+    assert answer.code == 2
+    for word in ("a/003.png: it is empty", "b/000.png has 9x8", "--skip-damaged", "--resize 8"):
+        assert word in answer.error_line
+    assert not (home / "advisor.sqlite").exists()
+
+
+@commands
+def test_options_of_folders_are_refused_for_published_data(advisor, command):
+    answer = call(advisor, command, "digits", "--resize", "8")
+    assert answer.code == 2
+    assert "--resize is for folders of images, and digits is a published data set" in answer.error_line
+    assert "--skip-damaged is for folders" in call(advisor, command, "digits", "--skip-damaged").error_line
+
+
+@pytest.mark.parametrize("size", ["8x8x3", "4", "", "x", "-8", "9000", "8 8", "٨"])
+def test_a_size_that_cannot_be_read_is_refused(advisor, folder, size):
+    line = call(advisor, "train", f"folder:{folder}", "--resize", size).error_line
+    assert f"--resize: cannot read {size!r} as an image size: write 64 or 48x64" in line
+    assert "8 to 8,192" in line
+
+
+def test_a_bare_path_says_that_the_prefix_is_missing(advisor, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    for path in (str(folder), "./flowers", "flowers", "~/flowers"):
+        assert f"named --dataset folder:{path}" in call(advisor, "train", path).error_line
+    (folder.parent / "digits").mkdir()
+    assert facts_of("digits") == DATASETS["digits"]
+
+
+def test_what_is_peculiar_about_a_folder_is_said_on_stderr_once_and_headers_are_cached(advisor, home, folder):
+    copies = folder / "train" / "a" / ".ipynb_checkpoints"
+    shutil.copytree(folder / "train" / "b", copies)
+    draw(folder / "train" / "a" / "000.png", np.zeros((8, 8), np.uint8))
+    answer = call(advisor, "explain", f"folder:{folder}", "--json")
+    assert answer.code == 0
+    assert answer.err.count("passed over 12 files: 12 in hidden folders") == 1
+    assert answer.err.count("27 of 28 images have colours and 1 are grey") == 1
+    assert answer.json["plan"]["dataset"] == f"folder:{folder}"
+    assert len(list((home / "cache" / "headers").iterdir())) == 1
+
+
+def test_a_recommendation_of_a_resized_folder_is_trained_resized(folder):
+    asked = {"dataset": f"folder:{folder}", "epochs": 1, "batch": 2, "seed": 0, "device": None}
+    last = SimpleNamespace(request=asked | {"resize": "9", "skip_damaged": True})
+    filled = _completed(PlanRequest(), last)
+    assert (filled.resize, filled.skip_damaged) == ("9", True)
+    assert _completed(PlanRequest(resize="10"), last).resize == "10"
+    elsewhere = _completed(PlanRequest(dataset="digits"), last)
+    assert (elsewhere.resize, elsewhere.skip_damaged) == (None, False)
+    assert _completed(PlanRequest(), SimpleNamespace(request=asked)).skip_damaged is False
+
+
+@pytest.fixture
+def mirrored(tmp_path):
+    """Classes that only left and right tell apart, of several sizes, one file damaged."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "sides"
+    for split, count in (("train", 30), ("test", 4)):
+        for label, name in enumerate(("bright_left", "bright_right")):
+            for i in range(count):
+                image = random.integers(0, 60, (8 + i % 3, 8, 3)).astype(np.uint8)
+                image[:, 4 * label : 4 * label + 4] += 180
+                draw(folder / split / name / f"{i:03}.png", image)
+    (folder / "train/bright_left/029.png").write_bytes(b"")
+    return folder
+
+
+def test_a_run_prepares_what_it_predicts_as_what_it_was_trained_on(advisor, mirrored, tmp_path):
+    options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
+    trained = advisor("train", "mlp-1-8", *options, "--epochs", "8", "--augment", "none", "--json")
+    assert trained.code == 0, trained.err
+    assert "augmentation none" in trained.err
+    assert "1 damaged file left out: train/bright_left/029.png" in trained.err
+    assert (trained.json["run"]["augmentation"], trained.json["run"]["hint"]) == ("none", None)
+    image = np.full((8, 8, 4), (40, 40, 40, 255), np.uint8)
+    image[:, 4:, :3] += 180
+    shown = draw(tmp_path / "shown.png", image[..., :3])
+    turned = draw(tmp_path / "turned.png", np.ascontiguousarray(image[::-1, ::-1, :3]), orientation=3)
+    # Its left half is black under full transparency, which is white.
+    image[:, :4] = 0
+    image[:, 4:, :3] = 40
+    cut = draw(tmp_path / "cut.png", image)
+    rows = advisor("predict", "1", str(shown), str(turned), str(cut), "--json").json["rows"]
+    assert [row["name"] for row in rows] == ["bright_right", "bright_right", "bright_left"]
+    assert rows[0]["probability"] == rows[1]["probability"]
+    assert advisor("predict", "1", "--test", "--json").json["test_error"] == 0
+    exported = advisor(
+        "export", "1", "--to", "safetensors", "--output", str(tmp_path / "x.safetensors"), "--json"
+    )
+    assert exported.json["input"] == ("uint8 3x8x8, RGB, upright as viewers show them, transparency on white")
+
+
+def test_a_run_that_stays_at_chance_gets_a_hint_at_its_flips(advisor, mirrored):
+    options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
+    trained = advisor("train", "mlp-1-8", *options, "--epochs", "1", "--lr", "0.0001")
+    assert trained.code == 0, trained.err
+    assert "augmentation crop+flip" in trained.out
+    hint = re.search(r"Hint: (.*?)\n\n", trained.out, re.S)
+    text = " ".join(hint[1].split())
+    assert "stays at chance" in text
+    assert "crop+flip flips images" in text
+    assert "--augment crop or --augment none" in text
