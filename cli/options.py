@@ -68,6 +68,13 @@ Dataset = Annotated[
     str | None,
     typer.Option(help=f"Data set: {_either([*DATASETS, f'{FOLDER_PREFIX}PATH'])}."),
 ]
+MovedTo = Annotated[
+    str | None,
+    typer.Option(
+        metavar=f"{FOLDER_PREFIX}PATH",
+        help="Folder in which the data of the run lie now, if they were moved.",
+    ),
+]
 Method = Annotated[
     str | None, typer.Option(help=f"Training method: {_METHOD_NAMES}; default: that of the design.")
 ]

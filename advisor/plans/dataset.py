@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from advisor.errors import lookup, require_entries
 from advisor.networks.layers import Task
+from advisor.plans.identity import DatasetIdentity
 
 FOLDER_PREFIX = "folder:"
 # Crops pad by the height divided by this: 4 pixels at 32, as in He et al. 2016.
@@ -42,6 +43,7 @@ class DatasetFacts:
         train_images, validation_images, test_images: sizes of the three splits.
         augmentation: augmentation of training batches; crops pad by an eighth of the image height.
         batch: default batch size.
+        identity: what is in the folder; None for published data, and for plans of older programs.
     """
 
     name: str
@@ -51,11 +53,17 @@ class DatasetFacts:
     test_images: int
     augmentation: Augmentation
     batch: int
+    identity: DatasetIdentity | None = None
+
+    @property
+    def key(self) -> str:
+        """Name that equal data share: the digest of a folder wherever it lies, else the name."""
+        return self.name if self.identity is None else f"{FOLDER_PREFIX}{self.identity.digest}"
 
     @property
     def learned_as(self) -> str:
         """Name under which errors are learned; with RandAugment the data set counts as another one."""
-        return learned_name(self.name, self.augmentation)
+        return learned_name(self.key, self.augmentation)
 
     def steps_per_epoch(self, batch: int) -> int:
         """Return the whole batches of an epoch; the images of the last, partial batch are left out."""
@@ -66,7 +74,7 @@ def learned_name(dataset: str, augmentation: Augmentation) -> str:
     """Return the name under which errors on a data set are learned.
 
     Args:
-        dataset: name of the data set.
+        dataset: name of the data set, of a folder its `DatasetFacts.key`.
         augmentation: augmentation of training batches.
     """
     return " with ".join(filter(None, (dataset, augmentation.key)))

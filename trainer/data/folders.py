@@ -11,6 +11,8 @@ from pathlib import Path
 from advisor.errors import DataError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import FOLDER_PREFIX, Augmentation, DatasetFacts
+from advisor.plans.identity import DatasetIdentity
+from trainer.data.identity import SPLITS, Files, check_identity, identity_of
 from trainer.data.images import Source, read_image, read_images
 
 # Share of the training images that becomes the validation set.
@@ -28,18 +30,7 @@ def folder_facts(folder: Path) -> DatasetFacts:
     Raises:
         DataError: the folder is missing, empty or incomplete, or the first image cannot be read.
     """
-    classes = _class_folders(folder, "train")
-    differing = sorted(set(classes) ^ set(_class_folders(folder, "test")))
-    if differing:
-        raise DataError(
-            f"{folder}: train and test must have the same class folders, and only one of them has "
-            f"{differing[0]!r}: add or remove it"
-        )
-    if len(classes) < 2:
-        raise DataError(
-            f"{folder}/train has {len(classes)} class folders; a classifier needs 2: add train/CLASS/…"
-        )
-    files = {split: _image_files(folder / split, classes) for split in ("train", "test")}
+    classes, files = _listed(folder)
     channels, height, width = read_image(files["train"][0][0]).shape
     labels = [label for _, label in files["train"]]
     rarest = min(range(len(classes)), key=labels.count)
@@ -58,25 +49,42 @@ def folder_facts(folder: Path) -> DatasetFacts:
         test_images=len(files["test"]),
         augmentation=Augmentation.CROP_FLIP,
         batch=min(128, max((total - validation) // 8, 2)),
+        identity=identity_of(classes, files),
     )
 
 
-def folder_source(folder: Path, task: Task) -> Source:
+def folder_source(folder: Path, task: Task, wanted: DatasetIdentity | None = None) -> Source:
     """Return the images of a folder.
 
     Args:
         folder: folder of the data set.
         task: image shape and number of classes.
+        wanted: identity that the folder must have; None admits any.
 
     Raises:
-        DataError: the folder is missing, empty or incomplete, or an image has another shape.
+        DataError: the folder is missing, empty or incomplete, has other data than those wanted, or an image
+            has another shape.
     """
-    classes = _class_folders(folder, "train")
-    train, test = (
-        read_images(_image_files(folder / split, _class_folders(folder, split)), task)
-        for split in ("train", "test")
-    )
+    classes, files = _listed(folder)
+    check_identity(folder, classes, files, wanted)
+    train, test = (read_images(files[split], task) for split in ("train", "test"))
     return Source(train, test, tuple(classes))
+
+
+def _listed(folder: Path) -> tuple[list[str], Files]:
+    """Return the names of the classes, and the paths and labels of the images by split."""
+    classes = _class_folders(folder, "train")
+    differing = sorted(set(classes) ^ set(_class_folders(folder, "test")))
+    if differing:
+        raise DataError(
+            f"{folder}: train and test must have the same class folders, and only one of them has "
+            f"{differing[0]!r}: add or remove it"
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"{folder}/train has {len(classes)} class folders; a classifier needs 2: add train/CLASS/…"
+        )
+    return classes, {split: _image_files(folder / split, classes) for split in SPLITS}
 
 
 def _class_folders(folder: Path, split: str) -> list[str]:

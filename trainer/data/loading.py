@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from advisor.errors import DataError, require_entries
+from advisor.errors import DataError, UsageError, require_entries
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
 from trainer.data.archives import ARCHIVES, archive_source
 from trainer.data.folders import folder_facts, folder_source
+from trainer.data.identity import in_order
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
 
@@ -95,8 +96,38 @@ def find_facts(name: str) -> DatasetFacts:
         DataError: the folder is missing, empty or incomplete.
     """
     if name.startswith(FOLDER_PREFIX):
-        return folder_facts(Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve())
+        return folder_facts(_folder_in(name))
     return dataset_named(name)
+
+
+def moved_to(facts: DatasetFacts, name: str) -> DatasetFacts:
+    """Return the facts of a folder that lies elsewhere now. `load_data` checks that it has the same data.
+
+    Args:
+        facts: facts of a folder.
+        name: ``folder:PATH`` with the new place.
+
+    Raises:
+        UsageError: one of the two is not a folder.
+        DataError: there is no such folder.
+    """
+    if not facts.name.startswith(FOLDER_PREFIX):
+        raise UsageError(
+            f"--dataset says here where a moved data folder lies now, got {name}, and {facts.name} is not a "
+            "folder: leave it out"
+        )
+    if not name.startswith(FOLDER_PREFIX):
+        raise UsageError(
+            f"--dataset says here where the data folder lies now, got {name!r}: write {FOLDER_PREFIX}PATH"
+        )
+    folder = _folder_in(name)
+    if not folder.is_dir():
+        raise DataError(f"the data folder {folder} does not exist: check the path")
+    return replace(facts, name=f"{FOLDER_PREFIX}{folder}")
+
+
+def _folder_in(name: str) -> Path:
+    return Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
@@ -108,14 +139,15 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
         download: whether a missing data set is fetched.
 
     Raises:
-        DataError: files are missing or damaged, or contradict the facts.
+        DataError: files are missing or damaged, contradict the facts, or are others than those of the facts.
     """
     source = _source(facts, root, download)
     train, test = source.train, source.test
     if len(train[1]) != facts.train_images + facts.validation_images or len(test[1]) != facts.test_images:
+        remedy = "restore it, or start a new run" if facts.name.startswith(FOLDER_PREFIX) else "fetch it anew"
         raise DataError(
             f"{facts.name} has {len(train[1])} training and {len(test[1])} test images where "
-            f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: fetch it anew"
+            f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: {remedy}"
         )
     kept, validation = _stratified(train[1], facts.validation_images)
     images = train[0][kept]
@@ -190,8 +222,18 @@ def _stratified(labels: Labels, rest: int) -> tuple[NDArray[np.int64], NDArray[n
 
 def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
     if facts.name.startswith(FOLDER_PREFIX):
-        return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts.task)
+        return _folder(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts)
     return LOADERS[facts.name](facts, root, download)
+
+
+def _folder(folder: Path, facts: DatasetFacts) -> Source:
+    if not folder.is_dir():
+        raise DataError(
+            f"the data folder {folder} is missing: if it was moved, say where with "
+            f"--dataset {FOLDER_PREFIX}NEW"
+        )
+    source = folder_source(folder, facts.task, facts.identity)
+    return source if facts.identity is None else in_order(source, facts.identity.classes)
 
 
 def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:

@@ -213,7 +213,7 @@ class ProbingSession:
     def _compare(self) -> tuple[Scenario, list[Evaluated], set[str]]:
         """Return the scenario, its designs, and the keys of earlier trainings, all by the evidence so far."""
         facts = self.resolved.facts
-        accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
+        accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
         scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))

@@ -114,7 +114,7 @@ def _accuracy(
     if not home.database.exists():
         return AccuracyPredictor([facts.learned_as], (), seed), []
     with open_store(home.database) as store:
-        return accuracy_for(store, facts.learned_as, seed, facts.train_images)
+        return accuracy_for(store, facts, seed)
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> SwitchoverEvidence:

@@ -18,6 +18,7 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, now
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
@@ -58,7 +59,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
     signals = signals_of(options)
     with existing_store(home) as store:
         old = stored_run(store, home, run_id)
-        plan = _extended(old, extension)
+        plan = with_data_at(_extended(old, extension), options.moved_to)
         data = load_data(plan.dataset, home.data, download=options.download)
         done = frozenset(step.id for step in old.plan.steps)
         run = store.create_run(

@@ -163,7 +163,7 @@ def trained(home, monkeypatch):
     open_store(Home(home).database).close()
     monkeypatch.setattr(
         "cli.workflows.examine.switchover.accuracy_for",
-        lambda store, dataset, seed, images: (AccuracyPredictor([dataset], [run], seed), [run]),
+        lambda store, facts, seed: (AccuracyPredictor([facts.learned_as], [run], seed), [run]),
     )
     return replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
 

@@ -117,8 +117,8 @@ def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tm
     with open_store(tmp_path / "db.sqlite") as store:
         reported = reported_probe(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
         store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
-        (unaware,) = accuracy_for(store, "mine", seed=0)[1]
-        (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]
+        (unaware,) = accuracy_for(store, part, seed=0)[1]
+        (told,) = accuracy_for(store, replace(part, train_images=400), seed=0)[1]
     assert (unaware.image_share, told.image_share) == (1.0, 0.25)
 
 

@@ -1,0 +1,151 @@
+"""Identity of a folder of images, computed from its files (`advisor.plans.identity`).
+
+Names and sizes of all files count. Contents count of at most `MOST_SAMPLED` files: every k-th of each class
+by name. A large file is read in three pieces. So 100,000 images take about as long as listing them, and a
+change of one of them that keeps its name and size may remain unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from advisor.errors import DataError
+from advisor.plans.identity import CLASS_DIGITS, ClassIdentity, DatasetIdentity, changes
+from trainer.data.images import Raw, Source
+
+# Largest number of files whose contents are read. A folder with fewer files is read completely, apart from
+# the middle of large files.
+MOST_SAMPLED = 4096
+# Length of the pieces at the beginning, in the middle and at the end of a file, in bytes.
+PIECE = 16 * 1024
+# Paths and labels of the images by split.
+Files = Mapping[str, Sequence[tuple[Path, int]]]
+SPLITS = ("train", "test")
+
+
+class _File(NamedTuple):
+    """A file of a class; files are sorted by split and name.
+
+    Attributes:
+        split: ``train`` or ``test``.
+        name: path below the folder of the class.
+        size: bytes, -1 if it is not a regular file: the loader says so when it reads the image.
+        path: where the file lies.
+    """
+
+    split: str
+    name: str
+    size: int
+    path: Path
+
+
+def identity_of(classes: Sequence[str], files: Files) -> DatasetIdentity:
+    """Return the identity of a folder.
+
+    Args:
+        classes: names of the classes by label.
+        files: path and label of each image by split, ``train`` and ``test``.
+    """
+    of_class: list[list[_File]] = [[] for _ in classes]
+    for split in SPLITS:
+        for path, label in files[split]:
+            of_class[label].append(_File(split, _name_in_class(path, classes[label]), _size(path), path))
+    step = -(-sum(map(len, of_class)) // MOST_SAMPLED)
+    return DatasetIdentity.of(
+        [_class_identity(name, sorted(own), step) for name, own in zip(classes, of_class, strict=True)]
+    )
+
+
+def check_identity(
+    folder: Path, classes: Sequence[str], files: Files, wanted: DatasetIdentity | None
+) -> None:
+    """Refuse a folder whose data are not those of a plan.
+
+    Args:
+        folder: folder of the data.
+        classes: names of the classes by label.
+        files: path and label of each image by split, ``train`` and ``test``.
+        wanted: identity of the plan's data; None for a plan of an older program, which has none.
+
+    Raises:
+        DataError: the data are others; the message says what changed.
+    """
+    changed = "" if wanted is None else changes(wanted, identity_of(classes, files))
+    if changed:
+        raise DataError(
+            f"the data in {folder} are not those of the plan: {changed}; restore them, or start a new run"
+        )
+
+
+def in_order(source: Source, classes: tuple[str, ...]) -> Source:
+    """Return images with the labels, and in the order, that a plan has for the names of their classes.
+
+    Args:
+        source: images with labels of their own, sorted by label.
+        classes: the same names of classes in the order of the plan.
+    """
+    if source.classes == classes:
+        return source
+    label_of = np.array([classes.index(name) for name in source.classes], dtype=np.int64)
+
+    def ordered(raw: Raw) -> Raw:
+        labels = label_of[raw[1]]
+        order = np.argsort(labels, kind="stable")
+        return raw[0][order], labels[order]
+
+    return Source(ordered(source.train), ordered(source.test), classes)
+
+
+def _name_in_class(path: Path, name: str) -> str:
+    """Return the path below the folder of a class, which a renamed class keeps."""
+    *folders, file = path.parts
+    below = max(i for i, part in enumerate(folders) if part == name)
+    return "/".join([*folders[below + 1 :], file])
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.stat()
+    except OSError:
+        return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
+
+
+def _class_identity(name: str, files: Sequence[_File], step: int) -> ClassIdentity:
+    listed, contents = hashlib.sha256(), hashlib.sha256()
+    for file in files:
+        listed.update(os.fsencode(f"{file.split}\0{file.name}\0{file.size}\0"))
+    for split in SPLITS:
+        for file in [each for each in files if each.split == split][::step]:
+            contents.update(_sample(file))
+    return ClassIdentity(
+        name,
+        sum(file.split == "train" for file in files),
+        sum(file.split == "test" for file in files),
+        listed.hexdigest()[:CLASS_DIGITS],
+        contents.hexdigest()[:CLASS_DIGITS],
+    )
+
+
+def _sample(file: _File) -> bytes:
+    """Return the digest of a file, of a large one that of its beginning, middle and end."""
+    if file.size < 0:
+        return b""
+    try:
+        with file.path.open("rb", buffering=0) as stream:
+            if file.size <= 3 * PIECE:
+                return hashlib.sha256(stream.read(3 * PIECE)).digest()
+            taken = hashlib.sha256()
+            for start in (0, (file.size - PIECE) // 2, file.size - PIECE):
+                stream.seek(start)
+                taken.update(stream.read(PIECE))
+            return taken.digest()
+    except OSError:
+        return b""
