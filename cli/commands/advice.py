@@ -196,7 +196,7 @@ def est(
         reading=reading,
         seed=seed,
     )
-    print_answer(run(request, ctx.obj.home, plot), as_json, switchover)
+    print_answer(run(request, ctx.obj.home, plot, ctx.obj.speaker()), as_json, switchover)
 
 
 def space(

@@ -31,7 +31,7 @@ from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, long
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
-from cli.workflows.forecast.evidence import accuracy_for
+from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.stopping import StopSignals
@@ -119,6 +119,7 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
     resolved = ResolvedRequest.of(request)
     data = load_data(resolved.facts, home.data, download=options.download)
     with open_store(home.database) as store:
+        say_of_earlier_contents(store, resolved.facts, say)
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)
 

@@ -47,7 +47,7 @@ from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, Search
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import write_file
-from cli.workflows.forecast.evidence import about_earlier_contents, accuracy_for
+from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.views import Say
@@ -144,8 +144,7 @@ def _compare(
     facts = resolved.facts
     accuracy, trained = accuracy_for(store, facts, request.seed)
     scenario = scenario_of(request, resolved, profiled, accuracy)
-    if remark := about_earlier_contents(store, facts):
-        say(remark)
+    say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()
     evaluated = _search(scenario, home, request.trials)

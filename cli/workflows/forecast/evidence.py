@@ -12,6 +12,7 @@ from advisor.accuracy.reported import ReportedTraining
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.plans.records import RESUMABLE, Run, RunStatus
+from cli.workflows.views import Say
 from db.queries import Store
 
 # Validation errors after every epoch, by network.
@@ -138,14 +139,15 @@ def accuracy_for(
     return AccuracyPredictor([dataset], evidence, seed), evidence
 
 
-def about_earlier_contents(store: Store, facts: DatasetFacts) -> str:
-    """Return a line on the runs that do not count because the folder's contents have changed; else empty."""
+def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:
+    """Say how many runs on a folder do not count, because it had other contents then."""
     if facts.identity is None:
-        return ""
+        return
     own = (run.plan.dataset for run in store.runs() if run.plan.dataset.name == facts.name)
     number = sum(data.identity is not None and data.key != facts.key for data in own)
-    what = "1 run does" if number == 1 else f"{number} runs do"
-    return f"{what} not count: {facts.name} had other contents then" if number else ""
+    if number:
+        what = "1 run does" if number == 1 else f"{number} runs do"
+        say(f"{what} not count as training on these data: {facts.name} had other contents then")
 
 
 def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:

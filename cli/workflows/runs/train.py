@@ -18,6 +18,7 @@ from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
+from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.stopping import STOPPING, StopSignals
 from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
@@ -176,7 +177,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         if run.status not in RESUMABLE:
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
-        data = load_data(run.plan.dataset, home.data, download=options.download)
+        data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
         return carry_out(run, store, home, data, signals, say)
 

@@ -15,6 +15,7 @@ from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
 from trainer.data.loading import Data, load_data
@@ -41,9 +42,7 @@ class TrainedRun:
 
     def data_of(self, home: Home, download: bool) -> Data:
         """Return the data set of the run, which may be fetched if `download` is true."""
-        if self.data is not None:
-            return self.data
-        return self.labelled_alike(load_data(self.run.plan.dataset, home.data, download=download))
+        return self.data or data_of_run(self.run, home, download=download)
 
     def test_data(self, dataset: str, home: Home, download: bool) -> Data:
         """Return a data set whose test images the ensemble can classify.
@@ -132,7 +131,7 @@ def load_run(
     moved = _at(found, moved_to)
     folder, data = home.run_folder(found.folder), None
     if not _is_described(folder, found.plan):
-        data = load_data(moved.plan.dataset, home.data, download=download)
+        data = data_of_run(moved, home, download=download)
         write_description(folder, describe(found.plan, data))
     return TrainedRun(moved, load(folder, choose_device(device), members=members, warn=say), data)
 
