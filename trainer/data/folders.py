@@ -49,7 +49,7 @@ def folder_facts(folder: Path) -> DatasetFacts:
         test_images=len(files["test"]),
         augmentation=Augmentation.CROP_FLIP,
         batch=min(128, max((total - validation) // 8, 2)),
-        identity=identity_of(classes, files),
+        identity=identity_of(folder, classes, files),
     )
 
 

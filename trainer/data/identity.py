@@ -46,18 +46,20 @@ class _File(NamedTuple):
     path: Path
 
 
-def identity_of(classes: Sequence[str], files: Files) -> DatasetIdentity:
+def identity_of(folder: Path, classes: Sequence[str], files: Files) -> DatasetIdentity:
     """Return the identity of a folder.
 
     Args:
+        folder: folder of the data.
         classes: names of the classes by label.
         files: path and label of each image by split, ``train`` and ``test``.
     """
     of_class: list[list[_File]] = [[] for _ in classes]
     for split in SPLITS:
         for path, label in files[split]:
-            of_class[label].append(_File(split, _name_in_class(path, classes[label]), _size(path), path))
-    step = -(-sum(map(len, of_class)) // MOST_SAMPLED)
+            below = path.parts[len(folder.parts) :]
+            of_class[label].append(_File(split, _name_in_class(below, classes[label]), _size(path), path))
+    step = max(-(-sum(map(len, of_class)) // MOST_SAMPLED), 1)
     return DatasetIdentity.of(
         [_class_identity(name, sorted(own), step) for name, own in zip(classes, of_class, strict=True)]
     )
@@ -77,7 +79,7 @@ def check_identity(
     Raises:
         DataError: the data are others; the message says what changed.
     """
-    changed = "" if wanted is None else changes(wanted, identity_of(classes, files))
+    changed = "" if wanted is None else changes(wanted, identity_of(folder, classes, files))
     if changed:
         raise DataError(
             f"the data in {folder} are not those of the plan: {changed}; restore them, or start a new run"
@@ -103,11 +105,9 @@ def in_order(source: Source, classes: tuple[str, ...]) -> Source:
     return Source(ordered(source.train), ordered(source.test), classes)
 
 
-def _name_in_class(path: Path, name: str) -> str:
-    """Return the path below the folder of a class, which a renamed class keeps."""
-    *folders, file = path.parts
-    below = max(i for i, part in enumerate(folders) if part == name)
-    return "/".join([*folders[below + 1 :], file])
+def _name_in_class(parts: Sequence[str], name: str) -> str:
+    """Return the part of a path that lies below the folder of a class, which a renamed class keeps."""
+    return "/".join(parts[parts.index(name) + 1 :])
 
 
 def _size(path: Path) -> int:
