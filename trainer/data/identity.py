@@ -1,6 +1,6 @@
-"""Identity of a folder of images, computed from its files (`advisor.plans.identity`).
+"""Identity of a folder of images, computed from its files (`advisor.plans.identity`), and its place.
 
-Names and sizes of all files count. Contents count of at most `MOST_SAMPLED` files: every k-th of each class
+Names and sizes of all files count. Contents count of about `MOST_SAMPLED` files: every k-th of each class
 by name. A large file is read in three pieces. So 100,000 images take about as long as listing them, and a
 change of one of them that keeps its name and size may remain unseen.
 """
@@ -8,20 +8,21 @@ change of one of them that keeps its name and size may remain unseen.
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from advisor.errors import DataError
+from advisor.errors import DataError, UsageError
+from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts
 from advisor.plans.identity import CLASS_DIGITS, ClassIdentity, DatasetIdentity, changes
 from trainer.data.images import Raw, Source
 
-# Largest number of files whose contents are read. A folder with fewer files is read completely, apart from
-# the middle of large files.
+# Number of files whose contents are read, and one more at most of each class and split. All files of a folder
+# with fewer are read.
 MOST_SAMPLED = 4096
 # Length of the pieces at the beginning, in the middle and at the end of a file, in bytes.
 PIECE = 16 * 1024
@@ -105,9 +106,41 @@ def in_order(source: Source, classes: tuple[str, ...]) -> Source:
     return Source(ordered(source.train), ordered(source.test), classes)
 
 
+def moved_to(facts: DatasetFacts, name: str) -> DatasetFacts:
+    """Return the facts of a folder that lies elsewhere now. Loading checks that it has the same data.
+
+    Args:
+        facts: facts of a folder.
+        name: ``folder:PATH`` with the new place.
+
+    Raises:
+        UsageError: one of the two is not a folder.
+        DataError: there is no such folder.
+    """
+    if not facts.name.startswith(FOLDER_PREFIX):
+        raise UsageError(
+            f"--dataset says here where a moved data folder lies now, got {name}, and {facts.name} is not a "
+            "folder: leave it out"
+        )
+    if not name.startswith(FOLDER_PREFIX):
+        raise UsageError(
+            f"--dataset says here where the data folder lies now, got {name!r}: write {FOLDER_PREFIX}PATH"
+        )
+    folder = folder_in(name)
+    if not folder.is_dir():
+        raise DataError(f"the data folder {folder} does not exist: check the path")
+    return replace(facts, name=f"{FOLDER_PREFIX}{folder}")
+
+
+def folder_in(name: str) -> Path:
+    """Return the absolute path in ``folder:PATH``."""
+    return Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
+
+
 def _name_in_class(parts: Sequence[str], name: str) -> str:
     """Return the part of a path that lies below the folder of a class, which a renamed class keeps."""
-    return "/".join(parts[parts.index(name) + 1 :])
+    below = parts.index(name) + 1 if name in parts else 0
+    return "/".join(parts[below:])
 
 
 def _size(path: Path) -> int:
@@ -121,7 +154,8 @@ def _size(path: Path) -> int:
 def _class_identity(name: str, files: Sequence[_File], step: int) -> ClassIdentity:
     listed, contents = hashlib.sha256(), hashlib.sha256()
     for file in files:
-        listed.update(os.fsencode(f"{file.split}\0{file.name}\0{file.size}\0"))
+        row = f"{file.split}\0{file.name}\0{file.size}\0"
+        listed.update(row.encode("utf-8", "surrogateescape"))
     for split in SPLITS:
         for file in [each for each in files if each.split == split][::step]:
             contents.update(_sample(file))

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from advisor.errors import DataError, UsageError, require_entries
+from advisor.errors import DataError, require_entries
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
 from trainer.data.archives import ARCHIVES, archive_source
 from trainer.data.folders import folder_facts, folder_source
-from trainer.data.identity import in_order
+from trainer.data.identity import folder_in, in_order
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
 
@@ -96,38 +96,8 @@ def find_facts(name: str) -> DatasetFacts:
         DataError: the folder is missing, empty or incomplete.
     """
     if name.startswith(FOLDER_PREFIX):
-        return folder_facts(_folder_in(name))
+        return folder_facts(folder_in(name))
     return dataset_named(name)
-
-
-def moved_to(facts: DatasetFacts, name: str) -> DatasetFacts:
-    """Return the facts of a folder that lies elsewhere now. `load_data` checks that it has the same data.
-
-    Args:
-        facts: facts of a folder.
-        name: ``folder:PATH`` with the new place.
-
-    Raises:
-        UsageError: one of the two is not a folder.
-        DataError: there is no such folder.
-    """
-    if not facts.name.startswith(FOLDER_PREFIX):
-        raise UsageError(
-            f"--dataset says here where a moved data folder lies now, got {name}, and {facts.name} is not a "
-            "folder: leave it out"
-        )
-    if not name.startswith(FOLDER_PREFIX):
-        raise UsageError(
-            f"--dataset says here where the data folder lies now, got {name!r}: write {FOLDER_PREFIX}PATH"
-        )
-    folder = _folder_in(name)
-    if not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist: check the path")
-    return replace(facts, name=f"{FOLDER_PREFIX}{folder}")
-
-
-def _folder_in(name: str) -> Path:
-    return Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:

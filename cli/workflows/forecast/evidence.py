@@ -143,7 +143,8 @@ def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None
     """Say how many runs on a folder do not count, because it had other contents then."""
     if facts.identity is None:
         return
-    own = (run.plan.dataset for run in store.runs() if run.plan.dataset.name == facts.name)
+    runs = (run for run in store.runs() if run.status in WITH_EVIDENCE)
+    own = (run.plan.dataset for run in runs if run.plan.dataset.name == facts.name)
     number = sum(data.identity is not None and data.key != facts.key for data in own)
     if number:
         what = "1 run does" if number == 1 else f"{number} runs do"

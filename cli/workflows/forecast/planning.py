@@ -157,7 +157,7 @@ def with_data_at(plan: TrainingPlan, dataset: str | None) -> TrainingPlan:
     """
     if dataset is None:
         return plan
-    from trainer.data.loading import moved_to
+    from trainer.data.identity import moved_to
 
     return replace(plan, dataset=moved_to(plan.dataset, dataset))
 

@@ -21,8 +21,8 @@ from advisor.plans.identity import DatasetIdentity, changes
 from advisor.plans.methods import make_plan
 from advisor.plans.plan import plan_from_json, plan_to_json
 from trainer.data import identity
-from trainer.data.identity import PIECE, identity_of
-from trainer.data.loading import find_facts, load_data, moved_to
+from trainer.data.identity import PIECE, identity_of, moved_to
+from trainer.data.loading import find_facts, load_data
 
 CLASSES = ("a", "b", "c")
 

@@ -194,6 +194,17 @@ def test_a_run_of_an_older_program_goes_on_and_its_classes_are_compared(advisor,
     assert advisor("predict", "1", "--test", "--dataset", moved).code == 0
 
 
+def test_evidence_is_that_of_the_images_wherever_they_lie(advisor, finished, shades, tmp_path):
+    shutil.copytree(shades, tmp_path / "copy")
+    (shades / "test" / "dark" / "1.png").unlink()
+    asked = ("est", "--family", "mlp", "--members", "2", "--budget", "1k-2k", "--epochs", "2-4", "--json")
+    copied = advisor(*asked, "--dataset", f"folder:{tmp_path / 'copy'}")
+    changed = advisor(*asked, "--dataset", f"folder:{shades}")
+    assert [a.json["evidence"]["runs_on_dataset"] for a in (copied, changed)] == [1, 0]
+    assert "not count" not in copied.err
+    assert f"1 run does not count as training on these data: folder:{shades} had other" in changed.err
+
+
 def test_other_images_of_the_same_classes_are_predicted(advisor, finished, shades):
     (shades / "test" / "dark" / "1.png").unlink()
     answer = advisor("predict", "1", "--dataset", f"folder:{shades}", "--json")
