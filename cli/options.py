@@ -78,6 +78,13 @@ Resize = Annotated[
 SkipDamaged = Annotated[
     bool, typer.Option("--skip-damaged", help="Leave out files of a folder that cannot be read.")
 ]
+MovedTo = Annotated[
+    str | None,
+    typer.Option(
+        metavar=f"{FOLDER_PREFIX}PATH",
+        help="Folder in which the data of the run lie now, if they were moved.",
+    ),
+]
 Method = Annotated[
     str | None, typer.Option(help=f"Training method: {_METHOD_NAMES}; default: that of the design.")
 ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any, TypeVar
 
@@ -99,6 +99,14 @@ def set_test(row: RunRow, test: EnsembleMetrics) -> None:
     row.super_learner_error = test.super_learner_error
     row.best_member_error = test.best_member_error
     row.calibration_error = test.calibration_error
+
+
+def set_dataset(row: RunRow, name: str) -> None:
+    """Write the name of the data set, whose folder may have moved, into a run's row and its plan."""
+    plan = run_of(row).plan
+    if plan.dataset.name != name:
+        row.dataset = name
+        row.plan = plan_to_json(replace(plan, dataset=replace(plan.dataset, name=name)))
 
 
 def run_of(row: RunRow) -> Run:

@@ -183,6 +183,7 @@ class Store:
         train_seconds: float,
         message: str = "",
         test: EnsembleMetrics | None = None,
+        dataset: str | None = None,
     ) -> None:
         """Store the state of a run.
 
@@ -192,6 +193,7 @@ class Store:
             train_seconds: wall-clock time of training so far, summed over all parts of a resumed run.
             message: reason why it stopped, if it did.
             test: figures on the test set; None keeps the stored ones.
+            dataset: name of the run's data set, whose folder may have moved; None keeps the stored one.
         """
         with self._session(self._writer) as session:
             row = _run_row(session, run_id)
@@ -200,6 +202,8 @@ class Store:
             row.message = message
             if test is not None:
                 convert.set_test(row, test)
+            if dataset is not None:
+                convert.set_dataset(row, dataset)
 
     def run(self, run_id: int) -> Run:
         """Return a run."""

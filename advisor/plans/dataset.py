@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from advisor.errors import UsageError, lookup, require_entries
 from advisor.networks.layers import Task
+from advisor.plans.identity import DatasetIdentity
 
 FOLDER_PREFIX = "folder:"
 # Crops pad by the height divided by this: 4 pixels at 32, as in He et al. 2016.
@@ -84,6 +85,7 @@ class DatasetFacts:
         augmentation: augmentation of training batches; crops pad by an eighth of the image height.
         batch: default batch size.
         preparation: how the image files of a folder become its images.
+        identity: what is in the folder; None for published data, and for plans of older programs.
     """
 
     name: str
@@ -94,6 +96,7 @@ class DatasetFacts:
     augmentation: Augmentation
     batch: int
     preparation: Preparation = Preparation()
+    identity: DatasetIdentity | None = None
 
     def __post_init__(self) -> None:
         resize = self.preparation.resize
@@ -113,9 +116,20 @@ class DatasetFacts:
         return self.preparation if self.in_folder else PREPARED
 
     @property
+    def key(self) -> str:
+        """Name that equal data share: the digest of a folder wherever it lies, else the name.
+
+        The same files in another size are other data.
+        """
+        if self.identity is None:
+            return self.name
+        resized = "" if self.preparation.resize is None else f" at {self.task.height}x{self.task.width}"
+        return f"{FOLDER_PREFIX}{self.identity.digest}{resized}"
+
+    @property
     def learned_as(self) -> str:
         """Name under which errors are learned; with RandAugment the data set counts as another one."""
-        return learned_name(self.name, self.augmentation)
+        return learned_name(self.key, self.augmentation)
 
     def steps_per_epoch(self, batch: int) -> int:
         """Return the whole batches of an epoch; the images of the last, partial batch are left out."""
@@ -126,7 +140,7 @@ def learned_name(dataset: str, augmentation: Augmentation) -> str:
     """Return the name under which errors on a data set are learned.
 
     Args:
-        dataset: name of the data set.
+        dataset: name of the data set, of a folder its `DatasetFacts.key`.
         augmentation: augmentation of training batches.
     """
     return " with ".join(filter(None, (dataset, augmentation.key)))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Device, Download, RunArgument, print_answer
+from cli.options import AsJson, Device, Download, MovedTo, RunArgument, print_answer
 
 
 def predict(
@@ -20,7 +20,12 @@ def predict(
         ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Data set whose test set is classified.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Data set whose test set is classified; with --test, folder in which the run's own data lie "
+            "now.",
+        ),
     ] = None,
     test: Annotated[
         bool, typer.Option("--test", help="Classify the test set of the run's own data.")
@@ -62,6 +67,7 @@ def export(
     to: Annotated[str, typer.Option(help="Format of the file: onnx, pt2 (torch.export) or safetensors.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="File that is written.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    dataset: MovedTo = None,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +76,7 @@ def export(
     from cli.workflows.runs.export import ExportRequest
     from cli.workflows.runs.export import export as exported
 
-    request = ExportRequest(run=run, form=to, output=output, force=force, download=download)
+    request = ExportRequest(run=run, form=to, output=output, force=force, download=download, moved_to=dataset)
     print_answer(exported(request, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 

@@ -16,6 +16,7 @@ from cli.options import (
     Epochs,
     Hatched,
     Method,
+    MovedTo,
     Noise,
     Rank,
     Rate,
@@ -71,6 +72,7 @@ def train(
 def resume(
     ctx: typer.Context,
     run: RunArgument = "last",
+    dataset: MovedTo = None,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +81,7 @@ def resume(
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.train import resume as continued
 
-    options = _options(time_limit)
+    options = _options(time_limit, moved_to=dataset)
     number = run_id_of(run, ctx.obj.home)
     print_answer(continued(number, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
@@ -94,6 +96,7 @@ def extend(
     add_cluster: Annotated[
         str | None, typer.Option(metavar="DESIGN", help="Members to hatch from a new mother network.")
     ] = None,
+    dataset: MovedTo = None,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,17 +106,17 @@ def extend(
     from cli.workflows.runs.extend import extend as extended
     from cli.workflows.runs.lookup import run_id_of
 
-    options = _options(time_limit)
+    options = _options(time_limit, moved_to=dataset)
     extension = Extension(members=add_members, cluster=add_cluster)
     number = run_id_of(run, ctx.obj.home)
     print_answer(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
-def _options(time_limit: str | None, download: bool = False) -> TrainOptions:
+def _options(time_limit: str | None, download: bool = False, moved_to: str | None = None) -> TrainOptions:
     from cli.workflows.runs.train import TrainOptions
 
     seconds = parse_seconds(time_limit, "--time-limit")
-    return TrainOptions(time_limit=seconds, download=download, take_signals=True)
+    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to, take_signals=True)
 
 
 def explain(

@@ -120,11 +120,14 @@ def plan_request(given: Given) -> PlanRequest:
     )
 
 
-def train_options(time_limit: str | float | None, download: bool) -> TrainOptions:
-    """Return how long to train, and whether missing data may be fetched."""
+def train_options(
+    time_limit: str | float | None, download: bool, moved_to: str | None = None
+) -> TrainOptions:
+    """Return how long to train, whether missing data may be fetched, and where a run's data lie now."""
     from cli.workflows.runs.train import TrainOptions
 
-    return TrainOptions(time_limit=parse_seconds(_text(time_limit), "time_limit"), download=download)
+    seconds = parse_seconds(_text(time_limit), "time_limit")
+    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to)
 
 
 def home_of(home: Folder) -> Home:

@@ -93,9 +93,9 @@ def full_name_of(dataset: str) -> str:
     """
     if not dataset.startswith(FOLDER_PREFIX):
         return _published_facts(dataset).name
-    from trainer.data.loading import folder_named
+    from trainer.data.identity import folder_in
 
-    return f"{FOLDER_PREFIX}{folder_named(dataset)}"
+    return f"{FOLDER_PREFIX}{folder_in(dataset)}"
 
 
 def _published_facts(dataset: str) -> DatasetFacts:

@@ -211,7 +211,8 @@ def train(
     Args:
         target: short name of a design, or file of a plan; the last recommendation by default.
         rank: row of the last recommendation; the first by default.
-        dataset: name of the data set, or ``folder:PATH``; the recommendation's by default.
+        dataset: name of the data set, or ``folder:PATH``; the recommendation's by default. With `resume` or
+            the file of a plan, folder in which its data lie now.
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
@@ -241,11 +242,12 @@ def train(
     from cli.workflows.runs import train as workflow
     from cli.workflows.runs.lookup import run_id_of
 
-    options, where, say = train_options(time_limit, download), home_of(home), say_of(progress)
+    where, say = home_of(home), say_of(progress)
     if resume is None:
-        return workflow.train(request, options, where, say)
-    if request != plan_request({}):
+        return workflow.train(request, train_options(time_limit, download), where, say)
+    if request != plan_request({"dataset": dataset}):
         raise UsageError("resume continues a run, which fixes its plan: leave the other arguments out")
+    options = train_options(time_limit, download, dataset)
     return workflow.resume(run_id_of(str(resume), where), options, where, say)
 
 

@@ -19,6 +19,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import FOLDER_PREFIX, PREPARED, Augmentation, DatasetFacts, Preparation
 from trainer.data.damage import check_files, commonest, names_of
 from trainer.data.headers import Header, read_headers
+from trainer.data.identity import check_identity, identity_of
 from trainer.data.images import Raw, Source, read_images
 from trainer.data.listing import Listing, list_folder
 
@@ -78,6 +79,7 @@ def folder_facts(folder: Path, looking: Looking) -> DatasetFacts:
         augmentation=Augmentation.CROP_FLIP,
         batch=min(128, max(training // 8, 2)),
         preparation=looking.preparation,
+        identity=identity_of(listing),
     )
 
 
@@ -100,9 +102,11 @@ def folder_source(folder: Path, facts: DatasetFacts) -> Source:
         facts: facts of the folder.
 
     Raises:
-        DataError: the folder is missing, empty or incomplete, or images cannot be read or have another size.
+        DataError: the folder is missing, empty or incomplete, has other data than those of the facts, or
+            images cannot be read or have another size.
     """
     listing = list_folder(folder)
+    check_identity(listing, facts.identity)
     read = read_images(listing.paths, facts.task, facts.preparation)
     faults = {listing.paths[i]: read.faults[i] for i in sorted(read.faults)}
     sizes = {listing.paths[i]: read.sizes[i] for i in sorted(read.sizes)}

@@ -19,6 +19,7 @@ from advisor.errors import DataError, require_entries
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
 from trainer.data.archives import ARCHIVES, archive_source
 from trainer.data.folders import Looking, folder_facts, folder_source, split_sizes
+from trainer.data.identity import folder_in, in_order
 from trainer.data.imagenet import imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
 from trainer.data.splitting import stratified, with_every_class
@@ -94,13 +95,8 @@ def find_facts(name: str, looking: Looking | None = None) -> DatasetFacts:
         DataError: the folder is missing, empty or incomplete.
     """
     if name.startswith(FOLDER_PREFIX):
-        return folder_facts(folder_named(name), looking or Looking())
+        return folder_facts(folder_in(name), looking or Looking())
     return dataset_named(name)
-
-
-def folder_named(name: str) -> Path:
-    """Return the absolute path of the folder that a name ``folder:PATH`` means."""
-    return Path(name.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
@@ -112,7 +108,7 @@ def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Dat
         download: whether a missing data set is fetched.
 
     Raises:
-        DataError: files are missing or damaged, or contradict the facts.
+        DataError: files are missing or damaged, contradict the facts, or are others than those of the facts.
     """
     return _data(facts, _source(facts, root, download))
 
@@ -139,7 +135,7 @@ def load_new_data(facts: DatasetFacts, root: Path, *, download: bool = False) ->
 def _data(facts: DatasetFacts, source: Source) -> Data:
     train, test = source.train, source.test
     if len(train[1]) != facts.train_images + facts.validation_images or len(test[1]) != facts.test_images:
-        remedy = "make a new plan for the images of today" if facts.in_folder else "fetch it anew"
+        remedy = "restore it, or start a new run" if facts.in_folder else "fetch it anew"
         raise DataError(
             f"{facts.name} has {len(train[1])} training and {len(test[1])} test images where "
             f"{facts.train_images + facts.validation_images} and {facts.test_images} belong: {remedy}"
@@ -215,8 +211,18 @@ def _split(images: Bytes, labels: Labels) -> Split:
 
 def _source(facts: DatasetFacts, root: Path, download: bool) -> Source:
     if facts.in_folder:
-        return folder_source(Path(facts.name.removeprefix(FOLDER_PREFIX)), facts)
+        return _folder(folder_in(facts.name), facts)
     return LOADERS[facts.name](facts, root, download)
+
+
+def _folder(folder: Path, facts: DatasetFacts) -> Source:
+    if not folder.is_dir():
+        raise DataError(
+            f"the data folder {folder} is missing: if it was moved, say where with "
+            f"--dataset {FOLDER_PREFIX}NEW"
+        )
+    source = folder_source(folder, facts)
+    return source if facts.identity is None else in_order(source, facts.identity.classes)
 
 
 def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:

@@ -31,7 +31,7 @@ from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, long
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
-from cli.workflows.forecast.evidence import accuracy_for
+from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.stopping import StopSignals
@@ -120,6 +120,7 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
     data = load_new_data(resolved.facts, home.data, download=options.download)
     resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
+        say_of_earlier_contents(store, resolved.facts, say)
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)
 
@@ -214,7 +215,7 @@ class ProbingSession:
     def _compare(self) -> tuple[Scenario, list[Evaluated], set[str]]:
         """Return the scenario, its designs, and the keys of earlier trainings, all by the evidence so far."""
         facts = self.resolved.facts
-        accuracy, evidence = accuracy_for(self.store, facts.learned_as, self.request.seed, facts.train_images)
+        accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
         scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))

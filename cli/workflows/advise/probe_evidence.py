@@ -39,7 +39,7 @@ def reported_probe(
         curve: learning curve, None where members were not all trained from scratch.
     """
     return ReportedTraining(
-        dataset=plan.dataset.name,
+        dataset=plan.dataset.key,
         task=plan.dataset.task,
         augmentation=plan.dataset.augmentation,
         train_images=plan.dataset.train_images,

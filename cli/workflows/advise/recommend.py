@@ -47,7 +47,7 @@ from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, Search
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import write_file
-from cli.workflows.forecast.evidence import accuracy_for
+from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.views import Say
@@ -144,8 +144,9 @@ def _compare(
         InfeasibleError: no design keeps the limits.
     """
     facts = resolved.facts
-    accuracy, trained = accuracy_for(store, facts.learned_as, request.seed, facts.train_images)
+    accuracy, trained = accuracy_for(store, facts, request.seed)
     scenario = scenario_of(request, resolved, profiled, accuracy)
+    say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()
     evaluated = _search(scenario, home, request.trials)

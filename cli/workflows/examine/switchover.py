@@ -36,7 +36,7 @@ from cli.workflows.answers.examine.switchover import (
     TrainingMap,
 )
 from cli.workflows.files import check_writable
-from cli.workflows.forecast.evidence import accuracy_for, imported_facts
+from cli.workflows.forecast.evidence import accuracy_for, imported_facts, say_of_earlier_contents
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Say, silent
@@ -53,7 +53,7 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
         request: options of the command.
         home: folder of the database.
         file: path of the picture, None for none.
-        say: receiver of what is peculiar about a data folder.
+        say: receiver of remarks, one line each.
 
     Raises:
         UsageError: a request that cannot be understood, or a plot that cannot be drawn.
@@ -68,7 +68,7 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
     if file is not None:
         check_plot(file)
         check_writable(file, CONTENT)
-    predictor, runs = _accuracy(home, facts, request.seed)
+    predictor, runs = _accuracy(home, facts, request.seed, say)
     source = source_of(
         request.reading,
         predictor,
@@ -112,13 +112,14 @@ def _facts(home: Home, request: EstRequest, say: Say) -> DatasetFacts:
 
 
 def _accuracy(
-    home: Home, facts: DatasetFacts, seed: int
+    home: Home, facts: DatasetFacts, seed: int, say: Say
 ) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence]]:
     """Return the predictor and its trainings; a database that does not exist is not created."""
     if not home.database.exists():
         return AccuracyPredictor([facts.learned_as], (), seed), []
     with open_store(home.database) as store:
-        return accuracy_for(store, facts.learned_as, seed, facts.train_images)
+        say_of_earlier_contents(store, facts, say)
+        return accuracy_for(store, facts, seed)
 
 
 def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> SwitchoverEvidence:

@@ -12,6 +12,7 @@ from advisor.accuracy.reported import ReportedTraining
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.plans.records import RESUMABLE, Run, RunStatus
+from cli.workflows.views import Say
 from db.queries import Store
 
 # Validation errors after every epoch, by network.
@@ -116,22 +117,38 @@ def _reported_curve(training: ReportedTraining) -> Curve | None:
 
 
 def accuracy_for(
-    store: Store, dataset: str, seed: int, images: int = 0
+    store: Store, facts: DatasetFacts, seed: int
 ) -> tuple[AccuracyPredictor, list[TrainedEvidence]]:
     """Return the accuracy predictor of a data set and the trainings that it has learned from.
 
+    Trainings of older programs stored the path of a folder and not what was in it. They count for that path.
+
     Args:
         store: database with runs and imported trainings.
-        dataset: name under which errors on the data set are learned.
+        facts: facts of the data set; any training on it may have had a part of its images only.
         seed: random seed of the posterior draws.
-        images: training images of the data set; every training on it may have had a part of them only.
     """
     runs, reported = [run for run in store.runs() if run.status in WITH_EVIDENCE], store.reported()
+    dataset, by_path = facts.learned_as, learned_name(facts.name, facts.augmentation)
     sizes = sizes_of(runs, reported)
-    sizes[dataset] = max(sizes.get(dataset, 0), images)
+    most = max(sizes.get(dataset, 0), sizes.get(by_path, 0), facts.train_images)
+    sizes |= {dataset: most, by_path: most}
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
     evidence += evidence_of_reported(reported, sizes)
+    evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     return AccuracyPredictor([dataset], evidence, seed), evidence
+
+
+def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:
+    """Say how many runs on a folder do not count, because it had other contents then."""
+    if facts.identity is None:
+        return
+    runs = (run for run in store.runs() if run.status in WITH_EVIDENCE)
+    own = (run.plan.dataset for run in runs if run.plan.dataset.name == facts.name)
+    number = sum(data.identity is not None and data.key != facts.key for data in own)
+    if number:
+        what = "1 run does" if number == 1 else f"{number} runs do"
+        say(f"{what} not count as training on these data: {facts.name} had other contents then")
 
 
 def imported_facts(store: Store, dataset: str) -> DatasetFacts | None:

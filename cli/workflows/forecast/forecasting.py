@@ -82,8 +82,7 @@ class Predictors:
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return predictors for a plan, and for others that differ in design, epochs, batch or method only."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
-    data = plan.dataset
-    accuracy, evidence = accuracy_for(store, data.learned_as, 0, data.train_images)
+    accuracy, evidence = accuracy_for(store, plan.dataset, 0)
     return Predictors(cost, accuracy, len(evidence))
 
 

@@ -133,7 +133,8 @@ def _is_plan_file(target: str) -> bool:
 
 
 def _plan_in_file(request: PlanRequest) -> TrainingPlan:
-    if fixed := request.fixed_by_a_plan():
+    fixed = [name for name in request.fixed_by_a_plan() if name != "dataset"]
+    if fixed:
         raise UsageError(
             f"a plan fixes its {', '.join(fixed)}: leave the option out, or name a design instead"
         )
@@ -151,7 +152,25 @@ def _plan_in_file(request: PlanRequest) -> TrainingPlan:
             f"the plan is made for {plan.execution.device}, not {request.device}: make a new one"
         )
     choose_device(plan.execution.device)
-    return plan
+    return with_data_at(plan, request.dataset)
+
+
+def with_data_at(plan: TrainingPlan, dataset: str | None) -> TrainingPlan:
+    """Return the plan with its data folder at the place where it lies now.
+
+    Args:
+        plan: plan of a run or a file.
+        dataset: ``folder:PATH`` with the new place; None for the place in the plan.
+
+    Raises:
+        UsageError: one of the two is not a folder.
+        DataError: there is no such folder.
+    """
+    if dataset is None:
+        return plan
+    from trainer.data.identity import moved_to
+
+    return replace(plan, dataset=moved_to(plan.dataset, dataset))
 
 
 def _recommended(request: PlanRequest, store: Store) -> tuple[Design, PlanRequest]:

@@ -24,6 +24,7 @@ class ExportRequest:
         output: file to write.
         force: whether an existing file is replaced.
         download: whether a missing data set may be fetched; the file is checked on its test images.
+        moved_to: name of the folder in which the data of the run lie now; None for the same.
     """
 
     run: str
@@ -31,6 +32,7 @@ class ExportRequest:
     output: Path
     force: bool = False
     download: bool = False
+    moved_to: str | None = None
 
 
 def export(request: ExportRequest, home: Home, say: Say) -> Export:
@@ -48,7 +50,9 @@ def export(request: ExportRequest, home: Home, say: Say) -> Export:
         StorageError: a file of the run is damaged, or the operating system refuses to write.
     """
     check_export(request.form, request.output, request.force)
-    trained = load_run(request.run, home, say, device="cpu", download=request.download)
+    trained = load_run(
+        request.run, home, say, device="cpu", download=request.download, moved_to=request.moved_to
+    )
     data = trained.data_of(home, request.download)
     say(f"writing {trained.run.plan.design} as {request.form}")
     written = exported(

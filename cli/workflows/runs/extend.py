@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.designs.design import parse_design
@@ -18,13 +18,14 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, now
 from cli.workflows.runs.lookup import existing_store, stored_run
+from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
-from trainer.data.loading import load_data
 from trainer.run_files import NETWORKS
 
 
@@ -58,8 +59,8 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
     signals = signals_of(options)
     with existing_store(home) as store:
         old = stored_run(store, home, run_id)
-        plan = _extended(old, extension)
-        data = load_data(plan.dataset, home.data, download=options.download)
+        plan = with_data_at(_extended(old, extension), options.moved_to)
+        data = data_of_run(replace(old, plan=plan), home, download=options.download)
         done = frozenset(step.id for step in old.plan.steps)
         run = store.create_run(
             created_at=now(),

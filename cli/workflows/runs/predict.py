@@ -52,7 +52,8 @@ class PredictRequest:
     Attributes:
         run: number of the run, or ``last``.
         images: files to classify.
-        dataset: name of the data set whose test set is classified, None for none.
+        dataset: name of the data set whose test set is classified, None for none. With `test`, name of the
+            folder in which the run's own data lie now.
         test: whether to classify the test set of the run's own data set.
         device: ``cpu`` or ``cuda``, None for the best there is.
         csv: file for one row an image, ``-`` for stdout, None for none.
@@ -91,7 +92,14 @@ def predict(
         StorageError: a file of the run is damaged, or the CSV file cannot be written.
     """
     _check(request)
-    trained = load_run(request.run, home, say, device=request.device, download=request.download)
+    trained = load_run(
+        request.run,
+        home,
+        say,
+        device=request.device,
+        download=request.download,
+        moved_to=request.dataset if request.test else None,
+    )
     answer = (
         _predict_files(trained, request.images, complain)
         if request.images
@@ -126,7 +134,7 @@ def check_read(answer: Prediction | TestSetPrediction) -> None:
 
 
 def _check(request: PredictRequest) -> None:
-    kinds = sum((bool(request.images), request.dataset is not None, request.test))
+    kinds = bool(request.images) + (request.test or request.dataset is not None)
     if kinds != 1:
         raise UsageError(
             "predict takes one of images, --dataset NAME and --test, "
@@ -172,7 +180,10 @@ def _read_images(
 def _predict_test_set(
     trained: TrainedRun, request: PredictRequest, home: Home, say: Say
 ) -> TestSetPrediction:
-    data = trained.test_data(request.dataset, home, request.download, say)
+    if request.test or request.dataset is None:
+        data = trained.data_of(home, request.download)
+    else:
+        data = trained.test_data(request.dataset, home, request.download, say)
     probabilities = predicted(trained.ensemble, data.test.images, trained.run.plan.batch)
     labels = data.test.labels.numpy()
     rows = _rows(trained, probabilities, [str(i) for i in range(len(labels))], data.test.labels)

@@ -13,18 +13,19 @@ from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRe
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.forecast.planning import planned_target
+from cli.workflows.forecast.planning import planned_target, with_data_at
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
+from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.stopping import STOPPING, StopSignals
 from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
-from trainer.data.loading import Data, load_data, load_new_data
+from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
@@ -95,12 +96,14 @@ class TrainOptions:
     Attributes:
         time_limit: seconds after which training checkpoints and ends, None for none.
         download: whether a missing data set may be fetched.
+        moved_to: name of the folder in which the data of a run to continue lie now; None for the same.
         take_signals: whether SIGINT and SIGTERM let training checkpoint and end, as the command line does;
             only the main thread of a process can do that. Otherwise signals keep their handlers.
     """
 
     time_limit: float | None = None
     download: bool = False
+    moved_to: str | None = None
     take_signals: bool = False
 
 
@@ -179,7 +182,8 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = store.run(run_id)
         if run.status not in RESUMABLE:
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
-        data = load_data(run.plan.dataset, home.data, download=options.download)
+        run = replace(run, plan=with_data_at(run.plan, options.moved_to))
+        data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
         return carry_out(run, store, home, data, signals, say)
 
@@ -217,7 +221,12 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
     with locked(folder, f"run {run.id}"), signals.listening():
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
         write_description(folder, describe(run.plan, data))
-        store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=run.train_seconds)
+        store.update_run(
+            run.id,
+            status=RunStatus.RUNNING,
+            train_seconds=run.train_seconds,
+            dataset=run.plan.dataset.name,
+        )
         recorder = _Recorder(store, run, say)
         try:
             ended = execute(run.plan, files, data, recorder, signals)

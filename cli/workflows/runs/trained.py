@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +12,19 @@ from advisor.errors import RunError, StorageError, UsageError
 from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus, StepStatus
+from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of, folder_facts
 from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
-from trainer.data.loading import Data, load_data, load_new_data
+from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
+
+# Largest number of classes that a message names.
+MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class TrainedRun:
     """A run with its ensemble.
 
     Attributes:
-        run: the run.
+        run: the run; its plan has the data folder where it lies now.
         ensemble: its ensemble, on the device that predicts.
         data: its data set, None where it did not have to be loaded yet.
     """
@@ -37,13 +43,13 @@ class TrainedRun:
 
     def data_of(self, home: Home, download: bool) -> Data:
         """Return the data set of the run, which may be fetched if `download` is true."""
-        return self.data or load_data(self.run.plan.dataset, home.data, download=download)
+        return self.data or data_of_run(self.run, home, download=download)
 
-    def test_data(self, dataset: str | None, home: Home, download: bool, say: Say) -> Data:
+    def test_data(self, dataset: str, home: Home, download: bool, say: Say) -> Data:
         """Return a data set whose test images the ensemble can classify.
 
         Args:
-            dataset: name of the data set, None for the run's own.
+            dataset: name of the data set.
             home: home of the run.
             download: whether a missing data set may be fetched.
             say: receiver of what is peculiar about a data folder.
@@ -53,11 +59,10 @@ class TrainedRun:
             DataError: the data set is missing.
         """
         own = self.run.plan.dataset
-        if dataset is None or dataset == own.name:
-            return self.data_of(home, download)
         facts = self._facts_to_test(dataset, home, say)
-        if facts == own:
-            return self.data_of(home, download)
+        if facts.key == own.key:
+            place = None if facts.name == own.name else facts.name
+            return replace(self, run=_at(self.run, place)).data_of(home, download)
         if facts.task != own.task:
             raise UsageError(
                 f"{facts.name} has {facts.task.classes} classes of {facts.task.text} images, and run "
@@ -83,17 +88,30 @@ class TrainedRun:
         if not known or not data.classes or data.classes == known:
             return data
         if set(data.classes) != set(known):
-            strange = sorted(set(data.classes) - set(known))
+            strange, missing = (
+                sorted(set(a) - set(b)) for a, b in ((data.classes, known), (known, data.classes))
+            )
             raise UsageError(
-                f"{data.facts.name} has classes that run {self.run.id} does not know, such as {strange[0]!r}"
-                f"; it knows {', '.join(known[:3])} …"
+                f"{data.facts.name} has the classes {_listed(strange)}, which run {self.run.id} does not "
+                f"know, and lacks {_listed(missing)}: choose a data set with the classes of the run"
             )
         label_of = torch.tensor([known.index(name) for name in data.classes])
         labels = label_of[data.test.labels.long()].to(data.test.labels.dtype)
         return replace(data, test=replace(data.test, labels=labels), classes=known)
 
 
-def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bool) -> TrainedRun:
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:MOST_NAMES])) + (" …" if len(names) > MOST_NAMES else "")
+
+
+def _at(run: Run, dataset: str | None) -> Run:
+    """Return a run whose plan has the data folder at the place where it lies now."""
+    return replace(run, plan=with_data_at(run.plan, dataset))
+
+
+def load_run(
+    run: str, home: Home, say: Say, *, device: str | None, download: bool, moved_to: str | None = None
+) -> TrainedRun:
     """Return a run with its ensemble, or with its finished members if others failed.
 
     A run of an older program has no description of its ensemble. Its description is written now, from its
@@ -105,6 +123,7 @@ def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bo
         say: receiver of remarks, one line each.
         device: ``cpu`` or ``cuda``, None for the best there is.
         download: whether a missing data set may be fetched.
+        moved_to: name of the folder in which the data of the run lie now; None for the same.
 
     Raises:
         UsageError: no such run.
@@ -119,11 +138,12 @@ def load_run(run: str, home: Home, say: Say, *, device: str | None, download: bo
     members = _finished_members(found, ended)
     if members is not None:
         say(f"run {number}: {len(members)} of {len(found.plan.members)} members are finished and are asked")
+    moved = _at(found, moved_to)
     folder, data = home.run_folder(found.folder), None
     if not _is_described(folder, found.plan):
-        data = load_data(found.plan.dataset, home.data, download=download)
+        data = data_of_run(moved, home, download=download)
         write_description(folder, describe(found.plan, data))
-    return TrainedRun(found, load(folder, choose_device(device), members=members, warn=say), data)
+    return TrainedRun(moved, load(folder, choose_device(device), members=members, warn=say), data)
 
 
 def _finished_members(run: Run, ended: set[str]) -> list[str] | None:

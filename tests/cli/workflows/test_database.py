@@ -10,6 +10,7 @@ import pytest
 from advisor.accuracy.reported import REQUIRED
 from advisor.networks.architecture import lower, parse_network
 from advisor.networks.layers import Task
+from advisor.plans.dataset import DATASETS
 from cli.workflows.forecast.evidence import accuracy_for
 from db.session import open_store
 
@@ -67,7 +68,7 @@ def test_a_training_that_is_there_is_completed_by_its_curves(advisor, home, file
 def test_imported_trainings_are_evidence_beside_runs(advisor, home, file):
     advisor("db", "import", file(*rows(0, 1)))
     with open_store(home / "advisor.sqlite") as store:
-        _, evidence = accuracy_for(store, "digits", seed=0)
+        _, evidence = accuracy_for(store, DATASETS["digits"], seed=0)
     assert [e.dataset for e in evidence] == ["digits", "digits"]
     assert evidence[0].member_errors == (0.03, 0.05)
     assert (evidence[0].ensemble_error, evidence[0].test_images, evidence[0].epochs) == (0.02, 360, 20)
@@ -95,7 +96,7 @@ def test_randaugment_makes_other_data_of_a_data_set(advisor, home, file):
         "db", "import", file(*rows(0), *(r.replace(",crop,", ",crop+flip+randaugment,") for r in rows(0)))
     )
     with open_store(home / "advisor.sqlite") as store:
-        _, evidence = accuracy_for(store, "digits", seed=0)
+        _, evidence = accuracy_for(store, DATASETS["digits"], seed=0)
     assert [e.dataset for e in evidence] == ["digits", "digits with crop+flip+randaugment"]
 
 

@@ -498,4 +498,4 @@ def test_a_half_downloaded_image_is_named(folder, kept):
 def test_images_that_vanish_after_the_facts_were_found_are_an_error(folder):
     facts = find_facts(f"folder:{folder}")
     (folder / "train" / "a" / "4.png").unlink()
-    refused(lambda: load_data(facts, folder), folder, "19", "20")
+    refused(lambda: load_data(facts, folder), folder, "'a' has 9 training images, not 10")

@@ -41,7 +41,7 @@ REQUEST = EstRequest(
 @pytest.fixture(scope="module")
 def answer():
     """The answer of `advisor est`, computed once."""
-    return est(REQUEST, Home(Path("/nowhere/at/all")), None)
+    return est(REQUEST, Home(Path("/nowhere/at/all")), None, print)
 
 
 def test_the_answer_is_one_object_in_the_promised_form(answer):
@@ -163,19 +163,19 @@ def trained(home, monkeypatch):
     open_store(Home(home).database).close()
     monkeypatch.setattr(
         "cli.workflows.examine.switchover.accuracy_for",
-        lambda store, dataset, seed, images: (AccuracyPredictor([dataset], [run], seed), [run]),
+        lambda store, facts, seed: (AccuracyPredictor([facts.learned_as], [run], seed), [run]),
     )
     return replace(REQUEST, family="mlp", dataset="digits", budget="50k", epochs="10-20")
 
 
 def test_stored_trainings_are_evidence(home, trained):
-    answer = est(trained, Home(home), None)
+    answer = est(trained, Home(home), None, print)
     assert answer.evidence.runs_on_dataset == 1
     assert "digits: 1 training and no published error" in words(answer)[-1]
 
 
 def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
-    answer = est(replace(trained, reading="long"), Home(home), None)
+    answer = est(replace(trained, reading="long"), Home(home), None, print)
     assert (answer.reading, answer.schedule_epochs, answer.epochs[-1]) == ("long", 20, 20)
     # Hatched members have no epochs of that schedule.
     assert list(answer.maps) == ["full_data"]

@@ -7,11 +7,13 @@ import pytest
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, Augmentation
 from advisor.plans.execution import Execution
+from advisor.plans.identity import ClassIdentity, DatasetIdentity
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.records import EnsembleMetrics, Run, RunStatus
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
-from cli.workflows.forecast.evidence import accuracy_for, evidence_of, sizes_of
+from cli.workflows.forecast import evidence
+from cli.workflows.forecast.evidence import accuracy_for, evidence_of, say_of_earlier_contents, sizes_of
 from db.session import open_store
 
 METRICS = EnsembleMetrics(
@@ -117,8 +119,8 @@ def test_of_data_that_was_only_trained_on_in_part_the_question_tells_the_size(tm
     with open_store(tmp_path / "db.sqlite") as store:
         reported = reported_probe(replace(run_of().plan, dataset=part), 0.05, (0.06, 0.08), None)
         store.add_reported([reported], source="test", imported_at="2026-01-01T00:00:00+00:00")
-        (unaware,) = accuracy_for(store, "mine", seed=0)[1]
-        (told,) = accuracy_for(store, "mine", seed=0, images=400)[1]
+        (unaware,) = accuracy_for(store, part, seed=0)[1]
+        (told,) = accuracy_for(store, replace(part, train_images=400), seed=0)[1]
     assert (unaware.image_share, told.image_share) == (1.0, 0.25)
 
 
@@ -137,3 +139,67 @@ def test_data_that_the_program_does_not_know_has_as_many_images_as_anything_was_
     mine = [replace(run_of().plan.dataset, name="mine", train_images=n) for n in (100, 400)]
     runs = [replace(run_of(), plan=replace(run_of().plan, dataset=facts)) for facts in mine]
     assert sizes_of(runs, []) == {"mine": 400}
+
+
+def folder_facts(place, contents):
+    """Facts of a folder with some contents; an older program stored none."""
+    files = [ClassIdentity(name, 9, 1, "", contents or "") for name in "ab"]
+    known = None if contents is None else DatasetIdentity.of(files)
+    return replace(DATASETS["digits"], name=f"folder:/{place}", identity=known)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """Runs on two copies of the same images, on what one folder had before, and two of an older program."""
+    # The evidence alone is tested: nothing is fitted to it.
+    monkeypatch.setattr(evidence, "AccuracyPredictor", lambda *_: None)
+    with open_store(tmp_path / "db.sqlite") as store:
+        for place, contents in (
+            ("here", "new"),
+            ("there", "new"),
+            ("here", "old"),
+            ("here", None),
+            ("there", None),
+        ):
+            plan = replace(run_of().plan, dataset=folder_facts(place, contents))
+            run = store.create_run(
+                created_at="2026-01-01T00:00:00+00:00", plan=plan, parameters=1, fingerprint="", forecast=None
+            )
+            store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, test=METRICS)
+        yield store
+
+
+def trainings_on(store, facts):
+    return [e.dataset for e in accuracy_for(store, facts, seed=0)[1]].count(facts.learned_as)
+
+
+def test_trainings_on_the_same_images_count_wherever_they_lie(store):
+    # Those of the older program count for their path alone.
+    assert trainings_on(store, folder_facts("here", "new")) == 2 + 1
+    assert trainings_on(store, folder_facts("elsewhere", "new")) == 2
+
+
+def test_trainings_on_what_a_folder_had_before_do_not_count_which_is_said(store):
+    said = []
+    facts = folder_facts("here", "newer")
+    say_of_earlier_contents(store, facts, said.append)
+    assert trainings_on(store, facts) == 1
+    assert said == ["2 runs do not count as training on these data: folder:/here had other contents then"]
+    for known in (folder_facts("elsewhere", "newer"), folder_facts("here", None), DATASETS["digits"]):
+        say_of_earlier_contents(store, known, said.append)
+    assert len(said) == 1
+
+
+def test_probes_count_for_the_same_images_and_the_size_of_the_data_is_known_wherever_they_lie(store):
+    facts = folder_facts("here", "probed")
+    part = replace(run_of().plan, dataset=replace(facts, train_images=269))
+    probe = reported_probe(part, 0.05, (0.06, 0.08), None)
+    store.add_reported([probe], source="test", imported_at="2026-01-01T00:00:00+00:00")
+    moved = folder_facts("elsewhere", "probed")
+    (own,) = (e for e in accuracy_for(store, moved, seed=0)[1] if e.dataset == moved.learned_as)
+    assert own.image_share == 269 / 1077
+
+
+def test_another_augmentation_of_the_same_images_is_learned_apart(store):
+    facts = replace(folder_facts("here", "new"), augmentation=Augmentation.RANDAUGMENT)
+    assert trainings_on(store, facts) == 0

@@ -198,7 +198,13 @@ def test_damaged_checkpoints_are_one_line(advisor, home, run, pictures):
     [
         (("predict", "1"), 2, "got none"),
         (("predict", "1", "a.png", "--test"), 2, "got several"),
-        (("predict", "1", "--test", "--dataset", "digits"), 2, "got several"),
+        (("predict", "1", "a.png", "--dataset", "digits"), 2, "got several"),
+        (("predict", "1", "--test", "--dataset", "digits"), 2, "digits is not a folder: leave it out"),
+        (
+            ("export", "1", "--to", "pt2", "--output", "x", "--dataset", "folder:."),
+            2,
+            "digits is not a folder",
+        ),
         (("predict", "1", "--test", "--csv", "x", "--json"), 2, "choose one"),
         (("predict", "1", "--test", "--csv", "none/x"), 4, "no folder"),
         (("predict", "1", "--test", "--csv", "."), 4, "it is a folder"),
@@ -301,7 +307,7 @@ def test_labels_of_another_data_set_are_those_of_the_run_by_their_names():
 
 
 def test_a_data_set_of_other_classes_is_refused():
-    with pytest.raises(UsageError, match="classes that run 1 does not know, such as 'cat'"):
+    with pytest.raises(UsageError, match="the classes 'cat', which run 1 does not know, and lacks 'boot'"):
         trained_on("shirt", "boot").labelled_alike(labelled([0], ("cat", "shirt")))
 
 
