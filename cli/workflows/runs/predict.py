@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advisor.errors import DataError, PartialRunError, UsageError
+from advisor.files import open_regular
 from cli.workflows.answers.answer import plain
 from cli.workflows.answers.prediction import (
     PredictedClass,
@@ -31,6 +32,8 @@ from trainer.ensembles.ensemble import predicted
 
 # Content of the CSV file, as errors name it.
 CONTENT = "the answers"
+# Bytes of the largest image file that is read.
+LARGEST_IMAGE = 512 * 2**20
 CSV_COLUMNS = (
     "image",
     "label",
@@ -163,7 +166,12 @@ def _read_images(
     unread = []
     for path in dict.fromkeys(paths):
         try:
+            # The library opens the path itself, and would wait for the other end of a pipe.
+            open_regular(path, LARGEST_IMAGE).close()
             read[path] = read_fitted(path, task)
+        except OSError as error:
+            message = f"cannot read image {path}: {error.strerror or error}; remove it or fetch it anew"
+            unread.append(UnreadImage(image=str(path), message=message))
         except DataError as error:
             unread.append(UnreadImage(image=str(path), message=str(error)))
     return read, unread
