@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import results
+from cli.streams import writing
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
@@ -24,8 +26,14 @@ DESIGN_COLUMNS = 20
 
 
 def show(renderable: RenderableType) -> None:
-    """Print on stdout, with colour on a terminal unless NO_COLOR is set."""
-    Console(highlight=False).print(renderable)
+    """Print on stdout, with colour on a terminal unless NO_COLOR is set.
+
+    Raises:
+        StorageError: standard output cannot be written.
+        BrokenPipeError: its reader is gone.
+    """
+    with writing():
+        results().print(renderable)
 
 
 def digits(value: float) -> str:

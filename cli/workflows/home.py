@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from advisor.errors import RunError, StorageError
+from advisor.errors import RunError, StorageError, UsageError
 
 PROJECT_FOLDER = Path(".advisor")
 LOCK = "lock"
@@ -35,14 +35,19 @@ class Home:
 
         Args:
             wanted: folder that the user names, None for none.
+
+        Raises:
+            UsageError: the folder begins with ``~``, and nobody knows that user's folder; or none is named,
+                and the system knows no folder of this user.
         """
         if wanted is not None:
-            return cls(wanted.expanduser().absolute())
+            return cls(_expanded(wanted).absolute())
         if PROJECT_FOLDER.is_dir():
             return cls(PROJECT_FOLDER.absolute())
         from platformdirs import user_data_path
 
-        return cls(user_data_path("ensemble-advisor"))
+        # Without HOME and an entry of the user, the path would begin with a folder called ~.
+        return cls(_expanded(user_data_path("ensemble-advisor")))
 
     @property
     def database(self) -> Path:
@@ -67,6 +72,16 @@ class Home:
     def run_folder(self, relative: str) -> Path:
         """Return the folder of a run from the relative path that the database has."""
         return self.path / relative
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"the home {path} begins with the folder of a user that the system does not know: name a folder "
+            "with --home"
+        ) from None
 
 
 def now() -> str:
