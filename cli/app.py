@@ -165,14 +165,15 @@ def main() -> None:
     interrupts = Interrupts()
     try:
         with interrupts.noted(), library_messages.taken_over():
-            code = _run(sys.argv[1:])
+            code = _run(sys.argv[1:], interrupts)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    # A library may have turned the interrupt into something else.
-    sys.exit(code if interrupts.code is None or code == 0 else interrupts.code)
+    finally:
+        streams.finish()
+    sys.exit(code)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], interrupts: Interrupts) -> int:
     """Run a command and return the exit code."""
     arguments = hoist_global_options(arguments)
     try:
@@ -182,14 +183,16 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET:
             raise
+        # A library may have turned an interrupt into an error of its own. Those of training know their code.
+        if interrupts.code is not None and not isinstance(error, errors.AdvisorError):
+            return interrupts.code
         return _report(error)
 
 
 def _report(error: Exception) -> int:
     """Print an error as one line and return its exit code."""
-    if isinstance(error, BrokenPipeError):
-        # The reader of the pipe is gone, so an error message would reach nobody.
-        streams.give_up_output()
+    if isinstance(error, streams.ReaderGoneError):
+        # The code of a program that the closed pipe ended. An error message would say nothing new.
         return 141
     if isinstance(error, typer.Abort):
         return 1

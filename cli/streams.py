@@ -42,6 +42,10 @@ PLAIN = {
 }
 
 
+class ReaderGoneError(Exception):
+    """The reader of standard output went away, as `head` does; Typer would end the program with code 1."""
+
+
 def _replaced(error: UnicodeError) -> tuple[str, int]:
     """Return what is written for characters that an encoding lacks, and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
@@ -81,13 +85,13 @@ def writing() -> Iterator[None]:
 
     Raises:
         StorageError: standard output cannot be written.
-        BrokenPipeError: its reader is gone.
+        ReaderGoneError: nobody reads it any more.
     """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        raise
+        raise ReaderGoneError from None
     except OSError as error:
         raise StorageError(f"cannot write to standard output: {error.strerror or error}") from None
 
@@ -96,7 +100,7 @@ def write_out(text: str) -> None:
     """Write a text to standard output, at once.
 
     Raises:
-        StorageError, BrokenPipeError: as `writing`.
+        StorageError, ReaderGoneError: as `writing`.
     """
     with writing():
         sys.stdout.write(text)
@@ -106,7 +110,7 @@ def write_file_content(text: str) -> None:
     """Write to standard output the bytes that a file would have: UTF-8, and names of files as they are.
 
     Raises:
-        StorageError, BrokenPipeError: as `writing`.
+        StorageError, ReaderGoneError: as `writing`.
     """
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
@@ -123,10 +127,16 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def give_up_output() -> None:
-    """Send to nowhere what standard output still holds, so that Python does not fail on it at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def finish() -> None:
+    """Send to nowhere what a stream still holds and cannot write, so that Python does not fail on it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def refused_by_system(error: OSError) -> str | None:

@@ -30,7 +30,7 @@ def show(renderable: RenderableType) -> None:
 
     Raises:
         StorageError: standard output cannot be written.
-        BrokenPipeError: its reader is gone.
+        ReaderGoneError: nobody reads it any more.
     """
     with writing():
         results().print(renderable)
