@@ -41,13 +41,24 @@ class Home:
                 and the system knows no folder of this user.
         """
         if wanted is not None:
-            return cls(_expanded(wanted).absolute())
+            try:
+                return cls(wanted.expanduser().absolute())
+            except RuntimeError:
+                raise UsageError(
+                    f"the home {wanted} begins with a user whose folder the system does not know: name a "
+                    "folder with --home"
+                ) from None
         if PROJECT_FOLDER.is_dir():
             return cls(PROJECT_FOLDER.absolute())
         from platformdirs import user_data_path
 
-        # Without HOME and an entry of the user, the path would begin with a folder called ~.
-        return cls(_expanded(user_data_path("ensemble-advisor")))
+        try:
+            # Older versions give a path that begins with ~ where newer ones raise an error.
+            return cls(user_data_path("ensemble-advisor").expanduser())
+        except RuntimeError:
+            raise UsageError(
+                "the system knows no folder of this user: name one for the database and the runs with --home"
+            ) from None
 
     @property
     def database(self) -> Path:
@@ -72,16 +83,6 @@ class Home:
     def run_folder(self, relative: str) -> Path:
         """Return the folder of a run from the relative path that the database has."""
         return self.path / relative
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise UsageError(
-            f"the home {path} begins with the folder of a user that the system does not know: name a folder "
-            "with --home"
-        ) from None
 
 
 def now() -> str:

@@ -25,8 +25,17 @@ sys.meta_path.insert(0, Finder())
 from cli.__main__ import main
 main()
 """
-# Says when the interpreter, which nobody can guard, has started.
-STARTED = "import os, sys; os.write(1, b'.'); sys.argv[0] = 'advisor'; from cli.__main__ import main; main()"
+# Says when the program begins to import its own modules. Before that there is only Python, which nobody guards.
+STARTED = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cli.app":
+            os.write(1, b".")
+sys.meta_path.insert(0, Finder())
+from cli.__main__ import main
+main()
+"""
 
 
 class Thing:

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advisor.errors import DataError, PlanError, RunError, StorageError, UnknownNameError
-from advisor.files import open_regular, read_regular
+from advisor.files import read_regular
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan
 from trainer.data.batches import normalised
@@ -295,8 +295,6 @@ def _read_file(path: Path) -> tuple[Description, list[str], dict[str, dict[str, 
         StorageError: the file is damaged, of another kind, or of a newer format.
     """
     try:
-        # The library opens the path itself, and would wait for the other end of a pipe.
-        open_regular(path).close()
         with safetensors.safe_open(path, "pt") as file:
             document = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
