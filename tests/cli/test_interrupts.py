@@ -25,7 +25,7 @@ sys.meta_path.insert(0, Finder())
 from cli.__main__ import main
 main()
 """
-# Says when the program begins to import its own modules. Before that there is only Python, which nobody guards.
+# Says when the program begins to import its own modules. Before that there is only Python itself.
 STARTED = """
 import os, sys
 class Finder:
@@ -123,7 +123,8 @@ def test_real_processes_that_are_interrupted_at_any_moment_say_nothing(command, 
         lines = err.decode().strip().splitlines()
         assert "Traceback" not in err.decode(), (wait, err.decode())
         assert all(line.startswith("advisor: ") for line in lines), (wait, lines)
-        assert process.returncode in (0, 130), (wait, process.returncode, lines)
+        # Python's last act leaves the signal to the system, which ends the process; shells call it 130 too.
+        assert process.returncode in (0, 130, -signal.SIGINT), (wait, process.returncode, lines)
         codes.append(process.returncode)
     # The quickest commands may end before the later interrupts.
     assert codes[0] == 130
