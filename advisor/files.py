@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,7 +122,7 @@ def replacing(path: Path) -> Iterator[Path]:
     target = _target(path)
     # A name of its own: one that is made of the target's could be longer than a name may be.
     # Libraries choose a format by the suffix.
-    part = target.with_name(f".advisor-{os.getpid()}-{uuid.uuid4().hex[:8]}{target.suffix[:LONGEST_SUFFIX]}")
+    part = target.with_name(f".advisor-{os.getpid()}-{os.urandom(4).hex()}{target.suffix[:LONGEST_SUFFIX]}")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield part

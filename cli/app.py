@@ -42,6 +42,8 @@ EXIT_CODES: list[tuple[type[errors.AdvisorError], int]] = [
     (errors.DeadlineError, 75),
     (errors.AdvisorError, 1),
 ]
+# Code of a program that a closed pipe ended, as shells give it.
+READER_GONE = 141
 # Values of an environment variable that turn a flag off.
 NOT_SET = ("", "0", "false", "f", "no", "n", "off")
 Commands = dict[str, Callable[..., None]]
@@ -192,8 +194,7 @@ def _run(arguments: list[str], interrupts: Interrupts) -> int:
 def _report(error: Exception) -> int:
     """Print an error as one line and return its exit code."""
     if isinstance(error, streams.ReaderGoneError):
-        # The code of a program that the closed pipe ended. An error message would say nothing new.
-        return 141
+        return READER_GONE
     if isinstance(error, typer.Abort):
         return 1
     message = " ".join(str(getattr(error, "message", "") or error).split())
