@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 # Variable that tells started processes how much is shown.
 VARIABLE = "ADVISOR_LIBRARY_MESSAGES"
@@ -54,11 +54,13 @@ class _Lines(logging.Handler):
 def taken_over() -> Iterator[None]:
     """Show warnings and log lines as plain lines meanwhile, as many as `show` says."""
     before = warnings.showwarning, os.environ.get(VARIABLE), logging.lastResort
+    factory = logging.getLogRecordFactory()
     handler = _take_over()
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
+        logging.setLogRecordFactory(factory)
         warnings.showwarning, variable, logging.lastResort = before
         _said.clear()
         os.environ.pop(VARIABLE, None)
@@ -83,27 +85,31 @@ def show(shown: Shown) -> None:
             handler.setLevel(_LEVELS[shown])
 
 
-def adopt(library: str) -> None:
-    """Let the log lines of an imported library go the way of all others.
-
-    Args:
-        library: name of its logger; its own way of showing them is removed.
-    """
-    logger = logging.getLogger(library)
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    # Without a handler Python would show warnings itself where nobody took them over.
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = True
-
-
 def _take_over() -> logging.Handler:
     handler = _Lines(_LEVELS[_shown()])
     logging.getLogger().addHandler(handler)
     # For loggers that do not pass their lines on.
     logging.lastResort = handler
+    logging.setLogRecordFactory(_record)
     warnings.showwarning = _show_warning
     return handler
+
+
+def _record(name: str, *arguments: Any, **options: Any) -> logging.LogRecord:
+    """Make a record; from then on its logger does not show its lines itself.
+
+    Libraries get such loggers when they are imported, which may be at any time.
+    """
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger.parent is not None:
+        for handler in list(logger.handlers):
+            if not isinstance(handler, logging.FileHandler | logging.NullHandler):
+                logger.removeHandler(handler)
+                # Without any handler Python itself would show a warning after this program's time.
+                logger.addHandler(logging.NullHandler())
+                logger.propagate = True
+        logger = logger.parent
+    return logging.LogRecord(name, *arguments, **options)
 
 
 def _shown() -> Shown:

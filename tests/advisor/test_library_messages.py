@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import subprocess
+import sys
 import warnings
 
 import pytest
 
-from advisor.library_messages import Shown, adopt, show, taken_over
+from advisor.library_messages import Shown, show, taken_over
 
 SOURCE = "/usr/lib/python3/site-packages/PIL/Image.py"
 
@@ -48,9 +51,9 @@ def test_a_library_that_shows_its_lines_itself_goes_the_way_of_the_others(capsys
     logger = logging.getLogger("otherlibrary")
     logger.addHandler(logging.StreamHandler())
     logger.propagate = False
-    adopt("otherlibrary")
-    logger.warning("unheard")
     with taken_over():
+        show(Shown.NOTHING)
+        logger.warning("unheard")
         show(Shown.WARNINGS)
         logger.warning("heard")
     assert capsys.readouterr().err == "advisor: otherlibrary says: heard\n"
@@ -63,3 +66,35 @@ def test_everything_is_as_before_afterwards(monkeypatch):
         raise KeyError
     after = warnings.showwarning, logging.lastResort, list(logging.getLogger().handlers), dict(os.environ)
     assert after == before
+
+
+LIBRARIES = """
+import logging, sys, warnings
+from advisor import library_messages
+with library_messages.taken_over():
+    library_messages.show(library_messages.Shown(sys.argv[1]))
+    import numpy, optuna, torch
+    from PIL import Image
+    from sklearn.linear_model import LogisticRegression
+    numpy.log(numpy.array([-1.0]))
+    LogisticRegression(max_iter=1).fit(numpy.random.rand(50, 3), numpy.arange(50) % 2)
+    Image.MAX_IMAGE_PIXELS = 10
+    Image._decompression_bomb_check((4, 4))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1).step()
+    logging.getLogger("torch.export").warning("a line of torch")
+    optuna.logging.get_logger("optuna.study").warning("a line of optuna")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", list(Shown))
+def test_no_library_shows_a_message_in_its_own_form(shown):
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES, shown.value], capture_output=True, text=True, check=True
+    )
+    lines = done.stderr.splitlines()
+    assert all(re.match(r"advisor: \S+ says: \S", line) for line in lines), lines
+    words = ("invalid value", "failed to converge", "16 pixels", "lr_scheduler", "of torch", "of optuna")
+    found = [word for word in words if any(word in line for line in lines)]
+    assert found == ([] if shown is Shown.NOTHING else list(words))

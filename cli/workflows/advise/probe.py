@@ -23,7 +23,6 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
-from advisor.library_messages import adopt
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
@@ -161,7 +160,6 @@ class ProbingSession:
         Raises:
             InterruptedRunError: a signal ended the session; finished probes are kept.
         """
-        adopt("optuna")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         signals = StopSignals(ends := time.monotonic() + options.seconds)
         done: set[str] = set()

@@ -29,7 +29,6 @@ from advisor.decision.search import Evaluated, Scenario, planned, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
-from advisor.library_messages import adopt
 from advisor.plans.plan import plan_to_json
 from cli.workflows.advise.measure_next import measure_next
 from cli.workflows.advise.probe import ProbingSession
@@ -175,7 +174,6 @@ def _journal(home: Home, name: str) -> JournalStorage:
 
     In Optuna's database the trials of a study take longer to write than to find.
     """
-    adopt("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         home.studies.mkdir(parents=True, exist_ok=True)
