@@ -3,21 +3,54 @@
 A process that Python spawns imports the caller's main module again. A script or notebook that uses this
 program would then run a second time inside a measuring process, and fail there. Our processes need none of
 it: what they execute stands in modules of their own.
+
+A spawned process would also search the working folder for modules, before anything else. A file `signal.py`
+or `types.py` there would take the place of Python's own, and the process would die while it starts. Our
+processes search where the caller does, but for the working folder.
+
+Ctrl-C reaches all processes of a terminal. Only the caller decides what follows, so ours do not hear it.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext
 
 # What `multiprocessing.spawn` reads of the main module to find it again.
 _TRACES = ("__spec__", "__file__")
+# PYTHONSAFEPATH keeps the working folder out of the search. Warnings that come before a process takes them
+# over (`advisor.library_messages`) would be shown raw.
+_ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def spawn_context() -> SpawnContext:
+    """Return the context of fresh processes; they are started inside `apart_from_caller`.
+
+    The process in which Python keeps track of semaphores starts here, by the same rules.
+    """
+    if os.name == "posix":
+        with apart_from_caller():
+            resource_tracker.ensure_running()
+    return multiprocessing.get_context("spawn")
 
 
 @contextmanager
-def without_main_module() -> Iterator[None]:
-    """Let processes that are spawned meanwhile leave the caller's main module alone."""
+def apart_from_caller() -> Iterator[None]:
+    """Let processes that are spawned meanwhile leave alone the main module, working folder and Ctrl-C."""
+    with ExitStack() as stack:
+        for each in (_without_main_module, _with_own_search, _deaf_to_interrupts):
+            stack.enter_context(each())
+        yield
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
     main = sys.modules["__main__"]
     before = {name: getattr(main, name) for name in _TRACES if hasattr(main, name)}
     try:
@@ -27,3 +60,49 @@ def without_main_module() -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(main, name, value)
+
+
+@contextmanager
+def _with_own_search() -> Iterator[None]:
+    path, environment = list(sys.path), {name: os.environ.get(name) for name in _ENVIRONMENT}
+    try:
+        sys.path[:] = searched_folders()
+        os.environ.update(_ENVIRONMENT)
+        yield
+    finally:
+        sys.path[:] = path
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def searched_folders() -> list[str]:
+    """Return where our processes search for modules: as here, but not in the working folder.
+
+    The working folder stays if the user names it in PYTHONPATH, or if this program lies in it.
+    """
+    try:
+        working = os.path.realpath(os.getcwd())
+    except OSError:
+        # The working folder was deleted.
+        return [folder for folder in sys.path if folder]
+    named = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if working in map(os.path.realpath, (own, *named)):
+        return list(sys.path)
+    return [folder for folder in sys.path if os.path.realpath(folder or working) != working]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Block Ctrl-C, which a new process inherits; one that arrives here meanwhile waits."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

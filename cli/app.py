@@ -5,9 +5,7 @@ Heavy imports stand inside the commands, so that `advisor --help` and `advisor r
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from advisor import errors
+from advisor import errors, library_messages
+from cli import streams
 from cli.commands import (
     advice,
     database,
@@ -25,6 +24,7 @@ from cli.commands import (
     training,
     whatif,
 )
+from cli.interrupts import INTERRUPTED, Interrupts
 from cli.options import Globals
 from cli.settings import hoist_global_options, load_settings
 
@@ -42,6 +42,8 @@ EXIT_CODES: list[tuple[type[errors.AdvisorError], int]] = [
     (errors.DeadlineError, 75),
     (errors.AdvisorError, 1),
 ]
+# Code of a program that a closed pipe ended, as shells give it.
+READER_GONE = 141
 # Values of an environment variable that turn a flag off.
 NOT_SET = ("", "0", "false", "f", "no", "n", "off")
 Commands = dict[str, Callable[..., None]]
@@ -90,7 +92,7 @@ def _program(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results without progress.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print more details of the progress.")
+        bool, typer.Option("--verbose", "-v", help="Print log lines of libraries, and the time of each line.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error instead of one line.")
@@ -101,12 +103,28 @@ def _program(
 ) -> None:
     from cli.workflows.home import Home
 
-    settings = load_settings(Path.cwd(), app)
+    settings = load_settings(_working_folder(), app)
     ctx.default_map = settings
     if home is None and "home" in settings:
         home = Path(str(settings["home"]))
     quiet, verbose = quiet or bool(settings.get("quiet")), verbose or bool(settings.get("verbose"))
+    library_messages.show(_messages_shown(quiet, verbose))
     ctx.obj = Globals(Home.find(home), quiet, verbose)
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise errors.StorageError(
+            "the working folder must exist, and it was deleted: change to one that does"
+        ) from None
+
+
+def _messages_shown(quiet: bool, verbose: bool) -> library_messages.Shown:
+    if quiet:
+        return library_messages.Shown.NOTHING
+    return library_messages.Shown.EVERYTHING if verbose else library_messages.Shown.WARNINGS
 
 
 def _group(commands: Commands, text: str) -> typer.Typer:
@@ -143,28 +161,40 @@ def main() -> None:
     """Run the command line; every error is one line on stderr and an exit code."""
     # The predictors' matrices are small, so the BLAS threads behind numpy would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments = hoist_global_options(sys.argv[1:])
-    debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET
-    # SIGTERM ends the program as Ctrl-C does, which closes its processes. Training handles signals itself.
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    # Below errors, what torch writes past Python concerns torch.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    streams.prepare()
+    interrupts = Interrupts()
+    try:
+        with interrupts.noted(), library_messages.taken_over():
+            code = _run(sys.argv[1:], interrupts)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        streams.finish()
+    sys.exit(code)
+
+
+def _run(arguments: list[str], interrupts: Interrupts) -> int:
+    """Run a command and return the exit code."""
+    arguments = hoist_global_options(arguments)
     try:
         code = app(arguments, standalone_mode=False)
+        with streams.writing():
+            return code if isinstance(code, int) else 0
     except Exception as error:
-        if debug:
+        if "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET:
             raise
-        sys.exit(_report(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+        # A library may have turned an interrupt into an error of its own. Those of training know their code.
+        if interrupts.code is not None and not isinstance(error, errors.AdvisorError):
+            return interrupts.code
+        return _report(error)
 
 
 def _report(error: Exception) -> int:
     """Print an error as one line and return its exit code."""
-    if isinstance(error, BrokenPipeError):
-        # The reader of the pipe is gone, so an error message would reach nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    if isinstance(error, streams.ReaderGoneError):
+        return READER_GONE
     if isinstance(error, typer.Abort):
         return 1
     message = " ".join(str(getattr(error, "message", "") or error).split())
@@ -174,8 +204,10 @@ def _report(error: Exception) -> int:
         code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     elif isinstance(error, typer.TyperException):
         code, message = 2, " ".join(error.format_message().split())
+    elif isinstance(error, OSError) and (refusal := streams.refused_by_system(error)):
+        code, message = 4, refusal
     else:
         code = 1
         message = f"unexpected {type(error).__name__}: {message} (--debug shows where)"
-    print(f"advisor: {message}", file=sys.stderr)
+    streams.complain(f"advisor: {message}")
     return code

@@ -11,6 +11,7 @@ import typer
 
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
+from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Globals:
         """Return an object that shows progress on stderr."""
         from cli.progress import Speaker
 
-        return Speaker(self.quiet)
+        return Speaker(self.quiet, self.verbose)
 
 
 def plan_request(ctx: typer.Context) -> PlanRequest:
@@ -153,7 +154,7 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
 def print_answer(answer: T, as_json: bool, render: Callable[[T], RenderableType]) -> None:
     """Print an answer on stdout, for a program or for a person."""
     if as_json:
-        typer.echo(json.dumps(answer.to_json(), indent=2))
+        write_out(json.dumps(answer.to_json(), indent=2) + "\n")
         return
     from cli.render.formats import show
 

@@ -1,14 +1,19 @@
-"""Progress on stderr: a live bar on a terminal, a plain line for each epoch elsewhere (nohup, Slurm, CI)."""
+"""Progress on stderr: a live bar on a terminal, a plain line for each epoch elsewhere (nohup, Slurm, CI).
+
+Progress that cannot be shown is left out: neither a full disk behind stderr nor a reader that went away ends
+a training.
+"""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord
+from cli.console import progress
 from cli.render.formats import duration, percent
 from cli.workflows.views import Said, TrainingBegun, TrainingEnded
 
@@ -18,11 +23,13 @@ class Speaker:
 
     Args:
         quiet: whether nothing is shown.
+        verbose: whether every line begins with the time since the start.
     """
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False)
+    def __init__(self, quiet: bool, verbose: bool = False) -> None:
+        self.quiet, self.verbose = quiet, verbose
+        self.console = progress()
+        self._created = time.monotonic()
         self._bar: Progress | None = None
         self._epochs: dict[str, int] = {}
         # Epochs from before a run was resumed.
@@ -32,19 +39,23 @@ class Speaker:
 
     def __call__(self, said: Said) -> None:
         """Show a line, or the progress of a training."""
-        match said:
-            case str():
-                self._show_line(said)
-            case TrainingBegun(plan, expected_seconds):
-                self._begin(plan, expected_seconds)
-            case EpochRecord():
-                self._show_epoch(said)
-            case TrainingEnded():
-                self._end()
+        with suppress(OSError):
+            match said:
+                case str():
+                    self._show_line(said)
+                case TrainingBegun(plan, expected_seconds):
+                    self._begin(plan, expected_seconds)
+                case EpochRecord():
+                    self._show_epoch(said)
+                case TrainingEnded():
+                    self._end()
 
     def _show_line(self, text: str) -> None:
-        if not self.quiet:
-            self.console.print(text, soft_wrap=True, markup=False)
+        if self.quiet:
+            return
+        if self.verbose:
+            text = f"[{time.monotonic() - self._created:.1f} s] {text}"
+        self.console.print(text, soft_wrap=True, markup=False)
 
     def _begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
         schedules = [s.schedule for n in plan.built for s in plan.train_steps_of(n.name)]

@@ -15,11 +15,14 @@ import typer
 import typer.main
 
 from advisor.errors import UsageError
+from advisor.files import read_regular
 
 GLOBAL_FLAGS = ("--quiet", "-q", "--verbose", "-v", "--debug")
 GLOBAL_VALUES = ("--home",)
 # Options that a settings file cannot set.
 OF_ONE_CALL = ("debug", "version")
+# Bytes of a settings file; a pyproject.toml may hold much beside ours.
+LARGEST_SETTINGS = 4 * 2**20
 
 
 def hoist_global_options(arguments: Sequence[str]) -> list[str]:
@@ -44,15 +47,16 @@ def load_settings(folder: Path, app: typer.Typer) -> dict[str, Any]:
     """Return the settings of a folder as Typer's default map.
 
     Raises:
-        UsageError: a file that is not TOML, or a key that no command has.
+        UsageError: a file that is not TOML in UTF-8, or a key that no command has.
     """
     for path, section in ((folder / "advisor.toml", ()), (folder / "pyproject.toml", ("tool", "advisor"))):
         try:
-            settings: Any = tomllib.loads(path.read_text())
+            settings: Any = tomllib.loads(_text_of(path))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read settings from {path}: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot read settings from {path}: {reason}") from None
         for key in section:
             settings = settings.get(key, {}) if isinstance(settings, dict) else settings
         if not isinstance(settings, dict):
@@ -60,6 +64,16 @@ def load_settings(folder: Path, app: typer.Typer) -> dict[str, Any]:
         if settings:
             return _checked(settings, path, typer.main.get_command(app))
     return {}
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file, without the byte order mark with which some editors begin it."""
+    content = read_regular(path, LARGEST_SETTINGS)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line} must be text in UTF-8; save the file as such") from None
 
 
 def _checked(settings: Any, path: Path, command: Any) -> dict[str, Any]:

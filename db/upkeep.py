@@ -75,7 +75,8 @@ def save_copy(path: Path, target: Path) -> None:
         StorageError: `path` cannot be read, or `target` cannot be written.
     """
     _refuse_existing(target)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # A name that is made of the target's could be longer than a name may be.
+    part = target.with_name(f".advisor-{os.getpid()}.part")
     with storage_errors(path), closing(connection_to(path, BUSY_SECONDS)) as source:
         # Begin to read here. A locked file is refused here, while Connection.backup would wait for ever.
         source.execute("BEGIN")

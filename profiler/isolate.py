@@ -13,7 +13,8 @@ from types import TracebackType
 
 import torch
 
-from advisor.spawning import without_main_module
+from advisor.library_messages import take_over_as_parent
+from advisor.spawning import apart_from_caller, spawn_context
 from profiler.device import pin_to
 from profiler.layers import LayerFacts, layer_facts
 from profiler.memory import watch_peak
@@ -42,12 +43,12 @@ class MeasuringProcess:
     """
 
     def __init__(self, device: str, threads: int, cores: Sequence[int] = ()) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = spawn_context()
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=_serve, args=(theirs, device, threads, list(cores)), daemon=True
         )
-        with without_main_module():
+        with apart_from_caller():
             self._process.start()
         theirs.close()
 
@@ -128,6 +129,7 @@ class MeasuringProcess:
 
 
 def _serve(connection: Connection, device: str, threads: int, cores: list[int]) -> None:
+    take_over_as_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Sending fails when the parent is gone; there is nobody to report it to.
     with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import datetime
 from typing import TypeVar
 
 from advisor.errors import AdvisorError, DataError
@@ -57,8 +57,9 @@ def text_of(row: Row, column: str) -> str:
 
 
 def whole_number(row: Row, column: str, least: int, most: int) -> int:
-    """Return a whole number from `least` to `most`."""
-    text = row[column].strip()
+    """Return a whole number from `least` to `most`; data frames with gaps write 10 as 10.0."""
+    written, _, decimals = row[column].strip().partition(".")
+    text = row[column].strip() if decimals.strip("0") else written
     # ASCII digits only: int() also accepts 1_000, and is slow for millions of digits.
     if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
@@ -91,9 +92,9 @@ def _share(text: str, column: str) -> float:
 
 
 def day(row: Row, column: str) -> str:
-    """Return a date in ISO 8601."""
+    """Return a date in ISO 8601; the time of the day, if there is one, is left out."""
     try:
-        return date.fromisoformat(row[column].strip()).isoformat()
+        return datetime.fromisoformat(row[column].strip()).date().isoformat()
     except ValueError:
         raise DataError(
             f"{column} must be a day as 2026-01-31, got {row[column][:40]!r}: correct the cell"

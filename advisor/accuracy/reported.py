@@ -138,6 +138,9 @@ class ReportedTraining:
 def read_reported(text: str, name: str) -> list[ReportedTraining]:
     """Return the trainings of a CSV file, in the order of its rows.
 
+    Spaces and capitals in the names of columns do not matter. Rows without content and columns without a name
+    are passed over.
+
     Args:
         text: contents of the file.
         name: name of the file, for error messages.
@@ -150,10 +153,13 @@ def read_reported(text: str, name: str) -> list[ReportedTraining]:
     header: list[str] = []
     try:
         for cells in reader:
+            # Spreadsheets write rows without content, and as a first line which separator they use.
+            if not any(cell.strip() for cell in cells) or (not header and cells[0].startswith("sep=")):
+                continue
             if not header:
-                header = cells
+                header = [name.strip().casefold() for name in cells]
                 _check_header(header)
-            elif cells:
+            else:
                 found.append(_reported(header, cells))
         if not found:
             raise DataError("a table of trainings has a header and at least one row: write the rows first")
@@ -170,7 +176,7 @@ def _check_header(header: list[str]) -> None:
     columns = (*REQUIRED, *OPTIONAL)
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
         raise DataError("cells must be separated by commas: save the table as CSV with commas")
-    for column in header:
+    for column in filter(None, header):
         if column not in columns:
             close = difflib.get_close_matches(column, columns, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "remove it"
@@ -187,7 +193,8 @@ def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
         raise DataError(
             f"a row must have the {len(header)} cells of the header, got {len(cells)}: complete or remove it"
         )
-    row = dict(zip(header, cells, strict=True))
+    # A column without a name is the index of a data frame, or what follows a comma at the end of each line.
+    row = {name: cell for name, cell in zip(header, cells, strict=True) if name}
     task = _task(row)
     design = _design(row, task)
     test_images = whole_number(row, "test_images", 1, MOST_IMAGES)
@@ -277,7 +284,7 @@ def _curve(row: Row, column: str, design: Design, epochs: int) -> tuple[float, .
 
 def _task(row: Row) -> Task:
     classes = whole_number(row, "classes", 2, MOST_CLASSES)
-    return parsed(row, "shape", lambda text: Task.parse(text, classes))
+    return parsed(row, "shape", lambda text: Task.parse(text.replace("×", "x"), classes))
 
 
 def _dataset(row: Row, task: Task) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.options import AsJson, print_answer
+from cli.streams import write_out
 
 
 def path(ctx: typer.Context, as_json: AsJson = False) -> None:
@@ -17,7 +18,7 @@ def path(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     answer = path_of(ctx.obj.home)
     # Rich would break a long path between lines.
-    typer.echo(json.dumps(answer.to_json(), indent=2) if as_json else answer.database)
+    write_out((json.dumps(answer.to_json(), indent=2) if as_json else answer.database) + "\n")
 
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.options import AsJson, Device, Download, MovedTo, RunArgument, print_answer
+from cli.streams import complain, write_file_content
 
 
 def predict(
@@ -39,7 +40,7 @@ def predict(
 ) -> None:
     """Classify images, or a test set, with the ensemble of a finished run."""
     from cli.render.predictions import prediction
-    from cli.workflows.files import STDOUT
+    from cli.workflows.files import is_stdout
     from cli.workflows.runs.predict import PredictRequest, check_read, rows_as_csv
     from cli.workflows.runs.predict import predict as predicted
 
@@ -54,8 +55,8 @@ def predict(
         download=download,
     )
     answer = predicted(request, ctx.obj.home, ctx.obj.speaker(), _complain)
-    if csv == STDOUT:
-        typer.echo(rows_as_csv(answer), nl=False)
+    if is_stdout(csv):
+        write_file_content(rows_as_csv(answer))
     else:
         print_answer(answer, as_json, prediction)
     check_read(answer)
@@ -82,4 +83,4 @@ def export(
 
 def _complain(text: str) -> None:
     """Print an error about an image that cannot be read; like every error it appears with --quiet too."""
-    typer.echo(f"advisor: {text}", err=True)
+    complain(f"advisor: {text}")

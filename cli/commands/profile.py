@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.options import AsJson, Augment, Batch, Device, Resize, SkipDamaged, print_answer
+from cli.streams import write_file_content
 from cli.workflows.defaults import DATASET
 
 
@@ -29,6 +30,7 @@ def profile(
     from cli.workflows.examine.profile import ProfileRequest
     from cli.workflows.examine.profile import profile as measured
     from cli.workflows.examine.profile_csv import layers_as_csv
+    from cli.workflows.files import is_stdout
 
     request = ProfileRequest(
         design=design,
@@ -42,7 +44,7 @@ def profile(
         skip_damaged=skip_damaged,
     )
     answer = measured(request, ctx.obj.home, ctx.obj.speaker())
-    if csv == "-":
-        typer.echo(layers_as_csv(answer), nl=False)
+    if is_stdout(csv):
+        write_file_content(layers_as_csv(answer))
     else:
         print_answer(answer, as_json, render)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, RunArgument, print_answer
+from cli.streams import write_file_content
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -60,7 +61,7 @@ def export(
     """Print every run with all its columns on stdout."""
     from cli.workflows.runs.listing import export_runs
 
-    typer.echo(export_runs(ctx.obj.home, format), nl=False)
+    write_file_content(export_runs(ctx.obj.home, format))
 
 
 def delete(

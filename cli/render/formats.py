@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import Shortened, results
+from cli.streams import writing
 from cli.workflows.answers.answer import Answer
 
 if TYPE_CHECKING:
@@ -24,8 +26,14 @@ DESIGN_COLUMNS = 20
 
 
 def show(renderable: RenderableType) -> None:
-    """Print on stdout, with colour on a terminal unless NO_COLOR is set."""
-    Console(highlight=False).print(renderable)
+    """Print on stdout, with colour on a terminal unless NO_COLOR is set.
+
+    Raises:
+        StorageError: standard output cannot be written.
+        ReaderGoneError: nobody reads it any more.
+    """
+    with writing():
+        results().print(renderable)
 
 
 def digits(value: float) -> str:
@@ -112,20 +120,35 @@ def bounded(value: float | None, least: float, most: float, form: Callable[[floa
     return f">{form(most)}" if value is None or value >= most * (1 - ROUNDING) else form(value)
 
 
-def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> Table:
+def table(
+    title: str,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[str]],
+    shortened: Collection[str] = (),
+) -> Table:
     """Return a plain table.
 
     Args:
         title: text above the table; may be empty.
         columns: name and alignment (l or r) of each column.
         rows: cells of each row.
+        shortened: names of columns whose cells lose their middle where a row is too long for a line; all
+            others keep their width then. Without any, long cells are broken.
     """
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None)
-    for name, side in columns:
-        drawn.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+    gives_way = [name in shortened for name, _ in columns]
+    for (name, side), short in zip(columns, gives_way, strict=True):
+        drawn.add_column(
+            name,
+            justify="right" if side == "r" else "left",
+            overflow="fold",
+            no_wrap=bool(shortened) and not short,
+        )
     for row in rows:
         # Names of files and messages may have brackets, which rich would read as markup.
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(
+            *(Shortened(cell) if short else Text(cell) for cell, short in zip(row, gives_way, strict=True))
+        )
     return drawn
 
 

@@ -60,6 +60,7 @@ def run_list(answer: RunList) -> RenderableType:
             ]
             for r in answer.runs
         ],
+        shortened=("design", "data"),
     )
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.decision.switchover import Threshold
-from advisor.errors import StorageError, UsageError
+from advisor.errors import UsageError
 from advisor.estimate import Floats
+from advisor.files import replacing
 from cli.render.formats import count
 from cli.render.switchover import LETTERS, READINGS, shade, training_in_words
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
+from cli.workflows.files import cannot_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,10 +68,11 @@ def plot(answer: SwitchoverMap, path: Path) -> None:
     )
     _legend(figure)
     try:
-        with rc_context({"svg.hashsalt": "advisor"}):
-            figure.savefig(path, dpi=DOTS, metadata=METADATA.get(path.suffix.lower()))
+        with replacing(path) as part, rc_context({"svg.hashsalt": "advisor"}):
+            form = path.suffix.lower()
+            figure.savefig(part, format=form.removeprefix("."), dpi=DOTS, metadata=METADATA.get(form))
     except OSError as error:
-        raise StorageError(f"cannot write the map to {path}: {error.strerror}") from None
+        raise cannot_write(path, "the map", error) from None
 
 
 def _legend(figure: Figure) -> None:

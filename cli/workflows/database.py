@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from advisor.errors import DataError, StorageError
+from advisor.files import read_regular
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.home import Home, now
 from db.schema import shown
@@ -83,18 +84,14 @@ def import_trainings(home: Home, file: Path) -> ImportedTrainings:
 def _text_of(file: Path) -> str:
     """Return the text of a file, without the byte order mark with which some programs begin it."""
     try:
-        if not file.is_file():
-            raise DataError(f"cannot import {shown(file)}: it must be a CSV file that exists; check the path")
-        size = file.stat().st_size
-        if size > LARGEST_IMPORT:
-            raise DataError(
-                f"cannot import {shown(file)}: it must be at most 64 MiB, got {size:,} bytes; split it"
-            )
-        return file.read_text(encoding="utf-8-sig")
+        return read_regular(file, LARGEST_IMPORT).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"cannot import {shown(file)}: it must be text in UTF-8; save it as such") from None
     except OSError as error:
-        raise DataError(f"cannot import {shown(file)} ({error.strerror}): check the path") from None
+        raise DataError(
+            f"cannot import {shown(file)}: it must be a CSV file that exists, and {error.strerror or error}; "
+            "check the path"
+        ) from None
 
 
 def _require(home: Home) -> None:

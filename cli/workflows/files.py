@@ -1,21 +1,29 @@
 """Files that a user wants beside the answer: checked before the work, written after it.
 
+Every output of every command goes this way, or through `advisor.files.replacing` where a library writes it.
 An error names the content of its file: cannot write *the answers* to answers.csv.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from advisor.errors import StorageError, UsageError
+from advisor.files import check_replaceable, write_whole
 
 STDOUT = "-"
+# Names of standard output that ``--csv`` takes.
+NAMES_OF_STDOUT = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def is_stdout(csv: str | None) -> bool:
+    """Return whether ``--csv`` stands for standard output."""
+    return csv in NAMES_OF_STDOUT
 
 
 def csv_file(csv: str | None) -> Path | None:
     """Return the file that ``--csv`` names, or None where the option is missing or stands for stdout."""
-    return None if csv in (None, STDOUT) else Path(str(csv))
+    return None if csv is None or is_stdout(csv) else Path(csv)
 
 
 def check_csv(csv: str | None, content: str, *, as_json: bool) -> None:
@@ -41,28 +49,23 @@ def check_writable(path: Path, content: str) -> None:
     """Refuse, before the work, a file that could not be written after it.
 
     Args:
-        path: file to write.
+        path: file to write; absent or a regular file.
         content: content of the file, as errors name it.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    reason = None
-    if path.is_dir():
-        reason = "it is a folder"
-    elif not path.parent.is_dir():
-        reason = f"there is no folder {path.parent}"
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        reason = "permission denied"
-    if reason:
-        raise StorageError(f"cannot write {content} to {path}: {reason}")
+    try:
+        check_replaceable(path)
+    except OSError as error:
+        raise cannot_write(path, content, error) from None
 
 
 def write_file(path: Path, content: str, text: str) -> None:
-    """Write a text file.
+    """Write a text file, which has its old content until all of the new one is on the disk.
 
     Args:
-        path: file to write.
+        path: file to write; absent or a regular file.
         content: content of the file, as errors name it.
         text: text to write.
 
@@ -71,6 +74,17 @@ def write_file(path: Path, content: str, text: str) -> None:
     """
     try:
         # Names of files need not be Unicode.
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        write_whole(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise StorageError(f"cannot write {content} to {path}: {error.strerror}") from None
+        raise cannot_write(path, content, error) from None
+
+
+def cannot_write(path: Path, content: str, error: OSError) -> StorageError:
+    """Return the error of a file that could not be written.
+
+    Args:
+        path: file to write.
+        content: content of the file, as the error names it.
+        error: reason of the operating system.
+    """
+    return StorageError(f"cannot write {content} to {path}: {error.strerror or error}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from advisor.errors import RunError, StorageError
+from advisor.errors import RunError, StorageError, UsageError
 
 PROJECT_FOLDER = Path(".advisor")
 LOCK = "lock"
@@ -35,14 +35,30 @@ class Home:
 
         Args:
             wanted: folder that the user names, None for none.
+
+        Raises:
+            UsageError: the folder begins with ``~``, and nobody knows that user's folder; or none is named,
+                and the system knows no folder of this user.
         """
         if wanted is not None:
-            return cls(wanted.expanduser().absolute())
+            try:
+                return cls(wanted.expanduser().absolute())
+            except RuntimeError:
+                raise UsageError(
+                    f"the home {wanted} begins with a user whose folder the system does not know: name a "
+                    "folder with --home"
+                ) from None
         if PROJECT_FOLDER.is_dir():
             return cls(PROJECT_FOLDER.absolute())
         from platformdirs import user_data_path
 
-        return cls(user_data_path("ensemble-advisor"))
+        try:
+            # Older versions give a path that begins with ~ where newer ones raise an error.
+            return cls(user_data_path("ensemble-advisor").expanduser())
+        except RuntimeError:
+            raise UsageError(
+                "the system knows no folder of this user: name one for the database and the runs with --home"
+            ) from None
 
     @property
     def database(self) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,18 @@ def test_quick_commands_import_nothing_heavy(arguments, tmp_path):
         env={"ADVISOR_HOME": str(tmp_path), "PATH": ""},
     )
     assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_the_console_script_begins_with_a_module_that_imports_no_other_of_ours():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    module, _, function = project["scripts"]["advisor"].partition(":")
+    rooms = ("advisor", "cli", "db", "profiler", "trainer", "typer", "rich")
+    script = (
+        f"import sys, {module}\nassert callable({module}.{function})\n"
+        f"print([m for m in sys.modules if m.partition('.')[0] in {rooms!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(["cli", module])
 
 
 def test_importing_the_command_line_does_not_import_torch():

@@ -14,7 +14,6 @@ cropped at its centre. So is every file that a trained ensemble classifies.
 from __future__ import annotations
 
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.errors import DataError, UsageError
+from advisor.files import open_regular
 from advisor.networks.layers import Task
 from advisor.plans.dataset import PREPARED, Preparation
 from trainer.data.listing import image_formats
@@ -45,6 +45,8 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;
 COLOUR_MODES = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 # Largest image, in pixels; Pillow takes a larger one for an attempt to exhaust the memory.
 MOST_PIXELS = 178_956_970
+# Largest file of an image, in bytes.
+LARGEST_FILE = 512 * 2**20
 # Number of files that are read at once: most of the time passes in the file system or in C.
 THREADS = 8
 # Tag of the orientation in EXIF, and the name of the transposition in Pillow that undoes each value.
@@ -100,10 +102,7 @@ def opened(path: Path) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # A pipe would block, a device would never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageFaultError("it is not a regular file")
-        with Image.open(path, formats=image_formats()) as image:
+        with open_regular(path, LARGEST_FILE) as file, Image.open(file, formats=image_formats()) as image:
             _check_header(image)
             yield image
     except ImageFaultError:

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advisor.errors import DataError, PlanError, RunError, StorageError, UnknownNameError
+from advisor.files import read_regular
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan
 from trainer.data.batches import normalised
@@ -46,6 +47,8 @@ from trainer.training.checkpoint import Checkpoint, load_checkpoint
 # 2: the checksum is of the members as well.
 FORMAT_VERSION = 2
 METADATA_KEY = "advisor_ensemble"
+# Bytes of a description with the plan of some thousand networks and as many names of classes.
+LARGEST_DESCRIPTION = 64 * 2**20
 
 
 class Ensemble(nn.Module):
@@ -186,7 +189,7 @@ def read_description(folder: Path) -> Description:
             "adds it"
         )
     try:
-        text = path.read_text()
+        text = read_regular(path, LARGEST_DESCRIPTION).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read {path}: {error}") from None
     return description_from_json(text, path)

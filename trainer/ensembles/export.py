@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advisor.errors import RunError, StorageError, UnknownNameError, UsageError
+from advisor.files import check_replaceable, replacing
 from trainer.ensembles.description import description_to_json
 from trainer.ensembles.ensemble import METADATA_KEY, Ensemble, load, save_ensemble
 
@@ -86,20 +87,19 @@ def check_export(form: str, output: Path, overwrite: bool) -> None:
     Raises:
         UnknownNameError: there is no such format.
         UsageError: a package is missing, or the file exists and may not be overwritten.
-        StorageError: the output is a folder, or its folder is missing or cannot be written.
+        StorageError: the output is not a regular file, or its folder is missing or cannot be written.
     """
     if form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
     missing = [p for p in FORMATS[form].packages if importlib.util.find_spec(p) is None]
     if missing:
         raise UsageError(f"--to {form} needs the package {missing[0]}, which is not installed: {REMEDY}")
-    if output.is_dir() or not output.parent.is_dir():
-        reason = "it is a folder" if output.is_dir() else f"there is no folder {output.parent}"
-        raise StorageError(f"cannot write {output}: {reason}")
+    try:
+        check_replaceable(output)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror or error}") from None
     if os.path.lexists(output) and not overwrite:
         raise UsageError(f"{output} exists: choose another name, or --force to overwrite it")
-    if not os.access(output.parent, os.W_OK):
-        raise StorageError(f"cannot write {output}: permission denied")
 
 
 def export(
@@ -120,17 +120,14 @@ def export(
         RunError: the ensemble cannot be expressed in the format, or the file gives other probabilities.
     """
     check_export(form, output, overwrite)
-    temporary = output.with_name(f".{os.getpid()}.{output.name}.{form}")
     try:
-        _write(ensemble, form, temporary)
-        exported = _compared(ensemble, form, temporary, output, images[:CHECKED_IMAGES])
-        # Checked again, because another process may have created the file during the export.
-        check_export(form, output, overwrite)
-        _put(temporary, output)
+        with replacing(output) as part:
+            _write(ensemble, form, part)
+            exported = _compared(ensemble, form, part, output, images[:CHECKED_IMAGES])
+            # Checked again, because another process may have created the file during the export.
+            check_export(form, output, overwrite)
     except OSError as error:
         raise StorageError(f"cannot write {output}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return exported
 
 
@@ -172,13 +169,6 @@ def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: T
     return Exported(
         path=output, bytes=path.stat().st_size, reader=reader, images=len(images), difference=difference
     )
-
-
-def _put(temporary: Path, output: Path) -> None:
-    """Flush the file to the disk, and then give it its name."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(output)
 
 
 def _example(ensemble: Ensemble) -> Tensor:

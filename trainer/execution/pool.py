@@ -17,10 +17,9 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import synchronize
 from multiprocessing.queues import Queue
@@ -29,10 +28,11 @@ from pathlib import Path
 import torch
 
 from advisor.errors import DataError, RunError
+from advisor.library_messages import take_over_as_parent
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
-from advisor.spawning import without_main_module
+from advisor.spawning import apart_from_caller, spawn_context
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
 from trainer.execution.mailbox import Mailbox
@@ -60,7 +60,7 @@ class Pool:
 
     def __init__(self, plan: TrainingPlan, files: RunFiles, tell: Tell, stop: Callable[[], bool]) -> None:
         self.plan, self.tell, self.stop = plan, tell, stop
-        context = multiprocessing.get_context("spawn")
+        context = spawn_context()
         self.mailbox = Mailbox(context)
         self.halt = context.Event()
         self.slots = count = slots(plan)
@@ -110,7 +110,7 @@ class Pool:
             RunError: a worker process died.
         """
         try:
-            with _interrupts_ignored(), without_main_module():
+            with apart_from_caller():
                 starting = [self.executor.submit(_worker_ready) for _ in range(self.slots)]
             for ready in starting:
                 ready.result()
@@ -183,19 +183,6 @@ class Pool:
             self.pending = None
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, so that processes started meanwhile inherit this; `_start_worker` runs much later."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 @dataclass(frozen=True, slots=True)
 class _Worker:
     """State of a worker process between steps."""
@@ -220,6 +207,7 @@ def _start_worker(
     halt: synchronize.Event,
     barrier: synchronize.Barrier,
 ) -> None:
+    take_over_as_parent()
     # Ctrl-C may reach the whole process group. The parent decides, and `halt` passes its decision on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = _exit_on_sigterm()

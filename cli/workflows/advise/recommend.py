@@ -46,7 +46,7 @@ from cli.workflows.advise.request import (
 from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, SearchEffort
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
-from cli.workflows.files import write_file
+from cli.workflows.files import check_writable, write_file
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
@@ -59,6 +59,8 @@ from trainer.data.loading import Data, load_new_data
 SHOWN_MEMBERS = (2, 4, 8)
 # Number of searches whose studies are kept for optuna-dashboard.
 KEPT_STUDIES = 50
+# Content of the plan file, as errors name it.
+PLAN = "the plan"
 
 
 def recommend(
@@ -85,6 +87,8 @@ def recommend(
         StorageError: the database or the plan file cannot be written.
     """
     check_request(request)
+    if save is not None:
+        check_writable(save, PLAN)
     resolved = ResolvedRequest.of(request, home, say)
     # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
     data = None if probing is None else _load_probed(resolved, home, probing)
@@ -98,9 +102,10 @@ def recommend(
             probed = session.run(probing)
         compared = _compare(request, resolved, profiled, store, home, say)
         advice = _advice(request, resolved, profiled, compared, probed)
+        store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
+        # Last, so that a disk that refuses the file costs the file only.
         if save is not None:
             _save_plan(save, compared)
-        store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
     return advice
 
 
@@ -256,4 +261,4 @@ def _evidence(
 
 def _save_plan(path: Path, compared: Comparison) -> None:
     first = compared.rows[0].evaluated
-    write_file(path, "the plan", plan_to_json(planned(compared.scenario, first.design, first.method)))
+    write_file(path, PLAN, plan_to_json(planned(compared.scenario, first.design, first.method)))

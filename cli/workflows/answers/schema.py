@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from advisor.files import write_whole
 from cli.workflows.answers.answer import SCHEMA_VERSION, Answer, keyed_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -122,7 +123,7 @@ def write(folder: Path) -> None:
         text = json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
         file = folder / f"{command.replace(' ', '/')}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        write_whole(file, text.encode())
 
 
 if __name__ == "__main__":

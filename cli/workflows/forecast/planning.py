@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from advisor.designs.design import Design, parse_design
 from advisor.errors import PlanError, UsageError, lookup
+from advisor.files import read_regular
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
@@ -31,6 +32,9 @@ from cli.workflows.views import Say, silent
 from db.convert import StoredRecommendation
 from db.queries import Store
 from profiler.device import choose_device
+
+# Bytes of a plan of some thousand networks.
+LARGEST_PLAN = 16 * 2**20
 
 
 class PlannedTarget(Protocol):
@@ -126,7 +130,7 @@ def planned_target(request: PlanRequest, home: Home | None = None, say: Say = si
 
 def _is_plan_file(target: str) -> bool:
     try:
-        return target.endswith(".json") or "/" in target or Path(target).is_file()
+        return target.endswith(".json") or "/" in target or Path(target).exists()
     # The name of a large ensemble is longer than a file's may be.
     except OSError:
         return False
@@ -140,7 +144,7 @@ def _plan_in_file(request: PlanRequest) -> TrainingPlan:
         )
     path = Path(str(request.target))
     try:
-        text = path.read_text()
+        text = read_regular(path, LARGEST_PLAN).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"cannot read the plan {path}: {getattr(error, 'strerror', None) or error}") from None
     try:

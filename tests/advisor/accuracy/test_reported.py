@@ -76,6 +76,25 @@ def test_columns_of_the_benchmark_may_be_there_and_empty_lines_too():
     assert read_reported(text, "f.csv") == [TRAINING]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: "sep=,\r\n" + text,
+        lambda text: text + "," * (len(ROW) - 1) + "\n , \n",
+        lambda text: text.replace("\n", ",\n"),
+        lambda text: "," + text.replace("\nfashion", "\n0,fashion"),
+        lambda text: text.replace("dataset,shape", "Dataset, SHAPE "),
+        lambda text: text.replace("1x14x14", "1×14×14"),
+        lambda text: text.replace(",10,", ",10.0,").replace(",400,", ",400.00,"),
+        lambda text: text.replace("2026-11-21", "2026-11-21 14:03:00"),
+        lambda text: text.replace("\n", "\r"),
+    ],
+    ids=["sep", "empty rows", "commas", "index", "header", "times", "decimals", "time", "carriage returns"],
+)
+def test_tables_of_spreadsheets_and_data_frames_are_read(written):
+    assert read_reported(written(table(ROW)), "f.csv") == [TRAINING]
+
+
 def test_curves_and_errors_by_members_are_read_where_they_are_reported():
     text = table(ROW | CURVES, ROW | dict.fromkeys(CURVES, ""), ROW | dict.fromkeys(CURVES, " "))
     assert read_reported(text, "f.csv") == [WITH_CURVES, TRAINING, TRAINING]

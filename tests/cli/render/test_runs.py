@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from advisor.plans.dataset import Augmentation
@@ -15,8 +16,10 @@ from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RunStatus
-from cli.render.runs import comparison, run
+from cli.console import shortened
+from cli.render.runs import comparison, run, run_list
 from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison
+from cli.workflows.answers.run_list import RunList
 
 TEST = EnsembleFigures(
     error=0.04,
@@ -67,8 +70,8 @@ def run_with(test: EnsembleFigures | None, number: int = 7) -> Run:
     )
 
 
-def text_of(renderable: object) -> str:
-    console = Console(width=200, no_color=True)
+def text_of(renderable: object, width: int = 200) -> str:
+    console = Console(width=width, no_color=True)
     with console.capture() as captured:
         console.print(renderable)
     return captured.get()
@@ -127,3 +130,39 @@ def test_runs_side_by_side_have_a_dash_where_a_figure_is_not_known(figure, value
     (line,) = [line for line in text_of(comparison(answer)).splitlines() if figure in line]
     cells = line.replace("│", " ").split(figure)[1].split("  ")
     assert [cell.strip() for cell in cells if cell.strip()] == [value, "–", "–"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_listed_run_is_one_line_however_long_its_names_are(width):
+    def listed(number: int, design: str, dataset: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            id=number,
+            status="interrupted",
+            design=design,
+            dataset=dataset,
+            epochs=120,
+            test_error=0.0812,
+            train_seconds=7412.0,
+            created_at="2026-01-31T10:00:00+00:00",
+        )
+
+    runs = [
+        listed(100, "4xresnet-20-16@g1", "folder:/home/someone/a very/long/path/to/pictures-of-2026"),
+        listed(3, "+".join(f"mlp-1-{width}" for width in range(10, 30)), "folder:" + "写真" * 40),
+        listed(1, "mlp-1-4", "digits"),
+    ]
+    lines = text_of(run_list(cast(RunList, SimpleNamespace(runs=runs))), width).splitlines()
+    assert len(lines) == 1 + len(runs)
+    assert all(line.split()[-1] == "2026-01-31" for line in lines[1:])
+    assert all(word in lines[1] for word in ("interrupted", "120", "8.12 %", "2.06 h"))
+    # Both ends of a path are left.
+    assert "fol" in lines[1]
+    assert "2026 " in lines[1]
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_a_shortened_text_has_the_width_it_may_have(width):
+    for text in ("abcdefghijkl", "写真写真写真", "short"):
+        assert cell_len(shortened(text, width)) <= width
+    assert shortened("abcdefghijkl", 12) == "abcdefghijkl"
+    assert shortened("abcdefghijkl", 8) == "abc…ijkl"

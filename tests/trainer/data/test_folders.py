@@ -303,5 +303,5 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, name):
     path = tmp_path / name
     if name == "pipe":
         os.mkfifo(path)
-    with pytest.raises(DataError, match="not a regular file"):
+    with pytest.raises(DataError, match="only regular files are read"):
         read_fitted(path, Task(channels=1, height=8, width=8, classes=2))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
+import resource
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -321,3 +327,76 @@ def test_a_digit_that_is_changed_in_a_description_changes_no_answer(advisor, hom
     # The data set is at hand, from which the run is described anew.
     assert advisor("predict", "1", "--test", "--json").json["test_error"] == before
     assert json.loads(path.read_text()) == plain
+
+
+# Files that are written, and images that are none.
+
+WRITTEN = [
+    ("predict", "1", "--test", "--csv", "result"),
+    ("export", "1", "--to", "safetensors", "--force", "--output", "result"),
+    pytest.param(("export", "1", "--to", "pt2", "--force", "--output", "result"), marks=pytest.mark.slow),
+    pytest.param(("export", "1", "--to", "onnx", "--force", "--output", "result"), marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("command", WRITTEN)
+def test_a_full_disk_leaves_the_file_that_was_there(advisor, run, command, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Path("result").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    answer = advisor(*command, "--quiet")
+    assert answer.code == 4
+    assert "No space left on device" in answer.error_line
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("result", "old")]
+
+
+@pytest.mark.parametrize("command", WRITTEN)
+def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(advisor, run, command):
+    Path("result").symlink_to("target")
+    Path("target").write_text("old")
+    Path("target").chmod(0o604)
+    assert advisor(*command, "--quiet").code == 0
+    assert Path("result").is_symlink()
+    assert stat.S_IMODE(Path("target").stat().st_mode) == 0o604
+    assert Path("target").stat().st_size > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["safetensors", "pt2", "onnx"])
+def test_a_disk_that_fills_during_an_export_is_a_storage_error(advisor, run, form):
+    Path("result").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
+    try:
+        answer = advisor("export", "1", "--to", form, "--force", "--output", "result", "--quiet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.code == 4, answer.err
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("result", "old")]
+
+
+def test_standard_output_may_be_named(advisor, run):
+    shown = {name: advisor("predict", "1", "--test", "--csv", name).out for name in ("-", "/dev/stdout")}
+    assert shown["-"] == shown["/dev/stdout"]
+    assert shown["-"].startswith("image,label")
+
+
+def test_an_image_that_is_no_file_is_a_line(advisor, run, pictures, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    answer = advisor("predict", "1", pictures[0], str(tmp_path / "pipe.png"), "/dev/zero", "--json")
+    assert answer.code == 3
+    assert [row["image"] for row in answer.json["rows"]] == [pictures[0]]
+    lines = answer.err.strip().splitlines()
+    assert [("a pipe" in line, "a device" in line) for line in lines[:2]] == [(True, False), (False, True)]
+
+
+def test_an_image_of_many_pixels_is_a_line_of_ours_or_nothing(advisor, run, pictures, monkeypatch):
+    # The library warns of images that have more.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    warnings.simplefilter("always")
+    assert advisor("predict", "1", pictures[0], "--quiet", "--json").err == ""
+    line = advisor("predict", "1", pictures[0], "--json").error_line
+    assert line.startswith("advisor: PIL says: ")
+    assert "64 pixels" in line
