@@ -5,9 +5,7 @@ Heavy imports stand inside the commands, so that `advisor --help` and `advisor r
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +25,7 @@ from cli.commands import (
 )
 from cli.options import Globals
 from cli.settings import hoist_global_options, load_settings
+from cli.workflows.stopping import exit_when_terminated
 
 EPILOG = (
     "Options of the program itself (--home, --quiet, --debug) may stand before or after the command. "
@@ -145,9 +144,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_global_options(sys.argv[1:])
     debug = "--debug" in arguments or os.environ.get("ADVISOR_DEBUG", "").lower() not in NOT_SET
-    # SIGTERM ends the program as Ctrl-C does, which closes its processes. Training handles signals itself.
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    # Training handles signals itself.
+    exit_when_terminated()
     try:
         code = app(arguments, standalone_mode=False)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -31,7 +32,14 @@ class Speaker:
         self._began = 0.0
 
     def __call__(self, said: Said) -> None:
-        """Show a line, or the progress of a training."""
+        """Show a line, or the progress of a training.
+
+        Nothing ends because nobody reads any more: the terminal was closed, or a pipe.
+        """
+        with contextlib.suppress(OSError):
+            self._show(said)
+
+    def _show(self, said: Said) -> None:
         match said:
             case str():
                 self._show_line(said)

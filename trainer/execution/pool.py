@@ -3,18 +3,18 @@
 Every worker has the data in its own memory and, on CUDA, a GPU of its own. Workers put their events into a
 mailbox, and only the parent process tells them.
 
-Signals may reach the workers as well as the parent. Workers ignore Ctrl-C. A worker that receives SIGTERM
-ends after it has written the checkpoint of its step. While a run is being stopped, the loss of a worker is
-not a failure.
+Signals may reach the workers as well as the parent. Workers ignore Ctrl-C and SIGHUP, which a terminal sends
+to all of them: the parent decides. A worker that receives SIGTERM ends after it has written the checkpoint of
+its step. While a run is being stopped, the loss of a worker is not a failure.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import synchronize
 from multiprocessing.queues import Queue
-from pathlib import Path
 
 import torch
 
@@ -41,6 +40,10 @@ from trainer.execution.ready_steps import ReadySteps, failed_record, stopped_rec
 from trainer.run_files import RunFiles
 from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
 
+# Folder in the folder of a run in which processes that share a batch find each other.
+RENDEZVOUS = "rendezvous"
+# Signals of a terminal to all processes that belong to it; Windows has no SIGHUP.
+OF_TERMINALS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP")]
 POLL_SECONDS = 0.1
 # Time that a terminated worker has for its batch and its checkpoint,
 TERMINATION_SECONDS = 30.0
@@ -61,13 +64,17 @@ class Pool:
     def __init__(self, plan: TrainingPlan, files: RunFiles, tell: Tell, stop: Callable[[], bool]) -> None:
         self.plan, self.tell, self.stop = plan, tell, stop
         context = multiprocessing.get_context("spawn")
-        self.mailbox = Mailbox(context)
-        self.halt = context.Event()
-        self.slots = count = slots(plan)
-        self.rendezvous = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
-        # Every worker waits for the others at the barrier, so that the pool starts all of them at once.
-        arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
-        self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+        # Semaphores start the process that tracks them.
+        with _terminal_signals_blocked():
+            self.mailbox = Mailbox(context)
+            self.halt = context.Event()
+            self.slots = count = slots(plan)
+            # Every worker waits for the others at the barrier, so that the pool starts all of them at once.
+            arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
+            self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+        # In the folder of the run, whose one user this process is: whatever a killed one left is removed.
+        self.rendezvous = files.folder / RENDEZVOUS
+        shutil.rmtree(self.rendezvous, ignore_errors=True)
         self.others = set(multiprocessing.active_children())
         # Event that was taken from the mailbox, and whose receiver failed, for instance on a full disk.
         self.pending: Event | None = None
@@ -99,7 +106,7 @@ class Pool:
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
-            self.rendezvous.cleanup()
+            shutil.rmtree(self.rendezvous, ignore_errors=True)
             self.mailbox.close()
             self._tell_arrived()
 
@@ -110,7 +117,7 @@ class Pool:
             RunError: a worker process died.
         """
         try:
-            with _interrupts_ignored(), without_main_module():
+            with _terminal_signals_blocked(), without_main_module():
                 starting = [self.executor.submit(_worker_ready) for _ in range(self.slots)]
             for ready in starting:
                 ready.result()
@@ -136,7 +143,7 @@ class Pool:
 
     def _submitted(self, step: Step) -> Future[StepRecord]:
         """Submit a step to as many workers as it has devices, and return the future record of rank 0."""
-        ranks = make_rendezvous(devices_of(step), Path(self.rendezvous.name))
+        ranks = make_rendezvous(devices_of(step), self.rendezvous)
         return [self.executor.submit(_run_in_worker, step, rank) for rank in ranks][0]
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
@@ -184,16 +191,19 @@ class Pool:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, so that processes started meanwhile inherit this; `_start_worker` runs much later."""
-    if threading.current_thread() is not threading.main_thread():
+def _terminal_signals_blocked() -> Iterator[None]:
+    """Let processes that are started meanwhile inherit that signals of a terminal are blocked.
+
+    `_start_worker` runs much later. This process receives the signals, at the latest afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +230,9 @@ def _start_worker(
     halt: synchronize.Event,
     barrier: synchronize.Barrier,
 ) -> None:
-    # Ctrl-C may reach the whole process group. The parent decides, and `halt` passes its decision on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They may reach the whole process group. The parent decides, and `halt` passes its decision on.
+    for number in OF_TERMINALS:
+        signal.signal(number, signal.SIG_IGN)
     terminated = _exit_on_sigterm()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)

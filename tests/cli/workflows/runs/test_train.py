@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from advisor.designs.design import parse_design
-from advisor.errors import DeadlineError, StorageError
+from advisor.errors import DeadlineError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.methods import make_plan
@@ -22,11 +22,13 @@ from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from cli.workflows.forecast.planning import PlanRequest
 from cli.workflows.home import Home
 from cli.workflows.runs import train as training
+from cli.workflows.runs.recording import Recorder
 from cli.workflows.runs.train import TrainOptions
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import TrainingBegun, TrainingEnded
 from db.session import open_store
 from trainer.events import Notice, TrainingStarted
+from trainer.execution.outbox import Outbox
 
 ONE_CORE = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 TINY = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "3", "--seed", "5")
@@ -148,12 +150,13 @@ def test_a_training_that_is_stopped_before_its_first_step_still_says_its_end(hom
     assert not any(isinstance(each, EpochRecord) for each in said)
 
 
-def test_events_are_stored_before_they_are_shown_and_notices_are_shown_as_lines(home, plan_file):
+def test_events_are_stored_and_shown_and_notices_are_shown_as_lines(home, plan_file):
     training.train(PlanRequest(target=str(plan_file)), TrainOptions(), Home(home), lambda said: None)
     with open_store(Home(home).database) as store:
         run, epochs, steps = store.run(1), store.epochs(1), store.steps(1)
         said = []
-        recorder = training._Recorder(store, run, said.append)
+        recorder = Recorder(store, run, Outbox(Home(home).run_folder(run.folder), run.plan), said.append)
+        recorder.begin()
         recorder(TrainingStarted())
         recorder(Notice("the loss is not finite"))
         recorder(epochs[-1])
@@ -164,18 +167,6 @@ def test_events_are_stored_before_they_are_shown_and_notices_are_shown_as_lines(
         assert said[1:] == ["the loss is not finite", epochs[-1]]
         assert (store.epochs(1), store.steps(1)) == (epochs, steps)
         assert store.run(1).train_seconds >= run.train_seconds
-
-
-def test_an_epoch_that_cannot_be_stored_is_not_shown(home, plan_file, monkeypatch):
-    def full_disk(*arguments):
-        raise StorageError("the disk is full")
-
-    monkeypatch.setattr("db.queries.Store.record_epoch", full_disk)
-    said = []
-    with pytest.raises(StorageError, match="the disk is full"):
-        training.train(PlanRequest(target=str(plan_file)), TrainOptions(), Home(home), said.append)
-    assert not any(isinstance(each, EpochRecord) for each in said)
-    assert isinstance(said[-1], TrainingEnded)
 
 
 def test_a_finished_run_cannot_be_resumed(reference, advisor, home):
