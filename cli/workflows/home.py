@@ -19,6 +19,8 @@ LOCK = "lock"
 LOCK_SECONDS = 0.2
 # Most bytes of a lock file that are read: who has the lock.
 LONGEST_HOLDER = 200
+# A younger folder may belong to a process that has not locked it yet.
+ABANDONED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Home:
     def studies(self) -> Path:
         """Folder of Optuna's journals, one file a search."""
         return self.path / "studies"
+
+    @property
+    def probes(self) -> Path:
+        """Folder of the checkpoints of probes while they train."""
+        return self.path / "probes"
 
     @property
     def data(self) -> Path:
@@ -152,6 +159,44 @@ def _holder(descriptor: int) -> str:
     except OSError:
         return ""
     return f" ({text})" if text.isprintable() and text else ""
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for a while, and remove those that killed processes left.
+
+    Args:
+        parent: folder of such folders and of nothing else; it is created if it is missing.
+
+    Raises:
+        StorageError: the operating system refuses.
+    """
+    # `runs list`, which imports this module, needs neither.
+    import shutil
+    import tempfile
+
+    make_folder(parent)
+    for left in filter(_is_abandoned, parent.iterdir()):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise StorageError(f"cannot write to {parent}: {error.strerror}") from None
+    try:
+        with locked(folder, str(folder)):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Another process may have a folder there.
+            parent.rmdir()
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > ABANDONED_SECONDS and not is_locked(folder)
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(folder: Path) -> bool:

@@ -135,12 +135,11 @@ class Ensemble(nn.Module):
         # A traced program cannot depend on values, and its images need not be real ones.
         if images.dtype.is_floating_point and images.numel() and not torch.compiler.is_compiling():
             low, high = (float(bound) for bound in images.aminmax())
+            got = f"got floats from {low:.3g} to {high:.3g}"
             if not 0 <= low <= high <= 255:
-                raise DataError(
-                    f"{rule}, got {low:.3g} to {high:.3g}: the normalisation is part of the ensemble"
-                )
+                raise DataError(f"{rule}, {got}: leave the normalisation to the ensemble")
             if 0 < high <= 1:
-                raise DataError(f"{rule}, got floats from {low:.3g} to {high:.3g}: multiply them by 255")
+                raise DataError(f"{rule}, {got}: multiply them by 255")
 
 
 def predicted(ensemble: Ensemble, images: Tensor, batch: int) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,18 +54,17 @@ class Outbox:
             temporary.write_text(json.dumps(to_plain(record)))
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise StorageError(
                 f"cannot write a record to {path.parent}: {error.strerror}; make room and resume"
             ) from None
 
     def remove(self, record: Record) -> None:
         """Forget a record that is stored; one that is not here is ignored."""
-        try:
-            self._path(record).unlink(missing_ok=True)
-        except OSError:
-            # Then it is stored again when the run is resumed, which changes nothing.
-            return
+        # If the disk refuses, it is stored again when the run is resumed, which changes nothing.
+        with suppress(OSError):
+            self._path(record).unlink()
 
     def records(self) -> list[Record]:
         """Return the records in the order of the plan's steps and their epochs; damaged ones are left out."""
@@ -80,10 +80,8 @@ class Outbox:
 
     def close(self) -> None:
         """Remove the folder, unless records are left in it."""
-        try:
+        with suppress(OSError):
             (self.run / UNSTORED).rmdir()
-        except OSError:
-            return
 
     def _path(self, record: Record) -> Path:
         """Return the file of a record; names sort by step and epoch, the record of the step last.

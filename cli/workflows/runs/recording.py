@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from advisor.errors import LockedError, StorageError
+from advisor.errors import StorageError
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Run, RunStatus, StepRecord, StepStatus
+from cli.workflows.patience import patiently
 from cli.workflows.views import Say, TrainingBegun
 from db.queries import Store
 from trainer.events import Event, Notice, TrainingStarted
@@ -23,8 +24,6 @@ from trainer.execution.outbox import Outbox, Record
 # SQLite waits for a lock for seconds, and a training in this process waits with it. Attempts to store may
 # take this share of its time.
 WAITING_SHARE = 0.1
-# At the end of a run a locked database is tried again for so long, with pauses of so long.
-PATIENCE_SECONDS, PAUSE_SECONDS = 300.0, 1.0
 
 
 @dataclass
@@ -95,19 +94,10 @@ class Recorder:
         Raises:
             StorageError: the database still refuses. Checkpoints and records stay in the folder of the run.
         """
-        until, said = time.monotonic() + PATIENCE_SECONDS, False
-        while True:
-            try:
-                self._store_waiting(status, message, test)
-                return
-            except StorageError as error:
-                locked = isinstance(error, LockedError)
-                if not locked or self.stop() or time.monotonic() >= until:
-                    raise self._unstored(error) from None
-                if not said:
-                    self.say(f"waiting for up to {PATIENCE_SECONDS / 60:.0f} minutes: {error}")
-                    said = True
-            time.sleep(PAUSE_SECONDS)
+        try:
+            patiently(lambda: self._store_waiting(status, message, test), self.say, self.stop)
+        except StorageError as error:
+            raise self._unstored(error) from None
 
     def mark(self, status: RunStatus, message: str) -> None:
         """Store how an error ended the run, if the database takes it: the error is the one to report."""

@@ -13,10 +13,10 @@ import pytest
 
 from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord, RunStatus
+from cli.workflows import patience
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.home import Home
-from cli.workflows.runs import recording
 from cli.workflows.runs import train as training
 from cli.workflows.runs.description import show_run
 from cli.workflows.runs.train import TrainOptions
@@ -68,8 +68,8 @@ def hurried(monkeypatch):
     monkeypatch.setattr(training, "forecast_plan", nothing_forecast)
     for module in ("cli.workflows.runs.train", "db.session"):
         monkeypatch.setattr(f"{module}.open_store", partial(open_store, busy_seconds=0.01))
-    monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(recording, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_training_that_is_asked_to_stop_does_not_wait_for_the_lock(home, monke
         if isinstance(said, EpochRecord):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(recording, "PATIENCE_SECONDS", 600.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 600.0)
     browser = Browser(home, network="mother-1", epoch=1, then=terminate)
     with pytest.raises(StorageError, match="locked by another process"):
         training.train(REQUEST, TrainOptions(take_signals=True), Home(home), browser)

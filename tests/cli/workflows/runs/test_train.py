@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -184,7 +186,8 @@ def started_run(home, command_apart, request):
 
     The parameter, if there is one, names the fixture that prepares the process.
     """
-    prepare = request.getfixturevalue(request.param) if hasattr(request, "param") else None
+    named = getattr(request, "param", None)
+    prepare = request.getfixturevalue(named) if named else None
     with subprocess.Popen(
         [*command_apart, "--home", str(home), *LONGER],
         preexec_fn=prepare,
@@ -211,6 +214,24 @@ def long_reference(train_apart):
     return weights_of(home, 1)
 
 
+def assert_no_process_is_left(session):
+    """Every process that a command started has ended, at the latest soon after it."""
+    deadline = time.monotonic() + 10
+    while (left := processes_of(session)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def processes_of(session):
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, its_session = file.read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state not in "ZX":
+                found.append(file.parent.name)
+    return found
+
+
 @pytest.mark.parametrize(
     ("send", "number", "code", "status"),
     [
@@ -218,8 +239,13 @@ def long_reference(train_apart):
         (os.killpg, signal.SIGTERM, 143, "interrupted"),
         pytest.param(os.killpg, signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow),
         pytest.param(os.kill, signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow),
+        pytest.param(os.killpg, signal.SIGHUP, 129, "interrupted", marks=pytest.mark.slow),
+        pytest.param(os.kill, signal.SIGHUP, 129, "interrupted", marks=pytest.mark.slow),
         pytest.param(os.kill, signal.SIGKILL, -9, "interrupted", marks=pytest.mark.slow),
     ],
+)
+@pytest.mark.parametrize(
+    "started_run", [None, pytest.param("to_one_core", marks=pytest.mark.slow)], indirect=True
 )
 def test_a_stopped_run_resumes_to_the_same_weights(
     home, advisor, long_reference, started_run, send, number, code, status
@@ -227,6 +253,8 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     send(started_run.pid, number)
     _, err = started_run.communicate(timeout=60)
     assert started_run.returncode == code
+    assert_no_process_is_left(started_run.pid)
+    assert list(Path(tempfile.gettempdir()).glob("advisor-*")) == []
     if code > 0:
         assert err.strip().splitlines()[-1] == (
             "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
@@ -243,7 +271,9 @@ def test_a_stopped_run_resumes_to_the_same_weights(
 def test_a_run_in_progress_cannot_be_resumed_or_deleted(advisor, started_run):
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
     assert advisor("runs", "show", "1", "--json").json["run"]["status"] == "running"
-    assert "in use by another process" in advisor("resume", "1", "--quiet").error_line
+    resumed = advisor("resume", "1", "--quiet")
+    assert resumed.code == 1
+    assert f"in use by another process ({started_run.pid} on " in resumed.error_line
     assert "in use by another process" in advisor("runs", "delete", "1", "--yes").error_line
 
 
