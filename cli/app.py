@@ -175,5 +175,9 @@ def _report(error: Exception) -> int:
     else:
         code = 1
         message = f"unexpected {type(error).__name__}: {message} (--debug shows where)"
-    print(f"advisor: {message}", file=sys.stderr)
+    try:
+        print(f"advisor: {message}", file=sys.stderr)
+    except OSError:
+        # The terminal was closed. What could not be written would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return code

@@ -66,7 +66,7 @@ for line in sys.stdin:
     user, group, umask, home, *arguments = json.loads(line)
     read, write = os.pipe()
     if os.fork() == 0:
-        os.chdir(os.path.dirname(home))
+        os.chdir("/")
         os.setgroups([]), os.setgid(group), os.setuid(user), os.umask(umask)
         os.write(write, json.dumps(call(["--home", home, *arguments])).encode())
         os._exit(0)

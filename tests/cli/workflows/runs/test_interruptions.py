@@ -141,8 +141,16 @@ def test_temporary_folders_of_killed_processes_are_removed_and_those_in_use_are_
 
 
 @contextmanager
-def begun(command, home, *arguments, until="epoch 2", **options):
+def begun(command, home, *arguments, until="epoch 2", prepare=None):
     """A command in a process and session of its own that has told a line."""
+
+    def as_in_a_terminal():
+        # The tests may run in the background or under `nohup`, where some signals are ignored.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        if prepare:
+            prepare()
+
     with subprocess.Popen(
         [*command, "--home", str(home), *arguments],
         start_new_session=True,
@@ -150,7 +158,7 @@ def begun(command, home, *arguments, until="epoch 2", **options):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        **options,
+        preexec_fn=as_in_a_terminal,
     ) as process:
         try:
             assert process.stderr is not None
@@ -186,7 +194,7 @@ def test_a_lock_of_8_seconds_in_another_program_does_not_end_a_training(
     home, command_apart, reference, request, core
 ):
     prepare = request.getfixturevalue(core) if core else None
-    with begun(command_apart, home, *LONGER, "--json", preexec_fn=prepare) as process:
+    with begun(command_apart, home, *LONGER, "--json", prepare=prepare) as process:
         with database_locked(home):
             time.sleep(8)
         out, err = process.communicate(timeout=120)
@@ -201,7 +209,7 @@ def test_kill_9_while_the_database_is_locked_loses_no_record(
     home, command_apart, reference, request, core, advisor
 ):
     prepare = request.getfixturevalue(core) if core else None
-    with begun(command_apart, home, *LONGER, preexec_fn=prepare) as process, database_locked(home):
+    with begun(command_apart, home, *LONGER, prepare=prepare) as process, database_locked(home):
         # The parent waits for the lock while its workers go on.
         time.sleep(2)
         process.kill()
@@ -232,7 +240,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing(home, command_apart, refe
     def as_nohup():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    with begun(command_apart, home, *LONGER, "--json", preexec_fn=as_nohup) as process:
+    with begun(command_apart, home, *LONGER, "--json", prepare=as_nohup) as process:
         os.killpg(process.pid, signal.SIGHUP)
         out, _ = process.communicate(timeout=120)
     assert (process.returncode, json.loads(out)["run"]["test"]) == (0, reference[0])

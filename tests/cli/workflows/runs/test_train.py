@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -188,15 +187,25 @@ def started_run(home, command_apart, request):
     """
     named = getattr(request, "param", None)
     prepare = request.getfixturevalue(named) if named else None
+    temporary = home.parent / "tmp"
+    temporary.mkdir()
+
+    def as_in_a_terminal():
+        # The tests may run in the background or under `nohup`, where some signals are ignored.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        if prepare:
+            prepare()
+
     with subprocess.Popen(
         [*command_apart, "--home", str(home), *LONGER],
-        preexec_fn=prepare,
+        preexec_fn=as_in_a_terminal,
         # A group of its own, as a terminal gives every command.
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)},
     ) as process:
         assert process.stderr is not None
         deadline = time.monotonic() + 60
@@ -254,7 +263,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     _, err = started_run.communicate(timeout=60)
     assert started_run.returncode == code
     assert_no_process_is_left(started_run.pid)
-    assert list(Path(tempfile.gettempdir()).glob("advisor-*")) == []
+    assert list((home.parent / "tmp").glob("advisor*")) == []
     if code > 0:
         assert err.strip().splitlines()[-1] == (
             "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
