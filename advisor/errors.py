@@ -14,6 +14,7 @@
      ├─ DeadlineError          the time limit is reached; resumable
      ├─ InterruptedRunError    stopped by the user; resumable
      └─ StorageError           the database or the disk refuses
+         └─ LockedError        another process holds the lock of the database
 
 The exit code of each class is the business of `cli.app`.
 """
@@ -85,6 +86,10 @@ class InterruptedRunError(AdvisorError):
 
 class StorageError(AdvisorError):
     """The database or the disk refuses."""
+
+
+class LockedError(StorageError):
+    """Another process holds the lock of the database; it may succeed later."""
 
 
 @overload

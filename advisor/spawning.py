@@ -8,7 +8,8 @@ A spawned process would also search the working folder for modules, before anyth
 or `types.py` there would take the place of Python's own, and the process would die while it starts. Our
 processes search where the caller does, but for the working folder.
 
-Ctrl-C reaches all processes of a terminal. Only the caller decides what follows, so ours do not hear it.
+Ctrl-C and the end of a terminal reach all of its processes. Only the caller decides what follows, so ours do
+not hear them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _TRACES = ("__spec__", "__file__")
 # over (`advisor.library_messages`) would be shown raw.
 _ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 
+# Signals of a terminal to all processes that belong to it; Windows has no SIGHUP.
+OF_TERMINALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP"))
+
 
 def spawn_context() -> SpawnContext:
     """Return the context of fresh processes; they are started inside `apart_from_caller`.
@@ -42,9 +46,9 @@ def spawn_context() -> SpawnContext:
 
 @contextmanager
 def apart_from_caller() -> Iterator[None]:
-    """Let processes that are spawned meanwhile leave alone the main module, working folder and Ctrl-C."""
+    """Let processes that are spawned meanwhile leave alone the main module, working folder and terminal."""
     with ExitStack() as stack:
-        for each in (_without_main_module, _with_own_search, _deaf_to_interrupts):
+        for each in (_without_main_module, _with_own_search, _deaf_to_terminals):
             stack.enter_context(each())
         yield
 
@@ -96,12 +100,12 @@ def searched_folders() -> list[str]:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block Ctrl-C, which a new process inherits; one that arrives here meanwhile waits."""
+def _deaf_to_terminals() -> Iterator[None]:
+    """Block signals of terminals, which a new process inherits; one that arrives here meanwhile waits."""
     if os.name != "posix":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         yield
     finally:

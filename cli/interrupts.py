@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: no traceback, and the exit code that shells give.
+"""Ctrl-C, SIGTERM and SIGHUP at any moment: no traceback, and the exit code that shells give.
 
 An interrupt is an exception that may arise between any two instructions. Where it arises inside a callback of
 Python's own, such as the end of an import, Python prints and forgets it; elsewhere a library may turn it into
@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+from cli.workflows.stopping import STOPPING, heeded
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 class Interrupts:
@@ -32,11 +34,14 @@ class Interrupts:
     @contextmanager
     def noted(self) -> Iterator[None]:
         """Raise an exception for every interrupt meanwhile, and note it."""
-        hook, before = sys.unraisablehook, {}
+        hook = sys.unraisablehook
+        before: dict[signal.Signals, Any] = {}
         # Only the main thread may take over signals.
         with contextlib.suppress(ValueError):
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
-            before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._terminate)
+            for number in heeded(STOPPING):
+                before[number] = signal.signal(
+                    number, self._interrupt if number is signal.SIGINT else self._terminate
+                )
         sys.unraisablehook = self._unraisable(hook)
         try:
             yield
@@ -50,8 +55,8 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def _terminate(self, number: int, frame: object) -> NoReturn:
-        self.code = self.code or TERMINATED
-        raise SystemExit(TERMINATED)
+        self.code = self.code or 128 + number
+        raise SystemExit(self.code)
 
     def _unraisable(self, hook: Any) -> Any:
         def end_if_interrupted(unraisable: Any) -> None:

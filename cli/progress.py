@@ -38,7 +38,10 @@ class Speaker:
         self._began = 0.0
 
     def __call__(self, said: Said) -> None:
-        """Show a line, or the progress of a training."""
+        """Show a line, or the progress of a training.
+
+        Nothing ends because nobody reads any more: the terminal was closed, or a pipe.
+        """
         with suppress(OSError):
             match said:
                 case str():

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from advisor.errors import StorageError
+from advisor.errors import LockedError, StorageError
 
 # Newest revision of Alembic's scripts; tests/db/test_migrations.py compares them.
 HEAD = "0005"
@@ -76,7 +76,8 @@ def refusal(path: Path, error: BaseException) -> StorageError:
     if isinstance(error, sqlite3.Error):
         # The low byte of an extended code is its primary code (https://www.sqlite.org/rescode.html).
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        return StorageError(_sqlite_line(shown(path), code, error))
+        locked = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return (LockedError if locked else StorageError)(_sqlite_line(shown(path), code, error))
     if isinstance(error, OSError):
         return StorageError(_system_line(shown(path), error))
     return StorageError(f"the database {shown(path)} cannot hold a value: {one_line(error)}")
@@ -89,7 +90,7 @@ def one_line(error: BaseException) -> str:
 
 def _sqlite_line(where: str, code: int, error: sqlite3.Error) -> str:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"the database {where} is locked by another process: try again when that one has finished"
+        return f"the database {where} is locked by another process: stop that one, or wait until it has ended"
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
             f"the database {where} is damaged ({one_line(error)}): put a backup in its place, or move it "

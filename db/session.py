@@ -38,6 +38,7 @@ def open_store(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Store:
     engine = engine_of(path, busy_seconds)
     with storage_errors(path):
         _require_writable(path)
+        _create(path)
         with closing(connection_to(path, busy_seconds)) as connection:
             revision = revision_of(connection, path)
         if revision != HEAD:
@@ -53,6 +54,16 @@ def _require_writable(path: Path) -> None:
     needed = [path.parent, path] if path.exists() else [path.parent]
     if not all(os.access(each, os.W_OK) for each in needed):
         raise StorageError(read_only(shown(path)))
+
+
+def _create(path: Path) -> None:
+    """Create a missing file with the permissions that the umask grants, as all other files of a home.
+
+    SQLite grants the right to write to the owner alone, but a home may belong to a group. Its further files
+    have the permissions of this one.
+    """
+    if not path.exists():
+        path.touch()
 
 
 def migrate(path: Path, engine: Engine) -> None:

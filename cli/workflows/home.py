@@ -17,6 +17,10 @@ PROJECT_FOLDER = Path(".advisor")
 LOCK = "lock"
 # A query takes a lock for a moment, to see whether it is free. Who needs the lock tries again for this long.
 LOCK_SECONDS = 0.2
+# Most bytes of a lock file that are read: who has the lock.
+LONGEST_HOLDER = 200
+# A younger folder may belong to a process that has not locked it yet.
+ABANDONED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class Home:
         return self.path / "studies"
 
     @property
+    def probes(self) -> Path:
+        """Folder of the checkpoints of probes while they train."""
+        return self.path / "probes"
+
+    @property
     def data(self) -> Path:
         """Folder of downloaded data sets."""
         return self.path / "data"
@@ -104,6 +113,18 @@ def _require_folder(path: Path) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        StorageError: the operating system refuses, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
+
+
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
     """Lock a folder for this process alone.
@@ -113,34 +134,90 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         what: name of its content in an error.
 
     Raises:
-        RunError: another process has the lock.
-        StorageError: the folder cannot be written.
+        RunError: another process has the lock; the message names it.
+        StorageError: the folder cannot be written or locked.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        # The mode lets others write where the umask does: a home may belong to a group.
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
     try:
-        _lock(descriptor, what)
+        _lock(descriptor, folder, what)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, what: str) -> None:
+def _lock(descriptor: int, folder: Path, what: str) -> None:
     if os.name != "posix":
         return
     import fcntl
 
     until = time.monotonic() + LOCK_SECONDS
     while True:
-        with contextlib.suppress(OSError):
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= until:
-            raise RunError(f"{what} is in use by another process: wait for it or stop it")
+            break
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise RunError(
+                    f"{what} is in use by another process{_holder(descriptor)}: wait for it or stop it"
+                ) from None
+        except OSError as error:
+            raise StorageError(f"cannot lock {folder}: {error.strerror}") from None
         time.sleep(LOCK_SECONDS / 10)
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} on {os.uname().nodename}, since {now()}".encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """Return who has the lock, in brackets; empty where an older program does not say it."""
+    try:
+        text = os.pread(descriptor, LONGEST_HOLDER, 0).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    return f" ({text})" if text.isprintable() and text else ""
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for a while, and remove those that killed processes left.
+
+    Args:
+        parent: folder of such folders and of nothing else; it is created if it is missing.
+
+    Raises:
+        StorageError: the operating system refuses.
+    """
+    # `runs list`, which imports this module, needs neither.
+    import shutil
+    import tempfile
+
+    make_folder(parent)
+    for left in filter(_is_abandoned, parent.iterdir()):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise StorageError(f"cannot write to {parent}: {error.strerror}") from None
+    try:
+        with locked(folder, str(folder)):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Another process may have a folder there.
+            parent.rmdir()
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > ABANDONED_SECONDS and not is_locked(folder)
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(folder: Path) -> bool:

@@ -329,7 +329,9 @@ def load(run: Run | Path | str | int = "last", *, device: str | None = None, hom
     """Return a trained ensemble as one `torch.nn.Module` in evaluation mode.
 
     The module takes images (batch, channels, height, width), uint8 or floats from 0 to 255, and returns the
-    average of its members' probabilities, float32 (batch, classes).
+    average of its members' probabilities, float32 (batch, classes). Other images are refused with a
+    `DataError`, also floats that look like images from 0 to 1. Its attribute `classes` has the names of the
+    classes by label.
 
     Args:
         run: answer of `train`, number of a run or ``"last"``, folder of a run, or a file that

@@ -7,11 +7,12 @@
         ensemble(images)                       # (batch, classes)
         ensemble.member_probabilities(images)  # (members, batch, classes)
 
-Images are the output of image decoders: uint8, or floating-point numbers from 0 to 255. Normalisation is part
-of the module. Its arithmetic is float32 in contiguous memory, whatever the run was trained in. On CUDA the
-precision is the setting of the process; torch's default is TF32 for convolutions. Networks run one after the
-other, so the memory is that of the largest network. Members that share layers are one network, which computes
-the shared layers once.
+Images are the output of image decoders: uint8, or floating-point numbers from 0 to 255. Others are refused,
+also floats of which none is above 1: they look like images from 0 to 1. Normalisation is part of the module.
+Its arithmetic is float32 in contiguous memory, whatever the run was trained in. On CUDA the precision is the
+setting of the process; torch's default is TF32 for convolutions. Networks run one after the other, so the
+memory is that of the largest network. Members that share layers are one network, which computes the shared
+layers once.
 
 An ensemble is loaded from the folder of a run, or from one safetensors file. `save_ensemble` writes this file
 and describes its format.
@@ -58,6 +59,9 @@ class Ensemble(nn.Module):
         description: description of the run.
         networks: networks by name; together they compute the members.
         members: names of the members to average, in the order of their probabilities; all if empty.
+
+    Attributes:
+        classes: names of the classes by label; a class without a name has its number as text.
     """
 
     mean: Tensor
@@ -72,6 +76,8 @@ class Ensemble(nn.Module):
         # Names of the members that each network computes, in the order of its outputs.
         self._outputs = {name: description.plan.outputs_of(name) for name in networks}
         self.members = tuple(members) or tuple(name for names in self._outputs.values() for name in names)
+        labels = range(description.plan.dataset.task.classes)
+        self.classes = tuple(description.name_of(label) for label in labels)
         self.register_buffer("mean", torch.tensor(description.mean))
         self.register_buffer("deviation", torch.tensor(description.deviation))
         self.eval()
@@ -83,7 +89,7 @@ class Ensemble(nn.Module):
             images: images, uint8 or floating-point from 0 to 255, (batch, channels, height, width).
 
         Raises:
-            DataError: the images have another shape or type.
+            DataError: the images have another shape, type or range.
         """
         each = self._each(images)
         total = each[self.members[0]]
@@ -98,19 +104,13 @@ class Ensemble(nn.Module):
             images: images, uint8 or floating-point from 0 to 255, (batch, channels, height, width).
 
         Raises:
-            DataError: the images have another shape or type.
+            DataError: the images have another shape, type or range.
         """
         each = self._each(images)
         return torch.stack([each[name] for name in self.members])
 
     def _each(self, images: Tensor) -> dict[str, Tensor]:
-        task = self.description.plan.dataset.task
-        right = images.dtype == torch.uint8 or images.dtype.is_floating_point
-        if not right or images.shape[1:] != (task.channels, task.height, task.width):
-            raise DataError(
-                f"images must be (batch, {task.channels}, {task.height}, {task.width}), uint8 or floats from "
-                f"0 to 255, got {tuple(images.shape)} of {images.dtype}"
-            )
+        self._check(images)
         # A copy, because the normalisation overwrites its input.
         copied = images.to(torch.float32, copy=True)
         prepared = normalised(copied, self.mean, self.deviation, "contiguous")
@@ -122,6 +122,27 @@ class Ensemble(nn.Module):
             else:
                 found[name] = probabilities
         return found
+
+    def _check(self, images: Tensor) -> None:
+        """Refuse what is not the output of an image decoder; it would be answered all the same."""
+        task = self.description.plan.dataset.task
+        rule = (
+            f"images must be (batch, {task.channels}, {task.height}, {task.width}), uint8 or floats from "
+            "0 to 255"
+        )
+        if not isinstance(images, Tensor):
+            raise DataError(f"{rule}, got {type(images).__name__}: make a torch tensor of them")
+        right = images.dtype == torch.uint8 or images.dtype.is_floating_point
+        if not right or images.shape[1:] != (task.channels, task.height, task.width):
+            raise DataError(f"{rule}, got {tuple(images.shape)} of {images.dtype}")
+        # A traced program cannot depend on values, and its images need not be real ones.
+        if images.dtype.is_floating_point and images.numel() and not torch.compiler.is_compiling():
+            low, high = (float(bound) for bound in images.aminmax())
+            got = f"got floats from {low:.3g} to {high:.3g}"
+            if not 0 <= low <= high <= 255:
+                raise DataError(f"{rule}, {got}: leave the normalisation to the ensemble")
+            if 0 < high <= 1:
+                raise DataError(f"{rule}, {got}: multiply them by 255")
 
 
 def predicted(ensemble: Ensemble, images: Tensor, batch: int) -> NDArray[np.float32]:

@@ -14,10 +14,11 @@ from torch import Tensor
 from advisor.errors import AdvisorError, StorageError
 from advisor.networks.shared_layers import parse_joint
 from advisor.plans.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
-from advisor.plans.records import StepRecord, StepStatus
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.data.batches import epoch_order, normalised
 from trainer.data.loading import Data
-from trainer.events import Notice, Tell
+from trainer.events import Event, Notice, Tell
+from trainer.execution.outbox import Outbox
 from trainer.execution.ready_steps import failed_record, stopped_record
 from trainer.networks.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.run_files import RunFiles
@@ -62,6 +63,7 @@ def run_step(
         StorageError: a checkpoint could not be written.
     """
     read_peak = files.watch(plan.execution.device)
+    tell = _kept(Outbox(files.folder, plan), tell)
     try:
         progress, message = (
             _hatch(plan, step, files, data, tell)
@@ -85,6 +87,17 @@ def run_step(
         peak_bytes=read_peak(),
         message=message,
     )
+
+
+def _kept(outbox: Outbox, tell: Tell) -> Tell:
+    """Return a receiver that keeps the record of an epoch until it is stored, and then tells it."""
+
+    def keep_and_tell(event: Event) -> None:
+        if isinstance(event, EpochRecord):
+            outbox.put(event)
+        tell(event)
+
+    return keep_and_tell
 
 
 def _train(

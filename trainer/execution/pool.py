@@ -3,18 +3,18 @@
 Every worker has the data in its own memory and, on CUDA, a GPU of its own. Workers put their events into a
 mailbox, and only the parent process tells them.
 
-Signals may reach the workers as well as the parent. Workers ignore Ctrl-C. A worker that receives SIGTERM
-ends after it has written the checkpoint of its step. While a run is being stopped, the loss of a worker is
-not a failure.
+Signals may reach the workers as well as the parent. Workers ignore Ctrl-C and SIGHUP, which a terminal sends
+to all of them: the parent decides. A worker that receives SIGTERM ends after it has written the checkpoint of
+its step. While a run is being stopped, the loss of a worker is not a failure.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +23,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import synchronize
 from multiprocessing.queues import Queue
-from pathlib import Path
 
 import torch
 
@@ -32,7 +31,7 @@ from advisor.library_messages import take_over_as_parent
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
-from advisor.spawning import apart_from_caller, spawn_context
+from advisor.spawning import OF_TERMINALS, apart_from_caller, spawn_context
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
 from trainer.execution.mailbox import Mailbox
@@ -41,6 +40,8 @@ from trainer.execution.ready_steps import ReadySteps, failed_record, stopped_rec
 from trainer.run_files import RunFiles
 from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
 
+# Folder in the folder of a run in which processes that share a batch find each other.
+RENDEZVOUS = "rendezvous"
 POLL_SECONDS = 0.1
 # Time that a terminated worker has for its batch and its checkpoint,
 TERMINATION_SECONDS = 30.0
@@ -64,10 +65,12 @@ class Pool:
         self.mailbox = Mailbox(context)
         self.halt = context.Event()
         self.slots = count = slots(plan)
-        self.rendezvous = tempfile.TemporaryDirectory(prefix="advisor-", ignore_cleanup_errors=True)
         # Every worker waits for the others at the barrier, so that the pool starts all of them at once.
         arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
+        # In the folder of the run, whose one user this process is: whatever a killed one left is removed.
+        self.rendezvous = files.folder / RENDEZVOUS
+        shutil.rmtree(self.rendezvous, ignore_errors=True)
         self.others = set(multiprocessing.active_children())
         # Event that was taken from the mailbox, and whose receiver failed, for instance on a full disk.
         self.pending: Event | None = None
@@ -99,7 +102,7 @@ class Pool:
         finally:
             self.halt.set()
             self.executor.shutdown(wait=True, cancel_futures=True)
-            self.rendezvous.cleanup()
+            shutil.rmtree(self.rendezvous, ignore_errors=True)
             self.mailbox.close()
             self._tell_arrived()
 
@@ -136,7 +139,7 @@ class Pool:
 
     def _submitted(self, step: Step) -> Future[StepRecord]:
         """Submit a step to as many workers as it has devices, and return the future record of rank 0."""
-        ranks = make_rendezvous(devices_of(step), Path(self.rendezvous.name))
+        ranks = make_rendezvous(devices_of(step), self.rendezvous)
         return [self.executor.submit(_run_in_worker, step, rank) for rank in ranks][0]
 
     def _result(self, future: Future[StepRecord], step: Step) -> StepRecord:
@@ -208,8 +211,9 @@ def _start_worker(
     barrier: synchronize.Barrier,
 ) -> None:
     take_over_as_parent()
-    # Ctrl-C may reach the whole process group. The parent decides, and `halt` passes its decision on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They may reach the whole process group. The parent decides, and `halt` passes its decision on.
+    for number in OF_TERMINALS:
+        signal.signal(number, signal.SIG_IGN)
     terminated = _exit_on_sigterm()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)

@@ -80,13 +80,14 @@ def make_rendezvous(count: int, within: Path) -> list[Rendezvous | None]:
 
     Args:
         count: number of ranks.
-        within: folder in which a new folder is made.
+        within: folder in which a new folder is made; it is created if it is missing.
 
     Returns:
         One entry a rank, in the order of the ranks; None for a process that trains alone.
     """
     if count == 1:
         return [None]
+    within.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=within))
     return [Rendezvous(Share(rank, count), folder) for rank in range(count)]
 

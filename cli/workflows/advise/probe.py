@@ -6,12 +6,10 @@ finished probe in the same form as an imported training; its weights are deleted
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -33,7 +31,8 @@ from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.home import Home, now
+from cli.workflows.home import Home, now, temporary_folder
+from cli.workflows.patience import patiently
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from db.queries import Store
@@ -134,7 +133,7 @@ class ProbingSession:
         resolved: request with its names resolved.
         profiled: cost predictor of this machine.
         store: database that finished probes are added to.
-        home: folder of the downloaded data sets.
+        home: home of the data sets and of the probes' checkpoints.
         data: images to train on.
         say: receiver of progress.
         finished: finished probes in the order of their training.
@@ -232,8 +231,8 @@ class ProbingSession:
             f"{chosen.move:.2f} points"
         )
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="advisor-probe-") as folder:
-            files = RunFiles(folder=Path(folder), data_root=self.home.data, watch=watch_peak)
+        with temporary_folder(self.home.probes) as folder:
+            files = RunFiles(folder=folder, data_root=self.home.data, watch=watch_peak)
             watcher = _Watcher(plan, chosen.seconds.mean, self.say)
             try:
                 ended = execute(plan, files, data, watcher, signals)
@@ -243,7 +242,9 @@ class ProbingSession:
                 return
             error, members = validation_errors(plan, files, data)
         found = reported_probe(plan, error, members, watcher.curve(data))
-        self.store.add_reported([found], source=SOURCE, imported_at=now())
+        patiently(
+            lambda: self.store.add_reported([found], source=SOURCE, imported_at=now()), self.say, signals
+        )
         self.finished.append(_finished(chosen, time.monotonic() - began, error, members))
 
     def _answer(self, ended: ProbingEnd) -> Probing:

@@ -17,8 +17,8 @@ class ProbeOptions:
     Attributes:
         seconds: time for choosing and training all probes, seconds.
         download: whether a missing data set may be downloaded.
-        take_signals: whether the first SIGINT or SIGTERM ends the session and keeps its finished probes. Only
-            the main thread of a process can take over signals.
+        take_signals: whether the first SIGINT, SIGTERM or SIGHUP ends the session and keeps its finished
+            probes. Only the main thread of a process can take over signals.
     """
 
     seconds: float

@@ -1,8 +1,10 @@
-"""How a run ended: its status and message in the database, its figures, and the error to report."""
+"""How a run ended: its figures, its status and message in the database, and the error to report."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from advisor.errors import (
     DeadlineError,
@@ -12,7 +14,8 @@ from advisor.errors import (
     StorageError,
 )
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import Run, RunStatus, StepRecord, StepStatus
+from advisor.plans.records import EnsembleMetrics, Run, RunStatus, StepRecord, StepStatus
+from cli.workflows.runs.recording import Recorder
 from cli.workflows.stopping import StopSignals
 from db.queries import Store
 from trainer.data.loading import Data
@@ -20,68 +23,89 @@ from trainer.ensembles.evaluate import evaluate
 from trainer.run_files import RunFiles
 
 
-def mark_failed(store: Store, run: Run, error: Exception, seconds: float) -> None:
-    """Store that an error ended a run; `seconds` is the wall-clock time of training in all."""
-    message = str(error).splitlines()[0] if str(error) else type(error).__name__
-    _mark(store, run, RunStatus.FAILED, message, seconds)
+def reason_of(error: Exception) -> str:
+    """Return an error as the one line that is stored with a run."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def mark_interrupted(store: Store, run: Run, seconds: float) -> None:
-    """Store that Ctrl-C ended a run; `seconds` is the wall-clock time of training in all."""
-    _mark(store, run, RunStatus.INTERRUPTED, signal.SIGINT.name, seconds)
-
-
-def _mark(store: Store, run: Run, status: RunStatus, message: str, seconds: float) -> None:
+@contextmanager
+def failing(run: Run, store: Store) -> Iterator[None]:
+    """Mark a run that cannot begin as failed, with the reason."""
     try:
-        store.update_run(run.id, status=status, train_seconds=seconds, message=message)
-    except StorageError:
-        # The disk that stopped training stops this note too; the first error is the one to report.
-        return
+        yield
+    except Exception as error:
+        # The disk that refuses the run may refuse this note too; the first error is the one to report.
+        with suppress(StorageError):
+            store.update_run(run.id, status=RunStatus.FAILED, train_seconds=0.0, message=reason_of(error))
+        raise
+
+
+def evaluated(
+    plan: TrainingPlan, files: RunFiles, data: Data, ended: dict[str, StepRecord], signals: StopSignals
+) -> EnsembleMetrics | None:
+    """Return the figures of the trained members on the test images.
+
+    Args:
+        plan: plan of the run.
+        files: files of the run.
+        data: data set of the run.
+        ended: record of every step that ended, by its id.
+        signals: reasons to stop; a signal cuts the evaluation short, which the resumed run repeats.
+
+    Returns:
+        The figures; None if the run was stopped before the end of its training or of the evaluation, or if no
+        member was trained.
+    """
+    done = _done(plan, ended)
+    if not done or _stopped(plan, ended):
+        return None
+    return signals.unless_stopped(lambda: evaluate(plan, files, data, done))
 
 
 def conclude(
     run: Run,
-    store: Store,
-    files: RunFiles,
-    data: Data,
     ended: dict[str, StepRecord],
+    test: EnsembleMetrics | None,
     signals: StopSignals,
-    seconds: float,
+    recorder: Recorder,
 ) -> None:
-    """Evaluate the trained members and store how the run ended.
+    """Store how the run ended.
 
     Args:
         run: the run as it began.
-        store: database of the run.
-        files: files of the run.
-        data: data set of the run.
         ended: record of every step that ended, by its id.
+        test: answer of `evaluated`.
         signals: reason of a stop.
-        seconds: wall-clock time of training in all.
+        recorder: way into the database.
 
     Raises:
         DeadlineError: the time limit stopped the run.
         InterruptedRunError: a signal stopped the run.
         PartialRunError: some members failed.
         RunError: all members failed.
+        StorageError: the database refuses to the end.
     """
-    trained = {m.name: _last_record(run.plan, m.name, ended) for m in run.plan.members}
-    stopped = [name for name, record in trained.items() if record is None]
-    failed = [
-        record for record in trained.values() if record is not None and record.status is not StepStatus.DONE
-    ]
-    if stopped:
-        _conclude_stopped(run, store, signals, seconds)
-    done = [
-        name for name, record in trained.items() if record is not None and record.status is StepStatus.DONE
-    ]
-    test = evaluate(run.plan, files, data, done) if done else None
-    status, message = _verdict(_causes(run.plan, ended) if failed else [], done)
-    store.update_run(run.id, status=status, train_seconds=seconds, message=message, test=test)
+    done = _done(run.plan, ended)
+    if _stopped(run.plan, ended) or (done and test is None):
+        _conclude_stopped(run, signals, recorder)
+    count = len(run.plan.members)
+    status, message = _verdict(_causes(run.plan, ended) if len(done) < count else [], done)
+    recorder.end(status, message, test)
     if status is RunStatus.PARTIAL:
-        raise PartialRunError(f"run {run.id}: {len(failed)} of {len(trained)} members failed: {message}")
+        raise PartialRunError(f"run {run.id}: {count - len(done)} of {count} members failed: {message}")
     if status is not RunStatus.DONE:
         raise RunError(f"run {run.id} {status.value}: {message}")
+
+
+def _stopped(plan: TrainingPlan, ended: dict[str, StepRecord]) -> bool:
+    """Return whether a member's training was stopped before its end."""
+    return any(_last_record(plan, member.name, ended) is None for member in plan.members)
+
+
+def _done(plan: TrainingPlan, ended: dict[str, StepRecord]) -> list[str]:
+    """Return the names of the members that were trained to their end."""
+    last = {member.name: _last_record(plan, member.name, ended) for member in plan.members}
+    return [name for name, record in last.items() if record and record.status is StepStatus.DONE]
 
 
 def _last_record(plan: TrainingPlan, network: str, ended: dict[str, StepRecord]) -> StepRecord | None:
@@ -110,13 +134,12 @@ def _verdict(causes: list[StepRecord], done: list[str]) -> tuple[RunStatus, str]
     return (RunStatus.DIVERGED if diverged else RunStatus.FAILED), message
 
 
-def _conclude_stopped(run: Run, store: Store, signals: StopSignals, seconds: float) -> None:
+def _conclude_stopped(run: Run, signals: StopSignals, recorder: Recorder) -> None:
     remedy = f"continue with `advisor resume {run.id}`"
     if signals.received is None:
-        store.update_run(run.id, status=RunStatus.DEADLINE, train_seconds=seconds, message="time limit")
+        recorder.end(RunStatus.DEADLINE, "time limit")
         raise DeadlineError(f"run {run.id} reached its time limit and is checkpointed: {remedy}")
-    name = signal.Signals(signals.received).name
-    store.update_run(run.id, status=RunStatus.INTERRUPTED, train_seconds=seconds, message=name)
+    recorder.end(RunStatus.INTERRUPTED, signal.Signals(signals.received).name)
     raise InterruptedRunError(
         f"run {run.id} is interrupted and checkpointed: {remedy}", exit_code=128 + signals.received
     )

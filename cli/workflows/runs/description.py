@@ -107,7 +107,7 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
 
 def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNetwork, ...]:
     newest = {epoch.network: epoch for epoch in epochs}
-    counts = Counter(epoch.network for epoch in epochs)
+    counts = _finished_epochs(epochs)
 
     def described(network: PlannedNetwork) -> TrainedNetwork:
         epoch = newest.get(network.name)
@@ -143,6 +143,20 @@ def _hint(run: StoredRun, networks: Sequence[TrainedNetwork]) -> str | None:
         "makes left and right alike: if they tell the classes apart, train with --augment crop or "
         "--augment none"
     )
+
+
+def _finished_epochs(epochs: Sequence[EpochRecord]) -> Counter[str]:
+    """Return the number of finished epochs by network.
+
+    Not all have records in a run that extends another: its checkpoints bring only their newest one along.
+    """
+    last = {(epoch.network, epoch.step): 0 for epoch in epochs}
+    for epoch in epochs:
+        last[epoch.network, epoch.step] = max(last[epoch.network, epoch.step], epoch.epoch + 1)
+    counts: Counter[str] = Counter()
+    for (network, _), count in last.items():
+        counts[network] += count
+    return counts
 
 
 def _figures(test: EnsembleMetrics | None) -> EnsembleFigures | None:

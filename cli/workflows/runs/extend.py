@@ -15,11 +15,12 @@ from advisor.designs.design import parse_design
 from advisor.errors import StorageError, UsageError
 from advisor.plans.extension import with_cluster, with_members
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import Run, RunStatus
+from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, now
+from cli.workflows.runs.conclusion import failing, reason_of
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
@@ -61,15 +62,15 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         old = stored_run(store, home, run_id)
         plan = with_data_at(_extended(old, extension), options.moved_to)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
-        done = frozenset(step.id for step in old.plan.steps)
         run = store.create_run(
             created_at=now(),
             plan=plan,
             parameters=parse_design(plan.design).parameters(plan.dataset.task),
             fingerprint=fingerprint(plan.execution).digest,
-            forecast=forecast_plan(plan, store, done).forecast,
+            forecast=_forecast(plan, old, store),
         )
-        _adopt(store, home, old, run)
+        with failing(run, store):
+            _adopt(store, home, old, run)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
         return carry_out(run, store, home, data, signals, say)
 
@@ -86,15 +87,37 @@ def _extended(old: Run, extension: Extension) -> TrainingPlan:
     return grow(old.plan, added.members)
 
 
+def _forecast(plan: TrainingPlan, old: Run, store: Store) -> Forecast:
+    """Return the forecast of what is added; steps of the old run keep the one that they had.
+
+    Args:
+        plan: plan of the extended run.
+        old: run that it extends.
+        store: database with measurements and trainings.
+    """
+    done = frozenset(step.id for step in old.plan.steps)
+    forecast = forecast_plan(plan, store, done).forecast
+    kept = tuple(s for s in old.forecast.steps if s.step in done) if old.forecast else ()
+    return replace(forecast, steps=(*kept, *(s for s in forecast.steps if s.step not in done)))
+
+
 def _adopt(store: Store, home: Home, old: Run, run: Run) -> None:
-    """Give the new run the checkpoints of the old one."""
+    """Give the new run the checkpoints of the old one and the records of its steps.
+
+    Records of epochs stay with the old run: they are evidence, and evidence counts once.
+
+    Raises:
+        StorageError: the operating system refuses.
+    """
     source, target = (home.run_folder(r.folder) / NETWORKS for r in (old, run))
     try:
         shutil.copytree(source, target, copy_function=_link_or_copy)
     except (OSError, shutil.Error) as error:
-        message = f"cannot copy the checkpoints of run {old.id} to {target}: {error}"
-        store.update_run(run.id, status=RunStatus.FAILED, train_seconds=0.0, message=message)
-        raise StorageError(message) from None
+        raise StorageError(
+            f"cannot copy the checkpoints of run {old.id} to {target}: {reason_of(error)}"
+        ) from None
+    for record in store.steps(old.id):
+        store.record_step(run.id, record)
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -2,91 +2,37 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from advisor.designs.design import parse_design
 from advisor.errors import StorageError, UsageError
-from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRecord, StepStatus
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target, with_data_at
-from cli.workflows.home import Home, locked, now
-from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
+from cli.workflows.home import Home, locked, make_folder, now
+from cli.workflows.runs.conclusion import conclude, evaluated, failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
 from cli.workflows.runs.own_data import data_of_run
+from cli.workflows.runs.recording import Recorder
 from cli.workflows.stopping import STOPPING, StopSignals
-from cli.workflows.views import Say, TrainingBegun, TrainingEnded
+from cli.workflows.views import Say, TrainingEnded
 from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
-from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
+from trainer.execution.outbox import UNSTORED, Outbox
 from trainer.run_files import NETWORKS, RunFiles
-
-
-@dataclass
-class _Recorder:
-    """Stores and shows the events of a run, and measures its time from the first step to the last event."""
-
-    store: Store
-    run: Run
-    say: Say
-    began: float | None = None
-    latest: float = 0.0
-    recorded: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.recorded = {s.step for s in self.store.steps(self.run.id) if s.status is StepStatus.DONE}
-
-    @property
-    def seconds(self) -> float:
-        """Wall clock of training before and after resuming, without the start of processes."""
-        return self.run.train_seconds + (0.0 if self.began is None else self.latest - self.began)
-
-    def __call__(self, event: Event) -> None:
-        """Store and show an event."""
-        match event:
-            case TrainingStarted():
-                self._start()
-            case EpochRecord():
-                self._store_epoch(event)
-            case StepRecord():
-                self._store_step(event)
-            case Notice(text):
-                self.say(text)
-
-    def stop_clock(self) -> None:
-        """End the measured time now; the epochs under way have been trained up to here."""
-        if self.began is not None:
-            self.latest = time.monotonic()
-
-    def _start(self) -> None:
-        self.began = self.latest = time.monotonic()
-        # The forecast is of the whole run, so it does not fit a resumed one.
-        forecast = None if self.run.train_seconds else self.run.forecast
-        expected = forecast.train_seconds if forecast else None
-        self.say(TrainingBegun(self.run.plan, expected[0] if expected else None))
-
-    def _store_epoch(self, record: EpochRecord) -> None:
-        self.latest = time.monotonic()
-        self.store.record_epoch(self.run.id, record)
-        # If the process is killed, the stored time reaches up to its last epoch.
-        self.store.update_run(self.run.id, status=RunStatus.RUNNING, train_seconds=self.seconds)
-        self.say(record)
-
-    def _store_step(self, record: StepRecord) -> None:
-        """Store a step, unless it was done before the run was resumed: then its figures stay."""
-        self.latest = time.monotonic()
-        if record.step not in self.recorded:
-            self.store.record_step(self.run.id, record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +43,8 @@ class TrainOptions:
         time_limit: seconds after which training checkpoints and ends, None for none.
         download: whether a missing data set may be fetched.
         moved_to: name of the folder in which the data of a run to continue lie now; None for the same.
-        take_signals: whether SIGINT and SIGTERM let training checkpoint and end, as the command line does;
-            only the main thread of a process can do that. Otherwise signals keep their handlers.
+        take_signals: whether SIGINT, SIGTERM and SIGHUP let training checkpoint and end, as the command line
+            does; only the main thread of a process can do that. Otherwise signals keep their handlers.
     """
 
     time_limit: float | None = None
@@ -137,7 +83,9 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
             fingerprint=fingerprint(plan.execution).digest,
             forecast=plan_forecast.forecast,
         )
-        _set_aside(home.run_folder(run.folder), say)
+        with failing(run, store):
+            _set_aside(home.run_folder(run.folder), say)
+            make_folder(home.run_folder(run.folder))
         say(
             f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
             f"augmentation {plan.dataset.augmentation}"
@@ -151,7 +99,7 @@ def _set_aside(folder: Path, say: Say) -> None:
     Raises:
         StorageError: the folder cannot be moved.
     """
-    if not (folder / NETWORKS).exists():
+    if not any((folder / name).exists() for name in (NETWORKS, UNSTORED)):
         return
     places = (folder.with_name(f"{folder.name}.orphan-{i}") for i in count(1))
     aside = next(place for place in places if not place.exists())
@@ -179,9 +127,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
     """
     signals = signals_of(options)
     with existing_store(home) as store:
-        run = store.run(run_id)
-        if run.status not in RESUMABLE:
-            raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
+        run = resumable(store, run_id)
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
@@ -206,7 +152,7 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
     Args:
-        run: the run as the database has it.
+        run: the run; its plan has the data folder where it lies now.
         store: database of the run.
         home: home of the run.
         data: data set of the plan.
@@ -219,27 +165,46 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
     """
     folder = home.run_folder(run.folder)
     with locked(folder, f"run {run.id}"), signals.listening():
+        # Another process may have ended or deleted it while this one waited for the lock.
+        run = replace(resumable(store, run.id), plan=run.plan)
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
-        write_description(folder, describe(run.plan, data))
-        store.update_run(
-            run.id,
-            status=RunStatus.RUNNING,
-            train_seconds=run.train_seconds,
-            dataset=run.plan.dataset.name,
-        )
-        recorder = _Recorder(store, run, say)
+        recorder = Recorder(store, run, Outbox(folder, run.plan), say, signals)
         try:
-            ended = execute(run.plan, files, data, recorder, signals)
-            if len(ended) < len(run.plan.steps):
-                recorder.stop_clock()
+            write_description(folder, describe(run.plan, data))
+            recorder.begin()
+            ended = _executed(run.plan, files, data, recorder, signals)
+            test = evaluated(run.plan, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
-            mark_interrupted(store, run, recorder.seconds)
+            recorder.mark(RunStatus.INTERRUPTED, signal.SIGINT.name)
             raise
         except Exception as error:
-            mark_failed(store, run, error, recorder.seconds)
+            recorder.mark(RunStatus.FAILED, reason_of(error))
             raise
-        finally:
-            say(TrainingEnded())
-        conclude(run, store, files, data, ended, signals, recorder.seconds)
+        conclude(run, ended, test, signals, recorder)
     return describe_run(store, home, run.id)
+
+
+def _executed(
+    plan: TrainingPlan, files: RunFiles, data: Data, recorder: Recorder, signals: StopSignals
+) -> dict[str, StepRecord]:
+    """Return the record of every step that ended, by its id."""
+    try:
+        ended = execute(plan, files, data, recorder, signals)
+        if len(ended) < len(plan.steps):
+            recorder.stop_clock()
+        return ended
+    finally:
+        recorder.say(TrainingEnded())
+
+
+def resumable(store: Store, run_id: int) -> Run:
+    """Return a run that can go on.
+
+    Raises:
+        UsageError: the run is finished or unknown.
+    """
+    run = store.run(run_id)
+    if run.status not in RESUMABLE:
+        raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
+    return run

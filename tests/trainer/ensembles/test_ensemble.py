@@ -117,6 +117,42 @@ def test_images_of_another_shape_or_type_are_refused(trained, images):
     refusal(DataError, lambda: trainer.load(trained[0].folder)(images), "(batch, 1, 8, 8)", "0 to 255")
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda images: images / 255, "floats from 0 to 0.941: multiply them by 255"),
+        (lambda images: images.half() / 255, "multiply them by 255"),
+        (lambda images: images - 55.0, "floats from -55 to 185: leave the normalisation"),
+        (lambda images: images * 2.0, "floats from 0 to 480: leave the normalisation"),
+        (lambda images: images * float("nan"), "nan"),
+        (lambda images: images.numpy(), "got ndarray: make a torch tensor"),
+    ],
+)
+def test_images_that_no_decoder_gives_are_refused_and_not_answered(trained, digits, change, reason):
+    ensemble = trainer.load(trained[0].folder)
+    images = change(digits.test.images[:20])
+    for call in (ensemble, ensemble.member_probabilities):
+        refusal(DataError, lambda call=call: call(images), "(batch, 1, 8, 8)", "0 to 255", reason)
+
+
+def test_black_images_and_no_images_are_images(trained):
+    ensemble = trainer.load(trained[0].folder)
+    with torch.inference_mode():
+        black = [ensemble(torch.zeros((2, 1, 8, 8), dtype=kind)) for kind in (torch.uint8, torch.float32)]
+        assert torch.equal(*black)
+        assert ensemble(torch.zeros((0, 1, 8, 8))).shape == (0, 10)
+
+
+def test_an_ensemble_knows_the_names_of_its_classes_by_label(trained, tmp_path):
+    ensemble = trainer.load(trained[0].folder)
+    assert ensemble.classes == tuple("0123456789")
+    names = tuple(f"class {label}" for label in range(10))
+    named = Ensemble(replace(ensemble.description, classes=names), dict(ensemble.networks))
+    assert named.classes == names
+    save_ensemble(named, tmp_path / "named.safetensors")
+    assert trainer.load(tmp_path / "named.safetensors").classes == names
+
+
 def test_it_is_a_float32_module_in_evaluation_mode(trained):
     ensemble = trainer.load(str(trained[0].folder))
     assert isinstance(ensemble, torch.nn.Module)

@@ -285,6 +285,14 @@ def test_a_broken_pool_kills_its_own_workers_and_not_those_of_a_later_pool(monke
     later.join()
 
 
+def test_what_a_killed_process_left_for_its_workers_to_meet_in_is_removed(plan_of, files):
+    (files.folder / "rendezvous" / "left").mkdir(parents=True)
+    pool = Pool(plan_of("2xmlp-1-4", processes=2), files, print, lambda: False)
+    assert list(files.folder.iterdir()) == []
+    pool.executor.shutdown()
+    pool.mailbox.close()
+
+
 def written(inbox, *events):
     for event in events:
         inbox.put(event)

@@ -1,8 +1,10 @@
 """`advisor extend` on the digits, with tiny networks."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from advisor.plans.records import RunStatus
+from advisor.plans.records import Forecast, PredictedStep, RunStatus
 from cli.workflows.forecast import machine
 from db.session import open_store
 
@@ -46,6 +48,52 @@ def test_an_ensemble_grows_and_nothing_is_trained_twice(advisor, home):
     # Checkpoints are shared between both runs; deleting one leaves the other whole.
     assert advisor("runs", "delete", "1", "--yes").code == 0
     assert checkpoints(home, "0002", "mother-1")
+
+
+def test_what_a_run_did_and_was_expected_to_do_stays_with_the_run_that_extends_it(advisor, home, monkeypatch):
+    """Old networks keep epochs, errors, seconds and forecasts; only what is added is forecast anew."""
+
+    def forecasting(seconds):
+        def forecast(plan, store, done=frozenset()):
+            steps = (PredictedStep(step=s.id, mean=t, low=t, high=t) for s, t in each(plan, done))
+            whole = Forecast(
+                train_seconds=(seconds,) * 3,
+                train_peak_bytes=None,
+                inference_ms_per_image=None,
+                test_error=None,
+                steps=tuple(steps),
+            )
+            return SimpleNamespace(priced=whole, forecast=whole)
+
+        def each(plan, done):
+            # As `advisor.cost.pricing.price` does: a step that is done costs nothing more.
+            return [(step, 0.0 if step.id in done else seconds) for step in plan.steps]
+
+        return forecast
+
+    monkeypatch.setattr("cli.workflows.runs.train.forecast_plan", forecasting(3.0))
+    monkeypatch.setattr("cli.workflows.runs.extend.forecast_plan", forecasting(5.0))
+    made = advisor("train", "2xmlp-1-8@g1", "--dataset", "digits", "--epochs", "3", "--json", "-q")
+    old = made.json["run"]
+    new = advisor("extend", "--add-members", "mlp-1-12", "--json", "-q").json["run"]
+    names = [network["name"] for network in old["networks"]]
+    assert [n for n in new["networks"] if n["name"] in names] == old["networks"]
+    assert [network["epochs"] for network in new["networks"]][:3] == [3, 1, 1]
+    kept = {step["step"]: step for step in new["steps"]}
+    assert [kept[step["step"]] for step in old["steps"]] == old["steps"]
+    added = [step for step in new["steps"] if step["network"] not in names]
+    assert {step["predicted_seconds"]["mean"] for step in added} == {5.0}
+    assert new["predicted"]["train_seconds"]["mean"] == 5.0
+    explained = {s["step"]: s for s in advisor("explain", "2", "--json").json["steps"]}
+    for step in old["steps"]:
+        assert explained[step["step"]]["seconds"]["mean"] == 3.0
+        assert explained[step["step"]]["actual_seconds"] == step["actual_seconds"]
+    # Evidence counts once: the epochs of the old mother belong to the old run.
+    with open_store(home / "advisor.sqlite") as store:
+        (fingerprint,) = {run.fingerprint for run in store.runs()}
+        found = store.trained_epochs(fingerprint)
+    # The first epoch of several does not count.
+    assert [trained.epochs for trained in found].count(2) == 1
 
 
 def test_a_run_that_is_not_finished_is_refused(advisor):

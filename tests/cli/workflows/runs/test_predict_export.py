@@ -392,11 +392,9 @@ def test_an_image_that_is_no_file_is_a_line(advisor, run, pictures, tmp_path):
     assert [("a pipe" in line, "a device" in line) for line in lines[:2]] == [(True, False), (False, True)]
 
 
-def test_an_image_of_many_pixels_is_a_line_of_ours_or_nothing(advisor, run, pictures, monkeypatch):
-    # The library warns of images that have more.
+def test_an_image_of_many_pixels_is_read_without_a_warning_of_the_library(
+    advisor, run, pictures, monkeypatch
+):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
     warnings.simplefilter("always")
-    assert advisor("predict", "1", pictures[0], "--quiet", "--json").err == ""
-    line = advisor("predict", "1", pictures[0], "--json").error_line
-    assert line.startswith("advisor: PIL says: ")
-    assert "64 pixels" in line
+    assert advisor("predict", "1", pictures[0], "--json").err == ""

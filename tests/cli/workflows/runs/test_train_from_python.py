@@ -77,10 +77,12 @@ def test_a_program_can_train_off_the_main_thread(place):
 def test_signals_keep_their_handlers_unless_training_may_take_them(place, monkeypatch):
     taken = []
     monkeypatch.setattr("cli.workflows.stopping.signal.signal", lambda number, handler: taken.append(number))
+    # As in a terminal; `nohup` would have SIGHUP ignored.
+    monkeypatch.setattr("cli.workflows.stopping.signal.getsignal", lambda number: signal.SIG_DFL)
     trained(place, 1)
     assert taken == []
     trained(place, 1, take_signals=True)
-    assert set(taken) == {signal.SIGINT, signal.SIGTERM}
+    assert set(taken) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def test_a_keyboard_interrupt_marks_the_run_and_reaches_the_program(place, interrupting):
