@@ -122,7 +122,10 @@ def test_a_saved_database_of_every_release_is_read(dump: Path, path: Path) -> No
         assert [m.network for m in store.measurements("3aa5384bcd7f706a")] == ["resnet-8-8"]
         last = store.last_recommendation()
         assert last is not None
-        assert (last.request, last.payload) == ({"budget": "60k"}, {"designs": ["2xresnet-8-8@g1"]})
+        assert (last.request["epochs"], last.payload) == (
+            3,
+            {"recommendations": [{"design": "2xresnet-8-8@g1"}]},
+        )
     assert [row["id"] for row in list_runs(path, where={}, sort="id", descending=False, limit=None)] == [1, 3]
 
 
@@ -143,7 +146,14 @@ def test_a_saved_measurement_with_layers_is_read(path: Path) -> None:
         (m,) = store.measurements("0de68cea59737580")
     assert m.layers == (
         LayerTime(name="flatten", forward_seconds=1e-6, backward_seconds=0.0, inference_seconds=1e-6),
+        LayerTime(
+            name="block1.layer1.linear", forward_seconds=1e-4, backward_seconds=2e-4, inference_seconds=1e-4
+        ),
+        LayerTime(
+            name="block1.layer1.relu", forward_seconds=2e-6, backward_seconds=3e-6, inference_seconds=2e-6
+        ),
         LayerTime(name="classifier", forward_seconds=2e-4, backward_seconds=5e-4, inference_seconds=1e-4),
+        LayerTime(name="loss", forward_seconds=5e-6, backward_seconds=6e-6, inference_seconds=0.0),
     )
     assert (m.reserved_bytes, m.watts, m.clock_mhz) == (2097152, 212.5, 1755)
     assert m.throttle == "power cap, thermal limit"

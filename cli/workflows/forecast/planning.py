@@ -26,8 +26,8 @@ from cli.workflows.defaults import DATASET, SEED
 from cli.workflows.forecast.machine import chosen_execution, plain_execution
 from cli.workflows.forecast.plan_request import HATCHING, PlanRequest
 from cli.workflows.names import facts_of
-from db.convert import StoredRecommendation
 from db.queries import Store
+from db.recommendations import StoredRecommendation
 from profiler.device import choose_device
 
 
