@@ -30,9 +30,9 @@ from advisor.plans.records import (
     StepStatus,
 )
 from advisor.serial import from_plain, to_plain
-from db.damage import check_amount, check_share
+from db.checks.damage import check_amount, check_share
+from db.checks.rows import readable
 from db.models import EpochRow, MeasurementRow, ReportedTrainingRow, RunRow, StepRow
-from db.rows import readable
 from db.schema import folder_of
 
 T = TypeVar("T")
@@ -130,7 +130,8 @@ def _check_repeated(row: RunRow, run: Run) -> None:
     """Refuse a row whose columns differ from what they repeat of plan, forecast and figures.
 
     Raises:
-        ValueError: a column differs, or the forecast has a step that the plan lacks.
+        ValueError: a column differs.
+        UsageError: a step of the forecast has an id that no step has.
     """
     plan, design, forecast = run.plan, parse_design(run.plan.design), run.forecast
     repeated = {
@@ -151,10 +152,8 @@ def _check_repeated(row: RunRow, run: Run) -> None:
         # Columns that came with a later schema are empty in older rows.
         if (stored := getattr(row, name)) is not None and not _is_same(stored, value):
             raise ValueError(f"{name} is {stored!r} and repeats {value!r}")
-    steps = {step.id for step in plan.steps}
     for step in forecast.steps if forecast else ():
-        if step.step not in steps:
-            raise ValueError(f"the forecast has the step {step.step!r:.60}, which the plan lacks")
+        check_step(step.step)
 
 
 def _is_same(stored: object, value: object) -> bool:

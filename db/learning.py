@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from advisor.errors import AdvisorError
 from advisor.names import check_step
 from advisor.plans.records import RunStatus
-from db.damage import check_amount, check_share, check_value, damaged, leave_out
+from db.checks.damage import check_amount, check_share, check_value, damaged, leave_out
 from db.models import EpochRow, RunRow
 
 # Most ids in one statement; SQLite before 3.32 takes at most 999 values.

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from advisor.errors import UnknownNameError, UsageError
-from db.damage import check_value, damaged, leave_out
+from db.checks.damage import check_value, damaged, leave_out
 from db.reading import is_writable, reading_connection, text_of
 from db.schema import HEAD, older, refusal, require_file, revision_of
 

@@ -22,12 +22,13 @@ from advisor.errors import UsageError
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import convert, upkeep
+from db.checks.rows import sound
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.learning import curves_of, seconds_of_epochs
 from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
 from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
-from db.rows import sound
+from db.schema import folder_of
 
 
 class Store:
@@ -36,7 +37,8 @@ class Store:
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
     or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
     there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log (`db.damage`).
+    `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log
+    (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -205,6 +207,18 @@ class Store:
         with self._session(self.engine) as session:
             return convert.run_of(_run_row(session, run_id))
 
+    def run_ids(self) -> list[int]:
+        """Return the numbers of all runs, of those with damaged rows too."""
+        with self._session(self.engine) as session:
+            return list(session.scalars(select(RunRow.id).order_by(RunRow.id)))
+
+    def folder_of_run(self, run_id: int) -> str:
+        """Return the folder of a run, relative to the home; its row may be damaged otherwise."""
+        with self._session(self.engine) as session:
+            if session.scalar(select(RunRow.id).where(RunRow.id == run_id)) is None:
+                raise _no_run(run_id)
+        return folder_of(run_id)
+
     def runs(self, status: RunStatus | None = None) -> list[Run]:
         """Return runs, oldest first.
 
@@ -282,5 +296,9 @@ class Store:
 def _run_row(session: Session, run_id: int) -> RunRow:
     row = session.get(RunRow, run_id)
     if row is None:
-        raise UsageError(f"there is no run {run_id}: `advisor runs list` shows those there are")
+        raise _no_run(run_id)
     return row
+
+
+def _no_run(run_id: int) -> UsageError:
+    return UsageError(f"there is no run {run_id}: `advisor runs list` shows those there are")

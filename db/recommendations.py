@@ -21,8 +21,8 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import DEVICES
 from advisor.plans.method_traits import Method
 from advisor.plans.schedule import MOST_EPOCHS
+from db.checks.rows import readable
 from db.models import RecommendationRow
-from db.rows import readable
 
 # SQLite's integers have 64 bits.
 MOST_SEED = 2**63 - 1

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from advisor.errors import StorageError
 from db.backups import copy_of, kept_copy
+from db.checks.structure import differences, structure_of, structure_of_code
 from db.engine import (
     BUSY_SECONDS,
     connection_to,
@@ -29,7 +30,6 @@ from db.engine import (
 from db.queries import Store
 from db.reading import is_writable, reading_connection
 from db.schema import HEAD, older, one_line, read_only, refusal, require_file, revision_of, shown
-from db.structure import differences, structure_of, structure_of_code
 
 SCRIPTS = Path(__file__).parent / "migrations"
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from advisor.errors import StorageError, UsageError
 from db import convert
-from db.damage import SEE_CHECK, DamagedRowError
+from db.checks.damage import SEE_CHECK, DamagedRowError
+from db.checks.structure import differences, structure_of, structure_of_code
 from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
@@ -28,7 +29,6 @@ from db.models import (
 from db.reading import reading_connection
 from db.recommendations import recommendation_of
 from db.schema import shown
-from db.structure import differences, structure_of, structure_of_code
 
 # By table, the function that reads a row as a record; it fails where the row is damaged.
 _READERS: dict[type[Base], Callable[[Any], object]] = {

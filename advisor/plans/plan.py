@@ -229,6 +229,10 @@ class TrainingPlan:
         holders = dict.fromkeys(self.holder(member.name).name for member in self.members)
         return {name: self.outputs_of(name) for name in holders}
 
+    def step_ids_of(self, name: str) -> frozenset[str]:
+        """Return the ids of the steps of a network that has weights of its own, hatching included."""
+        return frozenset(step.id for step in self.steps if step.network == name)
+
     def train_steps_of(self, name: str) -> list[TrainStep]:
         """Return the training steps of a network; for a member that shares layers, of its joint network."""
         holder = self.holder(name).name

@@ -39,7 +39,7 @@ from cli.workflows.files import check_writable
 from cli.workflows.forecast.evidence import accuracy_for, imported_facts
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
-from db.session import open_store
+from db.session import open_reader
 
 # Content of the file of `--plot`, as errors name it.
 CONTENT = "the map"
@@ -100,7 +100,7 @@ def _facts(home: Home, dataset: str) -> DatasetFacts:
     except UnknownNameError:
         if not home.database.exists():
             raise
-        with open_store(home.database) as store:
+        with open_reader(home.database) as store:
             imported = imported_facts(store, dataset)
         if imported is None:
             raise
@@ -113,7 +113,7 @@ def _accuracy(
     """Return the predictor and its trainings; a database that does not exist is not created."""
     if not home.database.exists():
         return AccuracyPredictor([facts.learned_as], (), seed), []
-    with open_store(home.database) as store:
+    with open_reader(home.database) as store:
         return accuracy_for(store, facts.learned_as, seed, facts.train_images)
 
 

@@ -22,7 +22,7 @@ def delete_run(home: Home, run: str) -> DeletedRun:
     """
     number = run_id_of(run, home)
     with existing_store(home) as store:
-        folder = home.run_folder(store.run(number).folder)
+        folder = home.run_folder(store.folder_of_run(number))
         with locked(folder, f"run {number}"):
             store.delete_run(number)
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
 from trainer.data.loading import load_data
+from trainer.ensembles.verify import require_plan
 from trainer.run_files import NETWORKS
 
 
@@ -59,6 +60,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
     with existing_store(home) as store:
         old = stored_run(store, home, run_id)
         plan = _extended(old, extension)
+        require_plan(home.run_folder(old.folder), old.plan)
         data = load_data(plan.dataset, home.data, download=options.download)
         done = frozenset(step.id for step in old.plan.steps)
         run = store.create_run(

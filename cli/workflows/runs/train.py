@@ -26,6 +26,7 @@ from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_data
 from trainer.ensembles.description import describe, write_description
+from trainer.ensembles.verify import require_plan
 from trainer.events import Event, Notice, TrainingStarted
 from trainer.execution.execute import execute
 from trainer.run_files import NETWORKS, RunFiles
@@ -173,6 +174,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = store.run(run_id)
         if run.status not in RESUMABLE:
             raise UsageError(f"run {run_id} is {run.status.value}: there is nothing to resume")
+        require_plan(home.run_folder(run.folder), run.plan)
         data = load_data(run.plan.dataset, home.data, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
         return carry_out(run, store, home, data, signals, say)

@@ -3,9 +3,10 @@
 SQLite keeps any value in any column, and JSON is only text to it. Whatever is read back is therefore checked
 as a file of somebody else would be: the type of every column, then the rules of the record.
 
-- A row that was asked for by its number, or that an answer is about, refuses (`db.rows.readable`).
+- A row that was asked for by its number, or that an answer is about, refuses (`db.checks.rows.readable`).
 - Among many rows, such as the evidence of a predictor, damaged ones are left out, each with one line in the
-  log (`db.rows.sound`). Python prints that line on stderr unless a program sets up its logging otherwise.
+  log (`db.checks.rows.sound`). Python prints that line on stderr unless a program sets up its logging
+  otherwise.
 - `advisor db check` finds them all (`db.upkeep`).
 
 This module needs the standard library alone, as `db.listing` does.

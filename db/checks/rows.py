@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from advisor.errors import AdvisorError
-from db.damage import DamagedRowError, check_value, damaged, leave_out
+from db.checks.damage import DamagedRowError, check_value, damaged, leave_out
 from db.models import Base, NanFloat
 
 Row = TypeVar("Row", bound=Base)
