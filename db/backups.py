@@ -14,9 +14,9 @@ from pathlib import Path
 from db.upkeep import save_copy
 
 # Bytes of the header that every writing may change (https://www.sqlite.org/fileformat.html): the versions for
-# writing and reading, which are those of the journal mode; the change counter; the number for which the
-# version of SQLite is valid, and that version.
-_CHANGING = (slice(18, 20), slice(24, 28), slice(92, 100))
+# writing and reading, which are those of the journal mode; the change counter; the counter of schemas, which
+# a copy raises; the number for which the version of SQLite is valid, and that version.
+_CHANGING = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
 _HEADER = 100
 _BLOCK = 2**20
 

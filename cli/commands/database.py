@@ -33,7 +33,7 @@ def check(
     if runs:
         from cli.workflows.runs.verification import check_with_runs as checked
     answer = checked(ctx.obj.home)
-    print_answer(answer, as_json, render)
+    typer.echo(json.dumps(answer.to_json(), indent=2) if as_json else render(answer))
     require_whole(answer)
 
 

@@ -384,6 +384,14 @@ def test_a_number_that_sqlite_cannot_hold_is_refused_in_one_line(store: Store, p
         ("plan", "no json"),
         ("status", "odd"),
         ("forecast", "[]"),
+        # A mean outside its interval.
+        (
+            "forecast",
+            '{"train_seconds": [9, 1, 2], "train_peak_bytes": null, "inference_ms_per_image": null, '
+            '"test_error": null, "steps": []}',
+        ),
+        ("test", '{"error": 2, "member_errors": [2], "oracle_error": 0, "disagreement": 0, "nll": 1}'),
+        ("plan", "../../0001"),
         ("test", '{"error": 1}'),
         ("test", "no json"),
         (
