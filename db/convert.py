@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from operator import attrgetter
 from statistics import median
 from typing import Any, TypeVar
 
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.reported import ReportedTraining, check_reported
 from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.designs.design import parse_design
-from advisor.errors import PlanError, StorageError, UsageError
+from advisor.names import check_name, check_step
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
 from advisor.plans.placement import phases
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
@@ -28,37 +30,36 @@ from advisor.plans.records import (
     StepStatus,
 )
 from advisor.serial import from_plain, to_plain
-from db.models import (
-    EpochRow,
-    MeasurementRow,
-    RecommendationRow,
-    ReportedTrainingRow,
-    RunRow,
-    StepRow,
-)
+from db.checks.damage import check_amount, check_share
+from db.checks.rows import readable
+from db.models import EpochRow, MeasurementRow, ReportedTrainingRow, RunRow, StepRow
 from db.schema import folder_of
 
 T = TypeVar("T")
 
+# Name of the last layer of a measurement, which the network's graph does not have.
+LOSS = "loss"
+AMOUNTS_OF_MEASUREMENT = (
+    "step_iqr_seconds",
+    "reference_seconds",
+    "peak_bytes",
+    "reserved_bytes",
+    "watts",
+    "clock_mhz",
+    "spent_seconds",
+)
+
 # Columns of a reported training with lists of errors that may be missing.
 ERRORS_MAYBE = ("errors_by_members", "member_curve", "ensemble_curve")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRecommendation:
-    """A stored recommendation.
-
-    Attributes:
-        id: number of the recommendation.
-        created_at: time in UTC, ISO 8601.
-        request: request of the user, plain JSON.
-        payload: answer of the program, plain JSON.
-    """
-
-    id: int
-    created_at: str
-    request: dict[str, Any]
-    payload: dict[str, Any]
+# Columns of a run that repeat a figure on the test set, for listings.
+FIGURES: dict[str, Callable[[EnsembleMetrics], float | None]] = {
+    "test_error": attrgetter("error"),
+    "mean_member_error": attrgetter("mean_member_error"),
+    "voting_error": attrgetter("voting_error"),
+    "super_learner_error": attrgetter("super_learner_error"),
+    "best_member_error": attrgetter("best_member_error"),
+    "calibration_error": attrgetter("calibration_error"),
+}
 
 
 def row_of_run(
@@ -93,12 +94,8 @@ def row_of_run(
 def set_test(row: RunRow, test: EnsembleMetrics) -> None:
     """Write the figures on the test set into a run's row."""
     row.test = _to_json(test)
-    row.test_error = test.error
-    row.mean_member_error = test.mean_member_error
-    row.voting_error = test.voting_error
-    row.super_learner_error = test.super_learner_error
-    row.best_member_error = test.best_member_error
-    row.calibration_error = test.calibration_error
+    for column, figure_of in FIGURES.items():
+        setattr(row, column, figure_of(test))
 
 
 def set_dataset(row: RunRow, name: str) -> None:
@@ -113,24 +110,65 @@ def run_of(row: RunRow) -> Run:
     """Return the run of a row.
 
     Raises:
-        StorageError: plan, status, forecast or test figures of the row cannot be read.
+        DamagedRowError: plan, status, forecast, figures or columns of the row break a rule.
     """
-    try:
-        return Run(
-            id=row.id,
-            created_at=row.created_at,
-            status=RunStatus(row.status),
-            plan=plan_from_json(row.plan),
-            parameters=row.parameters,
-            fingerprint=row.fingerprint,
-            folder=folder_of(row.id),
-            forecast=_from_json(Forecast, row.forecast),
-            train_seconds=row.train_seconds,
-            test=_from_json(EnsembleMetrics, row.test),
-            message=row.message,
-        )
-    except (PlanError, ValueError) as error:
-        raise _unreadable(f"run {row.id}", error) from error
+    return readable(row, _run_of)
+
+
+def _run_of(row: RunRow) -> Run:
+    run = Run(
+        id=row.id,
+        created_at=row.created_at,
+        status=RunStatus(row.status),
+        plan=plan_from_json(row.plan),
+        parameters=row.parameters,
+        fingerprint=row.fingerprint,
+        folder=folder_of(row.id),
+        forecast=_from_json(Forecast, row.forecast),
+        train_seconds=row.train_seconds,
+        test=_from_json(EnsembleMetrics, row.test),
+        message=row.message,
+    )
+    check_amount("train_seconds", run.train_seconds)
+    _check_repeated(row, run)
+    return run
+
+
+def _check_repeated(row: RunRow, run: Run) -> None:
+    """Refuse a row whose columns differ from what they repeat of plan, forecast and figures.
+
+    Raises:
+        ValueError: a column differs.
+        UsageError: a step of the forecast has an id that no step has.
+    """
+    plan, design, forecast = run.plan, parse_design(run.plan.design), run.forecast
+    repeated = {
+        "design": plan.design,
+        "dataset": plan.dataset.name,
+        "method": plan.method.value,
+        "epochs": plan.epochs,
+        "members": len(design.members),
+        "clusters": design.clusters,
+        "batch": plan.batch,
+        "seed": plan.seed,
+        "device": plan.execution.device,
+        "predicted_train_seconds": _mean(forecast.train_seconds) if forecast else None,
+        "predicted_test_error": _mean(forecast.test_error) if forecast else None,
+        **{column: figure_of(run.test) if run.test else None for column, figure_of in FIGURES.items()},
+    }
+    for name, value in repeated.items():
+        # Columns that came with a later schema are empty in older rows.
+        if (stored := getattr(row, name)) is not None and not _is_same(stored, value):
+            raise ValueError(f"{name} is {stored!r} and repeats {value!r}")
+    for step in forecast.steps if forecast else ():
+        check_step(step.step)
+
+
+def _is_same(stored: object, value: object) -> bool:
+    if isinstance(stored, float) and isinstance(value, float):
+        # Older programs may have rounded the mean of the members otherwise.
+        return math.isclose(stored, value, rel_tol=1e-9)
+    return stored == value
 
 
 def values_of_epoch(run_id: int, record: EpochRecord) -> dict[str, Any]:
@@ -139,7 +177,21 @@ def values_of_epoch(run_id: int, record: EpochRecord) -> dict[str, Any]:
 
 
 def epoch_of(row: EpochRow) -> EpochRecord:
-    """Return the epoch of a row."""
+    """Return the epoch of a row.
+
+    Raises:
+        DamagedRowError: a name or a figure breaks a rule.
+    """
+    return readable(row, _epoch_of)
+
+
+def _epoch_of(row: EpochRow) -> EpochRecord:
+    check_step(row.step)
+    check_name("network", row.network)
+    for name in ("epoch", "seconds", "rate"):
+        check_amount(name, getattr(row, name))
+    for name in ("train_error", "validation_error"):
+        check_share(name, getattr(row, name))
     return EpochRecord(
         step=row.step,
         network=row.network,
@@ -199,16 +251,20 @@ def step_of(row: StepRow) -> StepRecord:
     """Return the step of a row.
 
     Raises:
-        StorageError: the status is unknown.
+        DamagedRowError: a name, the status or a figure breaks a rule.
     """
-    try:
-        status = StepStatus(row.status)
-    except ValueError as error:
-        raise _unreadable(f"step {row.step} of run {row.run_id}", error) from error
+    return readable(row, _step_of)
+
+
+def _step_of(row: StepRow) -> StepRecord:
+    check_step(row.step)
+    check_name("network", row.network)
+    for name in ("seconds", "peak_bytes"):
+        check_amount(name, getattr(row, name))
     return StepRecord(
         step=row.step,
         network=row.network,
-        status=status,
+        status=StepStatus(row.status),
         seconds=row.seconds,
         hatch_difference=row.hatch_difference,
         peak_bytes=row.peak_bytes,
@@ -229,12 +285,21 @@ def measurement_of(row: MeasurementRow) -> Measurement:
     """Return the measurement of a row.
 
     Raises:
-        StorageError: fingerprint, layers or times of the row cannot be read.
+        DamagedRowError: fingerprint, network, layers or figures of the row break a rule.
     """
-    try:
-        return _measurement_of(row)
-    except (ValueError, TypeError, UsageError) as error:
-        raise _unreadable(f"measurement {row.id}", error) from error
+    return readable(row, _checked_measurement)
+
+
+def _checked_measurement(row: MeasurementRow) -> Measurement:
+    m = _measurement_of(row)
+    if min(m.batch, m.processes) < 1:
+        raise ValueError(f"batch and processes must be at least 1, got {m.batch} and {m.processes}")
+    for name in AMOUNTS_OF_MEASUREMENT:
+        check_amount(name, getattr(m, name))
+    nodes, layers = graph_of(m.network, m.task).nodes, [t for t in m.layers if t.name != LOSS]
+    if m.layers and len(layers) != len(nodes):
+        raise ValueError(f"{m.network} has {len(nodes)} layers, got times of {len(layers)}")
+    return m
 
 
 def _measurement_of(row: MeasurementRow) -> Measurement:
@@ -285,26 +350,6 @@ def _layer_of(name: str, forward: float, backward: float, inference: float) -> L
     )
 
 
-def row_of_recommendation(
-    created_at: str, request: dict[str, Any], payload: dict[str, Any]
-) -> RecommendationRow:
-    """Return the row of a recommendation."""
-    return RecommendationRow(created_at=created_at, request=json.dumps(request), payload=json.dumps(payload))
-
-
-def recommendation_of(row: RecommendationRow) -> StoredRecommendation:
-    """Return the recommendation of a row.
-
-    Raises:
-        StorageError: the row is not JSON.
-    """
-    try:
-        request, payload = json.loads(row.request), json.loads(row.payload)
-    except ValueError as error:
-        raise _unreadable(f"recommendation {row.id}", error) from error
-    return StoredRecommendation(id=row.id, created_at=row.created_at, request=request, payload=payload)
-
-
 def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
     """Return the columns of a reported training, without source and time of the import."""
     values = asdict(record)
@@ -324,30 +369,36 @@ def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
     """Return the reported training of a row.
 
     Raises:
-        StorageError: task, augmentation, errors or curves of the row cannot be read.
+        DamagedRowError: the row breaks a rule of the CSV files that trainings are imported from, or it is not
+            the training that its digest is of.
     """
-    try:
-        return ReportedTraining(
-            dataset=row.dataset,
-            task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
-            augmentation=Augmentation(row.augmentation),
-            train_images=row.train_images,
-            test_images=row.test_images,
-            design=row.design,
-            epochs=row.epochs,
-            batch=row.batch,
-            seed=row.seed,
-            error=row.error,
-            member_errors=_errors_of(row.member_errors),
-            device=row.device,
-            date=row.date,
-            validation_images=row.validation_images,
-            errors_by_members=_errors_or_none(row.errors_by_members),
-            member_curve=_errors_or_none(row.member_curve),
-            ensemble_curve=_errors_or_none(row.ensemble_curve),
-        )
-    except (ValueError, UsageError) as error:
-        raise _unreadable(f"reported training {row.id}", error) from error
+    return readable(row, _reported_of)
+
+
+def _reported_of(row: ReportedTrainingRow) -> ReportedTraining:
+    record = ReportedTraining(
+        dataset=row.dataset,
+        task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
+        augmentation=Augmentation(row.augmentation),
+        train_images=row.train_images,
+        test_images=row.test_images,
+        design=row.design,
+        epochs=row.epochs,
+        batch=row.batch,
+        seed=row.seed,
+        error=row.error,
+        member_errors=_errors_of(row.member_errors),
+        device=row.device,
+        date=row.date,
+        validation_images=row.validation_images,
+        errors_by_members=_errors_or_none(row.errors_by_members),
+        member_curve=_errors_or_none(row.member_curve),
+        ensemble_curve=_errors_or_none(row.ensemble_curve),
+    )
+    check_reported(record)
+    if values_of_reported(record)["digest"] != row.digest:
+        raise ValueError("its digest is that of another training")
+    return record
 
 
 def _text_of_errors(errors: tuple[float, ...] | None) -> str | None:
@@ -375,7 +426,3 @@ def _to_json(record: Any) -> str | None:
 
 def _from_json(kind: type[T], text: str | None) -> T | None:
     return None if text is None else from_plain(kind, json.loads(text))
-
-
-def _unreadable(what: str, error: Exception) -> StorageError:
-    return StorageError(f"{what} of the database cannot be read ({error}): delete it, or upgrade advisor")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from db.reading import reading_connection, text_of
 from db.schema import refusal
 
 # Seconds after which a file that another process writes counts as locked; our own writes take milliseconds.
@@ -28,10 +29,15 @@ def engine_of(path: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
         path: path of the database.
         busy_seconds: longest wait for another process that writes.
     """
+    return _engine_of(lambda: connection_to(path, busy_seconds))
 
-    def connect() -> sqlite3.Connection:
-        return connection_to(path, busy_seconds)
 
+def reading_engine_of(path: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Return an engine that only reads, also where nothing can be written; arguments as for `engine_of`."""
+    return _engine_of(lambda: reading_connection(path, busy_seconds))
+
+
+def _engine_of(connect: Callable[[], sqlite3.Connection]) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "begin", _begin)
     return engine
@@ -63,6 +69,7 @@ def connection_to(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Con
     )
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.text_factory = text_of
     return connection
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from advisor.errors import UnknownNameError, UsageError
-from db.schema import HEAD, refusal, require_file, revision_of
+from db.checks.damage import check_value, damaged, leave_out
+from db.reading import is_writable, reading_connection, text_of
+from db.schema import HEAD, older, refusal, require_file, revision_of
 
 BUSY_SECONDS = 5.0
+
+Row = dict[str, object]
 
 # Columns of the table `runs`, in the order in which they are returned.
 COLUMNS = (
@@ -68,6 +71,20 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "calibration_error": float,
 }
 
+# Columns that may be empty.
+OPTIONAL = frozenset(name for name, kind in NUMBERS.items() if kind is float) - {"train_seconds"}
+
+
+_STORED_AS = {int: "'integer'", float: "'real', 'integer'", str: "'text'"}
+
+
+def _usual(name: str) -> str:
+    """Return the condition that a column has a value of its type."""
+    types = _STORED_AS[NUMBERS.get(name, str)] + (", 'null'" if name in OPTIONAL else "")
+    return f"typeof({name}) IN ({types})"
+
+
+_USUAL = " AND ".join(map(_usual, COLUMNS))
 # SQLite's integers have 64 bits.
 _LARGEST = 2**63 - 1
 
@@ -82,6 +99,8 @@ def list_runs(
     busy_seconds: float = BUSY_SECONDS,
 ) -> list[dict[str, object]]:
     """Return runs, each as a dict of `COLUMNS`; a missing file has none and is not created.
+
+    A row with a value that its column cannot have is left out, and the log says so.
 
     Args:
         path: path of the database.
@@ -101,15 +120,16 @@ def list_runs(
         return []
     try:
         require_file(path)
-        with closing(_open(path, busy_seconds)) as connection:
+        with closing(reading_connection(path, busy_seconds)) as connection:
             revision = revision_of(connection, path)
             if revision == HEAD:
-                rows = connection.execute(query, values).fetchall()
-                return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+                return _sound(connection, query, values, path)
     except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
         raise refusal(path, error) from error
     if revision is None:
         return []
+    if not is_writable(path):
+        raise older(path, revision)
     _migrate(path, busy_seconds)
     return list_runs(
         path, where=where, sort=sort, descending=descending, limit=limit, busy_seconds=busy_seconds
@@ -121,7 +141,7 @@ def _query(
 ) -> tuple[str, list[str | int | float]]:
     # Against SQL injection: names come from COLUMNS alone, values are parameters.
     values = [_value(_column(name), text) for name, text in where.items()]
-    query = f"SELECT {', '.join(COLUMNS)} FROM runs"
+    query = f"SELECT {', '.join(COLUMNS)}, {_USUAL} FROM runs"
     if where:
         query += " WHERE " + " AND ".join(f"{name} = ?" for name in where)
     query += f" ORDER BY {_column(sort)} IS NULL, {sort} {'DESC' if descending else 'ASC'}, id"
@@ -154,21 +174,36 @@ def _value(column: str, text: str) -> str | int | float:
     return value
 
 
-def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    # Some bytes of a file name have a meaning in a URI, so all are quoted.
-    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
-    if not os.access(path.parent, os.W_OK) and not _has_log(path):
-        # Nobody is writing, and reading with WAL would create files in a folder that is read-only.
-        uri += "&immutable=1"
-    return sqlite3.connect(uri, uri=True, timeout=busy_seconds)
+def _sound(connection: sqlite3.Connection, query: str, values: Sequence[object], path: Path) -> list[Row]:
+    """Return the rows of a query by column, without the damaged ones, each of which the log names once."""
+    try:
+        # As fast as the driver can: SQLite itself compares the types.
+        connection.text_factory = str
+        rows = connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError:
+        # Perhaps a text that is not UTF-8, which the check of its row then refuses.
+        connection.text_factory = text_of
+        rows = [(*row[:-1], False) for row in connection.execute(query, values)]
+    found = []
+    for row in rows:
+        by_column = dict(zip(COLUMNS, row[:-1], strict=True))
+        if row[-1] or _is_sound(by_column, path):
+            found.append(by_column)
+    return found
 
 
-def _has_log(path: Path) -> bool:
-    return any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+def _is_sound(row: Row, path: Path) -> bool:
+    try:
+        for name, value in row.items():
+            check_value(name, value, NUMBERS.get(name, str), name in OPTIONAL)
+        return True
+    except ValueError as error:
+        leave_out(path, damaged("runs", int(str(row["id"])), error))
+        return False
 
 
 def _migrate(path: Path, busy_seconds: float) -> None:
     # Only once after an upgrade, so the import of SQLAlchemy and Alembic may take its time.
-    from db.session import open_store
+    from db.session import open_reader
 
-    open_store(path, busy_seconds=busy_seconds).close()
+    open_reader(path, busy_seconds=busy_seconds).close()

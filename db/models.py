@@ -16,9 +16,10 @@ again. Deleting a run deletes its epochs and steps (foreign keys are on in every
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from sqlalchemy import Dialect, Float, ForeignKey, Index, MetaData, UniqueConstraint, text
+from sqlalchemy import Boolean, Dialect, Float, ForeignKey, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -40,6 +41,14 @@ class NanFloat(TypeDecorator[float]):
     def process_result_value(self, value: float | None, dialect: Dialect) -> float:
         """Read NULL as NaN."""
         return math.nan if value is None else value
+
+
+class StoredBoolean(Boolean):
+    """A boolean that is read as it is stored: SQLAlchemy's own reads any text as True."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return the function from a stored value to a boolean, or to what it is if it is none."""
+        return lambda value: bool(value) if type(value) is int and value in (0, 1) else value
 
 
 class Base(DeclarativeBase):
@@ -160,7 +169,7 @@ class MeasurementRow(Base):
     peak_bytes: Mapped[int | None]
     spent_seconds: Mapped[float]
     measured_at: Mapped[str]
-    fits: Mapped[bool] = mapped_column(server_default=text("1"))
+    fits: Mapped[bool] = mapped_column(StoredBoolean, server_default=text("1"))
     layers: Mapped[str] = mapped_column(server_default=text("'[]'"))
     reference_seconds: Mapped[float | None]
     reserved_bytes: Mapped[int | None]

@@ -6,14 +6,13 @@ is. One process writes at a time. A second one waits for `busy_seconds` and is r
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -23,13 +22,13 @@ from advisor.errors import UsageError
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import convert, upkeep
-from db.convert import StoredRecommendation
+from db.checks.rows import sound
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
+from db.learning import curves_of, seconds_of_epochs
 from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
-
-# Most ids in one statement; SQLite before 3.32 takes at most 999 values.
-MOST_IDS = 900
+from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
+from db.schema import folder_of
 
 
 class Store:
@@ -37,7 +36,9 @@ class Store:
 
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
     or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
-    there is no such run.
+    there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
+    `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log
+    (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -83,7 +84,7 @@ class Store:
         if fingerprint is not None:
             query = query.where(MeasurementRow.digest == fingerprint)
         with self._session(self.engine) as session:
-            return [convert.measurement_of(row) for row in session.scalars(query)]
+            return list(sound(self.path, session.scalars(query), convert.measurement_of))
 
     def add_recommendation(self, created_at: str, request: dict[str, Any], payload: dict[str, Any]) -> int:
         """Store a recommendation and return its id.
@@ -93,7 +94,7 @@ class Store:
             request: request of the user, plain JSON.
             payload: answer of the program, plain JSON.
         """
-        row = convert.row_of_recommendation(created_at, request, payload)
+        row = row_of_recommendation(created_at, request, payload)
         with self._session(self._writer) as session:
             session.add(row)
         return row.id
@@ -103,7 +104,7 @@ class Store:
         query = select(RecommendationRow).order_by(RecommendationRow.id.desc()).limit(1)
         with self._session(self.engine) as session:
             row = session.scalar(query)
-            return None if row is None else convert.recommendation_of(row)
+            return None if row is None else recommendation_of(row)
 
     # Trainings done elsewhere
 
@@ -124,7 +125,7 @@ class Store:
         """Return the trainings that were imported, in the order of their import."""
         query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
         with self._session(self.engine) as session:
-            return [convert.reported_of(row) for row in session.scalars(query)]
+            return list(sound(self.path, session.scalars(query), convert.reported_of))
 
     # Runs
 
@@ -210,6 +211,30 @@ class Store:
         with self._session(self.engine) as session:
             return convert.run_of(_run_row(session, run_id))
 
+    def run_ids(self) -> list[int]:
+        """Return the numbers of all runs, of those with damaged rows too."""
+        with self._session(self.engine) as session:
+            return list(session.scalars(select(RunRow.id).order_by(RunRow.id)))
+
+    def mark_failed(self, run_id: int, message: str) -> None:
+        """Store that a run is unusable; its row may be damaged otherwise.
+
+        Args:
+            run_id: number of the run.
+            message: reason.
+        """
+        with self._session(self._writer) as session:
+            row = _run_row(session, run_id)
+            row.status = RunStatus.FAILED.value
+            row.message = message
+
+    def folder_of_run(self, run_id: int) -> str:
+        """Return the folder of a run, relative to the home; its row may be damaged otherwise."""
+        with self._session(self.engine) as session:
+            if session.scalar(select(RunRow.id).where(RunRow.id == run_id)) is None:
+                raise _no_run(run_id)
+        return folder_of(run_id)
+
     def runs(self, status: RunStatus | None = None) -> list[Run]:
         """Return runs, oldest first.
 
@@ -220,7 +245,7 @@ class Store:
         if status is not None:
             query = query.where(RunRow.status == status.value)
         with self._session(self.engine) as session:
-            return [convert.run_of(row) for row in session.scalars(query)]
+            return list(sound(self.path, session.scalars(query), convert.run_of))
 
     def epochs(self, run_id: int) -> list[EpochRecord]:
         """Return the epochs of a run in the order of their execution; none if there is no such run."""
@@ -239,7 +264,7 @@ class Store:
             order in which steps began, and by epoch within a step. NaN where the network had diverged.
         """
         with self._session(self.engine) as session:
-            return _curves_of(session, run_ids)
+            return curves_of(session, self.path, run_ids)
 
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
         """Return the durations of epochs: one record a training step, oldest run first, in plan order.
@@ -248,9 +273,9 @@ class Store:
             fingerprint: digest of the machine of the wanted runs.
         """
         with self._session(self.engine) as session:
-            seconds = _seconds_of_epochs(session, fingerprint)
+            seconds = seconds_of_epochs(session, self.path, fingerprint)
             query = select(RunRow).where(RunRow.id.in_(list(seconds))).order_by(RunRow.id)
-            runs = [convert.run_of(row) for row in session.scalars(query)]
+            runs = list(sound(self.path, session.scalars(query), convert.run_of))
         return [each for run in runs for each in convert.trained_epochs_of(run.plan, seconds[run.id])]
 
     def steps(self, run_id: int) -> list[StepRecord]:
@@ -284,58 +309,12 @@ class Store:
         upkeep.save_copy(self.path, target)
 
 
-def _curves_of(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
-    """Return validation errors by run and network; networks that lack an epoch are left out."""
-    # A resumed run may store an epoch again, but the first epoch of a step keeps its id.
-    began = func.min(EpochRow.id).over(partition_by=(EpochRow.run_id, EpochRow.step))
-    found: dict[int, dict[str, list[float]]] = {run_id: defaultdict(list) for run_id in run_ids}
-    next_epoch: dict[tuple[int, str], int] = defaultdict(int)
-    incomplete: set[tuple[int, str]] = set()
-    ids = list(found)
-    for first in range(0, len(ids), MOST_IDS):
-        query = (
-            select(
-                EpochRow.run_id, EpochRow.step, EpochRow.network, EpochRow.epoch, EpochRow.validation_error
-            )
-            .where(EpochRow.run_id.in_(ids[first : first + MOST_IDS]))
-            .order_by(EpochRow.run_id, began, EpochRow.epoch)
-        )
-        for run_id, step, network, epoch, error in session.execute(query):
-            # Epochs may be missing after a full disk or a killed process; resuming does not report them
-            # again.
-            if epoch != next_epoch[run_id, step]:
-                incomplete.add((run_id, network))
-            next_epoch[run_id, step] = epoch + 1
-            found[run_id][network].append(error)
-    return {
-        run_id: {name: tuple(errors) for name, errors in networks.items() if (run_id, name) not in incomplete}
-        for run_id, networks in found.items()
-    }
-
-
-def _seconds_of_epochs(session: Session, fingerprint: str) -> dict[int, dict[str, list[float]]]:
-    """Return the seconds of epochs in their order, by run and step, of the runs that show a machine's speed.
-
-    Runs that failed or diverged are left out, because whatever disturbed them may have slowed them down. A
-    run that is still going on has not reached its usual speed. A step without its first epoch was trained in
-    another run and is counted there.
-    """
-    typical = (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.INTERRUPTED, RunStatus.DEADLINE)
-    query = (
-        select(EpochRow.run_id, EpochRow.step, EpochRow.epoch, EpochRow.seconds)
-        .join(RunRow)
-        .where(RunRow.fingerprint == fingerprint, RunRow.status.in_(typical))
-        .order_by(EpochRow.run_id, EpochRow.step, EpochRow.epoch)
-    )
-    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run_id, step, epoch, seconds in session.execute(query):
-        if epoch == 0 or step in found[run_id]:
-            found[run_id][step].append(seconds)
-    return found
-
-
 def _run_row(session: Session, run_id: int) -> RunRow:
     row = session.get(RunRow, run_id)
     if row is None:
-        raise UsageError(f"there is no run {run_id}: `advisor runs list` shows those there are")
+        raise _no_run(run_id)
     return row
+
+
+def _no_run(run_id: int) -> UsageError:
+    return UsageError(f"there is no run {run_id}: `advisor runs list` shows those there are")

@@ -18,6 +18,8 @@ from advisor.errors import LockedError, StorageError
 HEAD = "0005"
 
 _REVISION = re.compile(r"\d{4}")
+# Tables since the first schema. Other programs have a table `runs` too, but hardly two of these.
+_OWN = {"runs", "epochs", "steps", "measurements", "recommendations"}
 
 
 def folder_of(run_id: int) -> str:
@@ -59,16 +61,39 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
         stamps = [str(stamp) for (stamp,) in connection.execute("SELECT version_num FROM alembic_version")]
     if not stamps and names <= {"alembic_version"}:
         return None
-    if len(stamps) != 1 or not _REVISION.fullmatch(stamps[0]) or "runs" not in names:
+    if not stamps or len(names & _OWN) < 2:
         raise StorageError(
             f"{shown(path)} is a database of another program and stays as it is: choose another folder"
         )
-    if stamps[0] > HEAD:
+    return _known(", ".join(stamps), path)
+
+
+def _known(stamp: str, path: Path) -> str:
+    """Return a stamp that this program knows.
+
+    Raises:
+        StorageError: it is of no schema, or of a newer one.
+    """
+    if _REVISION.fullmatch(stamp) and "0001" <= stamp <= HEAD:
+        return stamp
+    if _REVISION.fullmatch(stamp) and stamp > HEAD:
         raise StorageError(
-            f"the database {shown(path)} has schema {stamps[0]} and this program reads up to {HEAD}: "
+            f"the database {shown(path)} has schema {stamp} and this program reads up to {HEAD}: "
             "upgrade advisor"
         )
-    return stamps[0]
+    raise StorageError(
+        f"the database {shown(path)} must have a schema from 0001 to {HEAD}, got the stamp {stamp[:40]!r}: "
+        "put a backup in its place"
+    )
+
+
+def older(path: Path, revision: str | None) -> StorageError:
+    """Return the refusal of a read-only database with an older schema, or without tables (None)."""
+    has = "has no tables" if revision is None else f"has schema {revision}"
+    return StorageError(
+        f"the database {shown(path)} {has} and must be brought to {HEAD}, but its home is read-only: copy "
+        "the home to a writable folder, and name that with --home"
+    )
 
 
 def refusal(path: Path, error: BaseException) -> StorageError:
@@ -119,8 +144,8 @@ def _system_line(where: str, error: OSError) -> str:
 def read_only(where: str) -> str:
     """Return the message about a file that can only be read; `where` is its path as text."""
     return (
-        f"the database {where} cannot be written: make the file and its folder writable, or choose another "
-        "folder"
+        f"the database {where} cannot be written, because its home is read-only: make the file and its "
+        "folder writable, or choose another home with --home"
     )
 
 

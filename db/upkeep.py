@@ -12,23 +12,37 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from advisor.errors import AdvisorError, StorageError, UsageError
+from advisor.errors import StorageError, UsageError
 from db import convert
-from db.engine import BUSY_SECONDS, connection_to, storage_errors
-from db.models import Base, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow
+from db.checks.damage import SEE_CHECK, DamagedRowError
+from db.checks.structure import differences, structure_of, structure_of_code
+from db.engine import BUSY_SECONDS, storage_errors
+from db.models import (
+    Base,
+    EpochRow,
+    MeasurementRow,
+    RecommendationRow,
+    ReportedTrainingRow,
+    RunRow,
+    StepRow,
+)
+from db.reading import reading_connection
+from db.recommendations import recommendation_of
 from db.schema import shown
 
-# By table, the function that reads a row as a record; it fails where stored JSON is damaged.
+# By table, the function that reads a row as a record; it fails where the row is damaged.
 _READERS: dict[type[Base], Callable[[Any], object]] = {
     RunRow: convert.run_of,
+    EpochRow: convert.epoch_of,
+    StepRow: convert.step_of,
     MeasurementRow: convert.measurement_of,
-    RecommendationRow: convert.recommendation_of,
+    RecommendationRow: recommendation_of,
     ReportedTrainingRow: convert.reported_of,
 }
 
 
 def problems(path: Path, engine: Engine) -> list[str]:
-    """Return the defects of the database, one line each: of its pages, references and stored JSON.
+    """Return the defects of the database, one line each: of its pages, references, tables and rows.
 
     Args:
         path: path of the file, for messages.
@@ -38,14 +52,21 @@ def problems(path: Path, engine: Engine) -> list[str]:
     try:
         with storage_errors(path), Session(engine) as session:
             # From generators, so defects found before the file became unreadable are kept.
-            found.extend(_structure(session))
-            found.extend(_records(session))
+            found.extend(_pages(session))
+            structure = structure_of(_driver(session))
+            found.extend(differences(structure, structure_of_code()))
+            for table, read in _READERS.items():
+                # A table without a column cannot be read; the line above says so.
+                if all(
+                    (table.__tablename__, f"column {c.name}") in structure for c in table.__table__.columns
+                ):
+                    found.extend(_rows(session, table, read))
     except StorageError as error:
         found.append(str(error))
     return found
 
 
-def _structure(session: Session) -> Iterator[str]:
+def _pages(session: Session) -> Iterator[str]:
     connection = session.connection()
     for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
         if line != "ok":
@@ -54,13 +75,18 @@ def _structure(session: Session) -> Iterator[str]:
         yield f"row {row} of {table} belongs to a row of {parent} that is not there"
 
 
-def _records(session: Session) -> Iterator[str]:
-    for table, read in _READERS.items():
-        for row in session.scalars(select(table).order_by("id").execution_options(yield_per=100)):
-            try:
-                read(row)
-            except AdvisorError as error:
-                yield str(error)
+def _driver(session: Session) -> sqlite3.Connection:
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _rows(session: Session, table: type[Base], read: Callable[[Any], object]) -> Iterator[str]:
+    for row in session.scalars(select(table).order_by("id").execution_options(yield_per=100)):
+        try:
+            read(row)
+        except DamagedRowError as error:
+            yield str(error).removesuffix(SEE_CHECK)
 
 
 def save_copy(path: Path, target: Path) -> None:
@@ -77,7 +103,7 @@ def save_copy(path: Path, target: Path) -> None:
     _refuse_existing(target)
     # A name that is made of the target's could be longer than a name may be.
     part = target.with_name(f".advisor-{os.getpid()}.part")
-    with storage_errors(path), closing(connection_to(path, BUSY_SECONDS)) as source:
+    with storage_errors(path), closing(reading_connection(path, BUSY_SECONDS)) as source:
         # Begin to read here. A locked file is refused here, while Connection.backup would wait for ever.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -28,6 +28,7 @@ from advisor.accuracy.csv_cells import (
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, parse_design
 from advisor.errors import DataError, lookup
+from advisor.names import check_line
 from advisor.networks.architecture import lower
 from advisor.networks.layers import Task
 from advisor.plans.dataset import DATASETS, Augmentation, DatasetFacts
@@ -68,6 +69,9 @@ OPTIONAL = (
     "torch",
 )
 CURVES = ("member_curve", "ensemble_curve")
+# Fields whose cell is their text, and those whose cell is a list.
+_AS_TEXT = ("train_images", "test_images", "design", "epochs", "batch", "seed", "error", "date")
+_LISTS = ("member_errors", "errors_by_members", *CURVES)
 # Limits far beyond any data set or seed, and within the 64 bits of SQLite's integers.
 MOST_IMAGES = 10**10
 MOST_CLASSES = 10**6
@@ -170,6 +174,35 @@ def read_reported(text: str, name: str) -> list[ReportedTraining]:
     except DataError as error:
         raise DataError(f"{name}, line {max(reader.line_num, 1)}: {error}") from None
     return found
+
+
+def check_reported(record: ReportedTraining) -> None:
+    """Refuse a training that breaks a rule of the files; for records that come from elsewhere.
+
+    Names of data sets and devices may be longer here, because a folder of images is named by its path.
+
+    Args:
+        record: training as it was read.
+
+    Raises:
+        DataError: a value is wrong.
+        UsageError: the name of the data set is not a line of text.
+    """
+    check_line("data set", record.dataset)
+    cells = {
+        "dataset": record.dataset if record.dataset in DATASETS else "other",
+        "shape": record.task.text,
+        "classes": str(record.task.classes),
+        "augmentation": record.augmentation.value,
+        "clusters": str(parse_design(record.design).clusters),
+        "device": "any",
+    }
+    cells |= {name: str(getattr(record, name)) for name in _AS_TEXT}
+    lists = {name: getattr(record, name) for name in _LISTS}
+    cells |= {name: ";".join(map(repr, errors)) for name, errors in lists.items() if errors is not None}
+    if record.validation_images is not None:
+        cells["validation_images"] = str(record.validation_images)
+    _reported(list(cells), list(cells.values()))
 
 
 def _check_header(header: list[str]) -> None:

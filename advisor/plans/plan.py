@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from advisor.designs.design import parse_design
 from advisor.errors import AdvisorError, PlanError, UsageError
-from advisor.names import check_name
+from advisor.names import check_line, check_name, check_step
 from advisor.networks.architecture import NetworkSpec, parse_network
 from advisor.networks.shared_layers import graph_of, parse_joint
 from advisor.plans.dataset import DatasetFacts
@@ -229,6 +229,10 @@ class TrainingPlan:
         holders = dict.fromkeys(self.holder(member.name).name for member in self.members)
         return {name: self.outputs_of(name) for name in holders}
 
+    def step_ids_of(self, name: str) -> frozenset[str]:
+        """Return the ids of the steps of a network that has weights of its own, hatching included."""
+        return frozenset(step.id for step in self.steps if step.network == name)
+
     def train_steps_of(self, name: str) -> list[TrainStep]:
         """Return the training steps of a network; for a member that shares layers, of its joint network."""
         holder = self.holder(name).name
@@ -238,11 +242,14 @@ class TrainingPlan:
 def _check_plan(plan: TrainingPlan) -> None:
     if plan.epochs < 1 or plan.batch < 2 or plan.execution.processes < 1:
         raise PlanError("a plan needs 1 epoch and a batch of 2 at least")
+    check_line("data set", plan.dataset.name)
     names = [n.name for n in plan.networks]
     done: set[str] = set()
     if len(set(names)) != len(names):
         raise PlanError("two networks of the plan have one name")
     for step in plan.steps:
+        # It is a key of the database and of random seeds.
+        check_step(step.id)
         if not {step.network, *_read_by(step)} <= set(names):
             raise PlanError(f"step {step.id!r} names a network that the plan does not have")
         if not done.issuperset(step.after):

@@ -39,6 +39,16 @@ RESUMABLE = (
 )
 
 
+# Float32 sums of probabilities may exceed 1 by rounding.
+ROUNDING = 1e-6
+
+
+def _check_shares(name: str, *shares: float | None) -> None:
+    for share in shares:
+        if share is not None and not -ROUNDING <= share <= 1 + ROUNDING:
+            raise ValueError(f"{name} must be between 0 and 1, got {share}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleMetrics:
     """Figures of an ensemble on the test set; errors are shares between 0 and 1.
@@ -77,6 +87,15 @@ class EnsembleMetrics:
 
     def __post_init__(self) -> None:
         count = len(self.member_errors)
+        if not count:
+            raise ValueError("the figures of an ensemble need the error of one member at least")
+        for name in ("error", "oracle_error", "disagreement", "voting_error", "super_learner_error"):
+            _check_shares(name, getattr(self, name))
+        for name in ("member_errors", "errors_by_members", "super_learner_weights"):
+            _check_shares(name, *(getattr(self, name) or ()))
+        _check_shares("calibration_error", self.calibration_error)
+        if self.super_learner_weights is not None and len(self.super_learner_weights) != count:
+            raise ValueError(f"{count} members have as many weights, got {len(self.super_learner_weights)}")
         if self.best_member is not None and not 0 <= self.best_member < count:
             raise ValueError(f"the best of {count} members cannot have index {self.best_member}")
         if self.errors_by_members is not None and len(self.errors_by_members) != count:
@@ -156,6 +175,9 @@ class PredictedStep:
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        _check_interval(f"seconds of {self.step!r:.60}", (self.mean, self.low, self.high))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
@@ -166,6 +188,17 @@ class Forecast:
     inference_ms_per_image: tuple[float, float, float] | None
     test_error: tuple[float, float, float] | None
     steps: tuple[PredictedStep, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("train_seconds", "train_peak_bytes", "inference_ms_per_image", "test_error"):
+            _check_interval(name, getattr(self, name))
+
+
+def _check_interval(name: str, interval: tuple[float, float, float] | None) -> None:
+    """Refuse (mean, low, high) whose mean lies outside the interval, or which is not a number."""
+    if interval is not None and not interval[1] <= interval[0] <= interval[2]:
+        mean, low, high = interval
+        raise ValueError(f"{name}: the interval [{low}, {high}] does not contain the mean {mean}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,21 @@ def path(ctx: typer.Context, as_json: AsJson = False) -> None:
     write_out((json.dumps(answer.to_json(), indent=2) if as_json else answer.database) + "\n")
 
 
-def check(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Check that the database is whole."""
-    from cli.render.formats import facts
+def check(
+    ctx: typer.Context,
+    runs: Annotated[bool, typer.Option("--runs", help="Verify the files of all runs as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the database is whole: one line a problem, and exit code 4 if there is one."""
+    from cli.render.database import checked as render
     from cli.workflows.database import check as checked
+    from cli.workflows.database import require_whole
 
-    print_answer(checked(ctx.obj.home), as_json, facts)
+    if runs:
+        from cli.workflows.runs.verification import check_with_runs as checked
+    answer = checked(ctx.obj.home)
+    typer.echo(json.dumps(answer.to_json(), indent=2) if as_json else render(answer))
+    require_whole(answer)
 
 
 def import_trainings(

@@ -20,19 +20,32 @@ def path_of(home: Home) -> DatabasePath:
 
 
 def check(home: Home) -> DatabaseCheck:
-    """Check that the database is whole.
+    """Return what is damaged in the database.
+
+    Args:
+        home: home of the database.
 
     Raises:
-        StorageError: the database is damaged or does not exist.
+        StorageError: the database cannot be opened, or does not exist.
     """
-    from db.session import open_store
+    from db.session import open_reader
 
     _require(home)
-    with open_store(home.database) as store:
-        problems = store.check()
-    if problems:
-        raise StorageError(f"{home.database} is damaged: {problems[0]}; restore a backup (advisor db backup)")
-    return DatabaseCheck(database=str(home.database), problems=())
+    with open_reader(home.database) as store:
+        return DatabaseCheck(database=str(home.database), problems=tuple(store.check()))
+
+
+def require_whole(answer: DatabaseCheck) -> None:
+    """Refuse to end well if there are problems; the answer that lists them comes first.
+
+    Raises:
+        StorageError: there are.
+    """
+    if count := len(answer.problems):
+        raise StorageError(
+            f"{answer.database} must have no problems, got {count}: put a backup (advisor db backup) in its "
+            "place, or delete the runs that are named"
+        )
 
 
 def backup(home: Home, target: Path) -> DatabaseBackup:
@@ -45,11 +58,11 @@ def backup(home: Home, target: Path) -> DatabaseBackup:
     Raises:
         StorageError: the database does not exist, the target exists, or it cannot be written.
     """
-    from db.session import open_store
+    from db.upkeep import save_copy
 
     _require(home)
-    with open_store(home.database) as store:
-        store.backup(target)
+    # As it is: an older schema is not migrated, and whatever can be read is copied.
+    save_copy(home.database, target)
     return DatabaseBackup(backup=str(target))
 
 

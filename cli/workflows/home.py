@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from advisor.errors import RunError, StorageError, UsageError
 
 PROJECT_FOLDER = Path(".advisor")
+_RUN_FOLDER = re.compile(r"runs/\d{4,}")
 LOCK = "lock"
 # A query takes a lock for a moment, to see whether it is free. Who needs the lock tries again for this long.
 LOCK_SECONDS = 0.2
@@ -95,8 +97,26 @@ class Home:
         return self.path / "cache" / "headers"
 
     def run_folder(self, relative: str) -> Path:
-        """Return the folder of a run from the relative path that the database has."""
-        return self.path / relative
+        """Return the folder of a run from its path in the home, which a link must not lead out of.
+
+        Raises:
+            StorageError: the path is not that of a run, or a link leads elsewhere.
+        """
+        folder = self.path / relative
+        real = os.path.realpath(folder)
+        if not _RUN_FOLDER.fullmatch(relative) or real != os.path.join(os.path.realpath(self.path), relative):
+            raise StorageError(
+                f"the files of a run must lie in a folder runs/NUMBER of the home without links, got {folder}"
+                f", which is {real}: move them there, or make the whole home a link"
+            )
+        return folder
+
+    def trains(self, relative: str) -> bool:
+        """Return whether a living process trains the run in a folder; one outside the home is nobody's."""
+        try:
+            return is_locked(self.run_folder(relative))
+        except StorageError:
+            return False
 
 
 def now() -> str:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -87,36 +86,6 @@ def epoch_of() -> Callable[..., EpochRecord]:
         )
 
     return make
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user may write to, unlike tmp_path."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        yield folder
-
-
-@pytest.fixture
-def without_privileges() -> Callable[[], AbstractContextManager[None]]:
-    """Permissions do not bind root, so become somebody else for a moment."""
-
-    @contextmanager
-    def become_nobody() -> Iterator[None]:
-        if os.geteuid() != 0:
-            yield
-            return
-        try:
-            os.setresuid(65534, 65534, 0)
-        except PermissionError:
-            pytest.skip("root that may not change its user")
-        try:
-            yield
-        finally:
-            os.setresuid(0, 0, 0)
-
-    return become_nobody
 
 
 @pytest.fixture(scope="session")

@@ -228,3 +228,14 @@ def test_listing_imports_neither_sqlalchemy_nor_numpy_nor_torch(three: Path) -> 
         [sys.executable, "-c", code, str(three)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "1 []\n"
+
+
+@pytest.mark.parametrize("change", ["epochs = 'three'", "message = CAST(x'ff' AS TEXT)", "seed = 1.5"])
+def test_a_damaged_row_is_left_out_of_the_list_with_one_line(
+    three: Path, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    with closing(sqlite3.connect(three)) as connection, connection:
+        connection.execute(f"UPDATE runs SET {change} WHERE id = 2")
+    assert ids(three) == ids(three) == [1, 3]
+    (line,) = [record.message for record in caplog.records]
+    assert line.startswith("left out: row 2 of runs is damaged (")

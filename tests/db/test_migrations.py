@@ -21,7 +21,7 @@ from db.listing import list_runs
 from db.models import Base
 from db.queries import Store
 from db.schema import HEAD
-from db.session import SCRIPTS, open_store
+from db.session import SCRIPTS, open_reader, open_store
 
 DATA = Path(__file__).parent.parent / "data" / "db"
 RELEASED = sorted(DATA.glob("schema_*.sql"))
@@ -122,7 +122,10 @@ def test_a_saved_database_of_every_release_is_read(dump: Path, path: Path) -> No
         assert [m.network for m in store.measurements("3aa5384bcd7f706a")] == ["resnet-8-8"]
         last = store.last_recommendation()
         assert last is not None
-        assert (last.request, last.payload) == ({"budget": "60k"}, {"designs": ["2xresnet-8-8@g1"]})
+        assert (last.request["epochs"], last.payload) == (
+            3,
+            {"recommendations": [{"design": "2xresnet-8-8@g1"}]},
+        )
     assert [row["id"] for row in list_runs(path, where={}, sort="id", descending=False, limit=None)] == [1, 3]
 
 
@@ -143,7 +146,14 @@ def test_a_saved_measurement_with_layers_is_read(path: Path) -> None:
         (m,) = store.measurements("0de68cea59737580")
     assert m.layers == (
         LayerTime(name="flatten", forward_seconds=1e-6, backward_seconds=0.0, inference_seconds=1e-6),
+        LayerTime(
+            name="block1.layer1.linear", forward_seconds=1e-4, backward_seconds=2e-4, inference_seconds=1e-4
+        ),
+        LayerTime(
+            name="block1.layer1.relu", forward_seconds=2e-6, backward_seconds=3e-6, inference_seconds=2e-6
+        ),
         LayerTime(name="classifier", forward_seconds=2e-4, backward_seconds=5e-4, inference_seconds=1e-4),
+        LayerTime(name="loss", forward_seconds=5e-6, backward_seconds=6e-6, inference_seconds=0.0),
     )
     assert (m.reserved_bytes, m.watts, m.clock_mhz) == (2097152, 212.5, 1755)
     assert m.throttle == "power cap, thermal limit"
@@ -257,3 +267,79 @@ def test_listing_migrates_an_older_database(path: Path, next_release: Callable[[
     next_release("pass")
     assert len(list_runs(path, where={}, sort="id", descending=False, limit=None)) == 2
     assert "note" in columns(path)
+
+
+def backups(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.iterdir() if "backup" in each.name)
+
+
+def test_a_migration_that_fails_leaves_one_copy_however_often_it_is_tried(
+    path: Path, next_release: Callable[[str], None]
+) -> None:
+    load(DATA / "schema_0001.sql", path)
+    next_release('op.execute("UPDATE nowhere SET a = 1")')
+    before = path.read_bytes()
+    for _ in range(3):
+        with pytest.raises(
+            StorageError, match=r"stays as it is, with a copy in advisor\.db\.backup-0001: upgrade"
+        ):
+            open_store(path)
+    # Who only reads does not try again.
+    for read in (open_reader, lambda path: list_runs(path, where={}, sort="id", descending=False, limit=1)):
+        with pytest.raises(StorageError, match=r"backup-0001 is a copy of it from a migration that failed"):
+            read(path)
+    assert backups(path) == ["advisor.db.backup-0001"]
+    assert path.read_bytes() == before
+
+
+def test_another_content_has_a_copy_of_its_own(path: Path, next_release: Callable[[str], None]) -> None:
+    load(DATA / "schema_0001.sql", path)
+    next_release('op.execute("UPDATE nowhere SET a = 1")')
+    for seconds in (1, 2):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE runs SET train_seconds = ?", (seconds,))
+        for _ in range(2):
+            with pytest.raises(StorageError, match="with a copy in"):
+                open_store(path)
+    assert backups(path) == ["advisor.db.backup-0001", "advisor.db.backup-0001-2"]
+
+
+@pytest.mark.parametrize("stamp", ["0000", "abcd", "", "-1", "00001"])
+def test_an_unknown_stamp_is_one_line_and_changes_nothing(path: Path, stamp: str) -> None:
+    load(DATA / "schema_0005.sql", path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (stamp,))
+    before = path.read_bytes()
+    for read in (
+        open_store,
+        open_reader,
+        lambda path: list_runs(path, where={}, sort="id", descending=False, limit=1),
+    ):
+        with pytest.raises(
+            StorageError, match=f"a schema from 0001 to {HEAD}, got the stamp '{stamp}': put a"
+        ):
+            read(path)
+    assert path.read_bytes() == before
+    assert backups(path) == []
+
+
+def test_a_stamp_that_is_older_than_the_tables_is_one_line_and_changes_nothing(path: Path) -> None:
+    load(DATA / "schema_0005.sql", path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0004'")
+    before = path.read_bytes()
+    for read in (open_store, open_reader):
+        with pytest.raises(
+            StorageError, match=r"tables of its schema 0004, but the column .* does not belong"
+        ):
+            read(path)
+    assert path.read_bytes() == before
+    assert backups(path) == []
+
+
+def test_an_index_of_the_users_own_does_not_stop_a_migration(path: Path) -> None:
+    load(DATA / "schema_0004.sql", path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE INDEX mine ON runs (design)")
+    with open_store(path) as store:
+        assert store.check() == ["schema: the index mine of the table runs does not belong to it"]

@@ -36,7 +36,8 @@ from db.session import open_store
 print("ready", flush=True)
 sys.stdin.readline()
 with open_store(Path(sys.argv[1]), busy_seconds=30.0) as store:
-    store.add_recommendation("now", {}, {})
+    request = {"budget": "60k", "epochs": 3, "dataset": "digits", "batch": 32, "seed": 0, "device": None}
+    store.add_recommendation("now", request, {"recommendations": []})
 """
 
 MEASURER = """
@@ -161,14 +162,18 @@ def test_processes_that_open_a_new_file_at_once_all_get_it(path: Path) -> None:
         assert store.check() == []
 
 
+# Networks of 300 layers.
+NAMES = ("mlp-149-4", "mlp-149-8")
+
+
 def test_processes_that_measure_at_once_spoil_no_measurement(path: Path) -> None:
     open_store(path).close()
-    let_go([start(MEASURER, path, name) for name in ("mlp-1-4", "mlp-1-8")])
+    let_go([start(MEASURER, path, name) for name in NAMES])
     with open_store(path) as store:
         assert store.check() == []
         found = store.measurements()
     assert sorted((m.network, m.batch) for m in found) == [
-        (name, number) for name in ("mlp-1-4", "mlp-1-8") for number in range(1, 41)
+        (name, number) for name in NAMES for number in range(1, 41)
     ]
     for m in found:
         assert [t.name for t in m.layers] == [f"{m.network}.{m.batch}.{i}" for i in range(300)]

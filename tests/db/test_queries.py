@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from sqlalchemy import event
 from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.errors import StorageError, UsageError
 from advisor.networks.layers import Task
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
 from advisor.plans.records import (
     EnsembleMetrics,
@@ -58,7 +61,16 @@ MEASUREMENT = Measurement(
 LAYERS = (
     LayerTime(name="stem.conv", forward_seconds=0.1, backward_seconds=1 / 3, inference_seconds=5e-324),
     LayerTime(name="“loß”", forward_seconds=0.0, backward_seconds=2.0, inference_seconds=1e300),
-)
+) * (len(graph_of("resnet-8-8", MEASUREMENT.task).nodes) // 2)
+REQUEST: dict[str, Any] = {
+    "budget": "60k",
+    "epochs": 3,
+    "dataset": "digits",
+    "batch": 32,
+    "seed": 0,
+    "device": None,
+}
+RANKED: dict[str, Any] = {"recommendations": [{"design": "2xresnet-8-4", "method": "bagging"}]}
 METRICS = EnsembleMetrics(
     error=0.04,
     member_errors=(0.05, 0.0625),
@@ -133,28 +145,75 @@ def test_layers_are_stored_without_spaces(store: Store) -> None:
             '[["a",1,1,1],["b",true,1,1]]',
         )
     ]
-    + [("fingerprint", "{}"), ("step_seconds", -1.0), ("step_seconds", "slow")],
+    + [("fingerprint", "{}"), ("step_seconds", -1.0), ("step_seconds", "slow")]
+    # One row of layers too many, and names, types and amounts that no measurement has.
+    + [
+        ("layers", json.dumps([["a", 1, 1, 1]] * (len(LAYERS) + 1))),
+        ("network", "../resnet-8-8"),
+        ("batch", 0),
+        ("batch", "many"),
+        ("processes", 1.5),
+        ("peak_bytes", -1),
+        ("spent_seconds", float("inf")),
+        ("fits", "perhaps"),
+        ("throttle", b"bytes"),
+    ],
 )
-def test_a_measurement_that_cannot_be_read_is_reported(store: Store, column: str, value: object) -> None:
+def test_a_damaged_measurement_is_named_once_and_left_out(
+    store: Store, caplog: pytest.LogCaptureFixture, column: str, value: object
+) -> None:
     store.add_measurement(replace(MEASUREMENT, layers=LAYERS))
     with store.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE measurements SET {column} = ?", (value,))
-    with pytest.raises(StorageError, match="measurement 1 of the database cannot be read") as raised:
-        store.measurements()
-    assert "\n" not in str(raised.value)
-    assert store.check() == [str(raised.value)]
+    store.add_measurement(MEASUREMENT)
+    assert store.measurements() == store.measurements() == [MEASUREMENT]
+    (line,) = [record.message for record in caplog.records]
+    assert "left out: row 1 of measurements is damaged (" in line
+    assert "\n" not in line
+    (found,) = store.check()
+    assert found in line
 
 
 def test_the_newest_recommendation_comes_back(store: Store) -> None:
     assert store.last_recommendation() is None
-    first = store.add_recommendation("2026-01-01", {"budget": 1}, {"designs": []})
-    second = store.add_recommendation("2026-01-02", {"path": "ü\udcff"}, {"designs": [{"error": 0.5}]})
+    request = REQUEST | {"path": "ü\udcff"}
+    payload = {"recommendations": [{"design": "resnet-8-4", "error": 0.5}]}
+    first = store.add_recommendation("2026-01-01", REQUEST, {"recommendations": []})
+    second = store.add_recommendation("2026-01-02", request, payload)
     last = store.last_recommendation()
     assert last is not None
     assert first < second == last.id
     assert last.created_at == "2026-01-02"
-    assert last.request == {"path": "ü\udcff"}
-    assert last.payload == {"designs": [{"error": 0.5}]}
+    assert last.request == request
+    assert last.payload == payload
+
+
+@pytest.mark.parametrize(
+    ("request_", "payload"),
+    [
+        ({name: value for name, value in REQUEST.items() if name != "epochs"}, RANKED),
+        (REQUEST | {"batch": "32"}, RANKED),
+        (REQUEST | {"epochs": 0}, RANKED),
+        (REQUEST | {"seed": 1.5}, RANKED),
+        (REQUEST | {"device": "tpu"}, RANKED),
+        (REQUEST | {"dataset": "two\nlines"}, RANKED),
+        (REQUEST | {"augmentation": "flop"}, RANKED),
+        (REQUEST | {"budget": 5}, RANKED),
+        (REQUEST, {}),
+        (REQUEST, {"recommendations": {}}),
+        (REQUEST, {"recommendations": [{"design": "../resnet-8-4"}]}),
+        (REQUEST, {"recommendations": [{"design": "resnet-8-4", "method": "magic"}]}),
+        ([], RANKED),
+    ],
+)
+def test_a_damaged_recommendation_is_named_and_not_replaced_by_an_older_one(
+    store: Store, request_: Any, payload: dict[str, Any]
+) -> None:
+    store.add_recommendation("2026-01-01", REQUEST, RANKED)
+    store.add_recommendation("2026-01-02", request_, payload)
+    with pytest.raises(StorageError, match="row 2 of recommendations is damaged .*`advisor db check`"):
+        store.last_recommendation()
+    assert [line.startswith("row 2 of recommendations is damaged (") for line in store.check()] == [True]
 
 
 def test_a_new_run_is_running_and_has_its_folder(
@@ -268,7 +327,7 @@ def test_a_step_of_unknown_status_is_named_with_a_remedy(store: Store, new_run: 
     store.record_step(run.id, StepRecord(step="s", network="n", status=StepStatus.DONE, seconds=1.0))
     with store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE steps SET status = 'lost'")
-    with pytest.raises(StorageError, match=f"step s of run {run.id} of the database cannot be read"):
+    with pytest.raises(StorageError, match="row 1 of steps is damaged .*'lost'.*`advisor db check`"):
         store.steps(run.id)
 
 
@@ -325,6 +384,14 @@ def test_a_number_that_sqlite_cannot_hold_is_refused_in_one_line(store: Store, p
         ("plan", "no json"),
         ("status", "odd"),
         ("forecast", "[]"),
+        # A mean outside its interval.
+        (
+            "forecast",
+            '{"train_seconds": [9, 1, 2], "train_peak_bytes": null, "inference_ms_per_image": null, '
+            '"test_error": null, "steps": []}',
+        ),
+        ("test", '{"error": 2, "member_errors": [2], "oracle_error": 0, "disagreement": 0, "nll": 1}'),
+        ("plan", "../../0001"),
         ("test", '{"error": 1}'),
         ("test", "no json"),
         (
@@ -345,8 +412,10 @@ def test_a_run_that_cannot_be_read_is_reported_and_can_be_deleted(
     run = new_run(store)
     with store.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE runs SET {column} = ?", (value,))
-    with pytest.raises(StorageError, match=f"run {run.id} of the database cannot be read"):
+    other = new_run(store)
+    with pytest.raises(StorageError, match=f"row {run.id} of runs is damaged"):
         store.run(run.id)
+    assert store.runs() == [other]
     assert len(store.check()) == 1
     store.delete_run(run.id)
     assert store.check() == []

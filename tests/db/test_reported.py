@@ -28,7 +28,7 @@ TRAINING = ReportedTraining(
     train_images=10**10,
     test_images=360,
     design="2xresnet-8-4@g1",
-    epochs=20,
+    epochs=1,
     batch=32,
     seed=2**63 - 1,
     error=1 / 3,
@@ -102,17 +102,17 @@ def test_one_import_may_add_and_complete(store: Store) -> None:
         # Curves come with the images that they were measured on, and stay together.
         ({"validation_images": 5}, CURVES, CURVES),
         (
-            {"validation_images": 5, "member_curve": (0.5,)},
+            {"validation_images": 5, "member_curve": (0.5, 0.25)},
             CURVES,
             {
                 "validation_images": 5,
-                "member_curve": (0.5,),
+                "member_curve": (0.5, 0.25),
                 "errors_by_members": CURVES["errors_by_members"],
             },
         ),
         (
             CURVES,
-            {"validation_images": 5, "member_curve": (0.5,), "ensemble_curve": (0.5,)},
+            {"validation_images": 5, "member_curve": (0.5, 0.25), "ensemble_curve": (0.5, 0.25)},
             CURVES,
         ),
     ],
@@ -155,15 +155,26 @@ def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
         ("errors_by_members", "[]"),
         ("member_curve", "no json"),
         ("ensemble_curve", "[null]"),
+        # Rules of the files that trainings are imported from, and the digest of what was imported.
+        ("member_errors", "[0.1]"),
+        ("error", 2.0),
+        ("error", 0.25),
+        ("design", "2xresnet-8"),
+        ("dataset", "two\nlines"),
+        ("member_curve", "[0.5, 0.25]"),
+        ("epochs", "twenty"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_named(path: Path, store: Store, column: str, value: object) -> None:
-    store.add_reported([TRAINING], **ORIGIN)
+def test_a_damaged_row_is_named_and_left_out_of_the_evidence(
+    path: Path, store: Store, caplog: pytest.LogCaptureFixture, column: str, value: object
+) -> None:
+    other = replace(TRAINING, seed=1)
+    store.add_reported([TRAINING, other], **ORIGIN)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE reported_trainings SET {column} = ?", (value,))
-    with pytest.raises(StorageError, match="reported training 1 of the database cannot be read"):
-        store.reported()
-    assert "reported training 1" in store.check()[0]
+        connection.execute(f"UPDATE reported_trainings SET {column} = ? WHERE id = 1", (value,))
+    assert store.reported() == [other]
+    assert ["row 1 of reported_trainings is damaged" in record.message for record in caplog.records] == [True]
+    assert "row 1 of reported_trainings is damaged" in store.check()[0]
 
 
 def test_the_digest_is_of_the_training_alone() -> None:

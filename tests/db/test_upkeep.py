@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import StorageError, UsageError
-from advisor.plans.records import EpochRecord, Run
+from advisor.plans.records import EpochRecord, Run, StepRecord, StepStatus
 from db.queries import Store
 from db.session import open_store
 
@@ -83,3 +83,67 @@ def test_a_backup_of_a_locked_file_is_refused_and_leaves_nothing(
     with locked(path), pytest.raises(StorageError, match="locked by another process"):
         store.backup(path.with_name("copy.db"))
     assert not [name for name in os.listdir(path.parent) if "copy" in name]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("DROP TABLE epochs", "schema: the table epochs is missing"),
+        (
+            "DROP INDEX ix_measurements_digest",
+            "schema: the index ix_measurements_digest of the table measurements is missing",
+        ),
+        ("ALTER TABLE runs DROP COLUMN message", "schema: the column message of the table runs is missing"),
+        (
+            "ALTER TABLE runs ADD COLUMN note TEXT",
+            "schema: the column note of the table runs does not belong to it",
+        ),
+        ("CREATE TABLE notes (id INTEGER)", "schema: the table notes does not belong to it"),
+        (
+            "CREATE TRIGGER spy AFTER INSERT ON runs BEGIN DELETE FROM runs; END",
+            "schema: the trigger spy of the table runs does not belong to it",
+        ),
+        (
+            "DROP INDEX ix_measurements_digest; CREATE INDEX ix_measurements_digest ON measurements (batch)",
+            "schema: the index ix_measurements_digest of the table measurements must be (digest), "
+            "got (batch)",
+        ),
+    ],
+)
+def test_tables_that_are_not_those_of_the_schema_are_found(
+    path: Path, store: Store, change: str, line: str
+) -> None:
+    assert store.check() == []
+    execute(path, change)
+    assert store.check() == [line]
+
+
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        ("UPDATE epochs SET seconds = -1", "row 1 of epochs"),
+        ("UPDATE epochs SET validation_error = 1.5", "row 1 of epochs"),
+        ("UPDATE epochs SET network = '../x'", "row 1 of epochs"),
+        ("UPDATE epochs SET step = '/train'", "row 1 of epochs"),
+        ("UPDATE epochs SET validation_probabilities = 'text'", "row 1 of epochs"),
+        ("UPDATE steps SET network = 'a/b'", "row 1 of steps"),
+        ("UPDATE steps SET peak_bytes = 'much'", "row 1 of steps"),
+        ("UPDATE runs SET epochs = 4", "row 1 of runs"),
+        ("UPDATE runs SET test_error = 0.5", "row 1 of runs"),
+        ("UPDATE runs SET seed = 'x'", "row 1 of runs"),
+        ("UPDATE runs SET message = CAST(x'ff' AS TEXT)", "row 1 of runs"),
+    ],
+)
+def test_a_damaged_row_of_any_table_is_found(
+    path: Path, store: Store, new_run: NewRun, epoch_of: NewEpoch, change: str, row: str
+) -> None:
+    run = new_run(store)
+    store.record_epoch(run.id, epoch_of())
+    store.record_step(
+        run.id, StepRecord(step="train mother-1", network="mother-1", status=StepStatus.DONE, seconds=1.0)
+    )
+    assert store.check() == []
+    execute(path, change)
+    (line,) = store.check()
+    assert line.startswith(f"{row} is damaged (")
+    assert "\n" not in line

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.errors import PlanError, StorageError
+from advisor.errors import PlanError, StorageError, UsageError
+from advisor.names import check_line
 from advisor.plans.plan import TrainingPlan, plan_from_json
 from advisor.serial import MalformedError, from_plain, to_plain
 from trainer.data.loading import Data
@@ -50,6 +51,10 @@ class Description:
             raise PlanError("deviations must be positive")
         if len(self.classes) not in (0, task.classes):
             raise PlanError(f"{len(self.classes)} names were given to {task.classes} classes")
+        if len(set(self.classes)) != len(self.classes):
+            raise PlanError("two classes have one name")
+        for name in self.classes:
+            check_line("class", name)
 
     def name_of(self, label: int) -> str:
         """Return the name of a class, or its number if it has no name."""
@@ -121,5 +126,13 @@ def description_from_json(text: str, where: Path) -> Description:
         # This reader distinguishes a newer plan from a damaged one.
         plan_from_json(json.dumps(plain["plan"]))
         return from_plain(Description, plain)
-    except (ValueError, LookupError, TypeError, RecursionError, MalformedError, PlanError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        RecursionError,
+        MalformedError,
+        PlanError,
+        UsageError,
+    ) as error:
         raise StorageError(f"the description of the ensemble in {where} is damaged: {error}") from None

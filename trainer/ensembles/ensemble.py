@@ -275,8 +275,8 @@ def _read_folder(
     missing: list[str] = []
     for name in names:
         skipped: list[str] = []
-        checkpoint = load_checkpoint(network_folder(folder, name), skipped.append)
-        if checkpoint is not None and _finished(plan, name, checkpoint):
+        checkpoint = load_checkpoint(network_folder(folder, name), skipped.append, plan.step_ids_of(name))
+        if checkpoint is not None and is_finished(plan, name, checkpoint):
             weights[name] = checkpoint.weights
             for text in skipped:
                 warn(text)
@@ -294,7 +294,7 @@ def _read_folder(
     return weights
 
 
-def _finished(plan: TrainingPlan, name: str, checkpoint: Checkpoint) -> bool:
+def is_finished(plan: TrainingPlan, name: str, checkpoint: Checkpoint) -> bool:
     """Return whether a network finished its last step; its last two checkpoints have the same weights."""
     last, progress = plan.train_steps_of(name)[-1], checkpoint.progress
     return progress.step == last.id and (progress.done or last.schedule.finished(list(progress.train_errors)))

@@ -120,7 +120,7 @@ def _hatch(
 ) -> tuple[Progress, str]:
     """Return the progress at the end of a hatching, and the message of its record."""
     folder = files.of_network(step.network)
-    done = load_checkpoint(folder, lambda text: tell(Notice(text)))
+    done = load_checkpoint(folder, lambda text: tell(Notice(text)), plan.step_ids_of(step.network))
     if done is not None:
         return Progress(step=step.id, hatch_difference=done.progress.hatch_difference), ""
     started = time.perf_counter()

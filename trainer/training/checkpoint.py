@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,20 +112,40 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         ) from None
 
 
-def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+def load_checkpoint(
+    folder: Path, warn: Callable[[str], None], steps: Container[str] | None = None
+) -> Checkpoint | None:
     """Return the newest intact checkpoint of a folder, or None if there is none.
 
     Args:
         folder: folder of one network's checkpoints.
         warn: receiver of one line about every damaged checkpoint that is skipped.
+        steps: ids of the network's steps; a checkpoint of another step counts as damaged. None: any step.
     """
     for number in reversed(_numbers(folder)):
         path = folder / f"checkpoint-{number:06d}.json"
         try:
-            return _read(path)
+            return _read(path, steps)
         except _DAMAGE as error:
             warn(f"{folder.name}: {path.stem} is damaged ({error}); falling back to the one before")
     return None
+
+
+def damaged_checkpoints(folder: Path, steps: Container[str]) -> list[str]:
+    """Return one line for every damaged checkpoint of a folder.
+
+    Args:
+        folder: folder of one network's checkpoints.
+        steps: ids of the network's steps.
+    """
+    lines = []
+    for number in _numbers(folder):
+        path = folder / f"checkpoint-{number:06d}.json"
+        try:
+            _read(path, steps)
+        except _DAMAGE as error:
+            lines.append(f"{folder.name}: {path.stem} is damaged ({error})")
+    return lines
 
 
 def _digest(progress: object, content: bytes) -> str:
@@ -133,7 +153,7 @@ def _digest(progress: object, content: bytes) -> str:
     return hashlib.sha256(json.dumps(progress, sort_keys=True).encode() + content).hexdigest()
 
 
-def _read(path: Path) -> Checkpoint:
+def _read(path: Path, steps: Container[str] | None) -> Checkpoint:
     manifest = json.loads(path.read_text())
     content = path.with_suffix(".safetensors").read_bytes()
     if _digest(manifest["progress"], content) != manifest["sha256"]:
@@ -143,7 +163,10 @@ def _read(path: Path) -> Checkpoint:
     for key, tensor in tensors.items():
         part, _, name = key.partition("/")
         parts[part][name] = tensor
-    return Checkpoint(from_plain(Progress, manifest["progress"]), parts["weights"], parts["momentum"])
+    progress = from_plain(Progress, manifest["progress"])
+    if steps is not None and progress.step not in steps:
+        raise ValueError(f"of the step {progress.step!r:.60}, which is not one of this network")
+    return Checkpoint(progress, parts["weights"], parts["momentum"])
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advisor.errors import RunError
+from advisor.errors import RunError, StorageError
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
@@ -102,7 +102,8 @@ class NetworkTraining:
         if len(self.network.graph.outputs) > 1:
             average_shared(self.network)
         self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
-        checkpoint = load_checkpoint(self.folder, self._notify)
+        steps = self.plan.step_ids_of(self.step.network)
+        checkpoint = load_checkpoint(self.folder, self._notify, steps)
         if checkpoint is None:
             return
         self.network.load_state_dict(checkpoint.weights)
@@ -112,6 +113,12 @@ class NetworkTraining:
         self.progress = checkpoint.progress
         for name, parameter in self.network.named_parameters():
             if name in checkpoint.momentum:
+                # A copy would stretch a smaller one without a word.
+                if checkpoint.momentum[name].shape != parameter.shape:
+                    raise StorageError(
+                        f"the momentum of {name} in {self.folder} must have the shape of its weights, got "
+                        f"{tuple(checkpoint.momentum[name].shape)}: train again"
+                    )
                 buffer = torch.empty_like(parameter).copy_(checkpoint.momentum[name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
 
@@ -366,7 +373,7 @@ def load_network(plan: TrainingPlan, name: str, folder: Path) -> tuple[SpecNetwo
         RunError: there is no intact checkpoint.
     """
     damaged: list[str] = []
-    checkpoint = load_checkpoint(folder, damaged.append)
+    checkpoint = load_checkpoint(folder, damaged.append, plan.step_ids_of(name))
     if checkpoint is None:
         raise RunError("; ".join([f"{name} has no checkpoint in {folder.name}", *damaged]))
     network = SpecNetwork(graph_of(plan.network(name).network, plan.dataset.task))

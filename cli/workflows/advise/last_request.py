@@ -9,7 +9,7 @@ from advisor.errors import UsageError
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.home import Home
 from cli.workflows.names import full_name_of
-from db.session import open_store
+from db.session import open_reader
 
 
 def completed_request(home: Home, dataset: str, **given: Any) -> RecommendRequest:
@@ -41,7 +41,7 @@ def _is_given(value: Any) -> bool:
 def _last_request(home: Home, dataset: str) -> dict[str, Any]:
     last = None
     if home.database.exists():
-        with open_store(home.database) as store:
+        with open_reader(home.database) as store:
             last = store.last_recommendation()
     if last is None or last.request["dataset"] != dataset:
         which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"

@@ -24,15 +24,17 @@ class DatabasePath(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseCheck(Answer):
-    """A database without damage.
+    """What is damaged in the database, and in the files of its runs.
 
     Attributes:
         database: path of the database.
-        problems: always empty; a damaged database is an error.
+        problems: one line each; empty if all is whole.
+        runs: number of runs whose files were verified; null unless they were to be.
     """
 
     database: str
     problems: tuple[str, ...]
+    runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,8 @@ from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import known_store, reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
-from db.session import open_store
 
 
 def explain(
@@ -51,7 +50,7 @@ def explain(
     if request.names_run:
         return _run(request, price_per_hour, home, layers=layers)
     target = planned_target(request, home, say)
-    with open_store(home.database) as store:
+    with known_store(home) as store:
         plan = target.with_settings(store)
         plan_forecast = forecast_plan(plan, store)
     return Explanation(
@@ -82,7 +81,7 @@ def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool)
         )
     request.refuse_options_of_a_plan()
     number = run_id_of(target, home)
-    with existing_store(home) as store:
+    with reading_store(home) as store:
         run = stored_run(store, home, number)
         return explain_run(run, store.steps(run.id), price)
 

@@ -40,7 +40,7 @@ from cli.workflows.forecast.evidence import accuracy_for, imported_facts, say_of
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Say, silent
-from db.session import open_store
+from db.session import open_reader
 
 # Content of the file of `--plot`, as errors name it.
 CONTENT = "the map"
@@ -104,7 +104,7 @@ def _facts(home: Home, request: EstRequest, say: Say) -> DatasetFacts:
     except UnknownNameError:
         if not home.database.exists():
             raise
-        with open_store(home.database) as store:
+        with open_reader(home.database) as store:
             imported = imported_facts(store, request.dataset)
         if imported is None:
             raise
@@ -117,7 +117,7 @@ def _accuracy(
     """Return the predictor and its trainings; a database that does not exist is not created."""
     if not home.database.exists():
         return AccuracyPredictor([facts.learned_as], (), seed), []
-    with open_store(home.database) as store:
+    with open_reader(home.database) as store:
         say_of_earlier_contents(store, facts, say)
         return accuracy_for(store, facts, seed)
 

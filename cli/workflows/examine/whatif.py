@@ -10,9 +10,7 @@ training against one other, as in `advisor recommend`; of a change of nothing it
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from advisor.cost.comparison import Side, price_ratios
 from advisor.errors import UsageError
@@ -39,10 +37,9 @@ from cli.workflows.forecast.forecasting import (
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import known_store, reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
 from db.queries import Store
-from db.session import open_store
 from profiler.device import choose_device
 
 
@@ -72,16 +69,13 @@ def _before(base: PlanRequest, home: Home, say: Say) -> tuple[TrainingPlan, Pred
     """Return the plan before the changes and its predictors."""
     if base.names_run:
         base.refuse_options_of_a_plan()
-        with existing_store(home) as store:
+        with reading_store(home) as store:
             run = stored_run(store, home, run_id_of(str(base.target), home))
             choose_device(run.plan.execution.device)
             return _remade(run.plan, base, store)
     target = planned_target(base, home, say)
-    with tempfile.TemporaryDirectory() as nowhere:
-        path = home.database
-        # A database that does not exist yet is as good as an empty one elsewhere.
-        with open_store(path if path.exists() else Path(nowhere) / path.name) as store:
-            return _remade(target.with_settings(store), base, store)
+    with known_store(home) as store:
+        return _remade(target.with_settings(store), base, store)
 
 
 def _remade(plan: TrainingPlan, base: PlanRequest, store: Store) -> tuple[TrainingPlan, Predictors]:

@@ -29,8 +29,8 @@ from cli.workflows.forecast.plan_request import HATCHING, PlanRequest
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of, full_name_of
 from cli.workflows.views import Say, silent
-from db.convert import StoredRecommendation
 from db.queries import Store
+from db.recommendations import StoredRecommendation
 from profiler.device import choose_device
 
 # Bytes of a plan of some thousand networks.

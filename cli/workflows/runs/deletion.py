@@ -13,7 +13,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from advisor.errors import StorageError
-from advisor.plans.records import RunStatus
 from cli.workflows.answers.run_list import DeletedRun
 from cli.workflows.home import Home, locked
 from cli.workflows.runs.lookup import existing_store, run_id_of
@@ -35,14 +34,11 @@ def delete_run(home: Home, run: str) -> DeletedRun:
     """
     number = run_id_of(run, home)
     with existing_store(home) as store:
-        found = store.run(number)
-        folder = home.run_folder(found.folder)
+        folder = home.run_folder(store.folder_of_run(number))
         # Locking makes a missing folder, which may be all that is left to do without.
         with locked(folder, f"run {number}") if folder.exists() else nullcontext():
             # Before the first file is gone: the run is unusable then, whatever happens next.
-            store.update_run(
-                number, status=RunStatus.FAILED, train_seconds=found.train_seconds, message=BEGUN
-            )
+            store.mark_failed(number, BEGUN)
             _remove(folder, number)
             store.delete_run(number)
     return DeletedRun(deleted=number)

@@ -28,7 +28,7 @@ from cli.workflows.answers.run import (
     TrainedNetwork,
 )
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from db.queries import Store
 
 
@@ -43,7 +43,7 @@ def show_run(home: Home, run: str) -> Run:
         UsageError: no such run.
     """
     number = run_id_of(run, home)
-    with existing_store(home) as store:
+    with reading_store(home) as store:
         return describe_run(store, home, number)
 
 
@@ -60,7 +60,7 @@ def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
     if len(runs) < 2:
         raise UsageError(f"compare needs at least 2 runs, got {len(runs)}")
     numbers = [run_id_of(run, home) for run in runs]
-    with existing_store(home) as store:
+    with reading_store(home) as store:
         return RunComparison(runs=tuple(describe_run(store, home, number) for number in numbers))
 
 

@@ -27,6 +27,7 @@ from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
+from trainer.ensembles.verify import require_plan
 from trainer.run_files import NETWORKS
 
 
@@ -61,6 +62,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
     with existing_store(home) as store:
         old = stored_run(store, home, run_id)
         plan = with_data_at(_extended(old, extension), options.moved_to)
+        require_plan(home.run_folder(old.folder), old.plan)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
         run = store.create_run(
             created_at=now(),

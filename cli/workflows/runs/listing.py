@@ -12,7 +12,7 @@ from typing import Any
 from advisor.errors import UnknownNameError, UsageError
 from cli.workflows.answers.answer import keyed_fields, plain
 from cli.workflows.answers.run_list import ListedRun, RunList
-from cli.workflows.home import Home, is_locked
+from cli.workflows.home import Home
 from db.listing import list_runs as stored_rows
 from db.schema import folder_of
 
@@ -69,7 +69,7 @@ def _runs(home: Home, where: Mapping[str, str], sort: str, limit: int | None) ->
     column, descending = sort.removeprefix("-"), sort.startswith("-")
     found = _stored(home, where, column, descending, limit)
     running = _stored(home, {"status": RUNNING}, "id", False, None)
-    abandoned = {run.id for run in running if not is_locked(home.run_folder(folder_of(run.id)))}
+    abandoned = {run.id for run in running if not home.trains(folder_of(run.id))}
     if not abandoned:
         return found
     # Read again: a run that ended in between stored its status before it released its folder.

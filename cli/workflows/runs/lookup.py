@@ -7,7 +7,11 @@ status only after the run is resumed.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
@@ -42,7 +46,7 @@ def run_id_of(text: str, home: Home) -> int:
 
 
 def existing_store(home: Home) -> Store:
-    """Open the database, which must exist: a query creates nothing.
+    """Open the database, which must exist, for a command that changes its runs.
 
     Raises:
         UsageError: there is none yet.
@@ -52,6 +56,33 @@ def existing_store(home: Home) -> Store:
     from db.session import open_store
 
     return open_store(home.database)
+
+
+def reading_store(home: Home) -> Store:
+    """Open the database, which must exist, for a command that only reads; the home may be read-only.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    if not home.database.exists():
+        raise UsageError(NO_RUN)
+    from db.session import open_reader
+
+    return open_reader(home.database)
+
+
+@contextmanager
+def known_store(home: Home) -> Iterator[Store]:
+    """Open the database to read; one that does not exist yet is as good as an empty one elsewhere."""
+    from db.session import open_reader, open_store
+
+    path = home.database
+    if path.exists():
+        with open_reader(path) as store:
+            yield store
+        return
+    with tempfile.TemporaryDirectory() as nowhere, open_store(Path(nowhere) / path.name) as store:
+        yield store
 
 
 def stored_run(store: Store, home: Home, number: int) -> Run:

@@ -30,6 +30,7 @@ from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
+from trainer.ensembles.verify import require_plan
 from trainer.execution.execute import execute
 from trainer.execution.outbox import UNSTORED, Outbox
 from trainer.run_files import NETWORKS, RunFiles
@@ -128,6 +129,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
     signals = signals_of(options)
     with existing_store(home) as store:
         run = resumable(store, run_id)
+        require_plan(home.run_folder(run.folder), run.plan)
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")

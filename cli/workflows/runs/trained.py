@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +11,18 @@ import torch
 
 from advisor.errors import RunError, StorageError, UsageError
 from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts
-from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus, StepStatus
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of, folder_facts
-from cli.workflows.runs.lookup import existing_store, run_id_of, stored_run
+from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
+from trainer.ensembles.verify import require_plan
 
 # Largest number of classes that a message names.
 MOST_NAMES = 3
@@ -132,7 +133,7 @@ def load_run(
         StorageError: a file of the run is damaged.
     """
     number = run_id_of(run, home)
-    with existing_store(home) as store:
+    with reading_store(home) as store:
         found = stored_run(store, home, number)
         ended = {record.step for record in store.steps(number) if record.status is StepStatus.DONE}
     members = _finished_members(found, ended)
@@ -140,7 +141,10 @@ def load_run(
         say(f"run {number}: {len(members)} of {len(found.plan.members)} members are finished and are asked")
     moved = _at(found, moved_to)
     folder, data = home.run_folder(found.folder), None
-    if not _is_described(folder, found.plan):
+    require_plan(folder, found.plan)
+    if not _is_described(folder):
+        say(f"run {number}: its description is missing or damaged, and is made again from its data set")
+        _require_writable(folder, number)
         data = data_of_run(moved, home, download=download)
         write_description(folder, describe(found.plan, data))
     return TrainedRun(moved, load(folder, choose_device(device), members=members, warn=say), data)
@@ -162,9 +166,17 @@ def _finished_members(run: Run, ended: set[str]) -> list[str] | None:
     return [m.name for m in run.plan.members if run.plan.train_steps_of(m.name)[-1].id in ended]
 
 
-def _is_described(folder: Path, plan: TrainingPlan) -> bool:
-    """Return whether the description in a run's folder is whole and has the plan of the database."""
+def _is_described(folder: Path) -> bool:
+    """Return whether the description in a run's folder is there and whole."""
     try:
-        return (folder / FILE).exists() and read_description(folder).plan == plan
+        return (folder / FILE).exists() and bool(read_description(folder))
     except StorageError:
         return False
+
+
+def _require_writable(folder: Path, number: int) -> None:
+    if not os.access(folder, os.W_OK):
+        raise StorageError(
+            f"run {number} needs a description in {folder}, whose home is read-only: copy the home to a "
+            "writable folder, and name that with --home"
+        )

@@ -51,7 +51,7 @@ CREATE TABLE recommendations (
 	request VARCHAR NOT NULL,
 	payload VARCHAR NOT NULL
 );
-INSERT INTO "recommendations" VALUES(1,'2026-01-01T11:30:00+00:00','{"budget": "60k"}','{"designs": ["2xresnet-8-8@g1"]}');
+INSERT INTO "recommendations" VALUES(1,'2026-01-01T11:30:00+00:00','{"budget": "60k", "epochs": 3, "dataset": "digits", "batch": 32, "seed": 0, "device": "cpu"}','{"recommendations": [{"design": "2xresnet-8-8@g1"}]}');
 CREATE TABLE runs (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	created_at VARCHAR NOT NULL,

@@ -45,14 +45,14 @@ CREATE TABLE measurements (
 	measured_at VARCHAR NOT NULL
 , fits BOOLEAN DEFAULT 1 NOT NULL, layers VARCHAR DEFAULT '[]' NOT NULL, reference_seconds FLOAT, reserved_bytes INTEGER, watts FLOAT, clock_mhz INTEGER, throttle VARCHAR DEFAULT '' NOT NULL);
 INSERT INTO "measurements" VALUES(1,'3aa5384bcd7f706a','{"kind": "Fingerprint", "device": "cpu", "device_name": "Example 9000", "driver": "", "torch": "2.10.0", "threads": 1, "dtype": "float32", "memory_format": "contiguous"}','resnet-8-8',1,8,8,10,32,1,0.001,0.002,0.0005,0.004,0.0001,0.0009,NULL,1.25,'2026-01-01T11:00:00+00:00',1,'[]',NULL,NULL,NULL,NULL,'');
-INSERT INTO "measurements" VALUES(2,'0de68cea59737580','{"kind": "Fingerprint", "device": "cuda", "device_name": "Example GPU", "driver": "600.1, CUDA 13.0", "torch": "2.10.0", "threads": 1, "cores": 0, "kernels": "tf32, cuDNN 91002, autotuned", "dtype": "float32", "memory_format": "contiguous", "protocol": 2}','mlp-1-4',1,8,8,10,32,1,0.001,0.002,0.0005,0.004,0.0001,0.0009,1000000,1.5,'2026-02-01T11:00:00+00:00',1,'[["flatten",1e-06,0.0,1e-06],["classifier",0.0002,0.0005,0.0001]]',NULL,2097152,212.5,1755,'power cap, thermal limit');
+INSERT INTO "measurements" VALUES(2,'0de68cea59737580','{"kind": "Fingerprint", "device": "cuda", "device_name": "Example GPU", "driver": "600.1, CUDA 13.0", "torch": "2.10.0", "threads": 1, "cores": 0, "kernels": "tf32, cuDNN 91002, autotuned", "dtype": "float32", "memory_format": "contiguous", "protocol": 2}','mlp-1-4',1,8,8,10,32,1,0.001,0.002,0.0005,0.004,0.0001,0.0009,1000000,1.5,'2026-02-01T11:00:00+00:00',1,'[["flatten",1e-06,0.0,1e-06],["block1.layer1.linear",0.0001,0.0002,0.0001],["block1.layer1.relu",2e-06,3e-06,2e-06],["classifier",0.0002,0.0005,0.0001],["loss",5e-06,6e-06,0.0]]',NULL,2097152,212.5,1755,'power cap, thermal limit');
 CREATE TABLE recommendations (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	created_at VARCHAR NOT NULL,
 	request VARCHAR NOT NULL,
 	payload VARCHAR NOT NULL
 );
-INSERT INTO "recommendations" VALUES(1,'2026-01-01T11:30:00+00:00','{"budget": "60k"}','{"designs": ["2xresnet-8-8@g1"]}');
+INSERT INTO "recommendations" VALUES(1,'2026-01-01T11:30:00+00:00','{"budget": "60k", "epochs": 3, "dataset": "digits", "batch": 32, "seed": 0, "device": "cpu"}','{"recommendations": [{"design": "2xresnet-8-8@g1"}]}');
 CREATE TABLE reported_trainings (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	digest VARCHAR NOT NULL,

@@ -222,12 +222,21 @@ def test_missing_and_unfinished_members_are_named(folder, trained):
     refusal(RunError, lambda: load(folder), "member-1, member-2 of 2 networks")
 
 
-def test_a_hatched_member_that_was_not_trained_is_not_finished(folder):
+def test_a_member_whose_training_has_not_ended_is_not_finished(folder):
     place = folder / "networks" / "member-1"
     checkpoint = load_checkpoint(place, pytest.fail)
     shutil.rmtree(place)
-    save_checkpoint(place, replace(checkpoint, progress=replace(checkpoint.progress, step="hatch member-1")))
+    save_checkpoint(
+        place, replace(checkpoint, progress=replace(checkpoint.progress, done=False, train_errors=()))
+    )
     refusal(RunError, lambda: load(folder), "member-1 of 2 networks")
+
+
+def test_checkpoints_of_another_network_are_not_those_of_a_member(folder):
+    one, two = (folder / "networks" / name for name in ("member-1", "member-2"))
+    shutil.rmtree(one)
+    shutil.copytree(two, one)
+    refusal(StorageError, lambda: load(folder), "the checkpoints of member-1 are damaged")
 
 
 # What is damaged.

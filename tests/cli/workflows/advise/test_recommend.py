@@ -396,7 +396,7 @@ def test_a_plan_is_saved_with_the_method_of_rank_1_and_the_table_tells_it(
 
 @pytest.mark.parametrize("method", ["snapshot", "bagging", "full_data"])
 def test_a_recommended_design_is_planned_by_its_method(tmp_path, method):
-    request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
+    request = {"budget": "9k", "dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
     rows = [{"design": "resnet-8-4", "method": "full_data"}, {"design": "2xresnet-8-4", "method": method}]
     with open_store(Home(tmp_path).database) as store:
         store.add_recommendation("", request, {"recommendations": rows})
@@ -409,7 +409,7 @@ def test_a_recommended_design_is_planned_by_its_method(tmp_path, method):
     ("design", "method"), [("2xresnet-8-4", "full_data"), ("2xresnet-8-4@g1", "mothernets")]
 )
 def test_a_recommendation_of_an_older_program_is_trained_as_its_clusters_say(tmp_path, design, method):
-    request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
+    request = {"budget": "9k", "dataset": "digits", "epochs": 4, "batch": 32, "seed": 0, "device": "cpu"}
     with open_store(Home(tmp_path).database) as store:
         store.add_recommendation("", request, {"recommendations": [{"design": design}]})
         assert planned_target(PlanRequest()).with_settings(store).method == method

@@ -72,7 +72,7 @@ def test_a_plan_takes_the_augmentation_that_was_asked_for(store):
 
 
 def test_a_recommendation_keeps_its_augmentation_on_its_data_only(store):
-    request = {"dataset": "digits", "epochs": 3, "batch": 32, "seed": 0, "device": "cpu"}
+    request = {"budget": "9k", "dataset": "digits", "epochs": 3, "batch": 32, "seed": 0, "device": "cpu"}
     rows = {"recommendations": [{"design": "resnet-8-4"}]}
     store.add_recommendation("", request | {"augmentation": RAND.value}, rows)
     assert planned(store).dataset.augmentation is RAND

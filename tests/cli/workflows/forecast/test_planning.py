@@ -58,7 +58,7 @@ def test_the_plan_of_a_design_is_made_once(made, tmp_path):
 
 
 def test_the_plan_of_a_recommendation_is_made_once(made, tmp_path):
-    request = {"dataset": "digits", "epochs": 4, "batch": 32, "seed": 5, "device": "cpu"}
+    request = {"budget": "9k", "dataset": "digits", "epochs": 4, "batch": 32, "seed": 5, "device": "cpu"}
     target = planned_target(PlanRequest())
     with open_store(tmp_path / "advisor.sqlite") as store:
         store.add_recommendation("", request, {"recommendations": [{"design": "resnet-8-4"}]})
