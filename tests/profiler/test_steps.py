@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from profiler import steps
+from profiler import samples, steps
 from profiler.clock import REFERENCE_INTERVAL, Reference
 from profiler.layers import LayerTimer
 from profiler.steps import (
@@ -97,7 +97,7 @@ class Counted(Sleeping):
 def whole(monkeypatch):
     """Steps are never cut into layers."""
     monkeypatch.setattr(steps, "LEAST_LAYERED", 0)
-    monkeypatch.setattr(steps, "LAYERED_EVERY", math.inf)
+    monkeypatch.setattr(samples, "LAYERED_EVERY", math.inf)
 
 
 def training_until(now):

@@ -8,10 +8,9 @@ import pytest
 from measured import measurement
 
 from advisor.cost.measurement import Measurement
+from advisor.cost.reference import REFERENCES
 from advisor.networks.layers import Task
 from cli.workflows.forecast.machine import (
-    REFERENCE,
-    REFERENCE_BATCH,
     executions,
     fastest_execution,
     plain_execution,
@@ -24,9 +23,9 @@ LAST, CONTIGUOUS, HALF_LAST, _ = executions("cpu")
 
 def reference(execution, step: float, convolution: float | None = None) -> Measurement:
     return measurement(
-        REFERENCE,
+        REFERENCES[0].network,
         TASK,
-        REFERENCE_BATCH,
+        REFERENCES[0].batch,
         fingerprint=fingerprint(execution),
         step_seconds=step,
         reference_seconds=convolution,

@@ -10,10 +10,11 @@ import pytest
 
 from advisor.cost.measurement import Measurement
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.reference import REFERENCES
 from advisor.designs.space import enumerate_candidates
 from advisor.plans.dataset import Augmentation, dataset_named
-from cli.workflows.forecast import measuring, measuring_session
-from cli.workflows.forecast.machine import REFERENCE, executions
+from cli.workflows.forecast import measurer, measuring, measuring_session
+from cli.workflows.forecast.machine import executions
 from cli.workflows.forecast.measuring_session import MeasuringSession
 from db.queries import Store
 from db.session import open_store
@@ -22,6 +23,7 @@ from profiler.steps import StepTimes
 DIGITS = dataset_named("digits")
 CANDIDATES = enumerate_candidates(60_000, ["resnet"], DIGITS.task, [1, 2])
 START, FIT = 5.0, 0.25
+REFERENCE = REFERENCES[0].network
 
 
 @dataclass
@@ -62,7 +64,7 @@ def process_on(machine: Machine):
         def wait_until_ready(self, timeout: float) -> bool:
             return self._wait(self.ready_at, timeout)
 
-        def begin(self, workload, seconds: float) -> None:
+        def begin(self, workload, seconds: float, longest: float) -> None:
             machine.begun.append((workload.network, seconds, machine.now))
             self.spent = seconds * machine.slowness
             self.done_at = machine.now + self.spent
@@ -95,11 +97,12 @@ def machine(monkeypatch) -> Machine:
         machine.now += FIT
         return CostPredictor(*arguments)
 
-    monkeypatch.setattr(measuring_session, "MeasuringProcess", process_on(machine))
+    for module in (measurer, measuring_session):
+        monkeypatch.setattr(module, "MeasuringProcess", process_on(machine))
     monkeypatch.setattr(measuring_session, "CostPredictor", fitted)
-    for module in (measuring, measuring_session):
+    for module in (measuring, measuring_session, measurer):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: machine.now))
-    monkeypatch.setattr(measuring_session, "cores_to_pin", lambda execution: [])
+    monkeypatch.setattr(measurer, "cores_to_pin", lambda execution: [])
     monkeypatch.setattr("cli.workflows.forecast.machine.usable_cores", lambda: 2)
     return machine
 
@@ -167,7 +170,7 @@ def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine
 
 
 def test_a_step_side_by_side_is_stored_with_the_time_of_the_step_alone(machine, store, monkeypatch):
-    def together(session, processes):
+    def together(session, processes, workload):
         step = 1.0 if len(processes) == 1 else 1.5
         return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
 
