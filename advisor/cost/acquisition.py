@@ -114,17 +114,18 @@ def _pool_of_family(
 ) -> list[Wanted]:
     """Return the pool of one family, whose names are in the order of their multiply-adds."""
 
-    def affordable(networks: Iterable[str]) -> list[Wanted]:
+    def affordable(networks: Iterable[str]) -> Iterator[Wanted]:
         found = (_affordable(network, task, batch, predictor, room) for network in networks)
-        return [wanted for wanted in found if wanted is not None]
+        return (wanted for wanted in found if wanted is not None)
 
     even = np.unique(np.linspace(0, len(names) - 1, NETWORKS_PER_FAMILY).round().astype(int))
-    found = affordable(names[i] for i in even)
+    found = list(affordable(names[i] for i in even))
     if len(found) < LEAST_NETWORKS:
-        found = affordable(names[:NETWORKS_PER_FAMILY])
+        found = list(affordable(names[:NETWORKS_PER_FAMILY]))
     if len(found) < LEAST_NETWORKS:
-        stand_ins = (next(iter(affordable(smaller_networks(name))), None) for name in names[:LEAST_NETWORKS])
-        found += [w for w in dict.fromkeys(stand_ins) if w is not None and w not in found]
+        unfit = [name for name in names[:LEAST_NETWORKS] if name not in {w.network for w in found}]
+        stand_ins = (next(affordable(smaller_networks(name)), None) for name in unfit)
+        found += [w for w in dict.fromkeys(stand_ins) if w is not None]
     return found
 
 

@@ -8,7 +8,11 @@ from dataclasses import replace
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.errors import UsageError, lookup
 from advisor.networks.families import CONVOLUTIONAL, family_named
+from advisor.networks.layers import Task
 from advisor.plans.dataset import FOLDER_PREFIX, Augmentation, DatasetFacts, dataset_named
+
+# Images and classes of CIFAR-10, where no others are given.
+SHAPE, CLASSES = "3x32x32", 10
 
 
 def facts_of(dataset: str, augmentation: str | None = None) -> DatasetFacts:
@@ -35,6 +39,29 @@ def _own_facts(dataset: str) -> DatasetFacts:
 
         return find_facts(dataset)
     return dataset_named(dataset)
+
+
+def task_of(dataset: str | None, shape: str | None, classes: int | None) -> Task:
+    """Return the images and classes of a data set, or the given ones.
+
+    Args:
+        dataset: name of the data set, or ``folder:PATH``; None for given images.
+        shape: channels x height x width, None for `SHAPE`.
+        classes: number of classes, None for `CLASSES`.
+
+    Raises:
+        UsageError: a shape or classes beside a data set, or a shape that cannot be understood.
+        UnknownNameError: no such data set.
+        DataError: the folder cannot be read as a data set.
+    """
+    if dataset is None:
+        return Task.parse(shape or SHAPE, CLASSES if classes is None else classes)
+    given = [option for option, value in (("--input", shape), ("--classes", classes)) if value is not None]
+    if given:
+        raise UsageError(
+            f"--dataset {dataset} has its own shape and classes: leave out {' and '.join(given)}"
+        )
+    return facts_of(dataset).task
 
 
 def families_of(names: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from advisor.plans.records import RESUMABLE, EpochRecord, Run, RunStatus, StepRe
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.forecast.planning import planned_target
+from cli.workflows.forecast.planning import planned_target, unmeasured_settings
 from cli.workflows.home import Home, locked, now
 from cli.workflows.runs.conclusion import conclude, mark_failed, mark_interrupted
 from cli.workflows.runs.description import describe_run
@@ -121,6 +121,8 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     with open_store(home.database) as store:
         plan = target.with_settings(store)
         data = load_data(plan.dataset, home.data, download=options.download)
+        if reason := unmeasured_settings(target, plan, store):
+            say(reason)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
