@@ -54,5 +54,6 @@ def fitting(usual: Repetitions, done: int, step: float, seconds: float) -> Repet
         step: seconds of the last one.
         seconds: seconds left.
     """
-    options = (usual, fewer(2, 2), fewer(1, 1), fewer(1, 0), fewer(0, 0))
+    below = [fewer(*counts) for counts in ((2, 2), (1, 1), (1, 0), (0, 0))]
+    options = [usual, *(each for each in below if each.whole < usual.whole)]
     return next((option for option in options if option.steps(done) * step <= seconds), None)

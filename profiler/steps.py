@@ -21,7 +21,7 @@ from advisor.cost.measurement import LayerTime
 from profiler.clock import PhaseClock, Reference, clock_for
 from profiler.layers import LayerTimer
 from profiler.memory import reserved_bytes, watch_peak
-from profiler.repetitions import Repetitions, fitting
+from profiler.repetitions import Repetitions, fewer, fitting
 from profiler.samples import MOST_REPETITIONS, Samples, total
 from profiler.sensors import Sensors
 from profiler.workload import Prepared, Workload
@@ -31,6 +31,9 @@ from profiler.workload import Prepared, Workload
 WARM_UP = {"cpu": 2, "cuda": 10}
 # Steps after which a step is taken for a usual one; those before take longer.
 TYPICAL_AFTER = {"cpu": 1, "cuda": 10}
+# Share of the longest time in which a measurement is planned to end: other programs may slow it down later.
+# Only the least repetitions may take all of it.
+PLANNED_SHARE = 0.5
 # Share of the time for warming up short steps.
 WARM_UP_SHARE = 0.2
 LEAST_REPETITIONS = {"cpu": 3, "cuda": 30}
@@ -175,7 +178,9 @@ def _repetitions(device: str, step: float, times: _Times) -> Repetitions | None:
         layered=LEAST_LAYERED,
         usual=True,
     )
-    return fitting(usual, TYPICAL_AFTER[device], step, times.longest - times.spent)
+    done, spent = TYPICAL_AFTER[device], times.spent
+    planned = fitting(usual, done, step, PLANNED_SHARE * times.longest - spent)
+    return planned or fitting(fewer(0, 0), done, step, times.longest - spent)
 
 
 def _warm_up(prepared: Prepared, device: str, repetitions: Repetitions, until: float) -> None:
