@@ -60,9 +60,10 @@ PREPARING_SHARE = 1 / 2
 CANDIDATE_SHARE = 1 / 10
 # Share of the free memory that measuring may take.
 MEMORY_SHARE = 1 / 2
-# Memory of one measured network at most, in bytes. On a CPU the command and one idle measuring process have
-# 1.5 GB of resident memory, mostly libraries, and all together are meant to stay below 2 GB.
-LARGEST_BYTES = {"cpu": 350e6, "cuda": float("inf")}
+# Memory of one measured candidate at most, in bytes; references have a limit of their own. On a CPU the
+# command and one idle measuring process have 1.5 GB of resident memory, mostly libraries, and all together
+# are meant to stay below 2 GB.
+LARGEST_BYTES = {"cpu": 250e6, "cuda": float("inf")}
 # Resident memory of a measuring process before it measures.
 PROCESS_BYTES = 700e6
 
@@ -162,7 +163,7 @@ class MeasuringSession:
         options = references(task) if chosen is None else (chosen,)
         for reference in options:
             tried = reference in refused or self._has_reference(reference, execution, 1)
-            if not tried and self._peak_bytes(reference) <= self._largest_bytes:
+            if not tried and self._peak_bytes(reference) <= self._free_bytes:
                 return reference
         return None
 
