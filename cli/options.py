@@ -48,8 +48,13 @@ Methods = Annotated[
     ),
 ]
 Budget = Annotated[str, typer.Option(help="Parameters of all members together: 5M, 750k, 5e6.")]
-Classes = Annotated[int, typer.Option(help="Number of classes.")]
-Input = Annotated[str, typer.Option(help="Image shape: channels x height x width.")]
+# What is counted depends on images and classes: those of a data set, or given ones.
+CountedDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Data set that gives shape and classes; default: --input and --classes."),
+]
+Classes = Annotated[int | None, typer.Option(help="Number of classes; default: 10.")]
+Input = Annotated[str | None, typer.Option(help="Image shape: channels x height x width; default: 3x32x32.")]
 Device = Annotated[str | None, typer.Option(help="Device, cpu or cuda; default: cuda if there is one.")]
 Batch = Annotated[
     int | None, typer.Option(help="Images in a training step; default: the batch size of the data set.")

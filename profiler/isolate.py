@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import threading
@@ -30,6 +31,7 @@ class _Request:
 
     workload: Workload
     seconds: float
+    longest: float
     layers: bool
 
 
@@ -68,9 +70,9 @@ class MeasuringProcess:
         """
         return self._receive(min(timeout, START_SECONDS)) == "ready"
 
-    def begin(self, workload: Workload, seconds: float) -> None:
+    def begin(self, workload: Workload, seconds: float, longest: float = math.inf) -> None:
         """Start a measurement; arguments as for `profiler.steps.measure_step`."""
-        self._send(_Request(workload, seconds, layers=False))
+        self._send(_Request(workload, seconds, longest, layers=False))
 
     def finish(self, timeout: float) -> StepTimes | None:
         """Return the result of a measurement.
@@ -97,7 +99,7 @@ class MeasuringProcess:
         Returns:
             One record a layer; none if it takes longer or the process died. The process is ended then.
         """
-        self._send(_Request(workload, timeout, layers=True))
+        self._send(_Request(workload, timeout, timeout, layers=True))
         result = self._receive(timeout)
         if isinstance(result, list):
             return result
@@ -158,4 +160,4 @@ def _answer(connection: Connection, device: str, threads: int, cores: list[int])
         if request.layers:
             connection.send(layer_facts(request.workload.prepare()))
         else:
-            connection.send(measure_step(request.workload, device, request.seconds))
+            connection.send(measure_step(request.workload, device, request.seconds, request.longest))

@@ -80,10 +80,16 @@ def _watch_resident() -> Callable[[], int | None]:
 
 def _return_free_memory() -> None:
     """Return freed heap to the system; growth into free heap would not be visible."""
-    name = ctypes.util.find_library("c")
-    trim = getattr(ctypes.CDLL(name), "malloc_trim", None) if name else None
+    trim = _trim()
     if trim is not None:
         trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    """Return the function that trims the heap; finding it starts another process, so it is found once."""
+    name = ctypes.util.find_library("c")
+    return getattr(ctypes.CDLL(name), "malloc_trim", None) if name else None
 
 
 def _status_bytes(field: str) -> int:

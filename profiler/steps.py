@@ -3,8 +3,9 @@
 A workload builds itself, in a fresh process if need be, and does one step at a time. It calls `mark` at the
 end of each phase. Figures are medians over repetitions after warm-up. Whole steps and steps that are timed
 layer by layer alternate, so both see the same speed of the machine. Samples that were disturbed by other
-programs are left out. On a CPU a reference convolution before, between and after the steps measures the speed
-of the processor.
+programs are left out. Where the first step shows that the usual repetitions would take too long, there are
+fewer (`profiler.repetitions`). On a CPU a reference convolution before, between and after the steps measures
+the speed of the processor.
 """
 
 from __future__ import annotations
@@ -20,20 +21,24 @@ from advisor.cost.measurement import LayerTime
 from profiler.clock import PhaseClock, Reference, clock_for
 from profiler.layers import LayerTimer
 from profiler.memory import reserved_bytes, watch_peak
+from profiler.repetitions import Repetitions, fewer, fitting
+from profiler.samples import MOST_REPETITIONS, Samples, total
 from profiler.sensors import Sensors
 from profiler.workload import Prepared, Workload
 
 # Steps before the first sample. On CUDA they complete autotuning; on a CPU they fill the heap and choose
 # kernels.
 WARM_UP = {"cpu": 2, "cuda": 10}
+# Steps after which a step is taken for a usual one; those before take longer.
+TYPICAL_AFTER = {"cpu": 1, "cuda": 10}
+# Share of the longest time in which a measurement is planned to end: other programs may slow it down later.
+# Only the least repetitions may take all of it.
+PLANNED_SHARE = 0.5
 # Share of the time for warming up short steps.
 WARM_UP_SHARE = 0.2
 LEAST_REPETITIONS = {"cpu": 3, "cuda": 30}
-MOST_REPETITIONS = 200
 # Share of the time for training steps, warming up included.
 TRAINING_SHARE = 0.75
-# Number of whole steps for each step that is timed by layers.
-LAYERED_EVERY = 2
 # Undisturbed steps timed by layers that are taken first, one after each whole step: a median of two is a
 # mean.
 LEAST_LAYERED = 3
@@ -43,15 +48,18 @@ LEAST_LAYERED = 3
 class StepTimes:
     """Result of a measurement: medians in seconds, memory in bytes.
 
-    The fields are those of `advisor.cost.measurement.Measurement`, and two more.
+    The fields are those of `advisor.cost.measurement.Measurement`, and three more.
 
     Attributes:
+        given_up: whether the measurement ended after its first steps, because it would have taken too long.
+            `step` is the time of such a step then, and all other times are 0.
         repetitions: number of whole training steps in the medians.
         disturbed: number of whole steps and passes that other programs disturbed. Medians leave them out
             where enough others remain, and disturbed steps timed by layers too.
     """
 
     fits: bool = True
+    given_up: bool = False
     forward: float = 0.0
     backward: float = 0.0
     optimizer: float = 0.0
@@ -70,13 +78,14 @@ class StepTimes:
     spent: float = 0.0
 
 
-def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
+def measure_step(workload: Workload, device: str, seconds: float, longest: float = float("inf")) -> StepTimes:
     """Measure a workload.
 
     Args:
         workload: workload to measure.
         device: ``cpu`` or ``cuda``.
         seconds: time after which no further repetition starts, once the least number is done.
+        longest: seconds in which the measurement has to end; the least number is lowered for it.
 
     Returns:
         Medians and interquartile range; `fits` is false if memory ran out.
@@ -87,7 +96,7 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
     began = time.perf_counter()
     try:
         prepared = workload.prepare()
-        return _measured(prepared, device, began, seconds, reference, read_peak)
+        return _measured(prepared, device, _Times(began, seconds, longest), reference, read_peak)
     except (RuntimeError, MemoryError) as error:
         # torch has a class for this error on CUDA; on a CPU only the text is specific.
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
@@ -95,24 +104,48 @@ def measure_step(workload: Workload, device: str, seconds: float) -> StepTimes:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When a measurement began, and how long it may take, as in `measure_step`."""
+
+    began: float
+    seconds: float
+    longest: float
+
+    def after(self, share: float) -> float:
+        """Return the moment at which a share of the time is over."""
+        return self.began + share * self.seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.began
+
+
 def _measured(
     prepared: Prepared,
     device: str,
-    began: float,
-    seconds: float,
+    times: _Times,
     reference: Reference | None,
     read_peak: Callable[[], int | None],
 ) -> StepTimes:
     timer = LayerTimer(prepared.module, device)
-    _warm_up(prepared, device, began + WARM_UP_SHARE * seconds)
+    first = [_whole_step(prepared, device) for _ in range(TYPICAL_AFTER[device])][-1]
+    repetitions = _repetitions(device, total(first), times)
+    if repetitions is None:
+        return StepTimes(given_up=True, step=total(first), spent=times.spent)
+    _warm_up(prepared, device, repetitions, times.after(WARM_UP_SHARE))
     sensors = Sensors(device)
-    steps = _Samples(device, began + TRAINING_SHARE * seconds, reference)
-    steps.take(lambda: _whole_step(prepared, device), lambda: timer.train(prepared), timer)
+    steps = Samples(device, times.after(TRAINING_SHARE), reference, repetitions)
+    if repetitions.whole:
+        steps.take(lambda: _whole_step(prepared, device), lambda: timer.train(prepared), timer)
+    else:
+        steps.add(first)
     conditions = sensors.read()
     peak, reserved = read_peak(), reserved_bytes(device)
-    for _ in range(WARM_UP[device] // 2):
+    for _ in range(repetitions.warm_up_passes):
         prepared.inference_step()
-    passes = _Samples(device, began + seconds, reference)
+    passes = Samples(device, times.after(1.0), reference, repetitions)
     passes.take(lambda: _whole_inference(prepared, device), lambda: timer.infer(prepared), timer)
     totals = steps.seconds()
     return StepTimes(
@@ -122,104 +155,39 @@ def _measured(
         step=float(np.median(totals)),
         step_iqr=float(np.subtract(*np.quantile(totals, [0.75, 0.25]))),
         inference=passes.median("inference"),
-        layers=timer.times(steps.layered(), passes.layered()),
+        layers=timer.times(steps.layered(), passes.layered()) if repetitions.layered else (),
         reference=None if reference is None else reference.seconds,
-        peak_bytes=peak,
+        # A first step has no gradients and no momentum of a step before.
+        peak_bytes=peak if repetitions.whole else None,
         reserved_bytes=reserved,
         watts=conditions.watts,
         clock_mhz=conditions.clock_mhz,
         throttle=conditions.throttle,
         repetitions=len(totals),
         disturbed=steps.disturbed + passes.disturbed,
-        spent=time.perf_counter() - began,
+        spent=times.spent,
     )
 
 
-def _warm_up(prepared: Prepared, device: str, until: float) -> None:
-    done = 0
-    while done < WARM_UP[device] or (done < MOST_REPETITIONS and time.perf_counter() < until):
+def _repetitions(device: str, step: float, times: _Times) -> Repetitions | None:
+    """Return the repetitions that fit, given the seconds of a step; None if too few do."""
+    usual = Repetitions(
+        warm_up=WARM_UP[device],
+        warm_up_passes=WARM_UP[device] // 2,
+        whole=LEAST_REPETITIONS[device],
+        layered=LEAST_LAYERED,
+        usual=True,
+    )
+    done, spent = TYPICAL_AFTER[device], times.spent
+    planned = fitting(usual, done, step, PLANNED_SHARE * times.longest - spent)
+    return planned or fitting(fewer(0, 0), done, step, times.longest - spent)
+
+
+def _warm_up(prepared: Prepared, device: str, repetitions: Repetitions, until: float) -> None:
+    done = TYPICAL_AFTER[device]
+    while done < repetitions.warm_up or (done < MOST_REPETITIONS and time.perf_counter() < until):
         _whole_step(prepared, device)
         done += 1
-
-
-class _Samples:
-    """Repetitions of one kind of step until a deadline.
-
-    Args:
-        device: ``cpu`` or ``cuda``.
-        deadline: time of `time.perf_counter` after which no repetition starts.
-        reference: reference convolution to sample between steps; None on CUDA.
-    """
-
-    def __init__(self, device: str, deadline: float, reference: Reference | None) -> None:
-        self._device, self._deadline, self._reference = device, deadline, reference
-        self._whole: list[PhaseClock] = []
-        self._layered: list[PhaseClock] = []
-
-    @property
-    def disturbed(self) -> int:
-        """Number of disturbed whole steps."""
-        return len(self._whole) - len(_undisturbed(self._whole))
-
-    def take(
-        self, whole: Callable[[], PhaseClock], layered: Callable[[], PhaseClock], timer: LayerTimer
-    ) -> None:
-        """Repeat a step, now and then timed by layers.
-
-        Args:
-            whole: function that does a whole step and returns its clock.
-            layered: function that does a step timed by layers and returns its clock.
-            timer: timer to attach for the latter.
-        """
-        self._sample_reference()
-        while self._wants_more():
-            self._whole.append(whole())
-            self._sample_reference()
-            wanted = max(LEAST_LAYERED, len(self._whole) / LAYERED_EVERY)
-            if len(_undisturbed(self._layered)) < wanted:
-                with timer.attached():
-                    self._layered.append(layered())
-
-    def _sample_reference(self) -> None:
-        if self._reference is not None:
-            self._reference.sample()
-
-    def _wants_more(self) -> bool:
-        least, tried = LEAST_REPETITIONS[self._device], len(self._whole)
-        # On CUDA `least` steps are queued before one synchronisation.
-        if self._device == "cuda" and tried % least:
-            return True
-        if self._device == "cuda":
-            torch.cuda.synchronize()
-        undisturbed = tried - self.disturbed
-        if undisturbed < least and tried < 2 * least:
-            return True
-        return undisturbed < MOST_REPETITIONS and time.perf_counter() < self._deadline
-
-    def _kept(self) -> list[PhaseClock]:
-        return _kept(self._whole, LEAST_REPETITIONS[self._device])
-
-    def layered(self) -> list[PhaseClock]:
-        """Return the clocks of the steps timed by layers that count."""
-        return _kept(self._layered, LEAST_LAYERED)
-
-    def seconds(self) -> list[float]:
-        """Return the seconds of every step that counts."""
-        return [sum(clock.seconds().values()) for clock in self._kept()]
-
-    def median(self, phase: str) -> float:
-        """Return the median seconds of a phase."""
-        return float(np.median([clock.seconds()[phase] for clock in self._kept()]))
-
-
-def _undisturbed(clocks: list[PhaseClock]) -> list[PhaseClock]:
-    return [clock for clock in clocks if clock.undisturbed]
-
-
-def _kept(clocks: list[PhaseClock], least: int) -> list[PhaseClock]:
-    """Return the undisturbed clocks, or all clocks if too few are undisturbed."""
-    undisturbed = _undisturbed(clocks)
-    return undisturbed if len(undisturbed) >= least else clocks
 
 
 def _whole_step(prepared: Prepared, device: str) -> PhaseClock:

@@ -20,6 +20,9 @@ PROTOCOL = 4
 # autotuning. The trainer sets both, and they are part of the fingerprint.
 CUDA_PRECISION = "tf32"
 CUDNN_BENCHMARK = True
+# Number of processes in the record of a measurement that was given up. Records are selected by the number of
+# processes, so no fit takes such a record for a measurement.
+GIVEN_UP = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,9 @@ class Measurement:
         task: images and classes that it was built for.
         batch: images in a step.
         fingerprint: machine and settings.
-        processes: number of copies that ran at the same time; 1 unless contention was measured.
+        processes: number of copies that ran at the same time; 1 unless contention was measured. 0
+            (`GIVEN_UP`) if the measurement was given up, because it would have taken too long: the step takes
+            at least about `step_seconds` then, and all other times are 0.
         fits: false if memory ran out; all times are 0 then.
         forward_seconds, backward_seconds, optimizer_seconds: median seconds of the phases of a step.
         step_seconds: median seconds of a whole step, batch preparation included.
@@ -127,6 +132,16 @@ class Measurement:
     throttle: str = ""
     spent_seconds: float
     measured_at: str
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the measurement was given up."""
+        return self.processes == GIVEN_UP
+
+    @property
+    def least_seconds(self) -> float:
+        """Seconds that a measurement which was given up takes at least: one forward pass more than it had."""
+        return self.spent_seconds + self.step_seconds / 3
 
     def __post_init__(self) -> None:
         times = (self.forward_seconds, self.backward_seconds, self.optimizer_seconds, self.step_seconds)

@@ -24,8 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from advisor.cost.reference import REFERENCES
 from advisor.plans.dataset import dataset_named
-from cli.workflows.forecast.machine import REFERENCE, REFERENCE_BATCH, plain_execution
+from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.forecast.measuring_session import CONTENTION_ROUNDS, CONTENTION_SHARE, REFERENCE_SECONDS
 from profiler.device import cores_to_pin
 from profiler.isolate import MeasuringProcess
@@ -52,9 +53,9 @@ def ratio(processes: Sequence[MeasuringProcess], workload: StepWorkload, seconds
 def main() -> None:
     execution, facts = plain_execution("cpu"), dataset_named("cifar10")
     workload = StepWorkload(
-        network=REFERENCE,
+        network=REFERENCES[0].network,
         task=facts.task,
-        batch=REFERENCE_BATCH,
+        batch=REFERENCES[0].batch,
         augmentation=facts.augmentation,
         execution=execution,
     )

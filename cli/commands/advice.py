@@ -13,6 +13,7 @@ from cli.options import (
     Batch,
     Budget,
     Classes,
+    CountedDataset,
     Device,
     Download,
     Families,
@@ -217,37 +218,40 @@ def space(
     budget: Budget,
     family: Families = None,
     members: Members = None,
-    classes: Classes = 10,
-    input: Input = "3x32x32",
+    dataset: CountedDataset = None,
+    classes: Classes = None,
+    input: Input = None,
     limit: Annotated[int, typer.Option(help="Largest number of rows in the table.")] = 40,
     as_json: AsJson = False,
 ) -> None:
     """List the designs of a parameter budget."""
-    from advisor.networks.layers import Task
     from cli.workflows.examine.space import list_space
+    from cli.workflows.names import task_of
 
     def render(answer: DesignSpace) -> RenderableType:
         from cli.render.space import space as table
 
         return table(answer, limit)
 
-    print_answer(list_space(budget, family or (), members or (), Task.parse(input, classes)), as_json, render)
+    task = task_of(dataset, input, classes)
+    print_answer(list_space(budget, family or (), members or (), task), as_json, render)
 
 
 def equivalents(
     network: Annotated[str, typer.Argument(help="A regular network, for example resnet-26-16.")],
     members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = 4,
-    classes: Classes = 10,
-    input: Input = "3x32x32",
+    dataset: CountedDataset = None,
+    classes: Classes = None,
+    input: Input = None,
     tolerance: Annotated[
         float, typer.Option(help="Share of the network's parameters by which an ensemble may exceed them.")
     ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Find the width- and depth-equivalent ensembles of a network."""
-    from advisor.networks.layers import Task
     from cli.render.space import equivalents as render
     from cli.workflows.examine.space import find_equivalents
+    from cli.workflows.names import task_of
 
-    found = find_equivalents(network, members, Task.parse(input, classes), tolerance)
+    found = find_equivalents(network, members, task_of(dataset, input, classes), tolerance)
     print_answer(found, as_json, render)

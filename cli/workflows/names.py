@@ -10,6 +10,7 @@ from pathlib import Path
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.errors import UnknownNameError, UsageError, lookup
 from advisor.networks.families import CONVOLUTIONAL, family_named
+from advisor.networks.layers import Task
 from advisor.plans.dataset import (
     DATASETS,
     FOLDER_PREFIX,
@@ -22,6 +23,9 @@ from advisor.plans.dataset import (
 from cli.quantities import parse_size
 from cli.workflows.home import Home
 from cli.workflows.views import Say, silent
+
+# Images and classes of CIFAR-10, where no others are given.
+SHAPE, CLASSES = "3x32x32", 10
 
 
 def facts_of(
@@ -117,6 +121,29 @@ def _is_path(text: str) -> bool:
     # A name may be longer than that of a file may be, or have a character that no file name has.
     except (OSError, ValueError):
         return False
+
+
+def task_of(dataset: str | None, shape: str | None, classes: int | None) -> Task:
+    """Return the images and classes of a data set, or the given ones.
+
+    Args:
+        dataset: name of the data set, or ``folder:PATH``; None for given images.
+        shape: channels x height x width, None for `SHAPE`.
+        classes: number of classes, None for `CLASSES`.
+
+    Raises:
+        UsageError: a shape or classes beside a data set, or a shape that cannot be understood.
+        UnknownNameError: no such data set.
+        DataError: the folder cannot be read as a data set.
+    """
+    if dataset is None:
+        return Task.parse(shape or SHAPE, CLASSES if classes is None else classes)
+    given = [option for option, value in (("--input", shape), ("--classes", classes)) if value is not None]
+    if given:
+        raise UsageError(
+            f"--dataset {dataset} has its own shape and classes: leave out {' and '.join(given)}"
+        )
+    return facts_of(dataset).task
 
 
 def families_of(names: Sequence[str]) -> list[str]:

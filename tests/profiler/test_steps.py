@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from profiler import steps
+from profiler import samples, steps
 from profiler.clock import REFERENCE_INTERVAL, Reference
 from profiler.layers import LayerTimer
 from profiler.steps import (
@@ -97,7 +97,7 @@ class Counted(Sleeping):
 def whole(monkeypatch):
     """Steps are never cut into layers."""
     monkeypatch.setattr(steps, "LEAST_LAYERED", 0)
-    monkeypatch.setattr(steps, "LAYERED_EVERY", math.inf)
+    monkeypatch.setattr(samples, "LAYERED_EVERY", math.inf)
 
 
 def training_until(now):
@@ -165,6 +165,44 @@ def test_a_fast_step_is_not_repeated_for_ever(monkeypatch):
     assert times.repetitions == MOST_REPETITIONS
     assert workload.trained == 2 * MOST_REPETITIONS
     assert workload.inferred == WARM_UP["cpu"] // 2 + MOST_REPETITIONS
+
+
+# Too slow for the time.
+
+
+@pytest.mark.parametrize(
+    ("longest", "whole", "layered", "trained", "inferred"),
+    [
+        # Of a step of 10 s two warm up, three and three are taken, and seven passes of a third; in half of
+        # the time, if possible.
+        (210, 3, 3, 8, 7),
+        (180, 2, 2, 5, 4),
+        (80, 1, 1, 3, 2),
+        (50, 1, 0, 2, 1),
+        (30, 1, 0, 1, 1),
+        (15, 1, 0, 1, 1),
+    ],
+)
+def test_a_slow_step_is_repeated_as_often_as_the_time_allows(
+    monkeypatch, longest, whole, layered, trained, inferred
+):
+    workload = Counted(monkeypatch, [10], inference=10 / 3)
+    times = measure_step(workload, "cpu", 1, longest)
+    assert workload.now <= longest
+    assert (times.repetitions, workload.layered) == (whole, layered)
+    assert (workload.trained, workload.inferred) == (trained, inferred)
+    assert (times.forward, times.backward, times.step) == (2.5, 5, 10)
+    assert times.inference == pytest.approx(10 / 3)
+    assert bool(times.layers) == bool(layered)
+    assert not times.given_up
+
+
+def test_a_step_that_leaves_no_time_for_a_forward_pass_is_given_up_at_once(monkeypatch):
+    workload = Counted(monkeypatch, [10], inference=10 / 3)
+    times = measure_step(workload, "cpu", 1, 13)
+    assert times.given_up
+    assert (times.step, times.spent, times.repetitions) == (10, 10, 0)
+    assert workload.trained == 1
 
 
 # Under load.

@@ -34,8 +34,11 @@ from trainer.ensembles.ensemble import METADATA_KEY, Ensemble, load, save_ensemb
 # Largest accepted difference of a probability. Rounding in float32 stays below a hundredth of it; a wrong
 # weight exceeds it.
 TOLERANCE = 1e-4
-# Largest number of images for the comparison. The reference interpreter of ONNX is slow.
-CHECKED_IMAGES = 256
+# Largest number of images for the comparison, and of their pixels: 256 images of 32×32, 5 of 224×224. The
+# reference interpreter of ONNX is slow, and copies every map once for each weight of a kernel. Below 3 images
+# there are no two batches of different size.
+CHECKED_IMAGES, CHECKED_PIXELS = 256, 256 * 32 * 32
+LEAST_CHECKED_IMAGES = 3
 REMEDY = "pip install 'ensemble-advisor[export]'"
 
 # Function from images, uint8 (batch, channels, height, width), to probabilities, float32 (batch, classes).
@@ -111,8 +114,8 @@ def export(
         ensemble: ensemble on the CPU.
         form: key of `FORMATS`.
         output: file to write.
-        images: images for the comparison, uint8 (images, channels, height, width); the first `CHECKED_IMAGES`
-            are used.
+        images: images for the comparison, uint8 (images, channels, height, width); the first ones are used,
+            at most `CHECKED_IMAGES` and `CHECKED_PIXELS`.
         overwrite: whether an existing file may be replaced.
 
     Raises:
@@ -123,7 +126,7 @@ def export(
     try:
         with replacing(output) as part:
             _write(ensemble, form, part)
-            exported = _compared(ensemble, form, part, output, images[:CHECKED_IMAGES])
+            exported = _compared(ensemble, form, part, output, _checked(images))
             # Checked again, because another process may have created the file during the export.
             check_export(form, output, overwrite)
     except OSError as error:
@@ -171,6 +174,12 @@ def _compared(ensemble: Ensemble, form: str, path: Path, output: Path, images: T
     )
 
 
+def _checked(images: Tensor) -> Tensor:
+    """Return the images for the comparison: few if they are large."""
+    pixels = images.shape[-2] * images.shape[-1]
+    return images[: min(max(CHECKED_PIXELS // pixels, LEAST_CHECKED_IMAGES), CHECKED_IMAGES)]
+
+
 def _example(ensemble: Ensemble) -> Tensor:
     """Return two images, because torch takes a batch size of one for a constant."""
     task = ensemble.description.plan.dataset.task
@@ -211,7 +220,7 @@ def _read_onnx(path: Path) -> tuple[str, Predict]:
         runtime = importlib.import_module("onnxruntime")
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         return "onnxruntime", lambda images: session.run(None, {"images": images.numpy()})[0]
-    reference = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path))
+    reference = importlib.import_module("trainer.ensembles.onnx_reference").reference_of(path)
     return "onnx.reference", lambda images: reference.run(None, {"images": images.numpy()})[0]
 
 

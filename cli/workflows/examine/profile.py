@@ -32,6 +32,7 @@ from cli.workflows.names import facts_of
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
+from profiler.capacity import free_bytes
 from profiler.device import choose_device, cores_to_pin, fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.layers import LOSS, LayerFacts
@@ -83,7 +84,7 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
     Raises:
         UsageError: the design has members of several shapes, the batch is too small, or both kinds of
             output are wanted.
-        RunError: it does not fit into memory, or the measuring process died.
+        RunError: it does not fit into memory, as predicted or as measured, or the measuring process died.
         StorageError: the CSV file or the database cannot be written.
     """
     check_csv(request.csv, CONTENT, as_json=request.as_json)
@@ -105,6 +106,7 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
             augmentation=facts.augmentation,
             execution=chosen_execution(store, device, facts.task, facts.augmentation.key),
         )
+        _check_memory(workload, store)
         # The forecast comes first: once the measurement is stored, the predictor knows the outcome.
         predicted = _predicted(workload, store)
         say(f"measuring {network} at batch {batch}")
@@ -128,6 +130,22 @@ def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
     if batch < 2:
         raise UsageError(f"--batch must be at least 2, got {batch}")
     return batch
+
+
+def _check_memory(workload: StepWorkload, store: Store) -> None:
+    """Refuse a step that is expected not to fit into memory, before a process tries and the system ends it.
+
+    Raises:
+        RunError: even the lower end of the predicted peak is above the free memory.
+    """
+    predictor = predictor_for(store, workload.execution, workload.augmentation.key)
+    peak = predictor.training_peak_bytes(workload.network, workload.task, workload.batch)
+    free = free_bytes(workload.execution.device)
+    if peak.low > free:
+        raise RunError(
+            f"{workload.network} at batch {workload.batch} is expected to need {peak.mean / 1e9:.3g} GB of "
+            f"memory, and {free / 1e9:.3g} GB are free: lower --batch"
+        )
 
 
 def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:

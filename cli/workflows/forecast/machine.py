@@ -1,7 +1,7 @@
 """This machine: its workers, its measurements, and the settings to train with.
 
 The settings of a plan (arithmetic and memory format) are chosen per machine and input shape, by the time of a
-reference network. bfloat16 has to win clearly, so that noise does not decide.
+reference network (`advisor.cost.reference`). bfloat16 has to win clearly, so that noise does not decide.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from advisor.cost.acquisition import Wanted
 from advisor.cost.augmentation_transfer import transferred
 from advisor.cost.measurement import Fingerprint, Measurement, TrainedEpochs
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.reference import references
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
 from cli.workflows.home import now
@@ -19,8 +21,6 @@ from db.queries import Store
 from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes
 
-REFERENCE = "resnet-20-16"
-REFERENCE_BATCH = 32
 BFLOAT16_ADVANTAGE = 1.15
 
 
@@ -68,11 +68,42 @@ def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -
     return [e for e in epochs if e.augmentation == augmentation]
 
 
-def is_reference(m: Measurement, execution: Execution, task: Task, processes: int = 1) -> bool:
-    """Whether a measurement is that of the reference network under given settings, however augmented."""
-    what = (REFERENCE, REFERENCE_BATCH, task, processes)
+def is_reference(
+    m: Measurement, reference: Wanted, execution: Execution, task: Task, processes: int = 1
+) -> bool:
+    """Whether a measurement is that of a reference under given settings, however augmented."""
+    what = (reference.network, reference.batch, task, processes)
     machine = fingerprint(execution, m.fingerprint.augmentation)
     return (m.network, m.batch, m.task, m.processes) == what and m.fingerprint == machine
+
+
+def measured_reference(measured: Sequence[Measurement], device: str, task: Task) -> Wanted | None:
+    """Return the reference that was measured under most settings; None if there is none.
+
+    Args:
+        measured: measurements of this machine.
+        device: ``cpu`` or ``cuda``.
+        task: input shape and classes of the plan.
+    """
+    found = {
+        reference: len(_by_execution(measured, reference, device, task)) for reference in references(task)
+    }
+    most = max(found, key=found.__getitem__)
+    return most if found[most] else None
+
+
+def _by_execution(
+    measured: Sequence[Measurement], reference: Wanted, device: str, task: Task
+) -> dict[Execution, Measurement]:
+    """Return the last measurement of a reference under each of the settings to choose from."""
+    own = [m for m in measured if m.fits and (m.network, m.batch) == (reference.network, reference.batch)]
+    found = {
+        execution: m
+        for execution in executions(device)
+        for m in own
+        if is_reference(m, reference, execution, task)
+    }
+    return {execution: found[execution] for execution in executions(device) if execution in found}
 
 
 def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) -> Execution:
@@ -86,13 +117,10 @@ def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) 
         device: ``cpu`` or ``cuda``.
         task: input shape and classes of the plan.
     """
-    found: dict[Execution, Measurement] = {}
-    for execution in executions(device):
-        for m in measured:
-            if m.fits and is_reference(m, execution, task):
-                found[execution] = m
-    if not found:
+    reference = measured_reference(measured, device, task)
+    if reference is None:
         return plain_execution(device)
+    found = _by_execution(measured, reference, device, task)
     references = [m.reference_seconds or 0.0 for m in found.values()]
     units = references if all(references) else [1.0] * len(references)
 

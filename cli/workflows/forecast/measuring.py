@@ -74,19 +74,20 @@ def profile_candidates(
     began = time.perf_counter()
     augmentation = facts.augmentation.key
     known = stored_measurements(store, device, augmentation)
-    reused = len(known)
+    reused = sum(not m.given_up for m in known)
     families = sorted({c.family for c in candidates})
     own = [m for m in known if m.task == facts.task and m.fingerprint.augmentation == augmentation]
     left = _seconds_left(own, families, seconds)
     session = MeasuringSession(store, facts, device, known, say)
     if left > 0:
         session.run(candidates, batch, began, left)
+    measured = [m for m in known if not m.given_up]
     return Profiled(
         predictor=session.predictor or session.fitted(),
         execution=session.execution,
         fingerprint=fingerprint(session.execution, augmentation),
         seconds=time.perf_counter() - began,
-        new=len(known) - reused,
+        new=len(measured) - reused,
         reused=reused,
     )
 
@@ -100,6 +101,7 @@ def _seconds_left(known: list[Measurement], families: list[str], seconds: float)
         seconds: seconds that the task may cost in all.
     """
     counts = dict.fromkeys(families, 0)
+    # Measurements that were given up count as well: they would hardly succeed the next time.
     for m in known:
         family = family_of(m.network)
         if family in counts:

@@ -4,6 +4,10 @@ The order is: the reference network under the settings to choose from; the refer
 which gives the contention of networks that train side by side; then networks of the request. The first two
 prepare for the third and may take half of the time: a measurement that would end later is left out. Starting
 the measuring process and fitting between measurements count as well.
+
+Whether a measurement fits into memory is predicted before it is started. A reference that fits neither memory
+nor time is replaced by the next smaller one (`advisor.cost.reference`), a network of the request by a smaller
+batch or a smaller network (`advisor.cost.acquisition`).
 """
 
 from __future__ import annotations
@@ -14,25 +18,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from advisor.cost.acquisition import MEASUREMENT_SECONDS, Wanted, measurement_pool, next_measurement
+from advisor.cost.acquisition import (
+    MEASUREMENT_SECONDS,
+    Room,
+    Wanted,
+    measurement_pool,
+    next_measurement,
+)
 from advisor.cost.measurement import Measurement, TrainedEpochs
+from advisor.cost.memory.fit import MemoryFit
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.reference import REFERENCES, references
 from advisor.designs.space import Candidate
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
 from cli.workflows.forecast.machine import (
-    REFERENCE,
-    REFERENCE_BATCH,
     executions,
     fastest_execution,
     is_reference,
-    measurement_of,
+    measured_reference,
     plain_execution,
     trained_epochs,
 )
+from cli.workflows.forecast.measurer import LONGEST_SECONDS, Measurer
 from cli.workflows.views import Say
 from db.queries import Store
-from profiler.device import cores_to_pin, fingerprint
+from profiler.capacity import free_bytes
+from profiler.device import fingerprint
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.training.workload import StepWorkload
@@ -44,8 +56,16 @@ REFERENCE_SHARE = 1 / 20
 CONTENTION_ROUNDS, CONTENTION_SHARE = 3, 1 / 2
 # References and contention end before this share of the session.
 PREPARING_SHARE = 1 / 2
-# A measurement that takes longer is given up.
-LONGEST_SECONDS = 30.0
+# A measurement of a candidate is expected to take at most this share of the session.
+CANDIDATE_SHARE = 1 / 10
+# Share of the free memory that measuring may take.
+MEMORY_SHARE = 1 / 2
+# Memory of one measured candidate at most, in bytes; references have a limit of their own. On a CPU the
+# command and one idle measuring process have 1.5 GB of resident memory, mostly libraries, and all together
+# are meant to stay below 2 GB.
+LARGEST_BYTES = {"cpu": 250e6, "cuda": float("inf")}
+# Resident memory of a measuring process before it measures.
+PROCESS_BYTES = 700e6
 
 
 class MeasuringSession:
@@ -71,6 +91,9 @@ class MeasuringSession:
         self.predictor: CostPredictor | None = None
         self._epochs: dict[Execution, list[TrainedEpochs]] = {}
         self._choosing_seconds = 0.0
+        free = MEMORY_SHARE * free_bytes(device)
+        self._free_bytes = free if device == "cuda" else free - PROCESS_BYTES
+        self._largest_bytes = min(self._free_bytes, LARGEST_BYTES[device])
 
     def fitted(self) -> CostPredictor:
         """Return a predictor that is fitted to all measurements so far."""
@@ -90,16 +113,12 @@ class MeasuringSession:
         """
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
-        plain, start = plain_execution(self.device), time.perf_counter()
-        process = MeasuringProcess(self.device, plain.threads, cores_to_pin(plain))
-        with process:
-            if not process.wait_until_ready(self._left()):
-                return
-            starting = time.perf_counter() - start
-            measuring = self._measure_references(process)
+        self._candidate_seconds = max(CANDIDATE_SHARE * seconds, MEASUREMENT_SECONDS)
+        with Measurer(self.store, self.facts, self.device, self.known, self._left, self.say) as measurer:
+            measuring = self._measure_references(measurer)
             self.execution = fastest_execution(self.known, self.device, self.facts.task)
-            self._measure_contention(process, starting + measuring)
-            self._measure_candidates(process, candidates, batch)
+            self._measure_contention(measurer, measurer.starting_seconds + measuring)
+            self._measure_candidates(measurer, candidates, batch)
 
     def _left(self) -> float:
         """Return the seconds left for measuring: those until the deadline without one more choice."""
@@ -109,77 +128,116 @@ class MeasuringSession:
         """Whether a measurement that prepares for the candidates leaves them their share of the time."""
         return time.perf_counter() + expected <= self._halfway
 
-    def _measure_references(self, process: MeasuringProcess) -> float:
-        """Measure the reference under the plain settings, and under others if they leave enough time.
+    def _measure_references(self, measurer: Measurer) -> float:
+        """Measure a reference under the plain settings, and under others if they leave enough time.
 
         Returns:
             Seconds of the longest measurement of the reference.
         """
         expected = self._reference_seconds
+        plain = plain_execution(self.device)
         for execution in executions(self.device):
-            plain = execution == plain_execution(self.device)
-            if self._has_reference(execution, 1) or not (plain or self._ends_in_time(expected)):
-                continue
-            began = time.perf_counter()
-            self._measure(process, REFERENCE, REFERENCE_BATCH, execution, self._reference_seconds)
-            expected = max(expected, time.perf_counter() - began)
+            while (reference := self._reference(measurer, execution)) is not None:
+                in_time = execution == plain or self._ends_in_time(expected)
+                if not in_time or measurer.process() is None:
+                    break
+                began = time.perf_counter()
+                measured = measurer.measure(reference, execution, self._reference_seconds)
+                expected = max(expected, time.perf_counter() - began)
+                # Other settings are compared on the reference of the plain ones, or not at all.
+                if measured or execution != plain:
+                    break
         return expected
 
-    def _has_reference(self, execution: Execution, processes: int) -> bool:
-        return any(is_reference(m, execution, self.facts.task, processes) for m in self.known)
+    def _reference(self, measurer: Measurer, execution: Execution) -> Wanted | None:
+        """Return the reference to measure under some settings; None if there is none, or no more time."""
+        task, plain = self.facts.task, plain_execution(self.device)
+        if self._left() <= 0:
+            return None
+        chosen = measured_reference(self.known, self.device, task)
+        if chosen is None and execution != plain:
+            return None
+        if chosen is not None and self._has_reference(chosen, execution, 1):
+            return None
+        refused = measurer.refused(execution)
+        options = references(task) if chosen is None else (chosen,)
+        for reference in options:
+            tried = reference in refused or self._has_reference(reference, execution, 1)
+            if not tried and self._peak_bytes(reference) <= self._free_bytes:
+                return reference
+        return None
 
-    def _measure_contention(self, process: MeasuringProcess, expected: float) -> None:
+    def _has_reference(self, reference: Wanted, execution: Execution, processes: int) -> bool:
+        task = self.facts.task
+        return any(is_reference(m, reference, execution, task, processes) for m in self.known)
+
+    def _measure_contention(self, measurer: Measurer, expected: float) -> None:
         """Measure one copy per core, if that ends in time; further processes have to start first.
 
         The load of a machine changes, so a step side by side is stored with the time of the same step alone
         right before. On CUDA this is left out: each network of a plan has a GPU of its own, while measuring
-        processes share one.
+        processes share one. It is left out for large images too, whose reference is not the usual one. There
+        it would take too much memory and time, and the contention of small images stands in.
         """
         execution = self.execution
         count = execution.processes if self.device == "cpu" else 1
+        reference = measured_reference(self.known, self.device, self.facts.task)
         expected += 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
-        if count < 2 or self._has_reference(execution, count) or not self._ends_in_time(expected):
+        if count < 2 or reference != REFERENCES[0] or self._has_reference(reference, execution, count):
+            return
+        if not self._ends_in_time(expected) or not self._holds(reference, count):
+            return
+        if (process := measurer.process()) is None:
             return
         others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]
         try:
             if all(other.wait_until_ready(self._left()) for other in others):
                 for _ in range(CONTENTION_ROUNDS):
-                    alone, crowd = self._together([process]), self._together([process, *others])
+                    workload = measurer.workload(reference, execution)
+                    alone = self._together([process], workload)
+                    crowd = self._together([process, *others], workload)
                     if not (alone and crowd):
                         return
                     usual = float(np.median([each.step for each in crowd]))
                     times = replace(crowd[0], step=usual, reference=alone[0].step)
-                    self._store(REFERENCE, REFERENCE_BATCH, execution, times, count)
+                    measurer.keep(reference, execution, times, count)
         finally:
             for other in others:
                 other.close()
 
-    def _together(self, processes: Sequence[MeasuringProcess]) -> list[StepTimes]:
-        """Measure the reference in all processes at once; empty if one of them does not finish."""
-        workload = _workload(REFERENCE, REFERENCE_BATCH, self.facts, self.execution)
+    def _holds(self, reference: Wanted, count: int) -> bool:
+        """Whether copies of the reference are expected to fit into memory together."""
+        return (count - 1) * PROCESS_BYTES + count * self._peak_bytes(reference) <= self._free_bytes
+
+    def _peak_bytes(self, reference: Wanted) -> float:
+        """Return the peak of a reference by the formula alone, which takes no time to fit."""
+        formula = MemoryFit([], self.execution)
+        return formula.training(reference.network, self.facts.task, reference.batch).mean
+
+    def _together(self, processes: Sequence[MeasuringProcess], workload: StepWorkload) -> list[StepTimes]:
+        """Measure a step in all processes at once; empty if one of them does not finish."""
+        longest = min(LONGEST_SECONDS, self._left())
         for each in processes:
-            each.begin(workload, CONTENTION_SHARE * self._reference_seconds)
+            each.begin(workload, CONTENTION_SHARE * self._reference_seconds, longest)
         results = [each.finish(min(LONGEST_SECONDS, self._left())) for each in processes]
-        fitting = [r for r in results if r is not None and r.fits]
+        fitting = [r for r in results if r is not None and r.fits and not r.given_up]
         return fitting if len(fitting) == len(processes) else []
 
-    def _measure_candidates(
-        self, process: MeasuringProcess, candidates: Sequence[Candidate], batch: int
-    ) -> None:
-        refused: set[Wanted] = set()
-        while process.alive:
-            wanted = self._next(candidates, batch, refused)
-            if wanted is None:
+    def _measure_candidates(self, measurer: Measurer, candidates: Sequence[Candidate], batch: int) -> None:
+        while (wanted := self._next(measurer, candidates, batch)) is not None:
+            if not measurer.measure(wanted, self.execution, MEASUREMENT_SECONDS) and self._left() <= 0:
                 return
-            if not self._measure(process, wanted.network, wanted.batch, self.execution, MEASUREMENT_SECONDS):
-                refused.add(wanted)
 
-    def _next(self, candidates: Sequence[Candidate], batch: int, refused: set[Wanted]) -> Wanted | None:
+    def _next(self, measurer: Measurer, candidates: Sequence[Candidate], batch: int) -> Wanted | None:
         """Return what to measure next by a new fit; None if nothing is left or the time is up."""
         began, task = time.perf_counter(), self.facts.task
         self.predictor = self.fitted()
-        pool = measurement_pool(candidates, task, batch, self.predictor)
-        pool = [wanted for wanted in pool if wanted not in refused]
+        room = Room(
+            bytes=self._largest_bytes,
+            seconds=self._candidate_seconds,
+            refused=measurer.refused(self.execution),
+        )
+        pool = measurement_pool(candidates, task, batch, self.predictor, room)
         machine = fingerprint(self.execution, self.facts.augmentation.key)
         own = [m for m in self.known if m.fingerprint == machine]
         # After the next measurement, one more choice takes as long as this one.
@@ -187,37 +245,3 @@ class MeasuringSession:
         wanted = next_measurement(pool, own, task, self.predictor, batch=batch, seconds=self._left())
         self._choosing_seconds = time.perf_counter() - began
         return wanted
-
-    def _measure(
-        self, process: MeasuringProcess, network: str, batch: int, execution: Execution, seconds: float
-    ) -> bool:
-        """Measure and store one workload; false if the time is up or it does not fit into memory."""
-        left = self._left()
-        if left <= 0:
-            return False
-        self.say(f"measuring {network} at batch {batch}, {execution.dtype}, {execution.memory_format}")
-        process.begin(_workload(network, batch, self.facts, execution), min(seconds, left))
-        result = process.finish(min(LONGEST_SECONDS, left))
-        if result is None:
-            return False
-        # A network that does not fit into memory is a measurement too.
-        self._store(network, batch, execution, result, 1)
-        return result.fits
-
-    def _store(
-        self, network: str, batch: int, execution: Execution, times: StepTimes, processes: int
-    ) -> None:
-        machine = fingerprint(execution, self.facts.augmentation.key)
-        measurement = measurement_of(network, self.facts.task, batch, machine, times, processes)
-        self.store.add_measurement(measurement)
-        self.known.append(measurement)
-
-
-def _workload(network: str, batch: int, facts: DatasetFacts, execution: Execution) -> StepWorkload:
-    return StepWorkload(
-        network=network,
-        task=facts.task,
-        batch=batch,
-        augmentation=facts.augmentation,
-        execution=execution,
-    )

@@ -24,7 +24,12 @@ from advisor.plans.plan import TrainingPlan, plan_from_json
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed
 from cli.workflows.defaults import DATASET, SEED
-from cli.workflows.forecast.machine import chosen_execution, plain_execution
+from cli.workflows.forecast.machine import (
+    chosen_execution,
+    measured_reference,
+    plain_execution,
+    stored_measurements,
+)
 from cli.workflows.forecast.plan_request import HATCHING, PlanRequest
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of, full_name_of
@@ -46,6 +51,29 @@ class PlannedTarget(Protocol):
         Raises:
             UsageError: the request names a recommendation that does not exist.
         """
+
+
+def unmeasured_settings(target: PlannedTarget, plan: TrainingPlan, store: Store) -> str | None:
+    """Return why a plan has the default arithmetic, in words; None if it was measured or saved.
+
+    A plan that is saved elsewhere keeps its arithmetic, one that is made here gets that of this home.
+
+    Args:
+        target: what the request names.
+        plan: its plan with settings.
+        store: database with measurements.
+    """
+    if isinstance(target, SavedPlan):
+        return None
+    settings, data = plan.execution, plan.dataset
+    measured = stored_measurements(store, settings.device, data.augmentation.key)
+    if measured_reference(measured, settings.device, data.task) is not None:
+        return None
+    return (
+        f"the arithmetic is the default, {settings.dtype} and {settings.memory_format}: this home has no "
+        f"measurements of {data.task.text} images to choose by (`advisor recommend` makes them; a saved plan "
+        "keeps its own)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

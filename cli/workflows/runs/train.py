@@ -15,7 +15,7 @@ from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.forecast.planning import planned_target, with_data_at
+from cli.workflows.forecast.planning import planned_target, unmeasured_settings, with_data_at
 from cli.workflows.home import Home, locked, make_folder, now
 from cli.workflows.runs.conclusion import conclude, evaluated, failing, reason_of
 from cli.workflows.runs.description import describe_run
@@ -74,6 +74,8 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         if data.facts != plan.dataset:
             say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
             plan = replace(plan, dataset=data.facts)
+        if reason := unmeasured_settings(target, plan, store):
+            say(reason)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")

@@ -10,10 +10,12 @@ from advisor.cost.acquisition import (
     BATCHES,
     NETWORKS_PER_FAMILY,
     STEP_SECONDS,
+    Room,
     Wanted,
     measurement_pool,
     measurement_seconds,
     next_measurement,
+    smaller_networks,
 )
 from advisor.cost.measurement import LayerTime
 from advisor.cost.predictor import CostPredictor
@@ -170,3 +172,72 @@ def test_measuring_narrows_what_was_least_known():
 
 def test_proposals_are_the_same_every_time():
     assert measured_in_order(12) == measured_in_order(12)
+
+
+# Large images: what a measurement may take is known before it is started.
+
+PHOTOGRAPHS = Task(channels=3, height=224, width=224, classes=2)
+LARGE = enumerate_candidates(1_000_000, ["resnet", "vgg"], PHOTOGRAPHS, [1, 2])
+
+
+@pytest.mark.parametrize("megabytes", [200, 350])
+def test_the_memory_of_everything_in_the_pool_fits_as_predicted(megabytes):
+    predictor, room = predictor_of([]), Room(bytes=1e6 * megabytes)
+    pool = measurement_pool(LARGE, PHOTOGRAPHS, 16, predictor, room)
+    assert {family(w) for w in pool} == {"resnet", "vgg"}
+    for wanted in pool:
+        assert predictor.training_peak_bytes(wanted.network, PHOTOGRAPHS, wanted.batch).mean <= room.bytes
+    # Without the limit there are measurements that would not fit.
+    anywhere = measurement_pool(LARGE, PHOTOGRAPHS, 16, predictor)
+    assert any(not room.holds_memory(w, PHOTOGRAPHS, predictor) for w in anywhere)
+
+
+def test_a_network_that_fits_at_a_smaller_batch_is_measured_there():
+    predictor = predictor_of([])
+    (candidate,) = [c for c in LARGE if c.family == "vgg"][:1]
+    name = f"vgg-{candidate.depth}-{candidate.width}"
+    (plain,) = measurement_pool([candidate], PHOTOGRAPHS, 16, predictor)
+    assert plain.network == name
+    peak = predictor.training_peak_bytes(name, PHOTOGRAPHS, plain.batch).mean
+    found = measurement_pool([candidate], PHOTOGRAPHS, 16, predictor, Room(bytes=peak - 1))
+    assert found[0].network == name
+    assert found[0].batch == plain.batch // 2
+
+
+def test_candidates_that_fit_come_before_stand_ins_which_are_smaller_networks_of_the_family():
+    predictor = predictor_of([])
+    candidates = {f"resnet-{c.depth}-{c.width}" for c in LARGE if c.family == "resnet"}
+    large = [c for c in LARGE if c.family == "resnet"]
+
+    def pool(megabytes):
+        return measurement_pool(large, PHOTOGRAPHS, 16, predictor, Room(bytes=1e6 * megabytes))
+
+    assert {w.network for w in pool(1000)} <= candidates
+    few = pool(80)
+    assert few
+    assert not {w.network for w in few} & candidates
+    assert pool(1) == []
+
+
+def test_what_was_given_up_is_neither_tried_again_nor_at_larger_batches():
+    predictor, wanted = predictor_of([]), Wanted("resnet-8-4", 8)
+    candidates = [c for c in CANDIDATES if c.family == "resnet"]
+    refused = measurement_pool(candidates, CIFAR10, 128, predictor)[3]
+    pool = measurement_pool(candidates, CIFAR10, 128, predictor, Room(refused={refused}))
+    assert [w.batch for w in pool if w.network == refused.network] == [refused.batch // 2]
+    assert not Room(refused={wanted}).holds(Wanted("resnet-8-4", 16), CIFAR10, predictor)
+    assert Room(refused={wanted}).holds(Wanted("resnet-8-4", 4), CIFAR10, predictor)
+
+
+def test_a_measurement_that_would_take_too_long_is_not_in_the_pool():
+    predictor = predictor_of([])
+    pool = measurement_pool(LARGE, PHOTOGRAPHS, 16, predictor, Room(seconds=6.0))
+    assert pool
+    assert all(measurement_seconds(w, PHOTOGRAPHS, predictor) <= 6 for w in pool)
+
+
+def test_smaller_networks_are_half_as_wide_each_and_then_less_deep():
+    names = list(smaller_networks("resnet-20-16"))
+    assert names == ["resnet-20-8", "resnet-20-4", "resnet-14-4", "resnet-8-4"]
+    macs = [lower(parse_network(name), CIFAR10).macs for name in names]
+    assert macs == sorted(macs, reverse=True)

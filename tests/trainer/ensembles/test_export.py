@@ -109,6 +109,13 @@ def test_no_more_images_are_checked_than_promised(ensemble, digits, tmp_path, mo
     assert export(ensemble, "safetensors", tmp_path / "x", digits.test.images).images == 5
 
 
+@pytest.mark.parametrize(("pixels", "checked"), [(64 * 7, 7), (64, 3)])
+def test_of_large_images_few_are_checked(ensemble, digits, tmp_path, monkeypatch, pixels, checked):
+    # Digits have 64 pixels; two batches of different size need three images.
+    monkeypatch.setattr(export_module, "CHECKED_PIXELS", pixels)
+    assert export(ensemble, "safetensors", tmp_path / "x", digits.test.images).images == checked
+
+
 def lying(by):
     """A format whose file answers with another probability than the ensemble."""
     form = FORMATS["safetensors"]

@@ -315,3 +315,11 @@ def test_a_real_measurement_names_the_layers_of_the_network(advisor, home, monke
     (measurement,) = stored(home)
     assert measurement.step_seconds == answer["step"]["step_seconds"]
     assert [layer.name for layer in measurement.layers] == names
+
+
+def test_a_step_that_cannot_fit_into_memory_is_refused_before_a_process_starts(advisor, measuring):
+    measuring.setattr(workflow, "free_bytes", lambda device: 1e6)
+    measuring.setattr(workflow, "MeasuringProcess", None)
+    line = advisor(*MLP).error_line
+    assert "is expected to need" in line
+    assert "0.001 GB are free: lower --batch" in line

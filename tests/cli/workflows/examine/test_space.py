@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+from PIL import Image
+
 
 def test_equivalents_answer_in_the_promised_form(advisor):
     answer = advisor("equivalents", "resnet-26-16", "--members", "4", "--json")
@@ -65,3 +68,26 @@ def test_other_inputs_and_classes_change_the_counts(advisor):
     grey = advisor("equivalents", "resnet-26-16", "--input", "1x28x28", "--classes", "100", "--json").json
     # One input channel instead of three (3×3 kernels), and ninety more classes on 64 features with bias.
     assert grey["single"]["parameters"] == plain - 2 * 9 * 16 + 90 * 65
+
+
+@pytest.mark.parametrize(
+    "command", [("space", "--budget", "20k", "--family", "resnet"), ("equivalents", "resnet-8-8")]
+)
+def test_a_data_set_gives_shape_and_classes(advisor, command):
+    named = advisor(*command, "--dataset", "digits", "--json")
+    assert named.json == advisor(*command, "--input", "1x8x8", "--classes", "10", "--json").json
+    assert named.json != advisor(*command, "--json").json
+    answer = advisor(*command, "--dataset", "digits", "--classes", "3", "--input", "1x8x8")
+    assert answer.code == 2
+    assert "leave out --input and --classes" in answer.error_line
+
+
+def test_a_folder_gives_shape_and_classes_too(advisor, tmp_path):
+    for split in ("train", "test"):
+        for name in "ab":
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(2):
+                Image.new("L", (9, 8)).save(tmp_path / split / name / f"{number}.png")
+    command = ("space", "--budget", "20k", "--family", "mlp", "--json")
+    found = advisor(*command, "--dataset", f"folder:{tmp_path}").json
+    assert found == advisor(*command, "--input", "1x8x9", "--classes", "2").json

@@ -8,12 +8,12 @@ import pytest
 from measured import measurement
 
 from advisor.cost.measurement import Measurement
+from advisor.cost.reference import REFERENCES, references
 from advisor.networks.layers import Task
 from cli.workflows.forecast.machine import (
-    REFERENCE,
-    REFERENCE_BATCH,
     executions,
     fastest_execution,
+    measured_reference,
     plain_execution,
 )
 from profiler.device import fingerprint
@@ -24,9 +24,9 @@ LAST, CONTIGUOUS, HALF_LAST, _ = executions("cpu")
 
 def reference(execution, step: float, convolution: float | None = None) -> Measurement:
     return measurement(
-        REFERENCE,
+        REFERENCES[0].network,
         TASK,
-        REFERENCE_BATCH,
+        REFERENCES[0].batch,
         fingerprint=fingerprint(execution),
         step_seconds=step,
         reference_seconds=convolution,
@@ -60,3 +60,21 @@ def test_without_a_reference_that_fits_the_settings_are_the_plain_ones():
     assert fastest_execution([], "cpu", TASK) == plain_execution("cpu")
     too_large = replace(reference(CONTIGUOUS, 0.0), fits=False)
     assert fastest_execution([too_large], "cpu", TASK) == plain_execution("cpu")
+
+
+def test_steps_of_different_references_are_not_compared():
+    photographs = Task(channels=3, height=224, width=224, classes=2)
+    usual, smaller = references(photographs)[:2]
+
+    def of(reference, execution, step):
+        return replace(
+            measurement(reference.network, photographs, reference.batch, fingerprint=fingerprint(execution)),
+            step_seconds=step,
+        )
+
+    # The small reference is faster under any settings; contiguous won among the steps of the usual one.
+    measured = [of(usual, LAST, 0.2), of(usual, CONTIGUOUS, 0.1), of(smaller, LAST, 0.01)]
+    assert measured_reference(measured, "cpu", photographs) == usual
+    assert fastest_execution(measured, "cpu", photographs) == CONTIGUOUS
+    assert fastest_execution(measured[2:], "cpu", photographs) == LAST
+    assert measured_reference([], "cpu", photographs) is None

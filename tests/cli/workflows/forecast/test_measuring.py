@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from advisor.cost.measurement import Measurement
+from advisor.cost.memory.peak import training_bytes
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.reference import REFERENCES
 from advisor.designs.space import enumerate_candidates
+from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation, dataset_named
-from cli.workflows.forecast import measuring, measuring_session
-from cli.workflows.forecast.machine import REFERENCE, executions
+from cli.workflows.forecast import measurer, measuring, measuring_session
+from cli.workflows.forecast.machine import executions
 from cli.workflows.forecast.measuring_session import MeasuringSession
 from db.queries import Store
 from db.session import open_store
@@ -22,6 +25,7 @@ from profiler.steps import StepTimes
 DIGITS = dataset_named("digits")
 CANDIDATES = enumerate_candidates(60_000, ["resnet"], DIGITS.task, [1, 2])
 START, FIT = 5.0, 0.25
+REFERENCE = REFERENCES[0].network
 
 
 @dataclass
@@ -32,12 +36,14 @@ class Machine:
         start: seconds that a process takes to come up.
         slowness: by which measuring takes longer than it was asked to.
         begun: network, seconds asked for, and when.
+        stuck: networks whose steps take for ever.
     """
 
     start: float = START
     slowness: float = 1.0
     now: float = 100.0
     begun: list[tuple[str, float, float]] = field(default_factory=list)
+    stuck: tuple[str, ...] = ()
 
     def of(self, *, reference: bool) -> list[tuple[str, float, float]]:
         return [each for each in self.begun if (each[0] == REFERENCE) == reference]
@@ -62,9 +68,9 @@ def process_on(machine: Machine):
         def wait_until_ready(self, timeout: float) -> bool:
             return self._wait(self.ready_at, timeout)
 
-        def begin(self, workload, seconds: float) -> None:
+        def begin(self, workload, seconds: float, longest: float) -> None:
             machine.begun.append((workload.network, seconds, machine.now))
-            self.spent = seconds * machine.slowness
+            self.spent = 1e9 if workload.network in machine.stuck else seconds * machine.slowness
             self.done_at = machine.now + self.spent
 
         def finish(self, timeout: float) -> StepTimes | None:
@@ -95,11 +101,12 @@ def machine(monkeypatch) -> Machine:
         machine.now += FIT
         return CostPredictor(*arguments)
 
-    monkeypatch.setattr(measuring_session, "MeasuringProcess", process_on(machine))
+    for module in (measurer, measuring_session):
+        monkeypatch.setattr(module, "MeasuringProcess", process_on(machine))
     monkeypatch.setattr(measuring_session, "CostPredictor", fitted)
-    for module in (measuring, measuring_session):
+    for module in (measuring, measuring_session, measurer):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: machine.now))
-    monkeypatch.setattr(measuring_session, "cores_to_pin", lambda execution: [])
+    monkeypatch.setattr(measurer, "cores_to_pin", lambda execution: [])
     monkeypatch.setattr("cli.workflows.forecast.machine.usable_cores", lambda: 2)
     return machine
 
@@ -110,9 +117,9 @@ def store(tmp_path):
         yield opened
 
 
-def profiled(store: Store, seconds: float) -> measuring.Profiled:
+def profiled(store: Store, seconds: float, candidates=CANDIDATES, facts=DIGITS) -> measuring.Profiled:
     return measuring.profile_candidates(
-        store, CANDIDATES, DIGITS, batch=32, device="cpu", seconds=seconds, say=lambda text: None
+        store, candidates, facts, batch=32, device="cpu", seconds=seconds, say=lambda text: None
     )
 
 
@@ -167,7 +174,7 @@ def test_contention_is_measured_once_a_setting_and_only_if_there_is_time(machine
 
 
 def test_a_step_side_by_side_is_stored_with_the_time_of_the_step_alone(machine, store, monkeypatch):
-    def together(session, processes):
+    def together(session, processes, workload):
         step = 1.0 if len(processes) == 1 else 1.5
         return [StepTimes(step=step + 0.5 * n, reference=0.25, spent=0.5) for n in range(len(processes))]
 
@@ -200,6 +207,80 @@ def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch
     assert result.predictor.count == sum(
         m.fingerprint == result.fingerprint and m.processes == 1 for m in read(store)
     )
+
+
+# Large images, and what does not fit.
+
+PHOTOGRAPHS = replace(DIGITS, name="photographs", task=Task(channels=3, height=224, width=224, classes=2))
+LARGE = enumerate_candidates(100_000, ["resnet", "vgg"], PHOTOGRAPHS.task, [1, 2])
+
+
+def test_what_is_measured_of_large_images_fits_into_the_memory_before_it_is_started(machine, store):
+    result = profiled(store, 60.0, LARGE, PHOTOGRAPHS)
+    assert result.new > 8
+    measured = store.measurements()
+    for m in measured:
+        assert training_bytes(m.network, m.task, m.batch, "float32") < 350e6
+    first = measured[0]
+    assert (first.network, first.batch) == ("resnet-20-16", 2)
+    names = {f"{c.family}-{c.depth}-{c.width}" for c in LARGE}
+    assert sum(m.network in names for m in measured) >= 4
+    # One process only: several would take too much memory.
+    assert {m.processes for m in measured} == {1}
+
+
+def test_where_hardly_any_memory_is_free_the_reference_and_the_candidates_are_smaller(
+    machine, store, monkeypatch
+):
+    # Half of it, less that of an idle process, is left for a network.
+    monkeypatch.setattr(measuring_session, "free_bytes", lambda device: 2 * (700e6 + 100e6))
+    profiled(store, 60.0, LARGE, PHOTOGRAPHS)
+    measured = store.measurements()
+    assert (measured[0].network, measured[0].batch) == ("resnet-20-4", 2)
+    assert all(training_bytes(m.network, m.task, m.batch, "float32") < 100e6 for m in measured)
+    machine.begun.clear()
+    monkeypatch.setattr(measuring_session, "free_bytes", lambda device: 1e6)
+    assert profiled(store, 600.0, LARGE, PHOTOGRAPHS).new == 0
+    assert not machine.begun
+
+
+def test_a_reference_that_takes_too_long_is_replaced_by_the_next_smaller_one(machine, store):
+    machine.stuck = (REFERENCE,)
+    result = profiled(store, 200.0)
+    stored = store.measurements()
+    assert [(m.network, m.batch) for m in stored if m.given_up] == [
+        (r.network, r.batch) for r in REFERENCES if r.network == REFERENCE
+    ]
+    measured = [m for m in stored if not m.given_up]
+    assert (measured[0].network, measured[0].batch) == ("resnet-20-4", 2)
+    assert result.new == len(measured) > 8
+
+
+def test_what_was_given_up_is_not_tried_again_by_the_next_call(machine, store):
+    machine.stuck = (REFERENCE, *(f"{c.family}-{c.depth}-{c.width}" for c in CANDIDATES))
+    first = profiled(store, 100.0)
+    tried = [name for name, _, _ in machine.begun]
+    machine.begun.clear()
+    machine.now += 1000
+    profiled(store, 100.0)
+    # The longest that any measurement may take had passed for the first ones.
+    given_up = {(m.network, m.batch) for m in store.measurements() if m.given_up and m.spent_seconds >= 30}
+    assert given_up
+    assert tried[0] == REFERENCE
+    assert REFERENCE not in [name for name, _, _ in machine.begun]
+    assert first.predictor.basis != "measurements"
+
+
+def test_a_measurement_that_was_given_up_is_no_measurement(machine, store):
+    machine.stuck = ("resnet-8-4",)
+    candidates = [c for c in CANDIDATES if c.depth == 8]
+    result = profiled(store, 60.0, candidates)
+    given_up = [m for m in store.measurements() if m.given_up]
+    assert {m.network for m in given_up} <= {"resnet-8-4"}
+    assert result.new == len(store.measurements()) - len(given_up)
+    again = profiled(store, 0.0, candidates)
+    assert again.reused == result.new
+    assert again.predictor.count == result.predictor.count
 
 
 @pytest.mark.slow

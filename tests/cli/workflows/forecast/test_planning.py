@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from measured import measurement
 
+from advisor.cost.reference import references
 from advisor.designs.design import parse_design
 from advisor.errors import AdvisorError
 from advisor.plans.dataset import dataset_named
@@ -12,8 +14,9 @@ from advisor.plans.plan import plan_to_json
 from cli.workflows.forecast import planning
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.forecast.planning import planned_target
+from cli.workflows.forecast.planning import planned_target, unmeasured_settings
 from db.session import open_store
+from profiler.device import fingerprint
 
 REQUEST = PlanRequest(target="2xresnet-8-4@g1", dataset="digits", epochs=4, device="cpu")
 
@@ -82,3 +85,26 @@ def test_a_saved_plan_stays_as_it_is(made, tmp_path):
     with open_store(tmp_path / "advisor.sqlite") as store:
         assert planned_target(PlanRequest(target=str(path))).with_settings(store) == plan
     assert made == []
+
+
+def test_default_arithmetic_of_a_home_without_measurements_is_said_and_that_of_a_saved_plan_kept(tmp_path):
+    target = planned_target(REQUEST)
+    with open_store(tmp_path / "advisor.sqlite") as store:
+        plan = target.with_settings(store)
+        reason = unmeasured_settings(target, plan, store)
+        assert reason is not None
+        assert "float32 and channels_last" in reason
+        assert "no measurements of 1x8x8 images" in reason
+        assert "advisor recommend" in reason
+        # A plan from elsewhere has settings that this home would not choose.
+        elsewhere = replace(
+            plan, execution=replace(plan.execution, dtype="bfloat16", memory_format="contiguous")
+        )
+        (tmp_path / "plan.json").write_text(plan_to_json(elsewhere))
+        saved = planned_target(PlanRequest(target=str(tmp_path / "plan.json")))
+        assert saved.with_settings(store).execution == elsewhere.execution
+        assert unmeasured_settings(saved, elsewhere, store) is None
+        reference, task = references(plan.dataset.task)[0], plan.dataset.task
+        machine = fingerprint(plain_execution("cpu"))
+        store.add_measurement(measurement(reference.network, task, reference.batch, fingerprint=machine))
+        assert unmeasured_settings(target, plan, store) is None
