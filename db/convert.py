@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from advisor.accuracy.reported import ReportedTraining, check_reported
-from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.cost.measurement import GIVEN_UP, Fingerprint, LayerTime, Measurement, TrainedEpochs
 from advisor.designs.design import parse_design
 from advisor.names import check_name, check_step
 from advisor.networks.layers import Task
@@ -292,8 +292,10 @@ def measurement_of(row: MeasurementRow) -> Measurement:
 
 def _checked_measurement(row: MeasurementRow) -> Measurement:
     m = _measurement_of(row)
-    if min(m.batch, m.processes) < 1:
-        raise ValueError(f"batch and processes must be at least 1, got {m.batch} and {m.processes}")
+    if m.batch < 1 or m.processes < GIVEN_UP:
+        raise ValueError(
+            f"the batch must be at least 1 and processes at least 0, got {m.batch} and {m.processes}"
+        )
     for name in AMOUNTS_OF_MEASUREMENT:
         check_amount(name, getattr(m, name))
     nodes, layers = graph_of(m.network, m.task).nodes, [t for t in m.layers if t.name != LOSS]

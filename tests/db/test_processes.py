@@ -181,6 +181,7 @@ def test_processes_that_measure_at_once_spoil_no_measurement(path: Path) -> None
         assert [t.backward_seconds for t in m.layers] == [i / 3 for i in range(300)]
 
 
+@pytest.mark.slow
 def test_a_program_killed_in_the_middle_of_a_measurement_leaves_only_the_one_before(
     path: Path, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_measuring_process_ends_soon_after_its_parent_was_killed(tmp_path):
     script = tmp_path / "parent.py"

