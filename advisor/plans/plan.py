@@ -28,7 +28,8 @@ from advisor.plans.method_traits import BY_CLUSTERS, Method
 from advisor.plans.schedule import Schedule
 from advisor.serial import MalformedError, from_plain, to_plain
 
-SCHEMA_VERSION = 1
+# 2: data folders have a preparation and an identity, which programs of before would not take into account.
+SCHEMA_VERSION = 2
 # Fewest images of a batch on one device; a single image has no batch statistics.
 LEAST_SLICE = 2
 

@@ -87,7 +87,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(advisor, home, arguments, 
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"schema_version": 1}', "damaged"),
-        ('{"schema_version": 2}', "upgrade"),
+        ('{"schema_version": 3}', "upgrade"),
         ("\x00\xff", "damaged"),
     ],
 )

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from advisor.plans.records import Run
 from db.queries import Store
 from db.session import open_store
