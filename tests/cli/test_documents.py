@@ -242,3 +242,9 @@ def test_the_wings_with_folders_have_a_row():
     text = (DOCS / "architecture.md").read_text()
     wings = [p.parent for room in ("advisor", "trainer") for p in (ROOT / room).glob("*/__init__.py")]
     assert [w for w in (str(w.relative_to(ROOT)) for w in wings) if f"| `{w}` |" not in text] == []
+
+
+def test_every_test_that_a_document_names_exists():
+    known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    named = {name for document in DOCUMENTS for name in re.findall(r"test_\w+\.py", document.read_text())}
+    assert named <= known
