@@ -97,6 +97,9 @@ Method = Annotated[
 Rate = Annotated[
     float | None, typer.Option("--lr", help="Initial learning rate; default: the published one.")
 ]
+Decay = Annotated[
+    float | None, typer.Option("--weight-decay", help="Weight decay; default: the published one.")
+]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
 ]
@@ -145,6 +148,7 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         epochs=given["epochs"],
         batch=given["batch"],
         rate=given.get("lr"),
+        weight_decay=given.get("weight_decay"),
         hatched_epochs=given["hatched_epochs"],
         noise=given.get("noise"),
         shrink=given.get("shrink"),

@@ -35,12 +35,14 @@ class PlanOptions:
     Attributes:
         method: training method; by default MotherNets if the design has clusters, else full data.
         rate: initial learning rate of networks trained from scratch.
+        weight_decay: weight decay of all networks.
         hatched_epochs: epochs of a hatched member.
         noise, shrink: noise and shrinking factor of hatched members; see `HatchStep`.
     """
 
     method: Method | None = None
     rate: float | None = None
+    weight_decay: float | None = None
     hatched_epochs: int | None = None
     noise: float | None = None
     shrink: float | None = None
@@ -121,7 +123,7 @@ class Draft:
         distillation: Distillation | None = None,
     ) -> str:
         """Add the training of a network and return the step; arguments as for `TrainStep`."""
-        recipe = RECIPES[family]
+        recipe, chosen = RECIPES[family], self.options.weight_decay
         self.steps.append(
             TrainStep(
                 id=f"train {name}",
@@ -129,7 +131,7 @@ class Draft:
                 after=after,
                 schedule=schedule,
                 momentum=recipe.momentum,
-                weight_decay=recipe.weight_decay,
+                weight_decay=recipe.weight_decay if chosen is None else chosen,
                 bootstrap=bootstrap,
                 distillation=distillation,
             )

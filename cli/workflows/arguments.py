@@ -115,6 +115,7 @@ def plan_request(given: Given) -> PlanRequest:
         augmentation=given.get("augment"),
         resize=_text(given.get("resize")),
         rate=given.get("lr"),
+        weight_decay=given.get("weight_decay"),
         skip_damaged=bool(given.get("skip_damaged")),
         **{name: given.get(name) for name in _PLANNED},
     )

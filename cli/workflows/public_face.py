@@ -194,6 +194,7 @@ def train(
     batch: int | None = None,
     augment: str | None = None,
     lr: float | None = None,
+    weight_decay: float | None = None,
     method: str | None = None,
     hatched_epochs: int | None = None,
     noise: float | None = None,
@@ -219,6 +220,7 @@ def train(
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.
         lr: initial learning rate; the published one by default.
+        weight_decay: weight decay of all networks; the published one by default.
         method: training method; as the design says by default.
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
         noise: noise on a hatched member's weights, as a share of each layer's own standard deviation.

@@ -24,6 +24,7 @@ class PlanRequest:
         epochs: schedule of a network trained from scratch.
         batch: images in a step.
         rate: initial learning rate of networks trained from scratch.
+        weight_decay: weight decay of all networks.
         hatched_epochs: epochs of a hatched member.
         noise: noise on a hatched member's weights, as a share of each layer's standard deviation.
         shrink: factor on a hatched member's weights before the noise.
@@ -41,6 +42,7 @@ class PlanRequest:
     epochs: int | None = None
     batch: int | None = None
     rate: float | None = None
+    weight_decay: float | None = None
     hatched_epochs: int | None = None
     noise: float | None = None
     shrink: float | None = None
@@ -52,9 +54,20 @@ class PlanRequest:
 
     def fixed_by_a_plan(self) -> list[str]:
         """Return the given options that a plan file decides."""
-        names = ("dataset", "augmentation", "epochs", "batch", "rate", "method", "seed", "resize", *HATCHING)
+        names = (
+            "dataset",
+            "augmentation",
+            "epochs",
+            "batch",
+            "rate",
+            "weight_decay",
+            "method",
+            "seed",
+            "resize",
+            *HATCHING,
+        )
         skipping = ["skip_damaged"] if self.skip_damaged else []
-        return [name for name in names if getattr(self, name) is not None] + skipping
+        return [name for name in (*names, *HATCHING) if getattr(self, name) is not None] + skipping
 
     @property
     def names_run(self) -> bool:

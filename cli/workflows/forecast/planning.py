@@ -233,6 +233,7 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         epochs=asked["epochs"] if request.epochs is None else request.epochs,
         batch=asked["batch"] if request.batch is None and same_data else request.batch,
         rate=request.rate,
+        weight_decay=request.weight_decay,
         hatched_epochs=request.hatched_epochs,
         noise=request.noise,
         shrink=request.shrink,
@@ -269,6 +270,7 @@ def _plan_of(design: Design, request: PlanRequest, home: Home | None, say: Say) 
         options=PlanOptions(
             method=method,
             rate=request.rate,
+            weight_decay=request.weight_decay,
             hatched_epochs=request.hatched_epochs,
             noise=request.noise,
             shrink=request.shrink,

@@ -10,7 +10,7 @@ from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan, mean_network
-from advisor.plans.plan import HatchStep, Role, plan_from_json, plan_to_json
+from advisor.plans.plan import HatchStep, Role, TrainStep, plan_from_json, plan_to_json
 from advisor.plans.schedule import CosineSchedule, TriangleSchedule
 
 DIGITS = dataset_named("digits")
@@ -154,3 +154,10 @@ def test_noise_and_shrinking_are_those_of_the_user():
 def test_noise_and_shrinking_have_bounds(options):
     with pytest.raises(UsageError, match="must not be negative|above 0 and at most 1"):
         planned("2xresnet-8-4@g1", None, **options)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_a_chosen_weight_decay_is_that_of_every_training(method):
+    design = "2xresnet-8-4@g1" if "mothernets" in method.value else "2xresnet-8-4"
+    steps = planned(design, method, weight_decay=3e-3).steps
+    assert {step.weight_decay for step in steps if isinstance(step, TrainStep)} == {3e-3}
