@@ -158,6 +158,5 @@ def test_noise_and_shrinking_have_bounds(options):
 
 @pytest.mark.parametrize("method", Method)
 def test_a_chosen_weight_decay_is_that_of_every_training(method):
-    design = "2xresnet-8-4@g1" if "mothernets" in method.value else "2xresnet-8-4"
-    steps = planned(design, method, weight_decay=3e-3).steps
+    steps = planned("2xvgg-11-4" + ("@g1" if method in CLUSTERED else ""), method, weight_decay=3e-3).steps
     assert {step.weight_decay for step in steps if isinstance(step, TrainStep)} == {3e-3}
