@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from drawn_images import draw, draw_folder
 
-from advisor.plans.dataset import DATASETS
+from advisor.plans.dataset import DATASETS, Augmentation
+from advisor.plans.identity import ClassIdentity, DatasetIdentity
+from advisor.plans.plan import Role
+from advisor.plans.records import RunStatus
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import _completed
 from cli.workflows.names import facts_of
+from cli.workflows.runs.description import _hint
 
 # Every command that plans or counts for a data set, with what it needs beside it.
 PLANNING = {
@@ -172,3 +176,29 @@ def test_a_run_that_stays_at_chance_gets_a_hint_at_its_flips(advisor, mirrored):
     assert "stays at chance" in text
     assert "crop+flip flips images" in text
     assert "--augment crop or --augment none" in text
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "hinted"),
+    [
+        # Of 100 validation images, chance is wrong on 50 ± 5, or on the 20 ± 4 of the rare class.
+        ((450, 450), 0.48, True),
+        ((450, 450), 0.40, False),
+        ((720, 180), 0.19, True),
+        ((720, 180), 0.10, False),
+        # Chance is wrong on 0.6 ± 0.7 of 100: nothing can be said.
+        ((895, 5), 0.01, False),
+        (None, 0.48, True),
+    ],
+)
+def test_chance_is_the_answer_of_the_most_frequent_class(images, error, hinted):
+    classes = [ClassIdentity(name, n, 9, name, name) for name, n in zip("ab", images or (), strict=False)]
+    facts = SimpleNamespace(
+        augmentation=Augmentation.CROP_FLIP,
+        task=SimpleNamespace(classes=2),
+        validation_images=100,
+        identity=DatasetIdentity.of(classes) if images else None,
+    )
+    run = SimpleNamespace(status=RunStatus.DONE, plan=SimpleNamespace(dataset=facts))
+    member = SimpleNamespace(role=Role.MEMBER, validation_error=error)
+    assert (_hint(run, [member]) is not None) is hinted
