@@ -215,10 +215,13 @@ def est(
 
 
 def space(
+    ctx: typer.Context,
     budget: Budget,
     family: Families = None,
     members: Members = None,
     dataset: CountedDataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     classes: Classes = None,
     input: Input = None,
     limit: Annotated[int, typer.Option(help="Largest number of rows in the table.")] = 40,
@@ -233,14 +236,25 @@ def space(
 
         return table(answer, limit)
 
-    task = task_of(dataset, input, classes)
+    task = task_of(
+        dataset,
+        input,
+        classes,
+        resize=resize,
+        skip_damaged=skip_damaged,
+        home=ctx.obj.home,
+        say=ctx.obj.speaker(),
+    )
     print_answer(list_space(budget, family or (), members or (), task), as_json, render)
 
 
 def equivalents(
+    ctx: typer.Context,
     network: Annotated[str, typer.Argument(help="A regular network, for example resnet-26-16.")],
     members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = 4,
     dataset: CountedDataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
     classes: Classes = None,
     input: Input = None,
     tolerance: Annotated[
@@ -253,5 +267,13 @@ def equivalents(
     from cli.workflows.examine.space import find_equivalents
     from cli.workflows.names import task_of
 
-    found = find_equivalents(network, members, task_of(dataset, input, classes), tolerance)
-    print_answer(found, as_json, render)
+    task = task_of(
+        dataset,
+        input,
+        classes,
+        resize=resize,
+        skip_damaged=skip_damaged,
+        home=ctx.obj.home,
+        say=ctx.obj.speaker(),
+    )
+    print_answer(find_equivalents(network, members, task, tolerance), as_json, render)

@@ -123,27 +123,44 @@ def _is_path(text: str) -> bool:
         return False
 
 
-def task_of(dataset: str | None, shape: str | None, classes: int | None) -> Task:
+def task_of(
+    dataset: str | None,
+    shape: str | None,
+    classes: int | None,
+    *,
+    resize: str | None = None,
+    skip_damaged: bool = False,
+    home: Home | None = None,
+    say: Say = silent,
+) -> Task:
     """Return the images and classes of a data set, or the given ones.
 
     Args:
         dataset: name of the data set, or ``folder:PATH``; None for given images.
         shape: channels x height x width, None for `SHAPE`.
         classes: number of classes, None for `CLASSES`.
+        resize: as for `facts_of`.
+        skip_damaged: as for `facts_of`.
+        home: as for `facts_of`.
+        say: as for `facts_of`.
 
     Raises:
-        UsageError: a shape or classes beside a data set, or a shape that cannot be understood.
+        UsageError: a shape or classes beside a data set, a shape that cannot be understood, or an option of
+            folders without a folder.
         UnknownNameError: no such data set.
         DataError: the folder cannot be read as a data set.
     """
     if dataset is None:
+        if resize is not None or skip_damaged:
+            option = "--skip-damaged" if resize is None else "--resize"
+            raise UsageError(f"{option} is for folders of images: add --dataset {FOLDER_PREFIX}PATH")
         return Task.parse(shape or SHAPE, CLASSES if classes is None else classes)
     given = [option for option, value in (("--input", shape), ("--classes", classes)) if value is not None]
     if given:
         raise UsageError(
             f"--dataset {dataset} has its own shape and classes: leave out {' and '.join(given)}"
         )
-    return facts_of(dataset).task
+    return facts_of(dataset, resize=resize, skip_damaged=skip_damaged, home=home, say=say).task
 
 
 def families_of(names: Sequence[str]) -> list[str]:

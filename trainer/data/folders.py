@@ -17,7 +17,7 @@ import numpy as np
 from advisor.errors import DataError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import FOLDER_PREFIX, PREPARED, Augmentation, DatasetFacts, Preparation
-from trainer.data.damage import check_files, commonest, names_of
+from trainer.data.damage import NEW_RUN, OPTIONS, Remedy, check_files, commonest, names_of
 from trainer.data.headers import Header, read_headers
 from trainer.data.identity import check_identity, identity_of
 from trainer.data.images import Raw, Source, read_images
@@ -41,11 +41,13 @@ class Looking:
         preparation: how its files become images.
         cache: folder in which headers are cached, None for no cache.
         say: receiver of what is peculiar about the folder, one line each.
+        remedy: what helps against damaged files and sizes that differ, which an error says.
     """
 
     preparation: Preparation = PREPARED
     cache: Path | None = None
     say: Callable[[str], None] = _unheard
+    remedy: Remedy = OPTIONS
 
 
 def folder_facts(folder: Path, looking: Looking) -> DatasetFacts:
@@ -111,7 +113,7 @@ def folder_source(folder: Path, facts: DatasetFacts) -> Source:
     faults = {listing.paths[i]: read.faults[i] for i in sorted(read.faults)}
     sizes = {listing.paths[i]: read.sizes[i] for i in sorted(read.sizes)}
     refused = {} if facts.preparation.skip_damaged else faults
-    check_files(refused, sizes, (facts.task.height, facts.task.width), below=folder)
+    check_files(refused, sizes, (facts.task.height, facts.task.width), remedy=NEW_RUN)
     count = len(listing.train)
     whole = np.array([path not in faults for path in listing.paths])
     labels = np.array([label for _, label in (*listing.train, *listing.test)], np.int64)
@@ -143,7 +145,7 @@ def _usable(listing: Listing, looking: Looking) -> dict[Path, Header]:
         expected = commonest(sizes)
         differing = {path: size for path, size in sizes.items() if size != expected}
     skipped = faults if looking.preparation.skip_damaged else {}
-    check_files({} if skipped else faults, differing, expected, below=listing.folder)
+    check_files({} if skipped else faults, differing, expected, remedy=looking.remedy)
     if skipped:
         looking.say(
             f"{listing.folder}: {_counted(len(skipped), 'damaged file')} left out: "

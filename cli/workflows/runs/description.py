@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
+from advisor.plans.dataset import DatasetFacts
 from advisor.plans.plan import PlannedNetwork, Role, Step
 from advisor.plans.records import (
     EnsembleMetrics,
@@ -126,7 +127,8 @@ def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNet
 def _hint(run: StoredRun, networks: Sequence[TrainedNetwork]) -> str | None:
     """Return a hint at flips where all members of a finished run guess on validation images.
 
-    A member guesses if its error is within a standard deviation of that of one class in `classes` at random.
+    A member guesses if its error is within a standard deviation of that of the most frequent class for every
+    image. Where nearly all images are of one class, too few validation images are left to tell.
     """
     facts = run.plan.dataset
     errors = [
@@ -135,14 +137,22 @@ def _hint(run: StoredRun, networks: Sequence[TrainedNetwork]) -> str | None:
     ended = run.status in (RunStatus.DONE, RunStatus.PARTIAL, RunStatus.DIVERGED)
     if not ended or not errors or not facts.augmentation.flips:
         return None
-    chance = 1 - 1 / facts.task.classes
-    if min(errors) < chance - math.sqrt(chance * (1 - chance) / facts.validation_images):
+    chance = 1 - _largest_share(facts)
+    least = chance - math.sqrt(chance * (1 - chance) / facts.validation_images)
+    if least <= 0 or min(errors) < least:
         return None
     return (
         f"the validation error stays at chance. The augmentation {facts.augmentation} flips images, which "
         "makes left and right alike: if they tell the classes apart, train with --augment crop or "
         "--augment none"
     )
+
+
+def _largest_share(facts: DatasetFacts) -> float:
+    """Return the share of the most frequent class in the images to train on; classes are equal if unknown."""
+    if facts.identity is None:
+        return 1 / facts.task.classes
+    return max(facts.identity.train_images) / sum(facts.identity.train_images)
 
 
 def _finished_epochs(epochs: Sequence[EpochRecord]) -> Counter[str]:

@@ -14,12 +14,14 @@ from advisor.plans.dataset import FOLDER_PREFIX, DatasetFacts
 from advisor.plans.records import Run, RunStatus, StepStatus
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
-from cli.workflows.names import facts_of, folder_facts
+from cli.workflows.names import facts_of
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.views import Say
 from profiler.device import choose_device
-from trainer.data.loading import Data, load_new_data
+from trainer.data.damage import MEND
+from trainer.data.folders import Looking
+from trainer.data.loading import Data, find_facts, load_new_data
 from trainer.ensembles.description import FILE, describe, write_description
 from trainer.ensembles.ensemble import Ensemble, load, read_description
 from trainer.ensembles.verify import require_plan
@@ -76,7 +78,9 @@ class TrainedRun:
         if not dataset.startswith(FOLDER_PREFIX):
             return facts_of(dataset)
         own = self.run.plan.dataset
-        facts = folder_facts(dataset, own.preparation_of_files, home, say)
+        # The run fixes the preparation, so no option helps.
+        looking = Looking(preparation=own.preparation_of_files, cache=home.headers, say=say, remedy=MEND)
+        facts = find_facts(dataset, looking)
         return replace(facts, task=replace(facts.task, channels=own.task.channels))
 
     def labelled_alike(self, data: Data) -> Data:

@@ -1,10 +1,14 @@
 """Data sets as facts."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.plans.dataset import DATASETS, dataset_named
+from advisor.networks.layers import Task
+from advisor.plans.dataset import DATASETS, PREPARED, dataset_named
+from advisor.plans.identity import ClassIdentity, DatasetIdentity
 
 ARCHIVES = {
     # Training and test images as published; the digits have no split of their own.
@@ -51,3 +55,16 @@ def test_an_epoch_is_as_many_whole_batches_as_fit_and_one_at_least(name, batch):
 
 def test_an_epoch_of_cifar_10_has_351_steps_of_128():
     assert dataset_named("cifar10").steps_per_epoch(128) == 351
+
+
+def test_evidence_of_the_same_files_in_two_sizes_is_kept_apart_wherever_they_lie():
+    identity = DatasetIdentity.of([ClassIdentity(name, 9, 2, name, name) for name in "ab"])
+
+    def key(side, place="folder:/here", **preparation):
+        task = Task(channels=3, height=side, width=side, classes=2)
+        prepared = replace(PREPARED, resize=(side, side), **preparation)
+        facts = replace(dataset_named("digits"), name=place, task=task, identity=identity)
+        return replace(facts, preparation=prepared).key
+
+    assert key(32) == key(32, "folder:/there") != key(64)
+    assert key(32) == key(32, skip_damaged=True)

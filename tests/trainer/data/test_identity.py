@@ -74,6 +74,17 @@ def test_moving_copying_and_touching_leave_the_identity(folder, tmp_path):
     assert found(tmp_path / "a" / "train" / "b") == found(tmp_path / "moved") == before
 
 
+def test_what_is_passed_over_in_a_folder_leaves_the_identity(folder):
+    before = found(folder)
+    place = next(folder.rglob("*.bmp")).parent
+    for name in (".ipynb_checkpoints", "@eaDir", ".thumbnails"):
+        shutil.copytree(place, folder / name / "x")
+        shutil.copytree(folder / name / "x", place / name)
+    for name in (".DS_Store", "Thumbs.db", "notes.txt"):
+        (place / name).write_bytes(b"notes")
+    assert found(folder) == before
+
+
 def test_the_order_of_classes_and_files_does_not_count(tmp_path):
     tree = {name: {("train", f"{n}.png"): name.encode() * n for n in range(3)} for name in CLASSES}
     turned = {name: dict(reversed(tree[name].items())) for name in reversed(CLASSES)}

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from drawn_images import draw, draw_folder
 
-from advisor.plans.dataset import DATASETS
+from advisor.plans.dataset import DATASETS, Augmentation
+from advisor.plans.identity import ClassIdentity, DatasetIdentity
+from advisor.plans.plan import Role
+from advisor.plans.records import RunStatus
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import _completed
 from cli.workflows.names import facts_of
+from cli.workflows.runs.description import _hint
 
-# Every command that plans for a data set, with what it needs beside it.
+# Every command that plans or counts for a data set, with what it needs beside it.
 PLANNING = {
     "recommend": ("--budget", "15k", "--epochs", "1"),
     "probe": ("--minutes", "1", "--budget", "15k", "--epochs", "1"),
@@ -24,6 +28,8 @@ PLANNING = {
     "whatif": ("mlp-1-4", "--epochs", "x2"),
     "profile": ("mlp-1-4",),
     "est": ("--family", "resnet"),
+    "space": ("--budget", "15k"),
+    "equivalents": ("resnet-8-8",),
 }
 commands = pytest.mark.parametrize("command", PLANNING)
 
@@ -54,6 +60,19 @@ def test_options_of_folders_are_refused_for_published_data(advisor, command):
     assert answer.code == 2
     assert "--resize is for folders of images, and digits is a published data set" in answer.error_line
     assert "--skip-damaged is for folders" in call(advisor, command, "digits", "--skip-damaged").error_line
+
+
+@pytest.mark.parametrize("command", ["space", "equivalents"])
+def test_what_is_counted_for_a_folder_has_the_options_that_its_errors_name(advisor, folder, command):
+    (folder / "train/a/003.png").write_bytes(b"")
+    draw(folder / "test/b/000.png", np.zeros((9, 8, 3), np.uint8))
+    counted = call(advisor, command, f"folder:{folder}", "--skip-damaged", "--resize", "8", "--json")
+    assert "1 damaged file left out: train/a/003.png" in counted.err
+    plain = advisor(command, *PLANNING[command], "--input", "3x8x8", "--classes", "2", "--json")
+    assert counted.json == plain.json
+    for option in (["--resize", "8"], ["--skip-damaged"]):
+        line = advisor(command, *PLANNING[command], *option).error_line
+        assert f"{option[0]} is for folders of images: add --dataset folder:PATH" in line
 
 
 @pytest.mark.parametrize("size", ["8x8x3", "4", "", "x", "-8", "9000", "8 8", "٨"])
@@ -134,6 +153,19 @@ def test_a_run_prepares_what_it_predicts_as_what_it_was_trained_on(advisor, mirr
     assert exported.json["input"] == ("uint8 3x8x8, RGB, upright as viewers show them, transparency on white")
 
 
+def test_errors_about_a_folder_that_a_run_shall_classify_name_no_option_that_predict_lacks(advisor, folder):
+    options = ("--dataset", f"folder:{folder}", "--batch", "8", "--epochs", "1")
+    assert advisor("train", "mlp-1-4", *options).code == 0
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    (other / "train/a/003.png").write_bytes(b"")
+    draw(other / "test/b/000.png", np.zeros((9, 8, 3), np.uint8))
+    line = advisor("predict", "1", "--dataset", f"folder:{other}").error_line
+    assert "a/003.png: it is empty" in line
+    assert "b/000.png has 9x8, the others have 8x8" in line
+    assert "--" not in line
+
+
 def test_a_run_that_stays_at_chance_gets_a_hint_at_its_flips(advisor, mirrored):
     options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
     trained = advisor("train", "mlp-1-8", *options, "--epochs", "1", "--lr", "0.0001")
@@ -144,3 +176,29 @@ def test_a_run_that_stays_at_chance_gets_a_hint_at_its_flips(advisor, mirrored):
     assert "stays at chance" in text
     assert "crop+flip flips images" in text
     assert "--augment crop or --augment none" in text
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "hinted"),
+    [
+        # Of 100 validation images, chance is wrong on 50 ± 5, or on the 20 ± 4 of the rare class.
+        ((450, 450), 0.48, True),
+        ((450, 450), 0.40, False),
+        ((720, 180), 0.19, True),
+        ((720, 180), 0.10, False),
+        # Chance is wrong on 0.6 ± 0.7 of 100: nothing can be said.
+        ((895, 5), 0.01, False),
+        (None, 0.48, True),
+    ],
+)
+def test_chance_is_the_answer_of_the_most_frequent_class(images, error, hinted):
+    classes = [ClassIdentity(name, n, 9, name, name) for name, n in zip("ab", images or (), strict=False)]
+    facts = SimpleNamespace(
+        augmentation=Augmentation.CROP_FLIP,
+        task=SimpleNamespace(classes=2),
+        validation_images=100,
+        identity=DatasetIdentity.of(classes) if images else None,
+    )
+    run = SimpleNamespace(status=RunStatus.DONE, plan=SimpleNamespace(dataset=facts))
+    member = SimpleNamespace(role=Role.MEMBER, validation_error=error)
+    assert (_hint(run, [member]) is not None) is hinted
