@@ -31,6 +31,8 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISLNK, "a link that leads nowhere"),
 )
+# Name that stands for the standard output where a program offers it.
+STREAM = "-"
 # Names of open streams. They may lead to a regular file, but writing beside it would miss the stream.
 STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 # Opening must neither wait for the other end of a pipe nor take over a terminal.
@@ -154,7 +156,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def _target(path: Path) -> Path:
     """Return the file that a path leads to, absent or regular."""
     text = os.path.abspath(path)
-    if text.startswith(STREAMS):
+    if str(path) == STREAM or text.startswith(STREAMS):
         raise OSError(errno.EINVAL, "it is an open stream, and only regular files are written", str(path))
     if "\0" in text:
         raise OSError(errno.EINVAL, "a name has no null character", str(path))

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from advisor.errors import StorageError, UsageError
+from advisor.files import STREAM
 from db import convert
 from db.checks.damage import SEE_CHECK, DamagedRowError
 from db.checks.structure import differences, structure_of, structure_of_code
@@ -128,6 +129,8 @@ def _save(source: sqlite3.Connection, part: Path, target: Path) -> None:
 
 
 def _refuse_existing(target: Path) -> None:
+    if str(target) == STREAM:
+        raise UsageError(f"a backup is a file, got {STREAM!r}: name one")
     if os.path.lexists(target):
         raise UsageError(f"a backup never overwrites, and {shown(target)} exists: choose another name")
 

@@ -84,6 +84,14 @@ def test_nothing_but_a_regular_file_is_replaced(other_kinds):
     assert kinds(other_kinds) == before
 
 
+def test_a_file_is_not_named_as_the_standard_output_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for write in (check_replaceable, lambda p: write_whole(p, b"new")):
+        with pytest.raises(OSError, match="it is an open stream"):
+            write(Path("-"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_written_replaces_the_target_of_a_link_and_keeps_permissions(tmp_path):
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("old")

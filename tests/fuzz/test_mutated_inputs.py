@@ -23,8 +23,9 @@ from cli.workflows.forecast import machine
 
 INPUTS = int(os.environ.get("ADVISOR_FUZZ_INPUTS", "1000"))
 PARTS = 2
-# Figures of an answer that depend on the moment.
-MOMENT = re.compile(r'"[a-z_]*(seconds|path|at|forecast)": [^,\n]+')
+# What an answer says of images; times and memory depend on the moment.
+FIGURES = re.compile(r'"(?:\w*error\w*|probability|class|class_name|name|label|agree)": [^\n]+')
+
 
 Mutate = Callable[[Path, random.Random], None]
 
@@ -168,6 +169,7 @@ def test_a_damaged_input_gives_one_line_or_the_right_answer(kind, part, fuzzed, 
         file = chance.choice(sorted(fuzzed.folder.glob(kind.files)))
         content = file.read_bytes()
         kind.mutate(file, chance)
+        mutated = file.read_bytes()
         line = tuple(word.format(outputs=fuzzed.outputs) for word in chance.choice(kind.lines))
         ended = fuzzed.run(*line)
         found = ended.faults
@@ -175,19 +177,20 @@ def test_a_damaged_input_gives_one_line_or_the_right_answer(kind, part, fuzzed, 
             found.append("another answer")
         if found:
             damaged = fuzzed.folder.with_name(f"{kind.name} {part} {number}{file.suffix}")
-            damaged.write_bytes(file.read_bytes())
+            damaged.write_bytes(mutated)
             faults.append(f"{', '.join(found)}: {' '.join(line)} with {damaged}: {ascii(ended.err[-300:])}")
-        file.write_bytes(content)
         if fuzzed.home in file.parents:
             _restore(fuzzed, kept)
+        else:
+            file.write_bytes(content)
     after = fuzzed.foreign_files()
-    mutated = {str(path) for path in fuzzed.folder.glob(kind.files)}
-    changed = {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)} - mutated
+    own = {str(path) for path in fuzzed.folder.glob(kind.files)}
+    changed = {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)} - own
     say_all(faults + [f"{place} was changed" for place in changed])
 
 
-def _answer(ended: Ended) -> str:
-    return MOMENT.sub("", ended.out)
+def _answer(ended: Ended) -> list[str]:
+    return FIGURES.findall(ended.out)
 
 
 def _restore(program: Program, kept: Path) -> None:
