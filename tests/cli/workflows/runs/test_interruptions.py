@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from terminals import as_in_a_terminal
 
 from advisor.errors import DeadlineError, InterruptedRunError, RunError, UsageError
 from advisor.plans.records import RunStatus
@@ -144,10 +145,8 @@ def test_temporary_folders_of_killed_processes_are_removed_and_those_in_use_are_
 def begun(command, home, *arguments, until="epoch 2", prepare=None):
     """A command in a process and session of its own that has told a line."""
 
-    def as_in_a_terminal():
-        # The tests may run in the background or under `nohup`, where some signals are ignored.
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+    def prepared():
+        as_in_a_terminal()
         if prepare:
             prepare()
 
@@ -158,7 +157,7 @@ def begun(command, home, *arguments, until="epoch 2", prepare=None):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        preexec_fn=as_in_a_terminal,
+        preexec_fn=prepared,
     ) as process:
         try:
             assert process.stderr is not None
@@ -222,6 +221,7 @@ def test_kill_9_while_the_database_is_locked_loses_no_record(
 def test_a_closed_terminal_interrupts_a_training_within_the_epoch(home, command_apart, advisor, reference):
     process, terminal = pty.fork()
     if process == 0:
+        as_in_a_terminal()
         os.execv(command_apart[0], [*command_apart, "--home", str(home), *LONGER])
     told = b""
     while b"epoch 2" not in told:
