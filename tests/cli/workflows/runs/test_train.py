@@ -207,7 +207,7 @@ def started_run(home, command_apart, request):
         env=os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)},
     ) as process:
         assert process.stderr is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         for line in process.stderr:
             if "epoch 2" in line:
                 break
