@@ -69,7 +69,14 @@ LONGEST = (
 )
 
 
+# Longest time of a slow test without a limit of its own, on a machine that does much else.
+SLOW_SECONDS = 900
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort files by their length; the order within a file stays."""
+    """Sort files by their length, where the order within a file stays; give slow tests more time."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))

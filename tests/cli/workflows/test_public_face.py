@@ -168,7 +168,7 @@ def test_a_script_needs_no_main_guard_to_measure_and_to_train_in_processes(tmp_p
 
         print("begins")
         advice = advisor.recommend(
-            budget="15k", epochs=2, dataset="digits", family="resnet", profile_seconds=6, home="home"
+            budget="15k", epochs=2, dataset="digits", family="resnet", profile_seconds=30, home="home"
         )
         assert advice.profile.measurements_new > 0
         assert advisor.train("2xmlp-1-8", dataset="digits", epochs=2, home="home").status == "done"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from terminals import as_in_a_terminal
 
 from advisor.designs.design import parse_design
 from advisor.errors import DeadlineError
@@ -190,16 +191,14 @@ def started_run(home, command_apart, request):
     temporary = home.parent / "tmp"
     temporary.mkdir()
 
-    def as_in_a_terminal():
-        # The tests may run in the background or under `nohup`, where some signals are ignored.
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+    def prepared():
+        as_in_a_terminal()
         if prepare:
             prepare()
 
     with subprocess.Popen(
         [*command_apart, "--home", str(home), *LONGER],
-        preexec_fn=as_in_a_terminal,
+        preexec_fn=prepared,
         # A group of its own, as a terminal gives every command.
         start_new_session=True,
         stdout=subprocess.PIPE,
@@ -208,7 +207,7 @@ def started_run(home, command_apart, request):
         env=os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)},
     ) as process:
         assert process.stderr is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         for line in process.stderr:
             if "epoch 2" in line:
                 break
@@ -302,6 +301,7 @@ def test_a_signal_while_the_workers_start_is_no_failure(home, advisor, command_a
         [*command_apart, "--home", str(home), *LONGER],
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=as_in_a_terminal,
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
