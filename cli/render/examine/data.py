@@ -74,4 +74,4 @@ def _warnings(answer: DataLook) -> Iterator[RenderableType]:
         yield ""
         yield Text("To know", style="bold")
     for warning in answer.warnings:
-        yield Padding(Text(warning), (0, 0, 0, INDENT))
+        yield Padding(Text(warning), (0, 0, 0, INDENT), expand=False)

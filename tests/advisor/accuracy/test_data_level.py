@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.accuracy import data_level
 from advisor.accuracy.data_level import CountedError, level_of
 
+RESULT = Path(__file__).parents[3] / "benchmarks/trainings/results/data_level-cpu.json"
 counted = st.integers(1, 3000).flatmap(
     lambda images: st.builds(CountedError, st.integers(0, images), st.just(images))
 )
@@ -63,3 +67,28 @@ def test_fewer_counted_images_make_it_less_certain():
 def test_the_standard_error_of_a_count_is_that_of_a_share():
     assert CountedError(100, 1000).standard_error == pytest.approx(math.sqrt(0.1 * 0.9 / 1000), rel=0.01)
     assert CountedError(0, 100).standard_error > 0
+
+
+def test_the_constants_are_those_of_the_committed_result():
+    result = json.loads(RESULT.read_text())
+    fit = result["fit"]
+    assert (fit["a"], fit["b"]) == (data_level.A, data_level.B)
+    assert (fit["dataset_std"], fit["network_std"]) == (data_level.DATASET_STD, data_level.NETWORK_STD)
+    assert result["eta"] == [data_level.ETA, data_level.ETA_STD]
+
+
+def test_networks_of_the_committed_result_lie_inside_their_intervals():
+    held = {}
+    for row in json.loads(RESULT.read_text())["rows"]:
+        errors = [CountedError(**row[name]) for name in ("neighbours", "linear", "patches")]
+        images = {"look_images": row["train_images"], "train_images": row["network_train_images"]}
+        low, high = level_of(errors, **images).interval
+        # An interval is that of the error itself; a count on few test images deviates by its standard error.
+        margin = math.sqrt(high / row["test_images"])
+        found = [low - margin <= error <= high + margin for error in row["network_errors"]]
+        held[row["dataset"]] = sum(found) / len(found)
+    # The set that stands outside the fit, as the module says.
+    assert held.pop("moved-digits") == 0
+    assert len(held) == 8
+    # Every data set counts equally, however many trainings it has.
+    assert sum(held.values()) / len(held) >= 0.85

@@ -1,4 +1,4 @@
-"""Features of patches: how much of each of some small patterns an image has in each of its quarters.
+"""Features of patches: how much of each of some small patterns an image has.
 
 The patterns are random patches of the training images, whitened (Coates, Ng and Lee 2011, "An analysis of
 single-layer networks in unsupervised feature learning"; random patches are nearly as good as learned ones:
@@ -6,7 +6,8 @@ Coates and Ng 2011). Nothing is learned from labels.
 
 1. A patch p of s x s pixels is normalised to mean 0 and about variance 1.
 2. The filters f are whitened patches of unit length.
-3. An image has at each place max(0, f . whitened(p) - 1/2), averaged over each quarter of the image.
+3. The answer at each place is f . whitened(p). The features are the averages of max(0, answer - 1/2) over
+   each quarter of the image, and the largest answer, wherever it is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def patch_features(train: Tensor, validation: Tensor, seed: int) -> tuple[Floats
         seed: random seed of the patches.
 
     Returns:
-        Features of both, float32 (n, 4 * `FILTERS`).
+        Features of both, float32 (n, 5 * `FILTERS`).
     """
     side = max(LEAST_SIDE, min(MOST_SIDE, min(train.shape[2:]) // 3))
     patches = _normalised(_drawn(train, side, seed))
@@ -86,7 +87,7 @@ def _filters(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pooled(images: Tensor, kernels: Tensor, shift: Tensor) -> Tensor:
-    """Return the features of images, float32 (n, 4 * `FILTERS`)."""
+    """Return the features of images, float32 (n, 5 * `FILTERS`)."""
     side = kernels.shape[2]
     found = []
     for batch in images.split(BATCH):
@@ -94,5 +95,7 @@ def _pooled(images: Tensor, kernels: Tensor, shift: Tensor) -> Tensor:
         square = functional.avg_pool2d(batch.square().mean(dim=1, keepdim=True), side, 1)
         scale = ((square - mean.square()).clamp_(min=0) + PATCH_VARIANCE).rsqrt_()
         answers = functional.conv2d(batch, kernels) * scale - (shift + THRESHOLD).view(1, -1, 1, 1)
-        found.append(functional.adaptive_avg_pool2d(answers.clamp_(min=0), 2).flatten(1))
+        largest = answers.amax(dim=(2, 3))
+        quarters = functional.adaptive_avg_pool2d(answers.clamp_(min=0), 2).flatten(1)
+        found.append(torch.cat([quarters, largest], dim=1))
     return torch.cat(found)
