@@ -15,8 +15,9 @@ from trainer.seeds import derived_seed
 
 # Largest number of images of each split.
 MOST_IMAGES = 2000
-# Largest height or width, in pixels; larger images are scaled down.
-MOST_PIXELS = 32
+# Largest height or width, in pixels; larger images are scaled down. Neither becomes smaller than the least
+# that a network accepts, however long the other is.
+MOST_PIXELS, LEAST_PIXELS = 32, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +83,5 @@ def _small(images: Tensor) -> Tensor:
     if max(height, width) <= MOST_PIXELS:
         return pixels
     scale = MOST_PIXELS / max(height, width)
-    size = [max(round(side * scale), 1) for side in (height, width)]
+    size = [max(round(side * scale), LEAST_PIXELS) for side in (height, width)]
     return torch.nn.functional.interpolate(pixels, size=size, mode="bilinear", antialias=True)

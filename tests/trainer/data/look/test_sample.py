@@ -46,9 +46,11 @@ def test_test_images_are_never_looked_at(digits):
     assert not tested & set(shown)
 
 
-def test_large_images_are_scaled_to_at_most_32_pixels_a_side(digits):
+def test_large_images_are_scaled_to_at_most_32_pixels_a_side_and_at_least_8(digits):
     wide = Split(torch.full((4, 1, 50, 100), 102, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
     sample = sample_of(replace(digits, train=wide, validation=wide), 0)
     assert sample.train.shape == (4, 1, 16, 32)
+    long = Split(torch.zeros((4, 1, 8, 400), dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+    assert sample_of(replace(digits, train=long, validation=long), 0).train.shape == (4, 1, 8, 32)
     # 102 of 255 levels, and a constant image stays constant.
     assert torch.allclose(sample.train, torch.tensor(0.4))
