@@ -17,6 +17,7 @@ from advisor import errors, library_messages
 from cli import streams
 from cli.commands import (
     advice,
+    data,
     database,
     ensembles,
     profile,
@@ -48,6 +49,7 @@ READER_GONE = 141
 NOT_SET = ("", "0", "false", "f", "no", "n", "off")
 Commands = dict[str, Callable[..., None]]
 COMMANDS: Commands = {
+    "data": data.data,
     "recommend": advice.recommend,
     "train": training.train,
     "resume": training.resume,

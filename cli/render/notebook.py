@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
+from cli.render.examine.data import data_look
 from cli.render.explain import explanation
 from cli.render.formats import facts
 from cli.render.predictions import export, prediction
@@ -21,6 +22,7 @@ from cli.render.whatif import comparison as changes
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
@@ -33,6 +35,7 @@ from cli.workflows.answers.run_list import DeletedRun, RunList
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
+    DataLook: data_look,
     DesignSpace: space,
     EquivalentDesigns: equivalents,
     Advice: recommendation,

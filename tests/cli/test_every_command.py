@@ -9,6 +9,7 @@ ASKED = ("--dataset", "digits", "--epochs", "2")
 QUICK = ("--family", "resnet", "--profile-seconds", "0")
 # In an order in which each finds what it needs; run 2 is stopped by its time limit before it is resumed.
 LINES = (
+    ("data", "digits"),
     ("recommend", "--budget", "15k", *ASKED, *QUICK, "--trials", "20"),
     ("probe", "--dataset", "digits", "--minutes", "0.05", "--profile-seconds", "0"),
     ("train", "2xmlp-1-8@g1", *ASKED),

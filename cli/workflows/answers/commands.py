@@ -5,6 +5,7 @@ from __future__ import annotations
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
@@ -17,6 +18,7 @@ from cli.workflows.answers.run_list import DeletedRun, RunList
 
 # A command that answers in one of several forms has a tuple.
 ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
+    "data": DataLook,
     "space": DesignSpace,
     "equivalents": EquivalentDesigns,
     "recommend": Advice,

@@ -1,0 +1,111 @@
+"""The level of networks' errors on a data set, foretold from the errors of simple classifiers.
+
+Notation: m is the least error of the simple classifiers, counted on validation images after they learned from
+n_0 images. n is the number of images that a network is trained on, and e its test error.
+
+    log e = a + b log m - eta log(n / n_0)
+
+The deviation of log e has independent parts: that between data sets, that between networks on one data set,
+that of the count m, and that of the exponent eta.
+
+The constants a and b, and the first two deviations, are those of benchmarks/trainings/data_level.py. They
+are fitted to trainings on eight sets of small images (results/data_level-cpu.json). The deviations are those
+of sets that were left out of the fit. Networks have 0.1 to 1 million parameters and a whole schedule there. A
+smaller network, or a shorter schedule, has more error.
+
+Where objects move over clutter, all simple classifiers fail and networks do not: on a set that was made for
+this purpose, and stands outside the fit, networks have a quarter of the foretold error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advisor.estimate import Z
+
+A, B = 0.377, 1.097
+DATASET_STD, NETWORK_STD = 0.389, 0.116
+# Errors of networks fall with this power of the number of images: a third to a half for images (Hestness et
+# al. 2017). The networks of the grid have 0.17 on Fashion-MNIST, from 400 to 4,000 images. The deviation is
+# chosen, so that both are likely.
+ETA, ETA_STD = 0.35, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class CountedError:
+    """Wrong answers of a classifier.
+
+    Attributes:
+        wrong: number of images that it got wrong.
+        images: number of images that it was measured on.
+    """
+
+    wrong: int
+    images: int
+
+    @property
+    def share(self) -> float:
+        """The error."""
+        return self.wrong / self.images
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the counted share, which is 0 only where a count of half an image is."""
+        share = self._half_more
+        return math.sqrt(share * (1 - share) / self.images)
+
+    @property
+    def log_share(self) -> float:
+        """Logarithm of the error; half an image more is counted, so that no error has one too."""
+        return math.log(self._half_more)
+
+    @property
+    def log_std(self) -> float:
+        """Standard deviation of the logarithm of the error, from counting alone."""
+        return self.standard_error / self._half_more
+
+    @property
+    def _half_more(self) -> float:
+        return (self.wrong + 0.5) / (self.images + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLevel:
+    """Error of a network on a data set, before anything was trained on it.
+
+    Attributes:
+        log_mean: mean of the logarithm of the error.
+        log_std: standard deviation of the logarithm of the error.
+    """
+
+    log_mean: float
+    log_std: float
+
+    @property
+    def median(self) -> float:
+        """Median of the error, a share."""
+        return min(math.exp(self.log_mean), 1.0)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Ends of the 90 % interval of the error, shares of at most 1."""
+        low, high = (math.exp(self.log_mean + sign * Z * self.log_std) for sign in (-1, 1))
+        return min(low, 1.0), min(high, 1.0)
+
+
+def level_of(errors: Sequence[CountedError], *, look_images: int, train_images: int) -> ErrorLevel:
+    """Return what the errors of simple classifiers say about the error of a network.
+
+    Args:
+        errors: errors of the simple classifiers on validation images, at least one.
+        look_images: number of images that the simple classifiers learned from.
+        train_images: number of images that a network is trained on.
+    """
+    least = min(errors, key=lambda error: error.log_share)
+    more = math.log(train_images / look_images)
+    return ErrorLevel(
+        A + B * least.log_share - ETA * more,
+        math.sqrt(DATASET_STD**2 + NETWORK_STD**2 + (B * least.log_std) ** 2 + (ETA_STD * more) ** 2),
+    )

@@ -1,0 +1,1 @@
+"""Answers of commands that examine what there is, for a person."""

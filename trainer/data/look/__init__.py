@@ -1,0 +1,1 @@
+"""A look at a data set before any network is trained: repeated images, and errors of simple classifiers."""
