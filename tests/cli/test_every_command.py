@@ -40,7 +40,7 @@ def test_the_json_of_every_command_keeps_its_schema(advisor, monkeypatch):
         # Reading it checks it (conftest.py).
         assert answer.json
     assert advisor("runs", "export", "--format", "json").json["runs"]
-    assert advisor("train", "mlp-1-8", *ASKED[:2], "--epochs", "200", "--time-limit", "0.5s").code == 75
+    assert advisor("train", "mlp-1-8", *ASKED[:2], "--epochs", "60", "--time-limit", "0.3s").code == 75
     assert advisor("resume", "last", "--json", "--quiet").json["run"]["status"] == "done"
     tried = {" ".join(line[:2]) if line[0] in ("runs", "db") else line[0] for line in LINES}
     # Tests of imports and profiles read theirs.

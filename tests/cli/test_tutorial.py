@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from cli.workflows.forecast import machine
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
@@ -17,6 +19,7 @@ SHORTER = {
 }
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_tutorial_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # Members train one after the other in this process: starting others takes longer.

@@ -236,6 +236,7 @@ def test_real_quiet_cores_are_among_those_of_this_process():
     assert quiet_cores(1)[0] in cores
 
 
+@pytest.mark.slow
 @can_pin
 def test_a_process_that_is_pinned_to_a_core_runs_there_with_all_its_threads():
     code = (

@@ -39,6 +39,8 @@ LARGER = {
     "vgg-11-16": 128,
     "mlp-3-1024": 128,
 }
+# Those of the quick suite.
+QUICK = ("resnet-8-16", "mlp-3-1024")
 # Seconds in which a quiet moment is waited for.
 LONGEST = 15
 BATCH = 6
@@ -262,7 +264,9 @@ def seconds_of_passes(step):
     return sum(spent for (_, kind), spent in step.items() if kind in ("forward", "backward"))
 
 
-@pytest.mark.parametrize("name", LARGER)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in LARGER]
+)
 def test_layers_add_up_to_the_step(workload, name, monkeypatch):
     # On one thread its own time is that of the step, less what neighbours on a busy machine take.
     monkeypatch.setattr(time, "perf_counter", time.thread_time)

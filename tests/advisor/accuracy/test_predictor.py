@@ -103,6 +103,7 @@ def test_two_classes_at_chance_teach_that_nothing_was_learned():
     assert 0.35 < found.mean() <= 0.5
 
 
+@pytest.mark.slow
 def test_intervals_contain_nine_of_ten_when_the_world_is_as_the_prior_says():
     seen = ["resnet-8-8", "4xresnet-8-8", "mlp-1-16"]
     asked = ["resnet-14-8", "2xresnet-8-16", "mlp-2-32", "4xresnet-8-8"]

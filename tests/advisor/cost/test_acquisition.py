@@ -159,6 +159,7 @@ def test_measuring_ends_when_the_pool_is_exhausted():
     assert next_measurement([], [], CIFAR10, predictor_of([]), batch=128) is None
 
 
+@pytest.mark.slow
 def test_measuring_narrows_what_was_least_known():
     pool = measurement_pool(CANDIDATES, CIFAR10, 64, predictor_of([]))
 

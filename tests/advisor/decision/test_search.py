@@ -241,6 +241,7 @@ def test_starting_points_leave_trials_to_the_sampler():
     assert starts(where, 40) == starts(where, 1000)[: len(starts(where, 40))]
 
 
+@pytest.mark.slow
 def test_mixtures_and_every_method_are_looked_at():
     where = scenario(400_000, ("resnet", "vgg"), (1, 2, 4), tuple(Method))
     found = looked_at(where, 200)

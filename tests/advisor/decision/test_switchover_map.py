@@ -143,7 +143,7 @@ def test_the_default_grid_lies_around_the_threshold_and_the_published_schedule()
     assert all(row.ensembles for row in switchover_rows(source(), "resnet", 4, grid))
 
 
-@pytest.mark.parametrize("members", [2, 3, 4, 8])
+@pytest.mark.parametrize("members", [pytest.param(2, marks=pytest.mark.slow), 3, 4, 8])
 def test_the_default_grid_begins_where_its_least_budget_holds_an_ensemble(members):
     # Members always win, so that it begins at the least ensemble: four times 5,006 are 20,024, not 20,000.
     grid = grid_of(Known(), "resnet", members, None, None)

@@ -151,6 +151,7 @@ def is_running(pid):
     return state not in "ZX"
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_bits_of_one(plan, run, files, assert_equals_reference, reference):
     story = run(replace(plan, execution=replace(plan.execution, processes=2)), picklable(files))
     assert_equals_reference(story)
@@ -322,6 +323,7 @@ def test_all_that_workers_wrote_has_arrived_when_the_mailbox_is_closed():
     assert [mailbox.take() for _ in range(4)] == [*events, None]
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_the_rest_of_a_message_whose_writer_was_killed(monkeypatch):
     monkeypatch.setattr(trainer.execution.mailbox, "COLLECT_SECONDS", 1.0)
     context = multiprocessing.get_context("spawn")

@@ -271,6 +271,7 @@ def test_an_exported_file_is_kept_unless_forced(advisor, run, tmp_path):
     assert answer.err == ""
 
 
+@pytest.mark.slow
 def test_onnx_comes_out_clean(advisor, run, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

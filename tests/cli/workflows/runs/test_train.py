@@ -240,6 +240,7 @@ def processes_of(session):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("send", "number", "code", "status"),
     [
@@ -275,6 +276,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert all(after[name] == step for name, step in before.items() if step["status"] == "done")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("started_run", ["to_one_core"], indirect=True)
 def test_a_run_in_progress_cannot_be_resumed_or_deleted(advisor, started_run):
     assert advisor("runs", "list", "--json").json["runs"][0]["status"] == "running"
