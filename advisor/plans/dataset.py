@@ -14,6 +14,8 @@ from advisor.networks.layers import Task
 from advisor.plans.identity import DatasetIdentity
 
 FOLDER_PREFIX = "folder:"
+# Most images of a data set, a hundred times those of the largest public ones.
+MOST_IMAGES = 10**11
 # Crops pad by the height divided by this: 4 pixels at 32, as in He et al. 2016.
 PAD_SHARE = 8
 
@@ -99,6 +101,12 @@ class DatasetFacts:
     identity: DatasetIdentity | None = None
 
     def __post_init__(self) -> None:
+        for name, least in (("train_images", 1), ("validation_images", 0), ("test_images", 0), ("batch", 1)):
+            if not least <= getattr(self, name) <= MOST_IMAGES:
+                raise UsageError(
+                    f"{name} of {self.name:.80} must be between {least} and {MOST_IMAGES:,}, "
+                    f"got {getattr(self, name)}"
+                )
         resize = self.preparation.resize
         if resize not in (None, (self.task.height, self.task.width)):
             raise UsageError(

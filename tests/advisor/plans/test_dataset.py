@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from advisor.errors import UsageError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import DATASETS, PREPARED, dataset_named
 from advisor.plans.identity import ClassIdentity, DatasetIdentity
@@ -68,3 +69,18 @@ def test_evidence_of_the_same_files_in_two_sizes_is_kept_apart_wherever_they_lie
 
     assert key(32) == key(32, "folder:/there") != key(64)
     assert key(32) == key(32, skip_damaged=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("train_images", 0),
+        ("validation_images", -1),
+        ("test_images", -1),
+        ("batch", 0),
+        ("test_images", 2**60),
+    ],
+)
+def test_no_data_set_has_a_number_of_images_that_cannot_be(field, value):
+    with pytest.raises(UsageError, match=f"^{field} of digits must be between .*, got {value}$"):
+        replace(DATASETS["digits"], **{field: value})
