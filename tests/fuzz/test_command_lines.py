@@ -145,7 +145,6 @@ ODD = (
 OUTPUTS = ("save", "output", "csv", "plot", "file")
 ODD_OUTPUTS = (
     "",
-    " ",
     ".",
     "..",
     "/",
@@ -189,8 +188,10 @@ def drawn_line(chance: random.Random, outputs: Path) -> tuple[str, ...]:
             line += [] if not names else [chance.choice(names)]
             if not getattr(parameter, "is_flag", False):
                 line.append(_value(parameter.name, wrong, chance, outputs))
+    # One word too many may become the name of the file to write.
+    strange = ODD_OUTPUTS[:-1] if any(p.name == "file" for p in parameters) else ODD
     if chance.random() < wrong / 3:
-        line.insert(chance.randrange(len(line) + 1), chance.choice((*ODD, "--nonsense", "-z", "extra")))
+        line.insert(chance.randrange(len(line) + 1), chance.choice((*strange, "--nonsense", "-z", "extra")))
     if chance.random() < 0.3:
         line.insert(chance.randrange(len(line) + 1), chance.choice(("-q", "-v", "--quiet", "--json")))
     # Profiling takes as long as one lets it.
