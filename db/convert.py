@@ -210,8 +210,7 @@ def trained_epochs_of(plan: TrainingPlan, seconds: Mapping[str, list[float]]) ->
     """Return the durations of epochs, one record a training step.
 
     Two kinds of steps are left out, because their epochs do not show the speed of one device on one network:
-        steps
-    that several devices shared, and distillation, where the teacher computed every batch too.
+    steps that several devices shared, and distillation, where the teacher computed every batch too.
 
     Args:
         plan: plan of the run.
