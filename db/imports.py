@@ -1,7 +1,7 @@
 """Import of trainings: each training is stored once, and a later file may complete it.
 
-The digest identifies a training (`db.convert.values_of_reported`). It does not include what a file may leave
-out:
+The digest identifies a training (`db.conversion.reported.values_of_reported`). It does not include what
+a file may leave out:
 
 1. the errors by members;
 2. the curves with the number of images that they were measured on.

@@ -21,8 +21,21 @@ from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
-from db import convert, upkeep
+from db import upkeep
 from db.checks.rows import sound
+from db.conversion.measurements import measurement_of, row_of_measurement
+from db.conversion.reported import reported_of, values_of_reported
+from db.conversion.runs import (
+    epoch_of,
+    row_of_run,
+    run_of,
+    set_dataset,
+    set_test,
+    step_of,
+    trained_epochs_of,
+    values_of_epoch,
+    values_of_step,
+)
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.learning import curves_of, seconds_of_epochs
@@ -72,7 +85,7 @@ class Store:
     def add_measurement(self, m: Measurement) -> None:
         """Store a measurement."""
         with self._session(self._writer) as session:
-            session.add(convert.row_of_measurement(m))
+            session.add(row_of_measurement(m))
 
     def measurements(self, fingerprint: str | None = None) -> list[Measurement]:
         """Return measurements, oldest first.
@@ -84,7 +97,7 @@ class Store:
         if fingerprint is not None:
             query = query.where(MeasurementRow.digest == fingerprint)
         with self._session(self.engine) as session:
-            return list(sound(self.path, session.scalars(query), convert.measurement_of))
+            return list(sound(self.path, session.scalars(query), measurement_of))
 
     def add_recommendation(self, created_at: str, request: dict[str, Any], payload: dict[str, Any]) -> int:
         """Store a recommendation and return its id.
@@ -117,7 +130,7 @@ class Store:
             imported_at: time in UTC, ISO 8601.
         """
         origin = {"source": source, "imported_at": imported_at}
-        values = [origin | convert.values_of_reported(record) for record in records]
+        values = [origin | values_of_reported(record) for record in records]
         with self._session(self._writer) as session:
             return import_rows(session, values)
 
@@ -125,7 +138,7 @@ class Store:
         """Return the trainings that were imported, in the order of their import."""
         query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
         with self._session(self.engine) as session:
-            return list(sound(self.path, session.scalars(query), convert.reported_of))
+            return list(sound(self.path, session.scalars(query), reported_of))
 
     # Runs
 
@@ -147,7 +160,7 @@ class Store:
             fingerprint: digest of the machine's fingerprint.
             forecast: predicted cost and error; None if nothing was predicted.
         """
-        row = convert.row_of_run(
+        row = row_of_run(
             created_at=created_at,
             plan=plan,
             parameters=parameters,
@@ -156,16 +169,16 @@ class Store:
         )
         with self._session(self._writer) as session:
             session.add(row)
-        return convert.run_of(row)
+        return run_of(row)
 
     def record_epoch(self, run_id: int, record: EpochRecord) -> None:
         """Store an epoch; it replaces one of the same step and number, which a resumed run may repeat."""
-        values = convert.values_of_epoch(run_id, record)
+        values = values_of_epoch(run_id, record)
         self._upsert(EpochRow, values, ("run_id", "step", "epoch"))
 
     def record_step(self, run_id: int, record: StepRecord) -> None:
         """Store a step; it replaces an earlier record of the same step."""
-        self._upsert(StepRow, convert.values_of_step(run_id, record), ("run_id", "step"))
+        self._upsert(StepRow, values_of_step(run_id, record), ("run_id", "step"))
 
     def _upsert(
         self, table: type[EpochRow] | type[StepRow], values: dict[str, Any], key: tuple[str, ...]
@@ -202,14 +215,14 @@ class Store:
             row.train_seconds = train_seconds
             row.message = message
             if test is not None:
-                convert.set_test(row, test)
+                set_test(row, test)
             if dataset is not None:
-                convert.set_dataset(row, dataset)
+                set_dataset(row, dataset)
 
     def run(self, run_id: int) -> Run:
         """Return a run."""
         with self._session(self.engine) as session:
-            return convert.run_of(_run_row(session, run_id))
+            return run_of(_run_row(session, run_id))
 
     def run_ids(self) -> list[int]:
         """Return the numbers of all runs, of those with damaged rows too."""
@@ -245,13 +258,13 @@ class Store:
         if status is not None:
             query = query.where(RunRow.status == status.value)
         with self._session(self.engine) as session:
-            return list(sound(self.path, session.scalars(query), convert.run_of))
+            return list(sound(self.path, session.scalars(query), run_of))
 
     def epochs(self, run_id: int) -> list[EpochRecord]:
         """Return the epochs of a run in the order of their execution; none if there is no such run."""
         query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.id)
         with self._session(self.engine) as session:
-            return [convert.epoch_of(row) for row in session.scalars(query)]
+            return [epoch_of(row) for row in session.scalars(query)]
 
     def curves(self, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
         """Return the validation errors after every epoch, by run and network; probabilities are not read.
@@ -275,14 +288,14 @@ class Store:
         with self._session(self.engine) as session:
             seconds = seconds_of_epochs(session, self.path, fingerprint)
             query = select(RunRow).where(RunRow.id.in_(list(seconds))).order_by(RunRow.id)
-            runs = list(sound(self.path, session.scalars(query), convert.run_of))
-        return [each for run in runs for each in convert.trained_epochs_of(run.plan, seconds[run.id])]
+            runs = list(sound(self.path, session.scalars(query), run_of))
+        return [each for run in runs for each in trained_epochs_of(run.plan, seconds[run.id])]
 
     def steps(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run in the order of their first report; none if there is no such run."""
         query = select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.id)
         with self._session(self.engine) as session:
-            return [convert.step_of(row) for row in session.scalars(query)]
+            return [step_of(row) for row in session.scalars(query)]
 
     def delete_run(self, run_id: int) -> None:
         """Delete a run with its epochs and steps; the caller removes its folder."""

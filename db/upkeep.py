@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from advisor.errors import StorageError, UsageError
 from advisor.files import STREAM
-from db import convert
 from db.checks.damage import SEE_CHECK, DamagedRowError
 from db.checks.structure import differences, structure_of, structure_of_code
+from db.conversion.measurements import measurement_of
+from db.conversion.reported import reported_of
+from db.conversion.runs import epoch_of, run_of, step_of
 from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
@@ -33,12 +35,12 @@ from db.schema import shown
 
 # By table, the function that reads a row as a record; it fails where the row is damaged.
 _READERS: dict[type[Base], Callable[[Any], object]] = {
-    RunRow: convert.run_of,
-    EpochRow: convert.epoch_of,
-    StepRow: convert.step_of,
-    MeasurementRow: convert.measurement_of,
+    RunRow: run_of,
+    EpochRow: epoch_of,
+    StepRow: step_of,
+    MeasurementRow: measurement_of,
     RecommendationRow: recommendation_of,
-    ReportedTrainingRow: convert.reported_of,
+    ReportedTrainingRow: reported_of,
 }
 
 

@@ -44,7 +44,7 @@ from advisor.plans.schedule import RECIPES, Recipe
 from cli.app import app
 from cli.render import runs as render_runs
 from cli.workflows.answers.run import EnsembleFigures
-from db import convert
+from db.conversion import runs as conversion
 from db.session import open_store
 from trainer.data.images import Source
 from trainer.data.loading import LOADERS, load_data
@@ -298,7 +298,7 @@ def with_confidence(test: Predictions, validation: Predictions) -> WithConfidenc
 
 
 def test_a_metric_needs_its_field_its_computation_and_its_place_in_a_table(monkeypatch, tmp_path):
-    monkeypatch.setattr(convert, "EnsembleMetrics", WithConfidence)
+    monkeypatch.setattr(conversion, "EnsembleMetrics", WithConfidence)
     monkeypatch.setattr("cli.workflows.runs.description.EnsembleFigures", ShownWithConfidence)
     monkeypatch.setattr(render_runs, "CONFIDENCE", (*render_runs.CONFIDENCE, ("confidence", "confidence")))
     # Two members, two images: averages (0.7, 0.3) and (0.4, 0.6), so that the mean of the largest is 0.65.
@@ -327,7 +327,7 @@ def test_a_run_from_before_a_metric_is_read_and_shown_without_it(monkeypatch, tm
         plan = planned("mlp-1-8")
         run = store.create_run(created_at=created, plan=plan, parameters=1, fingerprint="", forecast=None)
         store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, test=before)
-        monkeypatch.setattr(convert, "EnsembleMetrics", WithConfidence)
+        monkeypatch.setattr(conversion, "EnsembleMetrics", WithConfidence)
         assert store.run(run.id).test.confidence is None
 
 

@@ -287,13 +287,13 @@ def test_every_table_of_figures_is_part_of_both_views_of_runs(run_shown):
 
 
 def test_every_figure_with_a_column_of_its_own_is_written_into_it(tmp_path: Path):
-    from db.convert import set_test
+    from db.conversion.runs import set_test
 
     row = RunRow()
     set_test(row, metrics())
     columns = {column.name for column in RunRow.__table__.columns}
     for name in columns & set(dir(EnsembleMetrics)):
-        assert getattr(row, name) == getattr(metrics(), name), f"db/convert.py: set_test: {name}"
+        assert getattr(row, name) == getattr(metrics(), name), f"db/conversion/runs.py: set_test: {name}"
 
 
 def test_a_listing_of_runs_knows_every_column_and_which_are_numbers():

@@ -26,7 +26,7 @@ from advisor.plans.records import (
     StepRecord,
     StepStatus,
 )
-from db.convert import trained_epochs_of
+from db.conversion.runs import trained_epochs_of
 from db.queries import Store
 from db.session import open_store
 

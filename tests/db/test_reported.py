@@ -16,7 +16,7 @@ from advisor.accuracy.reported import ReportedTraining
 from advisor.errors import StorageError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
-from db import convert
+from db.conversion.reported import values_of_reported
 from db.imports import Imported
 from db.queries import Store
 from db.session import open_store
@@ -178,7 +178,7 @@ def test_a_damaged_row_is_named_and_left_out_of_the_evidence(
 
 
 def test_the_digest_is_of_the_training_alone() -> None:
-    values = convert.values_of_reported(TRAINING)
-    assert values["digest"] == convert.values_of_reported(replace(TRAINING))["digest"]
-    assert values["digest"] == convert.values_of_reported(replace(TRAINING, **CURVES))["digest"]
+    values = values_of_reported(TRAINING)
+    assert values["digest"] == values_of_reported(replace(TRAINING))["digest"]
+    assert values["digest"] == values_of_reported(replace(TRAINING, **CURVES))["digest"]
     assert len(values["digest"]) == 64

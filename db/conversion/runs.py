@@ -1,8 +1,7 @@
-"""Conversion of rows to records and back, and of a plan to the columns that repeat parts of it."""
+"""Rows of runs, epochs and steps as records and back, and the columns that repeat parts of a plan."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -11,13 +10,9 @@ from operator import attrgetter
 from statistics import median
 from typing import Any, TypeVar
 
-from advisor.accuracy.reported import ReportedTraining, check_reported
-from advisor.cost.measurement import GIVEN_UP, Fingerprint, LayerTime, Measurement, TrainedEpochs
+from advisor.cost.measurement import TrainedEpochs
 from advisor.designs.design import parse_design
 from advisor.names import check_name, check_step
-from advisor.networks.layers import Task
-from advisor.networks.shared_layers import graph_of
-from advisor.plans.dataset import Augmentation
 from advisor.plans.placement import phases
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.plans.records import (
@@ -32,25 +27,11 @@ from advisor.plans.records import (
 from advisor.serial import from_plain, to_plain
 from db.checks.damage import check_amount, check_share
 from db.checks.rows import readable
-from db.models import EpochRow, MeasurementRow, ReportedTrainingRow, RunRow, StepRow
+from db.models import EpochRow, RunRow, StepRow
 from db.schema import folder_of
 
 T = TypeVar("T")
 
-# Name of the last layer of a measurement, which the network's graph does not have.
-LOSS = "loss"
-AMOUNTS_OF_MEASUREMENT = (
-    "step_iqr_seconds",
-    "reference_seconds",
-    "peak_bytes",
-    "reserved_bytes",
-    "watts",
-    "clock_mhz",
-    "spent_seconds",
-)
-
-# Columns of a reported training with lists of errors that may be missing.
-ERRORS_MAYBE = ("errors_by_members", "member_curve", "ensemble_curve")
 # Columns of a run that repeat a figure on the test set, for listings.
 FIGURES: dict[str, Callable[[EnsembleMetrics], float | None]] = {
     "test_error": attrgetter("error"),
@@ -269,152 +250,6 @@ def _step_of(row: StepRow) -> StepRecord:
         peak_bytes=row.peak_bytes,
         message=row.message,
     )
-
-
-def row_of_measurement(record: Measurement) -> MeasurementRow:
-    """Return the row of a measurement."""
-    values = asdict(record)
-    task = values.pop("task")
-    values["fingerprint"] = _to_json(record.fingerprint)
-    values["layers"] = _text_of_layers(record.layers)
-    return MeasurementRow(digest=record.fingerprint.digest, **task, **values)
-
-
-def measurement_of(row: MeasurementRow) -> Measurement:
-    """Return the measurement of a row.
-
-    Raises:
-        DamagedRowError: fingerprint, network, layers or figures of the row break a rule.
-    """
-    return readable(row, _checked_measurement)
-
-
-def _checked_measurement(row: MeasurementRow) -> Measurement:
-    m = _measurement_of(row)
-    if m.batch < 1 or m.processes < GIVEN_UP:
-        raise ValueError(
-            f"the batch must be at least 1 and processes at least 0, got {m.batch} and {m.processes}"
-        )
-    for name in AMOUNTS_OF_MEASUREMENT:
-        check_amount(name, getattr(m, name))
-    nodes, layers = graph_of(m.network, m.task).nodes, [t for t in m.layers if t.name != LOSS]
-    if m.layers and len(layers) != len(nodes):
-        raise ValueError(f"{m.network} has {len(nodes)} layers, got times of {len(layers)}")
-    return m
-
-
-def _measurement_of(row: MeasurementRow) -> Measurement:
-    return Measurement(
-        network=row.network,
-        task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
-        batch=row.batch,
-        fingerprint=from_plain(Fingerprint, json.loads(row.fingerprint)),
-        processes=row.processes,
-        fits=row.fits,
-        forward_seconds=row.forward_seconds,
-        backward_seconds=row.backward_seconds,
-        optimizer_seconds=row.optimizer_seconds,
-        step_seconds=row.step_seconds,
-        step_iqr_seconds=row.step_iqr_seconds,
-        inference_seconds=row.inference_seconds,
-        layers=_layers_of(row.layers),
-        reference_seconds=row.reference_seconds,
-        peak_bytes=row.peak_bytes,
-        reserved_bytes=row.reserved_bytes,
-        watts=row.watts,
-        clock_mhz=row.clock_mhz,
-        throttle=row.throttle,
-        spent_seconds=row.spent_seconds,
-        measured_at=row.measured_at,
-    )
-
-
-def _text_of_layers(layers: tuple[LayerTime, ...]) -> str:
-    rows = [[t.name, t.forward_seconds, t.backward_seconds, t.inference_seconds] for t in layers]
-    return json.dumps(rows, separators=(",", ":"))
-
-
-def _layers_of(text: str) -> tuple[LayerTime, ...]:
-    rows = json.loads(text)
-    if not isinstance(rows, list):
-        raise ValueError("layers must be a list")
-    return tuple(_layer_of(*row) for row in rows)
-
-
-def _layer_of(name: str, forward: float, backward: float, inference: float) -> LayerTime:
-    # `from_plain` would take seconds for the layers of some hundred measurements.
-    times = (forward, backward, inference)
-    if not isinstance(name, str) or not all(type(t) in (float, int) and 0 <= t < math.inf for t in times):
-        raise ValueError("a layer must have a name and three times")
-    return LayerTime(
-        name=name, forward_seconds=forward, backward_seconds=backward, inference_seconds=inference
-    )
-
-
-def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
-    """Return the columns of a reported training, without source and time of the import."""
-    values = asdict(record)
-    # Not in the digest, because the same training may be reported by another file without these.
-    further = {"validation_images": values.pop("validation_images")} | {
-        name: _text_of_errors(values.pop(name)) for name in ERRORS_MAYBE
-    }
-    task = values.pop("task")
-    values["augmentation"] = record.augmentation.value
-    values["member_errors"] = json.dumps(record.member_errors)
-    values |= task
-    text = json.dumps(values, sort_keys=True)
-    return values | further | {"digest": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
-    """Return the reported training of a row.
-
-    Raises:
-        DamagedRowError: the row breaks a rule of the CSV files that trainings are imported from, or it is not
-            the training that its digest is of.
-    """
-    return readable(row, _reported_of)
-
-
-def _reported_of(row: ReportedTrainingRow) -> ReportedTraining:
-    record = ReportedTraining(
-        dataset=row.dataset,
-        task=Task(channels=row.channels, height=row.height, width=row.width, classes=row.classes),
-        augmentation=Augmentation(row.augmentation),
-        train_images=row.train_images,
-        test_images=row.test_images,
-        design=row.design,
-        epochs=row.epochs,
-        batch=row.batch,
-        seed=row.seed,
-        error=row.error,
-        member_errors=_errors_of(row.member_errors),
-        device=row.device,
-        date=row.date,
-        validation_images=row.validation_images,
-        errors_by_members=_errors_or_none(row.errors_by_members),
-        member_curve=_errors_or_none(row.member_curve),
-        ensemble_curve=_errors_or_none(row.ensemble_curve),
-    )
-    check_reported(record)
-    if values_of_reported(record)["digest"] != row.digest:
-        raise ValueError("its digest is that of another training")
-    return record
-
-
-def _text_of_errors(errors: tuple[float, ...] | None) -> str | None:
-    return None if errors is None else json.dumps(errors)
-
-
-def _errors_or_none(text: str | None) -> tuple[float, ...] | None:
-    return None if text is None else _errors_of(text)
-
-
-def _errors_of(text: str) -> tuple[float, ...]:
-    errors = json.loads(text)
-    if not isinstance(errors, list) or not errors or not all(type(e) in (float, int) for e in errors):
-        raise ValueError("errors must be a list of numbers")
-    return tuple(float(e) for e in errors)
 
 
 def _mean(interval: tuple[float, float, float] | None) -> float | None:

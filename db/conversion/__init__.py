@@ -1,0 +1,1 @@
+"""Conversion of rows to records and back."""
