@@ -14,7 +14,7 @@ from advisor.networks.layers import Task
 from advisor.plans.identity import DatasetIdentity
 
 FOLDER_PREFIX = "folder:"
-# Most images of a data set, a hundred times those of the largest public ones.
+# Most images of a data set. Larger numbers come from damaged files.
 MOST_IMAGES = 10**11
 # Crops pad by the height divided by this: 4 pixels at 32, as in He et al. 2016.
 PAD_SHARE = 8

@@ -38,6 +38,7 @@ from cli.workflows.defaults import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from advisor.networks.layers import Task
     from cli.workflows.answers.examine.space import DesignSpace
 
 Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, time or balanced.")]
@@ -229,22 +230,13 @@ def space(
 ) -> None:
     """List the designs of a parameter budget."""
     from cli.workflows.examine.space import list_space
-    from cli.workflows.names import task_of
 
     def render(answer: DesignSpace) -> RenderableType:
         from cli.render.space import space as table
 
         return table(answer, limit)
 
-    task = task_of(
-        dataset,
-        input,
-        classes,
-        resize=resize,
-        skip_damaged=skip_damaged,
-        home=ctx.obj.home,
-        say=ctx.obj.speaker(),
-    )
+    task = _counted_task(ctx)
     print_answer(list_space(budget, family or (), members or (), task), as_json, render)
 
 
@@ -265,15 +257,22 @@ def equivalents(
     """Find the width- and depth-equivalent ensembles of a network."""
     from cli.render.space import equivalents as render
     from cli.workflows.examine.space import find_equivalents
+
+    task = _counted_task(ctx)
+    print_answer(find_equivalents(network, members, task, tolerance), as_json, render)
+
+
+def _counted_task(ctx: typer.Context) -> Task:
+    """Return the images and classes that the options of `space` or `equivalents` describe."""
     from cli.workflows.names import task_of
 
-    task = task_of(
-        dataset,
-        input,
-        classes,
-        resize=resize,
-        skip_damaged=skip_damaged,
+    given = ctx.params
+    return task_of(
+        given["dataset"],
+        given["input"],
+        given["classes"],
+        resize=given["resize"],
+        skip_damaged=given["skip_damaged"],
         home=ctx.obj.home,
         say=ctx.obj.speaker(),
     )
-    print_answer(find_equivalents(network, members, task, tolerance), as_json, render)
