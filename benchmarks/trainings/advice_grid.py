@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
+from grid_runner import Job
+
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.designs.equivalents import equivalents
 from advisor.networks.architecture import NetworkSpec, lower, regular_network
@@ -89,39 +91,6 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One training.
-
-    Attributes:
-        facts: facts of the data set.
-        budget: parameters of the single network.
-        kind: single, deq, weq or mixed.
-        design: short name of the design.
-        epochs: epochs of a network trained from scratch.
-        seed: random seed of the training.
-    """
-
-    facts: DatasetFacts
-    budget: int
-    kind: str
-    design: str
-    epochs: int
-    seed: int
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Key of the training's row in the file; it has the kind, as a design may be both deq and weq."""
-        return (
-            self.facts.name,
-            str(self.budget),
-            self.kind,
-            self.design,
-            str(self.epochs),
-            str(self.seed),
-        )
-
-
 def jobs() -> list[Job]:
     """Return the whole grid: data sets in turn, seed by seed, and every other budget before the rest."""
     order = (*WIDTHS[::2], *WIDTHS[1::2])
@@ -144,7 +113,13 @@ def _cell(setting: Setting, width: int, seed: int) -> Iterator[Job]:
 
     def job(kind: str, design: Design, epochs: int = setting.epochs) -> Job:
         return Job(
-            facts=setting.facts, budget=budget, kind=kind, design=design.name, epochs=epochs, seed=seed
+            dataset=setting.facts.name,
+            facts=setting.facts,
+            budget=budget,
+            kind=kind,
+            design=design.name,
+            epochs=epochs,
+            seed=seed,
         )
 
     yield job("single", alone)

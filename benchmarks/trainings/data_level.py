@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 import torch
 from advice_grid import SETTINGS
-from advice_train import _data as grid_data
+from advice_train import data_named as grid_data
 from data_level_sets import WORK, data_of
 from methods_train import processor_watch
 from numpy.typing import NDArray
