@@ -25,13 +25,17 @@ from advisor.accuracy.cases import (
     single_member_case,
     smaller_ensemble_case,
 )
+from advisor.accuracy.data_level import ErrorLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
 from advisor.accuracy.published import ERRORS, GAPS
+from advisor.networks.families import FAMILIES
 from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 
+# The network that a level is foretold for: parameters in millions, and share of the published schedule.
+LEVEL_FAMILY, LEVEL_PARAMETERS, LEVEL_SCHEDULE = "resnet", 0.3, 0.1
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
 AVERAGED_EPOCHS = 3
 
@@ -67,6 +71,19 @@ def published_observations() -> list[Observation]:
         ensemble = replace(single, parameters=g.parameters / g.members, members=g.members)
         found.append(Observation(ensemble, g.log_ratio, g.std, reference=single))
     return found
+
+
+def level_observation(dataset: str, classes: int, level: ErrorLevel) -> Observation:
+    """Return what simple classifiers foretell of a data set as an observation of a medium network.
+
+    Args:
+        dataset: name that errors on the data are learned under.
+        classes: number of classes.
+        level: error of a network, as foretold.
+    """
+    depth = FAMILIES[LEVEL_FAMILY].usual_depth
+    case = Case(dataset, classes, LEVEL_FAMILY, LEVEL_PARAMETERS, depth, LEVEL_SCHEDULE, 1)
+    return Observation(case, level.log_mean, level.log_std)
 
 
 def observations_of(evidence: TrainedEvidence, seed_std: float) -> Iterator[Observation]:

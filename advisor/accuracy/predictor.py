@@ -11,7 +11,7 @@ between designs on it still follow from what all data sets have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from statistics import fmean
@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from advisor.accuracy.cases import case_of, progress, relative_rates
+from advisor.accuracy.data_level import ErrorLevel
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.formula import Case, Cases
 from advisor.accuracy.noise import (
@@ -29,7 +30,13 @@ from advisor.accuracy.noise import (
     ensemble_seed_std,
     fitted_seed_std,
 )
-from advisor.accuracy.observations import AVERAGED_EPOCHS, merged, observations_of, published_observations
+from advisor.accuracy.observations import (
+    AVERAGED_EPOCHS,
+    level_observation,
+    merged,
+    observations_of,
+    published_observations,
+)
 from advisor.accuracy.posterior import Posterior, posterior
 from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
 from advisor.designs.design import Design
@@ -54,6 +61,7 @@ class AccuracyPredictor:
         datasets: names of the data sets that errors will be predicted on.
         evidence: trainings to learn from, finished or not.
         seed: random seed of the posterior draws.
+        levels: what simple classifiers foretell of data sets, by name, with their numbers of classes.
 
     Attributes:
         seed_stds: standard deviation of the log error of one network between seeds, for every data set.
@@ -62,17 +70,20 @@ class AccuracyPredictor:
     datasets: Sequence[str]
     evidence: Sequence[TrainedEvidence] = ()
     seed: int = 0
+    levels: Mapping[str, tuple[int, ErrorLevel]] = field(default_factory=dict)
     seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *(e.dataset for e in self.evidence)})
+        trained_on = {e.dataset for e in self.evidence}
+        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *self.levels})
         prior = prior_of(names)
         self._index = {name: i for i, name in enumerate(prior)}
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
-        observations = merged([*published_observations(), *trained])
+        foretold = (level_observation(name, *level) for name, level in self.levels.items())
+        observations = merged([*published_observations(), *foretold, *trained])
         self._posterior = posterior(prior, observations, names, self.seed)
 
     def _relevant(self) -> Iterator[TrainedEvidence]:
