@@ -29,11 +29,16 @@ from advisor.accuracy.data_level import ErrorLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
-from advisor.accuracy.published import ERRORS, GAPS
+from advisor.accuracy.prior import prior_of
+from advisor.accuracy.published import ERRORS, GAPS, PublishedError
 from advisor.networks.families import FAMILIES
 from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 
+# Exponent of the number of training images in the prior.
+IMAGES_EXPONENT = prior_of(())["eta"][0]
+# Test images of CIFAR.
+PUBLISHED_TEST_IMAGES = 10_000
 # The network that a level is foretold for: parameters in millions, and share of the published schedule.
 LEVEL_FAMILY, LEVEL_PARAMETERS, LEVEL_SCHEDULE = "resnet", 0.3, 0.1
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
@@ -59,18 +64,41 @@ class Observation:
 
 def published_observations() -> list[Observation]:
     """Return the published errors and switchover thresholds as observations."""
-    classes = {name: facts.task.classes for name, facts in DATASETS.items()}
-    found = []
-    for e in ERRORS:
-        share = e.epochs / RECIPES[e.family].reference_epochs
-        case = Case(e.dataset, classes[e.dataset], e.family, e.parameters, e.depth, share, e.members)
-        std = training_std(float(np.exp(PUBLISHED_SEED_STD.log_median)), case)
-        found.append(Observation(case, float(np.log(e.error / 100)), std))
+    singles = {_without_members(e): e for e in ERRORS if e.members == 1}
+    found = [_published_error(e, singles.get(_without_members(e))) for e in ERRORS]
     for g in GAPS:
-        single = Case(g.dataset, classes[g.dataset], g.family, g.parameters, 32, g.share, 1)
+        classes = DATASETS[g.dataset].task.classes
+        single = Case(g.dataset, classes, g.family, g.parameters, g.depth, g.share, 1)
         ensemble = replace(single, parameters=g.parameters / g.members, members=g.members)
         found.append(Observation(ensemble, g.log_ratio, g.std, reference=single))
     return found
+
+
+def _without_members(e: PublishedError) -> PublishedError:
+    """Return what an ensemble and one network of its members' kind have in common in one publication."""
+    return replace(e, members=1, error=0.0)
+
+
+def _published_error(e: PublishedError, single: PublishedError | None) -> Observation:
+    """Return a published error as an observation.
+
+    The error of an ensemble is a ratio to that of one network of the same publication if it prints one: what
+    its recipe contributes cancels. A single error on a part of the images is brought to all of them by the
+    prior's exponent. Otherwise the exponent would absorb what the recipes of publications contribute.
+
+    Args:
+        e: the published error.
+        single: error of one network like the members, from the same publication.
+    """
+    share, classes = e.epochs / RECIPES[e.family].reference_epochs, DATASETS[e.dataset].task.classes
+    case = Case(e.dataset, classes, e.family, e.parameters, e.depth, share, e.members)
+    seed_std = float(np.exp(PUBLISHED_SEED_STD.log_median))
+    if e.members == 1 or single is None:
+        value = np.log(e.error / 100) + IMAGES_EXPONENT * np.log(e.image_share)
+        return Observation(case, float(value), training_std(seed_std, case))
+    # The denominator is one training, not the mean of the members.
+    std = np.hypot(ratio_std(seed_std, case, e.error / 100 * PUBLISHED_TEST_IMAGES), seed_std)
+    return Observation(case, float(np.log(e.error / single.error)), float(std), single_member_case(case))
 
 
 def level_observation(dataset: str, classes: int, level: ErrorLevel) -> Observation:

@@ -132,7 +132,8 @@ def test_a_training_that_has_not_ended_teaches_where_it_is_going():
     before = prior().predict(draws("resnet-8-8", "mine", 20))
     after = learned.predict(draws("resnet-8-8", "mine", 20, learned))
     assert after.high / after.low < 0.4 * before.high / before.low
-    assert 0.05 < after.mean < 0.1
+    # The last error is 10 % at a tenth of the rate; draws of the end scatter above and below it.
+    assert 0.05 < after.mean < 0.11
 
 
 def test_curves_of_other_trainings_teach_what_a_high_rate_costs():
