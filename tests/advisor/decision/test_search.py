@@ -87,7 +87,8 @@ def test_members_of_every_family_may_share_mothers():
     offered = [c for c in where.choices.all if c.method is Method.MOTHERNETS]
     assert {c.candidate.family for c in offered} == {"resnet", "mlp", "vgg", "wrn"}
     assert {c.clusters for c in offered} == {1, 2, 3}
-    hatched = [e for e in looked_at(where) if not e.design.independent]
+    # Few of them are forecast to be worth their error, so the search comes to them late.
+    hatched = [e for e in looked_at(where, 120) if not e.design.independent]
     assert {e.method for e in hatched} == {Method.MOTHERNETS}
     assert {e.design.clusters for e in hatched} <= {1, 2, 3}
 
