@@ -7,6 +7,7 @@
     measurements           measurements of the profiler, by fingerprint of the machine
     recommendations        requests and answers, as JSON
     reported_trainings     trainings that were done elsewhere, imported from CSV files
+    looks                  errors of simple classifiers, one row a data set
 
 A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes. The columns beside it repeat the parts
 that a listing filters and sorts by. Ids are AUTOINCREMENT, so the number of a deleted run is never used
@@ -213,6 +214,24 @@ class ReportedTrainingRow(Base):
     errors_by_members: Mapped[str | None]
     member_curve: Mapped[str | None]
     ensemble_curve: Mapped[str | None]
+
+
+class LookRow(Base):
+    """The errors of simple classifiers on a data set (`advisor.accuracy.data_level.Look`).
+
+    A new look at the data replaces the row. `errors` is a JSON object: by name of the classifier, the number
+    of images that it got wrong and the number that it was measured on.
+    """
+
+    __tablename__ = "looks"
+    __table_args__ = (UniqueConstraint("data_key"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    data_key: Mapped[str]
+    looked_at: Mapped[str]
+    seed: Mapped[int]
+    train_images: Mapped[int]
+    errors: Mapped[str]
 
 
 class RecommendationRow(Base):

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
+from advisor.accuracy.data_level import Look
 from advisor.accuracy.reported import ReportedTraining
 from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
@@ -23,6 +24,7 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import upkeep
 from db.checks.rows import sound
+from db.conversion.looks import look_of, values_of_look
 from db.conversion.measurements import measurement_of, row_of_measurement
 from db.conversion.reported import reported_of, values_of_reported
 from db.conversion.runs import (
@@ -39,7 +41,15 @@ from db.conversion.runs import (
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.learning import curves_of, seconds_of_epochs
-from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
+from db.models import (
+    EpochRow,
+    LookRow,
+    MeasurementRow,
+    RecommendationRow,
+    ReportedTrainingRow,
+    RunRow,
+    StepRow,
+)
 from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
 from db.schema import folder_of
 
@@ -50,7 +60,7 @@ class Store:
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
     or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
     there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log
+    `measurements`, `reported`, `look`, `runs`, `curves` and `trained_epochs` with a line in the log
     (`db.checks.damage`).
 
     Attributes:
@@ -139,6 +149,26 @@ class Store:
         query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
         with self._session(self.engine) as session:
             return list(sound(self.path, session.scalars(query), reported_of))
+
+    # Looks at data sets
+
+    def add_look(self, look: Look) -> None:
+        """Store the errors of simple classifiers on a data set; they replace those of an earlier look."""
+        values = values_of_look(look)
+        statement = insert(LookRow).values(values)
+        statement = statement.on_conflict_do_update(index_elements=("data_key",), set_=values)
+        with self._session(self._writer) as session:
+            session.execute(statement)
+
+    def look(self, data_key: str) -> Look | None:
+        """Return the errors of simple classifiers on a data set; None if nobody has looked at it.
+
+        Args:
+            data_key: name that equal data share.
+        """
+        query = select(LookRow).where(LookRow.data_key == data_key)
+        with self._session(self.engine) as session:
+            return next(sound(self.path, session.scalars(query), look_of), None)
 
     # Runs
 

@@ -16,6 +16,7 @@ from advisor.errors import StorageError, UsageError
 from advisor.files import STREAM
 from db.checks.damage import SEE_CHECK, DamagedRowError
 from db.checks.structure import differences, structure_of, structure_of_code
+from db.conversion.looks import look_of
 from db.conversion.measurements import measurement_of
 from db.conversion.reported import reported_of
 from db.conversion.runs import epoch_of, run_of, step_of
@@ -23,6 +24,7 @@ from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
     EpochRow,
+    LookRow,
     MeasurementRow,
     RecommendationRow,
     ReportedTrainingRow,
@@ -41,6 +43,7 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
     MeasurementRow: measurement_of,
     RecommendationRow: recommendation_of,
     ReportedTrainingRow: reported_of,
+    LookRow: look_of,
 }
 
 

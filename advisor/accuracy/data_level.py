@@ -20,7 +20,7 @@ this purpose, and stands outside the fit, networks have a quarter of the foretol
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from advisor.estimate import Z
@@ -69,6 +69,47 @@ class CountedError:
     @property
     def _half_more(self) -> float:
         return (self.wrong + 0.5) / (self.images + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Errors of simple classifiers on a data set, as they were counted.
+
+    Attributes:
+        data_key: name that equal data share (`advisor.plans.dataset.DatasetFacts.key`).
+        errors: errors on validation images by name of the classifier, at least one.
+        train_images: number of images that the classifiers learned from.
+        seed: random seed of the images and of the classifiers.
+        looked_at: time in UTC, ISO 8601.
+    """
+
+    data_key: str
+    errors: Mapping[str, CountedError]
+    train_images: int
+    seed: int
+    looked_at: str
+
+    def __post_init__(self) -> None:
+        if not self.data_key or not self.errors:
+            raise ValueError("a look must have a data set and at least one error")
+        if self.train_images < 1 or self.seed < 0:
+            raise ValueError(
+                "a look must have at least 1 training image and a seed of at least 0, got "
+                f"{self.train_images} and {self.seed}"
+            )
+        for name, error in self.errors.items():
+            if not 0 <= error.wrong <= error.images or error.images < 1:
+                raise ValueError(
+                    f"errors of {name!r:.40} must be among its images, got {error.wrong} of {error.images}"
+                )
+
+    def level(self, train_images: int) -> ErrorLevel:
+        """Return what these errors say about the error of a network.
+
+        Args:
+            train_images: number of images that the network is trained on.
+        """
+        return level_of(tuple(self.errors.values()), look_images=self.train_images, train_images=train_images)
 
 
 @dataclass(frozen=True, slots=True)

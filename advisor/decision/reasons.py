@@ -26,7 +26,8 @@ class Evidence:
     """The evidence behind a recommendation.
 
     Attributes:
-        accuracy: ``runs`` if the accuracy predictor has learned from trainings, else ``prior``.
+        accuracy: ``runs`` if the accuracy predictor has learned from trainings, ``data`` if from errors of
+            simple classifiers on the data set, else ``prior``.
         runs: number of trainings that it has learned from, beside the published ones.
         runs_on_dataset: number of these trainings on the requested data set.
         families: number of these trainings on the requested data set for each family among their members.

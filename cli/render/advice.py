@@ -16,6 +16,7 @@ from advisor.plans.method_traits import BY_CLUSTERS
 from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign
+from cli.workflows.answers.examine.parts import ErrorBasis
 
 # Rule of the ranking by objective.
 _RANKED = {
@@ -131,7 +132,10 @@ def _with_interval(threshold: Switchover, at: Estimate, form: Callable[[float, S
 def _basis(evidence: Evidence, advice: Advice) -> str:
     """Return a sentence on the evidence behind the predicted costs and errors."""
     made, search = advice.profile, advice.search
-    errors = "published figures only: this database has no finished or imported training yet"
+    known = "published figures only"
+    if evidence.accuracy == ErrorBasis.DATA:
+        known = "simple classifiers on these data, and published figures"
+    errors = f"{known}: this database has no finished or imported training yet"
     runs = evidence.runs
     if runs:
         errors = (

@@ -30,7 +30,7 @@ from cli.workflows.answers.examine.explanation import (
     ExplainedStep,
     Explanation,
 )
-from cli.workflows.answers.examine.parts import CostBasis, Deviation, ForecastEvidence
+from cli.workflows.answers.examine.parts import CostBasis, Deviation, ErrorBasis, ForecastEvidence
 
 Form = Callable[[float], str]
 OUTSIDE = "*"
@@ -186,14 +186,23 @@ def _notes(answer: Explanation) -> list[str]:
     return notes if answer.evidence is None else notes + evidence_notes(answer.evidence)
 
 
+def _error_basis(evidence: ForecastEvidence) -> str:
+    match evidence.accuracy:
+        case ErrorBasis.RUNS:
+            return f"{evidence.runs} training{'s' * (evidence.runs != 1)} and published studies"
+        case ErrorBasis.DATA:
+            return "simple classifiers on these data and published studies; nothing was trained yet"
+        case ErrorBasis.PRIOR:
+            return "published studies alone"
+
+
 def evidence_notes(evidence: ForecastEvidence) -> list[str]:
     """Return a line on the measurements and a line on the trainings that a forecast rests on."""
     if evidence.cost is CostBasis.NOMINAL:
         notes = ["Nothing was measured here yet: run advisor recommend or advisor profile."]
     else:
         notes = [f"Costs rest on {evidence.measurements} measurements ({evidence.cost})."]
-    runs = evidence.runs
-    notes.append(f"The error rests on {evidence.accuracy} ({runs} run{'s' * (runs != 1)}).")
+    notes.append(f"The error rests on {_error_basis(evidence)}.")
     if evidence.unmeasured:
         notes.append(f"Never measured here, so intervals are wider: {', '.join(evidence.unmeasured)}.")
     return notes

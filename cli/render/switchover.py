@@ -247,9 +247,11 @@ def _evidence_in_words(answer: SwitchoverMap) -> str:
     known = f"{published} published errors" if published else "no published error"
     if answer.reading is ScheduleReading.LONG:
         known += f", {evidence.curves_on_dataset} of {evidence.curves} learning curves"
+    if evidence.simple_classifiers:
+        known += ", errors of simple classifiers"
     if runs:
         own = f"{runs} training{'s' * (runs > 1)}"
         return f"Evidence on {name}: {own} and {known}; the rest is prior."
-    if published:
+    if published or evidence.simple_classifiers:
         return f"Evidence on {name}: {known}, no training of yours; the rest is prior."
     return f"Evidence on {name}: no training and {known}; all of this is prior, from other data."

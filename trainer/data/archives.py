@@ -82,6 +82,9 @@ def _read_idx(path: Path) -> Bytes:
 
 
 def _torchvision(name: str, root: Path, download: bool) -> Source:
+    if not download and not root.is_dir():
+        # Without importing torchvision, which takes a second.
+        raise _incomplete(name, root, "there is no such folder", download)
     from torchvision import datasets
 
     archive = ARCHIVES[name]
@@ -93,8 +96,12 @@ def _torchvision(name: str, root: Path, download: bool) -> Source:
     except Exception as error:
         # torchvision raises many types of exception for missing, incomplete and damaged files.
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        remedy = "check the network and try again" if download else "pass --download to fetch it"
-        raise DataError(f"{name} is not complete under {root} ({first}): {remedy}") from None
+        raise _incomplete(name, root, first, download) from None
+
+
+def _incomplete(name: str, root: Path, reason: str, download: bool) -> DataError:
+    remedy = "check the network and try again" if download else "pass --download to fetch it"
+    return DataError(f"{name} is not complete under {root} ({reason}): {remedy}")
 
 
 def _arrays(source: object) -> Raw:

@@ -30,6 +30,7 @@ from cli.workflows.advise.request import ResolvedRequest, check_request, profile
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
+from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now, temporary_folder
 from cli.workflows.patience import patiently
@@ -120,6 +121,7 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
     resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
         say_of_earlier_contents(store, resolved.facts, say)
+        look_once(store, resolved.facts, home, say, data)
         profiled = profiled_for(request, resolved, store, say)
         return ProbingSession(request, resolved, profiled, store, home, data, say).run(options)
 

@@ -47,7 +47,8 @@ from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, Search
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import check_writable, write_file
-from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
+from cli.workflows.forecast.evidence import accuracy_for, error_basis, say_of_earlier_contents
+from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.views import Say
@@ -95,6 +96,7 @@ def recommend(
     if data is not None:
         resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
+        look_once(store, resolved.facts, home, say, data)
         profiled = profiled_for(request, resolved, store, say)
         probed = None
         if probing is not None and data is not None:
@@ -221,7 +223,7 @@ def _advice(
 ) -> Advice:
     scenario, rows, switchovers = compared.scenario, compared.rows, compared.switchovers
     learned_as = resolved.facts.learned_as
-    evidence = _evidence(compared.trained, learned_as, profiled, rows)
+    evidence = _evidence(scenario.accuracy, compared.trained, learned_as, profiled, rows)
     done = trained_before(compared.trained, learned_as)
     first_seconds = rows[0].evaluated.priced.train_seconds.mean
     return Advice(
@@ -244,12 +246,16 @@ def _advice(
 
 
 def _evidence(
-    trained: Sequence[TrainedEvidence], learned_as: str, profiled: Profiled, rows: Sequence[Recommendation]
+    accuracy: AccuracyPredictor,
+    trained: Sequence[TrainedEvidence],
+    learned_as: str,
+    profiled: Profiled,
+    rows: Sequence[Recommendation],
 ) -> Evidence:
     own = [training for training in trained if training.dataset == learned_as]
     unmeasured = [row.evaluated.priced.unmeasured for row in rows]
     return Evidence(
-        accuracy="runs" if trained else "prior",
+        accuracy=error_basis(accuracy, len(trained)).value,
         runs=len(trained),
         runs_on_dataset=len(own),
         families=dict(Counter(family for training in own for family in training.design.families)),

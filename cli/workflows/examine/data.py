@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.accuracy.data_level import level_of
+from advisor.accuracy.data_level import ErrorLevel
+from advisor.errors import StorageError
+from cli.quantities import check_seed
 from cli.workflows.answers.examine.data import (
     ClassSize,
     DataLook,
@@ -18,13 +20,14 @@ from cli.workflows.answers.examine.data import (
     SimpleError,
 )
 from cli.workflows.answers.examine.parts import fields_of
+from cli.workflows.forecast.level import counted_errors, look_of
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Said, Say
+from db.session import open_store
 from trainer.data.loading import Data, load_new_data
-from trainer.data.look.classifiers import SimpleErrors, simple_errors
+from trainer.data.look.classifiers import SimpleErrors
 from trainer.data.look.duplicates import Duplicates, find_duplicates
-from trainer.data.look.sample import sample_of
 
 # A class with fewer images to train on is mentioned.
 FEW_IMAGES = 20
@@ -54,16 +57,20 @@ class DataRequest:
 def look_at(request: DataRequest, home: Home, say: Say) -> DataLook:
     """Return what can be known of a data set in seconds, without training a network on it.
 
+    The database keeps the errors of the simple classifiers for later forecasts. Where it refuses, the answer
+    says so and is whole otherwise.
+
     Args:
         request: options of the command.
-        home: home whose cache keeps the headers of images, and which has downloaded data sets.
+        home: home of the database and of downloaded data sets, whose cache keeps the headers of images.
         say: receiver of progress messages.
 
     Raises:
-        UsageError: a size that cannot be read, or an option of folders for another data set.
+        UsageError: a size or a seed that cannot be read, or an option of folders for another data set.
         UnknownNameError: no such data set.
         DataError: files are missing or damaged, or a class has too few images.
     """
+    check_seed(request.seed)
     remarks: list[str] = []
 
     def remark(said: Said) -> None:
@@ -76,18 +83,27 @@ def look_at(request: DataRequest, home: Home, say: Say) -> DataLook:
     data = load_new_data(facts, home.data, download=request.download)
     began = time.perf_counter()
     duplicates = find_duplicates(data)
-    sample = sample_of(data, request.seed)
-    errors = simple_errors(sample, request.seed)
-    return _answer(data, duplicates, errors, remarks, time.perf_counter() - began)
+    errors = counted_errors(data, request.seed)
+    look, seconds = look_of(data.facts, errors, request.seed), time.perf_counter() - began
+    try:
+        with open_store(home.database) as store:
+            store.add_look(look)
+    except StorageError as refused:
+        remark(f"not kept for forecasts: {refused}")
+    return _answer(data, duplicates, errors, look.level(data.facts.train_images), remarks, seconds)
 
 
 def _answer(
-    data: Data, duplicates: Duplicates, errors: SimpleErrors, remarks: list[str], seconds: float
+    data: Data,
+    duplicates: Duplicates,
+    errors: SimpleErrors,
+    level: ErrorLevel,
+    remarks: list[str],
+    seconds: float,
 ) -> DataLook:
     facts, sizes = data.facts, _class_sizes(data)
     rarest, most = min(sizes, key=lambda c: c.images), max(sizes, key=lambda c: c.images)
     chance = 1 - most.images / sum(size.images for size in sizes)
-    level = level_of(errors.all, look_images=errors.train_images, train_images=facts.train_images)
     low, high = level.interval
     return DataLook(
         dataset=facts.name,

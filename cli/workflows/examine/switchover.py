@@ -88,7 +88,7 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
         schedule_epochs=grid.schedule,
         designs=tuple(_designs(row, request.members) for row in rows),
         maps=_maps(request, source, grid, rows),
-        evidence=_evidence(runs, facts.learned_as),
+        evidence=_evidence(predictor, runs, facts.learned_as),
     )
     if file is not None:
         plot(answer, file)
@@ -122,13 +122,16 @@ def _accuracy(
         return accuracy_for(store, facts, seed)
 
 
-def _evidence(runs: Sequence[TrainedEvidence], dataset: str) -> SwitchoverEvidence:
+def _evidence(
+    predictor: AccuracyPredictor, runs: Sequence[TrainedEvidence], dataset: str
+) -> SwitchoverEvidence:
     return SwitchoverEvidence(
         runs=len(runs),
         runs_on_dataset=sum(run.dataset == dataset for run in runs),
         curves=sum(run.curve is not None for run in runs),
         curves_on_dataset=sum(run.curve is not None and run.dataset == dataset for run in runs),
         published_errors_on_dataset=sum(row.dataset == dataset for row in ERRORS),
+        simple_classifiers=dataset in predictor.levels,
     )
 
 

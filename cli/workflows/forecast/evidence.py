@@ -12,6 +12,7 @@ from advisor.accuracy.reported import ReportedTraining
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.plans.records import RESUMABLE, Run, RunStatus
+from cli.workflows.answers.examine.parts import ErrorBasis
 from cli.workflows.views import Say
 from db.queries import Store
 
@@ -121,10 +122,13 @@ def accuracy_for(
 ) -> tuple[AccuracyPredictor, list[TrainedEvidence]]:
     """Return the accuracy predictor of a data set and the trainings that it has learned from.
 
+    The predictor also learns from the errors of simple classifiers on the data, where they are stored
+    (`cli.workflows.forecast.level`).
+
     Trainings of older programs stored the path of a folder and not what was in it. They count for that path.
 
     Args:
-        store: database with runs and imported trainings.
+        store: database with runs, imported trainings and looks at data sets.
         facts: facts of the data set; any training on it may have had a part of its images only.
         seed: random seed of the posterior draws.
     """
@@ -136,7 +140,21 @@ def accuracy_for(
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
     evidence += evidence_of_reported(reported, sizes)
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
-    return AccuracyPredictor([dataset], evidence, seed), evidence
+    look = store.look(facts.key)
+    levels = {} if look is None else {dataset: (facts.task.classes, look.level(most))}
+    return AccuracyPredictor([dataset], evidence, seed, levels), evidence
+
+
+def error_basis(accuracy: AccuracyPredictor, trainings: int) -> ErrorBasis:
+    """Return the best evidence that a predictor has learned from, beside the published errors.
+
+    Args:
+        accuracy: predictor of one data set.
+        trainings: number of trainings that it has learned from.
+    """
+    if trainings:
+        return ErrorBasis.RUNS
+    return ErrorBasis.DATA if accuracy.levels else ErrorBasis.PRIOR
 
 
 def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:

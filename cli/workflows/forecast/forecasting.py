@@ -12,7 +12,7 @@ from advisor.estimate import Estimate, Floats
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import CostBasis, ErrorBasis, ForecastEvidence
-from cli.workflows.forecast.evidence import accuracy_for
+from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.machine import predictor_for
 from db.queries import Store
 
@@ -26,12 +26,14 @@ class PlanForecast:
         test_error: predicted test error, a share.
         predictor: predictor of the cost.
         runs: number of trainings that the predicted error rests on.
+        error_basis: best evidence behind the predicted error.
     """
 
     priced: PricedPlan | None
     test_error: Estimate
     predictor: CostPredictor
     runs: int
+    error_basis: ErrorBasis
 
     @property
     def forecast(self) -> Forecast:
@@ -53,7 +55,7 @@ class PlanForecast:
         return ForecastEvidence(
             cost=CostBasis(self.predictor.basis),
             measurements=self.predictor.count,
-            accuracy=ErrorBasis.RUNS if self.runs else ErrorBasis.PRIOR,
+            accuracy=self.error_basis,
             runs=self.runs,
             unmeasured=() if self.priced is None else self.priced.unmeasured,
         )
@@ -76,7 +78,8 @@ class Predictors:
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
-        return PlanForecast(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
+        error, basis = predicted_error(self.accuracy, plan), error_basis(self.accuracy, self.runs)
+        return PlanForecast(priced, error, self.cost, self.runs, basis)
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:

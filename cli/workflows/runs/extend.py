@@ -18,6 +18,7 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, now
 from cli.workflows.runs.conclusion import failing, reason_of
@@ -64,6 +65,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         plan = with_data_at(_extended(old, extension), options.moved_to)
         require_plan(home.run_folder(old.folder), old.plan)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
+        look_once(store, plan.dataset, home, say, data)
         run = store.create_run(
             created_at=now(),
             plan=plan,

@@ -14,6 +14,7 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target, unmeasured_settings, with_data_at
 from cli.workflows.home import Home, locked, make_folder, now
@@ -76,6 +77,7 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
             plan = replace(plan, dataset=data.facts)
         if reason := unmeasured_settings(target, plan, store):
             say(reason)
+        look_once(store, plan.dataset, home, say, data)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")

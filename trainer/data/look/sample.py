@@ -18,6 +18,8 @@ MOST_IMAGES = 2000
 # Largest height or width, in pixels; larger images are scaled down. Neither becomes smaller than the least
 # that a network accepts, however long the other is.
 MOST_PIXELS, LEAST_PIXELS = 32, 8
+# Number of images that are float32 in their own size at once.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def stratified_sample(labels: Labels, most: int, seed: int) -> NDArray[np.int64]
 def _sampled(split: Split, seed: int) -> tuple[Tensor, Labels]:
     labels = split.labels.numpy()
     chosen = stratified_sample(labels, MOST_IMAGES, seed)
-    return _small(split.images[torch.from_numpy(chosen)]), labels[chosen]
+    batches = torch.from_numpy(chosen).split(BATCH)
+    return torch.cat([_small(split.images[batch]) for batch in batches]), labels[chosen]
 
 
 def _small(images: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ class ErrorBasis(StrEnum):
     """Evidence behind a forecast of the error."""
 
     PRIOR = "prior"
+    DATA = "data"
     RUNS = "runs"
 
 
@@ -33,7 +34,8 @@ class ForecastEvidence:
     Attributes:
         cost: measurements of this machine, few of them, or none at all (``nominal``).
         measurements: number of measurements that the forecast of cost rests on.
-        accuracy: trainings, or published errors alone (``prior``).
+        accuracy: trainings (``runs``), errors of simple classifiers on the data (``data``), or published
+            errors alone (``prior``).
         runs: number of trainings that the forecast of the error rests on.
         unmeasured: properties of the plan's networks that were never measured on this machine.
     """

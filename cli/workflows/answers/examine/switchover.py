@@ -127,6 +127,7 @@ class SwitchoverEvidence:
         curves: number of learning curves.
         curves_on_dataset: number of learning curves on the data set.
         published_errors_on_dataset: number of published errors on the data set.
+        simple_classifiers: whether errors of simple classifiers on the data set are known (`advisor data`).
     """
 
     runs: int
@@ -134,6 +135,7 @@ class SwitchoverEvidence:
     curves: int
     curves_on_dataset: int
     published_errors_on_dataset: int
+    simple_classifiers: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

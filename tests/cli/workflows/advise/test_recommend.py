@@ -101,7 +101,8 @@ def test_the_answer_has_the_promised_form(asked):
         assert row["predicted"]["memory_bytes"] == row["predicted"]["train_peak_bytes"]
         chance = row["probability_beats_single"]
         assert chance is None if row["reference"] else 0 <= chance <= 1
-        assert row["evidence"]["accuracy"] == "prior"
+        # Nothing was trained, but the images were looked at.
+        assert row["evidence"]["accuracy"] == "data"
         assert row["reasons"]
         assert all(isinstance(reason, str) for reason in row["reasons"])
     for threshold in answer["switchover"]:
@@ -161,9 +162,11 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
 
 def test_a_repeated_request_measures_nothing_and_answers_from_what_is_known(asked, advisor):
     home, first = asked
-    repeated = advisor("--home", str(home), *AGAIN, "--json").json["profile"]
+    answer = advisor("--home", str(home), *AGAIN, "--json")
+    repeated = answer.json["profile"]
     assert repeated["measurements_new"] == 0
     assert repeated["measurements_reused"] == first["profile"]["measurements_new"]
+    assert "looking at the data" not in answer.err
 
 
 def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeypatch):
@@ -171,6 +174,7 @@ def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeyp
     out = advisor("--home", str(measured_home), *AGAIN).out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
     assert "Next: advisor train" in out
+    assert "errors on simple classifiers on these data, and published figures" in " ".join(out.split())
     assert "What would change this" in out
     assert "What to measure next" in out
 

@@ -19,6 +19,7 @@ from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import plan_to_json
 from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord, StepStatus
+from cli.workflows.answers.examine.parts import ErrorBasis
 from cli.workflows.examine import explain as workflow
 from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
@@ -61,7 +62,9 @@ def priced(monkeypatch):
             energy_joules=energy_joules,
             unmeasured=unmeasured,
         )
-        plan_forecast = PlanForecast(plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0)
+        plan_forecast = PlanForecast(
+            plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0, ErrorBasis.PRIOR
+        )
         monkeypatch.setattr(workflow, "forecast_plan", lambda plan, store: plan_forecast)
 
     put()

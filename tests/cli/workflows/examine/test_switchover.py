@@ -66,6 +66,7 @@ def test_the_answer_is_one_object_in_the_promised_form(answer):
         "curves": 0,
         "curves_on_dataset": 0,
         "published_errors_on_dataset": PUBLISHED,
+        "simple_classifiers": False,
     }
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from trainer.data.loading import Split
+from trainer.data.look import sample
 from trainer.data.look.sample import sample_of, stratified_sample
 
 
@@ -48,9 +50,29 @@ def test_test_images_are_never_looked_at(digits):
 
 def test_large_images_are_scaled_to_at_most_32_pixels_a_side_and_at_least_8(digits):
     wide = Split(torch.full((4, 1, 50, 100), 102, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
-    sample = sample_of(replace(digits, train=wide, validation=wide), 0)
-    assert sample.train.shape == (4, 1, 16, 32)
+    small = sample_of(replace(digits, train=wide, validation=wide), 0)
+    assert small.train.shape == (4, 1, 16, 32)
     long = Split(torch.zeros((4, 1, 8, 400), dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
     assert sample_of(replace(digits, train=long, validation=long), 0).train.shape == (4, 1, 8, 32)
     # 102 of 255 levels, and a constant image stays constant.
-    assert torch.allclose(sample.train, torch.tensor(0.4))
+    assert torch.allclose(small.train, torch.tensor(0.4))
+
+
+def test_few_large_images_are_floats_at_once_and_the_sample_is_the_same(digits, monkeypatch):
+    pixels = torch.randint(
+        256, (30, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    data = replace(digits, train=Split(pixels, torch.arange(30) % 3))
+    together = sample_of(data, 0)
+    scaled: list[int] = []
+    whole = functional.interpolate
+
+    def counted(images, **options):
+        scaled.append(len(images))
+        return whole(images, **options)
+
+    monkeypatch.setattr(sample, "BATCH", 7)
+    monkeypatch.setattr(functional, "interpolate", counted)
+    assert torch.equal(sample_of(data, 0).train, together.train)
+    assert max(scaled) == 7
+    assert sum(scaled) == 30
