@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.estimate import Z
+from advisor.plans.dataset import DatasetFacts
 
 A, B = 0.377, 1.097
 DATASET_STD, NETWORK_STD = 0.389, 0.116
@@ -31,6 +32,8 @@ DATASET_STD, NETWORK_STD = 0.389, 0.116
 # al. 2017). The networks of the grid have 0.17 on Fashion-MNIST, from 400 to 4,000 images. The deviation is
 # chosen, so that both are likely.
 ETA, ETA_STD = 0.35, 0.15
+# Steps of the schedules that the constants are fitted to; they have 650 to 1,100.
+STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,39 @@ class ErrorLevel:
         """Ends of the 90 % interval of the error, shares of at most 1."""
         low, high = (math.exp(self.log_mean + sign * Z * self.log_std) for sign in (-1, 1))
         return min(low, 1.0), min(high, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataLevel:
+    """What simple classifiers foretell of a data set.
+
+    Attributes:
+        dataset: name that errors on the data are learned under.
+        classes: number of classes.
+        error: error of a network.
+        epochs: length of the schedules that the error belongs to.
+    """
+
+    dataset: str
+    classes: int
+    error: ErrorLevel
+    epochs: float
+
+
+def level_on(facts: DatasetFacts, errors: Sequence[CountedError], look_images: int) -> DataLevel:
+    """Return what the errors of simple classifiers say about networks on a data set.
+
+    Args:
+        facts: facts of the data set.
+        errors: errors of the simple classifiers on validation images, at least one.
+        look_images: number of images that the simple classifiers learned from.
+    """
+    return DataLevel(
+        dataset=facts.learned_as,
+        classes=facts.task.classes,
+        error=level_of(errors, look_images=look_images, train_images=facts.train_images),
+        epochs=STEPS * facts.batch / facts.train_images,
+    )
 
 
 def level_of(errors: Sequence[CountedError], *, look_images: int, train_images: int) -> ErrorLevel:
