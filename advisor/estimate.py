@@ -14,6 +14,8 @@ LEVEL = 0.90
 Z = float(ndtri((1 + LEVEL) / 2))
 
 Floats = NDArray[np.float64]
+# Mean and standard deviation.
+Normal = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,9 @@ class MeasurementRow(Base):
 class ReportedTrainingRow(Base):
     """One training that was done elsewhere (`advisor.accuracy.reported`), with the file that reported it.
 
-    `digest` identifies the training: it is a hash of the columns from `dataset` to `date`. The columns after
-    `date` came with schema 0005 and are NULL where no file had them; a later file that has them completes the
-    training (`db.imports`). Errors and curves are JSON lists.
+    `digest` identifies the training: it is a hash of the columns from `dataset` to `date`, and of a weight
+    decay that is not the recipe's. The columns from `validation_images` on are NULL where no file had them; a
+    later file that has them completes the training (`db.imports`). Errors and curves are JSON lists.
     """
 
     __tablename__ = "reported_trainings"
@@ -214,6 +214,7 @@ class ReportedTrainingRow(Base):
     errors_by_members: Mapped[str | None]
     member_curve: Mapped[str | None]
     ensemble_curve: Mapped[str | None]
+    weight_decay: Mapped[float] = mapped_column(server_default=text("1"))
 
 
 class LookRow(Base):

@@ -170,7 +170,7 @@ def test_every_training_method_has_traits_a_plan_and_a_penalty():
 
 def test_a_method_without_a_penalty_trains_from_scratch_on_all_images():
     assert [m for m, value in prior._METHOD.items() if value is None] == [BY_CLUSTERS[0]]
-    assert [f"log_method/{name}" in prior.prior_of([]) for name in Method] == [
+    assert [f"log_method/{name}" in prior.prior_of([]).names for name in Method] == [
         name in prior.PENALISED for name in Method
     ]
 

@@ -20,7 +20,11 @@ from advisor.designs.design import Design
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.layers import Task
 from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method, usual_method
+from advisor.plans.plan import Role, TrainingPlan, TrainStep
 from advisor.plans.schedule import RECIPES
+
+# A smaller multiple of a recipe's weight decay, down to none, acts as this one.
+LEAST_WEIGHT_DECAY = 0.01
 
 
 def case_of(
@@ -29,7 +33,9 @@ def case_of(
     task: Task,
     epochs: float,
     method: Method | None = None,
+    *,
     image_share: float = 1.0,
+    weight_decay: float = 1.0,
     family: str | None = None,
 ) -> Case:
     """Return the case of a design at the end of its training.
@@ -41,6 +47,7 @@ def case_of(
         epochs: epochs of a network that is trained from scratch.
         method: training method; by default full data for independent members, else MotherNets.
         image_share: share of the training images.
+        weight_decay: weight decay over that of the family's recipe.
         family: family whose members represent the design; by default that of the first member.
     """
     method = method or usual_method(design.independent)
@@ -63,6 +70,7 @@ def case_of(
         method=method.value if method in PENALISED else "",
         penalised_share=_penalised_share(design, method),
         image_share=image_share,
+        weight_decay=weight_decay,
     )
 
 
@@ -98,6 +106,19 @@ def _millions(member: NetworkSpec, task: Task) -> float:
 def _clusters(design: Design, method: Method) -> Sequence[Sequence[int]]:
     """Return the members that begin as one network; in a chain all do, each as a copy of the one before."""
     return [range(len(design.members))] if method in CHAINS else clusters_of(design)
+
+
+def weight_decay_of(plan: TrainingPlan) -> float:
+    """Return the weight decay of a plan over that of the recipes: the geometric mean of its steps."""
+    logs = []
+    for step in plan.steps:
+        if isinstance(step, TrainStep):
+            network = plan.network(step.network)
+            # A joint network has one family, that of its members.
+            family = (plan.members[0] if network.role is Role.JOINT else network).spec.family
+            multiple = step.weight_decay / RECIPES[family].weight_decay
+            logs.append(np.log(max(multiple, LEAST_WEIGHT_DECAY)))
+    return float(np.exp(np.mean(logs)))
 
 
 def single_member_case(case: Case) -> Case:

@@ -79,16 +79,32 @@ def share(row: Row, column: str) -> float:
 
 
 def _share(text: str, column: str) -> float:
-    try:
-        # float() also accepts 0_1, as 1.
-        value = float(text) if len(text) <= LONGEST_TEXT and "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 <= value <= 1:
         raise DataError(
             f"{column} must be a share between 0 and 1, got {text[:40]!r}: write 0.153 for 15.3 percent"
         )
     return value
+
+
+def number(row: Row, column: str, least: float, most: float) -> float:
+    """Return a number from `least` to `most`."""
+    value = _number(row[column])
+    if not least <= value <= most:
+        raise DataError(
+            f"{column} must be a number between {least:g} and {most:g}, got {row[column][:40]!r}: correct "
+            "the cell"
+        )
+    return value
+
+
+def _number(text: str) -> float:
+    """Return a number, or NaN for any other text."""
+    try:
+        # float() also accepts 0_1, as 1.
+        return float(text) if len(text) <= LONGEST_TEXT and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
 
 
 def day(row: Row, column: str) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from advisor.estimate import Z
+from advisor.plans.dataset import DatasetFacts
 
 A, B = 0.377, 1.097
 DATASET_STD, NETWORK_STD = 0.389, 0.116
@@ -31,6 +32,8 @@ DATASET_STD, NETWORK_STD = 0.389, 0.116
 # al. 2017). The networks of the grid have 0.17 on Fashion-MNIST, from 400 to 4,000 images. The deviation is
 # chosen, so that both are likely.
 ETA, ETA_STD = 0.35, 0.15
+# Steps of the schedules that the constants are fitted to; they have 650 to 1,100.
+STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,20 @@ class Look:
                     f"errors of {name!r:.40} must be among its images, got {error.wrong} of {error.images}"
                 )
 
-    def level(self, train_images: int) -> ErrorLevel:
-        """Return what these errors say about the error of a network.
+    def level(self, facts: DatasetFacts, train_images: int) -> DataLevel:
+        """Return what these errors say about networks on a data set.
 
         Args:
-            train_images: number of images that the network is trained on.
+            facts: facts of the data set.
+            train_images: number of images that the networks are trained on.
         """
-        return level_of(tuple(self.errors.values()), look_images=self.train_images, train_images=train_images)
+        counted = tuple(self.errors.values())
+        return DataLevel(
+            dataset=facts.learned_as,
+            classes=facts.task.classes,
+            error=level_of(counted, look_images=self.train_images, train_images=train_images),
+            epochs=STEPS * facts.batch / train_images,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,23 @@ class ErrorLevel:
         """Ends of the 90 % interval of the error, shares of at most 1."""
         low, high = (math.exp(self.log_mean + sign * Z * self.log_std) for sign in (-1, 1))
         return min(low, 1.0), min(high, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataLevel:
+    """What simple classifiers foretell of a data set.
+
+    Attributes:
+        dataset: name that errors on the data are learned under.
+        classes: number of classes.
+        error: error of a network.
+        epochs: length of the schedules that the error belongs to.
+    """
+
+    dataset: str
+    classes: int
+    error: ErrorLevel
+    epochs: float
 
 
 def level_of(errors: Sequence[CountedError], *, look_images: int, train_images: int) -> ErrorLevel:

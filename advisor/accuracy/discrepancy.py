@@ -1,14 +1,19 @@
 """The model discrepancy of the accuracy formula: a Gaussian process on its residuals.
 
-The discrepancy is a function f of a training that is added to log x of the formula. Its kernel is squared
-exponential over the logarithms of size and depth of a member, number of members and share of the schedule;
-over whether members have a common beginning; and over family and data set.
+The discrepancy is a function f of a training that is added to log x of the formula. It has two parts, each
+with a squared exponential kernel over family, data set and
+
+- the logarithms of size and depth of a member, number of members and share of the schedule, and whether
+  members have a common beginning;
+- the logarithms of the shares of the schedule and of the images, and of the size of a member. Its length
+  scales of the shares are short and those of the size are long: all designs that were trained for a part of
+  the schedule, or on a part of the images, lie off in common. So many of them do not tell what the whole has.
 
 Notation:
 
     x      inputs in units of their length scales,                       shape (points, inputs)
-    φ      random Fourier features √(2/M)·cos(ω_j·x + b_j), j = 1 … M, with ω_j ~ N(0, I) and b_j ~ U(0, 2π);
-                                                                         shape (points, FEATURES)
+    φ      random Fourier features √(2/M)·cos(ω_j·x + b_j), j = 1 … M, with ω_j ~ N(0, I) and b_j ~ U(0, 2π),
+           those of the second part times `FAR`;                         shape (points, FEATURES)
     w      weights, w ~ N(0, I),                                         shape (FEATURES,)
     a_D    amplitude on data set D: f(x) = a_D·φ(x)·w
     Φ      design matrix: a_D·φ of every observation, or its difference for a ratio of two errors,
@@ -34,7 +39,10 @@ from scipy.linalg import cho_solve
 from advisor.estimate import Floats
 from advisor.marginal_likelihood import LogNormal, fit_amplitude
 
-FEATURES = 128
+NEAR_FEATURES, FAR_FEATURES = 128, 64
+FEATURES = NEAR_FEATURES + FAR_FEATURES
+# Amplitude of the second part over that of the first.
+FAR = 1.0
 # Amplitude on the data sets with published errors: published ResNets and DenseNets lie that far (in log
 # error) from one power law.
 PUBLISHED_AMPLITUDE = 0.05
@@ -43,6 +51,7 @@ AMPLITUDES = np.geomspace(0.03, 0.6, 14)
 AMPLITUDE_PRIOR = LogNormal(float(np.log(0.1)), 0.7)
 # Length scales of the logarithms. Two families, or two data sets, lie one length scale apart.
 LENGTHS = {"parameters": 1.5, "depth": 0.7, "members": 1.0, "schedule_share": 1.5}
+FAR_LENGTHS = {"schedule_share": 1.0, "image_share": 1.0, "parameters": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +59,27 @@ class Features:
     """The random Fourier features φ.
 
     Attributes:
-        frequencies: ω, shape (inputs, FEATURES).
-        phases: b, shape (FEATURES,).
+        frequencies: ω, shape (inputs, features).
+        phases: b, shape (features,).
     """
 
     frequencies: Floats
     phases: Floats
 
     @classmethod
-    def of(cls, inputs: int) -> Features:
-        """Return the features for a number of inputs; they are the same at every call."""
+    def of(cls, inputs: int, number: int) -> Features:
+        """Return a number of features for a number of inputs; they are the same at every call."""
         generator = np.random.default_rng(0)
-        return cls(generator.standard_normal((inputs, FEATURES)), generator.uniform(0, 2 * np.pi, FEATURES))
+        return cls(generator.standard_normal((inputs, number)), generator.uniform(0, 2 * np.pi, number))
 
     def __call__(self, x: Floats) -> Floats:
-        """Return φ(x), shape (points, FEATURES).
+        """Return φ(x), shape (points, features).
 
         Args:
             x: points in units of the length scales, shape (points, inputs).
         """
-        result: Floats = np.cos(x @ self.frequencies + self.phases) * float(np.sqrt(2 / FEATURES))
+        scale = float(np.sqrt(2 / len(self.phases)))
+        result: Floats = np.cos(x @ self.frequencies + self.phases) * scale
         return result
 
 

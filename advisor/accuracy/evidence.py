@@ -42,6 +42,7 @@ class TrainedEvidence:
         test_images: number of test images that these errors are counted on.
         method: training method; None means full data for independent members, else MotherNets.
         image_share: share of the training images.
+        weight_decay: weight decay over that of the family's recipe.
         errors_by_members: test errors of the average of the first one, two, … members; None if unknown.
         curve: learning curve of members trained from scratch; None if unknown.
     """
@@ -55,6 +56,7 @@ class TrainedEvidence:
     test_images: int
     method: Method | None = None
     image_share: float = 1.0
+    weight_decay: float = 1.0
     errors_by_members: tuple[float, ...] | None = None
     curve: Curve | None = None
 

@@ -1,26 +1,31 @@
 """The formula of the accuracy predictor: test error of a network or an ensemble, given its parameters θ.
 
 The error of a network falls with its size and with its training by a power law each (Lobacheva et al. 2020),
-towards a floor that belongs to the data set, and never exceeds the error of guessing. Averaging the members
-of an ensemble removes the part of the error that stems from variance between trainings.
+from a level that belongs to the data set towards a part of it, and never exceeds the error of guessing.
+Averaging the members of an ensemble removes the part of the error that stems from variance between trainings.
 
 Inputs:
 
-    N         parameters of a member, in millions
+    N         parameters of a member, over those of the reference network (`REFERENCE_PARAMETERS`)
     d         depth of a member; depth_F is the usual depth of family F in the published studies
     t         epochs as a share of the published schedule of F, divided by the pace τ_D·(d/depth_F)^κ
     u         share of the training images
+    q         decimal logarithm of the weight decay over that of the family's recipe
     m         number of members
     chance    error of guessing, 1 − 1/classes
     rate      learning rate of the epoch over that of the first epoch; final_rate: of the last epoch
 
 The error of one network of family F on data set D:
 
-    x = u_F · (floor_D + scale_D · N^(−α)) · exp(δ·ln²(d/depth_F)) · (1 + c·t^(−β)) / (1 + c)
-        · u^(−η) · exp(penalty of the training method),
+    x = u_F · level_D · (f_D + (1 − f_D) · N^(−α)) · exp(δ·ln²(d/depth_F)) · (1 + c·t^(−β)) / (1 + c)
+        · u^(−η) · exp(ω_D·q + ζ·q²) · exp(penalty of the training method),
     e = chance · (1 − exp(−x / chance)).
 
-The floor makes sizes beyond the data useless, the term in δ makes an unusual depth cost error, and the last
+The weight decay has a best value of its own on every data set, which may lie on either side of the recipe's.
+The level is what simple classifiers foretell (`advisor.accuracy.data_level`). The share f of it that no size
+removes makes sizes beyond the data useless. A network that has hardly been trained errs on easy data about as
+often as on hard data, so c is nearly as the inverse of the level: c = exp(log c + deviation of D)·(0.1 /
+level_D)^ξ. The term in δ makes an unusual depth cost error, and the last
 line bends x at chance. α, s and other constants are sums of a global value and deviations of family and data
 set (`advisor.accuracy.prior`).
 
@@ -59,6 +64,13 @@ from advisor.networks.families import FAMILIES
 BLOCK = 30_000
 # Largest share of an error that averaging removes, and the least error that is predicted.
 MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
+# Logarithm of the level of a data set on which c is that of all data sets.
+USUAL_LEVEL = float(np.log(0.1))
+# Parameters of the network that a data set's level belongs to, in millions: in the middle of those that are
+# trained on small data sets.
+REFERENCE_PARAMETERS = 0.3
+# Largest exponent of the power of the size.
+MOST_EXPONENT = 50.0
 
 Positions = NDArray[np.int64]
 
@@ -83,6 +95,7 @@ class Case:
         relative_rate: learning rate of the epoch over that of the first epoch.
         final_relative_rate: learning rate of the schedule's last epoch over that of the first epoch.
         image_share: share of the training images.
+        weight_decay: weight decay over that of the family's recipe.
     """
 
     dataset: str
@@ -100,6 +113,7 @@ class Case:
     relative_rate: float = 0.0
     final_relative_rate: float = 0.0
     image_share: float = 1.0
+    weight_decay: float = 1.0
 
 
 _NUMBERS = (
@@ -115,6 +129,7 @@ _NUMBERS = (
     "relative_rate",
     "final_relative_rate",
     "image_share",
+    "weight_decay",
 )
 
 
@@ -171,13 +186,23 @@ class Cases:
         Args:
             amplitudes: amplitude of the discrepancy on each data set.
         """
-        c = self.columns
-        logs = [np.log(c[name]) / length for name, length in discrepancy.LENGTHS.items()]
-        related = (c["pairs_same"] + c["pairs_mixed"] + c["pairs_shared"] > 0).astype(float)
-        x = np.concatenate([np.stack([*logs, related], axis=1), self.labels], axis=1)
+        related = [self.columns[name] for name in ("pairs_same", "pairs_mixed", "pairs_shared")]
+        common_beginning = (np.sum(related, axis=0) > 0).astype(float)
+        near = self._logs(discrepancy.LENGTHS, common_beginning)
+        far = self._logs(discrepancy.FAR_LENGTHS)
+        found = [
+            discrepancy.Features.of(near.shape[1], discrepancy.NEAR_FEATURES)(near),
+            discrepancy.FAR * discrepancy.Features.of(far.shape[1], discrepancy.FAR_FEATURES)(far),
+        ]
         scale = np.array([amplitudes[name] for name in self.datasets])
-        features: Floats = discrepancy.Features.of(x.shape[1])(x) * scale[:, None]
+        features: Floats = np.concatenate(found, axis=1) * scale[:, None]
         return features
+
+    def _logs(self, lengths: Mapping[str, float], *others: Floats) -> Floats:
+        """Return inputs of the discrepancy: logarithms in units of their lengths, others, and labels."""
+        logs = [np.log(self.columns[name]) / length for name, length in lengths.items()]
+        inputs: Floats = np.concatenate([np.stack([*logs, *others], axis=1), self.labels], axis=1)
+        return inputs
 
     def errors(self, theta: Floats, discrepancies: Floats | None = None) -> Floats:
         """Return the error of every case for every draw of θ, shape (draws, cases).
@@ -238,15 +263,15 @@ class _Terms:
         return by_group[:, self.cases.group]
 
     def _size_term(self) -> Floats:
-        """Return floor_D + scale_D · N^(−α)."""
+        """Return level_D · (f_D + (1 − f_D) · N^(−α))."""
         alpha = np.exp(
             self._global("log_alpha") + self._of_family("log_alpha") + self._of_dataset("alpha_on")
         )
-        log_power = self._by_case(self._of_dataset("log_scale"))
-        log_power = log_power - self._by_case(alpha) * np.log(self.columns["parameters"])
+        level, floor = np.exp(self._of_dataset("log_level")), expit(self._of_dataset("logit_floor"))
+        log_size = np.log(self.columns["parameters"] / REFERENCE_PARAMETERS)
         # The bound only avoids an overflow: the error is that of guessing long before.
-        power = np.exp(np.minimum(log_power, 50.0))
-        term: Floats = self._by_case(np.exp(self._of_dataset("log_floor"))) + power
+        power = np.exp(np.minimum(-self._by_case(alpha) * log_size, MOST_EXPONENT))
+        term: Floats = self._by_case(level * floor) + self._by_case(level * (1 - floor)) * power
         return term
 
     def _log_factor(self, discrepancies: Floats | None) -> Floats:
@@ -255,6 +280,10 @@ class _Terms:
         factor *= self._by_case(np.abs(self._global("delta")) * np.exp(self._of_dataset("delta_on")))
         factor += self._by_case(self._of_family("log_u"))
         factor -= np.abs(self._global("eta")) * np.log(self.columns["image_share"])
+        decades = np.log10(self.columns["weight_decay"])
+        if np.any(decades):
+            slope = self._global("omega") + self._of_dataset("omega_on")
+            factor += self._by_case(slope) * decades + np.abs(self._global("zeta")) * decades**2
         penalties = self.theta[:, [self.cases.index[f"log_method/{name}"] for name in PENALISED]]
         factor += penalties @ self.cases.penalised_share.T
         total: Floats = factor if discrepancies is None else factor + discrepancies
@@ -262,7 +291,8 @@ class _Terms:
 
     def _schedule_term(self) -> Floats:
         """Return (1 + c·t^(−β)) / (1 + c)."""
-        c = np.exp(self._global("log_c") + self._of_dataset("c_on"))
+        easier = USUAL_LEVEL - self._of_dataset("log_level")
+        c = np.exp(self._global("log_c") + self._of_dataset("c_on") + self._global("xi") * easier)
         power: Floats = np.exp(-np.abs(self._global("beta")) * self.log_t)
         return power * self._by_case(c / (1 + c)) + self._by_case(1 / (1 + c))
 
@@ -299,7 +329,7 @@ def _labels(cases: Sequence[Case], index: dict[str, int]) -> Floats:
     The column of a case's family and that of its data set are 1/√2, all others 0. So two families, or two
     data sets, lie one length scale apart.
     """
-    names = [key for key in index if key.startswith(("log_u/", "log_floor/"))]
-    pairs = [{f"log_u/{case.family}", f"log_floor/{case.dataset}"} for case in cases]
+    names = [key for key in index if key.startswith(("log_u/", "log_level/"))]
+    pairs = [{f"log_u/{case.family}", f"log_level/{case.dataset}"} for case in cases]
     labels: Floats = np.array([[name in pair for name in names] for pair in pairs], dtype=float) / np.sqrt(2)
     return labels

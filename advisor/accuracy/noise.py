@@ -108,7 +108,15 @@ def _repeated_trainings(dataset: str, evidence: Sequence[TrainedEvidence]) -> It
     groups: dict[Case, list[tuple[float, int]]] = {}
     for e in evidence:
         if e.dataset == dataset and e.member_errors and has_curve(e.design, e.method):
-            case = case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.image_share)
+            case = case_of(
+                e.design,
+                e.dataset,
+                e.task,
+                e.epochs,
+                e.method,
+                image_share=e.image_share,
+                weight_decay=e.weight_decay,
+            )
             counted = [(error_count(error, e.test_images), e.test_images) for error in e.member_errors]
             groups.setdefault(single_member_case(case), []).extend(counted)
     return [np.array(group).T for group in groups.values()]

@@ -25,22 +25,22 @@ from advisor.accuracy.cases import (
     single_member_case,
     smaller_ensemble_case,
 )
-from advisor.accuracy.data_level import ErrorLevel
+from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
-from advisor.accuracy.prior import prior_of
+from advisor.accuracy.prior import GLOBAL
 from advisor.accuracy.published import ERRORS, GAPS, PublishedError
 from advisor.networks.families import FAMILIES
 from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 
 # Exponent of the number of training images in the prior.
-IMAGES_EXPONENT = prior_of(())["eta"][0]
+IMAGES_EXPONENT = GLOBAL["eta"][0]
 # Test images of CIFAR.
 PUBLISHED_TEST_IMAGES = 10_000
-# The network that a level is foretold for: parameters in millions, and share of the published schedule.
-LEVEL_FAMILY, LEVEL_PARAMETERS, LEVEL_SCHEDULE = "resnet", 0.3, 0.1
+# The network that a level is foretold for, with its parameters in millions.
+LEVEL_FAMILY, LEVEL_PARAMETERS = "resnet", 0.3
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
 AVERAGED_EPOCHS = 3
 
@@ -101,17 +101,18 @@ def _published_error(e: PublishedError, single: PublishedError | None) -> Observ
     return Observation(case, float(np.log(e.error / single.error)), float(std), single_member_case(case))
 
 
-def level_observation(dataset: str, classes: int, level: ErrorLevel) -> Observation:
-    """Return what simple classifiers foretell of a data set as an observation of a medium network.
-
-    Args:
-        dataset: name that errors on the data are learned under.
-        classes: number of classes.
-        level: error of a network, as foretold.
-    """
-    depth = FAMILIES[LEVEL_FAMILY].usual_depth
-    case = Case(dataset, classes, LEVEL_FAMILY, LEVEL_PARAMETERS, depth, LEVEL_SCHEDULE, 1)
-    return Observation(case, level.log_mean, level.log_std)
+def level_observation(level: DataLevel) -> Observation:
+    """Return what simple classifiers foretell of a data set as an observation of a medium network."""
+    case = Case(
+        dataset=level.dataset,
+        classes=level.classes,
+        family=LEVEL_FAMILY,
+        parameters=LEVEL_PARAMETERS,
+        depth=FAMILIES[LEVEL_FAMILY].usual_depth,
+        schedule_share=level.epochs / RECIPES[LEVEL_FAMILY].reference_epochs,
+        members=1,
+    )
+    return Observation(case, level.error.log_mean, level.error.log_std)
 
 
 def observations_of(evidence: TrainedEvidence, seed_std: float) -> Iterator[Observation]:
@@ -126,7 +127,15 @@ def observations_of(evidence: TrainedEvidence, seed_std: float) -> Iterator[Obse
     e = evidence
     if len(e.design.families) > 1:
         return
-    case = case_of(e.design, e.dataset, e.task, e.epochs, e.method, e.image_share)
+    case = case_of(
+        e.design,
+        e.dataset,
+        e.task,
+        e.epochs,
+        e.method,
+        image_share=e.image_share,
+        weight_decay=e.weight_decay,
+    )
     if e.member_errors is not None and e.ensemble_error is not None:
         yield from _final_errors(e, case, e.member_errors, e.ensemble_error, seed_std)
     if e.curve is not None and has_curve(e.design, e.method):

@@ -2,20 +2,21 @@
 
 Notation:
 
-    θ        parameters of the formula, with prior N(mean, diag(std²)),    shape (parameters,)
+    θ        parameters of the formula,                                    shape (parameters,)
+    z        the same in units of the prior: θ = mean + root·z, z ~ N(0, I)
     w        weights of the discrepancy's features (`advisor.accuracy.discrepancy`), prior N(0, I)
     y        observations: log errors, or log ratios of two errors,        shape (observations,)
     r(θ)     residuals: y less what the formula predicts
     W        whitener of the residuals: covariance of discrepancy and noise → identity
 
-The discrepancy is integrated out while θ is fitted, so that −2·log posterior density of θ is, up to a
+The discrepancy is integrated out while θ is fitted, so that −2·log posterior density of z is, up to a
 constant,
 
-    |W·r(θ)|² + |(θ − mean) / std|²,
+    |W·r(θ)|² + |z|²,
 
 and then w is drawn given each draw of θ.
 
-The posterior of θ is curved where trainings determine a sum, such as floor + scale·N^(−α), and not its terms;
+The posterior of θ is curved where trainings determine a sum, such as f + (1 − f)·N^(−α), and not its terms;
 one Gaussian around its mode would leave out most of it. So the draws are made in two steps:
 
 1. Randomise, then optimise: `STARTS` modes are found, each for a prior and observations that are displaced by
@@ -29,7 +30,7 @@ preconditioned Crank-Nicolson.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from advisor.accuracy import discrepancy
 from advisor.accuracy.observations import Observation
-from advisor.accuracy.prior import PUBLISHED_DATASETS, Normal
+from advisor.accuracy.prior import PUBLISHED_DATASETS, Prior
 from advisor.accuracy.residuals import Observations
 from advisor.estimate import Floats
 
@@ -72,7 +73,7 @@ class Posterior:
 
 
 def posterior(
-    prior: Mapping[str, Normal],
+    prior: Prior,
     observations: Sequence[Observation],
     datasets: Sequence[str],
     seed: int,
@@ -80,25 +81,22 @@ def posterior(
     """Return draws from the posterior.
 
     Args:
-        prior: mean and standard deviation of every parameter, in the order of θ.
+        prior: prior of θ.
         observations: observations, at least one.
         datasets: data sets that the prior has parameters for.
         seed: random seed of the draws.
     """
-    columns = Observations.of(observations, {name: i for i, name in enumerate(prior)})
-    mean, std = (np.array([value[i] for value in prior.values()]) for i in (0, 1))
-    amplitudes = _amplitudes(columns, mean, std, datasets)
+    columns = Observations.of(observations, prior.index)
+    amplitudes = _amplitudes(columns, prior, datasets)
     design_matrix = columns.design_matrix(amplitudes)
-    target = _Target(columns, mean, std, discrepancy.Whitener.of(design_matrix, columns.stds))
+    target = _Target(columns, prior, discrepancy.Whitener.of(design_matrix, columns.stds))
     generator = np.random.default_rng(seed)
-    samples = _draws(target, generator)
+    samples = prior.theta(_draws(target, generator))
     weights = discrepancy.draw_weights(design_matrix, columns.residuals(samples), columns.stds, generator)
     return Posterior(samples, weights, amplitudes)
 
 
-def _amplitudes(
-    observations: Observations, mean: Floats, std: Floats, datasets: Sequence[str]
-) -> dict[str, float]:
+def _amplitudes(observations: Observations, prior: Prior, datasets: Sequence[str]) -> dict[str, float]:
     """Return the amplitude of the discrepancy on every data set.
 
     Amplitudes and mode of θ depend on each other, so they are found in turns. The amplitudes of data sets
@@ -108,68 +106,67 @@ def _amplitudes(
     amplitudes = {
         name: discrepancy.PUBLISHED_AMPLITUDE if name in PUBLISHED_DATASETS else other for name in datasets
     }
-    mode = mean
+    mode = np.zeros(len(prior.mean))
     for _ in range(AMPLITUDE_ROUNDS if set(observations.datasets) - set(PUBLISHED_DATASETS) else 0):
         white = discrepancy.Whitener.of(observations.design_matrix(amplitudes), observations.stds)
-        mode = _Target(observations, mean, std, white).mode(mean, mode).x
-        amplitudes |= observations.likeliest_amplitudes(mode)
+        mode = _Target(observations, prior, white).mode(np.zeros_like(mode), mode).x
+        amplitudes |= observations.likeliest_amplitudes(prior.theta(mode))
     return amplitudes
 
 
 @dataclass(frozen=True)
 class _Target:
-    """The posterior of θ with the discrepancy integrated out.
+    """The posterior of z with the discrepancy integrated out.
 
     Attributes:
         observations: the observations.
-        mean: prior mean of θ, shape (parameters,).
-        std: prior standard deviation of θ, shape (parameters,).
+        prior: prior of θ.
         white: whitener W of the residuals.
     """
 
     observations: Observations
-    mean: Floats
-    std: Floats
+    prior: Prior
     white: discrepancy.Whitener
 
-    def neg_log_posterior(self, theta: Floats) -> Floats:
+    def neg_log_posterior(self, z: Floats) -> Floats:
         """Return −2·log density up to a constant, shape (draws,).
 
         Args:
-            theta: draws of θ, shape (draws, parameters).
+            z: draws of z, shape (draws, parameters).
         """
-        residual_part = (self.white(self.observations.residuals(theta)) ** 2).sum(axis=1)
-        total: Floats = residual_part + (((theta - self.mean) / self.std) ** 2).sum(axis=1)
+        residuals = self.observations.residuals(self.prior.theta(z))
+        total: Floats = (self.white(residuals) ** 2).sum(axis=1) + (z**2).sum(axis=1)
         return total
 
     def mode(self, prior_mean: Floats, start: Floats, noise: Floats | float = 0.0) -> OptimizeResult:
-        """Return the mode of θ, by Levenberg-Marquardt, with the Jacobian there.
+        """Return the mode of z, by Levenberg-Marquardt, with the Jacobian there.
 
         Args:
-            prior_mean: mean of the prior, in place of the target's own, shape (parameters,).
-            start: first value of θ, shape (parameters,).
+            prior_mean: mean of the prior of z, in place of 0, shape (parameters,).
+            start: first value of z, shape (parameters,).
             noise: displacement of the whitened residuals, shape (observations,).
         """
-        observations, white, std = self.observations, self.white, self.std
+        observations, white, prior = self.observations, self.white, self.prior
+        steps, identity = DIFFERENCE * np.eye(len(prior.mean)), np.eye(len(prior.mean))
 
-        def residuals(theta: Floats) -> Floats:
-            whitened = white(observations.residuals(theta[None])[0])
-            return np.concatenate([whitened + noise, (theta - prior_mean) / std])
+        def residuals(z: Floats) -> Floats:
+            whitened = white(observations.residuals(prior.theta(z)[None])[0])
+            return np.concatenate([whitened + noise, z - prior_mean])
 
-        def slopes(theta: Floats) -> Floats:
-            # One call for all parameters: separate calls would take most of the time.
-            displaced = np.vstack([theta, theta + DIFFERENCE * np.eye(len(theta))])
-            found = observations.residuals(displaced)
-            return np.concatenate([white((found[1:] - found[0]) / DIFFERENCE).T, np.diag(1 / std)])
+        def slopes(z: Floats) -> Floats:
+            # One call for all parameters: separate calls would take most of the time. A parameter of θ has
+            # few observations that depend on it, so the steps are those of θ.
+            theta = prior.theta(z)
+            found = observations.residuals(np.vstack([theta, theta + steps]))
+            by_theta = white((found[1:] - found[0]) / DIFFERENCE).T
+            return np.concatenate([by_theta @ prior.root, identity])
 
-        return least_squares(
-            residuals, start, slopes, method="lm", x_scale=std, ftol=TOLERANCE, max_nfev=MODE_STEPS
-        )
+        return least_squares(residuals, start, slopes, method="lm", ftol=TOLERANCE, max_nfev=MODE_STEPS)
 
 
 @dataclass(frozen=True)
 class _Modes:
-    """Modes of θ with the Gaussian around each: θ = mode + root·z with z ~ N(0, I).
+    """Modes of z with the Gaussian around each: z = mode + root·u with u ~ N(0, I).
 
     Attributes:
         modes: the modes, shape (STARTS, parameters).
@@ -184,35 +181,35 @@ class _Modes:
         """Return modes for displaced priors and observations."""
         modes, roots = [], []
         for _ in range(STARTS):
-            prior_mean = target.mean + target.std * generator.standard_normal(len(target.mean))
+            prior_mean = generator.standard_normal(len(target.prior.mean))
             noise = generator.standard_normal(len(target.observations.values))
             fit = target.mode(prior_mean, prior_mean, noise)
             modes.append(fit.x)
             roots.append(np.linalg.cholesky(np.linalg.inv(fit.jac.T @ fit.jac)))
         return cls(np.stack(modes), np.stack(roots))
 
-    def theta(self, z: Floats) -> Floats:
-        """Return θ for z of shape (STARTS, draws of a mode, parameters), shape (SAMPLES, parameters)."""
-        theta: Floats = self.modes[:, None] + z @ self.roots.transpose(0, 2, 1)
-        return theta.reshape(SAMPLES, -1)
+    def z(self, u: Floats) -> Floats:
+        """Return z for u of shape (STARTS, draws of a mode, parameters), shape (SAMPLES, parameters)."""
+        z: Floats = self.modes[:, None] + u @ self.roots.transpose(0, 2, 1)
+        return z.reshape(SAMPLES, -1)
 
 
 def _draws(target: _Target, generator: np.random.Generator) -> Floats:
-    """Return draws of θ, shape (SAMPLES, parameters)."""
+    """Return draws of z, shape (SAMPLES, parameters)."""
     around = _Modes.of(target, generator)
     of_mode = SAMPLES // STARTS
-    z = JITTER * generator.standard_normal((STARTS, of_mode, len(target.mean)))
+    u = JITTER * generator.standard_normal((STARTS, of_mode, len(target.prior.mean)))
 
-    def log_ratio(z: Floats) -> Floats:
+    def log_ratio(u: Floats) -> Floats:
         """Return −log(target / Gaussian) up to a constant, shape (STARTS, draws of a mode)."""
-        target_part = target.neg_log_posterior(around.theta(z)).reshape(STARTS, of_mode)
-        ratio: Floats = (target_part - (z**2).sum(axis=2)) / 2
+        target_part = target.neg_log_posterior(around.z(u)).reshape(STARTS, of_mode)
+        ratio: Floats = (target_part - (u**2).sum(axis=2)) / 2
         return ratio
 
-    here = log_ratio(z)
+    here = log_ratio(u)
     for _ in range(STEPS):
-        proposed = np.sqrt(1 - STRIDE**2) * z + STRIDE * generator.standard_normal(z.shape)
+        proposed = np.sqrt(1 - STRIDE**2) * u + STRIDE * generator.standard_normal(u.shape)
         there = log_ratio(proposed)
         accepted = np.log(generator.random(here.shape)) < here - there
-        z[accepted], here[accepted] = proposed[accepted], there[accepted]
-    return around.theta(z)
+        u[accepted], here[accepted] = proposed[accepted], there[accepted]
+    return around.z(u)

@@ -11,16 +11,15 @@ between designs on it still follow from what all data sets have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 from statistics import fmean
 
 import numpy as np
 from scipy.special import ndtr
 
 from advisor.accuracy.cases import case_of, progress, relative_rates
-from advisor.accuracy.data_level import ErrorLevel
+from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.formula import Case, Cases
 from advisor.accuracy.noise import (
@@ -37,6 +36,7 @@ from advisor.accuracy.observations import (
     observations_of,
     published_observations,
 )
+from advisor.accuracy.pooled import Pooled
 from advisor.accuracy.posterior import Posterior, posterior
 from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
 from advisor.designs.design import Design
@@ -61,7 +61,8 @@ class AccuracyPredictor:
         datasets: names of the data sets that errors will be predicted on.
         evidence: trainings to learn from, finished or not.
         seed: random seed of the posterior draws.
-        levels: what simple classifiers foretell of data sets, by name, with their numbers of classes.
+        levels: what simple classifiers foretell of data sets.
+        pooled: what trainings on other data sets say; None for the published studies alone.
 
     Attributes:
         seed_stds: standard deviation of the log error of one network between seeds, for every data set.
@@ -70,19 +71,20 @@ class AccuracyPredictor:
     datasets: Sequence[str]
     evidence: Sequence[TrainedEvidence] = ()
     seed: int = 0
-    levels: Mapping[str, tuple[int, ErrorLevel]] = field(default_factory=dict)
+    levels: Sequence[DataLevel] = ()
+    pooled: Pooled | None = None
     seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         trained_on = {e.dataset for e in self.evidence}
-        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *self.levels})
-        prior = prior_of(names)
-        self._index = {name: i for i, name in enumerate(prior)}
+        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *(x.dataset for x in self.levels)})
+        prior = prior_of(names, self.pooled)
+        self._index = prior.index
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
-        foretold = (level_observation(name, *level) for name, level in self.levels.items())
+        foretold = map(level_observation, self.levels)
         observations = merged([*published_observations(), *foretold, *trained])
         self._posterior = posterior(prior, observations, names, self.seed)
 
@@ -108,6 +110,7 @@ class AccuracyPredictor:
         epochs: int,
         methods: Sequence[Method] | None = None,
         image_share: float = 1.0,
+        weight_decays: Sequence[float] | None = None,
     ) -> Floats:
         """Return draws of the expected test error, without the noise of one training.
 
@@ -122,14 +125,27 @@ class AccuracyPredictor:
             methods: training method of each design; by default full data for independent members, else
                 MotherNets.
             image_share: share of the training images.
+            weight_decays: weight decay of each design over that of its family's recipe; by default 1.
 
         Returns:
             Errors as shares, shape (SAMPLES, designs).
         """
-        pairs = list(zip(designs, methods or repeat(None, len(designs)), strict=True))
+        number = len(designs)
+        chosen: Sequence[Method | None] = methods or [None] * number
         cases = [
-            case_of(design, dataset, task, epochs, method, image_share, family)
-            for design, method in pairs
+            case_of(
+                design,
+                dataset,
+                task,
+                epochs,
+                method,
+                image_share=image_share,
+                weight_decay=weight_decay,
+                family=family,
+            )
+            for design, method, weight_decay in zip(
+                designs, chosen, weight_decays or [1.0] * number, strict=True
+            )
             for family in design.families
         ]
         drawn = self._drawn(cases)

@@ -5,7 +5,7 @@ Every parameter has a normal prior, written as (mean, standard deviation). θ co
 - global parameters, which all families and data sets share;
 - one penalty for each training method that costs its members accuracy;
 - deviations of each family, and of each data set, from the global parameters;
-- floor, scale and pace of each data set.
+- level, floor and pace of each data set.
 
 `advisor.accuracy.formula` explains what each parameter does. A parameter that must be positive is given by
 its logarithm (``log_…``), a share by its logit (``logit_…``). "Chosen" marks a prior that no publication
@@ -15,23 +15,25 @@ gives.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from advisor.accuracy.pooled import Pooled
 from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
 from advisor.errors import require_entries
+from advisor.estimate import Floats, Normal
 from advisor.networks.families import FAMILIES
 from advisor.plans.method_traits import Method
 
-# Mean and standard deviation of a parameter.
-Normal = tuple[float, float]
-
-_GLOBAL: dict[str, Normal] = {
+GLOBAL: dict[str, Normal] = {
     "log_alpha": (np.log(0.55), 0.3),
     # Chosen: at equal size, a quarter of the usual depth or four times it costs about 8 % more error.
     "delta": (0.04, 0.02),
     # Chosen: half the published schedule costs about a tenth more error; a tenth of it doubles the error.
     "log_c": (np.log(0.08), 0.6),
+    # Chosen: what a short schedule costs is nearly independent of the error of a long one.
+    "xi": (1.0, 0.2),
     "beta": (1.0, 0.25),
     # Chosen: a network of twice the depth needs 40 % more epochs to get as far.
     "kappa": (0.5, 0.25),
@@ -47,6 +49,9 @@ _GLOBAL: dict[str, Normal] = {
     "logit_rho": (1.0, 0.7),
     # Exponent of the number of training images: a third to a half for images (Hestness et al. 2017).
     "eta": (0.35, 0.1),
+    # Chosen: ten times the weight decay of the recipe changes the error by less than a tenth, either way.
+    "omega": (0.0, 0.05),
+    "zeta": (0.0, 0.03),
 }
 # Logarithm of the error of a member trained by a method over that of one trained from scratch on all images.
 # MotherNets and snapshots have published figures. Bagging costs what 63 % of the images cost. Of the others
@@ -67,9 +72,18 @@ PENALISED = tuple(name for name, penalty in _METHOD.items() if penalty is not No
 # family: published ensembles of four have 21 % less error than one member (ResNet) and 15 % (Wide ResNet).
 _FAMILY_STD = {"log_u": 0.15, "log_alpha": 0.25, "logit_s": 0.4}
 # Standard deviations of a data set's deviations: of the exponent of size, the gain of averaging, the cost of
-# a short schedule, the cost of a high learning rate, the best depth, and the cost of another depth. CIFAR
+# a short schedule, the cost of a high learning rate, the best depth, the cost of another depth, and the slope
+# of the weight decay. CIFAR
 # defines the usual depth; smaller or simpler images need less.
-_DATASET_STD = {"alpha_on": 0.3, "s_on": 1.0, "c_on": 0.7, "nu_on": 0.5, "depth_on": 0.6, "delta_on": 0.8}
+_DATASET_STD = {
+    "alpha_on": 0.3,
+    "s_on": 1.0,
+    "c_on": 0.7,
+    "nu_on": 0.5,
+    "depth_on": 0.6,
+    "delta_on": 0.8,
+    "omega_on": 0.1,
+}
 _PUBLISHED_DATASET_STD = {
     "alpha_on": 0.1,
     "s_on": 0.15,
@@ -77,36 +91,71 @@ _PUBLISHED_DATASET_STD = {
     "nu_on": 0.2,
     "depth_on": 0.1,
     "delta_on": 0.1,
+    "omega_on": 0.03,
 }
-# Floor, scale and pace of a data set. The published schedules are those of CIFAR, so its pace is 1. A data
+# Level, floor and pace of a data set. The published schedules are those of CIFAR, so its pace is 1. A data
 # set without published errors has a wide prior; most need fewer epochs than CIFAR.
-_DATASET = ("log_floor", "log_scale", "log_tau")
+_DATASET = ("log_level", "logit_floor", "log_tau")
 PUBLISHED_DATASETS: dict[str, tuple[Normal, Normal, Normal]] = {
-    "cifar10": ((np.log(0.045), 0.3), (np.log(0.02), 0.5), (0.0, 0.01)),
-    "cifar100": ((np.log(0.17), 0.3), (np.log(0.10), 0.5), (0.0, 0.01)),
+    "cifar10": ((np.log(0.084), 0.3), (0.15, 0.5), (0.0, 0.01)),
+    "cifar100": ((np.log(0.36), 0.3), (-0.13, 0.5), (0.0, 0.01)),
 }
 _OTHER_DATASET: tuple[Normal, Normal, Normal] = (
-    (np.log(0.01), 1.5),
-    (np.log(0.006), 1.5),
+    (np.log(0.022), 1.5),
+    (-0.15, 1.5),
     (np.log(0.2), 1.0),
 )
 
 
-def prior_of(datasets: Sequence[str]) -> dict[str, Normal]:
-    """Return mean and standard deviation of every parameter, in the order of θ.
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The normal prior of θ, written as θ = mean + root · z with z ~ N(0, I).
+
+    Attributes:
+        names: name of every parameter, in the order of θ.
+        mean: mean of θ, shape (parameters,).
+        root: root of the covariance of θ, shape (parameters, parameters).
+    """
+
+    names: tuple[str, ...]
+    mean: Floats
+    root: Floats
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Position of each parameter in θ."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def theta(self, z: Floats) -> Floats:
+        """Return θ for z, shape (…, parameters) as given."""
+        result: Floats = self.mean + z @ self.root.T
+        return result
+
+
+def prior_of(datasets: Sequence[str], pooled: Pooled | None = None) -> Prior:
+    """Return the prior of θ.
 
     Args:
         datasets: names of the data sets that θ has parameters for.
+        pooled: what trainings on other data sets say; None for the published studies alone.
     """
-    prior = dict(_GLOBAL)
-    prior |= {f"log_method/{name}": value for name, value in _METHOD.items() if value is not None}
-    for family in FAMILIES:
-        for name, std in _FAMILY_STD.items():
-            prior[f"{name}/{family}"] = (0.0, std)
+    of_dataset = dict(zip(_DATASET, _OTHER_DATASET, strict=True))
+    of_dataset |= {name: (0.0, std) for name, std in _DATASET_STD.items()}
+    if pooled is not None:
+        of_dataset |= pooled.of_dataset
+    normal = dict(GLOBAL)
+    normal |= {f"log_method/{name}": value for name, value in _METHOD.items() if value is not None}
+    normal |= {f"{name}/{family}": (0.0, std) for family in FAMILIES for name, std in _FAMILY_STD.items()}
     for dataset in datasets:
-        for name, value in zip(_DATASET, PUBLISHED_DATASETS.get(dataset, _OTHER_DATASET), strict=True):
-            prior[f"{name}/{dataset}"] = value
-        stds = _PUBLISHED_DATASET_STD if dataset in PUBLISHED_DATASETS else _DATASET_STD
-        for name, std in stds.items():
-            prior[f"{name}/{dataset}"] = (0.0, std)
+        of_this = of_dataset
+        if dataset in PUBLISHED_DATASETS:
+            of_this = dict(zip(_DATASET, PUBLISHED_DATASETS[dataset], strict=True))
+            of_this |= {name: (0.0, std) for name, std in _PUBLISHED_DATASET_STD.items()}
+        normal |= {f"{name}/{dataset}": value for name, value in of_this.items()}
+    mean, std = (np.array([value[i] for value in normal.values()], dtype=float) for i in (0, 1))
+    prior = Prior(tuple(normal), mean, np.diag(std))
+    if pooled is not None:
+        places = [prior.index[name] for name in pooled.names]
+        prior.mean[places] = pooled.mean
+        prior.root[np.ix_(places, places)] = np.linalg.cholesky(pooled.covariance)
     return prior

@@ -19,6 +19,7 @@ from advisor.accuracy.csv_cells import (
     Row,
     day,
     is_filled,
+    number,
     parsed,
     share,
     shares,
@@ -51,8 +52,9 @@ REQUIRED = (
     "device",
     "date",
 )
-# In the order in which `benchmarks/advice_train.py` writes them. `validation_images`, `errors_by_members` and
-# the two curves are stored; the other columns serve the evaluation of that benchmark.
+# In the order in which `benchmarks/trainings/grid_runner.py` writes them. `validation_images`,
+# `errors_by_members`, the two curves and `weight_decay` are stored; the other columns serve the evaluation of
+# the grids.
 OPTIONAL = (
     "validation_images",
     "budget",
@@ -67,15 +69,31 @@ OPTIONAL = (
     "core_seconds",
     "makespan_seconds",
     "torch",
+    "weight_decay",
+    "nll",
+    "calibration_error",
+    "member_nlls",
 )
 CURVES = ("member_curve", "ensemble_curve")
 # Fields whose cell is their text, and those whose cell is a list.
-_AS_TEXT = ("train_images", "test_images", "design", "epochs", "batch", "seed", "error", "date")
+_AS_TEXT = (
+    "train_images",
+    "test_images",
+    "design",
+    "epochs",
+    "batch",
+    "seed",
+    "error",
+    "date",
+    "weight_decay",
+)
 _LISTS = ("member_errors", "errors_by_members", *CURVES)
 # Limits far beyond any data set or seed, and within the 64 bits of SQLite's integers.
 MOST_IMAGES = 10**10
 MOST_CLASSES = 10**6
 MOST_SEED = 2**63 - 1
+# Least and largest multiple of a recipe's weight decay. No weight decay at all has no logarithm.
+WEIGHT_DECAYS = (1e-6, 1e6)
 # Errors in a file may be rounded to four digits after the point.
 ROUNDING = 1e-4
 
@@ -105,6 +123,7 @@ class ReportedTraining:
             `epochs` values; hatched members have those of their mother and then their own. None if unknown;
             it needs `validation_images`.
         ensemble_curve: validation error of the averaged probabilities, as long as `member_curve`.
+        weight_decay: weight decay over that of the family's recipe (`advisor.plans.schedule.RECIPES`).
     """
 
     dataset: str
@@ -124,6 +143,7 @@ class ReportedTraining:
     errors_by_members: tuple[float, ...] | None = None
     member_curve: tuple[float, ...] | None = None
     ensemble_curve: tuple[float, ...] | None = None
+    weight_decay: float = 1.0
 
     @property
     def facts(self) -> DatasetFacts:
@@ -252,6 +272,7 @@ def _reported(header: list[str], cells: list[str]) -> ReportedTraining:
         errors_by_members=_errors_by_members(row, design, error, test_images),
         member_curve=member_curve,
         ensemble_curve=ensemble_curve,
+        weight_decay=number(row, "weight_decay", *WEIGHT_DECAYS) if is_filled(row, "weight_decay") else 1.0,
     )
 
 

@@ -24,12 +24,16 @@ def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
     further = {"validation_images": values.pop("validation_images")} | {
         name: _text_of_errors(values.pop(name)) for name in ERRORS_MAYBE
     }
+    # Trainings from before weight decays were reported keep their digest.
+    weight_decay = {"weight_decay": values.pop("weight_decay")}
+    if record.weight_decay != 1:
+        values |= weight_decay
     task = values.pop("task")
     values["augmentation"] = record.augmentation.value
     values["member_errors"] = json.dumps(record.member_errors)
     values |= task
     text = json.dumps(values, sort_keys=True)
-    return values | further | {"digest": hashlib.sha256(text.encode()).hexdigest()}
+    return values | further | weight_decay | {"digest": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
@@ -61,6 +65,7 @@ def _reported_of(row: ReportedTrainingRow) -> ReportedTraining:
         errors_by_members=_errors_or_none(row.errors_by_members),
         member_curve=_errors_or_none(row.member_curve),
         ensemble_curve=_errors_or_none(row.ensemble_curve),
+        weight_decay=row.weight_decay,
     )
     check_reported(record)
     if values_of_reported(record)["digest"] != row.digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.reported import ReportedTraining
 from advisor.decision.probing import key_of
@@ -55,4 +56,5 @@ def reported_probe(
         validation_images=None if curve is None else curve.images,
         member_curve=None if curve is None else curve.member,
         ensemble_curve=None if curve is None else curve.ensemble,
+        weight_decay=weight_decay_of(plan),
     )

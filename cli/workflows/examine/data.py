@@ -90,7 +90,8 @@ def look_at(request: DataRequest, home: Home, say: Say) -> DataLook:
             store.add_look(look)
     except StorageError as refused:
         remark(f"not kept for forecasts: {refused}")
-    return _answer(data, duplicates, errors, look.level(data.facts.train_images), remarks, seconds)
+    level = look.level(data.facts, data.facts.train_images).error
+    return _answer(data, duplicates, errors, level, remarks, seconds)
 
 
 def _answer(

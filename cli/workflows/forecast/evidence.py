@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.reported import ReportedTraining
@@ -57,6 +58,7 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
         design=parse_design(run.plan.design),
         method=run.plan.method,
         epochs=run.plan.epochs,
+        weight_decay=weight_decay_of(run.plan),
         member_errors=run.test.member_errors if done and run.test is not None else None,
         ensemble_error=run.test.error if done and run.test is not None else None,
         test_images=run.plan.dataset.test_images,
@@ -105,6 +107,7 @@ def _evidence_of_training(training: ReportedTraining) -> TrainedEvidence:
         test_images=training.test_images,
         errors_by_members=training.errors_by_members,
         curve=_reported_curve(training),
+        weight_decay=training.weight_decay,
     )
 
 
@@ -141,7 +144,7 @@ def accuracy_for(
     evidence += evidence_of_reported(reported, sizes)
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     look = store.look(facts.key)
-    levels = {} if look is None else {dataset: (facts.task.classes, look.level(most))}
+    levels = () if look is None else (look.level(facts, most),)
     return AccuracyPredictor([dataset], evidence, seed, levels), evidence
 
 

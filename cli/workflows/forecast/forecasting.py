@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
@@ -116,5 +117,12 @@ def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
     """Return posterior draws of a plan's test error, shape (SAMPLES,); draw i of two plans is one draw."""
     design = parse_design(plan.design)
     data = plan.dataset
-    errors = accuracy.sample_errors([design], data.learned_as, data.task, plan.epochs, [plan.method])
+    errors = accuracy.sample_errors(
+        [design],
+        data.learned_as,
+        data.task,
+        plan.epochs,
+        [plan.method],
+        weight_decays=[weight_decay_of(plan)],
+    )
     return errors[:, 0]

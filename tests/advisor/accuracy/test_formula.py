@@ -14,9 +14,10 @@ from advisor.networks.architecture import lower, parse_network
 from advisor.plans.method_traits import Method
 
 ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0.5, 0.25
-U, FLOOR, SCALE, TAU = 1.1, 0.03, 0.02, 0.5
+U, LEVEL, FLOOR, TAU, XI = 1.1, 0.05, 0.6, 0.5, 0.8
 PENALTY, CHAINED = 1.04, 1.2
 NU, GAMMA, RHO, ETA, KAPPA = 0.9, 0.7, 0.6, 0.3, 0.4
+OMEGA, OMEGA_ON, ZETA = 0.05, -0.2, 0.03
 
 
 def logit(share):
@@ -38,8 +39,8 @@ def fixed():
         "logit_r_same": logit(R_SAME),
         "logit_r_mixed": logit(R_MIXED),
         "log_u/resnet": math.log(U),
-        "log_floor/mine": math.log(FLOOR),
-        "log_scale/mine": math.log(SCALE),
+        "log_level/mine": math.log(LEVEL),
+        "logit_floor/mine": logit(FLOOR),
         "log_tau/mine": math.log(TAU),
         "log_method/mothernets": math.log(PENALTY),
         "log_method/snapshot": math.log(CHAINED),
@@ -48,6 +49,10 @@ def fixed():
         "logit_rho": logit(RHO),
         "eta": ETA,
         "kappa": KAPPA,
+        "xi": XI,
+        "omega": OMEGA,
+        "omega_on/mine": OMEGA_ON,
+        "zeta": ZETA,
     }
     assert set(theta) <= set(predictor._index)
     drawn = np.array([[theta.get(name, 0.0) for name in predictor._index]])
@@ -57,8 +62,15 @@ def fixed():
 
 def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10, noise=0.0):
     share = epochs / 250 / TAU / (depth / 44) ** KAPPA
-    x = U * (FLOOR + SCALE * millions**-ALPHA) * math.exp(DELTA * math.log(depth / 44) ** 2)
-    x *= (1 + C * share**-BETA) / (1 + C) * penalty
+    # The level is that of a network of 0.3 million parameters.
+    c = C * (0.1 / LEVEL) ** XI
+    x = (
+        U
+        * LEVEL
+        * (FLOOR + (1 - FLOOR) * (millions / 0.3) ** -ALPHA)
+        * math.exp(DELTA * math.log(depth / 44) ** 2)
+    )
+    x *= (1 + c * share**-BETA) / (1 + c) * penalty
     removable = min(S * (1 + H) * share / (share + H), 0.95)
     chance = 1 - 1 / classes
     return chance * (1 - math.exp(-x * (1 - removable * (1 - variance) + noise) / chance))
@@ -134,6 +146,14 @@ def test_snapshots_correlate_as_members_of_one_mother_and_have_their_own_penalty
 def test_members_that_share_most_layers_are_one_network():
     shared = found_by_hand("4xresnet-20-16@g1", methods=[Method.SHARED_MOTHERNETS])
     assert shared == pytest.approx(by_hand(millions("resnet-20-16"), 20, 50), rel=1e-9)
+
+
+@pytest.mark.parametrize("times", [0.1, 3.0, 30.0])
+def test_another_weight_decay_changes_the_error_by_a_parabola_of_its_logarithm(times):
+    decades = math.log10(times)
+    factor = math.exp((OMEGA + OMEGA_ON) * decades + ZETA * decades**2)
+    found = found_by_hand("resnet-20-16", weight_decays=[times])
+    assert found == pytest.approx(by_hand(millions("resnet-20-16"), 20, 50, penalty=factor), rel=1e-9)
 
 
 def test_fewer_images_cost_error_by_a_power_law():

@@ -1,0 +1,148 @@
+"""What the trainings of both grids say about any other data set: `advisor/accuracy/pooled.json`.
+
+    python benchmarks/trainings/pooled.py     # trains nothing
+
+All trainings are fitted together by the accuracy predictor, whose prior for a data set then becomes what the
+data sets of the grids have in common (empirical Bayes): mean and standard deviation of every parameter of one
+data set are estimated from the posterior, and the fit is repeated with them, `ROUNDS` times. Parameters that
+all data sets share have the mean and covariance of the last posterior.
+
+The number of data sets is small, so the standard deviations start from those of the published studies and
+count as `GUESSED` data sets.
+
+The parts of Fashion-MNIST at 28×28 are one data set, of which networks saw a part of the images. The file has
+one entry for every origin that is left out, and one that leaves out nothing. Trainings on the data set that
+`grid2.py` sets aside are never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from grid2 import SET_ASIDE
+
+from advisor.accuracy.evidence import TrainedEvidence
+from advisor.accuracy.pooled import FILE, NOTHING, Pooled
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
+from advisor.accuracy.reported import read_reported
+from cli.workflows.forecast.evidence import evidence_of_reported
+
+RESULTS = Path(__file__).parent / "results"
+GRIDS = (RESULTS / "advice-cpu.csv", RESULTS / "grid2-cpu.csv")
+# Beginnings of the names of data sets of one origin, and the origins that the file leaves out.
+ORIGINS = ("digits", "fashion", "icons")
+WHOLE = {"fashion-28x28": 8000}
+ROUNDS, GUESSED = 3, 2
+# Parameters of one data set that trainings elsewhere say something about. What they have in common is theirs
+# alone in a data set's parameters that have no global counterpart.
+WITH_MEAN = ("logit_floor", "log_tau")
+WITHOUT_MEAN = ("alpha_on", "s_on", "c_on", "nu_on", "depth_on", "delta_on", "omega_on")
+SHARED = ("log_method/mothernets", "log_u/resnet", "log_alpha/resnet", "logit_s/resnet")
+
+
+def trainings(files: Sequence[Path] = GRIDS) -> Iterator[TrainedEvidence]:
+    """Yield the trainings of both grids, without those on the data set that is set aside."""
+    for file in files:
+        text = file.read_text()
+        reported = read_reported(text[: text.rfind("\n") + 1], file.name)
+        kept = [training for training in reported if training.dataset != SET_ASIDE]
+        for training, e in zip(kept, evidence_of_reported(kept), strict=True):
+            yield _renamed(e, training.train_images)
+
+
+def _renamed(e: TrainedEvidence, images: int) -> TrainedEvidence:
+    """Return a training under the name of the data set that its images are a part of."""
+    whole = next((name for name in WHOLE if e.dataset.startswith(name)), None)
+    if whole is None:
+        return e
+    return replace(e, dataset=whole, image_share=images / WHOLE[whole])
+
+
+def origin_of(dataset: str) -> str:
+    """Return the origin of a data set."""
+    return next(origin for origin in ORIGINS if dataset.startswith(origin))
+
+
+def pooled(evidence: Sequence[TrainedEvidence], say: Any = print) -> Pooled:
+    """Return what trainings say about any other data set."""
+    datasets = sorted({e.dataset for e in evidence})
+    found = None
+    for number in range(ROUNDS):
+        began = time.monotonic()
+        accuracy = AccuracyPredictor(datasets, evidence, pooled=found and _hyper_alone(found))
+        found = _summary(accuracy, datasets, len(evidence))
+        say(f"  round {number + 1}: {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def _hyper_alone(found: Pooled) -> Pooled:
+    """Return only what is said of parameters of one data set, so that no training counts twice."""
+    return Pooled((), np.empty(0), np.empty((0, 0)), found.of_dataset, found.trainings)
+
+
+def _summary(accuracy: AccuracyPredictor, datasets: Sequence[str], count: int) -> Pooled:
+    samples, index = accuracy._posterior.samples, accuracy._index
+    guess = dict(zip(prior_of(["new"]).names, np.diag(prior_of(["new"]).root), strict=True))
+    of_dataset = {}
+    for name in (*WITH_MEAN, *WITHOUT_MEAN):
+        # CIFAR counts too: without large data, size would seem to matter nowhere.
+        drawn = samples[:, [index[f"{name}/{dataset}"] for dataset in (*datasets, *PUBLISHED_DATASETS)]]
+        mean = float(drawn.mean()) if name in WITH_MEAN else 0.0
+        squares = ((drawn - mean) ** 2).mean(axis=0).sum() + GUESSED * guess[f"{name}/new"] ** 2
+        std = np.sqrt(squares / (drawn.shape[1] + GUESSED))
+        # The mean is that of a few data sets.
+        widened = std * np.sqrt(1 + 1 / drawn.shape[1]) if name in WITH_MEAN else std
+        of_dataset[name] = (round(mean, 4), round(float(widened), 4))
+    prior = prior_of([])
+    names = [name for name in prior.names if "/" not in name or name in SHARED]
+    drawn = samples[:, [index[name] for name in names]]
+    return Pooled(tuple(names), drawn.mean(axis=0), np.cov(drawn.T), of_dataset, count)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--file", type=Path, default=FILE, help="JSON file that is written")
+    given = parser.parse_args()
+    evidence = list(trainings())
+    present = {origin_of(e.dataset) for e in evidence}
+    without: dict[str, Any] = {}
+    for origin in (NOTHING, *(origin for origin in ORIGINS if origin in present)):
+        print(f"without {origin or 'nothing'}")
+        kept = [e for e in evidence if origin_of(e.dataset) != origin]
+        without[origin] = _json(pooled(kept))
+    given.file.write_text(
+        json.dumps(
+            {
+                "python": platform.python_version(),
+                "versions": {name: version(name) for name in ("numpy", "scipy")},
+                "date": datetime.now(UTC).date().isoformat(),
+                "without": without,
+            }
+        )
+        + "\n"
+    )
+
+
+def _json(found: Pooled) -> dict[str, Any]:
+    return {
+        "names": list(found.names),
+        "mean": [round(float(x), 5) for x in found.mean],
+        "covariance": [[float(f"{x:.5g}") for x in row] for row in found.covariance],
+        "of_dataset": found.of_dataset,
+        "trainings": found.trainings,
+    }
+
+
+if __name__ == "__main__":
+    main()
