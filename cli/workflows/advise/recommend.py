@@ -10,7 +10,6 @@ train` trains the plan of the rank that its user chooses, and predictors are fit
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,15 +21,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.accuracy.prior import PUBLISHED_DATASETS
 from advisor.decision.epoch_axis import WholeSchedules
-from advisor.decision.ranking import Objective, Recommendation, rank
-from advisor.decision.reasons import Evidence, has_threshold, threshold_of
+from advisor.decision.leading import leading_families, trained_families
+from advisor.decision.ranking import Objective, Recommendation, could_lead, rank
+from advisor.decision.reasons import Evidence, compared_prices, has_threshold, threshold_of
 from advisor.decision.search import Evaluated, Scenario, planned, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import plan_to_json
-from cli.workflows.advise.measure_next import measure_next
+from cli.workflows.advise.measure_next import measure_next, measure_untried
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
@@ -43,7 +44,9 @@ from cli.workflows.advise.request import (
     scenario_of,
     stored_request,
 )
+from cli.workflows.advise.verdict import verdict_of
 from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, SearchEffort
+from cli.workflows.answers.advice_reasons import MeasureNext
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import check_writable, write_file
@@ -125,6 +128,7 @@ class Comparison:
         search_seconds: time that the search took, seconds.
         rows: ranking, best first.
         switchovers: switchover thresholds of the requested families and member counts, and of the first row.
+        leading: families that may lead.
     """
 
     scenario: Scenario
@@ -133,6 +137,7 @@ class Comparison:
     search_seconds: float
     rows: Sequence[Recommendation]
     switchovers: Sequence[Switchover]
+    leading: Sequence[str]
 
 
 def _compare(
@@ -156,7 +161,15 @@ def _compare(
     began = time.perf_counter()
     evaluated = _search(scenario, home, request.trials)
     search_seconds = time.perf_counter() - began
-    rows = rank(evaluated, accuracy, Objective(request.objective))
+    families = trained_families(trained, facts.learned_as)
+    leading = leading_families(resolved.families, families, facts.learned_as)
+    rows = rank(
+        evaluated,
+        accuracy,
+        Objective(request.objective),
+        leading=leading,
+        time_ratio=lambda e, other: compared_prices(scenario, e, other).train_seconds,
+    )
     return Comparison(
         scenario=scenario,
         trained=trained,
@@ -164,6 +177,7 @@ def _compare(
         search_seconds=search_seconds,
         rows=rows,
         switchovers=_switchovers(request, resolved, accuracy, rows[0].evaluated),
+        leading=leading,
     )
 
 
@@ -220,10 +234,7 @@ def _advice(
     probed: Probing | None,
 ) -> Advice:
     scenario, rows, switchovers = compared.scenario, compared.rows, compared.switchovers
-    learned_as = resolved.facts.learned_as
-    evidence = _evidence(compared.trained, learned_as, profiled, rows)
-    done = trained_before(compared.trained, learned_as)
-    first_seconds = rows[0].evaluated.priced.train_seconds.mean
+    evidence = _evidence(compared, profiled)
     return Advice(
         request=answered_request(request, resolved),
         device=Device(**asdict(profiled.fingerprint), processes=profiled.execution.processes),
@@ -232,30 +243,48 @@ def _advice(
             measurements_new=profiled.new,
             measurements_reused=profiled.reused,
         ),
+        verdict=verdict_of(scenario, rows, known=evidence.known),
         recommendations=advised_designs(scenario, rows, switchovers, evidence),
         switchover=tuple(switchovers),
         search=SearchEffort(
             trials=request.trials, designs=len(compared.evaluated), seconds=compared.search_seconds
         ),
-        would_change=would_change(request, scenario, rows, compared.evaluated, switchovers),
-        measure_next=measure_next(request, scenario, compared.evaluated, done, first_seconds),
+        would_change=would_change(request, scenario, rows, compared.evaluated, switchovers, compared.leading),
+        measure_next=_measure_next(request, compared),
         probing=probed,
     )
 
 
-def _evidence(
-    trained: Sequence[TrainedEvidence], learned_as: str, profiled: Profiled, rows: Sequence[Recommendation]
-) -> Evidence:
-    own = [training for training in trained if training.dataset == learned_as]
-    unmeasured = [row.evaluated.priced.unmeasured for row in rows]
+def _measure_next(request: RecommendRequest, compared: Comparison) -> MeasureNext:
+    """Return the training to make next: of the untried family that could lead, where there is one."""
+    scenario, rows = compared.scenario, compared.rows
+    learned_as = scenario.dataset.learned_as
+    done = trained_before(compared.trained, learned_as)
+    seconds = rows[0].evaluated.priced.train_seconds.mean
+    untried = could_lead(rows, scenario.accuracy, Objective(request.objective))
+    if untried is not None and trained_families(compared.trained, learned_as):
+        families = [family for family in untried.design.families if family not in compared.leading]
+        offered = measure_untried(request, scenario, untried, families, done, seconds)
+        if offered is not None:
+            return offered
+    return measure_next(request, scenario, compared.evaluated, done, seconds)
+
+
+def _evidence(compared: Comparison, profiled: Profiled) -> Evidence:
+    accuracy, learned_as = compared.scenario.accuracy, compared.scenario.dataset.learned_as
+    own = [training for training in compared.trained if training.dataset == learned_as]
+    level = learned_as in accuracy.levels
+    unmeasured = [row.evaluated.priced.unmeasured for row in compared.rows]
     return Evidence(
-        accuracy="runs" if trained else "prior",
-        runs=len(trained),
+        accuracy="runs" if compared.trained else "prior",
+        runs=len(compared.trained),
         runs_on_dataset=len(own),
-        families=dict(Counter(family for training in own for family in training.design.families)),
+        families=dict(trained_families(compared.trained, learned_as)),
         cost=profiled.predictor.basis,
         measurements=profiled.predictor.count,
         unmeasured=tuple(text for text in unmeasured[0] if all(text in texts for texts in unmeasured)),
+        known=bool(own) or level or learned_as in PUBLISHED_DATASETS,
+        level=level,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -71,6 +72,7 @@ def test_the_answer_has_the_promised_form(asked):
         "request",
         "device",
         "profile",
+        "verdict",
         "recommendations",
         "switchover",
         "search",
@@ -123,12 +125,36 @@ def test_a_row_trades_what_its_figures_and_those_of_the_reference_say(asked):
             own, other = (each["predicted"][figure]["mean"] for each in (row, reference))
             assert traded[ratio]["low"] <= traded[ratio]["mean"] <= traded[ratio]["high"]
             assert traded[ratio]["mean"] == pytest.approx(own / other)
-        better = traded["points_less"]["mean"] >= 0
-        assert ("points less error" if better else "points more error") in row["reasons"][0]
+        assert traded["points_less"]["low"] <= traded["points_less"]["high"]
+        # Nothing is known of these data, so that no sentence has a figure of their errors.
+        assert row["reasons"][0].endswith((f"of {reference['design']}", "by the epoch and in all"))
+        assert "points" not in " ".join(row["reasons"])
+
+
+def test_the_verdict_is_about_two_rows_of_the_ranking(asked):
+    verdict, rows = asked[1]["verdict"], asked[1]["recommendations"]
+    taken = rows[verdict["rank"] - 1]
+    against = next(row for row in rows if row["design"] == verdict["trade"]["against"]["design"])
+    assert (verdict["design"], verdict["method"]) == (taken["design"], taken["method"])
+    assert (taken["members"] == 1) is not (against["members"] == 1)
+    chance = verdict["probability_less_error"]
+    if taken["rank"] == 1:
+        assert chance == pytest.approx(1 - against["probability_beats_first"])
+    else:
+        assert chance == taken["probability_beats_first"]
+        assert verdict["kind"] == "either"
+
+
+def test_the_first_row_has_the_least_expected_error(asked):
+    errors = [row["predicted"]["test_error"]["mean"] for row in asked[1]["recommendations"]]
+    # Counted on test images, which rounds: one image of 360.
+    assert errors[0] <= min(errors) + 1 / 360
 
 
 def test_conditions_that_would_change_the_advice_have_figures(asked):
     answer = asked[1]
+    assert answer["verdict"]["known"] is False
+    assert {row["evidence"]["known"] for row in answer["recommendations"]} == {False}
     first, second = answer["recommendations"][:2]
     change = answer["would_change"]
     assert set(change) == {"thresholds", "second", "limits", "objectives"}
@@ -173,6 +199,10 @@ def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeyp
     assert "Next: advisor train" in out
     assert "What would change this" in out
     assert "What to measure next" in out
+    # Nothing is known of these data, so that no share of wrong images and no difference in points is shown.
+    assert out.startswith("Nothing is known of this data: ")
+    assert "±" not in out
+    assert set(re.findall(r"[\d.]+ %", out)) == {"90 %"}
 
 
 def test_a_study_can_be_opened_by_optuna(measured_home):
@@ -274,6 +304,7 @@ def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tm
     before, after = advisor(*question).json, advisor(*question, "--probe", "0.2").json
     known = [answer["recommendations"][0]["evidence"]["runs_on_dataset"] for answer in (before, after)]
     assert after["probing"]["probes"]
+    assert [answer["verdict"]["known"] for answer in (before, after)] == [number > 0 for number in known]
     assert known[1] - known[0] == len(after["probing"]["probes"])
 
 
