@@ -32,26 +32,23 @@ require_entries("cli/render/verdict.py: WORDS", WORDS, FAMILIES)
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """Yield the verdict in words, after a line that nothing is known of the data where that is so."""
-    if verdict.known:
-        yield _sentence(verdict)
-    else:
-        sentence = _sentence(verdict)
+    if not verdict.known:
         yield UNKNOWN
-        yield f"{ELSEWHERE}: {sentence[0].lower()}{sentence[1:]}"
-
-
-def _sentence(verdict: Verdict) -> str:
     design, figures = in_words(verdict), _figures(verdict)
+    train = "Train" if verdict.known else f"{ELSEWHERE}, train"
     match verdict.kind:
         case VerdictKind.ENSEMBLE | VerdictKind.SINGLE:
-            return f"Train {design}: {figures}."
+            yield f"{train} {design}: {figures}."
         case VerdictKind.EITHER:
-            matters = "It does not matter here" if verdict.known else "It does not matter"
-            return f"{matters}, take the single network, it is simpler: {design}, {figures}."
+            matters = "It does not matter here" if verdict.known else f"{ELSEWHERE} it does not matter"
+            yield (
+                f"{matters}: take the single network, it is simpler. {design[0].upper()}{design[1:]} has "
+                f"{figures}."
+            )
         case VerdictKind.ONLY_ENSEMBLES:
-            return f"Train {design}. No single network keeps the limits, so that none is compared."
+            yield f"{train} {design}. No single network keeps the limits, so that none is compared."
         case VerdictKind.ONLY_SINGLES:
-            return f"Train {design}. No ensemble is compared."
+            yield f"{train} {design}. No ensemble is compared."
 
 
 def in_words(design: NamedDesign) -> str:
