@@ -46,9 +46,9 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
                 f"{figures}."
             )
         case VerdictKind.ONLY_ENSEMBLES:
-            yield f"{train} {design}. No single network keeps the limits, so that none is compared."
+            yield f"{train} {design}. There is no single network to compare it with."
         case VerdictKind.ONLY_SINGLES:
-            yield f"{train} {design}. No ensemble is compared."
+            yield f"{train} {design}. There is no ensemble to compare it with."
 
 
 def in_words(design: NamedDesign) -> str:

@@ -121,11 +121,7 @@ def measure_untried(
         done: keys (`key_of`) of earlier trainings.
         train_seconds: predicted seconds of training the first design of the ranking.
     """
-    own = replace(
-        scenario,
-        candidates=[c for c in scenario.candidates if c.family in families],
-        mixtures=[m for m in scenario.mixtures if m.family in families],
-    )
+    own = scenario.limited_to(families)
     evaluated = search(own, optuna.storages.InMemoryStorage(), "untried", request.trials)
     if not any(e.feasible for e in evaluated):
         return None

@@ -62,6 +62,8 @@ from trainer.data.loading import Data, load_new_data
 SHOWN_MEMBERS = (2, 4, 8)
 # Number of searches whose studies are kept for optuna-dashboard.
 KEPT_STUDIES = 50
+# Of so many trials of a search, one is of families that may not lead.
+BEHIND_SHARE = 4
 # Content of the plan file, as errors name it.
 PLAN = "the plan"
 
@@ -159,10 +161,10 @@ def _compare(
     say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()
-    evaluated = _search(scenario, home, request.trials)
-    search_seconds = time.perf_counter() - began
     families = trained_families(trained, facts.learned_as)
-    leading = leading_families(resolved.families, families, facts.learned_as)
+    leading = leading_families(scenario.families, families, facts.learned_as)
+    evaluated = _search(scenario, leading, home, request.trials)
+    search_seconds = time.perf_counter() - began
     rows = rank(
         evaluated,
         accuracy,
@@ -181,9 +183,15 @@ def _compare(
     )
 
 
-def _search(scenario: Scenario, home: Home, trials: int) -> list[Evaluated]:
+def _search(scenario: Scenario, leading: Sequence[str], home: Home, trials: int) -> list[Evaluated]:
+    """Return evaluated designs, most of them of families that may lead; the study of these is kept."""
+    behind = scenario.limited_to(set(scenario.families) - set(leading))
+    few = trials // BEHIND_SHARE if behind.candidates else 0
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-    return search(scenario, _journal(home, name), f"recommend {name}", trials)
+    found = search(scenario.limited_to(leading), _journal(home, name), f"recommend {name}", trials - few)
+    if few:
+        found += search(behind, optuna.storages.InMemoryStorage(), f"behind {name}", few)
+    return found
 
 
 def _journal(home: Home, name: str) -> JournalStorage:

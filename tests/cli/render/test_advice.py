@@ -278,7 +278,7 @@ def test_no_line_of_the_ranking_is_longer_than_the_terminal(objective, columns):
 def test_the_verdict_comes_before_the_table_and_names_the_rank_to_train():
     chosen = replace(VERDICT, kind=VerdictKind.ONLY_SINGLES, rank=2, design="resnet-26-16")
     shown = lines(advice([ENSEMBLE, SINGLE], verdict=chosen), columns=120)
-    assert shown[0] == "Train one ResNet of depth 26 and width 16 (resnet-26-16). No ensemble is compared."
+    assert shown[0].startswith("Train one ResNet of depth 26 and width 16 (resnet-26-16). ")
     assert shown[2].startswith("5M parameters")
     assert any(line.startswith("Next: advisor train --rank 2 ") for line in shown)
     assert any(line.startswith("Next: advisor train (or") for line in lines(advice([ENSEMBLE, SINGLE])))

@@ -58,12 +58,12 @@ def verdict(kind, design, against=None, *, known=True, points=None, times=None, 
         ),
         (
             verdict(VerdictKind.ONLY_ENSEMBLES, "2xdensenet-13-12"),
-            "Train 2 DenseNets of depth 13 and width 12 (2xdensenet-13-12). No single network keeps the "
-            "limits, so that none is compared.",
+            "Train 2 DenseNets of depth 13 and width 12 (2xdensenet-13-12). There is no single network to "
+            "compare it with.",
         ),
         (
             verdict(VerdictKind.ONLY_SINGLES, "mlp-1-4"),
-            "Train one MLP of depth 1 and width 4 (mlp-1-4). No ensemble is compared.",
+            "Train one MLP of depth 1 and width 4 (mlp-1-4). There is no ensemble to compare it with.",
         ),
     ],
 )
