@@ -185,12 +185,14 @@ def _compare(
 
 def _search(scenario: Scenario, leading: Sequence[str], home: Home, trials: int) -> list[Evaluated]:
     """Return evaluated designs, most of them of families that may lead; the study of these is kept."""
-    behind = scenario.limited_to(set(scenario.families) - set(leading))
-    few = trials // BEHIND_SHARE if behind.candidates else 0
+    own, behind = (
+        scenario.limited_to(families) for families in (leading, set(scenario.families) - set(leading))
+    )
+    most = min(trials - trials // BEHIND_SHARE, len(own.choices.all)) if behind.candidates else trials
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-    found = search(scenario.limited_to(leading), _journal(home, name), f"recommend {name}", trials - few)
-    if few:
-        found += search(behind, optuna.storages.InMemoryStorage(), f"behind {name}", few)
+    found = search(own, _journal(home, name), f"recommend {name}", most)
+    if most < trials:
+        found += search(behind, optuna.storages.InMemoryStorage(), f"behind {name}", trials - most)
     return found
 
 

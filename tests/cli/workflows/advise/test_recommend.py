@@ -16,7 +16,9 @@ from jsonschema import Draft202012Validator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from advisor.accuracy.reported import ReportedTraining
 from advisor.errors import InterruptedRunError, StorageError
+from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines
 from cli.workflows.advise.last_request import completed_request
 from cli.workflows.advise.probe import ProbingSession
@@ -183,6 +185,68 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
     assert advisor(*home, *words[1:]).code == 130
     assert (chosen[0].plan.design, chosen[0].plan.epochs) == (probe["design"], probe["epochs"])
     assert chosen[0].move == probe["move_points"]
+
+
+@pytest.fixture
+def trained_vgg(measured_home, tmp_path):
+    """The measured home with a poor training of a VGG on digits, as an import brings it."""
+    home = tmp_path / "trained"
+    shutil.copytree(measured_home, home)
+    digits = DATASETS["digits"]
+    training = ReportedTraining(
+        dataset="digits",
+        task=digits.task,
+        augmentation=digits.augmentation,
+        train_images=digits.train_images,
+        test_images=digits.test_images,
+        design="vgg-11-4",
+        epochs=5,
+        batch=32,
+        seed=0,
+        error=0.5,
+        member_errors=(0.5,),
+        device="",
+        date="2026-11-28",
+    )
+    with open_store(Home(home).database) as store:
+        store.add_reported([training], source="test", imported_at="2026-11-28T00:00:00")
+    return home
+
+
+BOTH = (*AGAIN[:-1], "40", "--family", "vgg", "--json")
+
+
+def test_the_family_that_was_trained_leads_and_the_one_that_would_is_offered_as_a_probe(trained_vgg, advisor):
+    answer = advisor("--home", str(trained_vgg), *BOTH).json
+    rows = answer["recommendations"]
+    assert (rows[0]["design"].split("-")[0], rows[0]["untried"]) == ("vgg", False)
+    resnets = [row for row in rows if "resnet" in row["design"]]
+    assert [row["untried"] for row in resnets] == [True] * max(len(resnets), 1)
+    # Its forecast is better by far, but nothing of its kind was trained here.
+    assert resnets[0]["predicted"]["test_error"]["mean"] < rows[0]["predicted"]["test_error"]["mean"]
+    assert "ranked behind families that have" in " ".join(resnets[0]["reasons"])
+    assert answer["verdict"]["known"] is True
+    assert "vgg" in answer["verdict"]["design"]
+    offered = answer["measure_next"]
+    assert offered["untried"]["design"] in {row["design"] for row in resnets}
+    assert "resnet" in offered["probe"]["design"]
+    assert "--family resnet" in offered["probe"]["command"]
+    assert "vgg" not in offered["probe"]["command"]
+    assert answer["search"]["designs"] == 40
+
+
+@pytest.mark.slow
+def test_the_probe_of_an_untried_family_is_the_one_that_its_command_makes(trained_vgg, advisor, monkeypatch):
+    probe = advisor("--home", str(trained_vgg), *BOTH).json["measure_next"]["probe"]
+    chosen = []
+
+    def train(session, found, signals):
+        chosen.append(found)
+        raise InterruptedRunError("enough", exit_code=130)
+
+    monkeypatch.setattr(ProbingSession, "_train", train)
+    assert advisor("--home", str(trained_vgg), *shlex.split(probe["command"])[1:]).code == 130
+    assert (chosen[0].plan.design, chosen[0].plan.epochs) == (probe["design"], probe["epochs"])
 
 
 def test_a_repeated_request_measures_nothing_and_answers_from_what_is_known(asked, advisor):
