@@ -272,7 +272,8 @@ def _measure_next(request: RecommendRequest, compared: Comparison) -> MeasureNex
     done = trained_before(compared.trained, learned_as)
     seconds = rows[0].evaluated.priced.train_seconds.mean
     untried = could_lead(rows, scenario.accuracy, Objective(request.objective))
-    if untried is not None and trained_families(compared.trained, learned_as):
+    trained = trained_families(compared.trained, learned_as)
+    if untried is not None and any(family in trained for family in compared.leading):
         families = [family for family in untried.design.families if family not in compared.leading]
         offered = measure_untried(request, scenario, untried, families, done, seconds)
         if offered is not None:

@@ -166,6 +166,14 @@ class Verdict(NamedDesign):
     trade: DesignTrade | None
     probability_less_error: float | None
 
+    @property
+    def sentence(self) -> str:
+        """The verdict in words, as the command line shows it."""
+        # The renderer imports this module.
+        from cli.render.verdict import verdict_lines
+
+        return " ".join(verdict_lines(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice(Answer):

@@ -69,6 +69,8 @@ def verdict(kind, design, against=None, *, known=True, points=None, times=None, 
 )
 def test_a_verdict_is_one_sentence_with_its_figures(given, said):
     assert list(verdict_lines(given)) == [said]
+    # As a program reads it.
+    assert given.sentence == said
 
 
 @pytest.mark.parametrize(
