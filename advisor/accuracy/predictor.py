@@ -88,6 +88,10 @@ class AccuracyPredictor:
         observations = merged([*published_observations(), *foretold, *trained])
         self._posterior = posterior(prior, observations, names, self.seed)
 
+    def has_level(self, dataset: str) -> bool:
+        """Return whether simple classifiers foretell errors on a data set."""
+        return any(level.dataset == dataset for level in self.levels)
+
     def _relevant(self) -> Iterator[TrainedEvidence]:
         """Yield the evidence that bears on the data sets of the predictions.
 

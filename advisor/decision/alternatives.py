@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import PricedPlan
-from advisor.decision.ranking import TIME_WEIGHT, Objective, Recommendation, ordered
+from advisor.decision.ranking import Objective, Recommendation, ordered, probability_better
 from advisor.decision.reasons import threshold_of
 from advisor.decision.search import Evaluated
 from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
@@ -193,27 +193,28 @@ def runner_up(
     """Return the second design and the probability that it belongs first, or None.
 
     By error and balanced, this is the probability that one training of it is better than one of the first. By
-    time, it is the probability that the first design does not match the reference.
+    time, it is the probability that the first design does not match the reference. A design of a family that
+    may not lead does not belong first, whatever its forecast.
 
     Args:
         rows: rows of the advice, best first.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
     """
-    if len(rows) < 2:
+    if len(rows) < 2 or rows[1].untried is not rows[0].untried:
         return None
     first, second = rows[0].evaluated, rows[1].evaluated
     if objective is Objective.TIME:
         chance = 1 - rows[0].probability_beats_reference
         return None if first is rows[0].reference else RunnerUp(evaluated=second, probability=chance)
-    weight = TIME_WEIGHT if objective is Objective.BALANCED else 0.0
-    first_scores, second_scores = (e.errors * e.priced.train_seconds.mean**weight for e in (first, second))
-    chance = accuracy.probability_below(second_scores, first_scores, (second.seed_std, first.seed_std))
-    return RunnerUp(evaluated=second, probability=chance)
+    return RunnerUp(evaluated=second, probability=probability_better(second, first, accuracy, objective))
 
 
 def limit_alternatives(
-    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+    evaluated: Sequence[Evaluated],
+    accuracy: AccuracyPredictor,
+    objective: Objective,
+    leading: Collection[str] | None = None,
 ) -> list[LimitAlternative]:
     """Return the designs that come first when one limit is tightened below the need of the first design.
 
@@ -224,9 +225,10 @@ def limit_alternatives(
         evaluated: designs of the search, at least one of them feasible.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
+        leading: families that may lead; None for all.
     """
     feasible = [e for e in evaluated if e.feasible]
-    first = ordered(feasible, accuracy, objective).designs[0]
+    first = ordered(feasible, accuracy, objective, leading).designs[0]
     found = []
     for name, need in NEEDS.items():
         limit, remaining, here = need(first.priced), feasible, first
@@ -235,9 +237,9 @@ def limit_alternatives(
             remaining = [e for e in remaining if need(e.priced) < limit]
             if not remaining:
                 break
-            here = ordered(remaining, accuracy, objective).designs[0]
+            here = ordered(remaining, accuracy, objective, leading).designs[0]
         if remaining:
-            down_to = _first_down_to(here, remaining, need, accuracy, objective)
+            down_to = _first_down_to(here, remaining, need, accuracy, objective, leading)
             found.append(LimitAlternative(need=name, below=limit, down_to=down_to, evaluated=here))
     return found
 
@@ -248,6 +250,7 @@ def _first_down_to(
     need: Callable[[PricedPlan], float],
     accuracy: AccuracyPredictor,
     objective: Objective,
+    leading: Collection[str] | None,
 ) -> float:
     """Return the least limit under which a design still comes first.
 
@@ -260,22 +263,26 @@ def _first_down_to(
         need: need of the limited resource.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
+        leading: families that may lead; None for all.
     """
     least_need = limit = need(first.priced)
     if objective is not Objective.TIME:
         return least_need
-    order = ordered(remaining, accuracy, objective)
+    order = ordered(remaining, accuracy, objective, leading)
     while order.designs[0] is first:
         limit = max(need(order.reference.priced), least_need)
         remaining = [e for e in remaining if need(e.priced) < limit]
         if first not in remaining:
             break
-        order = ordered(remaining, accuracy, objective)
+        order = ordered(remaining, accuracy, objective, leading)
     return limit
 
 
 def other_objectives(
-    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+    evaluated: Sequence[Evaluated],
+    accuracy: AccuracyPredictor,
+    objective: Objective,
+    leading: Collection[str] | None = None,
 ) -> dict[Objective, Evaluated]:
     """Return the design that comes first by each other objective, where it is a different one.
 
@@ -283,7 +290,8 @@ def other_objectives(
         evaluated: designs of the search, at least one of them feasible.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
+        leading: families that may lead; None for all.
     """
     feasible = [e for e in evaluated if e.feasible]
-    firsts = {o: ordered(feasible, accuracy, o).designs[0] for o in Objective}
+    firsts = {o: ordered(feasible, accuracy, o, leading).designs[0] for o in Objective}
     return {o: first for o, first in firsts.items() if first is not firsts[objective]}

@@ -6,39 +6,52 @@ Notation, for a design d:
     T_d    predicted training time, seconds
     p_d    probability that one training of d has less error than one of the reference, which is the best
            single network, or the best design where there is no single network; 0.5 for the reference itself
+    s_d    score, which an objective minimises; one training of d has a score of its own
+    1      the design of rank 1
 
 Objectives of a ranking:
 
-    error       least e_d to two digits; of equal designs the one that trains faster. No single training can
-                tell smaller differences.
+    error       least s_d = e_d.
     time        least T_d among the designs with p_d ≥ 0.5, then the others by decreasing p_d. (Without the
                 condition the smallest network would always come first.)
-    balanced    least e_d · T_d^w with w = `TIME_WEIGHT`: a training ten times as long must save a fifth of
-                the error.
+    balanced    least s_d = e_d · T_d^w with w = `TIME_WEIGHT`: a training ten times as long must save a fifth
+                of the error.
 
-The advice shows a selection of the designs, non-dominated ones first, which always includes the reference.
+Designs of families that may not lead (`advisor.decision.leading`) come behind all others.
+
+Ties. A design that may lead is tied with rank 1 if it is better with a probability of at least `TIE`, 1 in 5:
+
+    error, balanced    one training of d against one of 1 has the smaller score: posterior draws are paired,
+                       each training has the noise of its seeds, T is the mean.
+    time               d has p_d ≥ 0.5 and trains sooner: errors of the cost predictor that both have in
+                       common cancel (`advisor.cost.comparison`).
+
+Rows come in this order: rank 1, its ties by T_d, the others by the objective. The advice shows a selection of
+the designs (`advisor.decision.rows`). It always includes the reference, the best single network, the best
+ensemble, and the best design of every family that may not lead.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy.special import ndtr
 
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.pareto import non_dominated
+from advisor.decision.rows import selected_rows
 from advisor.decision.search import Evaluated
 from advisor.designs.design import DesignClass
 from advisor.errors import InfeasibleError
-from advisor.estimate import Estimate
+from advisor.estimate import Estimate, Floats, Z
 
 TIME_WEIGHT = 0.1
-# Rows of the advice, and the most rows of one family, class and number of members.
-ROWS = 8
-ROWS_ALIKE = 2
+# Least probability of being better than rank 1 that makes a design a tie.
+TIE = 0.2
+# Most rows that are kept for families that may not lead, one each.
+ROWS_UNTRIED = 3
 # Number of ensembles marked as nearest the switchover threshold: those with p_d closest to 0.5.
 NEAR_THRESHOLD = 2
 
@@ -51,19 +64,35 @@ class Objective(StrEnum):
     BALANCED = "balanced"
 
 
+# Draws of s, shape (samples,), of each objective that has a score.
+SCORES: dict[Objective, Callable[[Evaluated], Floats]] = {
+    Objective.ERROR: lambda e: e.errors,
+    Objective.BALANCED: lambda e: e.errors * e.priced.train_seconds.mean**TIME_WEIGHT,
+}
+# Training time of the first design over that of the second.
+TimeRatio = Callable[[Evaluated, Evaluated], Estimate]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """Designs in the order of an objective.
 
     Attributes:
-        designs: designs, at least one, best first.
+        designs: designs, at least one, best first; ties are not ordered by their cost.
         reference: best single network, or best design where there is no single network.
         beats: p_d of each design.
+        behind: designs of families that may not lead.
     """
 
     designs: list[Evaluated]
     reference: Evaluated
     beats: dict[Evaluated, float]
+    behind: set[Evaluated]
+
+    @property
+    def able(self) -> list[Evaluated]:
+        """Designs that may be first: those that may lead, or all where none of them does."""
+        return [e for e in self.designs if e not in self.behind] or self.designs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +100,26 @@ class Recommendation:
     """One row of the advice.
 
     Attributes:
-        rank: place in the ranking, from 1.
+        rank: place in the advice, from 1.
+        place: place among all designs by the objective alone, from 1, without ordering ties by their cost.
         evaluated: the design.
         test_error: predicted test error, share.
         reference: reference of the comparison.
         probability_beats_reference: p_d; 0.5 for the reference itself.
         near_threshold: whether the design is one of the ensembles nearest the switchover threshold.
+        tie: whether it is tied with rank 1; false for rank 1 itself.
+        untried: whether it is ranked behind because one of its families may not lead.
     """
 
     rank: int
+    place: int
     evaluated: Evaluated
     test_error: Estimate
     reference: Evaluated
     probability_beats_reference: float
     near_threshold: bool
+    tie: bool
+    untried: bool
 
     @property
     def probability_beats_single(self) -> float | None:
@@ -97,7 +132,12 @@ class Recommendation:
 
 
 def rank(
-    evaluated: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective
+    evaluated: Sequence[Evaluated],
+    accuracy: AccuracyPredictor,
+    objective: Objective,
+    *,
+    leading: Collection[str] | None = None,
+    time_ratio: TimeRatio | None = None,
 ) -> list[Recommendation]:
     """Return the rows of the advice, best first.
 
@@ -105,6 +145,8 @@ def rank(
         evaluated: designs of the search.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
+        leading: families that may lead; None for all.
+        time_ratio: ratio of two training times with its interval; by default that of their means, exactly.
 
     Raises:
         InfeasibleError: no design meets the limits.
@@ -112,26 +154,34 @@ def rank(
     feasible = [e for e in evaluated if e.feasible]
     if not feasible:
         raise InfeasibleError(_infeasible_message(evaluated))
-    order = ordered(feasible, accuracy, objective)
-    reference, beats = order.reference, order.beats
-    has_single = reference.design_class is DesignClass.SINGLE
-    ensembles = [e for e in order.designs if e.design_class is not DesignClass.SINGLE] if has_single else []
-    near = sorted(ensembles, key=lambda e: _distance(e, reference, beats))[:NEAR_THRESHOLD]
-    chosen = _selected(order.designs, _front(feasible), [order.designs[0], reference, *near])
+    order = ordered(feasible, accuracy, objective, leading)
+    tied = _tied(order, accuracy, objective, time_ratio or _ratio_of_means)
+    near = _near_threshold(order)
+    in_order = sorted(order.designs, key=lambda e: _row_key(e, order, tied))
+    chosen = selected_rows(in_order, [*_always(order), *near], order.behind)
+    places = {e: place for place, e in enumerate(order.designs, 1)}
     return [
         Recommendation(
             rank=position,
+            place=places[e],
             evaluated=e,
             test_error=accuracy.predict(e.errors, e.seed_std, e.images),
-            reference=reference,
-            probability_beats_reference=beats[e],
+            reference=order.reference,
+            probability_beats_reference=order.beats[e],
             near_threshold=e in near,
+            tie=e in tied,
+            untried=e in order.behind,
         )
         for position, e in enumerate(chosen, 1)
     ]
 
 
-def ordered(designs: Sequence[Evaluated], accuracy: AccuracyPredictor, objective: Objective) -> Order:
+def ordered(
+    designs: Sequence[Evaluated],
+    accuracy: AccuracyPredictor,
+    objective: Objective,
+    leading: Collection[str] | None = None,
+) -> Order:
     """Return designs in the order of an objective.
 
     Of designs that are equal by the objective, the one that is better in the other objectives comes first.
@@ -140,9 +190,11 @@ def ordered(designs: Sequence[Evaluated], accuracy: AccuracyPredictor, objective
         designs: designs to order, at least one.
         accuracy: predictor of the errors.
         objective: objective of the ranking.
+        leading: families that may lead; None for all.
     """
+    behind = {e for e in designs if leading is not None and not set(e.design.families) <= set(leading)}
     singles = [e for e in designs if e.design_class is DesignClass.SINGLE]
-    reference = min(singles or designs, key=lambda e: (*e.objectives, *e.key))
+    reference = min(singles or designs, key=lambda e: (e in behind, *e.objectives, *e.key))
     beats = {
         e: accuracy.probability_below(e.errors, reference.errors, (e.seed_std, reference.seed_std))
         for e in designs
@@ -152,14 +204,82 @@ def ordered(designs: Sequence[Evaluated], accuracy: AccuracyPredictor, objective
     def key(e: Evaluated) -> tuple[object, ...]:
         # The name is the last criterion, so that the order of the search never decides.
         error, seconds, *others = (*e.objectives, *e.key)
-        if objective is Objective.ERROR:
-            return float(f"{error:.2g}"), seconds, error, *others
-        if objective is Objective.TIME:
-            chance = beats[e]
-            return (0.0, seconds, error, *others) if chance >= 0.5 else (1.0, -chance, seconds, *others)
-        return error * seconds**TIME_WEIGHT, seconds, *others
+        if objective in SCORES:
+            return e in behind, float(SCORES[objective](e).mean()), seconds, error, *others
+        chance = beats[e]
+        by_time = (0.0, seconds, error) if chance >= 0.5 else (1.0, -chance, seconds)
+        return e in behind, *by_time, *others
 
-    return Order(designs=sorted(designs, key=key), reference=reference, beats=beats)
+    return Order(designs=sorted(designs, key=key), reference=reference, beats=beats, behind=behind)
+
+
+def could_lead(
+    rows: Sequence[Recommendation], accuracy: AccuracyPredictor, objective: Objective
+) -> Evaluated | None:
+    """Return the design of a family that may not lead that would be first if it might, or None.
+
+    Args:
+        rows: rows of the advice, best first.
+        accuracy: predictor of the errors.
+        objective: objective of the ranking.
+    """
+    first = ordered([row.evaluated for row in rows], accuracy, objective).designs[0]
+    return next((row.evaluated for row in rows if row.evaluated is first and row.untried), None)
+
+
+def probability_better(
+    e: Evaluated, other: Evaluated, accuracy: AccuracyPredictor, objective: Objective
+) -> float:
+    """Return the probability that one training of a design has a smaller score than one of another.
+
+    Args:
+        e: the design.
+        other: the other design.
+        accuracy: predictor of the errors.
+        objective: objective that has a score, one of `SCORES`.
+    """
+    score = SCORES[objective]
+    return accuracy.probability_below(score(e), score(other), (e.seed_std, other.seed_std))
+
+
+def _tied(
+    order: Order, accuracy: AccuracyPredictor, objective: Objective, time_ratio: TimeRatio
+) -> set[Evaluated]:
+    """Return the designs that are tied with the first."""
+    first, *able = order.able
+    if objective in SCORES:
+        return {e for e in able if probability_better(e, first, accuracy, objective) >= TIE}
+    matching = [e for e in able if order.beats[e] >= 0.5]
+    return {e for e in matching if _probability_below_one(time_ratio(e, first)) >= TIE}
+
+
+def _probability_below_one(ratio: Estimate) -> float:
+    """Return the probability that a log-normal ratio is below 1; 0.5 for two that are equal."""
+    log_mean, log_std = np.log(ratio.mean), np.log(ratio.high / ratio.low) / (2 * Z)
+    return float(ndtr(-log_mean / log_std)) if log_std > 0 else float(0.5 - 0.5 * np.sign(log_mean))
+
+
+def _ratio_of_means(e: Evaluated, other: Evaluated) -> Estimate:
+    return Estimate.exact(e.priced.train_seconds.mean / other.priced.train_seconds.mean)
+
+
+def _row_key(e: Evaluated, order: Order, tied: Collection[Evaluated]) -> tuple[float, ...]:
+    """Return the key of a row's place; designs with equal keys keep the order of the objective."""
+    if e in tied:
+        return 1.0, e.priced.train_seconds.mean
+    return (0.0 if e is order.designs[0] else 2.0,)
+
+
+def _near_threshold(order: Order) -> list[Evaluated]:
+    """Return the ensembles nearest the switchover threshold; none where there is no single network."""
+    if order.reference.design_class is not DesignClass.SINGLE:
+        return []
+    ensembles = filter(_is_ensemble, order.able)
+    return sorted(ensembles, key=lambda e: _distance(e, order.reference, order.beats))[:NEAR_THRESHOLD]
+
+
+def _is_ensemble(e: Evaluated) -> bool:
+    return e.design_class is not DesignClass.SINGLE
 
 
 def _distance(e: Evaluated, single: Evaluated, beats: dict[Evaluated, float]) -> tuple[float, float]:
@@ -167,31 +287,17 @@ def _distance(e: Evaluated, single: Evaluated, beats: dict[Evaluated, float]) ->
     return abs(beats[e] - 0.5), abs(e.objectives[0] - single.objectives[0])
 
 
-def _front(feasible: list[Evaluated]) -> set[Evaluated]:
-    """Return the designs on the Pareto front."""
-    on_front = non_dominated(np.array([e.objectives for e in feasible]))
-    return {e for e, is_on_front in zip(feasible, on_front, strict=True) if is_on_front}
-
-
-def _selected(order: list[Evaluated], front: set[Evaluated], always: list[Evaluated]) -> list[Evaluated]:
-    """Return the designs of the rows, in their order.
-
-    Args:
-        order: designs, best first.
-        front: designs on the Pareto front, which are selected before the others.
-        always: designs that are always selected.
-    """
-    selected = list(dict.fromkeys(always))
-    of_kind = Counter(map(_kind, selected))
-    for e in sorted(order, key=lambda e: e not in front):
-        if len(selected) < ROWS and e not in selected and of_kind[_kind(e)] < ROWS_ALIKE:
-            of_kind[_kind(e)] += 1
-            selected.append(e)
-    return [e for e in order if e in selected]
-
-
-def _kind(e: Evaluated) -> tuple[object, ...]:
-    return e.design.families, e.design_class, len(e.design.members)
+def _always(order: Order) -> Iterator[Evaluated]:
+    """Yield the designs that are always selected, with repetitions."""
+    first = order.designs[0]
+    yield from (first, order.reference)
+    # The best of the other class: the verdict compares the two.
+    yield from [e for e in order.able if _is_ensemble(e) != _is_ensemble(first)][:1]
+    best: dict[tuple[str, ...], Evaluated] = {}
+    for e in order.designs:
+        if e in order.behind:
+            best.setdefault(e.design.families, e)
+    yield from list(best.values())[:ROWS_UNTRIED]
 
 
 def _infeasible_message(evaluated: Sequence[Evaluated]) -> str:

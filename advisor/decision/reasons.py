@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from advisor.cost.comparison import PriceRatios
+from advisor.cost.comparison import PriceRatios, Side, price_ratios
 from advisor.decision.ranking import Recommendation
-from advisor.decision.search import Evaluated
+from advisor.decision.search import Evaluated, Scenario, planned
 from advisor.decision.switchover import Switchover
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, DesignClass
@@ -34,6 +34,9 @@ class Evidence:
         cost: basis of the cost predictor.
         measurements: number of measurements that it has learned from.
         unmeasured: properties that were never measured for any of the designs, in words.
+        known: whether anything is known of the data set: a training, published errors or errors of simple
+            classifiers. Where it is not, errors rest on other data alone and are not shown.
+        level: whether the errors of simple classifiers on the data set are known.
     """
 
     accuracy: str
@@ -43,6 +46,8 @@ class Evidence:
     cost: str
     measurements: int
     unmeasured: tuple[str, ...] = ()
+    known: bool
+    level: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,18 @@ def trade(evaluated: Evaluated, against: Evaluated, ratios: PriceRatios) -> Trad
     )
 
 
+def compared_prices(scenario: Scenario, evaluated: Evaluated, against: Evaluated) -> PriceRatios:
+    """Return the ratios of the price of a design over that of another one.
+
+    Args:
+        scenario: scenario that both were priced in.
+        evaluated: the design.
+        against: the other design.
+    """
+    before, after = (Side(planned(scenario, e.design, e.method), e.priced) for e in (against, evaluated))
+    return price_ratios(before, after, scenario.cost)
+
+
 def has_threshold(evaluated: Evaluated) -> bool:
     """Return whether a design has a switchover threshold: an independent ensemble of one shape."""
     design = evaluated.design
@@ -113,19 +130,22 @@ def reasons(
     design = row.evaluated.design
     found = [_reference_sentence(row.evaluated)] if row.evaluated is row.reference else []
     if traded is not None:
-        found.append(_trade_sentence(traded))
+        found.append(_trade_sentence(traded, known=evidence.known))
     if threshold is not None:
         side = "past" if threshold.probability_past >= 0.5 else "before"
         chance = max(threshold.probability_past, 1 - threshold.probability_past)
         found.append(
             f"{side} the switchover threshold of {threshold.members} {threshold.family} members with "
-            f"probability {chance:.0%}"
+            f"probability {chance:.0%}" + ("" if evidence.known else ", by published studies of other data")
         )
     if not design.independent:
         found.append(f"{_mothers_of(design)}; members that share one are less diverse")
     unseen = [family for family in design.families if not evidence.families.get(family)]
+    behind = ": ranked behind families that have" if row.untried else ""
     if evidence.families and unseen:
-        found.append(f"no {' or '.join(unseen)} has been trained on this data yet")
+        found.append(f"no {' or '.join(unseen)} has been trained on this data yet{behind}")
+    elif row.untried:
+        found.append(f"no {' or '.join(unseen)} is known on this data{behind} more evidence")
     unmeasured = [text for text in row.evaluated.priced.unmeasured if text not in evidence.unmeasured]
     if unmeasured:
         found.append(f"its cost is less certain, never measured: {', '.join(unmeasured)}")
@@ -152,18 +172,33 @@ def _reference_sentence(reference: Evaluated) -> str:
     return "no single network keeps the limits: the most accurate design that does is the reference"
 
 
-def _trade_sentence(traded: Trade) -> str:
-    points, against = traded.points_less, named(traded.against.design.name, traded.against.method)
-    half_width = (points.high - points.low) / 2
-    # A small difference has another digit, so that it is not rounded to zero.
-    digits = 1 if max(abs(points.mean), half_width) >= 0.1 else 2
+def _trade_sentence(traded: Trade, *, known: bool) -> str:
+    """Return what a design trades; without points of error where nothing is known of the data."""
+    against = named(traded.against.design.name, traded.against.method)
     epoch, train = (_times(ratio.mean) for ratio in (traded.epoch_times, traded.train_times))
+    both = epoch == train
+    if not known:
+        times = (
+            f"{train} the training time" if both else f"{epoch} the time an epoch and {train} the training"
+        )
+        return f"{times} of {against}" + (", by the epoch and in all" if both else "")
     times = f"{epoch} its time an epoch and {train} its whole training"
-    if epoch == train:
+    if both:
         times = f"{train} its training time, by the epoch and in all"
-    word = "less" if points.mean >= 0 else "more"
-    figures = f"{abs(points.mean):.{digits}f} ± {half_width:.{digits}f}"
-    return f"{figures} points {word} error than {against}, for {times}"
+    return f"{points_in_words(traded.points_less)} than {against}, for {times}"
+
+
+def points_in_words(points_less: Estimate) -> str:
+    """Return a difference of errors as "1.2 ± 0.4 points less error".
+
+    Args:
+        points_less: points of test error that are saved; negative for more error.
+    """
+    half_width = (points_less.high - points_less.low) / 2
+    # A small difference has another digit, so that it is not rounded to zero.
+    digits = 1 if max(abs(points_less.mean), half_width) >= 0.1 else 2
+    word = "less" if points_less.mean >= 0 else "more"
+    return f"{abs(points_less.mean):.{digits}f} ± {half_width:.{digits}f} points {word} error"
 
 
 def _times(ratio: float) -> str:

@@ -12,8 +12,8 @@ Source: Ozaki et al., Multiobjective Tree-Structured Parzen Estimator (2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import optuna
 
@@ -97,6 +97,19 @@ class Scenario:
     def choices(self) -> Choices:
         """The choices of the search."""
         return Choices([*self.candidates, *self.mixtures], self.methods)
+
+    @property
+    def families(self) -> list[str]:
+        """Families of the candidates, each once."""
+        return list(dict.fromkeys(candidate.family for candidate in self.candidates))
+
+    def limited_to(self, families: Collection[str]) -> Scenario:
+        """Return the scenario with designs of these families only."""
+        return replace(
+            self,
+            candidates=[c for c in self.candidates if c.family in families],
+            mixtures=[m for m in self.mixtures if m.family in families],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

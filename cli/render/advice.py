@@ -11,20 +11,31 @@ from advisor.decision.ranking import Objective
 from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
+from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import BY_CLUSTERS
 from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
-from cli.workflows.answers.advice import Advice, AdvisedDesign
-from cli.workflows.answers.examine.parts import ErrorBasis
+from cli.render.verdict import ELSEWHERE, verdict_lines
+from cli.workflows.answers.advice import Advice, AdvisedDesign, Verdict
 
 # Rule of the ranking by objective.
 _RANKED = {
-    Objective.ERROR: "by error to two significant digits, then the sooner trained",
+    Objective.ERROR: "by expected error",
     Objective.TIME: "by time, those first that likely match the {reference}",
     Objective.BALANCED: "by error x seconds^0.1: ten times the training must buy a fifth less",
 }
+# What a training of a tie with rank 1 has a chance of, by objective.
+_TIED = {
+    Objective.ERROR: "to have less error",
+    Objective.TIME: "to be sooner trained",
+    Objective.BALANCED: "to be better balanced",
+}
+require_entries("cli/render/advice.py: _RANKED", _RANKED, Objective)
+require_entries("cli/render/advice.py: _TIED", _TIED, Objective)
 ENDS = "Median (90 % interval); ≤ and >: at an end of what was looked at, or beyond it."
+# Mark of a design that is ranked behind for want of a training of its family on the data.
+UNTRIED = "untried here"
 _SHORT = {
     DesignClass.SINGLE: "single",
     DesignClass.DEPTH_EQUIVALENT: "deq",
@@ -34,8 +45,8 @@ _SHORT = {
 
 
 def recommendation(advice: Advice) -> RenderableType:
-    """Return the ranking, its reasons, what would change it, the thresholds and the next command."""
-    request, rows = advice.request, advice.recommendations
+    """Return verdict, ranking, reasons, what would change it, the thresholds and the next command."""
+    request, rows, known = advice.request, advice.recommendations, advice.verdict.known
     ranking = table(
         f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
         f"batch {request.batch}, by {request.objective}",
@@ -48,15 +59,23 @@ def recommendation(advice: Advice) -> RenderableType:
             ("epoch\n", "r"),
             ("memory\nlatency", "r"),
         ],
-        [_recommendation_row(row) for row in rows],
+        [_recommendation_row(row, known=known) for row in rows],
     )
-    parts: list[RenderableType] = [ranking, Text(_legend(advice), style="dim")]
-    parts += ["", *why(rows), *would_change(advice.would_change), *measure_next(advice.measure_next)]
-    parts += ["", _thresholds(advice), Text(ENDS, style="dim")]
+    parts: list[RenderableType] = [Text(line, style="bold") for line in verdict_lines(advice.verdict)]
+    parts += ["", ranking, Text(_legend(advice), style="dim")]
+    parts += ["", *why(rows, known=known), *would_change(advice.would_change, known=known)]
+    parts += measure_next(advice.measure_next, known=known)
+    parts += ["", _thresholds(advice), Text(ENDS if known else f"{ENDS}\n{ELSEWHERE}.", style="dim")]
     parts += ["", Text(_basis(rows[0].evidence, advice), style="dim")]
     parts.append(Text(_augmentation(advice), style="dim"))
-    parts += ["", Text("Next: advisor train          (or advisor explain; --rank N for another row)")]
+    parts += ["", Text(_next(advice.verdict))]
     return Group(*parts)
+
+
+def _next(verdict: Verdict) -> str:
+    """Return the command that trains the design of the verdict."""
+    command = "advisor train" if verdict.rank == 1 else f"advisor train --rank {verdict.rank}"
+    return f"Next: {command:<22} (or advisor explain; --rank N for another row)"
 
 
 def _augmentation(advice: Advice) -> str:
@@ -73,25 +92,33 @@ def _legend(advice: Advice) -> str:
         reference="best single network" if single else "most accurate one"
     )
     beats = "chance that one training has less error than the best single (–)"
-    return "\n".join(
-        [
-            f"Ranked {ranked}.",
-            f"Beats single: {beats if single else 'no single network keeps the limits'}.",
-            "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes.",
-            "* is nearest the switchover threshold; latency is of one image; 90 % intervals.",
-        ]
-    )
+    elsewhere = "" if advice.verdict.known else f", {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
+    lines = [f"Ranked {ranked}{elsewhere}."]
+    if any(row.tie for row in advice.recommendations):
+        lines.append(
+            f"= ties with 1: chance {_TIED[advice.request.objective]} at least 1 in 5; cheapest first."
+        )
+    if any(row.untried for row in advice.recommendations):
+        lines.append("untried here: behind families of which more is known on this data.")
+    lines += [
+        f"Beats single: {beats if single else 'no single network keeps the limits'}.",
+        "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes.",
+        "* is nearest the switchover threshold; latency is of one image; 90 % intervals.",
+    ]
+    return "\n".join(lines)
 
 
-def _recommendation_row(row: AdvisedDesign) -> list[str]:
+def _recommendation_row(row: AdvisedDesign, *, known: bool) -> list[str]:
+    """Return the cells of a row; its error is left out where nothing is known of the data."""
     predicted = row.predicted
     mark = " *" if row.near_threshold else ""
     method = "" if row.method in BY_CLUSTERS else row.method
     return [
-        str(row.rank),
+        f"{row.rank}{' =' * row.tie}",
         f"{design_lines(row.design)}{mark}\n"
-        f"{', '.join(filter(None, [_SHORT[row.design_class], count(row.parameters), method]))}",
-        interval(predicted.test_error, percent),
+        f"{', '.join(filter(None, [_SHORT[row.design_class], count(row.parameters), method]))}"
+        f"{chr(10) + UNTRIED if row.untried else ''}",
+        interval(predicted.test_error, percent) if known else "?",
         or_dash(row.probability_beats_single, "{:.0%}".format),
         interval(predicted.train_seconds, duration),
         duration(predicted.epoch_seconds.mean),
@@ -132,16 +159,17 @@ def _with_interval(threshold: Switchover, at: Estimate, form: Callable[[float, S
 def _basis(evidence: Evidence, advice: Advice) -> str:
     """Return a sentence on the evidence behind the predicted costs and errors."""
     made, search = advice.profile, advice.search
-    known = "published figures only"
-    if evidence.accuracy == ErrorBasis.DATA:
-        known = "simple classifiers on these data, and published figures"
-    errors = f"{known}: this database has no finished or imported training yet"
-    runs = evidence.runs
+    errors = "published figures only: this database has no finished or imported training yet"
+    runs, look = evidence.runs, " and simple classifiers on this data" if evidence.level else ""
     if runs:
         errors = (
-            f"published figures and {runs} training{'s' * (runs > 1)} of this database "
+            f"published figures{look} and {runs} training{'s' * (runs > 1)} of this database "
             f"({_on_dataset(evidence)} on this data)"
         )
+    elif evidence.level:
+        errors = f"published figures{look}: this database has no finished or imported training yet"
+    if not evidence.known:
+        errors = "nothing that is known of this data"
     costs = "a formula that knows no machine: nothing has been measured on this one"
     if evidence.cost != "nominal":
         number, new = evidence.measurements, made.measurements_new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from rich.console import RenderableType
@@ -58,36 +59,46 @@ class _Trained(Protocol):
     def method(self) -> Method: ...
 
 
-def why(rows: Sequence[AdvisedDesign]) -> list[RenderableType]:
-    """Return the reasons of the first design, and a row on each other one."""
+def why(rows: Sequence[AdvisedDesign], *, known: bool = True) -> list[RenderableType]:
+    """Return the reasons of the first design, and a row on each other one.
+
+    Args:
+        rows: ranking, best first.
+        known: whether anything is known of the data; where it is not, errors are left out.
+    """
     first = rows[0]
     parts: list[RenderableType] = [_heading(f"Why {_named(first)}"), _points(first.reasons)]
     if len(rows) > 1:
-        parts += ["", _others(rows)]
+        parts += ["", _others(rows, known=known)]
     return parts
 
 
-def _others(rows: Sequence[AdvisedDesign]) -> RenderableType:
+def _others(rows: Sequence[AdvisedDesign], *, known: bool) -> RenderableType:
     reference = next(row for row in rows if row.reference)
     columns = [("#", "r"), ("design", "l"), ("error\npoints", "r"), ("an\nepoch", "r"), ("training\n", "r")]
-    known = any(row.threshold for row in rows[1:])
-    if known:
+    with_threshold = any(row.threshold for row in rows[1:])
+    if with_threshold:
         columns.append(("one network\nwins below", "r"))
     cells = [
-        [str(row.rank), design_lines(_named(row)), *_trade(row), *([_threshold(row.threshold)] * known)]
+        [
+            str(row.rank),
+            design_lines(_named(row)),
+            *_trade(row, known=known),
+            *([_threshold(row.threshold)] * with_threshold),
+        ]
         for row in rows[1:]
     ]
     return table(f"The others against {_named(reference)}", columns, cells)
 
 
-def _trade(row: AdvisedDesign) -> list[str]:
+def _trade(row: AdvisedDesign, *, known: bool) -> list[str]:
     """Return the points of error above the reference, and the times of training as multiples of its own."""
     trade = row.trade
     if row.reference or trade is None:
         return ["–"] * 3
     points = trade.points_less
     return [
-        f"{-points.mean:+.2f} ± {(points.high - points.low) / 2:.2f}",
+        f"{-points.mean:+.2f} ± {(points.high - points.low) / 2:.2f}" if known else "?",
         *(f"{digits(times.mean)}x" for times in (trade.epoch_times, trade.train_times)),
     ]
 
@@ -109,15 +120,21 @@ def length(epochs: float, threshold: Switchover) -> str:
     return bounded(epochs, 1.0, threshold.longest, "{:.0f}".format)
 
 
-def would_change(change: WouldChange) -> list[RenderableType]:
-    """Return thresholds, the runner-up, tighter limits and other objectives; empty where none is known."""
+def would_change(change: WouldChange, *, known: bool = True) -> list[RenderableType]:
+    """Return thresholds, the runner-up, tighter limits and other objectives; empty where none is known.
+
+    Args:
+        change: conditions that would put another design first.
+        known: whether anything is known of the data; where it is not, errors are left out.
+    """
     alternatives: list[TighterLimit | OtherObjective] = [*change.limits, *change.objectives]
     points = [
         *_grouped(change.thresholds, _winner, _crossover),
         *([] if change.second is None else [_second(change.second)]),
-        *(f"with {s}" for s in _grouped(alternatives, _figures, _option)),
+        *(f"with {s}" for s in _grouped(alternatives, partial(_figures, known=known), _option)),
     ]
-    return ["", _heading("What would change this"), _points(points)] if points else []
+    heading = "What would change this" + ("" if known else ", by published studies of other data")
+    return ["", _heading(heading), _points(points)] if points else []
 
 
 def _grouped(items: Sequence[T], outcome: Callable[[T], str], condition: Callable[[T], str]) -> list[str]:
@@ -161,12 +178,18 @@ def _option(change: TighterLimit | OtherObjective) -> str:
     return f"{option} below {form(change.below)} (down to {form(change.down_to)})"
 
 
-def _figures(change: TighterLimit | OtherObjective) -> str:
-    return f"{_named(change)}, {percent(change.test_error.mean)} in {duration(change.train_seconds.mean)}"
+def _figures(change: TighterLimit | OtherObjective, *, known: bool) -> str:
+    error = f"{percent(change.test_error.mean)} " if known else ""
+    return f"{_named(change)}, {error}in {duration(change.train_seconds.mean)}"
 
 
-def measure_next(found: MeasureNext) -> list[RenderableType]:
-    """Return the most informative training and its command, or a line that no training is worth its cost."""
+def measure_next(found: MeasureNext, *, known: bool = True) -> list[RenderableType]:
+    """Return the most informative training and its command, or a line that no training is worth its cost.
+
+    Args:
+        found: the training, if there is one.
+        known: whether anything is known of the data; where it is not, points of error are left out.
+    """
     probe = found.probe
     heading: list[RenderableType] = ["", _heading("What to measure next")]
     if probe is None:
@@ -175,9 +198,14 @@ def measure_next(found: MeasureNext) -> list[RenderableType]:
     part = f" on {probe.share_of_images:.0%} of the images" if probe.share_of_images < 1 else ""
     text = (
         f"Train {probe.design} for {probe.epochs} epoch{'s' * (probe.epochs != 1)}{part}, about "
-        f"{duration(probe.seconds.mean)}: expected to move the comparison by "
-        f"{probe.move_points:.2f} points."
+        f"{duration(probe.seconds.mean)}: "
     )
+    if found.untried is not None:
+        text += f"{_named(found.untried)}, untried here, would lead if its forecast holds."
+    elif known:
+        text += f"expected to move the comparison by {probe.move_points:.2f} points."
+    else:
+        text += "it teaches most about this data for its time."
     if found.none_within_allowed:
         text += f" None that ends within {duration(found.allowed_seconds)} is worth its while."
     return [*heading, Text(text), Text(_broken(probe.command))]

@@ -14,7 +14,18 @@ ACCURACY = AccuracyPredictor([])
 EXACT = Estimate.exact(1.0)
 
 
-def evaluated(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None, method=None, unmeasured=()):
+def evaluated(
+    name,
+    error,
+    seconds,
+    *,
+    latency=1.0,
+    memory=2**20,
+    reserved=None,
+    method=None,
+    unmeasured=(),
+    seed_std=0.0,
+):
     """A design whose error is the same in every draw, or a list of draws."""
     design = parse_design(name)
     priced = PricedPlan(
@@ -30,7 +41,7 @@ def evaluated(name, error, seconds, *, latency=1.0, memory=2**20, reserved=None,
     errors = np.resize(np.atleast_1d(np.asarray(error, dtype=float)), 400)
     kind = DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT
     own = Method.FULL_DATA if design.independent else Method.MOTHERNETS
-    return Evaluated(design, kind, 1000, priced, errors, True, method or own)
+    return Evaluated(design, kind, 1000, priced, errors, True, method or own, seed_std)
 
 
 def threshold(family, members, *, parameters=1e6, epochs=10.0, past=0.8):

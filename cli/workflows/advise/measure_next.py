@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+
+import optuna
 
 from advisor.decision.probing import WORTHWHILE, Probe, next_probe
-from advisor.decision.search import Evaluated, Scenario
+from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, longest_probe_seconds
+from cli.workflows.advise.reasons import named_design
 from cli.workflows.answers.advice_reasons import MeasureNext, ProposedProbe
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.defaults import (
@@ -96,6 +99,34 @@ def measure_next(
         none_within_allowed=none_within,
         worthwhile_points=WORTHWHILE,
     )
+
+
+def measure_untried(
+    request: RecommendRequest,
+    scenario: Scenario,
+    untried: Evaluated,
+    families: Sequence[str],
+    done: Collection[str],
+    train_seconds: float,
+) -> MeasureNext | None:
+    """Return the most informative training of families without one, or None where none is worth its cost.
+
+    Only designs of these families are compared, as the command does that makes the probe.
+
+    Args:
+        request: request that is answered.
+        scenario: scenario of the request.
+        untried: design that would lead on its forecast alone.
+        families: families without a training on the data.
+        done: keys (`key_of`) of earlier trainings.
+        train_seconds: predicted seconds of training the first design of the ranking.
+    """
+    own = scenario.limited_to(families)
+    evaluated = search(own, optuna.storages.InMemoryStorage(), "untried", request.trials)
+    if not any(e.feasible for e in evaluated):
+        return None
+    found = measure_next(replace(request, families=tuple(families)), own, evaluated, done, train_seconds)
+    return None if found.probe is None else replace(found, untried=named_design(untried))
 
 
 def _proposed(probe: Probe, request: RecommendRequest, minutes: int) -> ProposedProbe:

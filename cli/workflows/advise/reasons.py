@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.cost.comparison import Side, price_ratios
 from advisor.decision.alternatives import (
     Crossover,
     crossover_of_pair,
@@ -17,8 +16,16 @@ from advisor.decision.alternatives import (
     runner_up,
 )
 from advisor.decision.ranking import Objective, Recommendation
-from advisor.decision.reasons import Evidence, Trade, has_threshold, reasons, threshold_of, trade
-from advisor.decision.search import Evaluated, Scenario, planned
+from advisor.decision.reasons import (
+    Evidence,
+    Trade,
+    compared_prices,
+    has_threshold,
+    reasons,
+    threshold_of,
+    trade,
+)
+from advisor.decision.search import Evaluated, Scenario
 from advisor.decision.switchover import EPOCH_GRID, Switchover
 from advisor.designs.budget import parse_budget
 from advisor.designs.design import DesignClass
@@ -91,9 +98,11 @@ def _advised(
         near_threshold=row.near_threshold,
         evidence=evidence,
         reference=evaluated is row.reference,
-        trade=None if traded is None else _design_trade(traded),
+        trade=None if traded is None else design_trade(traded),
         threshold=threshold,
         probability_beats_first=probability_beats_first,
+        tie=row.tie,
+        untried=row.untried,
         unmeasured=evaluated.priced.unmeasured,
         reasons=tuple(reasons(row, traded, threshold, evidence)),
     )
@@ -118,30 +127,41 @@ def _trades(scenario: Scenario, rows: Sequence[Recommendation]) -> dict[Evaluate
     The reference itself, if it is a single network, trades against the best ensemble of the ranking.
     """
     reference = rows[0].reference
-    designs = [row.evaluated for row in rows]
-    ensemble = next((e for e in designs if e.design_class is not DesignClass.SINGLE), None)
-    sides = {e: Side(planned(scenario, e.design, e.method), e.priced) for e in designs}
+    ensembles = [r for r in rows if r.evaluated.design_class is not DesignClass.SINGLE and not r.untried]
+    best = min(ensembles, key=lambda row: row.place).evaluated if ensembles else None
     found: dict[Evaluated, Trade | None] = {}
-    for evaluated in designs:
-        against = ensemble if evaluated is reference else reference
+    for evaluated in (row.evaluated for row in rows):
+        against = best if evaluated is reference else reference
         if against is None or against is evaluated:
             found[evaluated] = None
         else:
-            ratios = price_ratios(sides[against], sides[evaluated], scenario.cost)
-            found[evaluated] = trade(evaluated, against, ratios)
+            found[evaluated] = trade_between(scenario, evaluated, against)
     return found
 
 
-def _design_trade(traded: Trade) -> DesignTrade:
+def trade_between(scenario: Scenario, evaluated: Evaluated, against: Evaluated) -> Trade:
+    """Return what a design trades against another one.
+
+    Args:
+        scenario: scenario of the request.
+        evaluated: the design.
+        against: the other design.
+    """
+    return trade(evaluated, against, compared_prices(scenario, evaluated, against))
+
+
+def design_trade(traded: Trade) -> DesignTrade:
+    """Return a trade as the answer has it."""
     return DesignTrade(
-        against=_named(traded.against),
+        against=named_design(traded.against),
         points_less=traded.points_less,
         epoch_times=traded.epoch_times,
         train_times=traded.train_times,
     )
 
 
-def _named(evaluated: Evaluated) -> NamedDesign:
+def named_design(evaluated: Evaluated) -> NamedDesign:
+    """Return name and method of a design."""
     return NamedDesign(design=evaluated.design.name, method=evaluated.method)
 
 
@@ -151,6 +171,7 @@ def would_change(
     rows: Sequence[Recommendation],
     evaluated: Sequence[Evaluated],
     switchovers: Sequence[Switchover],
+    leading: Collection[str],
 ) -> WouldChange:
     """Return what would put another design first.
 
@@ -160,6 +181,7 @@ def would_change(
         rows: ranking, best first.
         evaluated: designs that the search looked at.
         switchovers: known switchover thresholds.
+        leading: families that may lead.
     """
     accuracy, objective = scenario.accuracy, Objective(request.objective)
     return WouldChange(
@@ -175,7 +197,7 @@ def would_change(
                 test_error=_error(limit.evaluated, accuracy),
                 train_seconds=limit.evaluated.priced.train_seconds,
             )
-            for limit in limit_alternatives(evaluated, accuracy, objective)
+            for limit in limit_alternatives(evaluated, accuracy, objective, leading)
         ),
         objectives=tuple(
             OtherObjective(
@@ -185,7 +207,7 @@ def would_change(
                 test_error=_error(first, accuracy),
                 train_seconds=first.priced.train_seconds,
             )
-            for other, first in other_objectives(evaluated, accuracy, objective).items()
+            for other, first in other_objectives(evaluated, accuracy, objective, leading).items()
         ),
     )
 
@@ -207,7 +229,7 @@ def _second(
         train_seconds=rival.evaluated.priced.train_seconds,
         objective=objective,
         probability=rival.probability,
-        against=_named(rows[0].reference),
+        against=named_design(rows[0].reference),
     )
 
 

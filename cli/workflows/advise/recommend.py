@@ -10,7 +10,6 @@ train` trains the plan of the rank that its user chooses, and predictors are fit
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,15 +21,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.accuracy.prior import PUBLISHED_DATASETS
 from advisor.decision.epoch_axis import WholeSchedules
-from advisor.decision.ranking import Objective, Recommendation, rank
-from advisor.decision.reasons import Evidence, has_threshold, threshold_of
+from advisor.decision.leading import leading_families, trained_families
+from advisor.decision.ranking import Objective, Recommendation, could_lead, rank
+from advisor.decision.reasons import Evidence, compared_prices, has_threshold, threshold_of
 from advisor.decision.search import Evaluated, Scenario, planned, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import plan_to_json
-from cli.workflows.advise.measure_next import measure_next
+from cli.workflows.advise.measure_next import measure_next, measure_untried
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
@@ -43,7 +44,9 @@ from cli.workflows.advise.request import (
     scenario_of,
     stored_request,
 )
+from cli.workflows.advise.verdict import verdict_of
 from cli.workflows.answers.advice import Advice, Device, MeasuringEffort, SearchEffort
+from cli.workflows.answers.advice_reasons import MeasureNext
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import check_writable, write_file
@@ -60,6 +63,8 @@ from trainer.data.loading import Data, load_new_data
 SHOWN_MEMBERS = (2, 4, 8)
 # Number of searches whose studies are kept for optuna-dashboard.
 KEPT_STUDIES = 50
+# Of so many trials of a search, one is of families that may not lead.
+BEHIND_SHARE = 4
 # Content of the plan file, as errors name it.
 PLAN = "the plan"
 
@@ -127,6 +132,7 @@ class Comparison:
         search_seconds: time that the search took, seconds.
         rows: ranking, best first.
         switchovers: switchover thresholds of the requested families and member counts, and of the first row.
+        leading: families that may lead.
     """
 
     scenario: Scenario
@@ -135,6 +141,7 @@ class Comparison:
     search_seconds: float
     rows: Sequence[Recommendation]
     switchovers: Sequence[Switchover]
+    leading: Sequence[str]
 
 
 def _compare(
@@ -156,9 +163,17 @@ def _compare(
     say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()
-    evaluated = _search(scenario, home, request.trials)
+    families = trained_families(trained, facts.learned_as)
+    leading = leading_families(scenario.families, families, facts.learned_as)
+    evaluated = _search(scenario, leading, home, request.trials)
     search_seconds = time.perf_counter() - began
-    rows = rank(evaluated, accuracy, Objective(request.objective))
+    rows = rank(
+        evaluated,
+        accuracy,
+        Objective(request.objective),
+        leading=leading,
+        time_ratio=lambda e, other: compared_prices(scenario, e, other).train_seconds,
+    )
     return Comparison(
         scenario=scenario,
         trained=trained,
@@ -166,12 +181,21 @@ def _compare(
         search_seconds=search_seconds,
         rows=rows,
         switchovers=_switchovers(request, resolved, accuracy, rows[0].evaluated),
+        leading=leading,
     )
 
 
-def _search(scenario: Scenario, home: Home, trials: int) -> list[Evaluated]:
+def _search(scenario: Scenario, leading: Sequence[str], home: Home, trials: int) -> list[Evaluated]:
+    """Return evaluated designs, most of them of families that may lead; the study of these is kept."""
+    own, behind = (
+        scenario.limited_to(families) for families in (leading, set(scenario.families) - set(leading))
+    )
+    most = min(trials - trials // BEHIND_SHARE, len(own.choices.all)) if behind.candidates else trials
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-    return search(scenario, _journal(home, name), f"recommend {name}", trials)
+    found = search(own, _journal(home, name), f"recommend {name}", most)
+    if most < trials:
+        found += search(behind, optuna.storages.InMemoryStorage(), f"behind {name}", trials - most)
+    return found
 
 
 def _journal(home: Home, name: str) -> JournalStorage:
@@ -222,10 +246,7 @@ def _advice(
     probed: Probing | None,
 ) -> Advice:
     scenario, rows, switchovers = compared.scenario, compared.rows, compared.switchovers
-    learned_as = resolved.facts.learned_as
-    evidence = _evidence(scenario.accuracy, compared.trained, learned_as, profiled, rows)
-    done = trained_before(compared.trained, learned_as)
-    first_seconds = rows[0].evaluated.priced.train_seconds.mean
+    evidence = _evidence(compared, profiled)
     return Advice(
         request=answered_request(request, resolved),
         device=Device(**asdict(profiled.fingerprint), processes=profiled.execution.processes),
@@ -234,34 +255,49 @@ def _advice(
             measurements_new=profiled.new,
             measurements_reused=profiled.reused,
         ),
+        verdict=verdict_of(scenario, rows, known=evidence.known),
         recommendations=advised_designs(scenario, rows, switchovers, evidence),
         switchover=tuple(switchovers),
         search=SearchEffort(
             trials=request.trials, designs=len(compared.evaluated), seconds=compared.search_seconds
         ),
-        would_change=would_change(request, scenario, rows, compared.evaluated, switchovers),
-        measure_next=measure_next(request, scenario, compared.evaluated, done, first_seconds),
+        would_change=would_change(request, scenario, rows, compared.evaluated, switchovers, compared.leading),
+        measure_next=_measure_next(request, compared),
         probing=probed,
     )
 
 
-def _evidence(
-    accuracy: AccuracyPredictor,
-    trained: Sequence[TrainedEvidence],
-    learned_as: str,
-    profiled: Profiled,
-    rows: Sequence[Recommendation],
-) -> Evidence:
-    own = [training for training in trained if training.dataset == learned_as]
-    unmeasured = [row.evaluated.priced.unmeasured for row in rows]
+def _measure_next(request: RecommendRequest, compared: Comparison) -> MeasureNext:
+    """Return the training to make next: of the untried family that could lead, where there is one."""
+    scenario, rows = compared.scenario, compared.rows
+    learned_as = scenario.dataset.learned_as
+    done = trained_before(compared.trained, learned_as)
+    seconds = rows[0].evaluated.priced.train_seconds.mean
+    untried = could_lead(rows, scenario.accuracy, Objective(request.objective))
+    trained = trained_families(compared.trained, learned_as)
+    if untried is not None and any(family in trained for family in compared.leading):
+        families = [family for family in untried.design.families if family not in compared.leading]
+        offered = measure_untried(request, scenario, untried, families, done, seconds)
+        if offered is not None:
+            return offered
+    return measure_next(request, scenario, compared.evaluated, done, seconds)
+
+
+def _evidence(compared: Comparison, profiled: Profiled) -> Evidence:
+    accuracy, learned_as = compared.scenario.accuracy, compared.scenario.dataset.learned_as
+    own = [training for training in compared.trained if training.dataset == learned_as]
+    level = accuracy.has_level(learned_as)
+    unmeasured = [row.evaluated.priced.unmeasured for row in compared.rows]
     return Evidence(
-        accuracy=error_basis(accuracy, len(trained)).value,
-        runs=len(trained),
+        accuracy=error_basis(accuracy, len(compared.trained)).value,
+        runs=len(compared.trained),
         runs_on_dataset=len(own),
-        families=dict(Counter(family for training in own for family in training.design.families)),
+        families=dict(trained_families(compared.trained, learned_as)),
         cost=profiled.predictor.basis,
         measurements=profiled.predictor.count,
         unmeasured=tuple(text for text in unmeasured[0] if all(text in texts for texts in unmeasured)),
+        known=bool(own) or level or learned_as in PUBLISHED_DATASETS,
+        level=level,
     )
 
 

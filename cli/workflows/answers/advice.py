@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from advisor.cost.measurement import Fingerprint
 from advisor.decision.reasons import Evidence
@@ -10,7 +11,7 @@ from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
-from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, WouldChange
+from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
 from cli.workflows.answers.advice_request import AnsweredRequest
 from cli.workflows.answers.answer import Answer, key
 from cli.workflows.answers.probing import Probing
@@ -103,6 +104,10 @@ class AdvisedDesign:
         threshold: switchover threshold of the design's family and member count, null where none is known.
         probability_beats_first: probability that one training of the design has less error than one of rank
             1; null for rank 1.
+        tie: whether the design is better than rank 1 by the objective with a probability of at least 1 in 5,
+            so that the two cannot be told apart; ties are ordered by training time.
+        untried: whether the design is ranked behind others because one of its families has no training on
+            the data set, and others have more evidence.
         unmeasured: kinds of workload of the design that were never measured on this machine.
         reasons: sentences for and against the design.
     """
@@ -122,8 +127,52 @@ class AdvisedDesign:
     trade: DesignTrade | None
     threshold: Switchover | None
     probability_beats_first: float | None
+    tie: bool
+    untried: bool
     unmeasured: tuple[str, ...]
     reasons: tuple[str, ...]
+
+
+class VerdictKind(StrEnum):
+    """What the ranking says about the choice between one network and several."""
+
+    ENSEMBLE = "ensemble"
+    SINGLE = "single"
+    EITHER = "either"
+    ONLY_ENSEMBLES = "only ensembles"
+    ONLY_SINGLES = "only single networks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(NamedDesign):
+    """The design to train, and what it has over the best design of the other kind.
+
+    An ensemble is compared with the best single network, a single network with the best ensemble.
+
+    Attributes:
+        kind: whether an ensemble leads, a single network leads, or the two are tied; a tie is decided for the
+            single network, because it is simpler.
+        known: whether anything is known of the data set; where it is not, every figure of an error rests on
+            other data alone.
+        rank: rank of the design to train.
+        trade: trade of the design against the best one of the other kind; null where there is none.
+        probability_less_error: probability that one training of the design has less error than one of the
+            other; null where there is none.
+    """
+
+    kind: VerdictKind
+    known: bool
+    rank: int
+    trade: DesignTrade | None
+    probability_less_error: float | None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words, as the command line shows it."""
+        # The renderer imports this module.
+        from cli.render.verdict import verdict_lines
+
+        return " ".join(verdict_lines(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +183,7 @@ class Advice(Answer):
         request: request that is answered.
         device: device, and settings under which costs are predicted.
         profile: measurements behind the predicted costs.
+        verdict: design to train, and what it has over the best design of the other kind.
         recommendations: ranking, best first.
         switchover: switchover thresholds of the requested families and member counts.
         search: search over the designs.
@@ -145,6 +195,7 @@ class Advice(Answer):
     request: AnsweredRequest
     device: Device
     profile: MeasuringEffort
+    verdict: Verdict
     recommendations: tuple[AdvisedDesign, ...]
     switchover: tuple[Switchover, ...]
     search: SearchEffort

@@ -163,9 +163,12 @@ class MeasureNext:
         allowed_seconds: time that a probe may reasonably take before the training that is advised, seconds.
         none_within_allowed: whether every worthwhile probe takes longer than that.
         worthwhile_points: least expected move, in percentage points of test error, that is worth a probe.
+        untried: design that would lead on its forecast alone, if one of its families had a training on the
+            data set: the probe is of this family, and compares its designs. Null where there is none.
     """
 
     probe: ProposedProbe | None
     allowed_seconds: float
     none_within_allowed: bool
     worthwhile_points: float
+    untried: NamedDesign | None = None

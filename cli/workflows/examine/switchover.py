@@ -131,7 +131,7 @@ def _evidence(
         curves=sum(run.curve is not None for run in runs),
         curves_on_dataset=sum(run.curve is not None and run.dataset == dataset for run in runs),
         published_errors_on_dataset=sum(row.dataset == dataset for row in ERRORS),
-        simple_classifiers=any(level.dataset == dataset for level in predictor.levels),
+        simple_classifiers=predictor.has_level(dataset),
     )
 
 

@@ -13,7 +13,9 @@ from advisor.plans.method_traits import Method
 from advisor.plans.methods import make_plan
 from advisor.plans.plan import Role
 
-NOTHING_RUN = Evidence(accuracy="prior", runs=0, runs_on_dataset=0, cost="nominal", measurements=0)
+NOTHING_RUN = Evidence(
+    accuracy="prior", runs=0, runs_on_dataset=0, cost="nominal", measurements=0, known=True
+)
 CPU = {"device": "cpu", "processes": 2, "threads": 1, "dtype": "float32", "memory_format": "contiguous"}
 
 
@@ -136,7 +138,13 @@ def test_a_member_alone_in_its_cluster_has_no_mother(name, sentence):
 
 def test_a_family_without_a_training_on_the_data_is_named_where_others_have_one():
     evidence = Evidence(
-        accuracy="runs", runs=3, runs_on_dataset=2, families={"vgg": 2}, cost="nominal", measurements=0
+        accuracy="runs",
+        runs=3,
+        runs_on_dataset=2,
+        families={"vgg": 2},
+        cost="nominal",
+        measurements=0,
+        known=True,
     )
     assert said(DEQ, evidence=evidence) == ["no resnet has been trained on this data yet"]
     assert said(DEQ) == []
@@ -150,6 +158,7 @@ def test_what_was_never_measured_of_any_design_is_no_reason_of_one():
         runs_on_dataset=0,
         cost="measurements",
         measurements=9,
+        known=True,
         unmeasured=("batch 512",),
     )
     assert said(wide, evidence=evidence, designs=(SINGLE, wide)) == [

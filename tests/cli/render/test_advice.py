@@ -25,12 +25,23 @@ from cli.workflows.answers.advice import (
     MeasuringEffort,
     PredictedFigures,
     SearchEffort,
+    Verdict,
+    VerdictKind,
 )
-from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
+from cli.workflows.answers.advice_reasons import (
+    DesignTrade,
+    MeasureNext,
+    NamedDesign,
+    OtherObjective,
+    ProposedProbe,
+    WouldChange,
+)
 from cli.workflows.answers.advice_request import AnsweredRequest
 from cli.workflows.files import write_file
 
-EVIDENCE = Evidence(accuracy="prior", runs=0, runs_on_dataset=0, cost="measurements", measurements=20)
+EVIDENCE = Evidence(
+    accuracy="prior", runs=0, runs_on_dataset=0, cost="measurements", measurements=20, known=True
+)
 exact = Estimate.exact
 REQUEST = AnsweredRequest(
     budget="5M",
@@ -75,7 +86,7 @@ def predicted(reserved):
     )
 
 
-def row(rank, design, kind, chance, *, reference=False, reserved=None, method=Method.FULL_DATA):
+def row(rank, design, kind, chance, *, reserved=None, **changed):
     against = NamedDesign(design="resnet-26-16", method=Method.FULL_DATA)
     trade = DesignTrade(
         against=against, points_less=exact(0.5), epoch_times=exact(1.0), train_times=exact(1.0)
@@ -83,7 +94,7 @@ def row(rank, design, kind, chance, *, reference=False, reserved=None, method=Me
     return AdvisedDesign(
         rank=rank,
         design=design,
-        method=method,
+        method=changed.get("method", Method.FULL_DATA),
         design_class=kind,
         members=4,
         clusters=4,
@@ -92,10 +103,12 @@ def row(rank, design, kind, chance, *, reference=False, reserved=None, method=Me
         probability_beats_single=chance,
         near_threshold=False,
         evidence=EVIDENCE,
-        reference=reference,
-        trade=None if reference else trade,
+        reference=changed.get("reference", False),
+        trade=None if changed.get("reference") else trade,
         threshold=None,
         probability_beats_first=None,
+        tie=changed.get("tie", False),
+        untried=changed.get("untried", False),
         unmeasured=(),
         reasons=("because",),
     )
@@ -106,11 +119,23 @@ ENSEMBLE = row(1, "4xresnet-26-8", DesignClass.DEPTH_EQUIVALENT, 0.89, reserved=
 SNAPSHOTS = row(3, "4xresnet-26-8", DesignClass.DEPTH_EQUIVALENT, 0.7, method=Method.SNAPSHOT)
 
 
-def advice(rows, *, objective=Objective.ERROR, switchover=(), new=24):
+VERDICT = Verdict(
+    kind=VerdictKind.ONLY_ENSEMBLES,
+    known=True,
+    rank=1,
+    design="4xresnet-26-8",
+    method=Method.FULL_DATA,
+    trade=None,
+    probability_less_error=None,
+)
+
+
+def advice(rows, *, objective=Objective.ERROR, switchover=(), new=24, verdict=VERDICT):
     return Advice(
         request=replace(REQUEST, objective=objective),
         device=DEVICE,
         profile=MeasuringEffort(seconds=60.2, measurements_new=new, measurements_reused=0),
+        verdict=verdict,
         recommendations=tuple(rows),
         switchover=tuple(switchover),
         search=SearchEffort(trials=160, designs=160, seconds=2.0),
@@ -155,12 +180,12 @@ def test_without_a_single_network_nothing_is_said_to_beat_one():
 @pytest.mark.parametrize(
     ("objective", "ranked"),
     [
-        (Objective.ERROR, "by error to two significant digits, then the sooner trained."),
+        (Objective.ERROR, "by expected error."),
         (Objective.TIME, "by time, those first that likely match the best single network."),
         (Objective.BALANCED, "by error x seconds^0.1: ten times the training must buy a fifth less."),
     ],
 )
-def test_the_legend_of_the_ranking_is_four_lines_of_a_terminal(objective, ranked):
+def test_the_legend_of_a_ranking_without_ties_is_four_lines_of_a_terminal(objective, ranked):
     shown = lines(advice([ENSEMBLE, SINGLE], objective=objective))
     at = shown.index(f"Ranked {ranked}")
     assert shown[at + 1 : at + 5] == [
@@ -221,3 +246,83 @@ def test_a_name_that_is_no_unicode_is_written_as_it_is(tmp_path):
     file = tmp_path / "rows.csv"
     write_file(file, "the rows", os.fsdecode(b"caf\xe9.png"))
     assert file.read_bytes() == b"caf\xe9.png"
+
+
+# What is a tie, untried, or rests on nothing.
+
+
+def test_ties_and_untried_families_are_marked_and_the_page_says_what_that_means():
+    tie = row(2, "2xresnet-8-8", DesignClass.DEPTH_EQUIVALENT, 0.5, tie=True)
+    untried = row(3, "2xvgg-11-8", DesignClass.DEPTH_EQUIVALENT, 0.5, untried=True)
+    shown = lines(advice([row(1, "resnet-26-16", DesignClass.SINGLE, None, reference=True), tie, untried]))
+    assert "2 = 2xresnet-8-8 5.00 % 50% 1 s 1 s 1 GiB" in shown
+    at = shown.index("3 2xvgg-11-8 5.00 % 50% 1 s 1 s 1 GiB")
+    assert shown[at + 2] == "untried here"
+    assert "= ties with 1: chance to have less error at least 1 in 5; cheapest first." in shown
+    assert "untried here: behind families of which more is known on this data." in shown
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_line_of_the_ranking_is_longer_than_the_terminal(objective, columns):
+    rows = [ENSEMBLE, replace(SINGLE, tie=True), replace(SNAPSHOTS, untried=True)]
+    console = Console(file=io.StringIO(), width=columns)
+    console.print(recommendation(advice(rows, objective=objective)))
+    text = console.file.getvalue()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= columns
+    # Every line of the legend is one line of a terminal.
+    legend = text[text.index("Ranked ") : text.index("Why ")].strip().splitlines()
+    assert len(legend) == 6
+
+
+def test_the_verdict_comes_before_the_table_and_names_the_rank_to_train():
+    chosen = replace(VERDICT, kind=VerdictKind.ONLY_SINGLES, rank=2, design="resnet-26-16")
+    shown = lines(advice([ENSEMBLE, SINGLE], verdict=chosen), columns=120)
+    assert shown[0].startswith("Train one ResNet of depth 26 and width 16 (resnet-26-16). ")
+    assert shown[2].startswith("5M parameters")
+    assert any(line.startswith("Next: advisor train --rank 2 ") for line in shown)
+    assert any(line.startswith("Next: advisor train (or") for line in lines(advice([ENSEMBLE, SINGLE])))
+
+
+def test_where_nothing_is_known_no_error_is_shown():
+    # Figures of errors that occur nowhere else.
+    change = WouldChange(
+        thresholds=(),
+        second=None,
+        limits=(),
+        objectives=(
+            OtherObjective(
+                objective=Objective.TIME,
+                design="resnet-8-8",
+                method=Method.FULL_DATA,
+                test_error=exact(0.7777),
+                train_seconds=exact(1.0),
+            ),
+        ),
+    )
+    probe = ProposedProbe(
+        design="resnet-8-4",
+        epochs=3,
+        share_of_images=1.0,
+        seconds=exact(1.0),
+        move_points=77.77,
+        predicted_error=exact(0.7777),
+        minutes=1,
+        command="advisor probe",
+    )
+
+    def worst(row):
+        trade = row.trade and replace(row.trade, points_less=exact(77.77))
+        return replace(row, predicted=replace(row.predicted, test_error=exact(0.7777)), trade=trade)
+
+    shown = replace(
+        advice([worst(ENSEMBLE), worst(SINGLE)]),
+        would_change=change,
+        measure_next=replace(NO_PROBE, probe=probe),
+    )
+    assert sum("77." in line for line in lines(shown)) > 4
+    unknown = lines(replace(shown, verdict=replace(VERDICT, known=False)))
+    assert unknown[0].startswith("Nothing is known of this data: ")
+    assert not any("77" in line for line in unknown)
+    assert "1 4xresnet-26-8 ? 89% 1 s 1 s 2 GiB" in unknown
+    assert "Ranked by expected error, by published studies of other data." in unknown

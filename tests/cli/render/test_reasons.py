@@ -85,6 +85,8 @@ def row(rank, design, *, trade=None, threshold=None, reasons=("because",), metho
         trade=trade,
         threshold=threshold,
         probability_beats_first=None,
+        tie=False,
+        untried=False,
         unmeasured=(),
         reasons=reasons,
     )

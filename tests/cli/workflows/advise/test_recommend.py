@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,7 +16,9 @@ from jsonschema import Draft202012Validator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from advisor.accuracy.reported import ReportedTraining
 from advisor.errors import InterruptedRunError, StorageError
+from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines
 from cli.workflows.advise.last_request import completed_request
 from cli.workflows.advise.probe import ProbingSession
@@ -71,6 +74,7 @@ def test_the_answer_has_the_promised_form(asked):
         "request",
         "device",
         "profile",
+        "verdict",
         "recommendations",
         "switchover",
         "search",
@@ -124,12 +128,36 @@ def test_a_row_trades_what_its_figures_and_those_of_the_reference_say(asked):
             own, other = (each["predicted"][figure]["mean"] for each in (row, reference))
             assert traded[ratio]["low"] <= traded[ratio]["mean"] <= traded[ratio]["high"]
             assert traded[ratio]["mean"] == pytest.approx(own / other)
-        better = traded["points_less"]["mean"] >= 0
-        assert ("points less error" if better else "points more error") in row["reasons"][0]
+        assert traded["points_less"]["low"] <= traded["points_less"]["high"]
+        # Nothing is known of these data, so that no sentence has a figure of their errors.
+        assert row["reasons"][0].endswith((f"of {reference['design']}", "by the epoch and in all"))
+        assert "points" not in " ".join(row["reasons"])
+
+
+def test_the_verdict_is_about_two_rows_of_the_ranking(asked):
+    verdict, rows = asked[1]["verdict"], asked[1]["recommendations"]
+    taken = rows[verdict["rank"] - 1]
+    against = next(row for row in rows if row["design"] == verdict["trade"]["against"]["design"])
+    assert (verdict["design"], verdict["method"]) == (taken["design"], taken["method"])
+    assert (taken["members"] == 1) is not (against["members"] == 1)
+    chance = verdict["probability_less_error"]
+    if taken["rank"] == 1:
+        assert chance == pytest.approx(1 - against["probability_beats_first"])
+    else:
+        assert chance == taken["probability_beats_first"]
+        assert verdict["kind"] == "either"
+
+
+def test_the_first_row_has_the_least_expected_error(asked):
+    errors = [row["predicted"]["test_error"]["mean"] for row in asked[1]["recommendations"]]
+    # Counted on test images, which rounds: one image of 360.
+    assert errors[0] <= min(errors) + 1 / 360
 
 
 def test_conditions_that_would_change_the_advice_have_figures(asked):
     answer = asked[1]
+    assert answer["verdict"]["known"] is False
+    assert {row["evidence"]["known"] for row in answer["recommendations"]} == {False}
     first, second = answer["recommendations"][:2]
     change = answer["would_change"]
     assert set(change) == {"thresholds", "second", "limits", "objectives"}
@@ -160,6 +188,68 @@ def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home
     assert chosen[0].move == probe["move_points"]
 
 
+@pytest.fixture
+def trained_vgg(measured_home, tmp_path):
+    """The measured home with a poor training of a VGG on digits, as an import brings it."""
+    home = tmp_path / "trained"
+    shutil.copytree(measured_home, home)
+    digits = DATASETS["digits"]
+    training = ReportedTraining(
+        dataset="digits",
+        task=digits.task,
+        augmentation=digits.augmentation,
+        train_images=digits.train_images,
+        test_images=digits.test_images,
+        design="vgg-11-4",
+        epochs=5,
+        batch=32,
+        seed=0,
+        error=0.5,
+        member_errors=(0.5,),
+        device="",
+        date="2026-11-28",
+    )
+    with open_store(Home(home).database) as store:
+        store.add_reported([training], source="test", imported_at="2026-11-28T00:00:00")
+    return home
+
+
+BOTH = (*AGAIN[:-1], "40", "--family", "vgg", "--json")
+
+
+def test_the_family_that_was_trained_leads_and_the_one_that_would_is_offered_as_a_probe(trained_vgg, advisor):
+    answer = advisor("--home", str(trained_vgg), *BOTH).json
+    rows = answer["recommendations"]
+    assert (rows[0]["design"].split("-")[0], rows[0]["untried"]) == ("vgg", False)
+    resnets = [row for row in rows if "resnet" in row["design"]]
+    assert [row["untried"] for row in resnets] == [True] * max(len(resnets), 1)
+    # Its forecast is better by far, but nothing of its kind was trained here.
+    assert resnets[0]["predicted"]["test_error"]["mean"] < rows[0]["predicted"]["test_error"]["mean"]
+    assert "ranked behind families that have" in " ".join(resnets[0]["reasons"])
+    assert answer["verdict"]["known"] is True
+    assert "vgg" in answer["verdict"]["design"]
+    offered = answer["measure_next"]
+    assert offered["untried"]["design"] in {row["design"] for row in resnets}
+    assert "resnet" in offered["probe"]["design"]
+    assert "--family resnet" in offered["probe"]["command"]
+    assert "vgg" not in offered["probe"]["command"]
+    assert answer["search"]["designs"] == 40
+
+
+@pytest.mark.slow
+def test_the_probe_of_an_untried_family_is_the_one_that_its_command_makes(trained_vgg, advisor, monkeypatch):
+    probe = advisor("--home", str(trained_vgg), *BOTH).json["measure_next"]["probe"]
+    chosen = []
+
+    def train(session, found, signals):
+        chosen.append(found)
+        raise InterruptedRunError("enough", exit_code=130)
+
+    monkeypatch.setattr(ProbingSession, "_train", train)
+    assert advisor("--home", str(trained_vgg), *shlex.split(probe["command"])[1:]).code == 130
+    assert (chosen[0].plan.design, chosen[0].plan.epochs) == (probe["design"], probe["epochs"])
+
+
 def test_a_repeated_request_measures_nothing_and_answers_from_what_is_known(asked, advisor):
     home, first = asked
     answer = advisor("--home", str(home), *AGAIN, "--json")
@@ -177,6 +267,10 @@ def test_the_table_fits_a_terminal_of_80_columns(measured_home, advisor, monkeyp
     assert "errors on simple classifiers on these data, and published figures" in " ".join(out.split())
     assert "What would change this" in out
     assert "What to measure next" in out
+    # Nothing is known of these data, so that no share of wrong images and no difference in points is shown.
+    assert out.startswith("Nothing is known of this data: ")
+    assert "±" not in out
+    assert set(re.findall(r"[\d.]+ %", out)) == {"90 %"}
 
 
 def test_a_study_can_be_opened_by_optuna(measured_home):
@@ -278,6 +372,7 @@ def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tm
     before, after = advisor(*question).json, advisor(*question, "--probe", "0.2").json
     known = [answer["recommendations"][0]["evidence"]["runs_on_dataset"] for answer in (before, after)]
     assert after["probing"]["probes"]
+    assert [answer["verdict"]["known"] for answer in (before, after)] == [number > 0 for number in known]
     assert known[1] - known[0] == len(after["probing"]["probes"])
 
 

@@ -141,7 +141,7 @@ def test_a_damaged_look_is_no_evidence_and_the_next_call_looks_again(store, plac
     with closing(sqlite3.connect(place.database)) as connection, connection:
         connection.execute("UPDATE looks SET errors = 'x'")
     accuracy, _ = accuracy_for(store, facts_of(f"folder:{folder}"), 0)
-    assert accuracy.levels == {}
+    assert accuracy.levels == ()
     assert "row 1 of looks is damaged" in caplog.text
     assert len(looks_at(folder)) == 1
     assert store.check() == []
