@@ -44,6 +44,10 @@ class Contestants:
 
 # The designs of one budget at every point.
 Row = tuple[Contestants, ...]
+# Depth and width. All networks here are regular ones of one family, and these are sooner hashed than layers.
+Shape = tuple[int, int]
+# Mean error of each network at every point.
+Means = Mapping[Shape, Sequence[float]]
 
 
 def contestants(
@@ -63,30 +67,40 @@ def contestants(
         points: trainings after which errors are compared.
     """
     choices = {b: found for b in budgets if (found := equivalents_within(b, family, members, source.task))}
-    columns = [_column(source, choices, members, point) for point in points]
-    return list(zip(*columns, strict=True))
-
-
-def _column(
-    source: ErrorSource, choices: Mapping[float, Sequence[Equivalents]], members: int, point: Point
-) -> list[Contestants]:
-    """Return the designs of every budget at one point."""
-    singles = _means(source, [e.single for choice in choices.values() for e in choice], 1, point)
-    least = {b: min(singles[e.single] for e in choice) for b, choice in choices.items()}
-    equivalents = {
-        b: _by_class([e for e in choice if singles[e.single] <= (1 + EQUALLY_GOOD) * least[b]])
-        for b, choice in choices.items()
-    }
-    every = [n for kinds in equivalents.values() for found in kinds.values() for n in found]
-    ensembles = _means(source, every, members, point)
+    bases = [e for choice in choices.values() for e in choice]
+    singles = _means(source, [e.single for e in bases], 1, points)
+    good = [
+        {b: _by_class(_equally_good(choice, singles, j)) for b, choice in choices.items()}
+        for j in range(len(points))
+    ]
+    every = [n for column in good for kinds in column.values() for found in kinds.values() for n in found]
+    ensembles = _means(source, every, members, points)
     return [
-        Contestants(
-            budget=b,
-            single=min((e.single for e in choice), key=singles.__getitem__),
-            ensembles={kind: min(found, key=ensembles.__getitem__) for kind, found in equivalents[b].items()},
+        tuple(
+            Contestants(
+                budget=b,
+                single=_least([e.single for e in choice], singles, j),
+                ensembles={kind: _least(found, ensembles, j) for kind, found in column[b].items()},
+            )
+            for j, column in enumerate(good)
         )
         for b, choice in choices.items()
     ]
+
+
+def _equally_good(choice: Sequence[Equivalents], singles: Means, point: int) -> list[Equivalents]:
+    means = [singles[_shape(e.single)][point] for e in choice]
+    most = (1 + EQUALLY_GOOD) * min(means)
+    return [e for e, mean in zip(choice, means, strict=True) if mean <= most]
+
+
+def _shape(network: NetworkSpec) -> Shape:
+    return network.depth, network.width
+
+
+def _least(networks: Sequence[NetworkSpec], means: Means, point: int) -> NetworkSpec:
+    """Return the network of least mean error at a point, given by its position."""
+    return min(networks, key=lambda network: means[_shape(network)][point])
 
 
 def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpec]]:
@@ -99,14 +113,14 @@ def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpe
 
 
 def _means(
-    source: ErrorSource, networks: Sequence[NetworkSpec], members: int, point: Point
-) -> dict[NetworkSpec, float]:
-    """Return the mean predicted error of an independently trained ensemble of each network."""
-    order = list(dict.fromkeys(networks))
-    if not order:
+    source: ErrorSource, networks: Sequence[NetworkSpec], members: int, points: Sequence[Point]
+) -> Means:
+    """Return the mean predicted errors of an independently trained ensemble of each network."""
+    distinct = {_shape(network): network for network in networks}
+    if not distinct:
         return {}
-    means = source.errors(order, members, members, [point]).mean(axis=(0, 2))
-    return dict(zip(order, means.tolist(), strict=True))
+    means = source.errors(list(distinct.values()), members, members, points).mean(axis=0)
+    return dict(zip(distinct, means.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,30 +169,32 @@ def contest(
         points: trainings of the single networks.
         ensemble_points: trainings of the ensembles; by default those of the single networks.
     """
-    columns = [
-        _errors(source, [row[j] for row in rows], members, clusters, pair)
-        for j, pair in enumerate(zip(points, ensemble_points or points, strict=True))
-    ]
-    return Contest(
-        single=np.stack([single for single, _ in columns], axis=2),
-        ensembles={kind: np.stack([found[kind] for _, found in columns], axis=2) for kind in ENSEMBLES},
-    )
+    single = _errors(source, [[designs.single for designs in row] for row in rows], 1, 1, points)
+    ensembles = {}
+    for kind in ENSEMBLES:
+        networks = [[designs.ensembles.get(kind) for designs in row] for row in rows]
+        exists = any(network for row in networks for network in row)
+        at = ensemble_points or points
+        none = np.full_like(single, np.inf)
+        ensembles[kind] = _errors(source, networks, members, clusters, at) if exists else none
+    return Contest(single=single, ensembles=ensembles)
 
 
 def _errors(
     source: ErrorSource,
-    column: Sequence[Contestants],
+    networks: Sequence[Sequence[NetworkSpec | None]],
     members: int,
     clusters: int,
-    points: tuple[Point, Point],
-) -> tuple[Floats, dict[DesignClass, Floats]]:
-    """Return draws of the errors at one point, each of shape (draws, budgets)."""
-    single = source.errors([designs.single for designs in column], 1, 1, points[:1])[:, :, 0]
-    ensembles = {}
-    for kind in ENSEMBLES:
-        places = [i for i, designs in enumerate(column) if kind in designs.ensembles]
-        ensembles[kind] = np.full_like(single, np.inf)
-        if places:
-            networks = [column[i].ensembles[kind] for i in places]
-            ensembles[kind][:, places] = source.errors(networks, members, clusters, points[1:])[:, :, 0]
-    return single, ensembles
+    points: Sequence[Point],
+) -> Floats:
+    """Return draws of the errors of a network of every budget and point, shape (draws, budgets, points).
+
+    All networks are asked for at all points: one question is sooner answered than one for each point. An
+    error is infinite where there is no network.
+    """
+    distinct = {_shape(n): n for row in networks for n in row if n is not None}
+    drawn = source.errors(list(distinct.values()), members, clusters, points)
+    drawn = np.concatenate([drawn, np.full_like(drawn[:, :1], np.inf)], axis=1)
+    places = {shape: i for i, shape in enumerate(distinct)}
+    chosen = np.array([[len(places) if n is None else places[_shape(n)] for n in row] for row in networks])
+    return np.asarray(drawn[:, chosen, np.arange(len(points))], dtype=float)

@@ -18,6 +18,8 @@ READINGS = {
     ScheduleReading.LONG: "read off one long schedule",
 }
 NOT_REACHED = "not reached"
+# Chances that differ by less along an axis are the same.
+ALIKE = 0.05
 
 
 def columns_in_words(answer: SwitchoverMap) -> str:
@@ -84,10 +86,24 @@ def words(answer: SwitchoverMap) -> list[str]:
             f"{answer.schedule_epochs} epochs is reached sooner by: {sooner(answer, -1)}."
         )
     if answer.axis is Axis.IMAGES:
-        lines.append("Epochs are the same on every number of images, so more images mean more steps.")
+        lines += _images_in_words(answer)
     if answer.reading is ScheduleReading.LONG:
         lines.append("MotherNets have no map here: hatched members have no epochs of one long schedule.")
     return [*lines, _evidence_in_words(answer)]
+
+
+def _images_in_words(answer: SwitchoverMap) -> list[str]:
+    """Return what the axis of images means, and by how much the chances change along it."""
+    lines = ["Epochs are the same on every number of images, so more images mean more steps."]
+    rows = [[p for p in row if p is not None] for row in answer.full_data.probability_ensemble_wins]
+    moves = [max(row) - min(row) for row in rows if row]
+    if len(answer.images) > 1 and moves:
+        alike = ": the forecast knows of no effect on who wins" if max(moves) < ALIKE else ""
+        lines.append(
+            f"From {answer.images[0]:,} to {answer.images[-1]:,} images the chance at one budget changes by "
+            f"{100 * max(moves):.0f} points at most{alike}."
+        )
+    return lines
 
 
 def _reference(answer: SwitchoverMap) -> str:
