@@ -22,6 +22,7 @@ from cli.commands import (
     ensembles,
     profile,
     runs,
+    switchover,
     training,
     whatif,
 )
@@ -60,7 +61,7 @@ COMMANDS: Commands = {
     "export": ensembles.export,
     "profile": profile.profile,
     "probe": advice.probe,
-    "est": advice.est,
+    "est": switchover.est,
     "space": advice.space,
     "equivalents": advice.equivalents,
 }

@@ -1,4 +1,4 @@
-"""Parsers of the quantities on the command line: memory, durations, image sizes, seeds, budgets, epochs."""
+"""Parsers of the quantities on the command line: memory, durations, sizes, seeds, budgets, epochs, images."""
 
 from __future__ import annotations
 
@@ -101,6 +101,29 @@ def parse_epochs(text: str | None, option: str) -> tuple[int, int] | None:
         return int(number)
 
     return None if text is None else _range(text, option, read)
+
+
+def parse_image_counts(text: str | None, option: str) -> tuple[int, int] | None:
+    """Read ``500-20k``, or one number of images as a range without length.
+
+    Raises:
+        UsageError: text of another form, or a range that falls.
+    """
+    return None if text is None else _range(text, option, lambda number: parse_image_count(number, option))
+
+
+def parse_image_count(text: str, option: str) -> int:
+    """Read ``4000``, ``20k`` or ``1.2M`` images.
+
+    Raises:
+        UsageError: text of another form.
+    """
+    try:
+        return parse_budget(text)
+    except UsageError:
+        raise UsageError(
+            f"{option}: cannot read {text!r} as a number of images: write 4000, 20k or 1.2M"
+        ) from None
 
 
 def _range(text: str, option: str, read: Callable[[str], int]) -> tuple[int, int]:

@@ -128,7 +128,7 @@ class AccuracyPredictor:
             epochs: epochs of a network that is trained from scratch.
             methods: training method of each design; by default full data for independent members, else
                 MotherNets.
-            image_share: share of the training images.
+            image_share: share of the training images; above 1 is an extrapolation.
             weight_decays: weight decay of each design over that of its family's recipe; by default 1.
 
         Returns:
@@ -221,6 +221,7 @@ class AccuracyPredictor:
         epochs: float | Floats,
         relative_rate: float | Floats = 0.0,
         final_relative_rate: float = 0.0,
+        image_share: float | Floats = 1.0,
     ) -> Floats:
         """Return draws of the expected test error of independent members of one shape.
 
@@ -238,19 +239,27 @@ class AccuracyPredictor:
                 (designs,).
             final_relative_rate: learning rate of the schedule's last epoch over that of the first epoch;
                 equal to `relative_rate` at the end of a schedule.
+            image_share: share of the training images, a number or shape (designs,); above 1 is an
+                extrapolation.
 
         Returns:
             Errors as shares, shape (SAMPLES, designs).
         """
-        share, rate = np.broadcast_arrays(
-            np.asarray(epochs) / RECIPES[family].reference_epochs, relative_rate
-        )
-        columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, rate)
+        share = np.asarray(epochs) / RECIPES[family].reference_epochs
+        columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, relative_rate, image_share)
 
-        def case(n: float, d: float, t: float, m: float, rate: float) -> Case:
-            last = final_relative_rate
+        def case(n: float, d: float, t: float, m: float, rate: float, images: float) -> Case:
             return Case(
-                dataset, classes, family, n, d, t, int(m), relative_rate=rate, final_relative_rate=last
+                dataset,
+                classes,
+                family,
+                n,
+                d,
+                t,
+                int(m),
+                relative_rate=rate,
+                final_relative_rate=final_relative_rate,
+                image_share=images,
             )
 
         return self._drawn([case(*row) for row in zip(*(c.tolist() for c in columns), strict=True)])

@@ -1,77 +1,25 @@
-"""The two readings of an epoch axis, and the predicted errors of each.
+"""The two readings of a number of epochs, and the predicted errors of each.
 
 A number of epochs may be the length of a whole schedule, or one epoch of a long schedule whose learning rate
 has not fallen yet. The errors of one reading cannot be computed from those of the other, so each reading is
 an `ErrorSource` of its own, and the two are never mixed.
+
+Under either reading a point has the designs that are best there. A training that stops at an epoch of a long
+schedule is compared with the best rival that stops there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
-
-import numpy as np
 
 from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.designs.design import homogeneous
+from advisor.decision.error_source import DataErrors, ErrorSource, Point, ScheduleReading
 from advisor.errors import InfeasibleError, UsageError, lookup
 from advisor.estimate import Floats
-from advisor.networks.architecture import NetworkSpec, regular_network
+from advisor.networks.architecture import NetworkSpec
 from advisor.networks.layers import Task
-from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
-
-
-class ScheduleReading(StrEnum):
-    """The meaning of a number of epochs on the axis.
-
-    ``whole``: a training whose schedule has that length, including its drops of the learning rate ("More or
-    Less", figure K). ``long``: that epoch of one long training; errors are higher before its drops (the heat
-    maps of the paper).
-    """
-
-    WHOLE = "whole"
-    LONG = "long"
-
-
-class ErrorSource(Protocol):
-    """Predicted test errors under one reading of the epoch axis."""
-
-    @property
-    def reading(self) -> ScheduleReading:
-        """The reading of the epoch axis."""
-
-    @property
-    def last_epoch(self) -> int | None:
-        """Length of the long schedule; None where any number of epochs is possible."""
-
-    @property
-    def task(self) -> Task:
-        """Input shape and classes."""
-
-    def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
-    ) -> Floats:
-        """Return draws of the errors of ensembles, shape (draws, networks, epochs).
-
-        Args:
-            networks: member of each ensemble, all of one family.
-            members: number of members of each ensemble; 1 for single networks.
-            clusters: number of clusters; that of the members for independent training.
-            epochs: numbers of epochs.
-        """
-
-    def probability_below(self, errors: Floats, reference: Floats, members: int, clusters: int) -> float:
-        """Return the probability that an ensemble trained once has less error than a single network.
-
-        Args:
-            errors: draws of the ensemble's error, shape (draws,).
-            reference: draws of the single network's error, shape (draws,).
-            members: number of members of the ensemble.
-            clusters: number of clusters of the ensemble.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +38,7 @@ class WholeSchedules:
 
     @property
     def reading(self) -> ScheduleReading:
-        """The reading of the epoch axis."""
+        """The reading of the epochs."""
         return ScheduleReading.WHOLE
 
     @property
@@ -99,18 +47,19 @@ class WholeSchedules:
         return None
 
     def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
+        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
-        """Return draws of the errors of ensembles, shape (draws, networks, epochs)."""
+        """Return draws of the errors of ensembles, shape (draws, networks, points)."""
+        errors = DataErrors(self.predictor, self.dataset, self.task)
         if clusters < members:
-            designs = [homogeneous(network, members, clusters) for network in networks]
-            columns = [self.predictor.sample_errors(designs, self.dataset, self.task, e) for e in epochs]
-            return np.stack(columns, axis=2)
-        return _independent(self.predictor, self.dataset, self.task, networks, members, epochs)
+            return errors.hatched(networks, members, clusters, points)
+        shares = [point.image_share for point in points]
+        return errors.independent(networks, members, [point.epochs for point in points], shares)
 
     def probability_below(self, errors: Floats, reference: Floats, members: int, clusters: int) -> float:
         """Return the probability that an ensemble trained once has less error than a single network."""
-        return _probability_below(self.predictor, self.dataset, errors, reference, members, clusters)
+        own = DataErrors(self.predictor, self.dataset, self.task)
+        return own.probability_below(errors, reference, members, clusters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +82,7 @@ class OneLongSchedule:
 
     @property
     def reading(self) -> ScheduleReading:
-        """The reading of the epoch axis."""
+        """The reading of the epochs."""
         return ScheduleReading.LONG
 
     @property
@@ -142,9 +91,9 @@ class OneLongSchedule:
         return self.epochs
 
     def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, epochs: Sequence[int]
+        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
-        """Return draws of the errors of ensembles, shape (draws, networks, epochs).
+        """Return draws of the errors of ensembles, shape (draws, networks, points).
 
         Raises:
             UsageError: the members are hatched, or a number of epochs is beyond the end of the schedule.
@@ -153,68 +102,24 @@ class OneLongSchedule:
             raise UsageError(
                 "hatched members have no epochs of one long schedule: their mother has the first"
             )
-        if max(epochs) > self.epochs:
-            raise UsageError(f"the long schedule has {self.epochs} epochs, got {max(epochs)}")
+        last = max(point.epochs for point in points)
+        if last > self.epochs:
+            raise UsageError(f"the long schedule has {self.epochs} epochs, got {last}")
         rates, completed = relative_rates(self.family, self.epochs), progress(self.family, self.epochs)
-        # The length of a whole schedule that makes the same progress.
-        whole_schedules = [self.epochs * completed[e - 1] for e in epochs]
-        return _independent(
-            self.predictor,
-            self.dataset,
-            self.task,
+        return DataErrors(self.predictor, self.dataset, self.task).independent(
             networks,
             members,
-            whole_schedules,
-            relative_rate=[rates[e - 1] for e in epochs],
+            # The length of a whole schedule that makes the same progress.
+            [self.epochs * completed[point.epochs - 1] for point in points],
+            [point.image_share for point in points],
+            relative_rate=[rates[point.epochs - 1] for point in points],
             final_relative_rate=rates[-1],
         )
 
     def probability_below(self, errors: Floats, reference: Floats, members: int, clusters: int) -> float:
         """Return the probability that an ensemble trained once has less error than a single network."""
-        return _probability_below(self.predictor, self.dataset, errors, reference, members, clusters)
-
-
-def _probability_below(
-    predictor: AccuracyPredictor, dataset: str, errors: Floats, reference: Floats, members: int, clusters: int
-) -> float:
-    # The seed std depends on number and beginning of the members only, so any shape serves.
-    network = regular_network("mlp", 1, 1)
-    designs = homogeneous(network, members, clusters), homogeneous(network, 1)
-    one, other = (predictor.seed_std(design, dataset) for design in designs)
-    return predictor.probability_below(errors, reference, (one, other))
-
-
-def _independent(
-    predictor: AccuracyPredictor,
-    dataset: str,
-    task: Task,
-    networks: Sequence[NetworkSpec],
-    members: int,
-    epochs: Sequence[float],
-    *,
-    relative_rate: Sequence[float] | None = None,
-    final_relative_rate: float = 0.0,
-) -> Floats:
-    """Return draws of the errors of independent members, shape (draws, networks, epochs).
-
-    Parameters come from interpolated counts, so that a scan of all depths builds no layers.
-    """
-    family = networks[0].family
-    counts = regular_counts(family, task, max(DEPTH_LIMIT, *(n.depth for n in networks)))
-    shape = (len(networks), len(epochs))
-    sizes = np.array([counts.parameters(n.depth, n.width) for n in networks], dtype=float)
-    drawn = predictor.sample_regular(
-        family,
-        dataset,
-        task.classes,
-        parameters=np.repeat(sizes, shape[1]),
-        depth=np.repeat([float(n.depth) for n in networks], shape[1]),
-        members=np.full(shape[0] * shape[1], float(members)),
-        epochs=np.tile(np.array(epochs, dtype=float), shape[0]),
-        relative_rate=0.0 if relative_rate is None else np.tile(np.array(relative_rate), shape[0]),
-        final_relative_rate=final_relative_rate,
-    )
-    return drawn.reshape(-1, *shape)
+        own = DataErrors(self.predictor, self.dataset, self.task)
+        return own.probability_below(errors, reference, members, clusters)
 
 
 def source_of(

@@ -42,21 +42,33 @@ class Change:
         Raises:
             UsageError: the changed number is not whole, or the change divides by 0.
         """
-        if self.sign == "/" and not self.amount:
-            raise UsageError(f"{self.option} {self.text}: nothing can be divided by 0, write for example /2")
-        changed = {
-            "": lambda: self.amount,
-            "+": lambda: value + self.amount,
-            "-": lambda: value - self.amount,
-            "x": lambda: value * self.amount,
-            "/": lambda: value / self.amount,
-        }[self.sign]()
+        changed = self._exactly(value)
         if changed.denominator != 1:
             raise UsageError(
                 f"{self.option} {self.text}: {value} would become {float(changed):g}, which is not whole: "
                 f"write for example {self.option} {max(round(changed), 1)}"
             )
         return int(changed)
+
+    def nearest(self, value: int) -> int:
+        """Return the whole number nearest to the changed one, which may be below 1.
+
+        Raises:
+            UsageError: the change divides by 0.
+        """
+        return round(self._exactly(value))
+
+    def _exactly(self, value: int) -> Fraction:
+        if self.sign == "/" and not self.amount:
+            raise UsageError(f"{self.option} {self.text}: nothing can be divided by 0, write for example /2")
+        changed: Fraction = {
+            "": lambda: self.amount,
+            "+": lambda: value + self.amount,
+            "-": lambda: value - self.amount,
+            "x": lambda: value * self.amount,
+            "/": lambda: value / self.amount,
+        }[self.sign]()
+        return changed
 
 
 def parse_change(text: str, option: str) -> Change:

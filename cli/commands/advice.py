@@ -1,4 +1,4 @@
-"""Commands that advise on a design before its training: recommend, probe, est, space and equivalents."""
+"""Commands that advise on a design before its training: recommend, probe, space and equivalents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from cli.options import (
 from cli.quantities import parse_bytes, parse_seconds
 from cli.workflows.defaults import (
     DATASET,
-    MEMBERS,
     OBJECTIVE,
     PROBE_PROFILE_SECONDS,
     RECOMMEND_PROFILE_SECONDS,
@@ -161,58 +160,6 @@ def probe(
     )
     options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
     print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
-
-
-def est(
-    ctx: typer.Context,
-    family: Annotated[str, typer.Option(help="Family of all designs.")],
-    members: Annotated[int, typer.Option(help="Number of members of the ensembles.")] = MEMBERS,
-    dataset: Annotated[str, typer.Option(help="Data set; only shape and size are needed.")] = DATASET,
-    resize: Resize = None,
-    skip_damaged: SkipDamaged = False,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            help="Range of the parameters of all members together: 250k-8M; default: around the threshold."
-        ),
-    ] = None,
-    epochs: Annotated[
-        str | None,
-        typer.Option(
-            help="Range of the epochs, or one number: 10-500; default: around the published schedule."
-        ),
-    ] = None,
-    g: Annotated[
-        int, typer.Option("--g", help="Number of clusters of MotherNets, which a second map shows.")
-    ] = 1,
-    reading: Annotated[
-        str,
-        typer.Option(
-            help="Reading of the epochs: whole (a schedule of each length) or long (one long schedule)."
-        ),
-    ] = "whole",
-    seed: Annotated[int, typer.Option(help="Random seed of the posterior draws.")] = SEED,
-    plot: Annotated[Path | None, typer.Option(help="File that the maps are drawn to, .png or .svg.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
-    from cli.render.switchover import switchover
-    from cli.workflows.answers.examine.switchover import EstRequest
-    from cli.workflows.examine.switchover import est as run
-
-    request = EstRequest(
-        family=family,
-        members=members,
-        dataset=dataset,
-        budget=budget,
-        epochs=epochs,
-        clusters=g,
-        reading=reading,
-        seed=seed,
-        resize=resize,
-        skip_damaged=skip_damaged,
-    )
-    print_answer(run(request, ctx.obj.home, plot, ctx.obj.speaker()), as_json, switchover)
 
 
 def space(

@@ -19,7 +19,7 @@ from cli.options import (
     print_answer,
 )
 
-CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method")
+CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method", "images")
 FORMS = "32, +6, -6, x2 or /2"
 
 
@@ -48,6 +48,10 @@ def whatif(
         typer.Option(metavar="CHANGE", help="Epochs of a network trained from scratch: the same forms."),
     ] = None,
     method: Annotated[str | None, typer.Option(help="New training method.")] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="CHANGE", help="Training images, at as many epochs: 20k, +500, x2 or /2."),
+    ] = None,
     dataset: Dataset = None,
     resize: Resize = None,
     skip_damaged: SkipDamaged = False,

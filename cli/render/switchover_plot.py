@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.decision.map_grid import Axis
 from advisor.decision.switchover import Threshold
 from advisor.errors import UsageError
 from advisor.estimate import Floats
 from advisor.files import replacing
+from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
-from cli.render.switchover import LETTERS, READINGS, shade, training_in_words
+from cli.render.switchover import EXTRAPOLATED, LETTERS, marked_name, shade, training_in_words
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 from cli.workflows.files import cannot_write
 
@@ -27,6 +29,7 @@ REMEDY = "pip install 'ensemble-advisor[plot]'"
 # Width and height of a panel in inches, and dots per inch: a PNG has 600 dots per panel. Narrow panels fit
 # the width of a page.
 PANEL, HEIGHT, DOTS = 4.0, 4.8, 150
+LABELS = {Axis.EPOCHS: "epochs of the single network", Axis.IMAGES: "training images"}
 # An SVG without a date is the same file for the same map.
 METADATA = {".svg": {"Date": None}}
 
@@ -63,7 +66,7 @@ def plot(answer: SwitchoverMap, path: Path) -> None:
     figure.suptitle(
         f"Chance in % that the better ensemble of {request.members} has less error than one network of "
         f"its size\n"
-        f"{request.family} on {request.dataset}, {READINGS[answer.reading]}",
+        f"{request.family} on {request.dataset}. {columns_in_words(answer)}",
         fontsize=12,
     )
     _legend(figure)
@@ -96,24 +99,25 @@ def _colour(probability: float) -> tuple[float, float, float]:
 
 
 def _panel(axes: Axes, answer: SwitchoverMap, found: TrainingMap) -> None:
-    budgets, epochs = answer.budgets_parameters, answer.epochs
+    budgets, columns = answer.budgets_parameters, answer.columns
+    mark = f" ({EXTRAPOLATED} extrapolated)" if any(answer.extrapolated) else ""
     chances = found.probability_ensemble_wins
     colours = np.array([[(1.0,) * 3 if p is None else _colour(p) for p in row] for row in chances])
-    axes.set(xscale="log", yscale="log", xlabel="epochs of the single network")
-    axes.pcolormesh(_edges(epochs), _edges(budgets), colours)
+    axes.set(xscale="log", yscale="log", xlabel=LABELS[answer.axis] + mark)
+    axes.pcolormesh(_edges(columns), _edges(budgets), colours)
     for i, budget in enumerate(budgets):
-        for j, length in enumerate(epochs):
+        for j, column in enumerate(columns):
             chance, letter = chances[i][j], LETTERS[found.likelier_class[i][j]]
             text = "–" if chance is None else f"{letter} {100 * chance:.0f}"
             # The box has the cell's own colour, so that a line passes behind the figure.
             box = {"color": colours[i, j], "pad": 1}
-            axes.text(length, budget, text, ha="center", va="center", fontsize=8, bbox=box)
+            axes.text(column, budget, text, ha="center", va="center", fontsize=8, bbox=box)
     if found.threshold_parameters:
         _threshold(axes, answer, found.threshold_parameters)
-    axes.set_xlim(*_edges(epochs)[[0, -1]])
+    axes.set_xlim(*_edges(columns)[[0, -1]])
     axes.set_ylim(*_edges(budgets)[[0, -1]])
     axes.minorticks_off()
-    axes.set_xticks(epochs, [str(e) for e in epochs], fontsize=8)
+    axes.set_xticks(columns, [marked_name(answer, j).strip() for j in range(len(columns))], fontsize=8)
     axes.set_yticks(budgets, [count(b) for b in budgets], fontsize=8)
 
 
@@ -125,7 +129,7 @@ def _threshold(axes: Axes, answer: SwitchoverMap, thresholds: Sequence[Threshold
 
     def line(figures: Iterable[float | None], width: float, style: str) -> None:
         heights = [beyond if figure is None else figure for figure in figures]
-        axes.plot(answer.epochs, heights, color="black", linewidth=width, linestyle=style, alpha=0.7)
+        axes.plot(answer.columns, heights, color="black", linewidth=width, linestyle=style, alpha=0.7)
 
     line((t.median for t in thresholds), 1.5, "solid")
     line((t.low for t in thresholds), 1, "dashed")

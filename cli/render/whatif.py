@@ -12,12 +12,14 @@ from advisor.estimate import Estimate
 from cli.render.explain import evidence_notes
 from cli.render.formats import count, digits, duration, interval, percent, size
 from cli.workflows.answers.examine.parts import PlanFacts
-from cli.workflows.answers.examine.whatif import Change, ChangedPlan, PlanMetrics, WhatIf
+from cli.workflows.answers.examine.whatif import ChangedPlan, PlanMetrics, WhatIf
 
 Form = Callable[[float], str]
 UNKNOWN = "–"
 # Interval of a change whose uncertainty cancels altogether.
 EXACT = "±0"
+# Line below an error on more images than any evidence supports.
+EXTRAPOLATED = "\nextrapolated"
 
 
 def _latency(milliseconds: float) -> str:
@@ -67,7 +69,10 @@ def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:
     counts = count(before.parameters), count(after.parameters)
     drawn.add_row("parameters", *counts, _times(change.parameters_ratio))
     drawn.add_row("MACs of an image", count(before.macs), count(after.macs), _times(change.macs_ratio))
-    errors = [interval(side.test_error, percent) for side in sides]
+    if after.train_images != before.train_images:
+        images = [f"{side.train_images:,}" for side in (before, after)]
+        drawn.add_row("training images", *images, _times(after.train_images / before.train_images))
+    errors = [_error(side) for side in (before, after)]
     drawn.add_row("test error", *errors, _points(change.test_error_difference, " points"))
     drawn.add_row("probability of less error", "", "", _chance(change.probability_less_error))
     cost("training", duration, [s.train_seconds for s in sides], change.train_seconds_ratio)
@@ -79,20 +84,28 @@ def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:
     return drawn
 
 
+def _error(side: PlanMetrics) -> str:
+    """Return the error with its interval; one that is extrapolated is marked."""
+    mark = EXTRAPOLATED if side.test_error_extrapolated else ""
+    return interval(side.predicted.test_error, percent) + mark
+
+
 def _each_alone(answer: WhatIf) -> Table:
     """Return a row for every change by itself, and one for all together."""
     columns = ("params\nMACs", "test error\npoints", "less\nerror", "training", "latency", "memory")
     drawn = _table("change", columns, gap=1)
     for row in answer.each_alone:
-        drawn.add_row(_written(row.changes), *_change_cells(row.change))
-    drawn.add_row("all together", *_change_cells(answer.after.change))
+        drawn.add_row(_written(row.changes), *_change_cells(row))
+    drawn.add_row("all together", *_change_cells(answer.after))
     return drawn
 
 
-def _change_cells(change: Change) -> list[str]:
+def _change_cells(changed: ChangedPlan) -> list[str]:
+    change = changed.change
+    mark = EXTRAPOLATED if changed.test_error_extrapolated else ""
     return [
         f"{_times(change.parameters_ratio)}\n{_times(change.macs_ratio)}",
-        _points(change.test_error_difference),
+        _points(change.test_error_difference) + mark,
         _chance(change.probability_less_error),
         _ratio(change.train_seconds_ratio),
         _ratio(change.inference_ms_per_image_ratio),

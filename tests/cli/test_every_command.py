@@ -15,7 +15,7 @@ LINES = (
     ("train", "2xmlp-1-8@g1", *ASKED),
     ("extend", "1", "--add-members", "mlp-1-8"),
     ("explain", "1"),
-    ("whatif", "mlp-1-8", "--epochs", "x2", *ASKED[:2]),
+    ("whatif", "mlp-1-8", "--epochs", "x2", "--images", "x2", *ASKED[:2]),
     ("est", "--family", "resnet", *ASKED),
     ("space", "--budget", "15k", "--family", "resnet"),
     ("equivalents", "resnet-14-8"),

@@ -4,7 +4,7 @@ import pytest
 
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
-from cli.quantities import parse_bytes, parse_seconds
+from cli.quantities import parse_bytes, parse_image_counts, parse_seconds
 from cli.render.explain import energy
 from cli.render.formats import bounds, count, deviation, duration, percent, size
 from cli.settings import hoist_global_options
@@ -94,3 +94,17 @@ def test_options_of_the_program_may_stand_anywhere():
     ]
     assert hoist_global_options(["--home=x", "db", "path"]) == ["--home=x", "db", "path"]
     assert hoist_global_options(["runs", "--", "--quiet"]) == ["runs", "--", "--quiet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, None), ("4000", (4000, 4000)), ("20k", (20_000, 20_000)), ("500-1.2M", (500, 1_200_000))],
+)
+def test_numbers_of_images_are_read_with_units_and_as_ranges(text, expected):
+    assert parse_image_counts(text, "--images") == expected
+
+
+@pytest.mark.parametrize("text", ["many", "-5", "0", "10-", "20k-500", "1e40"])
+def test_numbers_of_images_that_cannot_be_name_the_option(text):
+    with pytest.raises(UsageError, match="--images"):
+        parse_image_counts(text, "--images")

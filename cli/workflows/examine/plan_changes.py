@@ -1,20 +1,26 @@
-"""Changes of a plan as `advisor whatif` takes them: of its design, batch, epochs or method."""
+"""Changes of a plan as `advisor whatif` takes them: of its design, batch, epochs, method or images."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from advisor.designs.changes import Change, DesignChange, parse_change
 from advisor.designs.design import Design, parse_design
-from advisor.errors import lookup
+from advisor.errors import UsageError, lookup
+from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import BY_CLUSTERS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
+from cli.quantities import parse_image_count
 from cli.workflows.forecast.machine import workers_of
 from cli.workflows.forecast.planning import with_clusters
 
 # Changes as they are written, by option: {"depth": "+6", "method": "snapshot"}.
 Written = dict[str, str]
+# A number of images, or one to add or leave out: 20k, +500, -1000.
+_IMAGES = re.compile(r"(?P<sign>[-−+]?)\s*(?P<number>[\d.]+[kmg]?)", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +32,14 @@ class Changes:
         batch: change of the images in a step, None for none.
         epochs: change of the schedule, None for none.
         method: method to change to, None for none.
+        images: change of the number of training images, None for none.
     """
 
     design: DesignChange = DesignChange()
     batch: Change | None = None
     epochs: Change | None = None
     method: Method | None = None
+    images: Change | None = None
 
     @classmethod
     def read(cls, written: Written) -> Changes:
@@ -44,7 +52,9 @@ class Changes:
             UsageError: a change or a method that does not exist.
         """
         numbers = {
-            name: parse_change(text, f"--{name}") for name, text in written.items() if name != "method"
+            name: parse_change(text, f"--{name}")
+            for name, text in written.items()
+            if name not in ("method", "images")
         }
         return cls(
             design=DesignChange(
@@ -56,6 +66,7 @@ class Changes:
             batch=numbers.get("batch"),
             epochs=numbers.get("epochs"),
             method=lookup("method", written["method"], Method) if "method" in written else None,
+            images=_change_of_images(written["images"], "--images") if "images" in written else None,
         )
 
     def of(self, plan: TrainingPlan) -> TrainingPlan:
@@ -67,13 +78,25 @@ class Changes:
         kept = None if plan.method in BY_CLUSTERS else plan.method
         return make_plan(
             self._clustered(self.design.of(parse_design(plan.design))),
-            plan.dataset,
+            self._data(plan.dataset),
             epochs=plan.epochs if self.epochs is None else self.epochs.of(plan.epochs),
             batch=plan.batch if self.batch is None else self.batch.of(plan.batch),
             seed=plan.seed,
             execution=replace(plan.execution, processes=workers_of(plan.execution.device)),
             options=PlanOptions(method=self.method or kept),
         )
+
+    def _data(self, data: DatasetFacts) -> DatasetFacts:
+        """Return the facts of the data set with the changed number of training images."""
+        if self.images is None:
+            return data
+        number, classes = self.images.nearest(data.train_images), data.task.classes
+        if number < classes:
+            raise UsageError(
+                f"{self.images.option} {self.images.text}: {classes} classes need {classes} training images "
+                f"or more, got {number:,} from {data.train_images:,}"
+            )
+        return replace(data, train_images=number)
 
     def _clustered(self, design: Design) -> Design:
         """Return the design with the clusters of a changed method, unless --g says how many there are."""
@@ -82,3 +105,17 @@ class Changes:
         if self.method in CLUSTERED:
             return with_clusters(design, self.method)
         return Design(members=design.members, clusters=len(design.members))
+
+
+def _change_of_images(text: str, option: str) -> Change:
+    """Read ``20k``, ``+500``, ``-1000``, ``x2`` or ``/2`` images.
+
+    Raises:
+        UsageError: another form of text.
+    """
+    match = _IMAGES.fullmatch(text.strip())
+    if match is None:
+        return parse_change(text, option)
+    number = parse_image_count(match["number"], option)
+    sign = match["sign"].replace("−", "-")
+    return Change(option=option, text=text.strip(), sign=sign, amount=Fraction(number))

@@ -8,23 +8,24 @@ from pathlib import Path
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.published import ERRORS
-from advisor.decision.epoch_axis import ErrorSource, source_of
-from advisor.decision.switchover import Contestants, Threshold
+from advisor.decision.contest import Contestants, Row
+from advisor.decision.epoch_axis import source_of
+from advisor.decision.error_source import ErrorSource
+from advisor.decision.map_grid import Axis, Grid, grid_of
+from advisor.decision.switchover import Threshold
 from advisor.decision.switchover_map import (
-    Grid,
     Map,
     check_members,
     equal_time,
-    grid_of,
     switchover_map,
     switchover_rows,
 )
 from advisor.designs.design import DesignClass
-from advisor.errors import UnknownNameError
+from advisor.errors import UnknownNameError, lookup
 from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.schedule import RECIPES
-from cli.quantities import check_seed, parse_budgets, parse_epochs
+from cli.quantities import check_seed, parse_budgets, parse_epochs, parse_image_counts
 from cli.render.switchover_plot import check_plot, plot
 from cli.workflows.answers.examine.switchover import (
     BudgetDesigns,
@@ -37,6 +38,7 @@ from cli.workflows.answers.examine.switchover import (
 )
 from cli.workflows.files import check_writable
 from cli.workflows.forecast.evidence import accuracy_for, imported_facts, say_of_earlier_contents
+from cli.workflows.forecast.known_images import KnownImages, known_images
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Say, silent
@@ -64,11 +66,12 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
     check_members(request.members, request.clusters)
     check_seed(request.seed)
     budget, epochs = parse_budgets(request.budget, "--budget"), parse_epochs(request.epochs, "--epochs")
+    axis, images = lookup("axis", request.axis, Axis), parse_image_counts(request.images, "--images")
     facts = _facts(home, request, say)
     if file is not None:
         check_plot(file)
         check_writable(file, CONTENT)
-    predictor, runs = _accuracy(home, facts, request.seed, say)
+    predictor, runs, known = _accuracy(home, facts, request.seed, say)
     source = source_of(
         request.reading,
         predictor,
@@ -78,21 +81,44 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
         epochs=epochs[1] if epochs else RECIPES[request.family].reference_epochs,
         curves=sum(run.curve is not None for run in runs),
     )
-    grid = grid_of(source, request.family, request.members, budget, epochs)
+    grid = grid_of(
+        source,
+        request.family,
+        request.members,
+        dataset_images=known.dataset,
+        axis=axis,
+        budget=budget,
+        epochs=epochs,
+        images=images,
+    )
+    answer = _answer(request, source, grid, known, _evidence(predictor, runs, facts.learned_as))
+    if file is not None:
+        plot(answer, file)
+    return answer
+
+
+def _answer(
+    request: EstRequest, source: ErrorSource, grid: Grid, known: KnownImages, evidence: SwitchoverEvidence
+) -> SwitchoverMap:
     rows = switchover_rows(source, request.family, request.members, grid)
-    answer = SwitchoverMap(
+    designs = tuple(tuple(_designs(cell, request.members) for cell in row) for row in rows)
+    counts = grid.images if grid.axis is Axis.IMAGES else grid.images * len(grid.epochs)
+    return SwitchoverMap(
         request=request,
         reading=source.reading,
         budgets_parameters=grid.budgets,
         epochs=grid.epochs,
         schedule_epochs=grid.schedule,
-        designs=tuple(_designs(row, request.members) for row in rows),
+        designs=tuple(row[grid.reference_column] for row in designs),
         maps=_maps(request, source, grid, rows),
-        evidence=_evidence(predictor, runs, facts.learned_as),
+        evidence=evidence,
+        axis=grid.axis,
+        images=grid.images,
+        reference_column=grid.reference_column,
+        designs_by_column=designs,
+        extrapolated_beyond_images=known.extrapolated_beyond,
+        extrapolated=tuple(known.extrapolated(number) for number in counts),
     )
-    if file is not None:
-        plot(answer, file)
-    return answer
 
 
 def _facts(home: Home, request: EstRequest, say: Say) -> DatasetFacts:
@@ -113,13 +139,14 @@ def _facts(home: Home, request: EstRequest, say: Say) -> DatasetFacts:
 
 def _accuracy(
     home: Home, facts: DatasetFacts, seed: int, say: Say
-) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence]]:
-    """Return the predictor and its trainings; a database that does not exist is not created."""
+) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence], KnownImages]:
+    """Return the predictor, its trainings and their images; a database that does not exist is not created."""
     if not home.database.exists():
-        return AccuracyPredictor([facts.learned_as], (), seed), []
+        return AccuracyPredictor([facts.learned_as], (), seed), [], known_images(None, facts, [])
     with open_reader(home.database) as store:
         say_of_earlier_contents(store, facts, say)
-        return accuracy_for(store, facts, seed)
+        predictor, runs = accuracy_for(store, facts, seed)
+        return predictor, runs, known_images(store, facts, runs)
 
 
 def _evidence(
@@ -136,7 +163,7 @@ def _evidence(
 
 
 def _maps(
-    request: EstRequest, source: ErrorSource, grid: Grid, rows: Sequence[Contestants]
+    request: EstRequest, source: ErrorSource, grid: Grid, rows: Sequence[Row]
 ) -> dict[EnsembleTraining, TrainingMap]:
     k, g = request.members, request.clusters
     maps = {EnsembleTraining.FULL_DATA: switchover_map(source, rows, grid, k, k)}
@@ -152,11 +179,11 @@ def _maps(
     return {training: _training_map(found, grid) for training, found in maps.items()}
 
 
-def _designs(row: Contestants, members: int) -> BudgetDesigns:
-    names = {kind: f"{members}x{network.name}" for kind, network in row.ensembles.items()}
+def _designs(cell: Contestants, members: int) -> BudgetDesigns:
+    names = {kind: f"{members}x{network.name}" for kind, network in cell.ensembles.items()}
     return BudgetDesigns(
-        budget_parameters=int(row.budget),
-        single=row.single.name,
+        budget_parameters=int(cell.budget),
+        single=cell.single.name,
         depth_equivalent=names.get(DesignClass.DEPTH_EQUIVALENT),
         width_equivalent=names.get(DesignClass.WIDTH_EQUIVALENT),
     )
@@ -173,6 +200,7 @@ def _training_map(found: Map, grid: Grid) -> TrainingMap:
         threshold_epochs=found.epochs,
         single_error_epochs=found.to_single_error,
         times_sooner=tuple(_times_sooner(t, grid.schedule) for t in found.to_single_error),
+        threshold_images=found.images,
     )
 
 

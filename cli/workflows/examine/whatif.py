@@ -31,8 +31,6 @@ from cli.workflows.forecast.forecasting import (
     PlanForecast,
     Predictors,
     predictors_for,
-    sampled_errors,
-    seed_std_of_plan,
 )
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
@@ -57,8 +55,8 @@ def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -
     """
     if not written:
         raise UsageError(
-            "whatif needs a change: give --depth, --width, --members, --g, --batch, --epochs or --method, "
-            f"for example `advisor whatif {base.target} --epochs x2`"
+            "whatif needs a change: give --depth, --width, --members, --g, --batch, --epochs, --method or "
+            f"--images, for example `advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
     comparison = _Comparison(*_before(base, home, say))
@@ -103,13 +101,26 @@ class _Comparison:
     def __init__(self, before: TrainingPlan, predictors: Predictors) -> None:
         self.before, self._predictors = before, predictors
         self.plan_forecast = predictors.forecast_plan(before)
-        self._errors = sampled_errors(predictors.accuracy, before)
+        self.images = predictors.images
+        self._errors = predictors.sampled_errors(before)
 
     def changed(self, plan: TrainingPlan) -> tuple[ChangedPlan, PlanForecast]:
         """Return a changed plan with its metrics and their change, and its forecast."""
         plan_forecast = self._predictors.forecast_plan(plan)
-        metrics, change = _metrics(plan, plan_forecast), self._change(plan, plan_forecast)
+        metrics, change = self.metrics(plan, plan_forecast), self._change(plan, plan_forecast)
         return ChangedPlan(**fields_of(metrics), change=change), plan_forecast
+
+    def metrics(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> PlanMetrics:
+        """Return the metrics of a plan."""
+        parameters, macs = _counts(plan)
+        return PlanMetrics(
+            plan=PlanFacts.of(plan),
+            parameters=parameters,
+            macs=macs,
+            train_images=plan.dataset.train_images,
+            test_error_extrapolated=self.images.extrapolated(plan.dataset.train_images),
+            predicted=_predicted(plan_forecast),
+        )
 
     def _change(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> Change:
         before, after = _counts(self.before), _counts(plan)
@@ -136,12 +147,11 @@ class _Comparison:
         if plan.batch != self.before.batch:
             # The predictor does not know what another batch does to the error, and would say: nothing.
             return None, None
-        accuracy = self._predictors.accuracy
-        errors = sampled_errors(accuracy, plan)
-        seed_stds = seed_std_of_plan(accuracy, plan), seed_std_of_plan(accuracy, self.before)
+        errors = self._predictors.sampled_errors(plan)
+        seed_stds = self._predictors.seed_std(plan), self._predictors.seed_std(self.before)
         return (
             Estimate.of_samples(errors - self._errors),
-            accuracy.probability_below(errors, self._errors, seed_stds),
+            self._predictors.accuracy.probability_below(errors, self._errors, seed_stds),
         )
 
 
@@ -150,11 +160,12 @@ def _answer(comparison: _Comparison, after: TrainingPlan, written: Written) -> W
     alone, notes = _each_alone(comparison, written)
     return WhatIf(
         changes=written,
-        before=_metrics(comparison.before, comparison.plan_forecast),
+        before=comparison.metrics(comparison.before, comparison.plan_forecast),
         after=changed,
         each_alone=tuple(alone),
         evidence=_evidence(comparison.plan_forecast, plan_forecast),
-        notes=(*notes, *_about(comparison.before, after, plan_forecast)),
+        extrapolated_beyond_images=comparison.images.extrapolated_beyond,
+        notes=(*notes, *_about(comparison.before, after, plan_forecast), *_of_images(comparison, after)),
     )
 
 
@@ -178,13 +189,6 @@ def _each_alone(comparison: _Comparison, written: Written) -> tuple[list[SingleC
         else:
             rows.append(SingleChange(**fields_of(changed), changes=single))
     return rows, notes
-
-
-def _metrics(plan: TrainingPlan, plan_forecast: PlanForecast) -> PlanMetrics:
-    parameters, macs = _counts(plan)
-    return PlanMetrics(
-        plan=PlanFacts.of(plan), parameters=parameters, macs=macs, predicted=_predicted(plan_forecast)
-    )
 
 
 def _predicted(plan_forecast: PlanForecast) -> PredictedMetrics:
@@ -212,4 +216,18 @@ def _about(before: TrainingPlan, after: TrainingPlan, plan_forecast: PlanForecas
         notes.append("The error is forecast whatever the batch: what a changed one does to it is unknown.")
     if plan_forecast.priced is not None and not plan_forecast.priced.fits:
         notes.append(f"{after.design} has a network that ran out of memory here at batch {after.batch}.")
+    return notes
+
+
+def _of_images(comparison: _Comparison, after: TrainingPlan) -> list[str]:
+    """Return remarks on a changed number of training images."""
+    known, images = comparison.images, after.dataset.train_images
+    if images == comparison.before.dataset.train_images:
+        return []
+    notes = ["An epoch passes over all training images, so with more of them it has more steps."]
+    if known.extrapolated(images):
+        notes.append(
+            f"The error on {images:,} images is extrapolated: more than twice the {known.evidence:,} images "
+            "that the evidence on these data has at most."
+        )
     return notes

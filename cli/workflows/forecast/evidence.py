@@ -138,13 +138,12 @@ def accuracy_for(
     runs, reported = [run for run in store.runs() if run.status in WITH_EVIDENCE], store.reported()
     dataset, by_path = facts.learned_as, learned_name(facts.name, facts.augmentation)
     sizes = sizes_of(runs, reported)
-    most = max(sizes.get(dataset, 0), sizes.get(by_path, 0), facts.train_images)
-    sizes |= {dataset: most, by_path: most}
+    sizes |= dict.fromkeys((dataset, by_path), all_images(sizes, facts))
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
     evidence += evidence_of_reported(reported, sizes)
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     look = store.look(facts.key)
-    levels = () if look is None else (look.level(facts, most),)
+    levels = () if look is None else (look.level(facts, sizes[dataset]),)
     return AccuracyPredictor([dataset], evidence, seed, levels), evidence
 
 
@@ -158,6 +157,17 @@ def error_basis(accuracy: AccuracyPredictor, trainings: int) -> ErrorBasis:
     if trainings:
         return ErrorBasis.RUNS
     return ErrorBasis.DATA if accuracy.levels else ErrorBasis.PRIOR
+
+
+def all_images(sizes: Mapping[str, int], facts: DatasetFacts) -> int:
+    """Return the number of training images that a data set has: the largest that is known.
+
+    Args:
+        sizes: training images of each data set by name; see `sizes_of`.
+        facts: facts of the data set, which may be those of a part.
+    """
+    names = facts.learned_as, learned_name(facts.name, facts.augmentation)
+    return max(facts.train_images, *(sizes.get(name, 0) for name in names))
 
 
 def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:

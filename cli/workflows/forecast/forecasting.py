@@ -14,6 +14,7 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import CostBasis, ErrorBasis, ForecastEvidence
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
+from cli.workflows.forecast.known_images import KnownImages, known_images
 from cli.workflows.forecast.machine import predictor_for
 from db.queries import Store
 
@@ -70,24 +71,47 @@ class Predictors:
         cost: predictor of cost on this machine.
         accuracy: predictor of the error on the data set.
         runs: number of trainings that the accuracy predictor has learned from.
+        images: numbers of training images that the data set and the evidence have.
     """
 
     cost: CostPredictor
     accuracy: AccuracyPredictor
     runs: int
+    images: KnownImages
 
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
-        error, basis = predicted_error(self.accuracy, plan), error_basis(self.accuracy, self.runs)
+        errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
+        error = self.accuracy.predict(errors, seed_std, plan.dataset.test_images)
+        basis = error_basis(self.accuracy, self.runs)
         return PlanForecast(priced, error, self.cost, self.runs, basis)
+
+    def sampled_errors(self, plan: TrainingPlan) -> Floats:
+        """Return posterior draws of a plan's error, shape (SAMPLES,); draw i of two plans is one draw."""
+        data = plan.dataset
+        errors = self.accuracy.sample_errors(
+            [parse_design(plan.design)],
+            data.learned_as,
+            data.task,
+            plan.epochs,
+            [plan.method],
+            image_share=self.images.share(data.train_images),
+            weight_decays=[weight_decay_of(plan)],
+        )
+        return errors[:, 0]
+
+    def seed_std(self, plan: TrainingPlan) -> float:
+        """Return the standard deviation of the log of a plan's test error between seeds."""
+        return self.accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
-    """Return predictors for a plan, and for others that differ in design, epochs, batch or method only."""
+    """Return predictors for a plan, and for others that differ in design, epochs, batch, method or images."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
     accuracy, evidence = accuracy_for(store, plan.dataset, 0)
-    return Predictors(cost, accuracy, len(evidence))
+    images = known_images(store, plan.dataset, evidence)
+    return Predictors(cost, accuracy, len(evidence), images)
 
 
 def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:
@@ -99,30 +123,3 @@ def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = froze
         done: ids of finished steps, which cost nothing more.
     """
     return predictors_for(plan, store).forecast_plan(plan, done)
-
-
-def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
-    """Return the predicted test error of a plan."""
-    return accuracy.predict(
-        sampled_errors(accuracy, plan), seed_std_of_plan(accuracy, plan), plan.dataset.test_images
-    )
-
-
-def seed_std_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
-    """Return the standard deviation of the log of a plan's test error between seeds."""
-    return accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
-
-
-def sampled_errors(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Floats:
-    """Return posterior draws of a plan's test error, shape (SAMPLES,); draw i of two plans is one draw."""
-    design = parse_design(plan.design)
-    data = plan.dataset
-    errors = accuracy.sample_errors(
-        [design],
-        data.learned_as,
-        data.task,
-        plan.epochs,
-        [plan.method],
-        weight_decays=[weight_decay_of(plan)],
-    )
-    return errors[:, 0]

@@ -161,6 +161,22 @@ def test_fewer_images_cost_error_by_a_power_law():
     assert found_by_hand("resnet-20-16", image_share=0.25) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.25, 1.0, 4.0])
+def test_regular_members_have_the_same_power_of_the_images_beyond_all_of_them_too(share):
+    found = fixed().sample_regular(
+        "resnet",
+        "mine",
+        10,
+        parameters=np.array([1e6, 0.25e6]),
+        depth=np.array([44.0, 20.0]),
+        members=np.array([1.0, 4.0]),
+        epochs=100,
+        image_share=np.array([share, 1.0]),
+    )
+    expected = [by_hand(1.0, 44, 100, penalty=share**-ETA), by_hand(0.25, 20, 100, variance=1 / 4)]
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("members", [1, 4])
 def test_an_epoch_of_a_long_schedule_has_the_error_of_a_short_one_and_the_noise_of_its_rate(members):
     # The rate falls to a tenth after 40 of 100 epochs, and again after 80.

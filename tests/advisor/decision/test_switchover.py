@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.epoch_axis import ScheduleReading, WholeSchedules, source_of
+from advisor.decision.contest import EQUALLY_GOOD, contest, contestants
+from advisor.decision.epoch_axis import WholeSchedules, source_of
+from advisor.decision.error_source import Point, ScheduleReading
 from advisor.decision.switchover import (
     EPOCH_GRID,
-    EQUALLY_GOOD,
     PARAMETER_GRID,
     Threshold,
-    contest,
-    contestants,
     crossing,
     switchover,
     thresholds,
@@ -45,6 +44,10 @@ def source(dataset="cifar10"):
 @cache
 def predictor():
     return AccuracyPredictor(["mine"])
+
+
+def points(*epochs):
+    return [Point(length) for length in epochs]
 
 
 def found(family, members, dataset="cifar10", budget=8e6, epochs=None):
@@ -160,9 +163,9 @@ def test_ensembles_are_the_largest_of_their_class_within_the_budget(family, memb
 
 
 def test_the_single_network_of_a_budget_has_the_least_predicted_error():
-    (row,) = contestants(source(), "resnet", 4, [1e6], 250)
+    ((row,),) = contestants(source(), "resnet", 4, [1e6], points(250))
     every = equivalents_within(1e6, "resnet", 4, CIFAR10)
-    means = source().errors([e.single for e in every], 1, 1, [250]).mean(axis=(0, 2))
+    means = source().errors([e.single for e in every], 1, 1, points(250)).mean(axis=(0, 2))
     assert row.single == every[int(means.argmin())].single
     alike = [e for e, mean in zip(every, means, strict=True) if mean <= (1 + EQUALLY_GOOD) * means.min()]
     assert row.ensembles[DEQ] in [e.depth_equivalent for e in alike]
@@ -172,17 +175,17 @@ def test_the_single_network_of_a_budget_has_the_least_predicted_error():
 
 
 def test_budgets_without_a_network_are_left_out_and_those_without_an_ensemble_have_none():
-    rows = contestants(source(), "resnet", 4, [1e3, 6e3, 1e6], 250)
-    assert [row.budget for row in rows] == [6e3, 1e6]
-    assert rows[0].ensembles == {}
-    assert np.all(contest(source(), rows, 4, 4, [250]).lead()[:, 0] == -np.inf)
+    rows = contestants(source(), "resnet", 4, [1e3, 6e3, 1e6], points(250))
+    assert [designs.budget for (designs,) in rows] == [6e3, 1e6]
+    assert rows[0][0].ensembles == {}
+    assert np.all(contest(source(), rows, 4, 4, points(250)).lead()[:, 0] == -np.inf)
 
 
 def test_independent_members_have_the_same_errors_by_counts_as_by_their_layers():
-    (row,) = contestants(source(), "resnet", 4, [1e6], 250)
+    ((row,),) = contestants(source(), "resnet", 4, [1e6], points(250))
     network = row.ensembles[DEQ]
     by_layers = predictor().sample_errors([homogeneous(network, 4)], "cifar10", CIFAR10, 60)
-    assert source().errors([network], 4, 4, [60])[:, :, 0] == pytest.approx(by_layers)
+    assert source().errors([network], 4, 4, points(60))[:, :, 0] == pytest.approx(by_layers)
 
 
 # A synthetic world, whose thresholds are known by hand.
@@ -196,7 +199,8 @@ class Crossing:
     def __init__(self, size, length):
         self.size, self.length = size, length
 
-    def errors(self, networks, members, clusters, epochs):
+    def errors(self, networks, members, clusters, points):
+        epochs = [point.epochs for point in points]
         counts = regular_counts(networks[0].family, CIFAR10, DEPTH_LIMIT)
         total = np.array([members * counts.parameters(n.depth, n.width) for n in networks], dtype=float)
         error = np.full((SAMPLES, len(networks), len(epochs)), 0.5)
@@ -248,7 +252,8 @@ def test_the_smallest_size_is_the_one_from_which_on_an_ensemble_exists_throughou
     """By looking at one size at a time: the best single network of some has no equivalents."""
 
     def exists(size):
-        return any(row.ensembles for row in contestants(source(), family, members, [size], 250))
+        rows = contestants(source(), family, members, [size], points(250))
+        return any(designs.ensembles for (designs,) in rows)
 
     smallest = found(family, members, epochs=250).smallest
     assert all(exists(size) for size in PARAMETER_GRID if size >= smallest)
@@ -304,9 +309,12 @@ def test_without_learning_curves_nothing_is_read_off_one_long_schedule():
 
 
 def test_a_long_schedule_ends_as_a_whole_one_and_has_more_error_before():
-    networks, epochs = [regular_network("resnet", 20, 16), regular_network("resnet", 56, 8)], [50, 150, 250]
+    networks = [regular_network("resnet", 20, 16), regular_network("resnet", 56, 8)]
     for members in (1, 4):
-        long, whole = (reading(name).errors(networks, members, members, epochs) for name in ("long", "whole"))
+        long, whole = (
+            reading(name).errors(networks, members, members, points(50, 150, 250))
+            for name in ("long", "whole")
+        )
         assert long.shape == whole.shape
         assert np.array_equal(long[:, :, 2], whole[:, :, 2])
         assert np.all(np.diff(long, axis=2) < 0)
@@ -318,7 +326,9 @@ def test_while_the_rate_is_high_averaging_gains_more():
     """So that read off one long schedule, ensembles take over after fewer epochs."""
 
     def gain(name):
-        one, four = (reading(name).errors([regular_network("resnet", 20, 16)], k, k, [50]) for k in (1, 4))
+        one, four = (
+            reading(name).errors([regular_network("resnet", 20, 16)], k, k, points(50)) for k in (1, 4)
+        )
         return float(np.log(one / four).mean())
 
     assert gain("long") > gain("whole")
@@ -327,4 +337,4 @@ def test_while_the_rate_is_high_averaging_gains_more():
 @pytest.mark.parametrize(("members", "clusters", "epochs"), [(4, 1, 100), (4, 4, 251)])
 def test_what_a_long_schedule_does_not_have_is_refused(members, clusters, epochs):
     with pytest.raises(UsageError):
-        reading("long").errors([regular_network("resnet", 20, 16)], members, clusters, [epochs])
+        reading("long").errors([regular_network("resnet", 20, 16)], members, clusters, points(epochs))

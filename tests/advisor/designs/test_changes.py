@@ -92,3 +92,15 @@ def test_a_design_is_changed_in_what_is_said_and_in_nothing_else(before, changes
 def test_a_design_that_cannot_be_is_refused_with_a_remedy(before, changes, remedy):
     with pytest.raises(UsageError, match=remedy):
         DesignChange(**{name: change(text) for name, text in changes.items()}).of(parse_design(before))
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"), [("x2", 2154), ("/2", 538), ("/4", 269), ("x1.5", 1616), ("500", 500)]
+)
+def test_a_number_that_need_not_be_exact_is_rounded(text, nearest):
+    assert change(text).nearest(1077) == nearest
+
+
+def test_no_number_is_divided_by_zero():
+    with pytest.raises(UsageError, match="write for example /2"):
+        change("/0").nearest(1077)

@@ -1,4 +1,4 @@
-"""The answer of `advisor est`: where single networks give way to ensembles, over budgets and epochs."""
+"""The answer of `advisor est`: where single networks give way to ensembles, by size and epochs or images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.decision.epoch_axis import ScheduleReading
+from advisor.decision.error_source import ScheduleReading
+from advisor.decision.map_grid import Axis
 from advisor.decision.switchover import Threshold
 from advisor.designs.design import DesignClass
 from cli.workflows.answers.answer import Answer
@@ -29,12 +30,16 @@ class EstRequest:
         members: number of members of an ensemble.
         dataset: name of the data set.
         budget: ``LOW-HIGH`` in parameters; null for budgets around the threshold.
-        epochs: ``LOW-HIGH`` or one number; null for epochs around the published schedule.
+        epochs: ``LOW-HIGH`` or one number; null for epochs around the published schedule, or on a map of
+            images for this schedule.
         clusters: number of clusters of MotherNets.
         reading: reading of the epochs, ``whole`` or ``long``.
         seed: random seed of the posterior draws.
         resize: size that the images of a folder are scaled to cover and cropped to; null for none.
         skip_damaged: whether damaged files of a folder are left out.
+        axis: columns of the map, ``epochs`` or ``images``.
+        images: ``LOW-HIGH`` or one number of training images; null for those of the data set, or on a map of
+            images for numbers around them.
     """
 
     family: str
@@ -47,11 +52,13 @@ class EstRequest:
     seed: int
     resize: str | None = None
     skip_damaged: bool = False
+    axis: str = Axis.EPOCHS.value
+    images: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetDesigns:
-    """The designs that are compared at a budget.
+    """The designs that are compared at a budget, in one column.
 
     Attributes:
         budget_parameters: budget in parameters.
@@ -88,7 +95,7 @@ class TimesSooner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingMap:
-    """Ensembles of one training against single networks; rows are budgets, columns are epochs.
+    """Ensembles of one training against single networks; rows are budgets, columns are epochs or images.
 
     Attributes:
         clusters: number of clusters of the ensembles.
@@ -97,10 +104,12 @@ class TrainingMap:
         probability_ensemble_wins: probability that one training of that ensemble has less error than one of
             the single network; null where no ensemble fits.
         likelier_class: class that has less error with a probability of a half or more.
-        threshold_parameters: parameters from which on the ensemble wins, at each number of epochs; empty on
-            a grid of one budget.
+        threshold_parameters: parameters from which on the ensemble wins, at each column; empty on a grid of
+            one budget.
         threshold_epochs: epochs from which on the ensemble wins, at each budget; empty on a grid of one
             number of epochs.
+        threshold_images: training images from which on the ensemble wins, at each budget; empty on a grid of
+            one number of images.
         single_error_epochs: epochs from which on the ensemble has less error than the single network at the
             end of the schedule, at each budget; empty on a grid of one number of epochs.
         times_sooner: ratio of the schedule to these epochs, at each budget.
@@ -115,6 +124,7 @@ class TrainingMap:
     threshold_epochs: tuple[Threshold, ...]
     single_error_epochs: tuple[Threshold, ...]
     times_sooner: tuple[TimesSooner, ...]
+    threshold_images: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +156,19 @@ class SwitchoverMap(Answer):
         request: options of the command.
         reading: reading of the epochs.
         budgets_parameters: budgets in parameters, rising.
-        epochs: epochs of the single network, rising.
+        epochs: epochs of the single network, rising; one number on a map of images.
         schedule_epochs: epochs of the schedule at whose end the single network sets the error to reach.
-        designs: designs of each budget.
+        designs: designs of each budget, those that are best in the column that the sentences are about.
         maps: map of each training of the ensembles.
         evidence: trainings and published errors that the map rests on.
+        axis: what the columns are.
+        images: numbers of training images, rising; one number on a map of epochs.
+        reference_column: position of the column that the sentences are about: the schedule, or the images
+            that the data set has.
+        designs_by_column: designs of each budget at each column, those that are best there.
+        extrapolated_beyond_images: number of training images beyond which errors are extrapolated: twice the
+            most of any training or published error on the data set, or of its own where there is none.
+        extrapolated: whether the errors of each column are extrapolated.
     """
 
     request: EstRequest
@@ -161,13 +179,19 @@ class SwitchoverMap(Answer):
     designs: tuple[BudgetDesigns, ...]
     maps: Mapping[EnsembleTraining, TrainingMap]
     evidence: SwitchoverEvidence
+    axis: Axis
+    images: tuple[int, ...]
+    reference_column: int
+    designs_by_column: tuple[tuple[BudgetDesigns, ...], ...]
+    extrapolated_beyond_images: int
+    extrapolated: tuple[bool, ...]
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Numbers of epochs or of images that the columns are."""
+        return self.epochs if self.axis is Axis.EPOCHS else self.images
 
     @property
     def full_data(self) -> TrainingMap:
         """Map of the ensembles whose members all train from scratch; there always is one."""
         return self.maps[EnsembleTraining.FULL_DATA]
-
-    @property
-    def schedule_column(self) -> int:
-        """Position of the schedule among the epochs."""
-        return self.epochs.index(self.schedule_epochs)

@@ -36,12 +36,16 @@ class PlanMetrics:
         plan: plan without its steps.
         parameters: trainable scalars of all members; shared layers count once.
         macs: multiply-adds of all members for one image; shared layers count once.
+        train_images: number of training images.
+        test_error_extrapolated: whether these are more than twice the images of any evidence on the data.
         predicted: predicted error and cost.
     """
 
     plan: PlanFacts
     parameters: int
     macs: int
+    train_images: int
+    test_error_extrapolated: bool
     predicted: PredictedMetrics
 
 
@@ -103,6 +107,8 @@ class WhatIf(Answer):
         after: plan after all changes.
         each_alone: every one of several changes by itself; a change that needs another one is left out.
         evidence: measurements and trainings that the forecasts rest on.
+        extrapolated_beyond_images: number of training images beyond which errors are extrapolated: twice the
+            most of any training or published error on the data set, or of its own where there is none.
         notes: remarks for a person.
     """
 
@@ -111,4 +117,5 @@ class WhatIf(Answer):
     after: ChangedPlan
     each_alone: tuple[SingleChange, ...]
     evidence: ForecastEvidence
+    extrapolated_beyond_images: int
     notes: tuple[str, ...]

@@ -16,8 +16,9 @@ from advisor.accuracy.published import ERRORS
 from advisor.decision.switchover import Threshold
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
+from cli.render.examine.switchover_words import words
 from cli.render.formats import count
-from cli.render.switchover import _first_past, switchover, words
+from cli.render.switchover import _first_past, switchover
 from cli.render.switchover_plot import plot
 from cli.workflows.answers.examine.switchover import EnsembleTraining, EstRequest
 from cli.workflows.examine.switchover import est
@@ -227,3 +228,14 @@ def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(adviso
 def test_a_plot_is_a_picture(answer, tmp_path, name, magic):
     plot(answer, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(magic)
+
+
+def test_a_picture_of_images_is_drawn(tmp_path):
+    of_images = replace(
+        REQUEST, dataset="digits", budget="79k", epochs="20", axis="images", images="2k-2200", clusters=4
+    )
+    small = est(of_images, Home(Path("/nowhere/at/all")), tmp_path / "map.svg")
+    assert any(small.extrapolated)
+    drawn = (tmp_path / "map.svg").read_text()
+    assert "training images (^ extrapolated)" in drawn
+    assert "whole schedules of 20 epochs on each number" in drawn

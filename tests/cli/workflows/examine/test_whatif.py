@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 from measured import measurement
 from rich.console import Console
 
+from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.measurement import LayerTime
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
+from advisor.estimate import Estimate
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
@@ -106,6 +109,12 @@ def three_changes(changed):
 
 
 @pytest.fixture(scope="module")
+def more_images(changed):
+    """Answer to twice the training images."""
+    return changed(images="x2")
+
+
+@pytest.fixture(scope="module")
 def alone(three_changes):
     """Of the three changes, what each by itself comes to, by option."""
     return {next(iter(row["changes"])): row for row in three_changes["each_alone"]}
@@ -187,6 +196,63 @@ def test_a_change_that_needs_another_is_named_as_such(changed):
     assert answer["after"]["plan"]["design"] == "6xresnet-14-4@g5"
     assert [row["changes"] for row in answer["each_alone"]] == [{"members": "6"}]
     assert answer["notes"][0] == "--g 5 cannot be made by itself: g5: 4 members form 1 to 4 clusters"
+
+
+IMAGES = DIGITS.train_images
+
+
+@pytest.mark.parametrize(
+    ("change", "images"),
+    [("x2", 2 * IMAGES), ("/2", 538), ("4k", 4000), ("+500", IMAGES + 500), ("-77", 1000)],
+)
+def test_the_number_of_images_is_changed_as_it_is_written(change, images):
+    plan = Changes.read({"images": change}).of(plan_of())
+    assert plan.dataset.train_images == images
+    assert replace(plan.dataset, train_images=IMAGES) == DIGITS
+
+
+def test_more_images_leave_less_error_and_take_longer_by_their_steps(more_images):
+    before, after = more_images["before"], more_images["after"]
+    change = after["change"]
+    assert (before["train_images"], after["train_images"]) == (IMAGES, 2 * IMAGES)
+    assert before["plan"]["epochs"] == after["plan"]["epochs"]
+    assert change["test_error_difference"]["high"] < 0
+    assert change["probability_less_error"] > 0.5
+    steps = [data["train_images"] // before["plan"]["batch"] for data in (before, after)]
+    for cost in ("train_seconds", "epoch_seconds"):
+        # Validation images stay as many, and each epoch looks at them.
+        assert 0.9 * steps[1] / steps[0] < change[f"{cost}_ratio"]["mean"] < steps[1] / steps[0]
+    assert change["parameters_ratio"] == change["inference_ms_per_image_ratio"]["mean"] == 1.0
+
+
+def test_the_error_of_more_images_is_that_of_the_formula_for_their_share(more_images):
+    """By the predictor itself; without evidence these are draws of the prior."""
+    predictor, design = AccuracyPredictor(["digits"]), parse_design(DESIGN)
+    whole, twice = (
+        predictor.sample_errors([design], "digits", DIGITS.task, 20, image_share=share)[:, 0]
+        for share in (1.0, 2.0)
+    )
+    expected = Estimate.of_samples(twice - whole)
+    assert more_images["after"]["change"]["test_error_difference"] == pytest.approx(
+        {"mean": expected.mean, "low": expected.low, "high": expected.high}
+    )
+
+
+def test_images_beyond_twice_those_of_any_evidence_are_marked(changed, more_images, measured_home):
+    assert more_images["extrapolated_beyond_images"] == 2 * IMAGES
+    assert not more_images["after"]["test_error_extrapolated"]
+    many = changed(images="20k", epochs="/2")
+    assert many["after"]["test_error_extrapolated"]
+    assert not many["before"]["test_error_extrapolated"]
+    flags = {next(iter(row["changes"])): row["test_error_extrapolated"] for row in many["each_alone"]}
+    assert flags == {"images": True, "epochs": False}
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(comparison(whatif(BASE, {"images": "20k"}, measured_home)))
+    shown = " ".join(captured.get().split())
+    assert "training images 1,077 20,000 18.6x" in shown
+    assert "The error on 20,000 images is extrapolated: more than twice the 1,077 images" in shown
+    assert "with more of them it has more steps" in shown
 
 
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="channels_last")
@@ -310,6 +376,11 @@ def test_a_plan_whose_epochs_would_be_lost_is_refused(advisor, tmp_path):
         (DESIGN, {"method": "bagging", "g": "2"}, "which bagging does not train"),
         (DESIGN, {"epochs": "-10"}, "at least 1 epoch"),
         (DESIGN, {"batch": "4096"}, "larger than the 1077 training images"),
+        (DESIGN, {"images": "x0"}, "10 classes need 10 training images or more, got 0 from 1,077"),
+        (DESIGN, {"images": "-2k"}, "10 training images or more, got -923"),
+        (DESIGN, {"images": "lots"}, "--images: cannot read 'lots'"),
+        (DESIGN, {"images": "/0"}, "nothing can be divided by 0"),
+        (DESIGN, {"images": "12"}, "larger than the 12 training images"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused_with_the_reason(design, changes, remedy):
