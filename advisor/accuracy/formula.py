@@ -34,6 +34,7 @@ Averaging m members leaves
     x_ensemble = x · (1 − s(t)·(1 − V)) + x · n · (1 − ρ·(1 − 1/m)),
 
     s(t) = s·(1 + h)·t / (t + h)                    share of x that stems from variance between trainings
+    logit s = logit s_0 + σ·ln N                    wide networks differ less from each other
     V    = 1/m + (1/m²)·Σ_{i≠j} r_ij                variance of the mean over that of a member: the variance
                                                     identity (1/m²)·(Σ Var + Σ Cov) of MotherNets, section 4
     r_ij = 0 for independent members, r_same or r_mixed for members of one mother or chain (of one shape or
@@ -262,15 +263,19 @@ class _Terms:
     def _by_case(self, by_group: Floats) -> Floats:
         return by_group[:, self.cases.group]
 
+    def _log_size(self) -> Floats:
+        """Return ln N, shape (cases,)."""
+        logs: Floats = np.log(self.columns["parameters"] / REFERENCE_PARAMETERS)
+        return logs
+
     def _size_term(self) -> Floats:
         """Return level_D · (f_D + (1 − f_D) · N^(−α))."""
         alpha = np.exp(
             self._global("log_alpha") + self._of_family("log_alpha") + self._of_dataset("alpha_on")
         )
         level, floor = np.exp(self._of_dataset("log_level")), expit(self._of_dataset("logit_floor"))
-        log_size = np.log(self.columns["parameters"] / REFERENCE_PARAMETERS)
         # The bound only avoids an overflow: the error is that of guessing long before.
-        power = np.exp(np.minimum(-self._by_case(alpha) * log_size, MOST_EXPONENT))
+        power = np.exp(np.minimum(-self._by_case(alpha) * self._log_size(), MOST_EXPONENT))
         term: Floats = self._by_case(level * floor) + self._by_case(level * (1 - floor)) * power
         return term
 
@@ -299,8 +304,9 @@ class _Terms:
     def _share_after_averaging(self) -> Floats:
         """Return the share of x that averaging leaves, 1 − s(t)·(1 − V)."""
         h = np.exp(self._global("log_h"))
-        s = expit(self._global("logit_s") + self._of_family("logit_s") + self._of_dataset("s_on"))
-        removable = self._by_case(s) * (1 + h) / (1 + h * np.exp(-self.log_t))
+        logit = self._global("logit_s") + self._of_family("logit_s") + self._of_dataset("s_on")
+        s = expit(self._by_case(logit) + self._global("s_size") * self._log_size())
+        removable = s * (1 + h) / (1 + h * np.exp(-self.log_t))
         correlated = (
             expit(self._global("logit_r_same")) * self.columns["pairs_same"]
             + expit(self._global("logit_r_mixed")) * self.columns["pairs_mixed"]

@@ -17,7 +17,7 @@ ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0
 U, LEVEL, FLOOR, TAU, XI = 1.1, 0.05, 0.6, 0.5, 0.8
 PENALTY, CHAINED = 1.04, 1.2
 NU, GAMMA, RHO, ETA, KAPPA = 0.9, 0.7, 0.6, 0.3, 0.4
-OMEGA, OMEGA_ON, ZETA = 0.05, -0.2, 0.03
+OMEGA, OMEGA_ON, ZETA, S_SIZE = 0.05, -0.2, 0.03, -0.1
 
 
 def logit(share):
@@ -53,6 +53,7 @@ def fixed():
         "omega": OMEGA,
         "omega_on/mine": OMEGA_ON,
         "zeta": ZETA,
+        "s_size": S_SIZE,
     }
     assert set(theta) <= set(predictor._index)
     drawn = np.array([[theta.get(name, 0.0) for name in predictor._index]])
@@ -71,7 +72,8 @@ def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10, nois
         * math.exp(DELTA * math.log(depth / 44) ** 2)
     )
     x *= (1 + c * share**-BETA) / (1 + c) * penalty
-    removable = min(S * (1 + H) * share / (share + H), 0.95)
+    gained = 1 / (1 + (1 - S) / S * (millions / 0.3) ** -S_SIZE)
+    removable = min(gained * (1 + H) * share / (share + H), 0.95)
     chance = 1 - 1 / classes
     return chance * (1 - math.exp(-x * (1 - removable * (1 - variance) + noise) / chance))
 
