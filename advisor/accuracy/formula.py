@@ -69,7 +69,7 @@ MOST_REMOVABLE, LEAST_ERROR = 0.95, 1e-6
 USUAL_LEVEL = float(np.log(0.1))
 # Parameters of the network that a data set's level belongs to, in millions: in the middle of those that are
 # trained on small data sets.
-REFERENCE_PARAMETERS = 0.3
+REFERENCE_PARAMETERS = 0.1
 # Largest exponent of the power of the size.
 MOST_EXPONENT = 50.0
 

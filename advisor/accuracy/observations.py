@@ -27,11 +27,10 @@ from advisor.accuracy.cases import (
 )
 from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
-from advisor.accuracy.formula import Case
+from advisor.accuracy.formula import REFERENCE_PARAMETERS, Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
 from advisor.accuracy.prior import GLOBAL
 from advisor.accuracy.published import ERRORS, GAPS, PublishedError
-from advisor.networks.families import FAMILIES
 from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 
@@ -39,8 +38,8 @@ from advisor.plans.schedule import RECIPES
 IMAGES_EXPONENT = GLOBAL["eta"][0]
 # Test images of CIFAR.
 PUBLISHED_TEST_IMAGES = 10_000
-# The network that a level is foretold for, with its parameters in millions.
-LEVEL_FAMILY, LEVEL_PARAMETERS = "resnet", 0.3
+# The network that a level is foretold for: one of medium depth.
+LEVEL_FAMILY, LEVEL_DEPTH = "resnet", 14
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
 AVERAGED_EPOCHS = 3
 
@@ -107,8 +106,8 @@ def level_observation(level: DataLevel) -> Observation:
         dataset=level.dataset,
         classes=level.classes,
         family=LEVEL_FAMILY,
-        parameters=LEVEL_PARAMETERS,
-        depth=FAMILIES[LEVEL_FAMILY].usual_depth,
+        parameters=REFERENCE_PARAMETERS,
+        depth=LEVEL_DEPTH,
         schedule_share=level.epochs / RECIPES[LEVEL_FAMILY].reference_epochs,
         members=1,
     )

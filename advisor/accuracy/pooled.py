@@ -4,7 +4,9 @@ The trainings of the two grids in benchmarks/trainings/results are fitted togeth
 data set is a normal distribution of two kinds of parameters of the accuracy formula:
 
 - parameters that all data sets share, with their means and covariance;
-- parameters of one data set, with mean and standard deviation over the data sets of the grids.
+- parameters of one data set, with mean and standard deviation over the data sets of the grids. The share of
+  the error that no size removes falls with the number of images: the mean of its logit is linear in the
+  logarithm of their number, between the data sets of the grids and CIFAR.
 
 The file has one such distribution for every origin that is left out, so that the grids never answer for data
 that they were trained on. `benchmarks/trainings/pooled.py` writes it.
@@ -13,6 +15,7 @@ that they were trained on. `benchmarks/trainings/pooled.py` writes it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +28,10 @@ from advisor.estimate import Floats, Normal
 FILE = Path(__file__).with_name("pooled.json")
 # Data sets of the program that a grid was trained on, with their origin in the file.
 ORIGINS = {"digits": "digits", "fashion-mnist": "fashion"}
+# Training images at which the means are given, and the parameter whose mean depends on them.
+USUAL_IMAGES, BY_IMAGES = 2000, "logit_floor"
+# More images than these change the mean no further: no evidence has more.
+MOST_IMAGES = 50_000
 # Entry of the file that leaves nothing out.
 NOTHING = ""
 
@@ -37,26 +44,40 @@ class Pooled:
         names: parameters that all data sets share.
         mean: their means, shape (names,).
         covariance: their covariance, shape (names, names).
-        of_dataset: parameters of one data set.
+        normals: parameters of one data set with `USUAL_IMAGES` training images.
+        floor_slope: change of the mean of `BY_IMAGES` when the images are e times as many.
         trainings: number of trainings behind the figures.
     """
 
     names: tuple[str, ...]
     mean: Floats
     covariance: Floats
-    of_dataset: Mapping[str, Normal]
+    normals: Mapping[str, Normal]
+    floor_slope: float
     trainings: int
+
+    def of_dataset(self, images: int | None) -> dict[str, Normal]:
+        """Return mean and standard deviation of the parameters of one data set.
+
+        Args:
+            images: number of training images; None where it is unknown.
+        """
+        found = dict(self.normals)
+        if images is not None and BY_IMAGES in found:
+            mean, std = found[BY_IMAGES]
+            most = math.log(MOST_IMAGES / USUAL_IMAGES)
+            more = min(max(math.log(images / USUAL_IMAGES), -most), most)
+            found[BY_IMAGES] = (mean + self.floor_slope * more, std)
+        return found
 
 
 def pooled_without(dataset: str) -> Pooled:
     """Return what the trainings of other origins say about a data set.
 
     Args:
-        dataset: name that errors on the data are learned under.
+        dataset: name of the data set.
     """
-    # The augmentation may follow the name.
-    origin = next((origin for name, origin in ORIGINS.items() if dataset.startswith(name)), NOTHING)
-    return _read()[origin]
+    return _read()[ORIGINS.get(dataset, NOTHING)]
 
 
 @cache
@@ -67,7 +88,8 @@ def _read() -> dict[str, Pooled]:
             names=tuple(entry["names"]),
             mean=np.array(entry["mean"]),
             covariance=np.array(entry["covariance"]),
-            of_dataset={name: (mean, std) for name, (mean, std) in entry["of_dataset"].items()},
+            normals={name: (mean, std) for name, (mean, std) in entry["normals"].items()},
+            floor_slope=entry["floor_slope"],
             trainings=entry["trainings"],
         )
         for origin, entry in entries.items()

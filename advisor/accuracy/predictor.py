@@ -11,7 +11,7 @@ between designs on it still follow from what all data sets have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
@@ -63,6 +63,7 @@ class AccuracyPredictor:
         seed: random seed of the posterior draws.
         levels: what simple classifiers foretell of data sets.
         pooled: what trainings on other data sets say; None for the published studies alone.
+        images: training images of data sets, by name, as far as they are known.
 
     Attributes:
         seed_stds: standard deviation of the log error of one network between seeds, for every data set.
@@ -73,6 +74,7 @@ class AccuracyPredictor:
     seed: int = 0
     levels: Sequence[DataLevel] = ()
     pooled: Pooled | None = None
+    images: Mapping[str, int] = field(default_factory=dict)
     seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
@@ -80,7 +82,7 @@ class AccuracyPredictor:
     def __post_init__(self) -> None:
         trained_on = {e.dataset for e in self.evidence}
         names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *(x.dataset for x in self.levels)})
-        prior = prior_of(names, self.pooled)
+        prior = prior_of(names, self.pooled, self.images)
         self._index = prior.index
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))

@@ -14,7 +14,7 @@ gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +38,8 @@ GLOBAL: dict[str, Normal] = {
     # Chosen: a network of twice the depth needs 40 % more epochs to get as far.
     "kappa": (0.5, 0.25),
     "logit_s": (-0.95, 0.5),
-    # Chosen: published ensembles of Wide ResNets remove 0.25 to 0.4 at 0.4 million parameters, and 0.16 to 0.2
-    # at 36.5 million.
+    # Chosen: published ensembles of Wide ResNets remove 0.25 to 0.4 at 0.4 million parameters, and 0.16 to
+    # 0.2 at 36.5 million.
     "s_size": (-0.12, 0.08),
     "log_h": (np.log(0.3), 0.6),
     # Chosen: the errors of two members of one shape that share a mother correlate by a third to one.
@@ -100,8 +100,8 @@ _PUBLISHED_DATASET_STD = {
 # set without published errors has a wide prior; most need fewer epochs than CIFAR.
 _DATASET = ("log_level", "logit_floor", "log_tau")
 PUBLISHED_DATASETS: dict[str, tuple[Normal, Normal, Normal]] = {
-    "cifar10": ((np.log(0.084), 0.3), (0.15, 0.5), (0.0, 0.01)),
-    "cifar100": ((np.log(0.36), 0.3), (-0.13, 0.5), (0.0, 0.01)),
+    "cifar10": ((np.log(0.116), 0.3), (-0.46, 0.5), (0.0, 0.01)),
+    "cifar100": ((np.log(0.52), 0.3), (-0.74, 0.5), (0.0, 0.01)),
 }
 _OTHER_DATASET: tuple[Normal, Normal, Normal] = (
     (np.log(0.022), 1.5),
@@ -135,22 +135,25 @@ class Prior:
         return result
 
 
-def prior_of(datasets: Sequence[str], pooled: Pooled | None = None) -> Prior:
+def prior_of(
+    datasets: Sequence[str], pooled: Pooled | None = None, images: Mapping[str, int] | None = None
+) -> Prior:
     """Return the prior of θ.
 
     Args:
         datasets: names of the data sets that θ has parameters for.
         pooled: what trainings on other data sets say; None for the published studies alone.
+        images: training images of data sets, by name; the others have as many as the pooled ones.
     """
     of_dataset = dict(zip(_DATASET, _OTHER_DATASET, strict=True))
     of_dataset |= {name: (0.0, std) for name, std in _DATASET_STD.items()}
-    if pooled is not None:
-        of_dataset |= pooled.of_dataset
     normal = dict(GLOBAL)
     normal |= {f"log_method/{name}": value for name, value in _METHOD.items() if value is not None}
     normal |= {f"{name}/{family}": (0.0, std) for family in FAMILIES for name, std in _FAMILY_STD.items()}
     for dataset in datasets:
         of_this = of_dataset
+        if pooled is not None:
+            of_this = of_dataset | pooled.of_dataset((images or {}).get(dataset))
         if dataset in PUBLISHED_DATASETS:
             of_this = dict(zip(_DATASET, PUBLISHED_DATASETS[dataset], strict=True))
             of_this |= {name: (0.0, std) for name, std in _PUBLISHED_DATASET_STD.items()}

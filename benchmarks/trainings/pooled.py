@@ -32,7 +32,7 @@ import numpy as np
 from grid2 import SET_ASIDE
 
 from advisor.accuracy.evidence import TrainedEvidence
-from advisor.accuracy.pooled import FILE, NOTHING, Pooled
+from advisor.accuracy.pooled import BY_IMAGES, FILE, NOTHING, USUAL_IMAGES, Pooled
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
 from advisor.accuracy.reported import read_reported
@@ -43,6 +43,17 @@ GRIDS = (RESULTS / "advice-cpu.csv", RESULTS / "grid2-cpu.csv")
 # Beginnings of the names of data sets of one origin, and the origins that the file leaves out.
 ORIGINS = ("digits", "fashion", "icons")
 WHOLE = {"fashion-28x28": 8000}
+# Training images of the data sets.
+TRAIN_IMAGES = {
+    "digits": 1077,
+    "fashion-14x14-400": 400,
+    "fashion-14x14-4000": 4000,
+    "fashion-14x14-4000-noisy": 4000,
+    "fashion-28x28": 8000,
+    "icons": 1741,
+    "cifar10": 45_000,
+    "cifar100": 45_000,
+}
 ROUNDS, GUESSED = 3, 2
 # Parameters of one data set that trainings elsewhere say something about. What they have in common is theirs
 # alone in a data set's parameters that have no global counterpart.
@@ -80,34 +91,52 @@ def pooled(evidence: Sequence[TrainedEvidence], say: Any = print) -> Pooled:
     found = None
     for number in range(ROUNDS):
         began = time.monotonic()
-        accuracy = AccuracyPredictor(datasets, evidence, pooled=found and _hyper_alone(found))
+        accuracy = AccuracyPredictor(
+            datasets, evidence, pooled=found and _normals_alone(found), images=TRAIN_IMAGES
+        )
         found = _summary(accuracy, datasets, len(evidence))
         say(f"  round {number + 1}: {time.monotonic() - began:.0f} s", flush=True)
     return found
 
 
-def _hyper_alone(found: Pooled) -> Pooled:
+def _normals_alone(found: Pooled) -> Pooled:
     """Return only what is said of parameters of one data set, so that no training counts twice."""
-    return Pooled((), np.empty(0), np.empty((0, 0)), found.of_dataset, found.trainings)
+    return replace(found, names=(), mean=np.empty(0), covariance=np.empty((0, 0)))
 
 
 def _summary(accuracy: AccuracyPredictor, datasets: Sequence[str], count: int) -> Pooled:
     samples, index = accuracy._posterior.samples, accuracy._index
-    guess = dict(zip(prior_of(["new"]).names, np.diag(prior_of(["new"]).root), strict=True))
-    of_dataset = {}
+    first = prior_of(["new"])
+    guess = dict(zip(first.names, zip(first.mean, np.diag(first.root), strict=True), strict=True))
+    # CIFAR counts too: without large data, size would seem to matter nowhere.
+    known = (*datasets, *PUBLISHED_DATASETS)
+    normals, slope = {}, 0.0
     for name in (*WITH_MEAN, *WITHOUT_MEAN):
-        # CIFAR counts too: without large data, size would seem to matter nowhere.
-        drawn = samples[:, [index[f"{name}/{dataset}"] for dataset in (*datasets, *PUBLISHED_DATASETS)]]
-        mean = float(drawn.mean()) if name in WITH_MEAN else 0.0
-        squares = ((drawn - mean) ** 2).mean(axis=0).sum() + GUESSED * guess[f"{name}/new"] ** 2
-        std = np.sqrt(squares / (drawn.shape[1] + GUESSED))
-        # The mean is that of a few data sets.
-        widened = std * np.sqrt(1 + 1 / drawn.shape[1]) if name in WITH_MEAN else std
-        of_dataset[name] = (round(mean, 4), round(float(widened), 4))
+        drawn = samples[:, [index[f"{name}/{dataset}"] for dataset in known]]
+        middle, std = guess[f"{name}/new"]
+        design = np.ones((len(known), 1 + (name == BY_IMAGES)))
+        if name == BY_IMAGES:
+            design[:, 1] = [np.log(TRAIN_IMAGES[dataset] / USUAL_IMAGES) for dataset in known]
+        if name in WITHOUT_MEAN:
+            fitted, widening = np.zeros(len(known)), 1.0
+        else:
+            # Ridge towards the guess, which counts as GUESSED data sets.
+            penalty = np.diag([GUESSED] + [0.1] * (design.shape[1] - 1))
+            coefficients = np.linalg.solve(
+                design.T @ design + penalty, design.T @ drawn.mean(axis=0) + penalty[:, 0] * middle
+            )
+            fitted, middle = design @ coefficients, float(coefficients[0])
+            slope = float(coefficients[1]) if name == BY_IMAGES else slope
+            widening = np.sqrt(1 + 1 / len(known))
+        squares = ((drawn - fitted) ** 2).mean(axis=0).sum() + GUESSED * std**2
+        normals[name] = (
+            round(middle, 4),
+            round(float(np.sqrt(squares / (len(known) + GUESSED)) * widening), 4),
+        )
     prior = prior_of([])
     names = [name for name in prior.names if "/" not in name or name in SHARED]
     drawn = samples[:, [index[name] for name in names]]
-    return Pooled(tuple(names), drawn.mean(axis=0), np.cov(drawn.T), of_dataset, count)
+    return Pooled(tuple(names), drawn.mean(axis=0), np.cov(drawn.T), normals, round(slope, 4), count)
 
 
 def main() -> None:
@@ -139,7 +168,8 @@ def _json(found: Pooled) -> dict[str, Any]:
         "names": list(found.names),
         "mean": [round(float(x), 5) for x in found.mean],
         "covariance": [[float(f"{x:.5g}") for x in row] for row in found.covariance],
-        "of_dataset": found.of_dataset,
+        "normals": found.normals,
+        "floor_slope": found.floor_slope,
         "trainings": found.trainings,
     }
 

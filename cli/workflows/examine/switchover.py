@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from advisor.accuracy.evidence import TrainedEvidence
+from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.published import ERRORS
 from advisor.decision.contest import Contestants, Row
@@ -142,7 +143,8 @@ def _accuracy(
 ) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence], KnownImages]:
     """Return the predictor, its trainings and their images; a database that does not exist is not created."""
     if not home.database.exists():
-        return AccuracyPredictor([facts.learned_as], (), seed), [], known_images(None, facts, [])
+        predictor = AccuracyPredictor([facts.learned_as], (), seed, pooled=pooled_without(facts.name))
+        return predictor, [], known_images(None, facts, [])
     with open_reader(home.database) as store:
         say_of_earlier_contents(store, facts, say)
         predictor, runs = accuracy_for(store, facts, seed)

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
+from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.reported import ReportedTraining
 from advisor.designs.design import parse_design
@@ -144,7 +145,8 @@ def accuracy_for(
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     look = store.look(facts.key)
     levels = () if look is None else (look.level(facts, sizes[dataset]),)
-    return AccuracyPredictor([dataset], evidence, seed, levels), evidence
+    pooled = pooled_without(facts.name)
+    return AccuracyPredictor([dataset], evidence, seed, levels, pooled, sizes), evidence
 
 
 def error_basis(accuracy: AccuracyPredictor, trainings: int) -> ErrorBasis:

@@ -63,16 +63,16 @@ def fixed():
 
 def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10, noise=0.0):
     share = epochs / 250 / TAU / (depth / 44) ** KAPPA
-    # The level is that of a network of 0.3 million parameters.
+    # The level is that of a network of 0.1 million parameters.
     c = C * (0.1 / LEVEL) ** XI
     x = (
         U
         * LEVEL
-        * (FLOOR + (1 - FLOOR) * (millions / 0.3) ** -ALPHA)
+        * (FLOOR + (1 - FLOOR) * (millions / 0.1) ** -ALPHA)
         * math.exp(DELTA * math.log(depth / 44) ** 2)
     )
     x *= (1 + c * share**-BETA) / (1 + c) * penalty
-    gained = 1 / (1 + (1 - S) / S * (millions / 0.3) ** -S_SIZE)
+    gained = 1 / (1 + (1 - S) / S * (millions / 0.1) ** -S_SIZE)
     removable = min(gained * (1 + H) * share / (share + H), 0.95)
     chance = 1 - 1 / classes
     return chance * (1 - math.exp(-x * (1 - removable * (1 - variance) + noise) / chance))
