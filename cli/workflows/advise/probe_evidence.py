@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.reported import ReportedTraining
-from advisor.decision.probing import key_of
+from advisor.decision.leading import key_of
 from advisor.plans.method_traits import BY_CLUSTERS
 from advisor.plans.plan import TrainingPlan
 from profiler.device import fingerprint

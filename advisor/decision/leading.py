@@ -1,0 +1,99 @@
+"""The leading designs of a comparison: those whose training the request asks about.
+
+A *contender* is one of the few designs of least expected error among single networks, and among ensembles.
+Only designs that a probe can report are contenders: their members have one shape, and they are trained by
+what their clusters say, full data or MotherNets. A family of which nothing was trained on the data leads on
+hope alone. Where some families were, contenders are of those; else they are ResNets if these are requested,
+else networks of the first family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from advisor.decision.search import Evaluated
+from advisor.designs.design import Design, parse_design
+from advisor.networks.layers import Task
+from advisor.plans.method_traits import BY_CLUSTERS
+
+# Contenders among single networks, and among ensembles.
+CONTENDERS = 2
+# Family that leads where nothing was trained on the data: the one that most published errors are of.
+USUAL_FAMILY = "resnet"
+# A full training stands for that of a leading design whose parameters are at most so many times its own, or
+# so many times fewer. The error of designs of one size hardly differs; that of other budgets does.
+ALIKE = 2.0
+_FOR = " for "
+
+
+def key_of(design: str, epochs: int, image_share: float) -> str:
+    """Return a text that is equal for two trainings that differ by their seed only.
+
+    Args:
+        design: short name of the design.
+        epochs: epochs of a network that is trained from scratch.
+        image_share: share of the training images.
+    """
+    part = f" of {image_share:.0%} of the images" if image_share < 1 else ""
+    return f"{design}{_FOR}{epochs} epoch{'s' * (epochs != 1)}{part}"
+
+
+def contenders(evaluated: Sequence[Evaluated], done: Collection[str]) -> list[Evaluated]:
+    """Return the designs of least expected error, of both kinds, the best first.
+
+    Args:
+        evaluated: designs of the request; those that keep its limits, or all where none does.
+        done: keys (`key_of`) of finished trainings on the data.
+    """
+    able = [e for e in evaluated if e.method in BY_CLUSTERS and e.design.homogeneous]
+    families = _leading_families(able, done)
+    able = sorted(
+        (e for e in able if set(e.design.families) <= families), key=lambda e: float(e.errors.mean())
+    )
+    kinds = ([e for e in able if _is_single(e.design) is single] for single in (True, False))
+    found = [e for kind in kinds for e in kind[:CONTENDERS]]
+    return sorted(found, key=lambda e: float(e.errors.mean()))
+
+
+def first_to_train(
+    evaluated: Sequence[Evaluated], task: Task, epochs: int, done: Collection[str]
+) -> list[Evaluated]:
+    """Return the leading design and its closest rival of the other kind, unless one like it was trained.
+
+    Args:
+        evaluated: designs of the request; those that keep its limits, or all where none does.
+        task: images and classes.
+        epochs: epochs that the request asks about.
+        done: keys (`key_of`) of finished trainings on the data.
+    """
+    found = contenders(evaluated, done)
+    if not found:
+        return []
+    leader = found[0]
+    rival = next((e for e in found if _is_single(e.design) is not _is_single(leader.design)), None)
+    trained = [parse_design(_design_of(key)) for key in done if key == key_of(_design_of(key), epochs, 1.0)]
+
+    def is_known(design: Design) -> bool:
+        size = design.parameters(task)
+        return any(
+            _is_single(other) is _is_single(design) and 1 / ALIKE <= other.parameters(task) / size <= ALIKE
+            for other in trained
+        )
+
+    return [e for e in (leader, rival) if e is not None and not is_known(e.design)]
+
+
+def _leading_families(able: Sequence[Evaluated], done: Collection[str]) -> set[str]:
+    requested = list(dict.fromkeys(family for e in able for family in e.design.families))
+    trained = {family for key in done for family in parse_design(_design_of(key)).families}
+    if known := trained.intersection(requested):
+        return known
+    return {USUAL_FAMILY} if USUAL_FAMILY in requested else set(requested[:1])
+
+
+def _is_single(design: Design) -> bool:
+    return len(design.members) == 1
+
+
+def _design_of(key: str) -> str:
+    return key.partition(_FOR)[0]
