@@ -17,6 +17,8 @@ from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target, unmeasured_settings, with_data_at
 from cli.workflows.home import Home, locked, make_folder, now
+from cli.workflows.kept_probes import usable_probe
+from cli.workflows.runs.adoption import adopt
 from cli.workflows.runs.conclusion import conclude, evaluated, failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
@@ -55,7 +57,7 @@ class TrainOptions:
 
 
 def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
-    """Train a new run to its end.
+    """Train a new run to its end; networks that a probe trained by the same plan are not trained again.
 
     Args:
         request: the plan, or what it is made from.
@@ -76,6 +78,9 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
             plan = replace(plan, dataset=data.facts)
         if reason := unmeasured_settings(target, plan, store):
             say(reason)
+        if (kept := usable_probe(home, plan, say)) is not None:
+            # Its number of processes tells how long it took.
+            plan = replace(plan, execution=kept.plan.execution)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
@@ -89,6 +94,8 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         with failing(run, store):
             _set_aside(home.run_folder(run.folder), say)
             make_folder(home.run_folder(run.folder))
+            if kept is not None:
+                adopt(run, kept, store, home, say)
         say(
             f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
             f"augmentation {plan.dataset.augmentation}"
