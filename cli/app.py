@@ -143,7 +143,7 @@ def _group(commands: Commands, text: str) -> typer.Typer:
 
 def _probe_group() -> typer.Typer:
     """Return `advisor probe`, which trains where no command of its own follows."""
-    group = typer.Typer(invoke_without_command=True)
+    group = typer.Typer(invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]")
     group.callback()(probes.probe)
     for name, command in PROBE_COMMANDS.items():
         group.command(name)(command)

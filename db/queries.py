@@ -40,12 +40,7 @@ from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.learning import curves_of, seconds_of_epochs
 from db.models import EpochRow, MeasurementRow, RecommendationRow, ReportedTrainingRow, RunRow, StepRow
-from db.recommendations import (
-    StoredRecommendation,
-    recommendation_of,
-    row_of_recommendation,
-    text_of_request,
-)
+from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
 from db.schema import folder_of
 
 
@@ -55,8 +50,8 @@ class Store:
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
     or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
     there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `recommendations`, `reported`, `stored_trainings`, `runs`, `curves` and `trained_epochs`
-    with a line in the log (`db.checks.damage`).
+    `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `runs`, `curves` and
+    `trained_epochs` with a line in the log (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -124,9 +119,10 @@ class Store:
             row = session.scalar(query)
             return None if row is None else recommendation_of(row)
 
-    def recommendations(self, request: dict[str, Any]) -> list[StoredRecommendation]:
-        """Return the recommendations for the very same request, oldest first; damaged ones are left out."""
-        query = select(RecommendationRow).where(RecommendationRow.request == text_of_request(request))
+    def probed_recommendations(self) -> list[StoredRecommendation]:
+        """Return the recommendations that probes were made for, oldest first; damaged ones are left out."""
+        # As `json.dumps` writes it. Other answers need not be read, and there may be many.
+        query = select(RecommendationRow).where(RecommendationRow.payload.contains('"probing": {'))
         with self._session(self.engine) as session:
             rows = session.scalars(query.order_by(RecommendationRow.id))
             return list(sound(self.path, rows, recommendation_of))

@@ -49,14 +49,7 @@ def row_of_recommendation(
     created_at: str, request: dict[str, Any], payload: dict[str, Any]
 ) -> RecommendationRow:
     """Return the row of a recommendation."""
-    return RecommendationRow(
-        created_at=created_at, request=text_of_request(request), payload=json.dumps(payload)
-    )
-
-
-def text_of_request(request: dict[str, Any]) -> str:
-    """Return a request as its column has it; equal requests of one program have equal texts."""
-    return json.dumps(request)
+    return RecommendationRow(created_at=created_at, request=json.dumps(request), payload=json.dumps(payload))
 
 
 def recommendation_of(row: RecommendationRow) -> StoredRecommendation:

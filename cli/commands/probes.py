@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from advisor.errors import UsageError
 from cli.options import (
     AsJson,
     Augment,
@@ -26,12 +27,9 @@ OfData = Annotated[str | None, typer.Option(help="Data set of the probes.")]
 
 def probe(
     ctx: typer.Context,
-    dataset: Annotated[
-        str | None, typer.Option(help="Data set to train on.", show_default="required")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set to train on; needed to train.")] = None,
     minutes: Annotated[
-        float | None,
-        typer.Option(help="Time for all trainings together, in minutes.", show_default="required"),
+        float | None, typer.Option(help="Time for all trainings together, in minutes; needed to train.")
     ] = None,
     budget: Annotated[
         str | None,
@@ -69,7 +67,8 @@ def probe(
     from cli.workflows.advise.probe_options import ProbeOptions
 
     if dataset is None or minutes is None:
-        raise typer.BadParameter(f"Missing option '{'--minutes' if dataset else '--dataset'}'.")
+        missing = "--minutes M" if dataset else "--dataset NAME"
+        raise UsageError(f"probing needs --dataset NAME and --minutes M: add {missing}")
     request = completed_request(
         ctx.obj.home,
         dataset,
@@ -97,9 +96,10 @@ def _refuse_options(ctx: typer.Context) -> None:
         if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     ]
     if given:
-        raise typer.BadParameter(
-            f"--{given[0].replace('_', '-')} is for trainings: write it behind {ctx.invoked_subcommand}, or "
-            "leave it out"
+        option = "json" if given[0] == "as_json" else given[0].replace("_", "-")
+        raise UsageError(
+            f"--{option} in front of {ctx.invoked_subcommand} would be an option of training: write it after "
+            "that word, or leave it out"
         )
 
 
@@ -113,7 +113,7 @@ def list_probes(ctx: typer.Context, dataset: OfData = None, as_json: AsJson = Fa
 
 def delete(
     ctx: typer.Context,
-    probes: Annotated[list[int] | None, typer.Argument(help="Numbers of probes.")] = None,
+    probes: Annotated[list[str] | None, typer.Argument(help="Numbers of probes.")] = None,
     dataset: OfData = None,
     all: Annotated[bool, typer.Option("--all", help="Delete every probe.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
@@ -125,5 +125,5 @@ def delete(
 
     found = probes_to_delete(ctx.obj.home, probes or (), dataset, every=all)
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete {len(found)} probes for good?", abort=True, err=True)
+        typer.confirm(f"Delete probes for good: {len(found)}?", abort=True, err=True)
     print_answer(delete_probes(ctx.obj.home, found), as_json, facts)

@@ -256,11 +256,11 @@ def test_no_command_is_without_help(advisor):
         if hasattr(command, "commands"):
             for name, sub in command.commands.items():
                 yield from walk(sub, (*names, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command and names:
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 23
+    assert len(found) == 25
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

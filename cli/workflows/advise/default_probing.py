@@ -8,6 +8,7 @@ probed for again while the database has its probes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -31,6 +32,8 @@ SHARE = 0.05
 # pixels a side have 530 MB. Chosen, not measured.
 LARGEST_BYTES = 2**29
 ASKED = "--probe MINUTES"
+# Fields of a request that change how it is answered, and not for which designs errors are asked.
+NOT_ASKED = ("objective", "profile_seconds", "trials")
 
 
 def default_seconds(first: Sequence[Probe], train_seconds: float) -> float:
@@ -113,7 +116,7 @@ def data_to_probe(facts: DatasetFacts, home: Home, options: ProbeOptions, say: S
 
 
 def probed_before(store: Store, request: RecommendRequest, resolved: ResolvedRequest) -> bool:
-    """Return whether the very request was probed for, and the database still has those probes.
+    """Return whether the question was probed for, and the database still has those probes.
 
     Args:
         store: database of recommendations, probes and runs.
@@ -121,10 +124,9 @@ def probed_before(store: Store, request: RecommendRequest, resolved: ResolvedReq
         resolved: request with its names resolved.
     """
     facts = resolved.facts
-    probings = [
-        earlier.payload.get("probing") for earlier in store.recommendations(stored_request(request, resolved))
-    ]
-    if not any(probings):
+    asked = _question(json.loads(json.dumps(stored_request(request, resolved))))
+    earlier = [each for each in store.probed_recommendations() if _question(each.request) == asked]
+    if not earlier:
         return False
     # A probe may have become a run.
     known = {
@@ -137,7 +139,12 @@ def probed_before(store: Store, request: RecommendRequest, resolved: ResolvedReq
         for r in store.runs()
         if r.plan.dataset.key == facts.key
     }
-    return any(_is_known(probing, known) for probing in probings if probing)
+    return any(_is_known(each.payload.get("probing"), known) for each in earlier)
+
+
+def _question(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored request without what does not change which designs are compared."""
+    return {name: value for name, value in request.items() if name not in NOT_ASKED}
 
 
 _Key = tuple[str, int, int]
@@ -148,7 +155,7 @@ def _key(design: str, epochs: int, share: float) -> _Key:
     return design, epochs, round(100 * share)
 
 
-def _is_known(probing: Mapping[str, Any], known: set[_Key]) -> bool:
+def _is_known(probing: Any, known: set[_Key]) -> bool:
     with suppress(LookupError, TypeError, ValueError):
         if not probing["probes"]:
             # On a machine that was too busy the next call tries again.

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.errors import UsageError
-from advisor.plans.dataset import learned_name
+from advisor.plans.dataset import FOLDER_PREFIX, learned_name
 from cli.workflows.advise.probe_evidence import is_probe, seconds_in
 from cli.workflows.answers.probing import DeletedProbes, ListedProbe, ProbeList
 from cli.workflows.forecast.evidence import sizes_of
 from cli.workflows.home import Home
 from cli.workflows.kept_probes import forget, kept_probes
 from cli.workflows.names import facts_of
+from cli.workflows.views import silent
 from db.conversion.reported import StoredTraining
 from db.queries import Store
 from db.session import open_reader, open_store
@@ -37,13 +38,13 @@ def list_probes(home: Home, dataset: str | None) -> ProbeList:
     if not home.database.exists():
         return ProbeList(probes=())
     with open_reader(home.database) as store:
-        found = [each for each in _stored_probes(store) if key in (None, each.training.dataset)]
+        found = [each for each in _stored_probes(store) if key is None or _is_of(each, key)]
         listed = _listed(found, home, store)
     return ProbeList(probes=tuple(reversed(listed)))
 
 
 def probes_to_delete(
-    home: Home, numbers: Sequence[int], dataset: str | None, *, every: bool
+    home: Home, numbers: Sequence[str], dataset: str | None, *, every: bool
 ) -> list[StoredTraining]:
     """Return the probes that a user names in one of three ways.
 
@@ -66,11 +67,12 @@ def probes_to_delete(
     if home.database.exists():
         with open_reader(home.database) as store:
             found = _stored_probes(store)
-    if missing := set(numbers) - {each.id for each in found}:
-        raise UsageError(f"there is no probe {min(missing)}: `advisor probe list` shows those there are")
-    if dataset is not None and all(each.training.dataset != key for each in found):
+    known = {str(each.id) for each in found}
+    if missing := next((number for number in numbers if number not in known), None):
+        raise UsageError(f"there is no probe {missing}: `advisor probe list` shows those there are")
+    if dataset is not None and not any(_is_of(each, key) for each in found):
         raise UsageError(f"there is no probe of {dataset}: `advisor probe list` shows those there are")
-    return [each for each in found if every or each.id in numbers or each.training.dataset == key]
+    return [each for each in found if every or str(each.id) in numbers or _is_of(each, key)]
 
 
 def delete_probes(home: Home, probes: Sequence[StoredTraining]) -> DeletedProbes:
@@ -91,7 +93,13 @@ def delete_probes(home: Home, probes: Sequence[StoredTraining]) -> DeletedProbes
 
 
 def _key_of(dataset: str, home: Home) -> str:
-    return facts_of(dataset, None, resize=None, skip_damaged=True, home=home, say=lambda said: None).key
+    """Return the name under which the database keeps trainings on a data set, of files in whatever size."""
+    in_folder = dataset.startswith(FOLDER_PREFIX)
+    return facts_of(dataset, None, resize=None, skip_damaged=in_folder, home=home, say=silent).key
+
+
+def _is_of(stored: StoredTraining, key: str | None) -> bool:
+    return key is not None and stored.training.dataset.partition(" at ")[0] == key
 
 
 def _stored_probes(store: Store) -> list[StoredTraining]:
