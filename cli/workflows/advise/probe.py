@@ -16,7 +16,7 @@ import numpy as np
 import optuna
 
 from advisor.decision.probe_value import at_stake, errors_of
-from advisor.decision.probing import WORTHWHILE, Probe, full_probes, next_probe
+from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, StorageError
@@ -26,7 +26,7 @@ from cli.workflows.advise.probe_evidence import reported_probe, source_of, train
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
-from cli.workflows.advise.session_time import DefaultTime, GivenTime, SessionTime
+from cli.workflows.advise.session_time import DefaultTime, GivenTime, SessionTime, Trained
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
@@ -84,6 +84,7 @@ class ProbingSession:
         _choosing: seconds that the last choice of a probe took.
         _compared: what the evidence so far says, where a probe has not made it stale.
         _first: scenario before the first probe.
+        _trained: times of the finished probes.
     """
 
     request: RecommendRequest
@@ -98,6 +99,7 @@ class ProbingSession:
     _choosing: float = field(default=0.0, init=False)
     _compared: tuple[Scenario, list[Evaluated], set[str]] | None = field(default=None, init=False)
     _first: Scenario | None = field(default=None, init=False)
+    _trained: list[Trained] = field(default_factory=list, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -115,7 +117,7 @@ class ProbingSession:
         done: set[str] = set()
         with signals.listening() if options.take_signals else nullcontext():
             while True:
-                chosen = self._choose(*limit.left(sum(p.seconds for p in self.finished)), done)
+                chosen = self._choose(*limit.left(self._trained), done)
                 if not isinstance(chosen, ProbingEnd):
                     done.add(chosen.key)
                     self._train(chosen, signals)
@@ -208,6 +210,7 @@ class ProbingSession:
             )
             self._compared = None
             self.finished.append(_finished(chosen, seconds, result))
+            self._trained.append(Trained(chosen.seconds.high + BESIDE_SECONDS, seconds))
             if chosen.full:
                 self._keep(
                     folder,

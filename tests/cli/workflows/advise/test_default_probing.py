@@ -20,7 +20,7 @@ from cli.workflows.advise.default_probing import (
     probed_before,
 )
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
-from cli.workflows.advise.session_time import LONGEST_SECONDS, DefaultTime, GivenTime
+from cli.workflows.advise.session_time import LONGEST_SECONDS, DefaultTime, GivenTime, Trained
 from cli.workflows.answers.probing import BestDesign, Probing, ProbingEnd
 from cli.workflows.home import Home
 from trainer.data import archives, loading
@@ -84,15 +84,19 @@ def test_a_default_time_counts_trainings_and_not_the_choosing_of_them(monkeypatc
     now = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr("time.monotonic", lambda: now.seconds)
     limit = DefaultTime.of(50.0)
-    assert limit.left(0.0) == (1000 + 50 + PREPARING_SECONDS, 50.0)
+    assert limit.left([]) == (1000 + 50 + PREPARING_SECONDS, 50.0)
     now.seconds = 1060.0
-    assert limit.left(30.0) == (1060 + 20 + PREPARING_SECONDS, 20.0)
-    assert limit.left(80.0)[1] == 0.0
+    assert limit.left([Trained(35.0, 30.0)]) == (1060 + 20 + PREPARING_SECONDS, 20.0)
+    # One that took three times its forecast counts as forecast, and 120 s are left for 40 of the forecast.
+    assert limit.left([Trained(10.0, 30.0)])[1] == 40.0
+    assert limit.left([Trained(5.0, 30.0)])[1] == 20.0
+    assert limit.left([Trained(60.0, 55.0)])[1] == 0.0
     # Three minutes are the limit whatever it takes.
     now.seconds = 1175.0
-    assert limit.left(0.0)[0] == limit.until == 1180.0
+    assert limit.left([]) == (1180.0, 5.0)
+    assert limit.until == 1180.0
     given = GivenTime.of(60.0)
-    assert given.left(0.0) == given.left(50.0) == (1235.0, 40.0)
+    assert given.left([]) == given.left([Trained(50.0, 50.0)]) == (1235.0, 40.0)
 
 
 @pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf", ""])
@@ -181,7 +185,7 @@ def test_where_no_probe_ended_in_time_the_next_call_tries_again(monkeypatch):
 @pytest.mark.slow
 def test_by_default_a_recommendation_probes_and_its_repetition_does_not(advisor, home, monkeypatch):
     monkeypatch.delenv("ADVISOR_RECOMMEND_PROBE")
-    asked = ("recommend", "--dataset", "digits", "--budget", "4k", "--epochs", "2", "--family", "resnet")
+    asked = ("recommend", "--dataset", "digits", "--budget", "12k", "--epochs", "2", "--family", "resnet")
     asked = (*asked, "--profile-seconds", "0", "--trials", "20")
     first = advisor(*asked, "--json")
     assert first.code == 0, first.err
