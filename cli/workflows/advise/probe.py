@@ -123,8 +123,8 @@ class ProbingSession:
                     self._train(chosen, signals)
                 if signals.received is not None:
                     raise InterruptedRunError(
-                        f"probing is interrupted, and its {len(self.finished)} finished probes are kept: ask "
-                        "again to go on, or with --probe 0 for an answer without more of them",
+                        f"probing is interrupted; finished probes, which are kept: {len(self.finished)}; "
+                        "`advisor recommend --probe 0` answers from what there is",
                         exit_code=128 + signals.received,
                     )
                 if isinstance(chosen, ProbingEnd):

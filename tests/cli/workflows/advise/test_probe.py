@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
 from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
@@ -138,3 +139,21 @@ def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(s
     ]
     assert clock.asked == [40.0, float("inf")]
     assert (answer.ended, answer.at_stake_points) == (ProbingEnd.NOTHING_WORTHWHILE, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_an_interrupt_ends_a_session_and_keeps_what_is_finished(session, clock, monkeypatch, seconds):
+    clock.probes = [SimpleNamespace(key="resnet-8-4 for 5 epochs", **vars(taking(5.0)))]
+
+    def train(session, found, signals):
+        session.finished.append(found)
+        signals.received = 2
+
+    monkeypatch.setattr(ProbingSession, "_train", train)
+    monkeypatch.setattr(probe, "full_probes", lambda *_: [])
+    monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
+    monkeypatch.setattr(probe, "default_seconds", lambda *_: 50.0)
+    monkeypatch.setattr(probe, "announcement", lambda *_: "")
+    with pytest.raises(InterruptedRunError, match="which are kept: 1; .*--probe 0") as stopped:
+        session.run(ProbeOptions(seconds=seconds))
+    assert stopped.value.exit_code == 130
