@@ -40,9 +40,11 @@ TRAININGS = {
     "distillation": ("2xmlp-2-16", "--epochs", "3", "--method", "distillation"),
     "full data": ("2xresnet-8-6", "--epochs", "4"),
 }
+# Probes would be trained anew for each of the programs that are compared.
+WITHOUT_PROBES = ("recommend", "--probe", "0")
 MEASURED = (
-    ("recommend", "--dataset", "digits", "--budget", "60k", "--epochs", "20", "--family", "resnet"),
-    ("recommend", "--budget", "1M", "--epochs", "60", "--family", "resnet", "--family", "vgg"),
+    (*WITHOUT_PROBES, "--dataset", "digits", "--budget", "60k", "--epochs", "20", "--family", "resnet"),
+    (*WITHOUT_PROBES, "--budget", "1M", "--epochs", "60", "--family", "resnet", "--family", "vgg"),
 )
 NOTHING_NEW = ("--profile-seconds", "0")
 QUESTIONS: dict[str, tuple[str, ...]] = {

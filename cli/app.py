@@ -20,6 +20,7 @@ from cli.commands import (
     data,
     database,
     ensembles,
+    probes,
     profile,
     runs,
     switchover,
@@ -60,10 +61,14 @@ COMMANDS: Commands = {
     "predict": ensembles.predict,
     "export": ensembles.export,
     "profile": profile.profile,
-    "probe": advice.probe,
     "est": switchover.est,
     "space": advice.space,
     "equivalents": advice.equivalents,
+}
+# Without one of these, `advisor probe` trains.
+PROBE_COMMANDS: Commands = {
+    "list": probes.list_probes,
+    "delete": probes.delete,
 }
 RUNS_COMMANDS: Commands = {
     "list": runs.list_runs,
@@ -137,6 +142,15 @@ def _group(commands: Commands, text: str) -> typer.Typer:
     return group
 
 
+def _probe_group() -> typer.Typer:
+    """Return `advisor probe`, which trains where no command of its own follows."""
+    group = typer.Typer(invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]")
+    group.callback()(probes.probe)
+    for name, command in PROBE_COMMANDS.items():
+        group.command(name)(command)
+    return group
+
+
 def _app() -> typer.Typer:
     program = typer.Typer(
         name="advisor",
@@ -150,6 +164,7 @@ def _app() -> typer.Typer:
     program.callback()(_program)
     for name, command in COMMANDS.items():
         program.command(name)(command)
+    program.add_typer(_probe_group(), name="probe")
     program.add_typer(_group(RUNS_COMMANDS, "Query past runs."), name="runs")
     program.add_typer(
         _group(DB_COMMANDS, "Show, check and copy the database, and import trainings."), name="db"

@@ -26,7 +26,7 @@ from db import upkeep
 from db.checks.rows import sound
 from db.conversion.looks import look_of, values_of_look
 from db.conversion.measurements import measurement_of, row_of_measurement
-from db.conversion.reported import reported_of, values_of_reported
+from db.conversion.reported import StoredTraining, reported_of, stored_training_of, values_of_reported
 from db.conversion.runs import (
     epoch_of,
     row_of_run,
@@ -60,8 +60,8 @@ class Store:
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
     or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
     there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `reported`, `look`, `runs`, `curves` and `trained_epochs` with a line in the log
-    (`db.checks.damage`).
+    `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `look`, `runs`, `curves` and
+    `trained_epochs` with a line in the log (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -129,6 +129,14 @@ class Store:
             row = session.scalar(query)
             return None if row is None else recommendation_of(row)
 
+    def probed_recommendations(self) -> list[StoredRecommendation]:
+        """Return the recommendations that probes were made for, oldest first; damaged ones are left out."""
+        # As `json.dumps` writes it. Other answers need not be read, and there may be many.
+        query = select(RecommendationRow).where(RecommendationRow.payload.contains('"probing": {'))
+        with self._session(self.engine) as session:
+            rows = session.scalars(query.order_by(RecommendationRow.id))
+            return list(sound(self.path, rows, recommendation_of))
+
     # Trainings done elsewhere
 
     def add_reported(self, records: Sequence[ReportedTraining], *, source: str, imported_at: str) -> Imported:
@@ -149,6 +157,18 @@ class Store:
         query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
         with self._session(self.engine) as session:
             return list(sound(self.path, session.scalars(query), reported_of))
+
+    def stored_trainings(self) -> list[StoredTraining]:
+        """Return the imported trainings with where they came from, in the order of their import."""
+        query = select(ReportedTrainingRow).order_by(ReportedTrainingRow.id)
+        with self._session(self.engine) as session:
+            return list(sound(self.path, session.scalars(query), stored_training_of))
+
+    def delete_reported(self, ids: Sequence[int]) -> None:
+        """Delete imported trainings; numbers that do not exist are passed."""
+        with self._session(self._writer) as session:
+            for number in ids:
+                session.execute(delete(ReportedTrainingRow).where(ReportedTrainingRow.id == number))
 
     # Looks at data sets
 

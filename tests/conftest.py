@@ -12,6 +12,8 @@ import pytest
 
 # As the command line sets it, before numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Tests ask for advice on digits often, and would train for a minute each time. Those of probing say so.
+os.environ["ADVISOR_RECOMMEND_PROBE"] = "0"
 
 
 @pytest.fixture

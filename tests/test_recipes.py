@@ -47,7 +47,7 @@ from cli.workflows.answers.run import EnsembleFigures
 from db.conversion import runs as conversion
 from db.session import open_store
 from trainer.data.images import Source
-from trainer.data.loading import LOADERS, load_data
+from trainer.data.loading import AT_HAND, LOADERS, is_at_hand, load_data
 from trainer.ensembles.metrics import Predictions, ensemble_metrics
 from trainer.networks.hatching import hatch, hatch_difference
 from trainer.networks.network import build_network
@@ -210,6 +210,7 @@ def load_stripes(facts: DatasetFacts, root: Path, download: bool) -> Source:
 def test_a_data_set_needs_its_facts_and_its_loader(monkeypatch, tmp_path):
     monkeypatch.setitem(DATASETS, "stripes", STRIPES)
     monkeypatch.setitem(LOADERS, "stripes", load_stripes)
+    monkeypatch.setitem(AT_HAND, "stripes", lambda root: True)
 
     from cli.workflows.names import facts_of
 
@@ -220,6 +221,7 @@ def test_a_data_set_needs_its_facts_and_its_loader(monkeypatch, tmp_path):
     assert nominal(plan).train_seconds.mean > 0
 
     data = load_data(STRIPES, tmp_path)
+    assert is_at_hand(STRIPES, tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (80, 20, 20)
     assert data.train.images.shape == (80, 1, 8, 8)
     assert trained(tmp_path, "mlp-1-8", "--dataset", "stripes", "--epochs", "8")["test"]["error"] < 0.2

@@ -54,7 +54,7 @@ from db.models import RunRow
 from db.session import open_store
 from profiler import steps
 from trainer.data.archives import ARCHIVES
-from trainer.data.loading import LOADERS
+from trainer.data.loading import AT_HAND, LOADERS
 from trainer.ensembles.metrics import Predictions, ensemble_metrics
 from trainer.networks.network import _module_of
 
@@ -185,6 +185,10 @@ def test_the_help_of_the_command_line_names_every_method(method):
 
 def test_every_data_set_has_a_loader():
     require_entries("trainer/data/loading.py: LOADERS", LOADERS, DATASETS)
+
+
+def test_of_every_data_set_it_can_be_told_whether_it_is_at_hand():
+    require_entries("trainer/data/loading.py: AT_HAND", AT_HAND, DATASETS)
 
 
 @pytest.mark.parametrize("name", ARCHIVES)

@@ -1,53 +1,38 @@
-"""Which short training to make next: the one that changes the decision most for each second of its cost.
+"""Which training to make next: of a leading design as it is asked about, then what changes the decision most.
 
-A probe is a training of a smaller design for fewer epochs, evaluated on validation images. It is valued
-before it is made, by what the accuracy predictor expects of it.
+A probe is a training that is evaluated on validation images. The first one is the training of the leading
+design for the epochs of the request and on all images, the second that of its closest rival among the other
+kind of designs, single networks or ensembles (`advisor.decision.leading`). Both are made where they fit the
+time: a law that was fitted to short trainings on parts of the images is right about those, and may be wrong
+about what is asked.
 
-Notation, for S posterior draws:
-
-    e_d    draws of the error of design d of the request,                            shape (S,)
-    b      the design of least expected error, the one that would be chosen now
-    g_d    saving of design d, log e_b − log e_d,                                    shape (S,)
-    μ      draws of the logarithms that the probe will measure: the error of a member, and the ratio of the
-           ensemble's error to it,                                                   shape (S, 1 or 2)
-    y      simulated measurements, y ~ N(μ, σ²) with the noise σ of one training
-
-The value of a probe is the expected move of the comparison, in points of test error:
-
-    move = e_b · Σ_d P(d is best) · std_y( E[g_d | y] ).
-
-E[g_d | y] is a quadratic regression of g_d on y over the draws (Strong et al. 2015). The variance that it
-explains with y in random order is explained by chance, and is subtracted. (The expected value of sample
-information would miss probes that change the decision only together, such as a small and a large network.)
-
-Optuna proposes probes (family, depth, members, clusters, shares of budget, epochs and images); the one of
-largest move per second is chosen. Probing ends where less than `WORTHWHILE` points are at stake: where
-perfect knowledge of all errors would save less, or where no probe moves the comparison by as much.
-
-Source: Strong, Oakley, Brennan and Breeze, Estimating the Expected Value of Sample Information Using the
-Probabilistic Sensitivity Analysis Sample (2015).
+Every other probe is valued before it is made (`advisor.decision.probe_value`). It may be of a smaller design
+for fewer epochs. A leading design is among them for its whole schedule where that fits the time, else for a
+part of it. Optuna proposes further ones (family, depth, members, clusters, shares of budget, epochs and
+images). The one of largest move per second is chosen. Probing ends where less than `WORTHWHILE` points are at
+stake: where perfect knowledge of all errors would save less, or where no probe moves the comparison by as
+much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
 
-from advisor.accuracy.cases import case_of
-from advisor.accuracy.noise import ensemble_seed_std, ratio_std, training_std
-from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import price
-from advisor.decision.search import Evaluated, Scenario
+from advisor.decision.contenders import contenders, first_to_train, key_of
+from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
+from advisor.decision.search import Evaluated, Scenario, planned
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.networks.architecture import regular_network
 from advisor.networks.families import family_named
 from advisor.networks.regular_counts import regular_counts
-from advisor.plans.dataset import DatasetFacts
 from advisor.plans.methods import make_plan
 from advisor.plans.plan import TrainingPlan
 
@@ -64,6 +49,8 @@ LEAST_BUDGET, LEAST_EPOCHS = 1 / 16, 1 / 4
 # Shares of the training images, and the least number of images for each class.
 IMAGE_SHARES = (1.0, 0.5, 0.25)
 LEAST_IMAGES_OF_CLASS = 20
+# Shares of epochs and of images of a leading design's probe where its whole training does not fit the time.
+SHORTENED = ((1.0, 0.5), (1.0, 0.25), (0.5, 1.0), (0.25, 1.0), (0.5, 0.5))
 # Number of proposed depths, from the shallowest to the deepest of the request, and the largest depth over the
 # usual one. Far deeper than any published network, a network may fail to learn, and the probe with it.
 DEPTHS, LARGEST_DEPTH_RATIO = 4, 4
@@ -79,6 +66,8 @@ class Probe:
         move: expected move of the comparison of the designs, in points of test error.
         predicted_error: predicted validation error of its ensemble, share.
         image_share: share of the training images.
+        full: whether it is the training that the request asks about: all epochs and images, and the plan of
+            `advisor.decision.search.planned` but for its number of processes.
     """
 
     plan: TrainingPlan
@@ -86,6 +75,7 @@ class Probe:
     move: float
     predicted_error: Estimate
     image_share: float
+    full: bool
 
     @property
     def rate(self) -> float:
@@ -107,31 +97,36 @@ def next_probe(
     done: Collection[str],
     seed: int,
 ) -> Probe | None:
-    """Return the probe of largest expected move per second, or None where none is worthwhile.
+    """Return the next probe, or None where none is worthwhile: a leading design's, else the most informative.
 
     Args:
         scenario: scenario of the request.
         evaluated: designs of the request with the draws of their errors.
         budget: parameter budget of the request.
-        seconds: time that is left for probing.
+        seconds: time that is left for probing. Where it is infinite, no training is preferred for being a
+            leading design's.
         done: keys of the trainings that were made before, as of `key_of`.
-        seed: random seed of Optuna's sampler, of the simulated measurements and of the probe's training.
+        seed: random seed of Optuna's sampler, of the simulated measurements and of the probe's training; a
+            full training has that of the scenario.
     """
-    errors = np.stack([e.errors for e in evaluated], axis=1)
+    errors = errors_of(evaluated)
     if 100 * at_stake(errors) < WORTHWHILE:
         return None
-    found: dict[str, Probe] = {}
+    if math.isfinite(seconds):
+        first = full_probes(scenario, evaluated, done, seed)
+        if fitting := next((p for p in first if p.seconds.high <= seconds), None):
+            return fitting
+    found = {p.key: p for p in _of_leading(scenario, evaluated, errors, seconds, done, seed)}
 
     def value(trial: optuna.Trial) -> float:
         plan = _proposed(trial, scenario, budget, seed)
         if plan is None:
             raise optuna.TrialPruned
-        image_share = plan.dataset.train_images / scenario.dataset.train_images
-        key = key_of(plan.design, plan.epochs, image_share)
+        key = key_of(plan.design, plan.epochs, _image_share(plan, scenario))
         if key in done:
             raise optuna.TrialPruned
         if key not in found:
-            found[key] = _valued(plan, scenario, errors, image_share, seed)
+            found[key] = _valued(plan, scenario, errors, seed)
         probe = found[key]
         # A probe that takes too long is valued by its time, which leads the sampler to shorter ones.
         return probe.rate if probe.seconds.high <= seconds else -probe.seconds.high
@@ -143,16 +138,55 @@ def next_probe(
     return max(worthwhile, key=lambda p: p.rate, default=None)
 
 
-def key_of(design: str, epochs: int, image_share: float) -> str:
-    """Return a text that is equal for two trainings that differ by their seed only.
+def full_probes(
+    scenario: Scenario, evaluated: Sequence[Evaluated], done: Collection[str], seed: int
+) -> list[Probe]:
+    """Return the full trainings to make first: of the leading design and its rival, unless one like it was.
 
     Args:
-        design: short name of the design.
-        epochs: epochs of a network that is trained from scratch.
-        image_share: share of the training images.
+        scenario: scenario of the request.
+        evaluated: designs of the request with the draws of their errors.
+        done: keys of the trainings that were made before, as of `key_of`.
+        seed: random seed of the simulated measurements.
     """
-    part = f" of {image_share:.0%} of the images" if image_share < 1 else ""
-    return f"{design} for {epochs} epoch{'s' * (epochs != 1)}{part}"
+    leading = first_to_train(evaluated, scenario.dataset, scenario.epochs, done)
+    errors = errors_of(evaluated)
+    return [_valued(_full_plan(e, scenario), scenario, errors, seed) for e in leading]
+
+
+def _of_leading(
+    scenario: Scenario,
+    evaluated: Sequence[Evaluated],
+    errors: Floats,
+    seconds: float,
+    done: Collection[str],
+    seed: int,
+) -> Iterator[Probe]:
+    """Yield the probes of leading designs: the whole training where it fits the time, else parts of it."""
+    for each in contenders(evaluated, done, scenario.dataset.learned_as):
+        whole = _valued(_full_plan(each, scenario), scenario, errors, seed)
+        if whole.seconds.high <= seconds:
+            if whole.key not in done:
+                yield whole
+            continue
+        for epoch_share, image_share in SHORTENED:
+            epochs = max(round(epoch_share * scenario.epochs), 1)
+            plan = _plan(each.design, scenario, epochs, image_share, seed)
+            if plan is not None and key_of(plan.design, plan.epochs, image_share) not in done:
+                yield _valued(plan, scenario, errors, seed)
+
+
+def _full_plan(leading: Evaluated, scenario: Scenario) -> TrainingPlan:
+    return planned(_in_one_process(scenario), leading.design, leading.method)
+
+
+def _in_one_process(scenario: Scenario) -> Scenario:
+    # A probe ends before further processes would have started. The weights do not depend on it.
+    return replace(scenario, execution=replace(scenario.execution, processes=1))
+
+
+def _image_share(plan: TrainingPlan, scenario: Scenario) -> float:
+    return plan.dataset.train_images / scenario.dataset.train_images
 
 
 def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -> TrainingPlan | None:
@@ -166,10 +200,7 @@ def _proposed(trial: optuna.Trial, scenario: Scenario, budget: int, seed: int) -
     share = trial.suggest_float("budget", LEAST_BUDGET, 1.0, log=True)
     epochs = max(round(scenario.epochs * trial.suggest_float("epochs", LEAST_EPOCHS, 1.0, log=True)), 1)
     image_share = float(trial.suggest_categorical("images", IMAGE_SHARES))
-    task, least_images = scenario.dataset.task, LEAST_IMAGES_OF_CLASS * scenario.dataset.task.classes
-    if image_share < 1 and image_share * scenario.dataset.train_images < least_images:
-        return None
-    width = regular_counts(family, task, depth).widest(depth, share * budget / members)
+    width = regular_counts(family, scenario.dataset.task, depth).widest(depth, share * budget / members)
     if width is None:
         return None
     design = homogeneous(regular_network(family, depth, width), members, clusters)
@@ -188,23 +219,28 @@ def _depths(scenario: Scenario, family: str) -> list[int]:
 def _plan(
     design: Design, scenario: Scenario, epochs: int, image_share: float, seed: int
 ) -> TrainingPlan | None:
-    """Return the plan of a probe, or None where its settings are not allowed."""
+    """Return the plan of a probe; None where its settings are not allowed, or classes have too few images."""
+    least_images = LEAST_IMAGES_OF_CLASS * scenario.dataset.task.classes
+    images = round(image_share * scenario.dataset.train_images)
+    if image_share < 1 and images < least_images:
+        return None
+    full = image_share == 1 and epochs == scenario.epochs
     try:
         return make_plan(
             design,
-            replace(scenario.dataset, train_images=round(image_share * scenario.dataset.train_images)),
+            replace(scenario.dataset, train_images=images),
             epochs=epochs,
             batch=scenario.batch,
-            seed=seed,
-            # A probe ends before further processes would have started.
-            execution=replace(scenario.execution, processes=1),
+            seed=scenario.seed if full else seed,
+            execution=_in_one_process(scenario).execution,
         )
     except UsageError:
         return None
 
 
-def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, image_share: float, seed: int) -> Probe:
+def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -> Probe:
     """Return a plan as a probe, with its price and its expected move."""
+    image_share = _image_share(plan, scenario)
     expected = outcome(scenario.accuracy, parse_design(plan.design), plan.dataset, plan.epochs, image_share)
     return Probe(
         plan=plan,
@@ -212,112 +248,5 @@ def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, image_share:
         move=100 * expected_move(errors, expected.log_figures, expected.stds, seed),
         predicted_error=expected.predicted_error,
         image_share=image_share,
+        full=image_share == 1 and plan.epochs == scenario.epochs,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The predicted result of a training on its validation images.
-
-    Attributes:
-        log_figures: μ, the logarithms of a member's error and of the ratio of the ensemble's error to it; for
-            a single network only the first; shape (draws, figures).
-        stds: σ, standard deviations of one training around them, shape (figures,).
-        predicted_error: error of the ensemble, share.
-    """
-
-    log_figures: Floats
-    stds: Floats
-    predicted_error: Estimate
-
-
-def outcome(
-    accuracy: AccuracyPredictor, design: Design, data: DatasetFacts, epochs: int, image_share: float = 1.0
-) -> Outcome:
-    """Return the predicted result of a training.
-
-    Args:
-        accuracy: predictor of the errors.
-        design: design whose members have one shape.
-        data: data set of the training, with the images that it trains on.
-        epochs: epochs of a network that is trained from scratch.
-        image_share: share of all training images that `data` has.
-    """
-    single = homogeneous(design.members[0], 1)
-    drawn = accuracy.sample_errors(
-        [design, single], data.learned_as, data.task, epochs, image_share=image_share
-    )
-    # The penalty of a hatched member is part of the ratio, because the first figure is a single training.
-    log_figures = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)
-    counts = np.maximum(drawn.mean(axis=0) * data.validation_images, 0.5)
-    members = len(design.members)
-    case = case_of(design, data.learned_as, data.task, epochs)
-    seed_std = accuracy.seed_stds[data.learned_as]
-    stds = np.array(
-        [
-            np.hypot(training_std(seed_std, case), 1 / np.sqrt(counts[1] * members)),
-            ratio_std(seed_std, case, counts[0]),
-        ]
-    )
-    figures = slice(0, 1 if members == 1 else 2)
-    return Outcome(
-        log_figures=log_figures[:, figures],
-        stds=stds[figures],
-        predicted_error=accuracy.predict(
-            drawn[:, 0], ensemble_seed_std(seed_std, case), data.validation_images
-        ),
-    )
-
-
-def expected_move(errors: Floats, log_figures: Floats, stds: Floats, seed: int) -> float:
-    """Return the expected move of the comparison by a measurement, in the unit of the errors.
-
-    Args:
-        errors: draws of the error of every design, shape (draws, designs).
-        log_figures: μ, draws of the measured figures, shape (draws, figures).
-        stds: σ, standard deviations of the measurement, shape (figures,).
-        seed: random seed of the simulated measurements.
-    """
-    generator = np.random.default_rng(seed)
-    measured = log_figures + generator.standard_normal(log_figures.shape) * stds
-    savings, level = _savings(errors)
-    best = np.bincount(savings.argmax(axis=1), minlength=savings.shape[1]) / len(savings)
-    shuffled = measured[generator.permutation(len(savings))]
-    explained = _explained_variance(savings, measured) - _explained_variance(savings, shuffled)
-    return level * float(best @ np.sqrt(np.maximum(explained, 0.0)))
-
-
-def at_stake(errors: Floats) -> float:
-    """Return the expected saving of perfect knowledge over choosing now, in the unit of the errors.
-
-    Args:
-        errors: draws of the error of every design, shape (draws, designs).
-    """
-    savings, level = _savings(errors)
-    return level * float(savings.max(axis=1).mean())
-
-
-def _savings(errors: Floats) -> tuple[Floats, float]:
-    """Return g, the log saving of each design over the design of least expected error, and e_b.
-
-    Logarithms keep the few draws in which every design fails from deciding alone; e_b is the median for the
-    same reason.
-    """
-    logs = np.log(errors)
-    chosen = int(errors.mean(axis=0).argmin())
-    return logs[:, [chosen]] - logs, float(np.median(errors[:, chosen]))
-
-
-def _explained_variance(savings: Floats, measured: Floats) -> Floats:
-    """Return the variance of E[g | y] by a quadratic regression, shape (designs,).
-
-    Args:
-        savings: g, shape (draws, designs).
-        measured: y, shape (draws, figures).
-    """
-    x = (measured - measured.mean(axis=0)) / measured.std(axis=0)
-    products = [x[:, i] * x[:, j] for i in range(x.shape[1]) for j in range(i, x.shape[1])]
-    design_matrix = np.stack([np.ones(len(x)), *x.T, *products], axis=1)
-    fitted: Floats = design_matrix @ np.linalg.lstsq(design_matrix, savings, rcond=None)[0]
-    variance: Floats = fitted.var(axis=0)
-    return variance

@@ -96,7 +96,10 @@ def recommended(home: Path, folder: Path, size: int) -> dict[str, Any]:
     rows = []
     for _ in ("first", "again"):
         found = watched(
-            [*advisor(home), "recommend", "--budget", BUDGET, "--epochs", "20", *dataset(folder), "--json"]
+            [
+                *(*advisor(home), "recommend", "--budget", BUDGET, "--epochs", "20", "--probe", "0"),
+                *(*dataset(folder), "--json"),
+            ]
         )
         answer = found.pop("answer")
         profile, first = answer["profile"], answer["recommendations"][0]

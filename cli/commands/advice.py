@@ -1,4 +1,4 @@
-"""Commands that advise on a design before its training: recommend, probe, space and equivalents."""
+"""Commands that advise on a design before its training: recommend, space and equivalents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cli.quantities import parse_bytes, parse_seconds
 from cli.workflows.defaults import (
     DATASET,
     OBJECTIVE,
-    PROBE_PROFILE_SECONDS,
+    PROBE,
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
@@ -71,15 +71,20 @@ def recommend(
         float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
     ] = RECOMMEND_PROFILE_SECONDS,
     probe: Annotated[
-        float, typer.Option("--probe", metavar="MINUTES", help="Time for training probes before the advice.")
-    ] = 0.0,
+        str,
+        typer.Option(
+            metavar="MINUTES",
+            help="Time for training probes before the advice: auto for what is worthwhile on data at hand, "
+            "or a number of minutes, 0 for none.",
+        ),
+    ] = PROBE,
     download: Download = False,
     save: Annotated[Path | None, typer.Option(help="File that the plan of rank 1 is written to.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render.advice import recommendation
-    from cli.workflows.advise.probe_options import ProbeOptions
+    from cli.workflows.advise.probe_options import probe_options
     from cli.workflows.advise.recommend import recommend as run
     from cli.workflows.answers.advice_request import RecommendRequest
 
@@ -103,63 +108,8 @@ def recommend(
         resize=resize,
         skip_damaged=skip_damaged,
     )
-    probing = ProbeOptions(seconds=60 * probe, download=download, take_signals=True) if probe else None
+    probing = probe_options(probe, download=download, take_signals=True)
     print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
-
-
-def probe(
-    ctx: typer.Context,
-    dataset: Annotated[str, typer.Option(help="Data set to train on.")],
-    minutes: Annotated[float, typer.Option(help="Time for all trainings together, in minutes.")],
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            help="Parameters of all members together; default: those of the last recommendation on the data."
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Epochs of a network trained from scratch; default: those of the last recommendation."
-        ),
-    ] = None,
-    resize: Resize = None,
-    skip_damaged: SkipDamaged = False,
-    family: Families = None,
-    members: Members = None,
-    device: Device = None,
-    batch: Batch = None,
-    augment: Augment = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the search and of the trainings.")] = SEED,
-    profile_seconds: Annotated[
-        float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
-    ] = PROBE_PROFILE_SECONDS,
-    download: Download = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train the short, small probes that teach most about a recommendation, chosen one after the other."""
-    from cli.render.probe import probing
-    from cli.workflows.advise.last_request import completed_request
-    from cli.workflows.advise.probe import probe as run
-    from cli.workflows.advise.probe_options import ProbeOptions
-
-    request = completed_request(
-        ctx.obj.home,
-        dataset,
-        budget=budget,
-        epochs=epochs,
-        augmentation=augment,
-        families=tuple(family or ()),
-        members=tuple(members or ()),
-        device=device,
-        batch=batch,
-        seed=seed,
-        profile_seconds=profile_seconds,
-        resize=resize,
-        skip_damaged=skip_damaged,
-    )
-    options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
-    print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
 
 
 def space(

@@ -13,7 +13,7 @@ from cli.render.examine.data import data_look
 from cli.render.explain import explanation
 from cli.render.formats import facts
 from cli.render.predictions import export, prediction
-from cli.render.probe import probing
+from cli.render.probe import probe_list, probing
 from cli.render.profile import profile
 from cli.render.runs import comparison, run, run_list
 from cli.render.space import equivalents, space
@@ -29,7 +29,7 @@ from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
-from cli.workflows.answers.probing import Probing
+from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run, RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
@@ -40,6 +40,8 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     EquivalentDesigns: equivalents,
     Advice: recommendation,
     Probing: probing,
+    ProbeList: probe_list,
+    DeletedProbes: facts,
     Run: run,
     RunComparison: comparison,
     RunList: run_list,

@@ -5,8 +5,15 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import count, duration, percent, table
-from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
+from cli.render.formats import count, design_lines, duration, or_dash, percent, table
+from cli.workflows.answers.probing import (
+    BestDesign,
+    FinishedProbe,
+    ListedProbe,
+    ProbeList,
+    Probing,
+    ProbingEnd,
+)
 
 NOTE = "moves: expected move of the comparison, in points; errors are on validation images"
 ENDED = {
@@ -56,3 +63,30 @@ def _row(number: int, probe: FinishedProbe) -> list[str]:
 def _best(when: str, best: BestDesign) -> Text:
     error = best.test_error
     return Text(f"{when}: {best.design}, {percent(error.mean)} ({percent(error.low)}–{percent(error.high)})")
+
+
+def probe_list(answer: ProbeList) -> RenderableType:
+    """Return a row for each probe that the database has."""
+    if not answer.probes:
+        return Text("no probes yet: advisor recommend and advisor probe train them")
+    columns = [
+        ("#", "r"),
+        ("date", "l"),
+        ("data set\ndesign", "l"),
+        *((c, "r") for c in ("epochs", "images", "error", "time")),
+        ("networks", "l"),
+    ]
+    return table("", columns, [_listed(probe) for probe in answer.probes])
+
+
+def _listed(probe: ListedProbe) -> list[str]:
+    return [
+        str(probe.number),
+        probe.finished_at[:10],
+        f"{probe.dataset}\n{design_lines(probe.design)}",
+        str(probe.epochs),
+        f"{probe.share_of_images:.0%}",
+        percent(probe.error),
+        or_dash(probe.seconds, duration),
+        "kept" if probe.networks_kept else "",
+    ]

@@ -99,8 +99,8 @@ def _shared(given: Given) -> dict[str, Any]:
     }
 
 
-def probe_options(minutes: float, download: bool) -> ProbeOptions:
-    """Return how long to probe, and whether missing data may be fetched."""
+def session_options(minutes: float, download: bool) -> ProbeOptions:
+    """Return how long a probing session lasts, and whether missing data may be fetched."""
     from cli.workflows.advise.probe_options import ProbeOptions
 
     return ProbeOptions(seconds=60 * minutes, download=download)

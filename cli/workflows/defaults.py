@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 SEED = 0
 # Designs that a search looks at; docs/search.md says what fewer would find.
 TRIALS = 160
@@ -12,3 +14,5 @@ MEMBERS = 4
 # Time for new measurements at most: recommending needs all of a step, probing mainly ratios.
 RECOMMEND_PROFILE_SECONDS = 60.0
 PROBE_PROFILE_SECONDS = 20.0
+# Probing before a recommendation: where the data are at hand, and for as long as it is worthwhile.
+PROBE: Literal["auto"] = "auto"

@@ -84,7 +84,12 @@ class Home:
     @property
     def probes(self) -> Path:
         """Folder of the checkpoints of probes while they train."""
-        return self.path / "probes"
+        return self.path / "probes" / "training"
+
+    @property
+    def kept_probes(self) -> Path:
+        """Folder of the trained networks of probes that are kept."""
+        return self.path / "probes" / "kept"
 
     @property
     def data(self) -> Path:

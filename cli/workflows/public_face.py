@@ -34,16 +34,17 @@ from cli.workflows.arguments import (
     Progress,
     home_of,
     plan_request,
-    probe_options,
     request_of,
     request_to_probe,
     say_of,
+    session_options,
     speaking_of_arguments,
     train_options,
 )
 from cli.workflows.defaults import (
     DATASET,
     OBJECTIVE,
+    PROBE,
     PROBE_PROFILE_SECONDS,
     RECOMMEND_PROFILE_SECONDS,
     SEED,
@@ -84,7 +85,7 @@ def recommend(
     seed: int = SEED,
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
-    probe: float = 0.0,
+    probe: float | Literal["auto"] = PROBE,
     download: bool = False,
     save: Path | str | None = None,
     home: Folder = None,
@@ -95,7 +96,7 @@ def recommend(
     Args:
         budget: parameters of all members together: ``5e6`` or ``"5M"``.
         epochs: schedule of a network trained from scratch.
-        dataset: name of a data set, or ``folder:PATH``; only its shape and size are read.
+        dataset: name of a data set, or ``folder:PATH``; its images are read where it is probed.
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         family: families of the members; all convolutional ones if empty.
@@ -111,7 +112,8 @@ def recommend(
         seed: origin of all randomness.
         trials: number of designs that the search looks at.
         profile_seconds: longest time for new measurements, in seconds.
-        probe: time for training probes before advising, in minutes.
+        probe: time for training probes before advising, in minutes, 0 for none; ``auto`` for what is
+            worthwhile where the data are at hand, at most 3 minutes.
         download: whether a missing data set may be fetched.
         save: file for the plan of rank 1.
         home: folder of the database and the runs; see the module.
@@ -123,9 +125,10 @@ def recommend(
         StorageError: the database or the plan file cannot be written.
     """
     given = locals()
+    from cli.workflows.advise.probe_options import probe_options
     from cli.workflows.advise.recommend import recommend as workflow
 
-    options = probe_options(probe, download) if probe else None
+    options = probe_options(probe, download=download)
     file = None if save is None else Path(save)
     return workflow(request_of(given), home_of(home), file, say_of(progress), options)
 
@@ -178,7 +181,7 @@ def probe(
     given = locals()
     from cli.workflows.advise.probe import probe as workflow
 
-    options = probe_options(minutes, download)
+    options = session_options(minutes, download)
     return workflow(request_to_probe(given), options, home_of(home), say_of(progress))
 
 

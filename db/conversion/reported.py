@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from advisor.accuracy.reported import ReportedTraining, check_reported
@@ -15,6 +15,23 @@ from db.models import ReportedTrainingRow
 
 # Columns of a reported training with lists of errors that may be missing.
 ERRORS_MAYBE = ("errors_by_members", "member_curve", "ensemble_curve")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTraining:
+    """A reported training with where it came from.
+
+    Attributes:
+        id: number of the training in the database.
+        source: name of the file that reported it, or of the program that trained it.
+        imported_at: time in UTC, ISO 8601.
+        training: the training.
+    """
+
+    id: int
+    source: str
+    imported_at: str
+    training: ReportedTraining
 
 
 def values_of_reported(record: ReportedTraining) -> dict[str, Any]:
@@ -44,6 +61,17 @@ def reported_of(row: ReportedTrainingRow) -> ReportedTraining:
             the training that its digest is of.
     """
     return readable(row, _reported_of)
+
+
+def stored_training_of(row: ReportedTrainingRow) -> StoredTraining:
+    """Return the reported training of a row with where it came from.
+
+    Raises:
+        DamagedRowError: as for `reported_of`.
+    """
+    return StoredTraining(
+        id=row.id, source=row.source, imported_at=row.imported_at, training=reported_of(row)
+    )
 
 
 def _reported_of(row: ReportedTrainingRow) -> ReportedTraining:

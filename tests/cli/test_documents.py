@@ -185,7 +185,7 @@ def test_the_folder_of_documents_has_fifteen_files_at_most():
     assert len([path for path in DOCS.iterdir() if path.is_file()]) <= 15
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "runs", "db"])
+@pytest.mark.parametrize("command", [*COMMANDS, "probe", "runs", "db"])
 def test_every_command_is_written_down(command):
     assert len(cells(COMMANDS_TEXT, command)) == 2
 

@@ -12,6 +12,8 @@ LINES = (
     ("data", "digits"),
     ("recommend", "--budget", "15k", *ASKED, *QUICK, "--trials", "20"),
     ("probe", "--dataset", "digits", "--minutes", "0.05", "--profile-seconds", "0"),
+    ("probe", "list"),
+    ("probe", "delete", "--all", "--yes"),
     ("train", "2xmlp-1-8@g1", *ASKED),
     ("extend", "1", "--add-members", "mlp-1-8"),
     ("explain", "1"),
@@ -42,6 +44,7 @@ def test_the_json_of_every_command_keeps_its_schema(advisor, monkeypatch):
     assert advisor("runs", "export", "--format", "json").json["runs"]
     assert advisor("train", "mlp-1-8", *ASKED[:2], "--epochs", "60", "--time-limit", "0.3s").code == 75
     assert advisor("resume", "last", "--json", "--quiet").json["run"]["status"] == "done"
-    tried = {" ".join(line[:2]) if line[0] in ("runs", "db") else line[0] for line in LINES}
+    pairs = (" ".join(line[:2]) for line in LINES)
+    tried = {pair if pair in ANSWERS else pair.split()[0] for pair in pairs}
     # Tests of imports and profiles read theirs.
     assert set(ANSWERS) - tried == {"runs export", "resume", "db import", "profile"}

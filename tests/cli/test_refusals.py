@@ -256,11 +256,11 @@ def test_no_command_is_without_help(advisor):
         if hasattr(command, "commands"):
             for name, sub in command.commands.items():
                 yield from walk(sub, (*names, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command and names:
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 23
+    assert len(found) == 25
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names
@@ -272,6 +272,19 @@ def test_settings_are_named_as_the_options_and_hold_for_the_whole_program(adviso
     assert answer.json["schema_version"] == 1
     Path("advisor.toml").write_text("debug = true\n")
     assert "no setting is called 'debug'" in advisor("db", "path").error_line
+
+
+def test_probing_before_a_recommendation_can_be_set(advisor, monkeypatch):
+    monkeypatch.delenv("ADVISOR_RECOMMEND_PROBE")
+    for value, text in (("-1", "got -1"), ("'soon'", "got soon"), ("nan", "got nan")):
+        Path("advisor.toml").write_text(f"[recommend]\nprobe = {value}\n")
+        assert text in advisor("recommend", "--budget", "60k", "--epochs", "3").error_line
+    Path("advisor.toml").write_text("[probe]\nminutes = 1\n[probe.list]\njson = true\n")
+    assert advisor("probe", "list").json["probes"] == []
+    assert "add --dataset NAME" in advisor("probe").error_line
+    Path("advisor.toml").unlink()
+    assert "add --minutes M" in advisor("probe", "--dataset", "digits").error_line
+    assert "--minutes in front of list" in advisor("probe", "--minutes", "1", "list").error_line
 
 
 @pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nadvisor = 'x'\n"])

@@ -14,14 +14,20 @@ from typing import ClassVar
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from cli.app import COMMANDS, DB_COMMANDS, RUNS_COMMANDS
+from cli.app import COMMANDS, DB_COMMANDS, PROBE_COMMANDS, RUNS_COMMANDS
+from cli.commands.probes import probe
 from cli.render.notebook import RENDERERS
 from cli.workflows.answers.answer import NO_KEY, Answer, key
 from cli.workflows.answers.commands import ANSWERS
 from cli.workflows.answers.schema import schema_of
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
-GROUPS = {"": COMMANDS, "runs ": RUNS_COMMANDS, "db ": DB_COMMANDS}
+GROUPS = {
+    "": COMMANDS | {"probe": probe},
+    "probe ": PROBE_COMMANDS,
+    "runs ": RUNS_COMMANDS,
+    "db ": DB_COMMANDS,
+}
 
 
 class Colour(StrEnum):

@@ -216,6 +216,17 @@ def test_a_damaged_recommendation_is_named_and_not_replaced_by_an_older_one(
     assert [line.startswith("row 2 of recommendations is damaged (") for line in store.check()] == [True]
 
 
+def test_recommendations_with_probes_are_found_and_damaged_ones_left_out(store: Store) -> None:
+    probed = RANKED | {"probing": {"probes": []}}
+    store.add_recommendation("2026-01-01", REQUEST, RANKED | {"probing": None})
+    store.add_recommendation("2026-01-02", REQUEST, probed)
+    store.add_recommendation("2026-01-03", REQUEST | {"epochs": -1}, probed)
+    store.add_recommendation("2026-01-04", REQUEST, probed | {"recommendations": []})
+    found = store.probed_recommendations()
+    assert [each.created_at[-2:] for each in found] == ["02", "04"]
+    assert found[0].payload == probed
+
+
 def test_a_new_run_is_running_and_has_its_folder(
     store: Store, plan: TrainingPlan, forecast: Forecast
 ) -> None:

@@ -182,3 +182,18 @@ def test_the_digest_is_of_the_training_alone() -> None:
     assert values["digest"] == values_of_reported(replace(TRAINING))["digest"]
     assert values["digest"] == values_of_reported(replace(TRAINING, **CURVES))["digest"]
     assert len(values["digest"]) == 64
+
+
+def test_a_training_keeps_its_number_until_it_is_deleted(store: Store) -> None:
+    trainings = [replace(TRAINING, seed=seed) for seed in range(3)]
+    store.add_reported(trainings, **ORIGIN)
+    first, second, third = store.stored_trainings()
+    assert [each.training for each in (first, second, third)] == trainings
+    assert {"source": second.source, "imported_at": second.imported_at} == ORIGIN
+    store.delete_reported([second.id, 99])
+    assert store.stored_trainings() == [first, third]
+    store.delete_reported([third.id])
+    store.add_reported(trainings[1:2], **LATER)
+    # The number of a deleted training is not given to another.
+    assert store.stored_trainings()[1].id > third.id
+    assert store.check() == []

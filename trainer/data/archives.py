@@ -21,22 +21,29 @@ class Archive:
 
     Attributes:
         reader: name of its class in `torchvision.datasets`.
+        place: file or folder that the class makes below the folder of downloaded data sets.
         train, test: arguments of the class that choose the split.
     """
 
     reader: str
+    place: str
     train: Mapping[str, object] = field(default_factory=lambda: {"train": True})
     test: Mapping[str, object] = field(default_factory=lambda: {"train": False})
 
 
 ARCHIVES = {
-    "fashion-mnist": Archive("FashionMNIST"),
-    "cifar10": Archive("CIFAR10"),
-    "cifar100": Archive("CIFAR100"),
-    "svhn": Archive("SVHN", {"split": "train"}, {"split": "test"}),
+    "fashion-mnist": Archive("FashionMNIST", "FashionMNIST"),
+    "cifar10": Archive("CIFAR10", "cifar-10-batches-py"),
+    "cifar100": Archive("CIFAR100", "cifar-100-python"),
+    "svhn": Archive("SVHN", "train_32x32.mat", {"split": "train"}, {"split": "test"}),
 }
 # Folder of Debian's package of the data set.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+
+def is_fetched(name: str, root: Path) -> bool:
+    """Return whether torchvision has fetched a data set, as far as the presence of its first file tells."""
+    return (root / ARCHIVES[name].place).exists()
 
 
 def archive_source(name: str, root: Path, download: bool) -> Source:
@@ -50,7 +57,7 @@ def archive_source(name: str, root: Path, download: bool) -> Source:
     Raises:
         DataError: files are missing or damaged.
     """
-    if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir() and not (root / "FashionMNIST").exists():
+    if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir() and not is_fetched(name, root):
         from torchvision.datasets import FashionMNIST
 
         train, test = (_idx_split(DEBIAN_FASHION_MNIST, prefix) for prefix in ("train", "t10k"))

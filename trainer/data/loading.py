@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ from torch import Tensor
 
 from advisor.errors import DataError, require_entries
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, DatasetFacts, dataset_named
-from trainer.data.archives import ARCHIVES, archive_source
+from trainer.data.archives import ARCHIVES, DEBIAN_FASHION_MNIST, archive_source, is_fetched
 from trainer.data.folders import Looking, folder_facts, folder_source, split_sizes
 from trainer.data.identity import folder_in, in_order
-from trainer.data.imagenet import imagenet32, tiny_imagenet
+from trainer.data.imagenet import SMALL_FOLDER, TINY_FOLDER, imagenet32, tiny_imagenet
 from trainer.data.images import Bytes, Labels, Source
 from trainer.data.splitting import stratified, with_every_class
 
@@ -97,6 +98,16 @@ def find_facts(name: str, looking: Looking | None = None) -> DatasetFacts:
     if name.startswith(FOLDER_PREFIX):
         return folder_facts(folder_in(name), looking or Looking())
     return dataset_named(name)
+
+
+def is_at_hand(facts: DatasetFacts, root: Path) -> bool:
+    """Return whether a data set lies on this machine, as far as the presence of its files tells.
+
+    Args:
+        facts: facts of the data set.
+        root: folder of downloaded data sets.
+    """
+    return facts.in_folder or AT_HAND[facts.name](root)
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
@@ -248,3 +259,13 @@ LOADERS: dict[str, Callable[[DatasetFacts, Path, bool], Source]] = {
     "imagenet32": lambda facts, root, download: imagenet32(root, facts.task),
 }
 require_entries("trainer/data/loading.py: LOADERS", LOADERS, DATASETS)
+
+# Whether each data set lies below the folder of downloaded data sets, or elsewhere on the machine.
+AT_HAND: dict[str, Callable[[Path], bool]] = {
+    "digits": lambda root: True,
+    **{name: partial(is_fetched, name) for name in ARCHIVES},
+    "fashion-mnist": lambda root: is_fetched("fashion-mnist", root) or DEBIAN_FASHION_MNIST.is_dir(),
+    "tiny-imagenet": lambda root: (root / TINY_FOLDER).is_dir(),
+    "imagenet32": lambda root: (root / SMALL_FOLDER).is_dir(),
+}
+require_entries("trainer/data/loading.py: AT_HAND", AT_HAND, DATASETS)

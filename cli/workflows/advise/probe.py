@@ -1,106 +1,49 @@
-"""`advisor probe`: short trainings that are most informative for a recommendation.
+"""`advisor probe`: trainings that are most informative for a recommendation.
 
 Probes are scored on validation images, so that no design is chosen by the test set. The database keeps a
-finished probe in the same form as an imported training; its weights are deleted.
+finished probe in the same form as an imported training. The trained networks of a probe that is what the
+request asks about are kept for `advisor train` (`cli.workflows.kept_probes`); those of others are deleted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from pathlib import Path
 
 import numpy as np
 import optuna
 
-from advisor.accuracy.evidence import Curve
-from advisor.decision.probing import WORTHWHILE, Probe, next_probe
+from advisor.decision.probe_value import at_stake, errors_of
+from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
-from advisor.errors import InterruptedRunError
-from advisor.estimate import Estimate
-from advisor.plans.method_traits import Method
-from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EpochRecord, StepRecord, StepStatus
-from cli.workflows.advise.probe_evidence import reported_probe, trained_before
-from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
+from advisor.errors import InterruptedRunError, StorageError
+from advisor.estimate import Estimate, Floats
+from cli.workflows.advise.default_probing import announcement, default_seconds
+from cli.workflows.advise.probe_evidence import reported_probe, source_of, trained_before
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
+from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
+from cli.workflows.advise.session_time import DefaultTime, GivenTime, SessionTime, Trained
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now, temporary_folder
+from cli.workflows.kept_probes import KeptProbe, keep
 from cli.workflows.patience import patiently
 from cli.workflows.stopping import StopSignals
-from cli.workflows.views import Say, TrainingBegun, TrainingEnded
+from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
-from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data, part_of
-from trainer.ensembles.evaluate import validation_errors
-from trainer.events import Event, Notice, TrainingStarted
-from trainer.execution.execute import execute
-from trainer.run_files import RunFiles
-from trainer.training.stored_probabilities import Probabilities, unpack_probabilities
-
-# Source of a probe in the database.
-SOURCE = "advisor probe"
-
-
-@dataclass
-class _Watcher:
-    """Shows the events of a probe's training, and collects its epochs."""
-
-    plan: TrainingPlan
-    expected: float
-    say: Say
-    records: list[EpochRecord] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        """Show an event; of the steps only those that failed are shown."""
-        match event:
-            case TrainingStarted():
-                self.say(TrainingBegun(self.plan, self.expected))
-            case EpochRecord():
-                self.records.append(event)
-                self.say(event)
-            case StepRecord(network=network, status=status, message=message):
-                if status is not StepStatus.DONE:
-                    self.say(f"{network}: {message or status}")
-            case Notice(text):
-                self.say(text)
-
-    def curve(self, data: Data) -> Curve | None:
-        """Return the learning curve of members that were all trained from scratch, else None."""
-        own: dict[str, list[EpochRecord]] = {}
-        for record in self.records:
-            own.setdefault(record.network, []).append(record)
-        if self.plan.method is not Method.FULL_DATA:
-            return None
-        labels, classes = data.validation.labels.numpy(), data.facts.task.classes
-        epochs = list(zip(*own.values(), strict=True))
-        return Curve(
-            member=tuple(fmean(r.validation_error for r in records) for records in epochs),
-            ensemble=tuple(
-                float((_average(records, classes).argmax(axis=1) != labels).mean()) for records in epochs
-            ),
-            images=len(labels),
-        )
-
-
-def _average(records: Sequence[EpochRecord], classes: int) -> Probabilities:
-    """Mean validation probabilities, (images, classes)."""
-    found: Probabilities = np.mean(
-        [unpack_probabilities(r.validation_probabilities, classes) for r in records], axis=0
-    )
-    return found
 
 
 def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say) -> Probing:
-    """Train the most informative probes of a request until the time is up.
+    """Train the leading designs of a request, then the most informative probes, until the time is up.
 
     Args:
         request: request for advice, whose designs are compared.
@@ -115,7 +58,7 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
         StorageError: the database cannot be written.
     """
     check_request(request)
-    check_seconds(options.seconds, "--minutes")
+    check_seconds(options.seconds or 0.0, "--minutes")
     resolved = ResolvedRequest.of(request, home, say)
     data = load_new_data(resolved.facts, home.data, download=options.download)
     resolved = replace(resolved, facts=data.facts)
@@ -141,6 +84,9 @@ class ProbingSession:
         finished: finished probes in the order of their training.
         best: design of least expected error before each probe and after the last.
         _choosing: seconds that the last choice of a probe took.
+        _compared: what the evidence so far says, where a probe has not made it stale.
+        _first: scenario before the first probe.
+        _trained: times of the finished probes.
     """
 
     request: RecommendRequest
@@ -153,6 +99,9 @@ class ProbingSession:
     finished: list[FinishedProbe] = field(default_factory=list)
     best: list[Evaluated] = field(default_factory=list)
     _choosing: float = field(default=0.0, init=False)
+    _compared: tuple[Scenario, list[Evaluated], set[str]] | None = field(default=None, init=False)
+    _first: Scenario | None = field(default=None, init=False)
+    _trained: list[Trained] = field(default_factory=list, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -164,21 +113,35 @@ class ProbingSession:
             InterruptedRunError: a signal ended the session; finished probes are kept.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        signals = StopSignals(ends := time.monotonic() + options.seconds)
+        given = options.seconds
+        limit: SessionTime = self._default_time() if given is None else GivenTime.of(given)
+        signals = StopSignals(limit.until)
         done: set[str] = set()
         with signals.listening() if options.take_signals else nullcontext():
             while True:
-                chosen = self._choose(ends, longest_probe_seconds(options.seconds), done)
+                chosen = self._choose(*limit.left(self._trained), done)
                 if not isinstance(chosen, ProbingEnd):
                     done.add(chosen.key)
                     self._train(chosen, signals)
                 if signals.received is not None:
                     raise InterruptedRunError(
-                        f"probing is interrupted; {len(self.finished)} probes are kept",
+                        f"probing is interrupted; finished probes, which are kept: {len(self.finished)}; "
+                        "`advisor recommend --probe 0` answers from what there is",
                         exit_code=128 + signals.received,
                     )
                 if isinstance(chosen, ProbingEnd):
                     return self._answer(chosen)
+
+    def _default_time(self) -> DefaultTime:
+        """Return the time for probing where none is given, and say what it is for."""
+        scenario, evaluated, before = self._compare()
+        if 100 * at_stake(errors_of(evaluated)) < WORTHWHILE:
+            return DefaultTime.of(0.0)
+        first = full_probes(scenario, evaluated, before, self.request.seed)
+        seconds = default_seconds(first, self.best[-1].priced.train_seconds.mean)
+        if seconds > 0:
+            self.say(announcement(first, seconds))
+        return DefaultTime.of(seconds)
 
     def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
         """Return the next probe, or the reason why there is none.
@@ -189,6 +152,9 @@ class ProbingSession:
             done: keys of the probes of this session.
         """
         scenario, evaluated, before = self._compare()
+        if longest <= 0:
+            settled = 100 * at_stake(errors_of(evaluated)) < WORTHWHILE
+            return ProbingEnd.NOTHING_WORTHWHILE if settled else ProbingEnd.TIME_IS_UP
         budget, number = int(parse_budget(self.request.budget)), len(self.finished)
 
         def chosen(seconds: float) -> Probe | None:
@@ -215,41 +181,55 @@ class ProbingSession:
 
     def _compare(self) -> tuple[Scenario, list[Evaluated], set[str]]:
         """Return the scenario, its designs, and the keys of earlier trainings, all by the evidence so far."""
+        if self._compared is not None:
+            return self._compared
         facts = self.resolved.facts
         accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
         scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))
+        self._first = self._first or scenario
         # A design that breaks a limit is not chosen whatever a probe finds, unless every design breaks one.
         feasible = [e for e in evaluated if e.feasible] or evaluated
-        return scenario, feasible, trained_before(evidence, facts.learned_as)
+        self._compared = scenario, feasible, trained_before(evidence, facts.learned_as)
+        return self._compared
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
         """Train a probe and keep its outcome; a probe that is stopped teaches nothing."""
-        plan, data = chosen.plan, part_of(self.data, chosen.plan.dataset)
-        seconds = f"about {chosen.seconds.mean:.0f} s" if chosen.seconds.mean >= 1 else "less than 1 s"
-        self.say(
-            f"probe {len(self.finished) + 1}: {chosen.key}, {seconds}, to move the choice by "
-            f"{chosen.move:.2f} points"
-        )
+        data = part_of(self.data, chosen.plan.dataset)
+        self.say(f"probe {len(self.finished) + 1}: {chosen.key}, {_words_of(chosen)}")
         began = time.monotonic()
         with temporary_folder(self.home.probes) as folder:
-            files = RunFiles(folder=folder, data_root=self.home.data, watch=watch_peak)
-            watcher = _Watcher(plan, chosen.seconds.mean, self.say)
-            try:
-                ended = execute(plan, files, data, watcher, signals)
-            finally:
-                self.say(TrainingEnded())
-            if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):
+            result = train_probe(chosen, folder, self.home, data, self.say, signals)
+            if result is None:
                 return
-            error, members = validation_errors(plan, files, data)
-        found = reported_probe(plan, error, members, watcher.curve(data))
-        patiently(
-            lambda: self.store.add_reported([found], source=SOURCE, imported_at=now()), self.say, signals
-        )
-        self.finished.append(_finished(chosen, time.monotonic() - began, error, members))
+            seconds = time.monotonic() - began
+            training = reported_probe(chosen.plan, result.error, result.members, result.curve)
+            patiently(
+                lambda: self.store.add_reported([training], source=source_of(seconds), imported_at=now()),
+                self.say,
+                signals,
+            )
+            self._compared = None
+            self.finished.append(_finished(chosen, seconds, result))
+            self._trained.append(Trained(chosen.seconds.high + BESIDE_SECONDS, seconds))
+            if chosen.full:
+                self._keep(
+                    folder,
+                    KeptProbe(
+                        plan=chosen.plan, training=training, trained_at=now(), seconds=result.train_seconds
+                    ),
+                )
+
+    def _keep(self, folder: Path, kept: KeptProbe) -> None:
+        try:
+            keep(folder, kept, self.home)
+        except StorageError as error:
+            # What it taught is stored, and `advisor train` trains the networks again.
+            self.say(str(error))
 
     def _answer(self, ended: ProbingEnd) -> Probing:
+        after, evaluated = self.best[-1], [] if self._compared is None else self._compared[1]
         return Probing(
             dataset=self.resolved.facts.name,
             budget_parameters=int(parse_budget(self.request.budget)),
@@ -258,11 +238,31 @@ class ProbingSession:
             ended=ended,
             worthwhile_points=WORTHWHILE,
             before=_best(self.best[0]),
-            after=_best(self.best[-1]),
+            after=_best(after),
+            after_as_before=Estimate.of_samples(self._as_before(after)),
+            at_stake_points=100 * at_stake(errors_of(evaluated)),
         )
 
+    def _as_before(self, after: Evaluated) -> Floats:
+        """Return the draws of a design's error as they were before the first probe, shape (draws,)."""
+        if not self.finished or self._first is None:
+            return after.errors
+        data = self.resolved.facts
+        errors: Floats = self._first.accuracy.sample_errors(
+            [after.design], data.learned_as, data.task, self.request.epochs, methods=[after.method]
+        )
+        return np.ravel(errors)
 
-def _finished(chosen: Probe, seconds: float, error: float, members: tuple[float, ...]) -> FinishedProbe:
+
+def _words_of(chosen: Probe) -> str:
+    """Return how long a probe takes, and what it is for."""
+    seconds = f"about {chosen.seconds.mean:.0f} s" if chosen.seconds.mean >= 1 else "less than 1 s"
+    if chosen.full:
+        return f"{seconds}, which is what is asked about: `advisor train` goes on from its networks"
+    return f"{seconds}, to move the choice by {chosen.move:.2f} points"
+
+
+def _finished(chosen: Probe, seconds: float, result: ProbeResult) -> FinishedProbe:
     return FinishedProbe(
         design=chosen.plan.design,
         epochs=chosen.plan.epochs,
@@ -271,8 +271,8 @@ def _finished(chosen: Probe, seconds: float, error: float, members: tuple[float,
         seconds=seconds,
         move_points=chosen.move,
         predicted_error=chosen.predicted_error,
-        error=error,
-        member_errors=members,
+        error=result.error,
+        member_errors=result.members,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from advisor.errors import UsageError
+from cli.workflows.defaults import PROBE
 
 # Time that is reserved before the first probe, for fitting, searching and choosing; a share of a short time.
 PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
@@ -15,15 +17,42 @@ class ProbeOptions:
     """Options of a probing session that do not concern the decision.
 
     Attributes:
-        seconds: time for choosing and training all probes, seconds.
+        seconds: time for choosing and training all probes, seconds; None for what is worthwhile by default,
+            on data that are at hand (`cli.workflows.advise.default_probing`).
         download: whether a missing data set may be downloaded.
         take_signals: whether the first SIGINT, SIGTERM or SIGHUP ends the session and keeps its finished
             probes. Only the main thread of a process can take over signals.
     """
 
-    seconds: float
+    seconds: float | None
     download: bool = False
     take_signals: bool = False
+
+
+def probe_options(
+    probe: str | float, *, download: bool = False, take_signals: bool = False
+) -> ProbeOptions | None:
+    """Return the options of probing before an answer; None for none.
+
+    Args:
+        probe: ``auto``, or a time in minutes, 0 for none.
+        download: whether a missing data set may be downloaded.
+        take_signals: see `ProbeOptions`.
+
+    Raises:
+        UsageError: neither of the two.
+    """
+    if probe == PROBE:
+        return ProbeOptions(seconds=None, download=download, take_signals=take_signals)
+    try:
+        minutes = float(probe)
+    except ValueError:
+        minutes = math.nan
+    if not 0 <= minutes < math.inf:
+        raise UsageError(f"--probe must be {PROBE}, or a time in minutes that is 0 or more, got {probe}")
+    if not minutes:
+        return None
+    return ProbeOptions(seconds=60 * minutes, download=download, take_signals=take_signals)
 
 
 def check_seconds(seconds: float, option: str) -> None:

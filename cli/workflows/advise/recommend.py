@@ -31,10 +31,11 @@ from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import plan_to_json
+from cli.workflows.advise.default_probing import data_to_probe, lesson, probed_before
 from cli.workflows.advise.measure_next import measure_next, measure_untried
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
-from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
+from cli.workflows.advise.probe_options import ProbeOptions
 from cli.workflows.advise.reasons import advised_designs, would_change
 from cli.workflows.advise.request import (
     ResolvedRequest,
@@ -57,7 +58,6 @@ from cli.workflows.home import Home, now
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
-from trainer.data.loading import Data, load_new_data
 
 # Member counts whose thresholds are shown if the request names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -83,7 +83,8 @@ def recommend(
         home: folder of data, database and studies.
         save: file for the plan of rank 1; None writes none.
         say: receiver of progress.
-        probing: options of a probing session before the answer; None trains nothing.
+        probing: options of a probing session before the answer; None trains nothing. Without a time, data
+            that are at hand are probed for as long as it is worthwhile, once for a request.
 
     Raises:
         UsageError: the request cannot be understood.
@@ -97,7 +98,7 @@ def recommend(
         check_writable(save, PLAN)
     resolved = ResolvedRequest.of(request, home, say)
     # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
-    data = None if probing is None else _load_probed(resolved, home, probing)
+    data = None if probing is None else data_to_probe(resolved.facts, home, probing, say)
     if data is not None:
         resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
@@ -106,7 +107,7 @@ def recommend(
         probed = None
         if probing is not None and data is not None:
             session = ProbingSession(request, resolved, profiled, store, home, data, say)
-            probed = session.run(probing)
+            probed = _probed(session, probing)
         compared = _compare(request, resolved, profiled, store, home, say)
         advice = _advice(request, resolved, profiled, compared, probed)
         store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
@@ -116,9 +117,14 @@ def recommend(
     return advice
 
 
-def _load_probed(resolved: ResolvedRequest, home: Home, probing: ProbeOptions) -> Data:
-    check_seconds(probing.seconds, "--probe")
-    return load_new_data(resolved.facts, home.data, download=probing.download)
+def _probed(session: ProbingSession, options: ProbeOptions) -> Probing | None:
+    """Probe for a request; None if it was probed for before and nothing says for how long to go on."""
+    if options.seconds is None and probed_before(session.store, session.request, session.resolved):
+        session.say("probes of an earlier call are used again (--probe MINUTES makes more)")
+        return None
+    probing = session.run(options)
+    session.say(lesson(probing))
+    return probing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

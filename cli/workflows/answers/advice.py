@@ -189,7 +189,8 @@ class Advice(Answer):
         search: search over the designs.
         would_change: conditions that would put another design first.
         measure_next: probe to make before training.
-        probing: probes that were made for this request, null where none were requested.
+        probing: probes that were made for this answer; null where none were wanted, the data are not at hand,
+            or those of an earlier answer are used again.
     """
 
     request: AnsweredRequest

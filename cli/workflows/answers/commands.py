@@ -12,7 +12,7 @@ from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
-from cli.workflows.answers.probing import Probing
+from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run, RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
@@ -23,6 +23,8 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "equivalents": EquivalentDesigns,
     "recommend": Advice,
     "probe": Probing,
+    "probe list": ProbeList,
+    "probe delete": DeletedProbes,
     "train": Run,
     "resume": Run,
     "extend": Run,

@@ -71,6 +71,9 @@ class Probing(Answer):
         worthwhile_points: least expected move, in percentage points of test error, that is worth a probe.
         before: best design before the first probe.
         after: best design after the last probe.
+        after_as_before: test error of that design as it was expected before the first probe, share.
+        at_stake_points: percentage points of test error that perfect knowledge of all errors would save over
+            choosing now.
     """
 
     dataset: str
@@ -81,3 +84,54 @@ class Probing(Answer):
     worthwhile_points: float
     before: BestDesign
     after: BestDesign
+    after_as_before: Estimate
+    at_stake_points: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedProbe:
+    """A finished probe that the database has.
+
+    Attributes:
+        number: number of the probe.
+        dataset: name of the data set; of a folder without a run or kept networks, the digest of its contents.
+        design: design that was trained.
+        epochs: schedule of a network trained from scratch.
+        share_of_images: share of the training images that were used.
+        error: validation error of the ensemble, share.
+        finished_at: end of the probe in UTC, ISO 8601.
+        seconds: time that training and evaluation took; null for probes of older programs.
+        networks_kept: whether its trained networks are kept, so that `advisor train` goes on from them.
+    """
+
+    number: int
+    dataset: str
+    design: str
+    epochs: int
+    share_of_images: float
+    error: float
+    finished_at: str
+    seconds: float | None
+    networks_kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeList(Answer):
+    """The probes that the database has.
+
+    Attributes:
+        probes: probes, the newest first.
+    """
+
+    probes: tuple[ListedProbe, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedProbes(Answer):
+    """Probes that are deleted with the evidence that they gave, and their networks.
+
+    Attributes:
+        deleted: numbers of the probes.
+    """
+
+    deleted: tuple[int, ...]

@@ -62,8 +62,12 @@ class Recorder:
             StorageError: the database takes nothing; nothing was trained yet.
         """
         self._recorded = {s.step for s in self.store.steps(self.run.id) if s.status is StepStatus.DONE}
-        self._waiting.extend(self.outbox.records())
+        waiting = self.outbox.records()
+        self._waiting.extend(waiting)
         self._store_waiting(RunStatus.RUNNING)
+        self._recorded |= {
+            r.step for r in waiting if isinstance(r, StepRecord) and r.status is StepStatus.DONE
+        }
 
     def __call__(self, event: Event) -> None:
         """Store and show an event."""

@@ -18,6 +18,8 @@ from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target, unmeasured_settings, with_data_at
 from cli.workflows.home import Home, locked, make_folder, now
+from cli.workflows.kept_probes import usable_probe
+from cli.workflows.runs.adoption import adopt
 from cli.workflows.runs.conclusion import conclude, evaluated, failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
@@ -56,7 +58,7 @@ class TrainOptions:
 
 
 def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
-    """Train a new run to its end.
+    """Train a new run to its end; networks that a probe trained by the same plan are not trained again.
 
     Args:
         request: the plan, or what it is made from.
@@ -78,6 +80,9 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         if reason := unmeasured_settings(target, plan, store):
             say(reason)
         look_once(store, plan.dataset, home, say, data)
+        if (kept := usable_probe(home, plan, say)) is not None:
+            # Its number of processes tells how long it took.
+            plan = replace(plan, execution=kept.plan.execution)
         plan_forecast = forecast_plan(plan, store)
         if plan_forecast.priced is None:
             say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
@@ -91,6 +96,8 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
         with failing(run, store):
             _set_aside(home.run_folder(run.folder), say)
             make_folder(home.run_folder(run.folder))
+            if kept is not None:
+                adopt(run, kept, store, home, say)
         say(
             f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
             f"augmentation {plan.dataset.augmentation}"

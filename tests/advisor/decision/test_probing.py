@@ -1,17 +1,22 @@
 """What a probe is worth, on draws made by hand, and how probes are chosen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, at_stake, expected_move, next_probe
-from advisor.decision.search import Evaluated, Limits, Scenario
+from advisor.decision.contenders import contenders, first_to_train, key_of
+from advisor.decision.probe_value import at_stake, errors_of, expected_move
+from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
+from advisor.decision.search import Evaluated, Limits, Scenario, planned
+from advisor.designs.design import DesignClass, parse_design
 from advisor.designs.space import enumerate_candidates
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 
 DIGITS = DATASETS["digits"]
 
@@ -135,3 +140,90 @@ def test_a_decision_that_is_settled_needs_no_probe(scenario, evaluated):
     errors = evaluated[0].errors
     worse = Evaluated(evaluated[1].design, evaluated[1].design_class, 1, None, 3 * errors, True)
     assert next_probe(scenario, [evaluated[0], worse], budget=60_000, seconds=60, done=(), seed=1) is None
+
+
+def named(name, error, method=Method.FULL_DATA):
+    """A design with a mean error, and draws around it that leave the choice open."""
+    design = parse_design(name)
+    draws = error * np.exp(np.random.default_rng(len(name)).normal(0, 0.5, SAMPLES))
+    kind = DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT
+    return Evaluated(design, kind, 1, None, draws * error / draws.mean(), True, method)
+
+
+OPEN = (("4xresnet-8-6", 0.09), ("resnet-26-6", 0.10), ("resnet-8-13", 0.11), ("2xresnet-14-6", 0.12))
+
+
+@pytest.fixture
+def open_choice(scenario):
+    return scenario, [named(name, error) for name, error in OPEN]
+
+
+def chosen(scenario, evaluated, seconds, done=()):
+    return next_probe(scenario, evaluated, budget=60_000, seconds=seconds, done=done, seed=1)
+
+
+def test_the_first_probe_is_the_leading_design_as_it_would_be_trained(open_choice):
+    scenario, evaluated = open_choice
+    # Four members of 20 epochs: 80 s, and at most twice that.
+    first = chosen(scenario, evaluated, 200)
+    assert first.full
+    wanted = planned(scenario, evaluated[0].design)
+    assert first.plan == replace(wanted, execution=replace(wanted.execution, processes=1))
+
+
+def test_the_second_is_its_closest_rival_of_the_other_kind(open_choice):
+    scenario, evaluated = open_choice
+    done = {key_of("4xresnet-8-6", 20, 1.0)}
+    second = chosen(scenario, evaluated, 200, done)
+    assert (second.plan.design, second.plan.epochs, second.image_share, second.full) == (
+        *("resnet-26-6", 20, 1.0),
+        True,
+    )
+    # Where the leading design does not fit, its rival is trained as it stands, if that does.
+    assert chosen(scenario, evaluated, 50).plan.design == "resnet-26-6"
+
+
+def test_where_no_full_training_fits_leading_designs_are_shortened(open_choice):
+    scenario, evaluated = open_choice
+    assert chosen(scenario, evaluated, 30) is None or not chosen(scenario, evaluated, 30).full
+    errors = errors_of(evaluated)
+    proposed = {p.key for p in _of_leading(scenario, evaluated, errors, 30, (), 1)}
+    assert key_of("4xresnet-8-6", 5, 1.0) in proposed
+    assert key_of("resnet-26-6", 20, 0.5) in proposed
+    assert not any(p.full for p in _of_leading(scenario, evaluated, errors, 30, (), 1))
+    # A training that fits as it stands is not proposed for less.
+    fitting = {p.key for p in _of_leading(scenario, evaluated, errors, 50, (), 1)}
+    assert key_of("resnet-26-6", 20, 1.0) in fitting
+    assert key_of("resnet-26-6", 20, 0.5) not in fitting
+
+
+def test_another_design_of_that_size_is_not_trained_in_full_again_but_one_of_another_budget_is(open_choice):
+    scenario, evaluated = open_choice
+
+    def wanted(*done):
+        first = first_to_train(evaluated, scenario.dataset, 20, {key_of(name, 20, 1.0) for name in done})
+        return [e.design.name for e in first]
+
+    assert wanted() == ["4xresnet-8-6", "resnet-26-6"]
+    assert wanted("2xresnet-8-9", "resnet-20-6") == []
+    assert wanted("4xresnet-8-2", "resnet-20-6") == ["4xresnet-8-6"]
+    # Shorter trainings, or on parts of the images, do not stand for it.
+    short = {key_of("4xresnet-8-6", 10, 1.0), key_of("resnet-26-6", 20, 0.5)}
+    assert len(first_to_train(evaluated, scenario.dataset, 20, short)) == 2
+
+
+def test_families_without_a_training_on_the_data_do_not_lead_on_hope_alone():
+    every = [named(*each) for each in (*OPEN, ("densenet-22-8", 0.01), ("vgg-11-4", 0.05))]
+    leading = [
+        contenders(every, done, "digits")[0].design.name
+        for done in ((), {"vgg-11-2 for 3 epochs"}, {"vgg-11-2 for 3 epochs", "densenet-22-4 for 1 epoch"})
+    ]
+    assert leading == ["4xresnet-8-6", "vgg-11-4", "densenet-22-8"]
+    assert contenders(every[-1:], (), "digits")[0].design.name == "vgg-11-4"
+
+
+def test_what_a_probe_cannot_report_does_not_lead():
+    every = [named(*each) for each in OPEN]
+    chain = named("4xresnet-8-7", 0.01, Method.SNAPSHOT)
+    mixed = named("resnet-8-4+resnet-14-4", 0.01)
+    assert contenders([chain, mixed, *every], (), "digits")[0].design.name == "4xresnet-8-6"

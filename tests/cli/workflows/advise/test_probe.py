@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
 from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
@@ -25,7 +26,11 @@ def clock(monkeypatch):
     def search(*_):
         now.seconds += now.preparing
         design = SimpleNamespace(name="resnet-8-4")
-        return [SimpleNamespace(feasible=True, objectives=(0.1,), design=design, errors=np.array([0.1]))]
+        priced = SimpleNamespace(train_seconds=Estimate.exact(100.0))
+        errors = np.array([0.1])
+        return [
+            SimpleNamespace(feasible=True, objectives=(0.1,), design=design, errors=errors, priced=priced)
+        ]
 
     def choose(*_, seconds, **__):
         now.asked.append(seconds)
@@ -69,6 +74,8 @@ def test_a_later_probe_may_take_what_is_left_when_it_is_chosen(session, clock):
     clock.probes = [taking(10.0), taking(20.0)]
     chosen(session, clock, 60.0)
     clock.asked.clear()
+    # As after a training, which makes another comparison.
+    session._compared = None
     ends = clock.seconds + 30.0
     found = session._choose(ends, longest_probe_seconds(60.0), set())
     # 30 s less 6 for fitting and searching, less the 4 that the last choice took.
@@ -111,3 +118,42 @@ def test_a_session_that_takes_no_signals_runs_in_any_thread(session):
             taking_signals.result()
     assert answer.ended is ProbingEnd.NOTHING_WORTHWHILE
     assert (answer.probes, answer.before.design, answer.epochs) == ((), "resnet-8-4", 5)
+
+
+def test_by_default_a_settled_decision_is_not_probed(session, clock):
+    clock.probes = [taking(1.0)]
+    answer = session.run(ProbeOptions(seconds=None))
+    assert (answer.ended, answer.probes, clock.asked) == (ProbingEnd.NOTHING_WORTHWHILE, (), [])
+
+
+def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(session, clock, monkeypatch):
+    said = []
+    session.say = said.append
+    leading = SimpleNamespace(plan=SimpleNamespace(design="resnet-8-4"), **vars(taking(30.0)))
+    monkeypatch.setattr(probe, "full_probes", lambda *_: [leading])
+    monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
+    answer = session.run(ProbeOptions(seconds=None))
+    # 30 s, 5 s beside them, and 5 % of the 100 s of the recommended design.
+    assert said == [
+        "probing first: resnet-8-4 as `advisor train` would train them, at most 40 s (--probe 0 for none)"
+    ]
+    assert clock.asked == [40.0, float("inf")]
+    assert (answer.ended, answer.at_stake_points) == (ProbingEnd.NOTHING_WORTHWHILE, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_an_interrupt_ends_a_session_and_keeps_what_is_finished(session, clock, monkeypatch, seconds):
+    clock.probes = [SimpleNamespace(key="resnet-8-4 for 5 epochs", **vars(taking(5.0)))]
+
+    def train(session, found, signals):
+        session.finished.append(found)
+        signals.received = 2
+
+    monkeypatch.setattr(ProbingSession, "_train", train)
+    monkeypatch.setattr(probe, "full_probes", lambda *_: [])
+    monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
+    monkeypatch.setattr(probe, "default_seconds", lambda *_: 50.0)
+    monkeypatch.setattr(probe, "announcement", lambda *_: "")
+    with pytest.raises(InterruptedRunError, match="which are kept: 1; .*--probe 0") as stopped:
+        session.run(ProbeOptions(seconds=seconds))
+    assert stopped.value.exit_code == 130

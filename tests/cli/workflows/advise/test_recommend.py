@@ -450,7 +450,7 @@ def test_probing_that_cannot_be_done_is_refused_before_anything_is_measured(advi
     negative = advisor(*QUICK, "--probe", "-1")
     assert (missing.code, negative.code) == (2, 2)
     assert "pass --download" in missing.err
-    assert "--probe must be positive, got -1" in negative.err
+    assert "--probe must be auto, or a time in minutes that is 0 or more, got -1" in negative.err
     assert "measuring" not in missing.err + negative.err
 
 

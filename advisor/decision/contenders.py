@@ -1,0 +1,91 @@
+"""The leading designs of a comparison: those whose training the request asks about.
+
+A *contender* is one of the few designs of least expected error among single networks, and among ensembles.
+Only designs that a probe can report are contenders: their members have one shape, and they are trained by
+what their clusters say, full data or MotherNets. Their families are those that may lead
+(`advisor.decision.leading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from advisor.decision.leading import leading_families
+from advisor.decision.search import Evaluated
+from advisor.designs.design import Design, parse_design
+from advisor.plans.dataset import DatasetFacts
+from advisor.plans.method_traits import BY_CLUSTERS
+
+# Contenders among single networks, and among ensembles.
+CONTENDERS = 2
+# A full training stands for that of a leading design whose parameters are at most so many times its own, or
+# so many times fewer. The error of designs of one size hardly differs; that of other budgets does.
+ALIKE = 2.0
+_FOR = " for "
+
+
+def key_of(design: str, epochs: int, image_share: float) -> str:
+    """Return a text that is equal for two trainings that differ by their seed only.
+
+    Args:
+        design: short name of the design.
+        epochs: epochs of a network that is trained from scratch.
+        image_share: share of the training images.
+    """
+    part = f" of {image_share:.0%} of the images" if image_share < 1 else ""
+    return f"{design}{_FOR}{epochs} epoch{'s' * (epochs != 1)}{part}"
+
+
+def contenders(evaluated: Sequence[Evaluated], done: Collection[str], dataset: str) -> list[Evaluated]:
+    """Return the designs of least expected error, of both kinds, the best first.
+
+    Args:
+        evaluated: designs of the request; those that keep its limits, or all where none does.
+        done: keys (`key_of`) of finished trainings on the data.
+        dataset: name that errors on the data are learned under.
+    """
+    able = [e for e in evaluated if e.method in BY_CLUSTERS and e.design.homogeneous]
+    if not able:
+        return []
+    requested = list(dict.fromkeys(family for e in able for family in e.design.families))
+    trained = {family for key in done for family in parse_design(_design_of(key)).families}
+    leading = set(leading_families(requested, trained, dataset))
+    able = [e for e in able if set(e.design.families) <= leading]
+    able.sort(key=lambda e: float(e.errors.mean()))
+    kinds = ([e for e in able if _is_single(e.design) is single] for single in (True, False))
+    found = [e for kind in kinds for e in kind[:CONTENDERS]]
+    return sorted(found, key=lambda e: float(e.errors.mean()))
+
+
+def first_to_train(
+    evaluated: Sequence[Evaluated], data: DatasetFacts, epochs: int, done: Collection[str]
+) -> list[Evaluated]:
+    """Return the leading design and its closest rival of the other kind, unless one like it was trained.
+
+    Args:
+        evaluated: designs of the request; those that keep its limits, or all where none does.
+        data: facts of the data set.
+        epochs: epochs that the request asks about.
+        done: keys (`key_of`) of finished trainings on the data.
+    """
+    found = contenders(evaluated, done, data.learned_as)
+    if not found:
+        return []
+    leader = found[0]
+    rival = next((e for e in found if _is_single(e.design) is not _is_single(leader.design)), None)
+    trained = [parse_design(_design_of(key)) for key in done if key == key_of(_design_of(key), epochs, 1.0)]
+
+    def is_known(design: Design) -> bool:
+        kind, size = _is_single(design), design.parameters(data.task)
+        alike = [other.parameters(data.task) / size for other in trained if _is_single(other) is kind]
+        return any(1 / ALIKE <= ratio <= ALIKE for ratio in alike)
+
+    return [e for e in (leader, rival) if e is not None and not is_known(e.design)]
+
+
+def _is_single(design: Design) -> bool:
+    return len(design.members) == 1
+
+
+def _design_of(key: str) -> str:
+    return key.partition(_FOR)[0]

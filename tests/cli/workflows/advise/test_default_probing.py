@@ -1,0 +1,206 @@
+"""Probing where a request says nothing of it: how long, on which data, and once for a question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from advisor.decision.probing import BESIDE_SECONDS
+from advisor.errors import DataError, UsageError
+from advisor.estimate import Estimate
+from advisor.plans.dataset import DATASETS
+from cli.workflows.advise import default_probing
+from cli.workflows.advise.default_probing import (
+    announcement,
+    data_to_probe,
+    default_seconds,
+    lesson,
+    probed_before,
+)
+from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
+from cli.workflows.advise.session_time import LONGEST_SECONDS, DefaultTime, GivenTime, Trained
+from cli.workflows.answers.probing import BestDesign, Probing, ProbingEnd
+from cli.workflows.home import Home
+from trainer.data import archives, loading
+
+AUTO = ProbeOptions(seconds=None)
+
+
+def full(design, high):
+    return SimpleNamespace(plan=SimpleNamespace(design=design), seconds=Estimate(high / 2, high / 4, high))
+
+
+def test_the_time_is_that_of_two_full_trainings_and_a_twentieth_of_the_recommended_one():
+    both = [full("4xresnet-8-7", 40.0), full("resnet-26-6", 20.0)]
+    assert default_seconds(both, 30.0) == pytest.approx(60 + 2 * BESIDE_SECONDS + 1.5)
+    # What was trained before is not trained again.
+    assert default_seconds(both[1:], 30.0) == pytest.approx(20 + BESIDE_SECONDS + 1.5)
+    assert default_seconds([], 30.0) == 0.0
+    assert default_seconds([], 3600.0) == LONGEST_SECONDS == 180.0
+    assert default_seconds([full("4xresnet-8-7", 9000.0)], 9000.0) == LONGEST_SECONDS
+
+
+def test_before_it_is_said_what_is_probed_and_for_how_long():
+    first = [full("4xresnet-8-7", 40.0), full("resnet-26-6", 400.0)]
+    assert announcement(first, 70.0) == (
+        "probing first: 4xresnet-8-7 as `advisor train` would train them, at most 70 s (--probe 0 for none)"
+    )
+    assert announcement(first[1:], 180.0).startswith("probing first: short trainings, at most 180 s")
+
+
+@pytest.fixture
+def answer():
+    def best(design, mean):
+        return BestDesign(design=design, test_error=Estimate(mean, mean / 2, 2 * mean))
+
+    return Probing(
+        dataset="digits",
+        budget_parameters=60_000,
+        epochs=20,
+        probes=("one", "two"),
+        ended=ProbingEnd.TIME_IS_UP,
+        worthwhile_points=0.02,
+        before=best("resnet-26-6", 0.14),
+        after=best("4xresnet-8-7", 0.02),
+        after_as_before=Estimate(0.15, 0.006, 0.58),
+        at_stake_points=0.31,
+    )
+
+
+def test_after_it_is_said_what_was_learned_and_whether_more_would_change_the_answer(answer):
+    assert lesson(answer) == (
+        "learned from 2 probes: 4xresnet-8-7 leads now, not resnet-26-6, 2 % (1–4) instead of 15 % (0.6–58); "
+        "more probes could save 0.31 points"
+    )
+    settled = replace(answer, ended=ProbingEnd.NOTHING_WORTHWHILE, before=answer.after)
+    assert "leads as before" in lesson(settled)
+    assert lesson(settled).endswith("more probes would not change the answer")
+    assert lesson(replace(settled, probes=())) == "nothing was probed: no training would change the answer"
+
+
+def test_a_default_time_counts_trainings_and_not_the_choosing_of_them(monkeypatch):
+    now = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: now.seconds)
+    limit = DefaultTime.of(50.0)
+    assert limit.left([]) == (1000 + 50 + PREPARING_SECONDS, 50.0)
+    now.seconds = 1060.0
+    assert limit.left([Trained(35.0, 30.0)]) == (1060 + 20 + PREPARING_SECONDS, 20.0)
+    # One that took three times its forecast counts as forecast, and 120 s are left for 40 of the forecast.
+    assert limit.left([Trained(10.0, 30.0)])[1] == 40.0
+    assert limit.left([Trained(5.0, 30.0)])[1] == 20.0
+    assert limit.left([Trained(60.0, 55.0)])[1] == 0.0
+    # Three minutes are the limit whatever it takes.
+    now.seconds = 1175.0
+    assert limit.left([]) == (1180.0, 5.0)
+    assert limit.until == 1180.0
+    given = GivenTime.of(60.0)
+    assert given.left([]) == given.left([Trained(50.0, 50.0)]) == (1235.0, 40.0)
+
+
+@pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf", ""])
+def test_another_time_than_auto_or_minutes_is_refused(wrong):
+    with pytest.raises(UsageError, match="--probe must be auto, or a time in minutes"):
+        probe_options(wrong)
+
+
+def test_auto_minutes_and_nothing_are_told_apart():
+    assert probe_options("auto").seconds is None
+    assert probe_options("1.5", download=True) == ProbeOptions(seconds=90.0, download=True)
+    assert probe_options("0") is probe_options(0) is None
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_without_data_at_hand_nothing_is_probed_and_it_is_said_in_a_line(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    monkeypatch.setattr(loading, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    said, home = [], Home(tmp_path)
+    found = data_to_probe(DATASETS[name], home, AUTO, said.append)
+    if name == "digits":
+        assert (len(found.train), said) == (1077, [])
+        return
+    assert found is None
+    assert said == [f"nothing is probed: {name} is not at hand (--download fetches it)"]
+
+
+def test_data_that_are_large_or_damaged_are_not_probed_unasked(tmp_path, monkeypatch):
+    (tmp_path / "data" / "tiny-imagenet-200").mkdir(parents=True)
+    tiny, said, home = DATASETS["tiny-imagenet"], [], Home(tmp_path)
+    assert data_to_probe(tiny, home, AUTO, said.append) is None
+    assert said == ["nothing is probed: tiny-imagenet is large (--probe MINUTES probes all the same)"]
+    monkeypatch.setattr(default_probing, "LARGEST_BYTES", 2**40)
+    assert data_to_probe(tiny, home, AUTO, said.append) is None
+    assert said[1].startswith("nothing is probed: tiny-imagenet is not complete")
+    # Whoever asks for probes is refused.
+    with pytest.raises(DataError, match="not complete"):
+        data_to_probe(tiny, home, ProbeOptions(seconds=60.0), said.append)
+
+
+REQUEST = {"budget": "60k", "epochs": 20, "dataset": "digits", "objective": "error", "members": []}
+
+
+def probed(*names, ended="time"):
+    return {"probes": [{"design": n, "epochs": 20, "share_of_images": 1.0} for n in names], "ended": ended}
+
+
+def asked_again(monkeypatch, probing, trained, request=REQUEST):
+    """Whether a question that was answered with `probing` counts as probed where so much is `trained`."""
+    monkeypatch.setattr(default_probing, "stored_request", lambda *_: REQUEST)
+    facts = DATASETS["digits"]
+    rows = [
+        SimpleNamespace(design=name, epochs=20, train_images=images, dataset=data)
+        for name, images, data in trained
+    ]
+    run = SimpleNamespace(plan=SimpleNamespace(design="resnet-8-9", epochs=20, dataset=facts))
+    store = SimpleNamespace(
+        probed_recommendations=lambda: [SimpleNamespace(request=request, payload={"probing": probing})],
+        reported=lambda: rows,
+        runs=lambda: [run],
+    )
+    return probed_before(store, None, SimpleNamespace(facts=facts))
+
+
+def test_a_question_is_probed_for_once_while_its_probes_are_there(monkeypatch):
+    whole, half = ("resnet-26-6", 1077, "digits"), ("resnet-26-6", 538, "digits")
+    one, two = probed("resnet-26-6"), probed("resnet-26-6", "resnet-8-9")
+    assert asked_again(monkeypatch, one, [whole])
+    # The other has become a run.
+    assert asked_again(monkeypatch, two, [whole])
+    assert not asked_again(monkeypatch, one, [])
+    assert not asked_again(monkeypatch, one, [half])
+    assert not asked_again(monkeypatch, one, [("resnet-26-6", 1077, "mine")])
+    # In another order, or with other measurements, it is the same question; with another budget it is not.
+    assert asked_again(monkeypatch, one, [whole], REQUEST | {"objective": "time"})
+    assert not asked_again(monkeypatch, one, [whole], REQUEST | {"budget": "1M"})
+
+
+def test_where_no_probe_ended_in_time_the_next_call_tries_again(monkeypatch):
+    assert not asked_again(monkeypatch, probed(), [])
+    assert asked_again(monkeypatch, probed(ended="nothing worthwhile"), [])
+    for damaged in (None, 3, [], {"probes": [3], "ended": "time"}, {"probes": None}):
+        assert not asked_again(monkeypatch, damaged, [])
+
+
+@pytest.mark.slow
+def test_by_default_a_recommendation_probes_and_its_repetition_does_not(advisor, home, monkeypatch):
+    monkeypatch.delenv("ADVISOR_RECOMMEND_PROBE")
+    asked = ("recommend", "--dataset", "digits", "--budget", "12k", "--epochs", "2", "--family", "resnet")
+    asked = (*asked, "--profile-seconds", "0", "--trials", "20")
+    first = advisor(*asked, "--json")
+    assert first.code == 0, first.err
+    probes = first.json["probing"]["probes"]
+    assert [(p["epochs"], p["share_of_images"]) for p in probes[:2]] == [(2, 1.0)] * 2
+    assert {p["design"].startswith("resnet") for p in probes[:2]} == {True, False}
+    assert "probing first: " in first.err
+    assert "learned from " in first.err
+    listed = advisor("probe", "list", "--json").json["probes"]
+    assert [p["design"] for p in reversed(listed)] == [p["design"] for p in probes]
+    again = advisor(*asked, "--objective", "time", "--json")
+    assert again.json["probing"] is None
+    assert "probes of an earlier call are used again" in again.err
+    assert advisor("probe", "list", "--json").json["probes"] == listed
+    # What is recommended was trained already, whichever of the two leading designs it is.
+    trained = next(p["design"] for p in listed if p["networks_kept"])
+    done = advisor("train", trained, "--dataset", "digits", "--epochs", "2")
+    assert "the networks were trained by a probe" in done.err
