@@ -32,6 +32,17 @@ from trainer.data.pickled import read_pickle
 TINY_FOLDER, SMALL_FOLDER = "tiny-imagenet-200", "imagenet32"
 # Number of training files of ImageNet32.
 SMALL_BATCHES = 10
+# What a damaged or missing .npz raises. A damaged directory of a ZIP file may name a version or a compression
+# that zipfile does not know, which is a NotImplementedError.
+_UNREADABLE = (
+    OSError,
+    LookupError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def tiny_imagenet(root: Path, task: Task) -> Source:
@@ -149,5 +160,5 @@ def _read_npz(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("data", "labels")}
-    except (OSError, LookupError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is missing or damaged ({error}): fetch it anew") from None

@@ -177,6 +177,20 @@ def test_a_half_downloaded_batch_is_named(small, tmp_path, kept):
     refused(lambda: load_data(SMALL, tmp_path), path, "fetch it anew")
 
 
+# Places in an entry of a ZIP file's directory: version and compression.
+@pytest.mark.parametrize(("place", "word"), [(6, "version"), (10, "compression")])
+def test_an_npz_whose_directory_names_what_zip_does_not_know_is_damaged(tmp_path, place, word):
+    folder = tmp_path / "imagenet32"
+    for n in range(1, 11):
+        put_npz(folder / f"train_data_batch_{n}", batch(4, n))
+    put_npz(folder / "val_data", batch(8, 0))
+    path = folder / "train_data_batch_2.npz"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + place] = 173
+    path.write_bytes(content)
+    refused(lambda: load_data(SMALL, tmp_path), path, word, "fetch it anew")
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
