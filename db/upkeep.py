@@ -16,12 +16,14 @@ from advisor.errors import StorageError, UsageError
 from advisor.files import STREAM
 from db.checks.damage import SEE_CHECK, DamagedRowError
 from db.checks.structure import differences, structure_of, structure_of_code
+from db.conversion.confusion import confusion_of
 from db.conversion.measurements import measurement_of
 from db.conversion.reported import reported_of
 from db.conversion.runs import epoch_of, run_of, step_of
 from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
+    ConfusionRow,
     EpochRow,
     MeasurementRow,
     RecommendationRow,
@@ -38,6 +40,7 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
     RunRow: run_of,
     EpochRow: epoch_of,
     StepRow: step_of,
+    ConfusionRow: confusion_of,
     MeasurementRow: measurement_of,
     RecommendationRow: recommendation_of,
     ReportedTrainingRow: reported_of,
