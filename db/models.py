@@ -11,7 +11,8 @@
 
 A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes. The columns beside it repeat the parts
 that a listing filters and sorts by. Ids are AUTOINCREMENT, so the number of a deleted run is never used
-again. Deleting a run deletes its epochs, steps and confusion matrix (foreign keys are on in every connection of `db.engine`).
+again. Deleting a run deletes its epochs, steps and confusion matrix (foreign keys are on in every connection
+of `db.engine`).
 """
 
 from __future__ import annotations

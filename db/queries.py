@@ -24,9 +24,9 @@ from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import upkeep
 from db.checks.rows import sound
+from db.conversion.confusion import confusion_of, values_of_confusion
 from db.conversion.measurements import measurement_of, row_of_measurement
 from db.conversion.reported import reported_of, values_of_reported
-from db.conversion.confusion import confusion_of, values_of_confusion
 from db.conversion.runs import (
     epoch_of,
     row_of_run,
@@ -59,9 +59,9 @@ class Store:
     """The opened database. `db.session.open_store` makes one; use it in a ``with`` statement.
 
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
-    or out of space. Every method with the id of a run, except `epochs`, `steps` and `confusion`, raises `UsageError` if
-    there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log
+    or out of space. Every method with the id of a run, except `epochs`, `steps` and `confusion`, raises
+    `UsageError` if there is no such run. A damaged row refuses where it is asked for by its number, and is
+    left out of `measurements`, `reported`, `runs`, `curves` and `trained_epochs` with a line in the log
     (`db.checks.damage`).
 
     Attributes:

@@ -1,8 +1,8 @@
 """The confusion matrix of an ensemble on the test set: which classes are taken for which others.
 
-Notation: n[c] is the number of test images of class c, and n[c, a] the number of those that the ensemble takes
-for class a. The matrix is sparse: it holds n[c] and the entries with a ≠ c that are not zero. With 1,000
-classes these are at most as many as there are wrong images.
+Notation: n[c] is the number of test images of class c, and n[c, a] the number of those that the ensemble
+takes for class a. The matrix is sparse: it holds n[c] and the entries with a ≠ c that are not zero. With
+1,000 classes these are at most as many as there are wrong images.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, Traine
 from advisor.errors import StorageError, UsageError
 from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
-from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
 from advisor.plans.confusion import ConfusionMatrix
+from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
 from advisor.plans.records import (
     EnsembleMetrics,
     EpochRecord,

@@ -44,9 +44,7 @@ def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]
         )
         for split in (on_device.test, on_device.validation)
     )
-    return Evaluation(
-        metrics=ensemble_metrics(test, validation), confusion=confusion_of(test, data.classes)
-    )
+    return Evaluation(metrics=ensemble_metrics(test, validation), confusion=confusion_of(test, data.classes))
 
 
 def validation_errors(plan: TrainingPlan, files: RunFiles, data: Data) -> tuple[float, tuple[float, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
+from advisor.accuracy.noise import fitted_seed_std
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.reported import ReportedTraining
 from advisor.designs.design import parse_design
@@ -137,6 +138,21 @@ def accuracy_for(
     evidence += evidence_of_reported(reported, sizes)
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     return AccuracyPredictor([dataset], evidence, seed), evidence
+
+
+def seed_stds_of(store: Store, datasets: Iterable[str]) -> dict[str, float]:
+    """Return the standard deviation of the log error of one network between seeds, by data set.
+
+    The whole predictor does not have to be fitted for it.
+
+    Args:
+        store: database with runs and imported trainings.
+        datasets: names that errors on the data are learned under.
+    """
+    runs, reported = store.runs(), store.reported()
+    sizes = sizes_of(runs, reported)
+    evidence = evidence_of(runs, sizes=sizes) + evidence_of_reported(reported, sizes)
+    return {dataset: fitted_seed_std(dataset, evidence) for dataset in datasets}
 
 
 def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:

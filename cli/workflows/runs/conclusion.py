@@ -53,8 +53,8 @@ def evaluated(
         signals: reasons to stop; a signal cuts the evaluation short, which the resumed run repeats.
 
     Returns:
-        The evaluation; None if the run was stopped before the end of its training or of the evaluation, or if no
-        member was trained.
+        The evaluation; None if the run was stopped before the end of its training or of the evaluation, or if
+        no member was trained.
     """
     done = _done(plan, ended)
     if not done or _stopped(plan, ended):

@@ -139,9 +139,7 @@ class Recorder:
         if isinstance(record, StepRecord):
             self.outbox.put(record)
 
-    def _store_waiting(
-        self, status: RunStatus, message: str = "", test: Evaluation | None = None
-    ) -> None:
+    def _store_waiting(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         """Store the records that wait, in their order, and then the state of the run."""
         while self._waiting:
             self._store(self._waiting[0])

@@ -58,7 +58,9 @@ def test_the_confusion_matrix_has_every_wrong_image_once(classes, images, seed):
     answers, labels = generator.integers(0, classes, (2, images))
     matrix = confusion_matrix(answers, labels, classes)
     assert matrix.images == tuple((labels == c).sum() for c in range(classes))
-    expected = {(c, a): ((labels == c) & (answers == a)).sum() for c in range(classes) for a in range(classes)}
+    expected = {
+        (c, a): ((labels == c) & (answers == a)).sum() for c in range(classes) for a in range(classes)
+    }
     assert {(c, a): n for c, a, n in matrix.confused} == {
         pair: n for pair, n in expected.items() if n and pair[0] != pair[1]
     }
