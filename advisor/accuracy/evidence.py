@@ -44,6 +44,8 @@ class TrainedEvidence:
         image_share: share of the training images.
         errors_by_members: test errors of the average of the first one, two, … members; None if unknown.
         curve: learning curve of members trained from scratch; None if unknown.
+        nll: mean negative log-likelihood of the ensemble on the test images, nats; None if unknown.
+        calibration_error: expected calibration error of the ensemble on the test images; None if unknown.
     """
 
     dataset: str
@@ -57,6 +59,8 @@ class TrainedEvidence:
     image_share: float = 1.0
     errors_by_members: tuple[float, ...] | None = None
     curve: Curve | None = None
+    nll: float | None = None
+    calibration_error: float | None = None
 
 
 def has_curve(design: Design, method: Method | None) -> bool:

@@ -192,8 +192,8 @@ def runner_up(
 ) -> RunnerUp | None:
     """Return the second design and the probability that it belongs first, or None.
 
-    By error and balanced, this is the probability that one training of it is better than one of the first. By
-    time, it is the probability that the first design does not match the reference.
+    By error, by likelihood and balanced, this is the probability that one training of it is better than one
+    of the first. By time, it is the probability that the first design does not match the reference.
 
     Args:
         rows: rows of the advice, best first.
@@ -206,10 +206,18 @@ def runner_up(
     if objective is Objective.TIME:
         chance = 1 - rows[0].probability_beats_reference
         return None if first is rows[0].reference else RunnerUp(evaluated=second, probability=chance)
-    weight = TIME_WEIGHT if objective is Objective.BALANCED else 0.0
-    first_scores, second_scores = (e.errors * e.priced.train_seconds.mean**weight for e in (first, second))
+    first_scores, second_scores = (_scores(e, objective) for e in (first, second))
     chance = accuracy.probability_below(second_scores, first_scores, (second.seed_std, first.seed_std))
     return RunnerUp(evaluated=second, probability=chance)
+
+
+def _scores(e: Evaluated, objective: Objective) -> Floats:
+    """Return draws of what an objective other than time ranks by, less is better."""
+    if objective is Objective.NLL and e.nlls is not None:
+        return e.nlls
+    weight = TIME_WEIGHT if objective is Objective.BALANCED else 0.0
+    scores: Floats = e.errors * e.priced.train_seconds.mean**weight
+    return scores
 
 
 def limit_alternatives(
@@ -251,8 +259,8 @@ def _first_down_to(
 ) -> float:
     """Return the least limit under which a design still comes first.
 
-    By error and balanced, excluding other designs does not change the order of the rest. By time, excluding
-    the reference does, because all designs are then compared with another one.
+    By time, excluding the reference changes the order of the rest, because all designs are then compared with
+    another one. By every other objective, excluding designs does not change it.
 
     Args:
         first: design that comes first among the remaining ones.

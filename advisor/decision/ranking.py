@@ -11,6 +11,7 @@ Objectives of a ranking:
 
     error       least e_d to two digits; of equal designs the one that trains faster. No single training can
                 tell smaller differences.
+    nll         least expected negative log-likelihood of the averaged probabilities.
     time        least T_d among the designs with p_d ≥ 0.5, then the others by decreasing p_d. (Without the
                 condition the smallest network would always come first.)
     balanced    least e_d · T_d^w with w = `TIME_WEIGHT`: a training ten times as long must save a fifth of
@@ -47,6 +48,7 @@ class Objective(StrEnum):
     """The objective of a ranking."""
 
     ERROR = "error"
+    NLL = "nll"
     TIME = "time"
     BALANCED = "balanced"
 
@@ -152,8 +154,11 @@ def ordered(designs: Sequence[Evaluated], accuracy: AccuracyPredictor, objective
     def key(e: Evaluated) -> tuple[object, ...]:
         # The name is the last criterion, so that the order of the search never decides.
         error, seconds, *others = (*e.objectives, *e.key)
+        by_error = float(f"{error:.2g}"), seconds, error, *others
         if objective is Objective.ERROR:
-            return float(f"{error:.2g}"), seconds, error, *others
+            return by_error
+        if objective is Objective.NLL:
+            return e.expected_nll, *by_error
         if objective is Objective.TIME:
             chance = beats[e]
             return (0.0, seconds, error, *others) if chance >= 0.5 else (1.0, -chance, seconds, *others)

@@ -13,13 +13,14 @@ from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import BY_CLUSTERS
-from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
+from cli.render.formats import count, design_lines, digits, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign
 
 # Rule of the ranking by objective.
 _RANKED = {
     Objective.ERROR: "by error to two significant digits, then the sooner trained",
+    Objective.NLL: "by expected negative log-likelihood of the averaged probabilities, nats",
     Objective.TIME: "by time, those first that likely match the {reference}",
     Objective.BALANCED: "by error x seconds^0.1: ten times the training must buy a fifth less",
 }
@@ -35,6 +36,8 @@ _SHORT = {
 def recommendation(advice: Advice) -> RenderableType:
     """Return the ranking, its reasons, what would change it, the thresholds and the next command."""
     request, rows = advice.request, advice.recommendations
+    # A line of 80 characters has room for one of the two.
+    by_likelihood = request.objective is Objective.NLL
     ranking = table(
         f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
         f"batch {request.batch}, by {request.objective}",
@@ -44,10 +47,10 @@ def recommendation(advice: Advice) -> RenderableType:
             ("test\nerror", "r"),
             ("beats\nsingle", "r"),
             ("training\n", "r"),
-            ("epoch\n", "r"),
+            ("neg. log-\nlikelihood" if by_likelihood else "epoch\n", "r"),
             ("memory\nlatency", "r"),
         ],
-        [_recommendation_row(row) for row in rows],
+        [_recommendation_row(row, by_likelihood=by_likelihood) for row in rows],
     )
     parts: list[RenderableType] = [ranking, Text(_legend(advice), style="dim")]
     parts += ["", *why(rows), *would_change(advice.would_change), *measure_next(advice.measure_next)]
@@ -82,7 +85,7 @@ def _legend(advice: Advice) -> str:
     )
 
 
-def _recommendation_row(row: AdvisedDesign) -> list[str]:
+def _recommendation_row(row: AdvisedDesign, *, by_likelihood: bool) -> list[str]:
     predicted = row.predicted
     mark = " *" if row.near_threshold else ""
     method = "" if row.method in BY_CLUSTERS else row.method
@@ -93,7 +96,7 @@ def _recommendation_row(row: AdvisedDesign) -> list[str]:
         interval(predicted.test_error, percent),
         or_dash(row.probability_beats_single, "{:.0%}".format),
         interval(predicted.train_seconds, duration),
-        duration(predicted.epoch_seconds.mean),
+        interval(predicted.test_nll, digits) if by_likelihood else duration(predicted.epoch_seconds.mean),
         f"{size(predicted.memory_bytes.mean)}\n{duration(predicted.inference_ms_per_image.mean / 1000)}",
     ]
 

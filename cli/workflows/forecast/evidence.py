@@ -62,6 +62,8 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
         test_images=run.plan.dataset.test_images,
         errors_by_members=run.test.errors_by_members if done and run.test is not None else None,
         curve=curve,
+        nll=run.test.nll if done and run.test is not None else None,
+        calibration_error=run.test.calibration_error if done and run.test is not None else None,
     )
 
 

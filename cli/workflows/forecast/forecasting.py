@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
@@ -24,12 +25,16 @@ class PlanForecast:
     Attributes:
         priced: predicted cost; None where nothing was measured on this machine.
         test_error: predicted test error, a share.
+        test_nll: predicted negative log-likelihood, nats; it is not stored with a run.
+        calibration_error: predicted calibration error, a share; it is not stored with a run.
         predictor: predictor of the cost.
         runs: number of trainings that the predicted error rests on.
     """
 
     priced: PricedPlan | None
     test_error: Estimate
+    test_nll: Estimate
+    calibration_error: Estimate
     predictor: CostPredictor
     runs: int
 
@@ -66,24 +71,37 @@ class Predictors:
     Attributes:
         cost: predictor of cost on this machine.
         accuracy: predictor of the error on the data set.
+        likelihood: predictor of likelihood and calibration on the data set.
         runs: number of trainings that the accuracy predictor has learned from.
     """
 
     cost: CostPredictor
     accuracy: AccuracyPredictor
+    likelihood: LikelihoodPredictor
     runs: int
 
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
-        return PlanForecast(priced, predicted_error(self.accuracy, plan), self.cost, self.runs)
+        members, seed_std = len(plan.members), seed_std_of_plan(self.accuracy, plan)
+        errors = sampled_errors(self.accuracy, plan)
+        return PlanForecast(
+            priced,
+            self.accuracy.predict(errors, seed_std, plan.dataset.test_images),
+            self.likelihood.predict_nll(errors, members, seed_std),
+            self.likelihood.predict_calibration(errors, members, seed_std),
+            self.cost,
+            self.runs,
+        )
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return predictors for a plan, and for others that differ in design, epochs, batch or method only."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
     accuracy, evidence = accuracy_for(store, plan.dataset, 0)
-    return Predictors(cost, accuracy, len(evidence))
+    data = plan.dataset
+    likelihood = LikelihoodPredictor.of(data.learned_as, data.task.classes, evidence)
+    return Predictors(cost, accuracy, likelihood, len(evidence))
 
 
 def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:
@@ -95,13 +113,6 @@ def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = froze
         done: ids of finished steps, which cost nothing more.
     """
     return predictors_for(plan, store).forecast_plan(plan, done)
-
-
-def predicted_error(accuracy: AccuracyPredictor, plan: TrainingPlan) -> Estimate:
-    """Return the predicted test error of a plan."""
-    return accuracy.predict(
-        sampled_errors(accuracy, plan), seed_std_of_plan(accuracy, plan), plan.dataset.test_images
-    )
 
 
 def seed_std_of_plan(accuracy: AccuracyPredictor, plan: TrainingPlan) -> float:
