@@ -58,8 +58,20 @@ PUBLISHED = (
     ("imagenet", 1000, 50_000, 1, 0.238, 0.939, 0.032),
     ("imagenet", 1000, 50_000, 4, 0.221, 0.857, 0.017),
 )
-# Medians and log standard deviation of the priors of τ (three) and σ.
-NLL_STDS, CALIBRATION_STDS, LOG_STD = (0.2, 0.1, 0.1, 0.1), (0.6, 0.3, 0.3, 0.4), 0.5
+# Medians and log standard deviations of the priors of τ (three) and σ. Few data sets tell a deviation of the
+# slope from the effect of the schedule, so the deviation of the slope is fixed in effect. All four are fixed
+# for the calibration error: fitted ones take what the schedule does for deviations of data sets, and forecast
+# digits 20 to 40 times too low. Of six choices this one forecast left-out data sets best (2026-11-28).
+NLL_STDS, NLL_LOG_STDS = (0.2, 0.1, 0.1, 0.1), (0.5, 0.05, 0.5, 0.5)
+CALIBRATION_STDS, CALIBRATION_LOG_STDS = (0.15, 0.05, 0.2, 0.8), (0.05, 0.05, 0.05, 0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class StdPrior:
+    """Log-normal priors of the standard deviations τ (three) and σ: medians and stds of the logarithms."""
+
+    medians: tuple[float, ...]
+    log_stds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +141,19 @@ Value = Callable[[Training], float]
 
 
 @cache
-def fitted(given: tuple[Training, ...], value: Value, medians: tuple[float, ...]) -> Relation:
+def fitted(given: tuple[Training, ...], value: Value, stds: StdPrior) -> Relation:
     """Return what is known of a new data set after trainings on others."""
+    start = np.log(stds.medians)
 
     def objective(log_stds: Floats) -> float:
         _, _, log_likelihood = _solved(given, value, np.exp(log_stds))
-        prior = -0.5 * np.sum(((log_stds - np.log(medians)) / LOG_STD) ** 2)
+        prior = -0.5 * np.sum(((log_stds - start) / np.array(stds.log_stds)) ** 2)
         return -float(log_likelihood + prior)
 
-    found = minimize(objective, np.log(medians), method="Nelder-Mead", options={"maxiter": 600})
-    stds = np.exp(found.x)
-    mean, covariance, _ = _solved(given, value, stds)
-    return Relation(mean, covariance + np.diag(stds[:3] ** 2), float(stds[3]))
+    found = minimize(objective, start, method="Nelder-Mead", options={"maxiter": 600})
+    best = np.exp(found.x)
+    mean, covariance, _ = _solved(given, value, best)
+    return Relation(mean, covariance + np.diag(best[:3] ** 2), float(best[3]))
 
 
 def _solved(given: Sequence[Training], value: Value, stds: Floats) -> tuple[Floats, Floats, float]:
@@ -161,7 +174,7 @@ def _solved(given: Sequence[Training], value: Value, stds: Floats) -> tuple[Floa
 
 
 def cross_validated(
-    given: Sequence[Training], value: Value, medians: tuple[float, ...], factor: float = 1.0
+    given: Sequence[Training], value: Value, stds: StdPrior, factor: float = 1.0
 ) -> dict[str, Any]:
     """Return coverage and miss of forecasts of data sets left out, the covariance times a factor."""
     at_first: list[tuple[float, bool]] = []
@@ -169,7 +182,7 @@ def cross_validated(
     by_set: dict[str, float] = {}
     for origin in sorted({t.origin for t in given}):
         own = [t for t in given if t.origin == origin]
-        relation = widened(fitted(tuple(t for t in given if t.origin != origin), value, medians), factor)
+        relation = widened(fitted(tuple(t for t in given if t.origin != origin), value, stds), factor)
         found = [_miss(relation, t, value) for t in own]
         by_set[origin] = round(float(np.median([miss for miss, _ in found])), 3)
         at_first += found
@@ -190,10 +203,10 @@ def widened(relation: Relation, factor: float) -> Relation:
     return replace(relation, covariance=factor * relation.covariance)
 
 
-def factor_for(given: Sequence[Training], value: Value, medians: tuple[float, ...]) -> float:
+def factor_for(given: Sequence[Training], value: Value, stds: StdPrior) -> float:
     """Return the least factor, in steps of a quarter, that holds 90 % of the figures of new data sets."""
     factor = 1.0
-    while cross_validated(given, value, medians, factor)["without own trainings"]["inside_90"] < LEVEL:
+    while cross_validated(given, value, stds, factor)["without own trainings"]["inside_90"] < LEVEL:
         factor += 0.25
     return factor
 
@@ -223,18 +236,18 @@ def result(given: Sequence[Training]) -> dict[str, Any]:
         "figures": len(given),
         "by_dataset": {n: sum(t.dataset == n for t in given) for n in sorted({t.dataset for t in given})},
     }
-    for name, value, medians in (
-        ("nll", log_nll, NLL_STDS),
-        ("calibration_error", log_calibration, CALIBRATION_STDS),
+    for name, value, stds in (
+        ("nll", log_nll, StdPrior(NLL_STDS, NLL_LOG_STDS)),
+        ("calibration_error", log_calibration, StdPrior(CALIBRATION_STDS, CALIBRATION_LOG_STDS)),
     ):
-        factor = factor_for(given, value, medians)
-        relation = widened(fitted(tuple(given), value, medians), factor)
+        factor = factor_for(given, value, stds)
+        relation = widened(fitted(tuple(given), value, stds), factor)
         found[name] = {
             "mean": [round(float(v), 4) for v in relation.mean],
             "covariance": [[round(float(v), 5) for v in row] for row in relation.covariance],
             "training_std": round(relation.training_std, 4),
-            "left_out": cross_validated(given, value, medians, factor),
-            "left_out_at_factor_1": cross_validated(given, value, medians),
+            "left_out": cross_validated(given, value, stds, factor),
+            "left_out_at_factor_1": cross_validated(given, value, stds),
         }
     return found
 
