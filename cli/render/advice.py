@@ -13,7 +13,7 @@ from advisor.decision.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import BY_CLUSTERS
-from cli.render.formats import count, design_lines, digits, duration, interval, or_dash, percent, size, table
+from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.workflows.answers.advice import Advice, AdvisedDesign
 
@@ -47,7 +47,7 @@ def recommendation(advice: Advice) -> RenderableType:
             ("test\nerror", "r"),
             ("beats\nsingle", "r"),
             ("training\n", "r"),
-            ("neg. log-\nlikelihood" if by_likelihood else "epoch\n", "r"),
+            ("nll,\nnats" if by_likelihood else "epoch\n", "r"),
             ("memory\nlatency", "r"),
         ],
         [_recommendation_row(row, by_likelihood=by_likelihood) for row in rows],
@@ -96,7 +96,9 @@ def _recommendation_row(row: AdvisedDesign, *, by_likelihood: bool) -> list[str]
         interval(predicted.test_error, percent),
         or_dash(row.probability_beats_single, "{:.0%}".format),
         interval(predicted.train_seconds, duration),
-        interval(predicted.test_nll, digits) if by_likelihood else duration(predicted.epoch_seconds.mean),
+        interval(predicted.test_nll, "{:.2g}".format)
+        if by_likelihood
+        else duration(predicted.epoch_seconds.mean),
         f"{size(predicted.memory_bytes.mean)}\n{duration(predicted.inference_ms_per_image.mean / 1000)}",
     ]
 
