@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.render import runs as one_run
 from cli.render.formats import count, design_lines, duration, or_dash, percent, table
-from cli.render.runs import CONFIDENCE, PARTS, RIVALS
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import (
     Difference,
@@ -39,6 +39,7 @@ def comparison(answer: RunComparison) -> RenderableType:
 
 def _runs(answer: RunComparison) -> Table:
     runs = answer.runs
+    shares = (*one_run.RIVALS, *one_run.PARTS, *one_run.CONFIDENCE)
     lines: list[tuple[str, Callable[[Run], str]]] = [
         ("design", lambda r: r.design),
         ("data", lambda r: r.dataset),
@@ -48,7 +49,7 @@ def _runs(answer: RunComparison) -> Table:
         ("parameters", lambda r: count(r.parameters)),
         ("training", lambda r: duration(r.train_seconds)),
         ("test error", lambda r: _of_test(r, "error")),
-        *((label, partial(_of_test, name=name)) for label, name in (*RIVALS, *PARTS, *CONFIDENCE)),
+        *((label, partial(_of_test, name=name)) for label, name in shares),
     ]
     columns = [("", "l"), *((f"run {r.id}", "r") for r in runs)]
     return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
