@@ -3,7 +3,8 @@
 ::
 
     runs ─┬─< epochs       one row a run, step and epoch
-          └─< steps        one row a run and step
+          ├─< steps        one row a run and step
+          └── confusion_matrices    one row a finished run, since schema 0006
     measurements           measurements of the profiler, by fingerprint of the machine
     recommendations        requests and answers, as JSON
     reported_trainings     trainings that were done elsewhere, imported from CSV files
@@ -11,7 +12,8 @@
 
 A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes. The columns beside it repeat the parts
 that a listing filters and sorts by. Ids are AUTOINCREMENT, so the number of a deleted run is never used
-again. Deleting a run deletes its epochs and steps (foreign keys are on in every connection of `db.engine`).
+again. Deleting a run deletes its epochs, steps and confusion matrix (foreign keys are on in every connection
+of `db.engine`).
 """
 
 from __future__ import annotations
@@ -139,6 +141,23 @@ class StepRow(Base):
     hatch_difference: Mapped[float | None]
     peak_bytes: Mapped[int | None]
     message: Mapped[str]
+
+
+class ConfusionRow(Base):
+    """The confusion matrix of a run on its test set, in JSON lists; a large one, so not a column of the run.
+
+    `images` has a number for each class, `confused` a list [class, answer, images] for each pair of classes
+    that were confused, and `names` is empty where the classes have no names.
+    """
+
+    __tablename__ = "confusion_matrices"
+    __table_args__ = (UniqueConstraint("run_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    images: Mapped[str]
+    confused: Mapped[str]
+    names: Mapped[str]
 
 
 class MeasurementRow(Base):

@@ -13,17 +13,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
 from advisor.accuracy.data_level import Look
 from advisor.accuracy.reported import ReportedTraining
 from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
+from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import upkeep
 from db.checks.rows import sound
+from db.conversion.confusion import confusion_of, values_of_confusion
 from db.conversion.looks import look_of, values_of_look
 from db.conversion.measurements import measurement_of, row_of_measurement
 from db.conversion.reported import StoredTraining, reported_of, stored_training_of, values_of_reported
@@ -42,6 +44,8 @@ from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
 from db.learning import curves_of, seconds_of_epochs
 from db.models import (
+    Base,
+    ConfusionRow,
     EpochRow,
     LookRow,
     MeasurementRow,
@@ -58,10 +62,10 @@ class Store:
     """The opened database. `db.session.open_store` makes one; use it in a ``with`` statement.
 
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
-    or out of space. Every method with the id of a run, except `epochs` and `steps`, raises `UsageError` if
-    there is no such run. A damaged row refuses where it is asked for by its number, and is left out of
-    `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `look`, `runs`, `curves` and
-    `trained_epochs` with a line in the log (`db.checks.damage`).
+    or out of space. Every method with the id of a run, except `epochs`, `steps` and `confusion`, raises
+    `UsageError` if there is no such run. A damaged row refuses where it is asked for by its number, and is
+    left out of `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `look`, `runs`,
+    `curves` and `trained_epochs` with a line in the log (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -233,11 +237,9 @@ class Store:
     def _upsert(
         self, table: type[EpochRow] | type[StepRow], values: dict[str, Any], key: tuple[str, ...]
     ) -> None:
-        update = {name: value for name, value in values.items() if name not in key}
-        statement = insert(table).values(values).on_conflict_do_update(index_elements=key, set_=update)
         with self._session(self._writer) as session:
             _run_row(session, values["run_id"])
-            session.execute(statement)
+            session.execute(_upserted(table, values, key))
 
     def update_run(
         self,
@@ -247,6 +249,7 @@ class Store:
         train_seconds: float,
         message: str = "",
         test: EnsembleMetrics | None = None,
+        confusion: ConfusionMatrix | None = None,
         dataset: str | None = None,
     ) -> None:
         """Store the state of a run.
@@ -257,6 +260,7 @@ class Store:
             train_seconds: wall-clock time of training so far, summed over all parts of a resumed run.
             message: reason why it stopped, if it did.
             test: figures on the test set; None keeps the stored ones.
+            confusion: confusion matrix of the test set; None keeps the stored one.
             dataset: name of the run's data set, whose folder may have moved; None keeps the stored one.
         """
         with self._session(self._writer) as session:
@@ -266,6 +270,9 @@ class Store:
             row.message = message
             if test is not None:
                 set_test(row, test)
+            if confusion is not None:
+                values = values_of_confusion(run_id, confusion)
+                session.execute(_upserted(ConfusionRow, values, ("run_id",)))
             if dataset is not None:
                 set_dataset(row, dataset)
 
@@ -347,6 +354,13 @@ class Store:
         with self._session(self.engine) as session:
             return [step_of(row) for row in session.scalars(query)]
 
+    def confusion(self, run_id: int) -> ConfusionMatrix | None:
+        """Return the confusion matrix of a run; None before its end, and if it ended before schema 0006."""
+        query = select(ConfusionRow).where(ConfusionRow.run_id == run_id)
+        with self._session(self.engine) as session:
+            row = session.scalar(query)
+            return None if row is None else confusion_of(row)
+
     def delete_run(self, run_id: int) -> None:
         """Delete a run with its epochs and steps; the caller removes its folder."""
         with self._session(self._writer) as session:
@@ -370,6 +384,11 @@ class Store:
             StorageError: `target` cannot be written.
         """
         upkeep.save_copy(self.path, target)
+
+
+def _upserted(table: type[Base], values: dict[str, Any], key: tuple[str, ...]) -> Insert:
+    update = {name: value for name, value in values.items() if name not in key}
+    return insert(table).values(values).on_conflict_do_update(index_elements=key, set_=update)
 
 
 def _run_row(session: Session, run_id: int) -> RunRow:

@@ -16,6 +16,7 @@ from advisor.errors import StorageError, UsageError
 from advisor.files import STREAM
 from db.checks.damage import SEE_CHECK, DamagedRowError
 from db.checks.structure import differences, structure_of, structure_of_code
+from db.conversion.confusion import confusion_of
 from db.conversion.looks import look_of
 from db.conversion.measurements import measurement_of
 from db.conversion.reported import reported_of
@@ -23,6 +24,7 @@ from db.conversion.runs import epoch_of, run_of, step_of
 from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
+    ConfusionRow,
     EpochRow,
     LookRow,
     MeasurementRow,
@@ -40,6 +42,7 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
     RunRow: run_of,
     EpochRow: epoch_of,
     StepRow: step_of,
+    ConfusionRow: confusion_of,
     MeasurementRow: measurement_of,
     RecommendationRow: recommendation_of,
     ReportedTrainingRow: reported_of,

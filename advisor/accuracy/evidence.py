@@ -45,6 +45,8 @@ class TrainedEvidence:
         weight_decay: weight decay over that of the family's recipe.
         errors_by_members: test errors of the average of the first one, two, … members; None if unknown.
         curve: learning curve of members trained from scratch; None if unknown.
+        nll: mean negative log-likelihood of the ensemble on the test images, nats; None if unknown.
+        calibration_error: expected calibration error of the ensemble on the test images; None if unknown.
     """
 
     dataset: str
@@ -59,6 +61,8 @@ class TrainedEvidence:
     weight_decay: float = 1.0
     errors_by_members: tuple[float, ...] | None = None
     curve: Curve | None = None
+    nll: float | None = None
+    calibration_error: float | None = None
 
 
 def has_curve(design: Design, method: Method | None) -> bool:

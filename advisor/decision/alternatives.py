@@ -192,9 +192,9 @@ def runner_up(
 ) -> RunnerUp | None:
     """Return the second design and the probability that it belongs first, or None.
 
-    By error and balanced, this is the probability that one training of it is better than one of the first. By
-    time, it is the probability that the first design does not match the reference. A design of a family that
-    may not lead does not belong first, whatever its forecast.
+    By error, by likelihood and balanced, this is the probability that one training of it is better than one
+    of the first. By time, it is the probability that the first design does not match the reference. A design
+    of a family that may not lead does not belong first, whatever its forecast.
 
     Args:
         rows: rows of the advice, best first.
@@ -254,8 +254,8 @@ def _first_down_to(
 ) -> float:
     """Return the least limit under which a design still comes first.
 
-    By error and balanced, excluding other designs does not change the order of the rest. By time, excluding
-    the reference does, because all designs are then compared with another one.
+    By time, excluding the reference changes the order of the rest, because all designs are then compared with
+    another one. By every other objective, excluding designs does not change it.
 
     Args:
         first: design that comes first among the remaining ones.

@@ -12,6 +12,7 @@ Notation, for a design d:
 Objectives of a ranking:
 
     error       least s_d = e_d.
+    nll         least s_d = negative log-likelihood of the averaged probabilities.
     time        least T_d among the designs with p_d ≥ 0.5, then the others by decreasing p_d. (Without the
                 condition the smallest network would always come first.)
     balanced    least s_d = e_d · T_d^w with w = `TIME_WEIGHT`: a training ten times as long must save a fifth
@@ -21,7 +22,7 @@ Designs of families that may not lead (`advisor.decision.leading`) come behind a
 
 Ties. A design that may lead is tied with rank 1 if it is better with a probability of at least `TIE`, 1 in 5:
 
-    error, balanced    one training of d against one of 1 has the smaller score: posterior draws are paired,
+    all but time       one training of d against one of 1 has the smaller score: posterior draws are paired,
                        each training has the noise of its seeds, T is the mean.
     time               d has p_d ≥ 0.5 and trains sooner: errors of the cost predictor that both have in
                        common cancel (`advisor.cost.comparison`).
@@ -60,6 +61,7 @@ class Objective(StrEnum):
     """The objective of a ranking."""
 
     ERROR = "error"
+    NLL = "nll"
     TIME = "time"
     BALANCED = "balanced"
 
@@ -67,6 +69,7 @@ class Objective(StrEnum):
 # Draws of s, shape (samples,), of each objective that has a score.
 SCORES: dict[Objective, Callable[[Evaluated], Floats]] = {
     Objective.ERROR: lambda e: e.errors,
+    Objective.NLL: lambda e: e.errors if e.nlls is None else e.nlls,
     Objective.BALANCED: lambda e: e.errors * e.priced.train_seconds.mean**TIME_WEIGHT,
 }
 # Training time of the first design over that of the second.

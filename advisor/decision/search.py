@@ -12,11 +12,13 @@ Source: Ozaki et al., Multiobjective Tree-Structured Parzen Estimator (2022).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import optuna
 
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
@@ -79,6 +81,7 @@ class Scenario:
         limits: limits of the user.
         cost: predictor of times and memory.
         accuracy: predictor of test errors.
+        likelihood: predictor of likelihood and calibration; None where nothing needs them.
     """
 
     candidates: Sequence[Candidate]
@@ -92,6 +95,7 @@ class Scenario:
     limits: Limits
     cost: CostPredictor
     accuracy: AccuracyPredictor
+    likelihood: LikelihoodPredictor | None = None
 
     @property
     def choices(self) -> Choices:
@@ -126,6 +130,7 @@ class Evaluated:
         method: training method.
         seed_std: standard deviation of the log error of one training between seeds.
         images: number of images that its error will be counted on; None for infinitely many.
+        nlls: draws of its expected negative log-likelihood in nats, shape (samples,); None for no forecast.
     """
 
     design: Design
@@ -137,11 +142,17 @@ class Evaluated:
     method: Method = Method.FULL_DATA
     seed_std: float = 0.0
     images: int | None = None
+    nlls: Floats | None = None
 
     @property
     def key(self) -> tuple[str, Method]:
         """Name and method, which identify it among the designs of a search."""
         return self.design.name, self.method
+
+    @property
+    def expected_nll(self) -> float:
+        """Expected negative log-likelihood in nats; infinite where it is not forecast."""
+        return math.inf if self.nlls is None else float(self.nlls.mean())
 
     @property
     def objectives(self) -> tuple[float, float, float, float]:
@@ -187,7 +198,7 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
         price(planned(scenario, design, method), scenario.cost)
         for design, method in zip(designs, methods, strict=True)
     ]
-    data = scenario.dataset
+    data, likelihood = scenario.dataset, scenario.likelihood
     errors = scenario.accuracy.sample_errors(
         designs, data.learned_as, data.task, scenario.epochs, methods=methods
     )
@@ -202,6 +213,7 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
             choice.method,
             scenario.accuracy.seed_std(design, data.learned_as, choice.method),
             data.test_images,
+            None if likelihood is None else likelihood.sample_nlls(drawn, len(design.members)),
         )
         for choice, design, priced, drawn in zip(choices, designs, prices, errors.T, strict=True)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.plan import TrainingPlan
 
 
@@ -112,6 +113,19 @@ class EnsembleMetrics:
     def best_member_error(self) -> float | None:
         """Test error of the member with the least validation error."""
         return None if self.best_member is None else self.member_errors[self.best_member]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What the test images tell of an ensemble.
+
+    Attributes:
+        metrics: figures of the ensemble and of its members.
+        confusion: confusion matrix of the averaged probabilities.
+    """
+
+    metrics: EnsembleMetrics
+    confusion: ConfusionMatrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

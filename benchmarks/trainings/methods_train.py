@@ -280,7 +280,7 @@ def train(plan: TrainingPlan, data: Data, root: Path) -> Outcome:
         execute(plan, files, data, clock, lambda: False)
         seconds = time.perf_counter() - clock.began
         names = [m.name for m in plan.members]
-        figures = evaluate(plan, files, data, names)
+        figures = evaluate(plan, files, data, names).metrics
         test, validation = (_outputs(plan, files, data, split) for split in (data.test, data.validation))
     wrong = validation.mean(axis=0).argmax(axis=1) != data.validation.labels.numpy()
     return Outcome(

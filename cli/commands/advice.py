@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from advisor.networks.layers import Task
     from cli.workflows.answers.examine.space import DesignSpace
 
-Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, time or balanced.")]
+Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, nll, time or balanced.")]
 MaxMemory = Annotated[str | None, typer.Option(help="Upper limit on training memory: 8G, 512MiB.")]
 MaxLatency = Annotated[
     float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")

@@ -35,11 +35,11 @@ def list_runs(
 
 
 def show(ctx: typer.Context, run: RunArgument, as_json: AsJson = False) -> None:
-    """Show one run: outcome, predicted beside actual, networks and steps."""
-    from cli.render.runs import run as render
+    """Show one run: outcome, predicted beside actual, networks, steps and errors by class."""
+    from cli.render.runs import run_with_classes
     from cli.workflows.runs.description import show_run
 
-    print_answer(show_run(ctx.obj.home, run), as_json, render)
+    print_answer(show_run(ctx.obj.home, run), as_json, run_with_classes)
 
 
 def compare(
@@ -47,9 +47,12 @@ def compare(
     runs: Annotated[list[str], typer.Argument(help="Numbers of runs.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show several runs side by side."""
-    from cli.render.runs import comparison
-    from cli.workflows.runs.description import compare_runs
+    """Show several runs side by side, and by how much they differ.
+
+    Runs that differ by nothing but their seed are a group. The difference of two groups has a 90 % interval.
+    """
+    from cli.render.evaluation.comparison import comparison
+    from cli.workflows.runs.comparison import compare_runs
 
     print_answer(compare_runs(ctx.obj.home, runs), as_json, comparison)
 

@@ -22,6 +22,7 @@ from cli.workflows.answers.advice import Advice, AdvisedDesign, Verdict
 # Rule of the ranking by objective.
 _RANKED = {
     Objective.ERROR: "by expected error",
+    Objective.NLL: "by expected negative log-likelihood of the averaged probabilities, nats",
     Objective.TIME: "by time, those first that likely match the {reference}",
     Objective.BALANCED: "by error x seconds^0.1: ten times the training must buy a fifth less",
 }
@@ -47,6 +48,8 @@ _SHORT = {
 def recommendation(advice: Advice) -> RenderableType:
     """Return verdict, ranking, reasons, what would change it, the thresholds and the next command."""
     request, rows, known = advice.request, advice.recommendations, advice.verdict.known
+    # A line of 80 characters has room for one of the two.
+    by_likelihood = request.objective is Objective.NLL
     ranking = table(
         f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
         f"batch {request.batch}, by {request.objective}",
@@ -56,10 +59,10 @@ def recommendation(advice: Advice) -> RenderableType:
             ("test\nerror", "r"),
             ("beats\nsingle", "r"),
             ("training\n", "r"),
-            ("epoch\n", "r"),
+            ("nll,\nnats" if by_likelihood else "epoch\n", "r"),
             ("memory\nlatency", "r"),
         ],
-        [_recommendation_row(row, known=known) for row in rows],
+        [_recommendation_row(row, known=known, by_likelihood=by_likelihood) for row in rows],
     )
     parts: list[RenderableType] = [Text(line, style="bold") for line in verdict_lines(advice.verdict)]
     parts += ["", ranking, Text(_legend(advice), style="dim")]
@@ -108,7 +111,7 @@ def _legend(advice: Advice) -> str:
     return "\n".join(lines)
 
 
-def _recommendation_row(row: AdvisedDesign, *, known: bool) -> list[str]:
+def _recommendation_row(row: AdvisedDesign, *, known: bool, by_likelihood: bool) -> list[str]:
     """Return the cells of a row; its error is left out where nothing is known of the data."""
     predicted = row.predicted
     mark = " *" if row.near_threshold else ""
@@ -121,7 +124,9 @@ def _recommendation_row(row: AdvisedDesign, *, known: bool) -> list[str]:
         interval(predicted.test_error, percent) if known else "?",
         or_dash(row.probability_beats_single, "{:.0%}".format),
         interval(predicted.train_seconds, duration),
-        duration(predicted.epoch_seconds.mean),
+        interval(predicted.test_nll, "{:.2g}".format)
+        if by_likelihood
+        else duration(predicted.epoch_seconds.mean),
         f"{size(predicted.memory_bytes.mean)}\n{duration(predicted.inference_ms_per_image.mean / 1000)}",
     ]
 

@@ -155,6 +155,8 @@ def _error_and_cost(answer: Explanation) -> Iterator[_Total]:
     predicted, price = answer.predicted, answer.plan.price_per_hour_usd
     actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
     yield _Total("test error", "", percent, predicted.test_error, actual.test_error, error.test_error)
+    yield _Total("log-likelihood", "negative, nats", digits, predicted.test_nll, needed=False)
+    yield _Total("calibration", "expected error", percent, predicted.calibration_error, needed=False)
     yield _Total("energy", "of training", energy, predicted.energy_joules, needed=False)
     if price is not None:
         remark = f"USD at {price:g}/h"

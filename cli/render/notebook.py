@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
+from cli.render.evaluation.comparison import comparison
 from cli.render.examine.data import data_look
 from cli.render.explain import explanation
 from cli.render.formats import facts
 from cli.render.predictions import export, prediction
 from cli.render.probe import probe_list, probing
 from cli.render.profile import profile
-from cli.render.runs import comparison, run, run_list
+from cli.render.runs import run, run_list
 from cli.render.space import equivalents, space
 from cli.render.switchover import switchover
 from cli.render.whatif import comparison as changes
@@ -30,7 +31,8 @@ from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
-from cli.workflows.answers.run import Run, RunComparison
+from cli.workflows.answers.run import Run
+from cli.workflows.answers.run_comparison import RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 COLUMNS = 100

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cli.render.evaluation.class_errors import errors_by_class
 from cli.render.formats import percent, size, table
 from cli.workflows.answers.prediction import (
     Export,
@@ -43,12 +44,13 @@ def _name(found: PredictedClass | PredictedImage) -> str:
 
 
 def _test_set(answer: TestSetPrediction) -> RenderableType:
-    """Return the errors of the ensemble and of its members on a test set."""
+    """Return the errors of the ensemble, of its members and of every class on a test set."""
     errors = ", ".join(map(percent, answer.member_errors))
-    return Text(
+    head = Text(
         f"run {answer.run}: {answer.design} on {answer.images:,} test images of {answer.dataset}\n"
         f"test error {percent(answer.test_error)}; members {errors}"
     )
+    return Group(head, "", errors_by_class(answer.by_class))
 
 
 def export(answer: Export) -> RenderableType:

@@ -166,6 +166,8 @@ def _second(second: RunnerUp) -> str:
     name, chance = _named(second), f"{second.probability:.0%}"
     if second.objective is Objective.ERROR:
         return f"{name}, the second, has less error with probability {chance}"
+    if second.objective is Objective.NLL:
+        return f"{name}, the second, has the better likelihood with probability {chance}"
     if second.objective is Objective.BALANCED:
         return f"{name}, the second, has the better balance with probability {chance}"
     return f"with probability {chance} the first does not match {_named(second.against)}: then {name}"

@@ -6,17 +6,16 @@ Classes of answers are imported for type checkers only: `runs list` must not imp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import bounds, count, duration, or_dash, percent, size, table
+from cli.render.formats import bounds, duration, or_dash, percent, size, table
 
 if TYPE_CHECKING:
     from advisor.estimate import Estimate
-    from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison, RunStep
+    from cli.workflows.answers.run import EnsembleFigures, Run, RunStep
     from cli.workflows.answers.run_list import RunList
 
 # Figures of the test set by label, all shares: errors of other combinations of the members, parts of the
@@ -78,6 +77,18 @@ def run(r: Run) -> RenderableType:
         parts.append(Text(f"Hint: {r.hint}."))
     parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r.steps)]
     return Group(*parts)
+
+
+def run_with_classes(r: Run) -> RenderableType:
+    """Return one run as `run` does, then its errors by class, or how to get them for a run that has none."""
+    from cli.render.evaluation.class_errors import errors_by_class
+
+    if r.test is None:
+        return run(r)
+    if r.by_class is None:
+        hint = f"Errors by class were not stored when this run ended: advisor predict {r.id} --test"
+        return Group(run(r), "", Text(hint, style="dim"))
+    return Group(run(r), "", errors_by_class(r.by_class))
 
 
 def _outcome(test: EnsembleFigures) -> str:
@@ -178,25 +189,3 @@ def _steps(steps: Sequence[RunStep]) -> RenderableType:
             for s in steps
         ],
     )
-
-
-def comparison(answer: RunComparison) -> RenderableType:
-    """Return a table with a column for each run."""
-    runs = answer.runs
-    lines: list[tuple[str, Callable[[Run], str]]] = [
-        ("design", lambda r: r.design),
-        ("data", lambda r: r.dataset),
-        ("epochs", lambda r: str(r.epochs)),
-        ("seed", lambda r: str(r.seed)),
-        ("status", lambda r: r.status),
-        ("parameters", lambda r: count(r.parameters)),
-        ("training", lambda r: duration(r.train_seconds)),
-        ("test error", lambda r: _of_test(r, "error")),
-        *((label, partial(_of_test, name=name)) for label, name in (*RIVALS, *PARTS, *CONFIDENCE)),
-    ]
-    columns = [("", "l"), *((f"run {r.id}", "r") for r in runs)]
-    return table("", columns, [[name, *(value(r) for r in runs)] for name, value in lines])
-
-
-def _of_test(r: Run, name: str) -> str:
-    return "–" if r.test is None else or_dash(getattr(r.test, name), percent)

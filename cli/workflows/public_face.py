@@ -102,7 +102,7 @@ def recommend(
         family: families of the members; all convolutional ones if empty.
         members: member counts; the usual ones if empty.
         method: training methods of ensembles; full data, MotherNets and snapshots if empty.
-        objective: ``error``, ``time`` or ``balanced``.
+        objective: ``error``, ``nll`` (negative log-likelihood), ``time`` or ``balanced``.
         max_memory: largest peak memory of training, in bytes or as ``"8G"``.
         max_latency_ms: longest inference of one image, in milliseconds.
         max_train_time: longest training, in seconds or as ``"12h"``.

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 
 from advisor.cost.measurement import LayerTime
 from advisor.errors import StorageError
+from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.records import RunStatus
 from db.imports import Imported
 from db.listing import list_runs
@@ -229,6 +230,15 @@ def test_a_saved_run_knows_its_curves_and_since_0005_its_errors_by_members(dump:
         assert store.curves([1, 3]) == {1: {"mother-1": (0.125, 0.125)}, 3: {}}
     assert test is not None
     assert test.errors_by_members == ((0.05625, 0.04) if dump.stem >= "schema_0005" else None)
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_run_has_a_confusion_matrix_since_0008(dump: Path, path: Path) -> None:
+    load(dump, path)
+    matrix = ConfusionMatrix(images=(36,) * 10, confused=((3, 5, 2), (8, 1, 12)))
+    with open_store(path) as store:
+        assert store.confusion(1) == (matrix if dump.stem >= "schema_0008" else None)
+        assert store.confusion(3) is None
 
 
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from advisor.cost.measurement import Fingerprint, LayerTime, Measurement, Traine
 from advisor.errors import StorageError, UsageError
 from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
+from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.plan import Distillation, TrainingPlan, TrainStep
 from advisor.plans.records import (
     EnsembleMetrics,
@@ -84,6 +85,8 @@ METRICS = EnsembleMetrics(
     best_member=1,
     errors_by_members=(0.05625, 0.04),
 )
+
+CONFUSION = ConfusionMatrix(images=(4, 3, 3), confused=((0, 2, 3), (2, 0, 1)), names=("“ä”", "b", "c"))
 
 
 def test_measurements_come_back_as_they_were_stored(store: Store) -> None:
@@ -268,6 +271,39 @@ def test_an_update_without_test_figures_keeps_those_stored(store: Store, new_run
     store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, test=METRICS)
     store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=2.0)
     assert store.run(run.id).test == METRICS
+
+
+def test_a_confusion_matrix_comes_back_is_replaced_and_goes_with_its_run(
+    store: Store, new_run: NewRun
+) -> None:
+    run, other = new_run(store), new_run(store)
+    assert store.confusion(run.id) is None
+    for matrix in (CONFUSION, replace(CONFUSION, confused=((1, 2, 1),))):
+        store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, confusion=matrix)
+        assert store.confusion(run.id) == matrix
+    store.update_run(run.id, status=RunStatus.DONE, train_seconds=2.0)
+    assert store.confusion(run.id) == matrix
+    assert store.confusion(other.id) is None
+    store.delete_run(run.id)
+    assert store.confusion(run.id) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("images", "[1, 2"), ("images", "[2, 2]"), ("confused", "[[0, 0, 1]]"), ("confused", "[[0, 1, 9]]"),
+     ("names", '["one"]')],
+)  # fmt: skip
+def test_a_damaged_confusion_matrix_is_named_and_refuses(
+    store: Store, new_run: NewRun, column: str, value: str
+) -> None:
+    run = new_run(store)
+    store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0, confusion=CONFUSION)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE confusion_matrices SET {column} = ?", (value,))
+    with pytest.raises(StorageError, match="row 1 of confusion_matrices is damaged"):
+        store.confusion(run.id)
+    (line,) = store.check()
+    assert "row 1 of confusion_matrices is damaged" in line
 
 
 def test_runs_are_listed_oldest_first_and_by_status(store: Store, new_run: NewRun) -> None:

@@ -56,7 +56,7 @@ VALID: dict[str, tuple[str, ...]] = {
     "base_batch": ("16", "64"),
     "method": ("full_data", "mothernets", "snapshot", "bagging", "sgdr"),
     "base_method": ("full_data", "mothernets"),
-    "objective": ("error", "time", "balanced"),
+    "objective": ("error", "nll", "time", "balanced"),
     "max_memory": ("8G", "512MiB"),
     "max_latency_ms": ("5", "0.5"),
     "max_train_time": ("10m", "2h"),

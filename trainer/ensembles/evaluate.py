@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EnsembleMetrics
+from advisor.plans.records import Evaluation
 from trainer.data.loading import Data, Split
-from trainer.ensembles.metrics import Predictions, ensemble_metrics
+from trainer.ensembles.metrics import Predictions, confusion_of, ensemble_metrics
 from trainer.networks.network import SpecNetwork
 from trainer.run_files import RunFiles
 from trainer.training.loop import load_network
@@ -19,8 +19,8 @@ from trainer.training.step import probabilities
 from trainer.training.stored_probabilities import Probabilities
 
 
-def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]) -> EnsembleMetrics:
-    """Return the metrics of members on the test set; choices between members use the validation set.
+def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]) -> Evaluation:
+    """Return what the test images tell of members; choices between members use the validation set.
 
     Args:
         plan: plan of the run.
@@ -44,7 +44,7 @@ def evaluate(plan: TrainingPlan, files: RunFiles, data: Data, members: list[str]
         )
         for split in (on_device.test, on_device.validation)
     )
-    return ensemble_metrics(test, validation)
+    return Evaluation(metrics=ensemble_metrics(test, validation), confusion=confusion_of(test, data.classes))
 
 
 def validation_errors(plan: TrainingPlan, files: RunFiles, data: Data) -> tuple[float, tuple[float, ...]]:

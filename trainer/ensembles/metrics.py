@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.records import EnsembleMetrics
 from trainer.training.stored_probabilities import Probabilities
 
@@ -81,6 +82,37 @@ def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetr
         best_member=int(validation_errors.argmin()),
         errors_by_members=(*errors_of_windows(test), error),
     )
+
+
+def confusion_matrix(
+    answers: Labels, labels: Labels, classes: int, names: tuple[str, ...] = ()
+) -> ConfusionMatrix:
+    """Return which classes are taken for which others.
+
+    Args:
+        answers: class that each image is given, int64 (images,).
+        labels: true classes, int64 (images,).
+        classes: number of classes.
+        names: names of the classes by label, empty if they have none.
+    """
+    pairs, numbers = np.unique(labels * classes + answers, return_counts=True)
+    cells = zip((pairs // classes).tolist(), (pairs % classes).tolist(), numbers.tolist(), strict=True)
+    return ConfusionMatrix(
+        images=tuple(np.bincount(labels, minlength=classes).tolist()),
+        confused=tuple(cell for cell in cells if cell[0] != cell[1]),
+        names=names,
+    )
+
+
+def confusion_of(predictions: Predictions, names: tuple[str, ...] = ()) -> ConfusionMatrix:
+    """Return the confusion matrix of the averaged probabilities.
+
+    Args:
+        predictions: predictions of all members.
+        names: names of the classes by label, empty if they have none.
+    """
+    mean = predictions.probabilities.mean(axis=0, dtype=np.float64)
+    return confusion_matrix(mean.argmax(axis=1), predictions.labels, mean.shape[1], names)
 
 
 def errors_of_windows(predictions: Predictions) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.alternatives import (
     Crossover,
@@ -72,6 +73,7 @@ def advised_designs(
             threshold_of(row.evaluated, switchovers),
             None if row is rows[0] else beats_first(row.evaluated),
             evidence,
+            _predicted(row, scenario.likelihood),
         )
         for row in rows
     )
@@ -83,6 +85,7 @@ def _advised(
     threshold: Switchover | None,
     probability_beats_first: float | None,
     evidence: Evidence,
+    predicted: PredictedFigures,
 ) -> AdvisedDesign:
     evaluated = row.evaluated
     return AdvisedDesign(
@@ -93,7 +96,7 @@ def _advised(
         members=len(evaluated.design.members),
         clusters=evaluated.design.clusters,
         parameters=evaluated.parameters,
-        predicted=_predicted(row),
+        predicted=predicted,
         probability_beats_single=row.probability_beats_single,
         near_threshold=row.near_threshold,
         evidence=evidence,
@@ -108,8 +111,9 @@ def _advised(
     )
 
 
-def _predicted(row: Recommendation) -> PredictedFigures:
-    priced = row.evaluated.priced
+def _predicted(row: Recommendation, likelihood: LikelihoodPredictor | None) -> PredictedFigures:
+    evaluated, priced = row.evaluated, row.evaluated.priced
+    drawn = evaluated.errors, len(evaluated.design.members), evaluated.seed_std
     return PredictedFigures(
         test_error=row.test_error,
         epoch_seconds=priced.epoch_seconds,
@@ -118,6 +122,8 @@ def _predicted(row: Recommendation) -> PredictedFigures:
         train_peak_bytes=priced.train_peak_bytes,
         train_reserved_bytes=priced.train_reserved_bytes,
         memory_bytes=priced.memory_bytes,
+        test_nll=None if likelihood is None else likelihood.predict_nll(*drawn),
+        calibration_error=None if likelihood is None else likelihood.predict_calibration(*drawn),
     )
 
 

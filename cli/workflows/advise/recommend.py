@@ -20,6 +20,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from advisor.accuracy.evidence import TrainedEvidence
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.prior import PUBLISHED_DATASETS
 from advisor.decision.epoch_axis import WholeSchedules
@@ -165,7 +166,8 @@ def _compare(
     """
     facts = resolved.facts
     accuracy, trained = accuracy_for(store, facts, request.seed)
-    scenario = scenario_of(request, resolved, profiled, accuracy)
+    likelihood = LikelihoodPredictor.of(facts.learned_as, facts.task.classes, trained, request.seed)
+    scenario = replace(scenario_of(request, resolved, profiled, accuracy), likelihood=likelihood)
     say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()

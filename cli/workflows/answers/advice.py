@@ -71,6 +71,10 @@ class PredictedFigures:
         train_reserved_bytes: memory that CUDA's allocator reserves for them, bytes; null where that was never
             measured.
         memory_bytes: reserved memory where it is known, else the peak, bytes; limits on memory apply to it.
+        test_nll: mean negative log-likelihood of the averaged probabilities on the test images, nats; null
+            where it is not forecast.
+        calibration_error: expected calibration error of the averaged probabilities, 15 bins, share; null
+            where it is not forecast.
     """
 
     test_error: Estimate
@@ -80,6 +84,8 @@ class PredictedFigures:
     train_peak_bytes: Estimate
     train_reserved_bytes: Estimate | None
     memory_bytes: Estimate
+    test_nll: Estimate | None = None
+    calibration_error: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

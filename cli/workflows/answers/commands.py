@@ -13,7 +13,8 @@ from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
 from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
-from cli.workflows.answers.run import Run, RunComparison
+from cli.workflows.answers.run import Run
+from cli.workflows.answers.run_comparison import RunComparison
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 # A command that answers in one of several forms has a tuple.

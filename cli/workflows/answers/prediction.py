@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cli.workflows.answers.answer import NO_KEY, Answer, key
+from cli.workflows.answers.class_errors import ErrorsByClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class TestSetPrediction(EnsembleAnswer):
         images: number of test images.
         test_error: error of the averaged probabilities.
         member_errors: error of each member.
+        by_class: errors by class and the confusion matrix.
     """
 
     rows: tuple[PredictedImage, ...] = field(metadata=NO_KEY, repr=False)
@@ -103,6 +105,7 @@ class TestSetPrediction(EnsembleAnswer):
     images: int
     test_error: float
     member_errors: tuple[float, ...]
+    by_class: ErrorsByClass = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

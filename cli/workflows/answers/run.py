@@ -1,4 +1,4 @@
-"""The answer of `advisor train`, `resume`, `extend` and `runs show`, and runs side by side."""
+"""The answer of `advisor train`, `resume`, `extend` and `runs show`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from advisor.plans.method_traits import Method
 from advisor.plans.plan import Role, TrainingPlan
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import NO_KEY, Answer
+from cli.workflows.answers.class_errors import ErrorsByClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,8 @@ class Run(Answer):
         steps: steps in the order of the plan.
         augmentation: augmentation of training batches.
         hint: what may be wrong with the training, null where nothing strikes.
+        by_class: errors by class and the confusion matrix on the test set; null before the end, and for runs
+            that ended under an older program.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -166,16 +169,6 @@ class Run(Answer):
     steps: tuple[RunStep, ...]
     augmentation: Augmentation
     hint: str | None
+    by_class: ErrorsByClass | None = field(repr=False)
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunComparison(Answer):
-    """Several runs side by side.
-
-    Attributes:
-        runs: runs in the requested order.
-    """
-
-    runs: tuple[Run, ...]

@@ -93,7 +93,11 @@ def _seconds_of_steps(priced: PricedPlan | None) -> dict[str, Estimate]:
 def _predicted(plan_forecast: PlanForecast, price: float | None) -> PredictedTotals:
     priced = plan_forecast.priced
     if priced is None:
-        return PredictedTotals(test_error=plan_forecast.test_error)
+        return PredictedTotals(
+            test_error=plan_forecast.test_error,
+            test_nll=plan_forecast.test_nll,
+            calibration_error=plan_forecast.calibration_error,
+        )
     return PredictedTotals(
         train_seconds=priced.train_seconds,
         epoch_seconds=priced.epoch_seconds,
@@ -104,6 +108,8 @@ def _predicted(plan_forecast: PlanForecast, price: float | None) -> PredictedTot
         energy_joules=priced.energy_joules,
         test_error=plan_forecast.test_error,
         cost_usd=cost_of_training(priced.train_seconds, price),
+        test_nll=plan_forecast.test_nll,
+        calibration_error=plan_forecast.calibration_error,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
+from advisor.accuracy.noise import fitted_seed_std
 from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.reported import ReportedTraining
@@ -65,6 +66,8 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
         test_images=run.plan.dataset.test_images,
         errors_by_members=run.test.errors_by_members if done and run.test is not None else None,
         curve=curve,
+        nll=run.test.nll if done and run.test is not None else None,
+        calibration_error=run.test.calibration_error if done and run.test is not None else None,
     )
 
 
@@ -170,6 +173,21 @@ def all_images(sizes: Mapping[str, int], facts: DatasetFacts) -> int:
     """
     names = facts.learned_as, learned_name(facts.name, facts.augmentation)
     return max(facts.train_images, *(sizes.get(name, 0) for name in names))
+
+
+def seed_stds_of(store: Store, datasets: Iterable[str]) -> dict[str, float]:
+    """Return the standard deviation of the log error of one network between seeds, by data set.
+
+    The whole predictor does not have to be fitted for it.
+
+    Args:
+        store: database with runs and imported trainings.
+        datasets: names that errors on the data are learned under.
+    """
+    runs, reported = store.runs(), store.reported()
+    sizes = sizes_of(runs, reported)
+    evidence = evidence_of(runs, sizes=sizes) + evidence_of_reported(reported, sizes)
+    return {dataset: fitted_seed_std(dataset, evidence) for dataset in datasets}
 
 
 def say_of_earlier_contents(store: Store, facts: DatasetFacts, say: Say) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.accuracy.cases import weight_decay_of
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
@@ -26,6 +27,8 @@ class PlanForecast:
     Attributes:
         priced: predicted cost; None where nothing was measured on this machine.
         test_error: predicted test error, a share.
+        test_nll: predicted negative log-likelihood, nats; it is not stored with a run.
+        calibration_error: predicted calibration error, a share; it is not stored with a run.
         predictor: predictor of the cost.
         runs: number of trainings that the predicted error rests on.
         error_basis: best evidence behind the predicted error.
@@ -33,6 +36,8 @@ class PlanForecast:
 
     priced: PricedPlan | None
     test_error: Estimate
+    test_nll: Estimate
+    calibration_error: Estimate
     predictor: CostPredictor
     runs: int
     error_basis: ErrorBasis
@@ -70,12 +75,14 @@ class Predictors:
     Attributes:
         cost: predictor of cost on this machine.
         accuracy: predictor of the error on the data set.
+        likelihood: predictor of likelihood and calibration on the data set.
         runs: number of trainings that the accuracy predictor has learned from.
         images: numbers of training images that the data set and the evidence have.
     """
 
     cost: CostPredictor
     accuracy: AccuracyPredictor
+    likelihood: LikelihoodPredictor
     runs: int
     images: KnownImages
 
@@ -83,9 +90,16 @@ class Predictors:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
         errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
-        error = self.accuracy.predict(errors, seed_std, plan.dataset.test_images)
-        basis = error_basis(self.accuracy, self.runs)
-        return PlanForecast(priced, error, self.cost, self.runs, basis)
+        members = len(plan.members)
+        return PlanForecast(
+            priced,
+            self.accuracy.predict(errors, seed_std, plan.dataset.test_images),
+            self.likelihood.predict_nll(errors, members, seed_std),
+            self.likelihood.predict_calibration(errors, members, seed_std),
+            self.cost,
+            self.runs,
+            error_basis(self.accuracy, self.runs),
+        )
 
     def sampled_errors(self, plan: TrainingPlan) -> Floats:
         """Return posterior draws of a plan's error, shape (SAMPLES,); draw i of two plans is one draw."""
@@ -110,8 +124,10 @@ def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
     """Return predictors for a plan, and for others that differ in design, epochs, batch, method or images."""
     cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
     accuracy, evidence = accuracy_for(store, plan.dataset, 0)
-    images = known_images(store, plan.dataset, evidence)
-    return Predictors(cost, accuracy, len(evidence), images)
+    data = plan.dataset
+    likelihood = LikelihoodPredictor.of(data.learned_as, data.task.classes, evidence)
+    images = known_images(store, data, evidence)
+    return Predictors(cost, accuracy, likelihood, len(evidence), images)
 
 
 def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:

@@ -14,7 +14,7 @@ from advisor.errors import (
     StorageError,
 )
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EnsembleMetrics, Run, RunStatus, StepRecord, StepStatus
+from advisor.plans.records import Evaluation, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.runs.recording import Recorder
 from cli.workflows.stopping import StopSignals
 from db.queries import Store
@@ -42,8 +42,8 @@ def failing(run: Run, store: Store) -> Iterator[None]:
 
 def evaluated(
     plan: TrainingPlan, files: RunFiles, data: Data, ended: dict[str, StepRecord], signals: StopSignals
-) -> EnsembleMetrics | None:
-    """Return the figures of the trained members on the test images.
+) -> Evaluation | None:
+    """Return what the test images tell of the trained members.
 
     Args:
         plan: plan of the run.
@@ -53,8 +53,8 @@ def evaluated(
         signals: reasons to stop; a signal cuts the evaluation short, which the resumed run repeats.
 
     Returns:
-        The figures; None if the run was stopped before the end of its training or of the evaluation, or if no
-        member was trained.
+        The evaluation; None if the run was stopped before the end of its training or of the evaluation, or if
+        no member was trained.
     """
     done = _done(plan, ended)
     if not done or _stopped(plan, ended):
@@ -65,7 +65,7 @@ def evaluated(
 def conclude(
     run: Run,
     ended: dict[str, StepRecord],
-    test: EnsembleMetrics | None,
+    test: Evaluation | None,
     signals: StopSignals,
     recorder: Recorder,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`advisor runs show` and `runs compare`: what was planned, predicted and done, and how it turned out."""
+"""`advisor runs show`: what was planned, predicted and done, and how it turned out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
-from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.plan import PlannedNetwork, Role, Step
@@ -20,11 +19,11 @@ from advisor.plans.records import (
     StepRecord,
 )
 from advisor.plans.records import Run as StoredRun
+from cli.workflows.answers.class_errors import ErrorsByClass
 from cli.workflows.answers.run import (
     EnsembleFigures,
     PredictedFigures,
     Run,
-    RunComparison,
     RunStep,
     TrainedNetwork,
 )
@@ -34,7 +33,7 @@ from db.queries import Store
 
 
 def show_run(home: Home, run: str) -> Run:
-    """Return a run with its networks, steps and forecast.
+    """Return a run with its networks, steps, forecast and errors by class.
 
     Args:
         home: home of the run.
@@ -46,23 +45,6 @@ def show_run(home: Home, run: str) -> Run:
     number = run_id_of(run, home)
     with reading_store(home) as store:
         return describe_run(store, home, number)
-
-
-def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
-    """Return several runs side by side.
-
-    Args:
-        home: home of the runs.
-        runs: their numbers, or ``last``.
-
-    Raises:
-        UsageError: fewer than two runs, or no such run.
-    """
-    if len(runs) < 2:
-        raise UsageError(f"compare needs at least 2 runs, got {len(runs)}")
-    numbers = [run_id_of(run, home) for run in runs]
-    with reading_store(home) as store:
-        return RunComparison(runs=tuple(describe_run(store, home, number) for number in numbers))
 
 
 def describe_run(store: Store, home: Home, number: int) -> Run:
@@ -80,6 +62,7 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
     records = {record.step: record for record in store.steps(number)}
     predicted = {step.step: step for step in run.forecast.steps} if run.forecast else {}
     networks = _networks(run, store.epochs(number))
+    matrix = store.confusion(number)
     return Run(
         id=run.id,
         created_at=run.created_at,
@@ -101,6 +84,7 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
         steps=tuple(_step(step, predicted.get(step.id), records.get(step.id)) for step in run.plan.steps),
         augmentation=run.plan.dataset.augmentation,
         hint=_hint(run, networks),
+        by_class=None if matrix is None else ErrorsByClass.of(matrix),
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )

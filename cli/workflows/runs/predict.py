@@ -15,6 +15,7 @@ from torch import Tensor
 
 from advisor.errors import DataError, PartialRunError, UsageError
 from cli.workflows.answers.answer import plain
+from cli.workflows.answers.class_errors import ErrorsByClass
 from cli.workflows.answers.prediction import (
     PredictedClass,
     PredictedImage,
@@ -28,6 +29,7 @@ from cli.workflows.runs.trained import TrainedRun, load_run
 from cli.workflows.views import Say
 from trainer.data.images import read_fitted
 from trainer.ensembles.ensemble import predicted
+from trainer.ensembles.metrics import Predictions, confusion_of
 
 # Content of the CSV file, as errors name it.
 CONTENT = "the answers"
@@ -188,6 +190,7 @@ def _predict_test_set(
     labels = data.test.labels.numpy()
     rows = _rows(trained, probabilities, [str(i) for i in range(len(labels))], data.test.labels)
     named = probabilities.argmax(axis=2)  # (members, images)
+    matrix = confusion_of(Predictions(probabilities, labels), trained.ensemble.description.classes)
     return TestSetPrediction(
         run=trained.run.id,
         design=trained.run.plan.design,
@@ -197,6 +200,7 @@ def _predict_test_set(
         images=len(labels),
         test_error=sum(row.class_index != row.label for row in rows) / len(rows),
         member_errors=tuple(float(error) for error in (named != labels).mean(axis=1)),
+        by_class=ErrorsByClass.of(matrix),
     )
 
 

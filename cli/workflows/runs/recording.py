@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from advisor.errors import StorageError
-from advisor.plans.records import EnsembleMetrics, EpochRecord, Run, RunStatus, StepRecord, StepStatus
+from advisor.plans.records import EpochRecord, Evaluation, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.patience import patiently
 from cli.workflows.views import Say, TrainingBegun
 from db.queries import Store
@@ -87,13 +87,13 @@ class Recorder:
         if self._began is not None:
             self._latest = time.monotonic()
 
-    def end(self, status: RunStatus, message: str = "", test: EnsembleMetrics | None = None) -> None:
+    def end(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         """Store all records and how the run ended; a locked database is waited for.
 
         Args:
             status: state of the run.
             message: reason why it stopped, if it did.
-            test: figures on the test set; None keeps the stored ones.
+            test: what the test images tell; None keeps what is stored.
 
         Raises:
             StorageError: the database still refuses. Checkpoints and records stay in the folder of the run.
@@ -143,9 +143,7 @@ class Recorder:
         if isinstance(record, StepRecord):
             self.outbox.put(record)
 
-    def _store_waiting(
-        self, status: RunStatus, message: str = "", test: EnsembleMetrics | None = None
-    ) -> None:
+    def _store_waiting(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         """Store the records that wait, in their order, and then the state of the run."""
         while self._waiting:
             self._store(self._waiting[0])
@@ -155,7 +153,8 @@ class Recorder:
             status=status,
             train_seconds=self.seconds,
             message=message,
-            test=test,
+            test=None if test is None else test.metrics,
+            confusion=None if test is None else test.confusion,
             dataset=self.run.plan.dataset.name,
         )
         if status is not RunStatus.RUNNING:

@@ -161,6 +161,17 @@ def test_a_tighter_limit_does_what_ranking_the_designs_that_keep_it_does():
             assert first_within(np.nextafter(o.down_to, 0), designs, objective) is not o.evaluated
 
 
+def test_by_likelihood_the_draws_of_the_likelihood_are_compared():
+    first, second = (
+        replace(evaluated(f"resnet-8-{w}", error, 100), nlls=np.full(400, nll))
+        for w, error, nll in ((9, 0.3, 0.40), (10, 0.1, 0.41))
+    )
+    rows = rank([first, second], ACCURACY, Objective.NLL)
+    assert rows[0].evaluated is first
+    # ln(0.40/0.41) over sqrt(2)·0.02 is −0.873 standard deviations.
+    assert runner_up(rows, ACCURACY, Objective.NLL).probability == pytest.approx(0.191, abs=0.001)
+
+
 def first_within(seconds, designs, objective):
     """The first of the designs that train for so long at most."""
     kept = [e for e in designs if e.priced.train_seconds.mean <= seconds]

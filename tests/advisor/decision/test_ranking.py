@@ -1,5 +1,7 @@
 """Ranking on designs made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,6 +91,19 @@ def test_balanced_ranks_by_error_times_the_tenth_root_of_time():
         "4xresnet-8-16",
         "resnet-20-16",
     ]
+
+
+def test_likelihood_ranks_by_its_expectation_and_without_a_forecast_by_error():
+    nlls = {"resnet-26-16": 0.4, "resnet-20-16": 0.2, "4xresnet-26-8": 0.5, "4xresnet-8-16": 0.3}
+    known = [replace(e, nlls=np.array([0.5, 1.5]) * nlls.get(e.design.name, 0.35)) for e in ALL]
+    assert names(ranked(known, Objective.NLL)) == [
+        "resnet-20-16",
+        "4xresnet-8-16",
+        "4xresnet-26-8@g1",
+        "resnet-26-16",
+        "4xresnet-26-8",
+    ]
+    assert names(ranked(ALL, Objective.NLL)) == names(ranked(ALL))
 
 
 def test_ten_times_the_training_must_buy_a_fifth_less_error():

@@ -1,5 +1,6 @@
 """The search on small spaces, against judging every design of them."""
 
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -7,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
+from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.decision.pareto import non_dominated
@@ -60,6 +62,15 @@ def everything(where):
 
 def starts(where, trials=80):
     return starting_points(where.choices, where.accuracy, where.dataset, where.epochs, trials)
+
+
+def test_designs_have_draws_of_their_likelihood_where_it_is_forecast():
+    where = replace(scenario(), likelihood=LikelihoodPredictor.of("digits", 10, ()))
+    choices = where.choices.all[:3]
+    for e in evaluate_choices(where, choices):
+        assert (e.nlls == where.likelihood.sample_nlls(e.errors, len(e.design.members))).all()
+        assert e.expected_nll == e.nlls.mean()
+    assert {e.expected_nll for e in evaluate_choices(scenario(), choices)} == {math.inf}
 
 
 def test_every_trial_is_another_design_of_the_budget_or_another_method():

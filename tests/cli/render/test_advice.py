@@ -166,6 +166,16 @@ def test_each_row_has_its_chance_against_the_single_network_and_its_memory_as_li
     assert shown[at + 1].startswith("deq, 1M, snapshot")
 
 
+def test_by_likelihood_the_table_has_the_likelihood_in_the_place_of_the_epoch():
+    nll = Estimate(0.25, 0.2, 0.3)
+    known = replace(ENSEMBLE, predicted=replace(ENSEMBLE.predicted, test_nll=nll))
+    shown = lines(advice([known, SINGLE], objective=Objective.NLL))
+    assert "1 4xresnet-26-8 5.00 % 89% 1 s 0.25 2 GiB" in shown
+    assert any("0.2–0.3" in line for line in shown)
+    assert any("nats" in line.split() for line in shown[:4])
+    assert not any("0.2–0.3" in line for line in lines(advice([known, SINGLE])))
+
+
 def test_without_a_single_network_nothing_is_said_to_beat_one():
     rows = [row(1, "4xresnet-8-8", DesignClass.DEPTH_EQUIVALENT, None, reference=True)]
     rows.append(row(2, "2xresnet-8-8", DesignClass.DEPTH_EQUIVALENT, None))
@@ -181,6 +191,7 @@ def test_without_a_single_network_nothing_is_said_to_beat_one():
     ("objective", "ranked"),
     [
         (Objective.ERROR, "by expected error."),
+        (Objective.NLL, "by expected negative log-likelihood of the averaged probabilities, nats."),
         (Objective.TIME, "by time, those first that likely match the best single network."),
         (Objective.BALANCED, "by error x seconds^0.1: ten times the training must buy a fifth less."),
     ],

@@ -17,8 +17,10 @@ from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RunStatus
 from cli.console import shortened
-from cli.render.runs import comparison, run, run_list
-from cli.workflows.answers.run import EnsembleFigures, Run, RunComparison
+from cli.render.evaluation.comparison import comparison
+from cli.render.runs import run, run_list
+from cli.workflows.answers.run import EnsembleFigures, Run
+from cli.workflows.answers.run_comparison import RunComparison
 from cli.workflows.answers.run_list import RunList
 
 TEST = EnsembleFigures(
@@ -64,6 +66,7 @@ def run_with(test: EnsembleFigures | None, number: int = 7) -> Run:
         steps=(),
         augmentation=Augmentation.NONE,
         hint=None,
+        by_class=None,
         path=Path("/home/runs/0007"),
         # No table shows it.
         plan=cast(TrainingPlan, SimpleNamespace()),
@@ -126,7 +129,9 @@ def test_an_older_run_is_shown_with_the_figures_that_it_has():
     ],
 )
 def test_runs_side_by_side_have_a_dash_where_a_figure_is_not_known(figure, value):
-    answer = RunComparison(runs=(run_with(TEST), run_with(EARLIER, 8), run_with(None, 9)))
+    answer = RunComparison(
+        runs=(run_with(TEST), run_with(EARLIER, 8), run_with(None, 9)), groups=(), differences=()
+    )
     (line,) = [line for line in text_of(comparison(answer)).splitlines() if figure in line]
     cells = line.replace("│", " ").split(figure)[1].split("  ")
     assert [cell.strip() for cell in cells if cell.strip()] == [value, "–", "–"]

@@ -88,7 +88,7 @@ def test_the_ensemble_averages_its_members(trained, digits):
 
 def test_the_ensemble_errs_as_often_as_the_run_says(trained, digits):
     files, plan = trained
-    expected = evaluate(plan, files, digits, MEMBERS)
+    expected = evaluate(plan, files, digits, MEMBERS).metrics
     with torch.inference_mode():
         wrong = trainer.load(files.folder)(digits.test.images).argmax(dim=1) != digits.test.labels
     assert float(wrong.double().mean()) == pytest.approx(expected.error)

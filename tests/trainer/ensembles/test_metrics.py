@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from trainer.ensembles.metrics import (
     Predictions,
     calibration_error,
+    confusion_matrix,
+    confusion_of,
     ensemble_metrics,
     errors_of_windows,
     probability_covariance,
@@ -41,6 +43,27 @@ def drawn(generator, members, images, classes, concentration=1.0):
 def test_the_error_is_that_of_the_averaged_probabilities():
     # Averages of class 0: 0.767, 0.4, 0.25, 0.483; answers 0, 1, 1, 1; images 2 and 3 are wrong.
     assert figures_of(HAND, LABELS).error == 0.5
+
+
+def test_the_confusion_matrix_counts_what_each_class_is_taken_for():
+    # Answers of the average 0, 1, 1, 1; labels 0, 0, 0, 1.
+    matrix = confusion_of(Predictions(HAND, LABELS), ("cat", "dog"))
+    assert (matrix.images, matrix.confused, matrix.errors) == ((3, 1), ((0, 1, 2),), (2, 0))
+    assert (matrix.name_of(1), confusion_of(Predictions(HAND, LABELS)).name_of(1)) == ("dog", None)
+
+
+@given(st.integers(2, 6), st.integers(1, 40), st.integers(0, 1000))
+def test_the_confusion_matrix_has_every_wrong_image_once(classes, images, seed):
+    generator = np.random.default_rng(seed)
+    answers, labels = generator.integers(0, classes, (2, images))
+    matrix = confusion_matrix(answers, labels, classes)
+    assert matrix.images == tuple((labels == c).sum() for c in range(classes))
+    expected = {
+        (c, a): ((labels == c) & (answers == a)).sum() for c in range(classes) for a in range(classes)
+    }
+    assert {(c, a): n for c, a, n in matrix.confused} == {
+        pair: n for pair, n in expected.items() if n and pair[0] != pair[1]
+    }
 
 
 def test_member_errors_are_those_of_each_member_alone():

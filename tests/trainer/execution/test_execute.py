@@ -531,7 +531,7 @@ def test_without_noise_a_member_of_the_mothers_shape_is_the_mother(plan_of, run,
 def test_noise_makes_members_of_one_shape_differ(plan_of, run, files, digits):
     plan = still(plan_of("2xmlp-2-8@g1"), noise=0.3)
     run(plan)
-    assert evaluate(plan, files, digits, ["member-1", "member-2"]).disagreement > 0
+    assert evaluate(plan, files, digits, ["member-1", "member-2"]).metrics.disagreement > 0
 
 
 def test_hatching_is_done_once_and_a_damaged_hatching_is_done_again(plan_of, run, files, weights, same_bits):
@@ -551,7 +551,7 @@ def test_hatching_is_done_once_and_a_damaged_hatching_is_done_again(plan_of, run
 def test_evaluation_equals_a_loop_over_the_test_images(plan_of, run, files, digits):
     plan = plan_of("resnet-8-4+mlp-1-16")
     run(plan)
-    figures = evaluate(plan, files, digits, ["member-1", "member-2"])
+    figures = evaluate(plan, files, digits, ["member-1", "member-2"]).metrics
     networks = [
         load_network(plan, name, files.of_network(name))[0].eval() for name in ("member-1", "member-2")
     ]
@@ -581,12 +581,12 @@ def test_evaluation_equals_a_loop_over_the_test_images(plan_of, run, files, digi
 def test_the_best_member_and_the_weights_are_chosen_on_the_validation_set(plan_of, run, files, digits):
     plan = plan_of("mlp-1-2+resnet-8-4+mlp-1-16")
     story = run(plan)
-    figures = evaluate(plan, files, digits, [f"member-{i}" for i in (1, 2, 3)])
+    figures = evaluate(plan, files, digits, [f"member-{i}" for i in (1, 2, 3)]).metrics
     errors = [[r for r in story.epochs if r.network == f"member-{i}"][-1].validation_error for i in (1, 2, 3)]
     assert figures.best_member == errors.index(min(errors))
     # Another test set changes what is found and nothing that is chosen.
     mirrored = replace(digits, test=replace(digits.test, labels=9 - digits.test.labels))
-    others = evaluate(plan, files, mirrored, [f"member-{i}" for i in (1, 2, 3)])
+    others = evaluate(plan, files, mirrored, [f"member-{i}" for i in (1, 2, 3)]).metrics
     assert others.error != figures.error
     assert others.super_learner_weights == pytest.approx(figures.super_learner_weights, abs=1e-9)
     assert others.best_member == figures.best_member
@@ -627,5 +627,5 @@ def test_a_plan_trains_hatches_and_is_evaluated_on_a_gpu(plan_of, run, files, di
     story = run(plan)
     assert {r.status for r in story.ended.values()} == {StepStatus.DONE}
     assert story.ended["hatch member-1"].hatch_difference <= 1e-9
-    assert evaluate(plan, files, digits, ["member-1", "member-2"]).error < 0.5
+    assert evaluate(plan, files, digits, ["member-1", "member-2"]).metrics.error < 0.5
     assert run(plan).status("train member-2") is StepStatus.DONE

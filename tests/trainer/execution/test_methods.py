@@ -43,7 +43,7 @@ def test_every_method_trains_an_ensemble_that_is_better_than_guessing(
     plan = plan_by(method, design)
     story = run(plan)
     assert {record.status for record in story.ended.values()} == {StepStatus.DONE}
-    figures = evaluate(plan, files, digits, [m.name for m in plan.members])
+    figures = evaluate(plan, files, digits, [m.name for m in plan.members]).metrics
     assert figures.error < 0.5
     assert len(figures.member_errors) == 3
 

@@ -167,7 +167,7 @@ def test_a_trained_joint_ensemble_is_loaded_saved_and_narrowed(plan_by, run, fil
     plan = plan_by(method)
     story = run(plan)
     assert {record.status for record in story.ended.values()} == {StepStatus.DONE}
-    figures = evaluate(plan, files, digits, [m.name for m in plan.members])
+    figures = evaluate(plan, files, digits, [m.name for m in plan.members]).metrics
     assert figures.error < 0.5
     assert figures.disagreement > 0
     write_description(files.folder, describe(plan, digits))

@@ -78,6 +78,9 @@ class PredictedTotals:
         energy_joules: energy of the whole training.
         test_error: test error, a share.
         cost_usd: cost of the training at the machine's price, in USD.
+        test_nll: mean negative log-likelihood of the averaged probabilities, nats; null for a run, whose
+            stored forecast has none.
+        calibration_error: expected calibration error of the averaged probabilities, a share; null for a run.
     """
 
     train_seconds: Estimate | None = None
@@ -89,6 +92,8 @@ class PredictedTotals:
     energy_joules: Estimate | None = None
     test_error: Estimate | None = None
     cost_usd: Estimate | None = None
+    test_nll: Estimate | None = None
+    calibration_error: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,6 +280,18 @@ def test_a_study_can_be_opened_by_optuna(measured_home):
     assert len(storage.get_all_trials(study._study_id)) == 60
 
 
+def test_by_likelihood_the_first_design_has_the_least_of_it(measured_home, advisor):
+    answer = advisor("--home", str(measured_home), *AGAIN, "--objective", "nll", "--json").json
+    rows = [row["predicted"] for row in answer["recommendations"]]
+    assert all(
+        0 < row[name]["low"] <= row[name]["mean"] <= row[name]["high"]
+        for row in rows
+        for name in ("test_nll", "calibration_error")
+    )
+    # The order is by expected figures, those of the rows have the noise of one training too.
+    assert rows[0]["test_nll"]["mean"] < 1.05 * min(row["test_nll"]["mean"] for row in rows)
+
+
 def test_of_many_searches_the_newest_can_be_looked_at(tmp_path):
     home = Home(tmp_path)
     home.studies.mkdir()

@@ -63,7 +63,13 @@ def priced(monkeypatch):
             unmeasured=unmeasured,
         )
         plan_forecast = PlanForecast(
-            plan, Estimate(0.05, 0.02, 0.1), CostPredictor([], EXECUTION), 0, ErrorBasis.PRIOR
+            plan,
+            Estimate(0.05, 0.02, 0.1),
+            Estimate(0.2, 0.1, 0.4),
+            Estimate(0.02, 0.01, 0.05),
+            CostPredictor([], EXECUTION),
+            0,
+            ErrorBasis.PRIOR,
         )
         monkeypatch.setattr(workflow, "forecast_plan", lambda plan, store: plan_forecast)
 
@@ -187,6 +193,8 @@ def test_the_table_of_a_plan_has_every_step_and_total_with_its_interval(advisor,
     assert "1–4 MiB" in row_of(out, "peak memory")
     assert "0.4–0.6 ms" in row_of(out, "latency")
     assert "2.00–10.0 %" in row_of(out, "test error")
+    assert "0.1–0.4" in row_of(out, "log-likelihood")
+    assert "1.00–5.00 %" in row_of(out, "calibration")
     assert "energy" not in out
     assert "cost " not in out
 

@@ -98,6 +98,14 @@ def test_a_curve_of_members_that_begin_as_copies_teaches_nothing(method):
     assert taught.curve is None
 
 
+def test_a_finished_run_tells_its_likelihood_and_its_calibration():
+    known = replace(METRICS, calibration_error=0.03)
+    (ended,) = evidence_of([run_of(test=known)])
+    assert (ended.nll, ended.calibration_error) == (0.2, 0.03)
+    (begun,) = evidence_of([run_of(status=RunStatus.INTERRUPTED, test=None)], {1: {"member-1": (0.5, 0.4)}})
+    assert (begun.nll, begun.calibration_error) == (None, None)
+
+
 def test_randaugment_makes_another_problem_of_the_same_images():
     (plain,) = evidence_of([run_of(augmentation=Augmentation.NONE)])
     (hard,) = evidence_of([run_of(augmentation=Augmentation.RANDAUGMENT)])

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,6 +151,36 @@ def test_the_test_error_is_that_of_the_run(advisor, run, which):
     assert (payload["dataset"], payload["images"]) == ("digits", 360)
     assert "rows" not in payload
     assert "test error" in advisor("predict", "1", *which).out
+
+
+def test_errors_by_class_are_those_of_the_rows_and_of_the_run(advisor, home, run):
+    answer = advisor("predict", "1", "--test", "--json").json
+    rows = list(csv.DictReader(io.StringIO(advisor("predict", "1", "--test", "--csv", "-").out)))
+    counted = Counter((int(row["label"]), int(row["class"])) for row in rows)
+    by_class = answer["by_class"]
+    for found in by_class["classes"]:
+        label = found["class"]
+        images = sum(number for (true, _), number in counted.items() if true == label)
+        assert (found["images"], found["wrong"]) == (images, images - counted[label, label])
+    assert {(c["class"], c["taken_for"]): c["images"] for c in by_class["confusions"]} == {
+        pair: number for pair, number in counted.items() if pair[0] != pair[1]
+    }
+    wrong = sum(found["wrong"] for found in by_class["classes"])
+    assert wrong / answer["images"] == pytest.approx(answer["test_error"])
+    # The run stored the same when it ended.
+    assert advisor("runs", "show", "1", "--json").json["run"]["by_class"] == by_class
+    shown = advisor("runs", "show", "1").out
+    assert "confusion matrix: true class by row, answer by column" in shown
+    assert "confusion matrix" in advisor("predict", "1", "--test").out
+
+
+def test_a_run_of_an_older_program_says_how_to_get_its_errors_by_class(advisor, home, run):
+    with sqlite3.connect(home / "advisor.sqlite") as database:
+        database.execute("DELETE FROM confusion_matrices")
+    database.close()
+    assert advisor("runs", "show", "1", "--json").json["run"]["by_class"] is None
+    shown = advisor("runs", "show", "1").out
+    assert "Errors by class were not stored when this run ended: advisor predict 1 --test" in shown
 
 
 def test_rows_of_a_test_set_have_labels_that_give_the_error(advisor, run):
