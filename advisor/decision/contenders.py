@@ -2,15 +2,14 @@
 
 A *contender* is one of the few designs of least expected error among single networks, and among ensembles.
 Only designs that a probe can report are contenders: their members have one shape, and they are trained by
-what their clusters say, full data or MotherNets. Their families are those that may lead
-(`advisor.decision.leading`).
+what their clusters say, full data or MotherNets. Designs are compared within the families that may lead
+(`advisor.decision.leading`): a training of another one could not make it lead on its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from advisor.decision.leading import leading_families
 from advisor.decision.search import Evaluated
 from advisor.designs.design import Design, parse_design
 from advisor.plans.dataset import DatasetFacts
@@ -36,21 +35,14 @@ def key_of(design: str, epochs: int, image_share: float) -> str:
     return f"{design}{_FOR}{epochs} epoch{'s' * (epochs != 1)}{part}"
 
 
-def contenders(evaluated: Sequence[Evaluated], done: Collection[str], dataset: str) -> list[Evaluated]:
+def contenders(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
     """Return the designs of least expected error, of both kinds, the best first.
 
     Args:
-        evaluated: designs of the request; those that keep its limits, or all where none does.
-        done: keys (`key_of`) of finished trainings on the data.
-        dataset: name that errors on the data are learned under.
+        evaluated: designs of the request, of families that may lead; those that keep its limits, or all where
+            none does.
     """
     able = [e for e in evaluated if e.method in BY_CLUSTERS and e.design.homogeneous]
-    if not able:
-        return []
-    requested = list(dict.fromkeys(family for e in able for family in e.design.families))
-    trained = {family for key in done for family in parse_design(_design_of(key)).families}
-    leading = set(leading_families(requested, trained, dataset))
-    able = [e for e in able if set(e.design.families) <= leading]
     able.sort(key=lambda e: float(e.errors.mean()))
     kinds = ([e for e in able if _is_single(e.design) is single] for single in (True, False))
     found = [e for kind in kinds for e in kind[:CONTENDERS]]
@@ -63,12 +55,12 @@ def first_to_train(
     """Return the leading design and its closest rival of the other kind, unless one like it was trained.
 
     Args:
-        evaluated: designs of the request; those that keep its limits, or all where none does.
+        evaluated: designs of the request, as for `contenders`.
         data: facts of the data set.
         epochs: epochs that the request asks about.
         done: keys (`key_of`) of finished trainings on the data.
     """
-    found = contenders(evaluated, done, data.learned_as)
+    found = contenders(evaluated)
     if not found:
         return []
     leader = found[0]

@@ -163,7 +163,7 @@ def _of_leading(
     seed: int,
 ) -> Iterator[Probe]:
     """Yield the probes of leading designs: the whole training where it fits the time, else parts of it."""
-    for each in contenders(evaluated, done, scenario.dataset.learned_as):
+    for each in contenders(evaluated):
         whole = _valued(_full_plan(each, scenario), scenario, errors, seed)
         if whole.seconds.high <= seconds:
             if whole.key not in done:

@@ -92,7 +92,7 @@ def measure_next(
         probe = chosen(longest_probe_seconds(60.0 * minutes)) or probe
         proposed = _proposed(probe, request, minutes)
         # The sampler proposes other probes for another time, so this one may fit although none was found.
-        none_within = none_within and probe.seconds.high > allowed
+        none_within = none_within and bool(probe.seconds.high > allowed)
     return MeasureNext(
         probe=proposed,
         allowed_seconds=allowed,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
+from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.probe_value import at_stake, errors_of
 from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
@@ -186,6 +187,8 @@ class ProbingSession:
         facts = self.resolved.facts
         accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
         scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
+        trained = trained_families(evidence, facts.learned_as, self.request.epochs)
+        scenario = scenario.limited_to(leading_families(scenario.families, trained, facts.learned_as))
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))
         self._first = self._first or scenario

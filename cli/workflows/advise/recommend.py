@@ -10,6 +10,7 @@ train` trains the plan of the rank that its user chooses, and predictors are fit
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -171,7 +172,7 @@ def _compare(
     say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()
-    families = trained_families(trained, facts.learned_as)
+    families = trained_families(trained, facts.learned_as, request.epochs)
     leading = leading_families(scenario.families, families, facts.learned_as)
     evaluated = _search(scenario, leading, home, request.trials)
     search_seconds = time.perf_counter() - began
@@ -282,7 +283,7 @@ def _measure_next(request: RecommendRequest, compared: Comparison) -> MeasureNex
     done = trained_before(compared.trained, learned_as)
     seconds = rows[0].evaluated.priced.train_seconds.mean
     untried = could_lead(rows, scenario.accuracy, Objective(request.objective))
-    trained = trained_families(compared.trained, learned_as)
+    trained = trained_families(compared.trained, learned_as, request.epochs)
     if untried is not None and any(family in trained for family in compared.leading):
         families = [family for family in untried.design.families if family not in compared.leading]
         offered = measure_untried(request, scenario, untried, families, done, seconds)
@@ -300,7 +301,7 @@ def _evidence(compared: Comparison, profiled: Profiled) -> Evidence:
         accuracy=error_basis(accuracy, len(compared.trained)).value,
         runs=len(compared.trained),
         runs_on_dataset=len(own),
-        families=dict(trained_families(compared.trained, learned_as)),
+        families=dict(Counter(f for training in own for f in training.design.families)),
         cost=profiled.predictor.basis,
         measurements=profiled.predictor.count,
         unmeasured=tuple(text for text in unmeasured[0] if all(text in texts for texts in unmeasured)),

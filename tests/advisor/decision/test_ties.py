@@ -183,15 +183,16 @@ def test_the_untried_design_that_would_lead_is_found():
     assert could_lead(rows_of([UNTRIED, FIRST]), ACCURACY, Objective.ERROR) is None
 
 
-def training(dataset, design):
+def training(dataset, design, epochs="10", image_share="1"):
     return TrainedEvidence(
         dataset=dataset,
         task=Task(channels=1, height=8, width=8, classes=10),
         design=parse_design(design),
-        epochs=5,
+        epochs=int(epochs),
         member_errors=(0.1,),
         ensemble_error=0.1,
         test_images=100,
+        image_share=float(image_share),
     )
 
 
@@ -205,11 +206,15 @@ ALL = ["densenet", "vgg", "wrn", "resnet"]
         (ALL, ["digits:vgg-11-4"], "digits", ("vgg",)),
         (ALL, ["cifar10:vgg-11-4"], "cifar10", ("vgg",)),
         (ALL, ["digits:vgg-11-4", "digits:2xwrn-10-1"], "digits", ("vgg", "wrn")),
+        # Less than half of the epochs, or a part of the images, says little of what is asked.
+        (ALL, ["digits:vgg-11-4:5"], "digits", ("vgg",)),
+        (ALL, ["digits:vgg-11-4:4"], "digits", ("resnet",)),
+        (ALL, ["digits:vgg-11-4:10:0.5"], "digits", ("resnet",)),
         # Trainings on other data, and of families that are not in the request, do not count.
         (ALL, ["cifar10:vgg-11-4"], "digits", ("resnet",)),
         (["densenet", "resnet"], ["digits:vgg-11-4"], "digits", ("resnet",)),
         # Without any, those with published errors on the data, and else one family.
-        (ALL, [], "cifar10", ("densenet", "wrn", "resnet")),
+        (ALL, [], "cifar10", tuple(ALL)),
         (ALL, [], "digits", ("resnet",)),
         (["densenet", "vgg"], [], "digits", ("densenet",)),
         (["mlp"], [], "digits", ("mlp",)),
@@ -217,7 +222,7 @@ ALL = ["densenet", "vgg", "wrn", "resnet"]
 )
 def test_families_lead_by_what_is_known_of_them_on_the_data(families, trained, dataset, leading):
     evidence = [training(*text.split(":")) for text in trained]
-    assert leading_families(families, trained_families(evidence, dataset), dataset) == leading
+    assert leading_families(families, trained_families(evidence, dataset, 10), dataset) == leading
 
 
 NETWORKS = [
