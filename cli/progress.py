@@ -36,6 +36,7 @@ class Speaker:
         self._before = 0
         self._total = 0.0
         self._began = 0.0
+        self._brief = False
 
     def __call__(self, said: Said) -> None:
         """Show a line, or the progress of a training.
@@ -46,8 +47,9 @@ class Speaker:
             match said:
                 case str():
                     self._show_line(said)
-                case TrainingBegun(plan, expected_seconds):
-                    self._begin(plan, expected_seconds)
+                case TrainingBegun(plan, expected_seconds, one_of_many):
+                    self._begin(plan, None if one_of_many else expected_seconds)
+                    self._brief = one_of_many
                 case EpochRecord():
                     self._show_epoch(said)
                 case TrainingEnded():
@@ -92,7 +94,7 @@ class Speaker:
         )
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, description=line, left=left)
-        else:
+        elif not self._brief:
             self._show_line(f"{line}, {duration(record.seconds)}{', ' * bool(left)}{left}")
 
     def _end(self) -> None:

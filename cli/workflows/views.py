@@ -20,10 +20,13 @@ class TrainingBegun:
     Attributes:
         plan: plan that is executed.
         expected_seconds: forecast of the wall clock, None if there is none.
+        one_of_many: whether only a live display shows its epochs, because many such trainings follow each
+            other and each is told of at its end.
     """
 
     plan: TrainingPlan
     expected_seconds: float | None
+    one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

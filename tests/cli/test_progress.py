@@ -81,6 +81,14 @@ def test_a_training_that_begins_says_how_long_it_is_expected_to_take(plan, capfd
     assert line_of(capfd) == "expected to take 90 s"
 
 
+def test_without_a_terminal_one_of_many_trainings_shows_no_epochs(plan, capfd):
+    speaker = Speaker(quiet=False)
+    speaker(TrainingBegun(plan, 90.0, one_of_many=True))
+    speaker(EPOCH)
+    speaker(TrainingEnded())
+    assert capfd.readouterr().err == ""
+
+
 def test_a_training_may_end_before_it_began(capfd):
     Speaker(quiet=False)(TrainingEnded())
     assert capfd.readouterr().err == ""

@@ -207,6 +207,10 @@ class ProbingSession:
             if result is None:
                 return
             seconds = time.monotonic() - began
+            self.say(
+                f"probe {len(self.finished) + 1}: error {100 * result.error:.3g} % on validation images, "
+                f"after {seconds:.3g} s"
+            )
             training = reported_probe(chosen.plan, result.error, result.members, result.curve)
             patiently(
                 lambda: self.store.add_reported([training], source=source_of(seconds), imported_at=now()),

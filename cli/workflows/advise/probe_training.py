@@ -97,7 +97,7 @@ class _Watcher:
         match event:
             case TrainingStarted():
                 self._began = time.perf_counter()
-                self.say(TrainingBegun(self.plan, self.expected))
+                self.say(TrainingBegun(self.plan, self.expected, one_of_many=True))
             case EpochRecord():
                 self.records.append(event)
                 self.say(event)
