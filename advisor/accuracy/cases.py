@@ -36,6 +36,7 @@ def case_of(
     *,
     image_share: float = 1.0,
     weight_decay: float = 1.0,
+    validated: bool = False,
     family: str | None = None,
 ) -> Case:
     """Return the case of a design at the end of its training.
@@ -48,6 +49,7 @@ def case_of(
         method: training method; by default full data for independent members, else MotherNets.
         image_share: share of the training images.
         weight_decay: weight decay over that of the family's recipe.
+        validated: whether the error is that on the validation images.
         family: family whose members represent the design; by default that of the first member.
     """
     method = method or usual_method(design.independent)
@@ -71,6 +73,7 @@ def case_of(
         penalised_share=_penalised_share(design, method),
         image_share=image_share,
         weight_decay=weight_decay,
+        validated=float(validated),
     )
 
 

@@ -43,6 +43,7 @@ class TrainedEvidence:
         method: training method; None means full data for independent members, else MotherNets.
         image_share: share of the training images.
         weight_decay: weight decay over that of the family's recipe.
+        validated: whether its errors are counted on validation images, as those of probes are.
         errors_by_members: test errors of the average of the first one, two, … members; None if unknown.
         curve: learning curve of members trained from scratch; None if unknown.
         nll: mean negative log-likelihood of the ensemble on the test images, nats; None if unknown.
@@ -59,6 +60,7 @@ class TrainedEvidence:
     method: Method | None = None
     image_share: float = 1.0
     weight_decay: float = 1.0
+    validated: bool = False
     errors_by_members: tuple[float, ...] | None = None
     curve: Curve | None = None
     nll: float | None = None

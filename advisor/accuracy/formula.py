@@ -10,6 +10,7 @@ Inputs:
     d         depth of a member; depth_F is the usual depth of family F in the published studies
     t         epochs as a share of the published schedule of F, divided by the pace τ_D·(d/depth_F)^κ
     u         share of the training images
+    v         1 for an error on the validation images, 0 for one on test images
     q         decimal logarithm of the weight decay over that of the family's recipe
     m         number of members
     chance    error of guessing, 1 − 1/classes
@@ -18,9 +19,10 @@ Inputs:
 The error of one network of family F on data set D:
 
     x = u_F · level_D · (f_D + (1 − f_D) · N^(−α)) · exp(δ·ln²(d/depth_F)) · (1 + c·t^(−β)) / (1 + c)
-        · u^(−η) · exp(ω_D·q + ζ·q²) · exp(penalty of the training method),
+        · u^(−η) · exp(ω_D·q + ζ·q²) · exp(penalty of the training method + v·split_D),
     e = chance · (1 − exp(−x / chance)).
 
+Validation images are few, and the same for all trainings: they may be harder or easier than the test images.
 The weight decay has a best value of its own on every data set, which may lie on either side of the recipe's.
 The level is what simple classifiers foretell (`advisor.accuracy.data_level`). The share f of it that no size
 removes makes sizes beyond the data useless. A network that has hardly been trained errs on easy data about as
@@ -97,6 +99,7 @@ class Case:
         final_relative_rate: learning rate of the schedule's last epoch over that of the first epoch.
         image_share: share of the training images.
         weight_decay: weight decay over that of the family's recipe.
+        validated: 1 for an error on the validation images, which all trainings share, else 0.
     """
 
     dataset: str
@@ -115,6 +118,7 @@ class Case:
     final_relative_rate: float = 0.0
     image_share: float = 1.0
     weight_decay: float = 1.0
+    validated: float = 0.0
 
 
 _NUMBERS = (
@@ -131,6 +135,7 @@ _NUMBERS = (
     "final_relative_rate",
     "image_share",
     "weight_decay",
+    "validated",
 )
 
 
@@ -285,6 +290,7 @@ class _Terms:
         factor *= self._by_case(np.abs(self._global("delta")) * np.exp(self._of_dataset("delta_on")))
         factor += self._by_case(self._of_family("log_u"))
         factor -= np.abs(self._global("eta")) * np.log(self.columns["image_share"])
+        factor += self._by_case(self._of_dataset("split_on")) * self.columns["validated"]
         decades = np.log10(self.columns["weight_decay"])
         if np.any(decades):
             slope = self._global("omega") + self._of_dataset("omega_on")

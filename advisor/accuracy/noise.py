@@ -86,6 +86,24 @@ def ratio_std(seed_std: float, case: Case, count: float) -> float:
     return float(np.sqrt(RATIO_STD**2 + seed_std**2 / case.members + 1 / count))
 
 
+def split_stds(evidence: Sequence[TrainedEvidence]) -> dict[str, float]:
+    """Return how far the log error on validation images may lie off that on all images, by data set.
+
+    All trainings are counted on the same validation images, so what these contribute is common to them, and
+    many trainings do not average it out. It is the standard deviation of one count, of the mean member.
+
+    Args:
+        evidence: trainings; those that are counted on test images are passed over.
+    """
+    counts: dict[str, list[float]] = {}
+    for e in evidence:
+        if e.validated and e.member_errors is not None:
+            counts.setdefault(e.dataset, []).append(
+                error_count(float(np.mean(e.member_errors)), e.test_images)
+            )
+    return {dataset: float(np.median(found) ** -0.5) for dataset, found in counts.items()}
+
+
 def fitted_seed_std(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
     """Return the standard deviation of the log error of one network between seeds on a data set.
 

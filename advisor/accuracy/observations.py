@@ -134,6 +134,7 @@ def observations_of(evidence: TrainedEvidence, seed_std: float) -> Iterator[Obse
         e.method,
         image_share=e.image_share,
         weight_decay=e.weight_decay,
+        validated=e.validated,
     )
     if e.member_errors is not None and e.ensemble_error is not None:
         yield from _final_errors(e, case, e.member_errors, e.ensemble_error, seed_std)
@@ -175,6 +176,7 @@ def _curve_errors(e: TrainedEvidence, curve: Curve, case: Case, seed_std: float)
     The error of a member is a ratio to the error at the end if the training has finished. The error of the
     ensemble is a ratio to that of a member at the same epoch.
     """
+    case = replace(case, validated=1.0)
     finished = len(curve.member) >= e.epochs and e.member_errors is not None
     last = error_count(curve.member[e.epochs - 1], curve.images) if finished else None
     for epochs in turning_points(case.family, e.epochs, len(curve.member), finished=finished):

@@ -28,6 +28,7 @@ from advisor.accuracy.noise import (
     RATIO_STD,
     ensemble_seed_std,
     fitted_seed_std,
+    split_stds,
 )
 from advisor.accuracy.observations import (
     AVERAGED_EPOCHS,
@@ -82,7 +83,7 @@ class AccuracyPredictor:
     def __post_init__(self) -> None:
         trained_on = {e.dataset for e in self.evidence}
         names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *(x.dataset for x in self.levels)})
-        prior = prior_of(names, self.pooled, self.images)
+        prior = prior_of(names, self.pooled, self.images, split_stds(self.evidence))
         self._index = prior.index
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
@@ -117,6 +118,7 @@ class AccuracyPredictor:
         methods: Sequence[Method] | None = None,
         image_share: float = 1.0,
         weight_decays: Sequence[float] | None = None,
+        validated: bool = False,
     ) -> Floats:
         """Return draws of the expected test error, without the noise of one training.
 
@@ -132,6 +134,7 @@ class AccuracyPredictor:
                 MotherNets.
             image_share: share of the training images; above 1 is an extrapolation.
             weight_decays: weight decay of each design over that of its family's recipe; by default 1.
+            validated: whether the errors are those on the validation images.
 
         Returns:
             Errors as shares, shape (SAMPLES, designs).
@@ -147,6 +150,7 @@ class AccuracyPredictor:
                 method,
                 image_share=image_share,
                 weight_decay=weight_decay,
+                validated=validated,
                 family=family,
             )
             for design, method, weight_decay in zip(

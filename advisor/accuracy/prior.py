@@ -136,7 +136,10 @@ class Prior:
 
 
 def prior_of(
-    datasets: Sequence[str], pooled: Pooled | None = None, images: Mapping[str, int] | None = None
+    datasets: Sequence[str],
+    pooled: Pooled | None = None,
+    images: Mapping[str, int] | None = None,
+    split_stds: Mapping[str, float] | None = None,
 ) -> Prior:
     """Return the prior of θ.
 
@@ -144,6 +147,8 @@ def prior_of(
         datasets: names of the data sets that θ has parameters for.
         pooled: what trainings on other data sets say; None for the published studies alone.
         images: training images of data sets, by name; the others have as many as the pooled ones.
+        split_stds: standard deviation of the log error on the validation images over that on all images, by
+            name; 0 for the others.
     """
     of_dataset = dict(zip(_DATASET, _OTHER_DATASET, strict=True))
     of_dataset |= {name: (0.0, std) for name, std in _DATASET_STD.items()}
@@ -158,6 +163,7 @@ def prior_of(
             of_this = dict(zip(_DATASET, PUBLISHED_DATASETS[dataset], strict=True))
             of_this |= {name: (0.0, std) for name, std in _PUBLISHED_DATASET_STD.items()}
         normal |= {f"{name}/{dataset}": value for name, value in of_this.items()}
+        normal[f"split_on/{dataset}"] = (0.0, (split_stds or {}).get(dataset, 0.0))
     mean, std = (np.array([value[i] for value in normal.values()], dtype=float) for i in (0, 1))
     prior = Prior(tuple(normal), mean, np.diag(std))
     if pooled is not None:

@@ -73,7 +73,7 @@ def outcome(
     """
     single = homogeneous(design.members[0], 1)
     drawn = accuracy.sample_errors(
-        [design, single], data.learned_as, data.task, epochs, image_share=image_share
+        [design, single], data.learned_as, data.task, epochs, image_share=image_share, validated=True
     )
     # The penalty of a hatched member is part of the ratio, because the first figure is a single training.
     log_figures = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)

@@ -23,7 +23,7 @@ from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate, Floats
 from cli.workflows.advise.default_probing import announcement, default_seconds
-from cli.workflows.advise.probe_evidence import reported_probe, source_of, trained_before
+from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
@@ -33,6 +33,7 @@ from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, Pr
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
+from cli.workflows.forecast.probe_source import source_of
 from cli.workflows.home import Home, now, temporary_folder
 from cli.workflows.kept_probes import KeptProbe, keep
 from cli.workflows.patience import patiently

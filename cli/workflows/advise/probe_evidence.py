@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,27 +13,8 @@ from advisor.plans.method_traits import BY_CLUSTERS
 from advisor.plans.plan import TrainingPlan
 from profiler.device import fingerprint
 
-# Source of a probe in the database, followed by its duration; older programs wrote no duration.
-SOURCE = "advisor probe"
-_SOURCE = re.compile(rf"{SOURCE}(?: in (\d+(?:\.\d+)?) s)?")
 # Training methods of probes; an imported training names none, but has one of the two others.
 PROBED = (None, *BY_CLUSTERS)
-
-
-def source_of(seconds: float) -> str:
-    """Return the source under which the database keeps a probe that took so many seconds."""
-    return f"{SOURCE} in {seconds:.1f} s"
-
-
-def is_probe(source: str) -> bool:
-    """Return whether a stored training is a probe, by its source."""
-    return _SOURCE.fullmatch(source) is not None
-
-
-def seconds_in(source: str) -> float | None:
-    """Return the seconds that a probe took, by its source; None if it does not say."""
-    found = _SOURCE.fullmatch(source)
-    return float(found[1]) if found and found[1] else None
 
 
 def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str]:

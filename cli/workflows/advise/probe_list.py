@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from advisor.errors import UsageError
 from advisor.plans.dataset import FOLDER_PREFIX, learned_name
-from cli.workflows.advise.probe_evidence import is_probe, seconds_in
 from cli.workflows.answers.probing import DeletedProbes, ListedProbe, ProbeList
 from cli.workflows.forecast.evidence import sizes_of
+from cli.workflows.forecast.probe_source import is_probe, seconds_in
 from cli.workflows.home import Home
 from cli.workflows.kept_probes import forget, kept_probes
 from cli.workflows.names import facts_of

@@ -16,6 +16,7 @@ from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.plans.records import RESUMABLE, Run, RunStatus
 from cli.workflows.answers.examine.parts import ErrorBasis
+from cli.workflows.forecast.probe_source import is_probe
 from cli.workflows.views import Say
 from db.queries import Store
 
@@ -139,12 +140,16 @@ def accuracy_for(
         facts: facts of the data set; any training on it may have had a part of its images only.
         seed: random seed of the posterior draws.
     """
-    runs, reported = [run for run in store.runs() if run.status in WITH_EVIDENCE], store.reported()
+    runs = [run for run in store.runs() if run.status in WITH_EVIDENCE]
+    stored = store.stored_trainings()
+    reported = [each.training for each in stored]
     dataset, by_path = facts.learned_as, learned_name(facts.name, facts.augmentation)
     sizes = sizes_of(runs, reported)
     sizes |= dict.fromkeys((dataset, by_path), all_images(sizes, facts))
     evidence = evidence_of(runs, store.curves([run.id for run in runs]), sizes)
-    evidence += evidence_of_reported(reported, sizes)
+    probes = [is_probe(each.source) for each in stored]
+    found = evidence_of_reported(reported, sizes)
+    evidence += [replace(e, validated=probe) for e, probe in zip(found, probes, strict=True)]
     evidence = [replace(e, dataset=dataset) if e.dataset == by_path else e for e in evidence]
     look = store.look(facts.key)
     levels = () if look is None else (look.level(facts, sizes[dataset]),)

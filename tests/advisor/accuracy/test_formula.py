@@ -17,7 +17,7 @@ ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0
 U, LEVEL, FLOOR, TAU, XI = 1.1, 0.05, 0.6, 0.5, 0.8
 PENALTY, CHAINED = 1.04, 1.2
 NU, GAMMA, RHO, ETA, KAPPA = 0.9, 0.7, 0.6, 0.3, 0.4
-OMEGA, OMEGA_ON, ZETA, S_SIZE = 0.05, -0.2, 0.03, -0.1
+OMEGA, OMEGA_ON, ZETA, S_SIZE, SPLIT = 0.05, -0.2, 0.03, -0.1, 0.3
 
 
 def logit(share):
@@ -54,6 +54,7 @@ def fixed():
         "omega_on/mine": OMEGA_ON,
         "zeta": ZETA,
         "s_size": S_SIZE,
+        "split_on/mine": SPLIT,
     }
     assert set(theta) <= set(predictor._index)
     drawn = np.array([[theta.get(name, 0.0) for name in predictor._index]])
@@ -156,6 +157,11 @@ def test_another_weight_decay_changes_the_error_by_a_parabola_of_its_logarithm(t
     factor = math.exp((OMEGA + OMEGA_ON) * decades + ZETA * decades**2)
     found = found_by_hand("resnet-20-16", weight_decays=[times])
     assert found == pytest.approx(by_hand(millions("resnet-20-16"), 20, 50, penalty=factor), rel=1e-9)
+
+
+def test_validation_images_may_be_harder_than_those_of_the_test():
+    expected = by_hand(millions("resnet-20-16"), 20, 50, penalty=math.exp(SPLIT))
+    assert found_by_hand("resnet-20-16", validated=True) == pytest.approx(expected, rel=1e-9)
 
 
 def test_fewer_images_cost_error_by_a_power_law():

@@ -42,6 +42,18 @@ def test_runs_narrow_the_interval_to_their_surroundings():
     assert ensemble.mean == pytest.approx(0.05, rel=0.2)
 
 
+def test_many_trainings_do_not_tell_how_hard_the_few_validation_images_are():
+    # Twenty errors of 400 each: whatever the seed, they may be on hard images.
+    tested = [run("resnet-8-8", 0.05, 0.05, images=400) for _ in range(30)]
+    validated = [replace(e, validated=True) for e in tested]
+
+    def std(evidence):
+        return np.log(draws("resnet-8-8", "mine", 20, AccuracyPredictor(["mine"], evidence))).std()
+
+    assert std(tested) < 0.15
+    assert np.hypot(std(tested), 1 / math.sqrt(20)) == pytest.approx(std(validated), rel=0.25)
+
+
 def test_far_from_the_runs_the_interval_is_wider_than_near_them():
     learned = AccuracyPredictor(["mine"], [run("resnet-8-8", 0.06, 0.06, images=10_000) for _ in range(3)])
 
