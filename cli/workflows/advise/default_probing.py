@@ -18,7 +18,7 @@ from advisor.errors import DataError
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.advise.probe_options import ProbeOptions
 from cli.workflows.advise.request import ResolvedRequest, stored_request
-from cli.workflows.advise.session_time import LONGEST_SECONDS
+from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing, ProbingEnd
 from cli.workflows.home import Home
@@ -36,15 +36,19 @@ ASKED = "--probe MINUTES"
 NOT_ASKED = ("objective", "profile_seconds", "trials")
 
 
-def default_seconds(first: Sequence[Probe], train_seconds: float) -> float:
-    """Return the time for probing, seconds; 0 where it is too short for any probe.
+def default_seconds(
+    first: Sequence[Probe], train_seconds: float, trained: Sequence[TrainedProbe] = ()
+) -> float:
+    """Return the time for further probes, seconds; 0 where it is too short for any.
 
     Args:
         first: full trainings of leading designs that were not made before.
         train_seconds: predicted training time of the recommended design.
+        trained: probes of the session so far, of which shorter ones were trained at the cost of this time.
     """
     full = sum(probe.seconds.high + BESIDE_SECONDS for probe in first)
-    seconds = min(full + SHARE * train_seconds, LONGEST_SECONDS)
+    shorter = sum(each.actual for each in trained if not each.full)
+    seconds = min(full + SHARE * train_seconds - shorter, LONGEST_SECONDS)
     return seconds if seconds > BESIDE_SECONDS else 0.0
 
 
@@ -57,7 +61,7 @@ def announcement(first: Sequence[Probe], seconds: float) -> str:
     """
     fitting = [probe for probe in first if probe.seconds.high + BESIDE_SECONDS <= seconds]
     names = " and ".join(probe.plan.design for probe in fitting)
-    what = f"{names} as `advisor train` would train them" if fitting else "short trainings"
+    what = f"full training of {names}" if fitting else "short trainings"
     return f"probing first: {what}, at most {seconds:.0f} s (--probe 0 for none)"
 
 

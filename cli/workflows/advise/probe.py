@@ -24,10 +24,10 @@ from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate, Floats
 from cli.workflows.advise.default_probing import announcement, default_seconds
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
-from cli.workflows.advise.probe_options import ProbeOptions, check_seconds
+from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
-from cli.workflows.advise.session_time import DefaultTime, GivenTime, SessionTime, Trained
+from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
@@ -103,7 +103,7 @@ class ProbingSession:
     _choosing: float = field(default=0.0, init=False)
     _compared: tuple[Scenario, list[Evaluated], set[str]] | None = field(default=None, init=False)
     _first: Scenario | None = field(default=None, init=False)
-    _trained: list[Trained] = field(default_factory=list, init=False)
+    _trained: list[TrainedProbe] = field(default_factory=list, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -116,12 +116,17 @@ class ProbingSession:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         given = options.seconds
-        limit: SessionTime = self._default_time() if given is None else GivenTime.of(given)
-        signals = StopSignals(limit.until)
+        if given is None:
+            # Fitting and searching are not probing yet.
+            self._compare()
+        signals = StopSignals(until := time.monotonic() + (LONGEST_SECONDS if given is None else given))
         done: set[str] = set()
         with signals.listening() if options.take_signals else nullcontext():
             while True:
-                chosen = self._choose(*limit.left(self._trained), done)
+                time_left = (
+                    self._default_left(until) if given is None else (until, longest_probe_seconds(given))
+                )
+                chosen = self._choose(*time_left, done)
                 if not isinstance(chosen, ProbingEnd):
                     done.add(chosen.key)
                     self._train(chosen, signals)
@@ -134,16 +139,20 @@ class ProbingSession:
                 if isinstance(chosen, ProbingEnd):
                     return self._answer(chosen)
 
-    def _default_time(self) -> DefaultTime:
-        """Return the time for probing where none is given, and say what it is for."""
+    def _default_left(self, until: float) -> tuple[float, float]:
+        """Return when the next probe must have ended, by the clock, and how long it may take by default.
+
+        Args:
+            until: end of the session by the clock, seconds.
+        """
         scenario, evaluated, before = self._compare()
         if 100 * at_stake(errors_of(evaluated)) < WORTHWHILE:
-            return DefaultTime.of(0.0)
+            return until, 0.0
         first = full_probes(scenario, evaluated, before, self.request.seed)
-        seconds = default_seconds(first, self.best[-1].priced.train_seconds.mean)
-        if seconds > 0:
+        seconds = default_seconds(first, self.best[-1].priced.train_seconds.mean, self._trained)
+        if seconds > 0 and not self._trained:
             self.say(announcement(first, seconds))
-        return DefaultTime.of(seconds)
+        return default_left(seconds, until, self._trained)
 
     def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
         """Return the next probe, or the reason why there is none.
@@ -220,7 +229,7 @@ class ProbingSession:
             )
             self._compared = None
             self.finished.append(_finished(chosen, seconds, result))
-            self._trained.append(Trained(chosen.seconds.high + BESIDE_SECONDS, seconds))
+            self._trained.append(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
             if chosen.full:
                 self._keep(
                     folder,

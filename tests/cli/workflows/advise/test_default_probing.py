@@ -20,7 +20,7 @@ from cli.workflows.advise.default_probing import (
     probed_before,
 )
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
-from cli.workflows.advise.session_time import LONGEST_SECONDS, DefaultTime, GivenTime, Trained
+from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
 from cli.workflows.answers.probing import BestDesign, Probing, ProbingEnd
 from cli.workflows.home import Home
 from trainer.data import archives, loading
@@ -45,7 +45,7 @@ def test_the_time_is_that_of_two_full_trainings_and_a_twentieth_of_the_recommend
 def test_before_it_is_said_what_is_probed_and_for_how_long():
     first = [full("4xresnet-8-7", 40.0), full("resnet-26-6", 400.0)]
     assert announcement(first, 70.0) == (
-        "probing first: 4xresnet-8-7 as `advisor train` would train them, at most 70 s (--probe 0 for none)"
+        "probing first: full training of 4xresnet-8-7, at most 70 s (--probe 0 for none)"
     )
     assert announcement(first[1:], 180.0).startswith("probing first: short trainings, at most 180 s")
 
@@ -80,23 +80,32 @@ def test_after_it_is_said_what_was_learned_and_whether_more_would_change_the_ans
     assert lesson(replace(settled, probes=())) == "nothing was probed: no training would change the answer"
 
 
-def test_a_default_time_counts_trainings_and_not_the_choosing_of_them(monkeypatch):
+def test_shorter_probes_are_made_at_the_cost_of_the_twentieth_and_of_what_does_not_fit():
+    rival, full_time, short = (
+        full("resnet-26-6", 20.0),
+        TrainedProbe(45.0, 40.0, True),
+        TrainedProbe(9.0, 8.0, False),
+    )
+    # Full trainings were made in time of their own.
+    assert default_seconds([rival], 200.0, [full_time]) == pytest.approx(20 + BESIDE_SECONDS + 10)
+    assert default_seconds([], 200.0, [full_time] * 2) == pytest.approx(10)
+    assert default_seconds([], 200.0, [full_time, short]) == 0.0
+    assert default_seconds([rival], 200.0, [full_time, short]) == pytest.approx(20 + BESIDE_SECONDS + 2)
+
+
+def test_a_default_time_does_not_count_choosing_nor_what_forecasts_missed(monkeypatch):
     now = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr("time.monotonic", lambda: now.seconds)
-    limit = DefaultTime.of(50.0)
-    assert limit.left([]) == (1000 + 50 + PREPARING_SECONDS, 50.0)
+    assert default_left(50.0, 1180.0, []) == (1000 + 50 + PREPARING_SECONDS, 50.0)
     now.seconds = 1060.0
-    assert limit.left([Trained(35.0, 30.0)]) == (1060 + 20 + PREPARING_SECONDS, 20.0)
-    # One that took three times its forecast counts as forecast, and 120 s are left for 40 of the forecast.
-    assert limit.left([Trained(10.0, 30.0)])[1] == 40.0
-    assert limit.left([Trained(5.0, 30.0)])[1] == 20.0
-    assert limit.left([Trained(60.0, 55.0)])[1] == 0.0
+    # A training took three times its forecast: 120 s are left for 40 of the forecast.
+    assert default_left(50.0, 1180.0, [TrainedProbe(10.0, 30.0, True)])[1] == 40.0
+    assert default_left(50.0, 1180.0, [TrainedProbe(30.0, 10.0, True)])[1] == 50.0
     # Three minutes are the limit whatever it takes.
     now.seconds = 1175.0
-    assert limit.left([]) == (1180.0, 5.0)
-    assert limit.until == 1180.0
-    given = GivenTime.of(60.0)
-    assert given.left([]) == given.left([Trained(50.0, 50.0)]) == (1235.0, 40.0)
+    assert default_left(50.0, 1180.0, []) == (1180.0, 5.0)
+    now.seconds = 1185.0
+    assert default_left(50.0, 1180.0, []) == (1180.0, 0.0)
 
 
 @pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf", ""])

@@ -134,9 +134,7 @@ def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(s
     monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
     answer = session.run(ProbeOptions(seconds=None))
     # 30 s, 5 s beside them, and 5 % of the 100 s of the recommended design.
-    assert said == [
-        "probing first: resnet-8-4 as `advisor train` would train them, at most 40 s (--probe 0 for none)"
-    ]
+    assert said == ["probing first: full training of resnet-8-4, at most 40 s (--probe 0 for none)"]
     assert clock.asked == [40.0, float("inf")]
     assert (answer.ended, answer.at_stake_points) == (ProbingEnd.NOTHING_WORTHWHILE, 1.0)
 
