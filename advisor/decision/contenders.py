@@ -12,14 +12,18 @@ from collections.abc import Collection, Sequence
 
 from advisor.decision.search import Evaluated
 from advisor.designs.design import Design, parse_design
+from advisor.networks.layers import Task
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import BY_CLUSTERS
 
 # Contenders among single networks, and among ensembles.
 CONTENDERS = 2
-# A full training stands for that of a leading design whose parameters are at most so many times its own, or
-# so many times fewer. The error of designs of one size hardly differs; that of other budgets does.
-ALIKE = 2.0
+# Two designs of one shape are alike if the parameters of one are at most so many times those of the other.
+# Then a full training of one says what the other's would.
+ALIKE = 1.25
+# A rival is trained unless a design of its kind was whose parameters differ by at most this factor: the error
+# of designs of one size hardly differs, that of other budgets does.
+OF_ONE_SIZE = 2.0
 _FOR = " for "
 
 
@@ -52,7 +56,9 @@ def contenders(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
 def first_to_train(
     evaluated: Sequence[Evaluated], data: DatasetFacts, epochs: int, done: Collection[str]
 ) -> list[Evaluated]:
-    """Return the leading design and its closest rival of the other kind, unless one like it was trained.
+    """Return the leading design and its closest rival of the other kind, unless those were trained.
+
+    The leading design is trained unless one like it was. For the rival any of its kind and size will do.
 
     Args:
         evaluated: designs of the request, as for `contenders`.
@@ -67,12 +73,28 @@ def first_to_train(
     rival = next((e for e in found if _is_single(e.design) is not _is_single(leader.design)), None)
     trained = [parse_design(_design_of(key)) for key in done if key == key_of(_design_of(key), epochs, 1.0)]
 
-    def is_known(design: Design) -> bool:
-        kind, size = _is_single(design), design.parameters(data.task)
-        alike = [other.parameters(data.task) / size for other in trained if _is_single(other) is kind]
-        return any(1 / ALIKE <= ratio <= ALIKE for ratio in alike)
+    task = data.task
+    wanted = [] if any(_are_alike(leader.design, other, task) for other in trained) else [leader]
+    if rival is not None and not any(_are_of_one_kind(rival.design, other, task) for other in trained):
+        wanted.append(rival)
+    return wanted
 
-    return [e for e in (leader, rival) if e is not None and not is_known(e.design)]
+
+def _are_alike(one: Design, other: Design, task: Task) -> bool:
+    shapes = [[(m.family, m.depth) for m in design.members] for design in (one, other)]
+    return (
+        shapes[0] == shapes[1] and one.clusters == other.clusters and _size_ratio(one, other, task) <= ALIKE
+    )
+
+
+def _are_of_one_kind(one: Design, other: Design, task: Task) -> bool:
+    return _is_single(one) is _is_single(other) and _size_ratio(one, other, task) <= OF_ONE_SIZE
+
+
+def _size_ratio(one: Design, other: Design, task: Task) -> float:
+    """Return how many times the parameters of the smaller design the larger one has, at least 1."""
+    smaller, larger = sorted(design.parameters(task) for design in (one, other))
+    return larger / smaller
 
 
 def _is_single(design: Design) -> bool:

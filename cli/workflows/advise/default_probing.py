@@ -37,19 +37,27 @@ NOT_ASKED = ("objective", "profile_seconds", "trials")
 
 
 def default_seconds(
-    first: Sequence[Probe], train_seconds: float, trained: Sequence[TrainedProbe] = ()
+    first: Sequence[Probe], full_seconds: float, train_seconds: float, trained: Sequence[TrainedProbe] = ()
 ) -> float:
     """Return the time for further probes, seconds; 0 where it is too short for any.
 
     Args:
         first: full trainings of leading designs that were not made before.
+        full_seconds: `full_seconds_of` them at the beginning of the session; as other designs take the lead,
+            their trainings have what is left of it.
         train_seconds: predicted training time of the recommended design.
-        trained: probes of the session so far, of which shorter ones were trained at the cost of this time.
+        trained: probes of the session so far.
     """
-    full = sum(probe.seconds.high + BESIDE_SECONDS for probe in first)
+    spent = sum(min(each.forecast, each.actual) for each in trained if each.full)
+    full = max(min(full_seconds_of(first), full_seconds - spent), 0.0)
     shorter = sum(each.actual for each in trained if not each.full)
     seconds = min(full + SHARE * train_seconds - shorter, LONGEST_SECONDS)
     return seconds if seconds > BESIDE_SECONDS else 0.0
+
+
+def full_seconds_of(first: Sequence[Probe]) -> float:
+    """Return the upper end of the time of full trainings, with what they cost beside it, seconds."""
+    return sum(probe.seconds.high + BESIDE_SECONDS for probe in first)
 
 
 def announcement(first: Sequence[Probe], seconds: float) -> str:

@@ -22,7 +22,7 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate, Floats
-from cli.workflows.advise.default_probing import announcement, default_seconds
+from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
@@ -89,6 +89,7 @@ class ProbingSession:
         _compared: what the evidence so far says, where a probe has not made it stale.
         _first: scenario before the first probe.
         _trained: times of the finished probes.
+        _full_seconds: time of the first full trainings by forecast, seconds, where no time is given.
     """
 
     request: RecommendRequest
@@ -104,6 +105,7 @@ class ProbingSession:
     _compared: tuple[Scenario, list[Evaluated], set[str]] | None = field(default=None, init=False)
     _first: Scenario | None = field(default=None, init=False)
     _trained: list[TrainedProbe] = field(default_factory=list, init=False)
+    _full_seconds: float | None = field(default=None, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -149,7 +151,10 @@ class ProbingSession:
         if 100 * at_stake(errors_of(evaluated)) < WORTHWHILE:
             return until, 0.0
         first = full_probes(scenario, evaluated, before, self.request.seed)
-        seconds = default_seconds(first, self.best[-1].priced.train_seconds.mean, self._trained)
+        if self._full_seconds is None:
+            self._full_seconds = full_seconds_of(first)
+        train_seconds = self.best[-1].priced.train_seconds.mean
+        seconds = default_seconds(first, self._full_seconds, train_seconds, self._trained)
         if seconds > 0 and not self._trained:
             self.say(announcement(first, seconds))
         return default_left(seconds, until, self._trained)

@@ -197,7 +197,7 @@ def test_where_no_full_training_fits_leading_designs_are_shortened(open_choice):
     assert key_of("resnet-26-6", 20, 0.5) not in fitting
 
 
-def test_another_design_of_that_size_is_not_trained_in_full_again_but_one_of_another_budget_is(open_choice):
+def test_the_leading_design_is_trained_itself_and_any_of_its_size_will_do_as_its_rival(open_choice):
     scenario, evaluated = open_choice
 
     def wanted(*done):
@@ -205,8 +205,12 @@ def test_another_design_of_that_size_is_not_trained_in_full_again_but_one_of_ano
         return [e.design.name for e in first]
 
     assert wanted() == ["4xresnet-8-6", "resnet-26-6"]
-    assert wanted("2xresnet-8-9", "resnet-20-6") == []
-    assert wanted("4xresnet-8-2", "resnet-20-6") == ["4xresnet-8-6"]
+    # Any single network of about this size is enough of a rival.
+    assert wanted("4xresnet-8-6", "resnet-20-6") == []
+    assert wanted("4xresnet-8-6", "resnet-20-2") == ["resnet-26-6"]
+    # What leads is trained itself: not with fewer members, other depths or clusters, or in another size.
+    for other in ("2xresnet-8-9", "4xresnet-14-4", "4xresnet-8-6@g1", "4xresnet-8-3"):
+        assert wanted(other, "resnet-20-6") == ["4xresnet-8-6"]
     # Shorter trainings, or on parts of the images, do not stand for it.
     short = {key_of("4xresnet-8-6", 10, 1.0), key_of("resnet-26-6", 20, 0.5)}
     assert len(first_to_train(evaluated, scenario.dataset, 20, short)) == 2

@@ -16,6 +16,7 @@ from cli.workflows.advise.default_probing import (
     announcement,
     data_to_probe,
     default_seconds,
+    full_seconds_of,
     lesson,
     probed_before,
 )
@@ -34,12 +35,16 @@ def full(design, high):
 
 def test_the_time_is_that_of_two_full_trainings_and_a_twentieth_of_the_recommended_one():
     both = [full("4xresnet-8-7", 40.0), full("resnet-26-6", 20.0)]
-    assert default_seconds(both, 30.0) == pytest.approx(60 + 2 * BESIDE_SECONDS + 1.5)
+    assert seconds_of(both, 30.0) == pytest.approx(60 + 2 * BESIDE_SECONDS + 1.5)
     # What was trained before is not trained again.
-    assert default_seconds(both[1:], 30.0) == pytest.approx(20 + BESIDE_SECONDS + 1.5)
-    assert default_seconds([], 30.0) == 0.0
-    assert default_seconds([], 3600.0) == LONGEST_SECONDS == 180.0
-    assert default_seconds([full("4xresnet-8-7", 9000.0)], 9000.0) == LONGEST_SECONDS
+    assert seconds_of(both[1:], 30.0) == pytest.approx(20 + BESIDE_SECONDS + 1.5)
+    assert seconds_of([], 30.0) == 0.0
+    assert seconds_of([], 3600.0) == LONGEST_SECONDS == 180.0
+    assert seconds_of([full("4xresnet-8-7", 9000.0)], 9000.0) == LONGEST_SECONDS
+
+
+def seconds_of(first, train_seconds):
+    return default_seconds(first, full_seconds_of(first), train_seconds)
 
 
 def test_before_it_is_said_what_is_probed_and_for_how_long():
@@ -80,17 +85,21 @@ def test_after_it_is_said_what_was_learned_and_whether_more_would_change_the_ans
     assert lesson(replace(settled, probes=())) == "nothing was probed: no training would change the answer"
 
 
-def test_shorter_probes_are_made_at_the_cost_of_the_twentieth_and_of_what_does_not_fit():
-    rival, full_time, short = (
-        full("resnet-26-6", 20.0),
-        TrainedProbe(45.0, 40.0, True),
-        TrainedProbe(9.0, 8.0, False),
-    )
-    # Full trainings were made in time of their own.
-    assert default_seconds([rival], 200.0, [full_time]) == pytest.approx(20 + BESIDE_SECONDS + 10)
-    assert default_seconds([], 200.0, [full_time] * 2) == pytest.approx(10)
-    assert default_seconds([], 200.0, [full_time, short]) == 0.0
-    assert default_seconds([rival], 200.0, [full_time, short]) == pytest.approx(20 + BESIDE_SECONDS + 2)
+def test_designs_that_take_the_lead_have_what_the_first_left_and_shorter_probes_a_twentieth():
+    rival, other = full("resnet-26-6", 20.0), full("resnet-8-14", 50.0)
+    made, short = TrainedProbe(45.0, 30.0, True), TrainedProbe(9.0, 8.0, False)
+
+    def left(first, *trained):
+        return default_seconds(first, 70.0, 200.0, trained)
+
+    assert left([rival], made) == pytest.approx(20 + BESIDE_SECONDS + 10)
+    # Of 70 s of full trainings two took 30 each; one that is slower than its forecast counts as forecast.
+    assert left([other], made, made) == pytest.approx(70 - 60 + 10)
+    assert left([other], made, TrainedProbe(20.0, 90.0, True)) == pytest.approx(70 - 50 + 10)
+    assert left([], made) == pytest.approx(10)
+    assert left([], made, short) == 0.0
+    assert left([rival], made, short) == pytest.approx(20 + BESIDE_SECONDS + 2)
+    assert left([other], made, made, made) == pytest.approx(10)
 
 
 def test_a_default_time_does_not_count_choosing_nor_what_forecasts_missed(monkeypatch):
