@@ -6,6 +6,7 @@ import shlex
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from advisor.decision.probing import WORTHWHILE
@@ -151,6 +152,14 @@ def test_a_probe_that_takes_long_is_named_where_no_shorter_one_tells_anything(mo
     found, asked = next_of(monkeypatch, 400.0)
     assert asked == [100.0, float("inf"), 640.0]
     assert found.none_within_allowed
+
+
+def test_prices_in_numbers_of_numpy_make_an_answer_in_json(monkeypatch):
+    long = probe_of(np.float64(400.0))
+    monkeypatch.setattr(
+        measure_next, "next_probe", lambda *_, seconds, **__: long if seconds > 600.0 else None
+    )
+    assert measure_next.measure_next(PLAIN, None, [], set(), 100.0).none_within_allowed is True
 
 
 def test_where_no_probe_is_worth_its_cost_none_is_proposed(monkeypatch):
