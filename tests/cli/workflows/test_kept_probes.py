@@ -13,6 +13,7 @@ import torch
 from advisor.decision.probing import Probe
 from advisor.estimate import Estimate
 from advisor.plans.identity import ClassIdentity, DatasetIdentity
+from advisor.plans.records import StepRecord
 from cli.workflows import kept_probes
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import reported_probe
@@ -24,6 +25,7 @@ from cli.workflows.kept_probes import KeptProbe, digest_of, keep, usable_probe
 from cli.workflows.stopping import StopSignals
 from db.session import open_store
 from trainer.data.loading import load_data
+from trainer.execution.outbox import Outbox
 from trainer.training.checkpoint import load_checkpoint
 
 DESIGN, EPOCHS = "2xmlp-1-4@g1", 2
@@ -83,6 +85,10 @@ def records_of(home):
         return epochs, [(s.step, s.status) for s in store.steps(1)], store.run(1)
 
 
+def is_step(record):
+    return isinstance(record, StepRecord)
+
+
 def same_networks(one, other):
     pairs = zip(networks_of(one), networks_of(other), strict=True)
     return all(a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a) for a, b in pairs)
@@ -93,6 +99,7 @@ def test_a_training_goes_on_from_a_probe_and_ends_with_the_same_bits(probed, adv
     assert advisor("--home", str(without), *TRAIN, "-q").code == 0
     assert advisor("probe", "list", "--json").json["probes"][0]["networks_kept"]
     (kept,) = kept_probes.kept_probes(probed)
+    steps = [r for r in Outbox(next(probed.kept_probes.iterdir()), kept.plan).records() if is_step(r)]
     done = advisor(*TRAIN)
     assert f"the networks were trained by a probe on {kept.trained_at[:10]}" in done.err
     # Of the epochs only the last of each network is told again.
@@ -101,6 +108,9 @@ def test_a_training_goes_on_from_a_probe_and_ends_with_the_same_bits(probed, adv
     own, reference = records_of(probed.path), records_of(without)
     assert own[:2] == reference[:2]
     assert own[2].test == reference[2].test
+    # Its time and memory are those of the training, not of reading its networks.
+    with open_store(probed.database) as store:
+        assert store.steps(1) == steps
     # The time is that of the training, and the probe counts once: as the run.
     assert kept.seconds <= own[2].train_seconds < kept.seconds + 60
     assert advisor("probe", "list", "--json").json["probes"] == []
