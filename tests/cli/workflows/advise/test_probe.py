@@ -41,7 +41,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(probe, "search", search)
     monkeypatch.setattr(probe, "next_probe", choose)
     monkeypatch.setattr(probe, "accuracy_for", lambda *_: (None, []))
-    monkeypatch.setattr(probe, "scenario_of", lambda *_: None)
+    scenario = SimpleNamespace(families=("resnet",), limited_to=lambda names: scenario)
+    monkeypatch.setattr(probe, "scenario_of", lambda *_: scenario)
     return now
 
 
