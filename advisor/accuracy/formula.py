@@ -35,8 +35,10 @@ Averaging m members leaves
 
     x_ensemble = x · (1 − s(t)·(1 − V)) + x · n · (1 − ρ·(1 − 1/m)),
 
+where the part of x that falls with size has an s of its own, logit s + s_power (wide networks differ less
+from each other), and
+
     s(t) = s·(1 + h)·t / (t + h)                    share of x that stems from variance between trainings
-    logit s = logit s_0 + σ·ln N                    wide networks differ less from each other
     V    = 1/m + (1/m²)·Σ_{i≠j} r_ij                variance of the mean over that of a member: the variance
                                                     identity (1/m²)·(Σ Var + Σ Cov) of MotherNets, section 4
     r_ij = 0 for independent members, r_same or r_mixed for members of one mother or chain (of one shape or
@@ -248,10 +250,12 @@ class _Terms:
 
     def errors(self, discrepancies: Floats | None) -> Floats:
         """Return e; see `Cases.errors`."""
-        x = np.exp(self._log_factor(discrepancies)) * self._size_term() * self._schedule_term()
-        remaining = self._share_after_averaging()
+        x = np.exp(self._log_factor(discrepancies)) * self._schedule_term()
+        floor, power = self._size_terms()
+        remaining = floor * self._share_after_averaging(0.0)
+        remaining += power * self._share_after_averaging(self._global("s_power"))
         if np.any(self.columns["relative_rate"] > self.columns["final_relative_rate"]):
-            remaining += self._rate_excess()
+            remaining += (floor + power) * self._rate_excess()
         chance = 1 - 1 / self.columns["classes"]
         result: Floats = chance * -np.expm1(-x * remaining / chance)
         return np.maximum(result, LEAST_ERROR)
@@ -273,16 +277,15 @@ class _Terms:
         logs: Floats = np.log(self.columns["parameters"] / REFERENCE_PARAMETERS)
         return logs
 
-    def _size_term(self) -> Floats:
-        """Return level_D · (f_D + (1 − f_D) · N^(−α))."""
+    def _size_terms(self) -> tuple[Floats, Floats]:
+        """Return level_D · f_D and level_D · (1 − f_D) · N^(−α)."""
         alpha = np.exp(
             self._global("log_alpha") + self._of_family("log_alpha") + self._of_dataset("alpha_on")
         )
         level, floor = np.exp(self._of_dataset("log_level")), expit(self._of_dataset("logit_floor"))
         # The bound only avoids an overflow: the error is that of guessing long before.
         power = np.exp(np.minimum(-self._by_case(alpha) * self._log_size(), MOST_EXPONENT))
-        term: Floats = self._by_case(level * floor) + self._by_case(level * (1 - floor)) * power
-        return term
+        return self._by_case(level * floor), self._by_case(level * (1 - floor)) * power
 
     def _log_factor(self, discrepancies: Floats | None) -> Floats:
         """Return the logarithm of the factors of depth, family, images, method and discrepancy."""
@@ -307,12 +310,16 @@ class _Terms:
         power: Floats = np.exp(-np.abs(self._global("beta")) * self.log_t)
         return power * self._by_case(c / (1 + c)) + self._by_case(1 / (1 + c))
 
-    def _share_after_averaging(self) -> Floats:
-        """Return the share of x that averaging leaves, 1 − s(t)·(1 − V)."""
+    def _share_after_averaging(self, more: Floats | float) -> Floats:
+        """Return the share of a part of x that averaging leaves, 1 − s(t)·(1 − V).
+
+        Args:
+            more: what is added to the logit of s for this part, a number or of shape (draws, 1).
+        """
         h = np.exp(self._global("log_h"))
         logit = self._global("logit_s") + self._of_family("logit_s") + self._of_dataset("s_on")
-        s = expit(self._by_case(logit) + self._global("s_size") * self._log_size())
-        removable = s * (1 + h) / (1 + h * np.exp(-self.log_t))
+        s = expit(logit + more)
+        removable = self._by_case(s) * (1 + h) / (1 + h * np.exp(-self.log_t))
         correlated = (
             expit(self._global("logit_r_same")) * self.columns["pairs_same"]
             + expit(self._global("logit_r_mixed")) * self.columns["pairs_mixed"]

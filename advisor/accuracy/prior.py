@@ -40,7 +40,7 @@ GLOBAL: dict[str, Normal] = {
     "logit_s": (-0.95, 0.5),
     # Chosen: published ensembles of Wide ResNets remove 0.25 to 0.4 at 0.4 million parameters, and 0.16 to
     # 0.2 at 36.5 million.
-    "s_size": (-0.12, 0.08),
+    "s_power": (1.0, 0.5),
     "log_h": (np.log(0.3), 0.6),
     # Chosen: the errors of two members of one shape that share a mother correlate by a third to one.
     "logit_r_same": (0.4, 0.8),

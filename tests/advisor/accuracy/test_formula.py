@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ ALPHA, DELTA, C, BETA, S, H, R_SAME, R_MIXED = 0.5, 0.05, 0.1, 1.2, 0.4, 0.25, 0
 U, LEVEL, FLOOR, TAU, XI = 1.1, 0.05, 0.6, 0.5, 0.8
 PENALTY, CHAINED = 1.04, 1.2
 NU, GAMMA, RHO, ETA, KAPPA = 0.9, 0.7, 0.6, 0.3, 0.4
-OMEGA, OMEGA_ON, ZETA, S_SIZE, SPLIT = 0.05, -0.2, 0.03, -0.1, 0.3
+OMEGA, OMEGA_ON, ZETA, S_POWER, SPLIT = 0.05, -0.2, 0.03, 0.8, 0.3
 
 
 def logit(share):
     return math.log(share / (1 - share))
 
 
+@cache
 def fixed():
     """A predictor whose only draw is the constants above."""
     predictor = AccuracyPredictor(["mine"])
@@ -53,7 +55,7 @@ def fixed():
         "omega": OMEGA,
         "omega_on/mine": OMEGA_ON,
         "zeta": ZETA,
-        "s_size": S_SIZE,
+        "s_power": S_POWER,
         "split_on/mine": SPLIT,
     }
     assert set(theta) <= set(predictor._index)
@@ -66,17 +68,17 @@ def by_hand(millions, depth, epochs, penalty=1.0, variance=1.0, classes=10, nois
     share = epochs / 250 / TAU / (depth / 44) ** KAPPA
     # The level is that of a network of 0.1 million parameters.
     c = C * (0.1 / LEVEL) ** XI
-    x = (
-        U
-        * LEVEL
-        * (FLOOR + (1 - FLOOR) * (millions / 0.1) ** -ALPHA)
-        * math.exp(DELTA * math.log(depth / 44) ** 2)
-    )
-    x *= (1 + c * share**-BETA) / (1 + c) * penalty
-    gained = 1 / (1 + (1 - S) / S * (millions / 0.1) ** -S_SIZE)
-    removable = min(gained * (1 + H) * share / (share + H), 0.95)
-    chance = 1 - 1 / classes
-    return chance * (1 - math.exp(-x * (1 - removable * (1 - variance) + noise) / chance))
+    factor = U * LEVEL * math.exp(DELTA * math.log(depth / 44) ** 2)
+    factor *= (1 + c * share**-BETA) / (1 + c) * penalty
+    parts = [
+        (FLOOR, S),
+        ((1 - FLOOR) * (millions / 0.1) ** -ALPHA, 1 / (1 + (1 - S) / S * math.exp(-S_POWER))),
+    ]
+    chance, x = 1 - 1 / classes, 0.0
+    for part, s in parts:
+        removable = min(s * (1 + H) * share / (share + H), 0.95)
+        x += factor * part * (1 - removable * (1 - variance) + noise)
+    return chance * (1 - math.exp(-x / chance))
 
 
 def millions(name):
