@@ -29,7 +29,7 @@ _RANKED = {
 # What a training of a tie with rank 1 has a chance of, by objective.
 _TIED = {
     Objective.ERROR: "to have less error",
-    Objective.NLL: "to have the smaller negative log-likelihood",
+    Objective.NLL: "to have the smaller nll",
     Objective.TIME: "to be sooner trained",
     Objective.BALANCED: "to be better balanced",
 }

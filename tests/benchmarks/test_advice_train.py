@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,17 @@ def script(grid):
         yield importlib.import_module("advice_train")
 
 
+@pytest.fixture(scope="module")
+def runner(grid):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        yield importlib.import_module("grid_runner")
+
+
 def test_no_training_stands_in_the_grid_twice(grid):
     jobs = grid.jobs()
-    assert len({job.key for job in jobs}) == len(jobs)
-    assert {job.key for job in jobs if job.seed == 0} == {(*job.key[:-1], "0") for job in jobs}
+    assert len(set(jobs)) == len({tuple(job.key.items()) for job in jobs}) == len(jobs)
+    assert {job for job in jobs if job.seed == 0} == {replace(job, seed=0) for job in jobs}
 
 
 def test_every_ensemble_has_the_size_of_its_single_network_or_a_little_less(grid):
@@ -78,14 +86,22 @@ def test_the_costly_data_set_begins_when_another_is_complete(grid):
     assert {job.seed for job in jobs[:begun] if job.facts.name == "digits"} == set(range(grid.SEEDS))
 
 
-def test_a_row_is_read_by_the_import_and_by_the_script(grid, script, tmp_path, one_thread):
+def test_a_row_is_read_by_the_import_and_by_the_script(grid, script, runner, tmp_path, one_thread):
     job = grid.Job(
-        facts=grid.DATASETS["digits"], budget=600, kind="deq", design="2xmlp-1-4@g1", epochs=3, seed=1
+        dataset="digits",
+        facts=grid.DATASETS["digits"],
+        budget=600,
+        kind="deq",
+        design="2xmlp-1-4@g1",
+        epochs=3,
+        seed=1,
     )
     file = tmp_path / "results" / "grid.csv"
-    assert script._mend(file) == set()
-    row = script.train(job)
-    script._add(file, row)
+    jobs = runner.Grid(file=file, columns=runner.COLUMNS, jobs=lambda rows: [job], data=script.data_of)
+    assert runner.mended_rows(jobs) == []
+    assert jobs.missing([]) == [job]
+    row = runner.train(job, script.data_of)
+    runner._add(jobs, {name: row[name] for name in runner.COLUMNS})
     # Mother and members after every epoch: three and one.
     assert len(row["ensemble_curve"].split(";")) == len(row["member_curve"].split(";")) == 4
     assert row["errors_by_members"].split(";")[0] == row["member_errors"].split(";")[0]
@@ -95,5 +111,5 @@ def test_a_row_is_read_by_the_import_and_by_the_script(grid, script, tmp_path, o
     assert (training.dataset, training.design, training.seed) == ("digits", "2xmlp-1-4@g1", 1)
     whole = file.read_text()
     file.write_text(whole + whole.splitlines()[1][:50])
-    assert script._mend(file) == {job.key}
+    assert jobs.missing(runner.mended_rows(jobs)) == []
     assert file.read_text() == whole

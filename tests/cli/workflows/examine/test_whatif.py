@@ -13,6 +13,7 @@ import pytest
 from measured import measurement
 from rich.console import Console
 
+from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.measurement import LayerTime
 from advisor.designs.design import parse_design
@@ -172,7 +173,7 @@ def test_means_of_a_change_are_those_of_both_sides(changed):
         assert after["change"][f"{name}_ratio"]["mean"] == pytest.approx(ratio)
     assert after["change"]["parameters_ratio"] == after["parameters"] / before["parameters"]
     assert after["change"]["test_error_difference"]["mean"] < 0
-    assert after["change"]["probability_less_error"] > 0.9
+    assert after["change"]["probability_less_error"] > 0.7
 
 
 def test_twice_the_epochs_take_twice_as_long_without_an_interval(alone):
@@ -227,7 +228,8 @@ def test_more_images_leave_less_error_and_take_longer_by_their_steps(more_images
 
 def test_the_error_of_more_images_is_that_of_the_formula_for_their_share(more_images):
     """By the predictor itself; without evidence these are draws of the prior."""
-    predictor, design = AccuracyPredictor(["digits"]), parse_design(DESIGN)
+    sizes, design = {"digits": IMAGES}, parse_design(DESIGN)
+    predictor = AccuracyPredictor(["digits"], pooled=pooled_without("digits"), images=sizes)
     whole, twice = (
         predictor.sample_errors([design], "digits", DIGITS.task, 20, image_share=share)[:, 0]
         for share in (1.0, 2.0)
