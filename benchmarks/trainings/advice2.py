@@ -28,6 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,7 +37,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from advice2_figures import forecasts, goals, one_or_several, regrets, worse_after_probing
+from advice2_figures import by_dataset, forecasts, goals, one_or_several, regrets, worse_after_probing
 from advice2_level import known, looks_at
 from advice2_procedure import replayed
 from advice2_rules import ADVICE, BEFORE, PROBE_SEED, Place, Replay, rules
@@ -44,7 +45,7 @@ from advice2_show import show
 from advice2_tuned import contests, convergence, place_of, weight_decays
 from advice_intervals import bootstrapped
 from advice_regret import Rule, raw_regret, regret
-from advice_replay import Cell, Training, cells, read
+from advice_replay import Cell, Forecast, Training, cells, read
 from grid2 import SET_ASIDE
 
 RESULTS = Path(__file__).parent / "results"
@@ -117,7 +118,8 @@ def schedule_figures(asked: Sequence[Cell], replays: dict[Place, Replay], chosen
     """Return the figures of the advice on cells of one length of schedule."""
     own = [replays[cell.place] for cell in asked]
     table, worse = regrets(asked, chosen), worse_after_probing(asked, chosen)
-    before, after = (forecasts(own, kind) for kind in (lambda r: r.before, lambda r: r.after))
+    kinds: tuple[Callable[[Replay], Forecast], ...] = (lambda r: r.before, lambda r: r.after)
+    before, after = (forecasts(own, kind) | {"parts": by_dataset(own, kind)} for kind in kinds)
     choices = one_or_several(replays, asked)
     return {
         "cells": len(asked),
@@ -157,13 +159,17 @@ def described(replay: Replay, chosen: dict[str, Rule]) -> Row:
         },
         "forecasts": {
             d: {
-                "first_sight": [replay.before.error[d], *replay.before.ends[d]],
-                "after_probing": [replay.after.error[d], *replay.after.ends[d]],
+                "first_sight": _rounded(replay.before, d),
+                "after_probing": _rounded(replay.after, d),
                 "actual": [t.reported.error for t in runs.values()],
             }
             for d, runs in cell.runs.items()
         },
     }
+
+
+def _rounded(forecast: Forecast, design: str) -> list[float]:
+    return [round(x, 5) for x in (forecast.error[design], *forecast.ends[design])]
 
 
 def about(trainings: Sequence[Training], file: Path) -> Row:
@@ -183,6 +189,12 @@ def about(trainings: Sequence[Training], file: Path) -> Row:
     }
 
 
+def in_lines(found: Row) -> str:
+    """Return JSON whose lists of numbers are one line each."""
+    text = json.dumps(found, indent=1)
+    return re.sub(r"\[[-\d.,e\s]+\]", lambda m: " ".join(m[0].split()), text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", type=Path, default=RESULTS / "grid2-cpu.csv", help="CSV file of the grid")
@@ -198,7 +210,7 @@ def main() -> None:
     result = given.result or (LAST_RESULT if given.set_aside else RESULT)
     looks = json.loads(result.read_text())["looks"] if result.exists() else []
     found = about(trainings, given.file) | evaluate(trainings, looks)
-    result.write_text(json.dumps(found, indent=1) + "\n")
+    result.write_text(in_lines(found) + "\n")
     show(found)
 
 

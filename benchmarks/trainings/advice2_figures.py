@@ -56,15 +56,17 @@ def worse_after_probing(cells: Sequence[Cell], rules: Mapping[str, Rule]) -> lis
 def forecasts(replays: Sequence[Replay], forecast: Callable[[Replay], Forecast]) -> Row:
     """Return how well errors were forecast: coverage of single trainings, width, and miss of their means.
 
-    The miss is relative to the mean error over seeds, of at least half an image. The width is the geometric
-    mean of upper over lower ends, without the noise of counting.
+    The miss is relative to the mean error over seeds, of at least half an image. What the count of wrong test
+    images alone makes of it is set beside it (`counting_miss`: mean deviation of a Poisson variable, as all
+    seeds share the images), and the sum of all misses over the sum of all errors (`pooled_miss`). The width
+    is the geometric mean of upper over lower ends, without the noise of counting.
 
     Args:
         replays: the default procedure on some cells.
         forecast: function that returns the forecast in question.
     """
     covered: dict[object, list[bool]] = {}
-    widths, factors, misses = [], [], []
+    widths, factors, actual, missed, counts = [], [], [], [], []
     for replay in replays:
         cell, foreseen = replay.cell, forecast(replay)
         for design, runs in cell.runs.items():
@@ -73,17 +75,27 @@ def forecasts(replays: Sequence[Replay], forecast: Callable[[Replay], Forecast])
             covered[(*cell.place, design)] = [low <= error <= high for error in errors]
             widths.append(100 * (high - low))
             factors.append(foreseen.factors[design])
-            actual = max(float(np.mean(errors)), 0.5 / cell.reported.test_images)
-            misses.append(abs(foreseen.error[design] - actual) / actual)
+            actual.append(max(float(np.mean(errors)), 0.5 / cell.reported.test_images))
+            missed.append(abs(foreseen.error[design] - actual[-1]))
+            counts.append(actual[-1] * cell.reported.test_images)
     found = coverage(covered, widths)
-    if misses:
+    if actual:
+        misses = np.array(missed) / actual
         found |= {
             "factor": float(np.exp(np.mean(np.log(factors)))),
             "largest_factor": max(factors),
-            "mean_miss": float(np.mean(misses)),
+            "mean_miss": float(misses.mean()),
             "median_miss": float(np.median(misses)),
+            "pooled_miss": sum(missed) / sum(actual),
+            "counting_miss": float(np.mean(np.sqrt(2 / np.pi / np.array(counts)))),
         }
     return found
+
+
+def by_dataset(replays: Sequence[Replay], forecast: Callable[[Replay], Forecast]) -> dict[str, Row]:
+    """Return the figures of `forecasts` for each data set."""
+    names = dict.fromkeys(replay.cell.dataset for replay in replays)
+    return {name: forecasts([r for r in replays if r.cell.dataset == name], forecast) for name in names}
 
 
 def one_or_several(replays: Mapping[Place, Replay], cells: Sequence[Cell]) -> Row:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
+MISSES = ("mean", "median", "pooled", "counting")
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -44,17 +45,19 @@ def _schedule(figures: Mapping[str, Any]) -> None:
         ],
     )
     _table(
-        ("forecast", "inside", "width, factor", "largest", "mean miss", "median miss", "designs"),
+        ("forecast", "data", "inside", "width, factor", "largest", *(f"{m} miss" for m in MISSES), "designs"),
         [
             (
-                name,
+                key.replace("_", " "),
+                data,
                 *(
-                    _number(figures[key].get(f), 2)
-                    for f in ("share", "factor", "largest_factor", "mean_miss", "median_miss")
+                    _number(row.get(f), 2)
+                    for f in ("share", "factor", "largest_factor", *(f"{m}_miss" for m in MISSES))
                 ),
-                figures[key]["designs"],
+                row["designs"],
             )
-            for name, key in (("first sight", "first_sight"), ("after probing", "after_probing"))
+            for key in ("first_sight", "after_probing")
+            for data, row in ({"all": figures[key]} | figures[key]["parts"]).items()
         ],
     )
     choices = figures["one_or_several"]

@@ -156,6 +156,9 @@ def test_coverage_width_and_miss_of_forecasts_are_those_of_a_hand(scripts, cells
     assert (found["share"], found["trainings"]) == (pytest.approx(2 / 6), 6)
     assert found["factor"] == pytest.approx(4)
     assert found["mean_miss"] == pytest.approx((11 / 31 + 3 / 33) / 2)
+    assert found["pooled_miss"] == pytest.approx(14 / 64)
+    # Of 1,000 images 310 and 330 are wrong, give or take √(2/π) of their roots.
+    assert found["counting_miss"] == pytest.approx(0.798 * (310**-0.5 + 330**-0.5) / 2, rel=0.001)
 
 
 def test_the_map_tunes_on_validation_images_of_other_seeds(scripts, replay, tmp_path):
@@ -172,6 +175,8 @@ def test_the_map_tunes_on_validation_images_of_other_seeds(scripts, replay, tmp_
     (change,), (average,) = scripts["tuned"].weight_decays([large])
     assert (change["multiple"], change["kind"], change["mean"]) == (3, "single", pytest.approx(-5))
     assert (average["cells"], average["mean"]) == (1, pytest.approx(-5))
+    # One cell says nothing of others.
+    assert (average["low"], average["high"]) == (None, None)
 
 
 def test_a_seed_that_is_alone_has_no_interval(scripts, replay, tmp_path):
