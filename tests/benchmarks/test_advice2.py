@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,13 +204,18 @@ def test_a_probe_is_scored_on_validation_images(scripts, cells):
     assert found.errors_by_members is None
 
 
-@pytest.mark.slow
-def test_the_advice_is_the_same_whatever_the_test_errors_are(scripts, cells, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    main = importlib.import_module("advice2")
-    errors = dict.fromkeys(("neighbours", "linear", "patches"), {"wrong": 100, "images": 500})
-    look = {"dataset": "digits-toy", "train_images": IMAGES} | errors
+ERRORS = dict.fromkeys(("neighbours", "linear", "patches"), {"wrong": 100, "images": 500})
+LOOK = {"dataset": "digits-toy", "train_images": IMAGES} | ERRORS
 
+
+@pytest.fixture
+def main(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("advice2")
+
+
+@pytest.mark.slow
+def test_the_advice_is_the_same_whatever_the_test_errors_are(main, cells):
     def with_test_error(t, error):
         more = {"error": error, "member_errors": (error,) * len(t.reported.member_errors)}
         return replace(t, reported=replace(t.reported, **more))
@@ -216,7 +223,7 @@ def test_the_advice_is_the_same_whatever_the_test_errors_are(scripts, cells, mon
     small = cells[0]
     changed = {d: {s: with_test_error(t, 0.01) for s, t in runs.items()} for d, runs in small.runs.items()}
     found = [
-        main.replays_of([cell], [look], lambda line: None)[0]
+        main.replays_of([cell], [LOOK], lambda line: None)[0]
         for cell in (small, replace(small, runs=changed))
     ]
     assert found[0].before == found[1].before
@@ -226,3 +233,32 @@ def test_the_advice_is_the_same_whatever_the_test_errors_are(scripts, cells, mon
     probed = [(t.reported.design, t.reported.seed) for t in found[0].probes]
     assert sorted(probed) == [(ENSEMBLE, 0), (SINGLE, 0)]
     assert sum(t.seconds for t in found[0].probes) <= found[0].allowed <= 180
+
+
+@pytest.mark.slow
+def test_a_grid_that_is_not_complete_is_evaluated_without_the_data_set_set_aside(
+    main, tmp_path, monkeypatch, capsys
+):
+    unwanted = row(10_000, SINGLE, 0, "not a number", 0.2, dataset="letters")
+    decayed = row(10_000, SINGLE, 0, 0.29, 0.2, weight_decay=3)
+    first = [r for r in rows() if r["seed"] == 0 or r["budget"] == 10_000]
+    file, result = written(tmp_path / "grid.csv", [unwanted, *first, decayed]), tmp_path / "result.json"
+    # The last line was cut short.
+    file.write_text(file.read_text() + "digits-toy,1x8")
+    result.write_text(json.dumps({"looks": [LOOK]}))
+    monkeypatch.setattr(main, "LEAST_DESIGNS", 2)
+    monkeypatch.setattr(sys, "argv", ["advice2.py", "--file", str(file), "--result", str(result)])
+    main.main()
+    found = json.loads(result.read_text())
+    assert found["rows"] == {"digits-toy, seed 0": 5, "digits-toy, seed 1": 2, "digits-toy, seed 2": 2}
+    # One seed cannot be cross-fitted, and a second weight decay is no design of the advice.
+    assert [(c["budget"], c["seeds"], c["designs"]) for c in found["cells"]] == [
+        (10_000, 3, 2),
+        (2_000_000, 1, 2),
+    ]
+    assert found["schedules"]["long"]["regret"][0]["cross_fitted"]["cells"] == 1
+    assert found["schedules"]["short"]["cells"] == 0
+    assert found["looks"] == [LOOK]
+    out = capsys.readouterr().out
+    assert out.count("| advice after probing |") == 1
+    assert "letters" not in out
