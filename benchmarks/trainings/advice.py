@@ -41,6 +41,7 @@ import argparse
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,23 +66,35 @@ def advised(seen: Sequence[Training], asked: Sequence[Cell]) -> list[Forecast]:
     """Forecasts of the advisor's accuracy predictor."""
     names = [learned_name(cell.reported.dataset, cell.reported.augmentation) for cell in asked]
     predictor = AccuracyPredictor(sorted(set(names)), evidence_of_reported([t.reported for t in seen]), SEED)
-    found = []
-    for cell, name in zip(asked, names, strict=True):
-        designs = [parse_design(d) for d in cell.runs]
-        draws = predictor.sample_errors(designs, name, cell.reported.task, cell.epochs)
-        ranges = [
-            predictor.predict(draws[:, i], predictor.seed_std(design, name), cell.reported.test_images, key=i)
-            for i, design in enumerate(designs)
-        ]
-        found.append(
-            Forecast(
-                error=dict(zip(cell.runs, draws.mean(axis=0).tolist(), strict=True)),
-                ends=dict(zip(cell.runs, [(r.low, r.high) for r in ranges], strict=True)),
-                reaching=reaching(predictor, cell, name) if cell.whole else {},
-                seeds={d: predictor.seed_std(parse_design(d), name) for d in cell.runs},
-            )
+    return [
+        replace(
+            forecast_of(predictor, cell, name), reaching=reaching(predictor, cell, name) if cell.whole else {}
         )
-    return found
+        for cell, name in zip(asked, names, strict=True)
+    ]
+
+
+def forecast_of(predictor: AccuracyPredictor, cell: Cell, name: str) -> Forecast:
+    """Return the forecast of all designs of a cell, trained with the weight decay of the recipe.
+
+    Args:
+        predictor: predictor of the errors.
+        cell: the cell.
+        name: name that errors on its data are learned under.
+    """
+    designs = [parse_design(d) for d in cell.runs]
+    draws = predictor.sample_errors(designs, name, cell.reported.task, cell.epochs)
+    stds = [predictor.seed_std(design, name) for design in designs]
+    counted, exact = (
+        [predictor.predict(draws[:, i], std, images, key=i) for i, std in enumerate(stds)]
+        for images in (cell.reported.test_images, None)
+    )
+    return Forecast(
+        error=dict(zip(cell.runs, draws.mean(axis=0).tolist(), strict=True)),
+        ends=dict(zip(cell.runs, [(r.low, r.high) for r in counted], strict=True)),
+        seeds=dict(zip(cell.runs, stds, strict=True)),
+        factors=dict(zip(cell.runs, [r.high / r.low for r in exact], strict=True)),
+    )
 
 
 def reaching(predictor: AccuracyPredictor, cell: Cell, name: str) -> dict[str, float]:

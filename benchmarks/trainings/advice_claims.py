@@ -148,10 +148,14 @@ def _over_cells(
     found = bootstrapped(values)
     if found["mean"] is None:
         return claim(text, published, "not evaluated")
-    mean, low, high = (float(np.exp(x)) if logs else x for x in (found["mean"], found["low"], found["high"]))
+    back = np.exp if logs else float
+    measured = f"{back(found['mean']):.2f} ({len(values)} cells)"
+    if found["low"] is None:
+        return claim(text, published, measured)
+    low, high = float(back(found["low"])), float(back(found["high"]))
     holds, fails = decide(low, high)
     state = "holds" if holds else "does not hold" if fails else "open"
-    return claim(text, published, f"{mean:.2f} ({len(values)} cells)", f"{low:.2f} to {high:.2f}", state)
+    return claim(text, published, measured, f"{low:.2f} to {high:.2f}", state)
 
 
 def _later_with_members(grid: Grid, dataset: str) -> dict:

@@ -12,13 +12,15 @@ REPEATS, LEVEL = 4000, 0.90
 
 
 def bootstrapped(values: Mapping[tuple[str, int], float]) -> dict[str, float | None]:
-    """Return the mean over cells with its 90 % interval.
+    """Return the mean over cells with its 90 % interval, which one cell does not have.
 
     Data sets and budgets are resampled independently of each other, so that cells with a common data set or
     budget stay together (the pigeonhole bootstrap, Owen 2007).
     """
     if not values:
         return {"mean": None, "low": None, "high": None}
+    if len(values) == 1:
+        return {"mean": float(*values.values()), "low": None, "high": None}
     chance = np.random.default_rng(0)
     weights = np.ones((REPEATS, len(values)))
     for axis in (0, 1):

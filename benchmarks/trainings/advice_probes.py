@@ -215,7 +215,8 @@ def show(found: Sequence[dict]) -> None:
 def _with_interval(figure: Mapping[str, float | None]) -> str:
     if figure["mean"] is None:
         return "–"
-    return f"{figure['mean']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})".replace("-", "−")
+    ends = "" if figure["low"] is None else f" ({figure['low']:.2f} to {figure['high']:.2f})"
+    return f"{figure['mean']:.2f}{ends}".replace("-", "−")
 
 
 def main() -> None:

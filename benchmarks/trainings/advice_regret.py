@@ -52,29 +52,33 @@ def rules(grid: Grid) -> dict[str, Rule]:
     }
 
 
-def _equally(designs: Sequence[str]) -> Shares:
+def equally(designs: Sequence[str]) -> Shares:
     return {d: 1 / len(designs) for d in designs}
 
 
 def always_single(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(cell.named(["single"]))
+    return equally(cell.named(["single"]))
 
 
 def always_deq(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(cell.named(["deq"], EST_MEMBERS, independent=True))
+    return equally(cell.named(["deq"], EST_MEMBERS, independent=True))
 
 
 def at_random(cell: Cell, naming: Sequence[int]) -> Shares:
-    return _equally(list(cell.runs))
+    return equally(list(cell.runs))
 
 
-def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
+def est_rule(
+    longest: Mapping[str, int], *, scaled: bool, single: Rule = always_single, four: Rule = always_deq
+) -> Rule:
     """Return the published rule: the single network below the threshold, else the deq ensemble of four.
 
     Args:
         longest: epochs of each data set's long schedule, which stands for the published one.
         scaled: whether the parameters shrink with the values of an image. This scaling is not published. The
             threshold as printed lies above every budget of small images.
+        single: rule that answers with the single network.
+        four: rule that answers with the ensemble of four.
     """
 
     def rule(cell: Cell, naming: Sequence[int]) -> Shares:
@@ -82,7 +86,7 @@ def est_rule(longest: Mapping[str, int], *, scaled: bool) -> Rule:
         values = task.channels * task.height * task.width
         limit = EST_PARAMETERS * (values / CIFAR_VALUES if scaled else 1.0)
         past = cell.budget >= limit and cell.epochs >= EST_EPOCHS * longest[cell.dataset]
-        return always_deq(cell, naming) if past else always_single(cell, naming)
+        return four(cell, naming) if past else single(cell, naming)
 
     return rule
 
@@ -111,7 +115,7 @@ def _halved(cell: Cell, seed: int, allowance: float) -> Shares:
         if cost <= allowance:
             return {chosen: 1.0}
     # The allowance is too small for the shortest first rung.
-    return _equally(list(runs))
+    return equally(list(runs))
 
 
 def halve(runs: Mapping[str, Training], share: float) -> tuple[str, float]:

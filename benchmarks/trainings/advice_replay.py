@@ -25,6 +25,8 @@ from advisor.designs.design import parse_design
 
 # Share of the core seconds of a data set's part of the grid.
 SHARE = 0.10
+# Between the name of a design and the multiple of its weight decay.
+DECAYED = " weight decay × "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,24 @@ class Training:
     curve: tuple[float, ...]
     spent: tuple[float, ...]
 
+    @property
+    def name(self) -> str:
+        """Name of the design, with the multiple of the weight decay where it is not the recipe's."""
+        multiple = self.reported.weight_decay
+        return self.reported.design if multiple == 1 else f"{self.reported.design}{DECAYED}{multiple:g}"
 
-def read(file: Path) -> list[Training]:
-    """Return the complete rows of a file; an empty list where it is missing or has only a header."""
+
+def read(file: Path, wanted: Callable[[str], bool] = lambda dataset: True) -> list[Training]:
+    """Return the complete rows of a file; an empty list where it is missing or has only a header.
+
+    Args:
+        file: CSV file whose first column is the data set.
+        wanted: function that tells by the name of a data set whether its rows are read.
+    """
     text = file.read_text() if file.exists() else ""
     # A line that was cut short by a kill is left out.
-    text = text[: text.rfind("\n") + 1]
+    header, *lines = text[: text.rfind("\n") + 1].splitlines(keepends=True) or [""]
+    text = header + "".join(line for line in lines if wanted(line.partition(",")[0]))
     rows = list(csv.DictReader(io.StringIO(text)))
     return (
         [_training(t, row) for t, row in zip(read_reported(text, file.name), rows, strict=True)]
@@ -94,7 +108,7 @@ class Cell:
         budget: parameters of the single network.
         epochs: epochs of a network trained from scratch.
         whole: whether the schedule is the data set's longest.
-        runs: trainings by design and seed.
+        runs: trainings by name of the design (`Training.name`) and seed.
     """
 
     dataset: str
@@ -139,11 +153,15 @@ class Cell:
 
     @property
     def single(self) -> str | None:
-        return next(iter(self.named(["single"])), None)
+        return next(iter(self.singles), None)
+
+    @property
+    def singles(self) -> list[str]:
+        return self.named(["single"])
 
     @property
     def ensembles(self) -> list[str]:
-        return self.named(["deq", "weq", "mixed"])
+        return [d for d in self.runs if self.of(d).kind != "single"]
 
     def error(self, design: str, seeds: Sequence[int]) -> float:
         """Return the mean test error over seeds, in points."""
@@ -151,9 +169,11 @@ class Cell:
 
     def best(self, designs: Sequence[str], seeds: Sequence[int]) -> list[str]:
         """Return the designs of least mean error, several where they tie."""
-        errors = {d: self.error(d, seeds) for d in designs}
-        least = min(errors.values())
-        return [d for d, e in errors.items() if e <= least + 1e-9]
+        return least({d: self.error(d, seeds) for d in designs})
+
+    def validation_error(self, design: str, seeds: Sequence[int]) -> float:
+        """Return the mean validation error at the end over seeds, in points."""
+        return 100 * float(np.mean([self.runs[design][seed].curve[-1] for seed in seeds]))
 
     def rivals(self, members: int | None) -> list[str]:
         """Return all ensembles, or the independent depth-equivalent one of `members` members."""
@@ -164,6 +184,12 @@ class Cell:
         return np.mean([self.runs[design][seed].curve for seed in self.seeds], axis=0)
 
 
+def least(errors: Mapping[str, float]) -> list[str]:
+    """Return the designs of least error, several where they tie."""
+    limit = min(errors.values()) + 1e-9
+    return [d for d, e in errors.items() if e <= limit]
+
+
 def cells(trainings: Sequence[Training]) -> list[Cell]:
     """Return the cells in the order of data set, budget and epochs."""
     longest = {t.reported.dataset: 0 for t in trainings}
@@ -171,7 +197,7 @@ def cells(trainings: Sequence[Training]) -> list[Cell]:
     for t in trainings:
         longest[t.reported.dataset] = max(longest[t.reported.dataset], t.reported.epochs)
         key = (t.reported.dataset, t.budget, t.reported.epochs)
-        found.setdefault(key, {}).setdefault(t.reported.design, {})[t.reported.seed] = t
+        found.setdefault(key, {}).setdefault(t.name, {})[t.reported.seed] = t
     return [
         Cell(dataset=d, budget=b, epochs=e, whole=e == longest[d], runs=found[d, b, e])
         for d, b, e in sorted(found)
@@ -205,7 +231,8 @@ class Forecast:
 
     Attributes:
         error: mean test error, share.
-        ends: ends of the 90 % interval for one training.
+        ends: ends of the 90 % interval for one training, which its test images count.
+        factors: upper over lower end of that interval without the noise of counting.
         reaching: epochs until an ensemble has the single network's final error; empty without a forecast.
         seeds: std of the log error between seeds, without counting noise; empty without a forecast.
     """
@@ -214,6 +241,12 @@ class Forecast:
     ends: Mapping[str, tuple[float, float]]
     reaching: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def choice(self) -> str:
+        """The design of least error."""
+        return min(self.error, key=lambda d: self.error[d])
 
     def lead(self, cell: Cell, ensembles: Sequence[str]) -> float:
         """Return the points by which the best of some ensembles beats the single network."""

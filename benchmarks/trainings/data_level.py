@@ -146,12 +146,8 @@ def rows(known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def judged(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the fit of all rows but `OUTSIDE`, and how far data sets lie from a fit without them."""
-    x = np.array([least_error(row).log_share for row in found])
     logs = [log_errors(row) for row in found]
-    more = np.array([np.log(row["network_train_images"] / row["train_images"]) for row in found])
-    y = np.array([np.log(np.mean(row["network_errors"])) for row in found]) + ETA * more
-    groups = np.array([next((g for g in GROUPS if row["dataset"].startswith(g)), OUTSIDE) for row in found])
-    weights = np.array([0 if group == OUTSIDE else 1 / (groups == group).sum() for group in groups])
+    x, y, groups, weights = regression_of(found)
     left_out = np.empty(len(y))
     for group in (*GROUPS, OUTSIDE):
         others = groups != group
@@ -170,6 +166,16 @@ def judged(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "network_std": round(float(np.sqrt(np.mean(within))), 3),
         "left_out": {row["dataset"]: round(float(r), 3) for row, r in zip(found, left_out, strict=True)},
     }
+
+
+def regression_of(found: Sequence[dict[str, Any]]) -> tuple[Floats, Floats, NDArray[np.str_], Floats]:
+    """Return log errors of the simple classifiers and of networks, groups, and weights; shapes (rows,)."""
+    x = np.array([least_error(row).log_share for row in found])
+    more = np.array([np.log(row["network_train_images"] / row["train_images"]) for row in found])
+    y = np.array([np.log(np.mean(row["network_errors"])) for row in found]) + ETA * more
+    groups = np.array([next((g for g in GROUPS if row["dataset"].startswith(g)), OUTSIDE) for row in found])
+    weights = np.array([0 if group == OUTSIDE else 1 / (groups == group).sum() for group in groups])
+    return x, y, groups, weights
 
 
 def fitted(x: Floats, y: Floats, weights: Floats) -> tuple[float, float]:

@@ -1,0 +1,134 @@
+"""The default procedure of `advisor recommend`, replayed on the trainings of a cell.
+
+1. First sight: forecasts by what is known before any training (`advice2_level.py`).
+2. Probing (`cli.workflows.advise.default_probing`): the leading design is trained as it is asked about, then
+   its closest rival of the other kind, then leading designs by what their trainings move per second. The
+   time is that of the first two, and 5 % of the recommended training beyond that, at most 3 minutes. A probe
+   is the training of the file with seed 0, with its core seconds as cost and its errors on validation images.
+3. The answer: the design of least expected error.
+
+Two things differ from the program. Only designs of the cell are probed, with the cell's schedule: the file
+has no other trainings. Forecasts of time are not evaluated here: the time of a probe is known before it is
+made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from types import SimpleNamespace
+
+from advice import forecast_of
+from advice2_known import Known
+from advice2_rules import PROBE_SEED, Replay
+from advice_replay import Cell, Training
+
+from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.contenders import contenders, first_to_train, key_of
+from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
+from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE
+from advisor.decision.search import Evaluated
+from advisor.designs.design import DesignClass, parse_design
+from advisor.estimate import Estimate
+from advisor.plans.method_traits import Method
+from cli.workflows.advise.default_probing import default_seconds
+
+
+def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:
+    """Return the default procedure on a cell.
+
+    Args:
+        cell: the cell.
+        known: what is known of its data set at first sight.
+        first: predictor without probes.
+    """
+    name, accuracy = known.facts.learned_as, first
+    evaluated = compared(cell, known, accuracy)
+    allowed = left = _default_seconds(cell, known, evaluated)
+    probes: list[Training] = []
+    while (chosen := next_training(cell, known, accuracy, evaluated, probes, left)) is not None:
+        probes.append(chosen)
+        left -= chosen.seconds
+        accuracy = known.predictor(probes)
+        evaluated = compared(cell, known, accuracy)
+    return Replay(
+        cell=cell,
+        before=forecast_of(first, cell, name),
+        after=forecast_of(accuracy, cell, name),
+        probes=tuple(probes),
+        allowed=allowed,
+    )
+
+
+def compared(cell: Cell, known: Known, accuracy: AccuracyPredictor) -> list[Evaluated]:
+    """Return the designs of a cell with the draws of their errors."""
+    designs, facts = [parse_design(d) for d in cell.runs], known.facts
+    drawn = accuracy.sample_errors(designs, facts.learned_as, facts.task, cell.epochs)
+    return [
+        Evaluated(
+            design=design,
+            # Nothing here depends on the class or on a price.
+            design_class=DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT,
+            parameters=design.parameters(facts.task),
+            priced=None,
+            errors=errors,
+            feasible=True,
+            method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
+        )
+        for design, errors in zip(designs, drawn.T, strict=True)
+    ]
+
+
+def next_training(
+    cell: Cell,
+    known: Known,
+    accuracy: AccuracyPredictor,
+    evaluated: Sequence[Evaluated],
+    probes: Sequence[Training],
+    left: float,
+) -> Training | None:
+    """Return the next probe, or None where none is worthwhile, as `advisor.decision.probing.next_probe`.
+
+    Args:
+        cell: the cell.
+        known: what is known of its data set at first sight.
+        accuracy: predictor that has learned from the probes so far.
+        evaluated: designs of the cell, by this predictor.
+        probes: probes so far.
+        left: core seconds that are left.
+    """
+    errors = errors_of(evaluated)
+    if 100 * at_stake(errors) < WORTHWHILE:
+        return None
+    done = {_key(t.reported.design, cell) for t in probes}
+    for e in first_to_train(evaluated, known.facts, cell.epochs, done):
+        if _training(cell, e).seconds <= left:
+            return _training(cell, e)
+    rates: dict[float, Training] = {}
+    for e in contenders(evaluated):
+        training = _training(cell, e)
+        if training.seconds > left or _is_done(training, cell, done):
+            continue
+        expected = outcome(accuracy, e.design, known.facts, cell.epochs)
+        move = 100 * expected_move(errors, expected.log_figures, expected.stds, len(probes))
+        if move >= WORTHWHILE:
+            rates[move / (training.seconds + BESIDE_SECONDS)] = training
+    return rates[max(rates)] if rates else None
+
+
+def _default_seconds(cell: Cell, known: Known, evaluated: Sequence[Evaluated]) -> float:
+    first = [_training(cell, e) for e in first_to_train(evaluated, known.facts, cell.epochs, ())]
+    recommended = min(evaluated, key=lambda e: float(e.errors.mean()))
+    probes = [SimpleNamespace(seconds=Estimate.exact(t.seconds)) for t in first]
+    return default_seconds(probes, _training(cell, recommended).seconds)
+
+
+def _training(cell: Cell, evaluated: Evaluated) -> Training:
+    return cell.runs[evaluated.design.name][PROBE_SEED]
+
+
+def _key(design: str, cell: Cell) -> str:
+    return key_of(design, cell.epochs, 1.0)
+
+
+def _is_done(training: Training, cell: Cell, done: Collection[str]) -> bool:
+    return _key(training.reported.design, cell) in done
