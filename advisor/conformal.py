@@ -17,7 +17,8 @@ Gammerman and Shafer 2005; Lei et al. 2018, section 2.2). If the scores are exch
 lies in its interval with a probability of at least 90 %. The `MOST_OWN` newest forecasts of the machine have
 a weight of 1. Scores that ship with the program (`advisor.shipped_scores`) together have a weight of
 `SHIPPED_WEIGHT`, so that forecasts of the machine outweigh them as they accumulate (fixed weights: Barber et
-al. 2023, section 3).
+al. 2023, section 3). They are of one machine and of few origins of data, which is too little to make other
+intervals narrower: where they alone would give a q below 1, they are divided by it.
 
 Forecasts are compared with those of the same quantity on the same basis, because an interval that rests on
 little evidence errs in other ways than one that rests on much.
@@ -121,6 +122,17 @@ class ShippedScores:
     groups: Sequence[Sequence[float]]
     forecasts: int
 
+    def weighted(self) -> list[tuple[float, float]]:
+        """Return the scores with their weights; alone they make no interval narrower."""
+        pairs = [
+            (score, SHIPPED_WEIGHT / len(self.groups) / len(group))
+            for group in self.groups
+            for score in group
+        ]
+        alone = conformal_quantile(pairs)
+        widest = min(alone, 1.0) if alone else 1.0
+        return [(score / widest, weight) for score, weight in pairs]
+
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
@@ -136,14 +148,8 @@ class Corrections:
 
     def of(self, quantity: Quantity, basis: str) -> Correction:
         """Return the correction of forecasts of a quantity that rest on a basis."""
-        own, shipped = (
-            list(self.own.get((quantity, basis), ()))[:MOST_OWN],
-            self.shipped.get((quantity, basis)),
-        )
-        weighted = [(score, 1.0) for score in own]
-        for group in shipped.groups if shipped else ():
-            share = SHIPPED_WEIGHT / len(shipped.groups) / len(group) if shipped else 0.0
-            weighted += [(score, share) for score in group]
+        own, shipped = self.own.get((quantity, basis), ())[:MOST_OWN], self.shipped.get((quantity, basis))
+        weighted = [(score, 1.0) for score in own] + ([] if shipped is None else shipped.weighted())
         found = conformal_quantile(weighted)
         # Too few scores for any quantile, which only happens without shipped ones: nothing is known.
         factor = 1.0 if found is None else min(max(found, LEAST_FACTOR), MOST_FACTOR)
@@ -152,7 +158,7 @@ class Corrections:
             basis=basis,
             factor=factor,
             own=len(own),
-            shipped=shipped.forecasts if shipped else 0,
+            shipped=0 if shipped is None else shipped.forecasts,
         )
 
 

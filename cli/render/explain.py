@@ -205,7 +205,10 @@ def _coverage_notes(answer: Explanation) -> list[str]:
     """Return a line on the forecasts that held, and one on the factors of the intervals."""
     notes = []
     if answer.coverage:
-        counts = (f"{c.forecasts} forecasts of {_QUANTITIES[c.quantity]} {c.inside}" for c in answer.coverage)
+        counts = (
+            f"{c.forecasts} forecast{'s' * (c.forecasts != 1)} of {_QUANTITIES[c.quantity]} {c.inside}"
+            for c in answer.coverage
+        )
         notes.append(f"Of your last {', of '.join(counts)} held; 90 % should.")
     # Without evidence the factor is 1 and says nothing.
     factors = [_factor(c) for c in answer.corrections if c.own or c.shipped]

@@ -87,16 +87,23 @@ def test_intervals_that_are_too_narrow_by_a_factor_get_it_back(true: float) -> N
 
 
 def test_own_forecasts_outweigh_the_shipped_ones_as_they_accumulate() -> None:
-    shipped = ShippedScores([[0.8] * 200], 200)
-    factors = [factor_of([2.0] * number, shipped) for number in (0, 1, 3, 6, 100)]
-    assert factors[0] == factors[1] == 0.8
-    assert factors[-1] == 2.0
-    assert factors == sorted(factors)
-    # With the whole history the shipped scores say less than a quarter.
-    narrow = [factor_of([0.6] * number, ShippedScores([[1.5] * 200], 200)) for number in (0, 100)]
-    assert narrow == [1.5, 1.5]
-    mixed = [*[0.6] * 60, *[1.0] * 40]
-    assert factor_of(mixed, ShippedScores([[0.6] * 200], 200)) == 1.0
+    # Shipped scores are even between 0 and 1.5, so 1.395 is their quantile: 27.9 of a weight of 30.
+    shipped = ShippedScores([np.linspace(0, 1.5, 601).tolist()], 601)
+    wide, narrow = (
+        [factor_of([score] * number, shipped) for number in (0, 3, 10, 30, 100)] for score in (2.0, 0.6)
+    )
+    assert wide[0] == narrow[0] == pytest.approx(1.395, abs=0.01)
+    assert wide == sorted(wide)
+    assert wide[-1] == 2.0
+    assert narrow == sorted(narrow, reverse=True)
+    # 117.9 of 131 must be below: 100 own ones, and with them 17.9 of 30 shipped ones.
+    assert narrow[-1] == pytest.approx(1.5 * 17.9 / 30, abs=0.01)
+
+
+def test_shipped_scores_alone_make_no_interval_narrower_and_own_ones_do() -> None:
+    shipped = ShippedScores([np.linspace(0, 0.8, 601).tolist()], 601)
+    assert factor_of([], shipped) == 1.0
+    assert factor_of([0.6] * 100, shipped) == pytest.approx(17.9 / 27.9, abs=0.01)
 
 
 def test_only_the_newest_own_forecasts_count() -> None:
@@ -106,9 +113,9 @@ def test_only_the_newest_own_forecasts_count() -> None:
 
 def test_every_origin_of_shipped_scores_counts_equally_however_many_it_has() -> None:
     # Of 31 forecasts, 27.9 must be below: 15 of the large group and 12.9 of the small one.
-    large, small = [0.5] * 1000, [1.0, 2.0]
-    assert factor_of([], ShippedScores([large, small], 1002)) == 2.0
-    assert factor_of([], ShippedScores([large + small], 1002)) == 0.5
+    large, small = [1.2] * 1000, [2.0, 2.5]
+    assert factor_of([], ShippedScores([large, small], 1002)) == 2.5
+    assert factor_of([], ShippedScores([large + small], 1002)) == 1.2
 
 
 @given(st.floats(0.001, 100))
