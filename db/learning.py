@@ -1,4 +1,4 @@
-"""What predictors learn from the epochs of runs: learning curves, and seconds of epochs.
+"""What predictors learn from runs: learning curves, seconds of epochs, and outcomes of forecasts.
 
 Only the columns that they need are read, not the large probabilities.
 """
@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from advisor.errors import AdvisorError
 from advisor.names import check_step
-from advisor.plans.records import RunStatus
+from advisor.plans.records import Run, RunStatus
 from db.checks.damage import check_amount, check_share, check_value, damaged, leave_out
-from db.models import EpochRow, RunRow
+from db.checks.rows import sound
+from db.conversion.runs import run_of, step_of
+from db.models import EpochRow, RunRow, StepRow
 
 # Most ids in one statement; SQLite before 3.32 takes at most 999 values.
 MOST_IDS = 900
@@ -89,6 +91,24 @@ def seconds_of_epochs(session: Session, path: Path, fingerprint: str) -> dict[in
         if epoch == 0 or step in found[run_id]:
             found[run_id][step].append(seconds)
     return found
+
+
+def finished_runs_of(session: Session, path: Path, most: int) -> list[tuple[Run, list[int | None]]]:
+    """Return finished runs that have a forecast, newest first, each with the peak bytes of its steps.
+
+    Args:
+        session: session to read with.
+        path: path of the database, for the log.
+        most: number of runs at most, up to `MOST_IDS`.
+    """
+    finished = RunRow.status == RunStatus.DONE, RunRow.forecast.is_not(None)
+    query = select(RunRow).where(*finished).order_by(RunRow.id.desc()).limit(min(most, MOST_IDS))
+    runs = list(sound(path, session.scalars(query), run_of))
+    peaks: dict[int, list[int | None]] = {run.id: [] for run in runs}
+    steps = session.scalars(select(StepRow).where(StepRow.run_id.in_(list(peaks))).order_by(StepRow.id))
+    for run_id, record in sound(path, steps, lambda row: (row.run_id, step_of(row))):
+        peaks[run_id].append(record.peak_bytes)
+    return [(run, peaks[run.id]) for run in runs]
 
 
 Check = Callable[[str, float], None]

@@ -65,7 +65,8 @@ class Base(DeclarativeBase):
 class RunRow(Base):
     """A run: its plan, state, forecast and results.
 
-    The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before.
+    The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before. A
+    forecast has the corrections of its intervals since schema 0009.
     """
 
     __tablename__ = "runs"

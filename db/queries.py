@@ -42,7 +42,7 @@ from db.conversion.runs import (
 )
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
-from db.learning import curves_of, seconds_of_epochs
+from db.learning import curves_of, finished_runs_of, seconds_of_epochs
 from db.models import (
     Base,
     ConfusionRow,
@@ -65,7 +65,7 @@ class Store:
     or out of space. Every method with the id of a run, except `epochs`, `steps` and `confusion`, raises
     `UsageError` if there is no such run. A damaged row refuses where it is asked for by its number, and is
     left out of `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `look`, `runs`,
-    `curves` and `trained_epochs` with a line in the log (`db.checks.damage`).
+    `finished_runs`, `curves` and `trained_epochs` with a line in the log (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -316,6 +316,15 @@ class Store:
             query = query.where(RunRow.status == status.value)
         with self._session(self.engine) as session:
             return list(sound(self.path, session.scalars(query), run_of))
+
+    def finished_runs(self, most: int) -> list[tuple[Run, list[int | None]]]:
+        """Return finished runs that have a forecast, newest first, each with the peak bytes of its steps.
+
+        Args:
+            most: number of runs at most.
+        """
+        with self._session(self.engine) as session:
+            return finished_runs_of(session, self.path, most)
 
     def epochs(self, run_id: int) -> list[EpochRecord]:
         """Return the epochs of a run in the order of their execution; none if there is no such run."""

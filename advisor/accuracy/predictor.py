@@ -40,6 +40,7 @@ from advisor.accuracy.observations import (
 from advisor.accuracy.pooled import Pooled
 from advisor.accuracy.posterior import Posterior, posterior
 from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
+from advisor.conformal import Correction, Corrections, ErrorBasis, Quantity
 from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
 from advisor.networks.layers import Task
@@ -65,6 +66,7 @@ class AccuracyPredictor:
         levels: what simple classifiers foretell of data sets.
         pooled: what trainings on other data sets say; None for the published studies alone.
         images: training images of data sets, by name, as far as they are known.
+        corrections: corrections of intervals; by default none.
 
     Attributes:
         seed_stds: standard deviation of the log error of one network between seeds, for every data set.
@@ -76,6 +78,7 @@ class AccuracyPredictor:
     levels: Sequence[DataLevel] = ()
     pooled: Pooled | None = None
     images: Mapping[str, int] = field(default_factory=dict)
+    corrections: Corrections = field(default_factory=Corrections)
     seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
@@ -94,6 +97,15 @@ class AccuracyPredictor:
     def has_level(self, dataset: str) -> bool:
         """Return whether simple classifiers foretell errors on a data set."""
         return any(level.dataset == dataset for level in self.levels)
+
+    @property
+    def correction(self) -> Correction:
+        """Correction of the intervals of single trainings, by the evidence on the data sets themselves."""
+        if any(e.dataset in self.datasets for e in self.evidence):
+            basis = ErrorBasis.RUNS
+        else:
+            basis = ErrorBasis.DATA if any(map(self.has_level, self.datasets)) else ErrorBasis.PRIOR
+        return self.corrections.of(Quantity.ERROR, basis)
 
     def _relevant(self) -> Iterator[TrainedEvidence]:
         """Yield the evidence that bears on the data sets of the predictions.
@@ -289,7 +301,7 @@ class AccuracyPredictor:
     def predict(
         self, errors: Floats, seed_std: float = 0.0, images: int | None = None, key: int = 0
     ) -> Estimate:
-        """Return the estimate of the test error that one training will measure.
+        """Return the estimate of the test error that one training will measure, its interval corrected.
 
         Args:
             errors: draws of the expected error of a design, shape (SAMPLES,).
@@ -303,7 +315,7 @@ class AccuracyPredictor:
         trained = np.minimum(np.tile(errors, REPEATS) * np.exp(noise), 1.0)
         if images is not None:
             trained = generator.binomial(images, trained) / images
-        return Estimate.of_samples(trained)
+        return self.correction.applied(Estimate.of_samples(trained), most=1.0)
 
     def probability_below(
         self, errors: Floats, reference: Floats, seed_stds: tuple[float, float] = (0.0, 0.0)

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from advisor.conformal import Correction, Corrections, CostBasis, Quantity
 from advisor.cost.correction import EPOCH_SECONDS, Corrected
 from advisor.cost.discrepancy import Residuals
 from advisor.cost.extrapolation import Range
@@ -53,6 +54,7 @@ class CostPredictor:
             too few with the execution's own.
         execution: settings of the training that is predicted.
         epochs: real epochs of finished runs on this machine with these settings.
+        corrections: corrections of intervals, which `correction` returns; predictions are without them.
 
     Attributes:
         count: number of measurements with the execution's own settings, of a single process.
@@ -64,6 +66,7 @@ class CostPredictor:
         measurements: Sequence[Measurement],
         execution: Execution,
         epochs: Sequence[TrainedEpochs] = (),
+        corrections: Corrections | None = None,
     ) -> None:
         self._execution = execution
         own = [m for m in measurements if _is_own(m, execution)]
@@ -82,6 +85,9 @@ class CostPredictor:
         watts = [m.watts for m in fitted if m.watts is not None]
         self.watts = float(np.median(watts)) if watts else None
         self._cache: dict[tuple[str, Workpiece], Estimate] = {}
+        # A search prices thousands of plans.
+        known = corrections or Corrections()
+        self._corrections = {quantity: known.of(quantity, self.basis) for quantity in Quantity}
 
     @property
     def device(self) -> str:
@@ -89,11 +95,15 @@ class CostPredictor:
         return self._execution.device
 
     @property
-    def basis(self) -> str:
-        """Basis of the predictions: ``nominal``, ``few measurements`` or ``measurements``."""
+    def basis(self) -> CostBasis:
+        """Basis of the predictions."""
         if self._times is None:
-            return "nominal"
-        return "measurements" if self.count >= LEAST_MEASUREMENTS else "few measurements"
+            return CostBasis.NOMINAL
+        return CostBasis.MEASUREMENTS if self.count >= LEAST_MEASUREMENTS else CostBasis.FEW_MEASUREMENTS
+
+    def correction(self, quantity: Quantity) -> Correction:
+        """Return the correction of intervals of a quantity, for whoever gives them as an answer."""
+        return self._corrections[quantity]
 
     def unmeasured(self, network: str, task: Task, batch: int) -> tuple[str, ...]:
         """Return what was never measured of a network, in words; its interval is wider for it."""

@@ -4,14 +4,15 @@ Training time comes from a simulation of the plan's concurrency (list scheduling
 the plan's order as soon as the steps that they depend on are done and enough slots
 (`advisor.plans.placement`) are free. While several steps run, each takes longer by the measured contention.
 The simulation runs three times, with all durations at their mean, low and high, because the errors of one
-predictor go the same way.
+predictor go the same way. Last, every interval of the price is corrected (`advisor.conformal`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from advisor.conformal import Correction, Quantity
 from advisor.cost.memory.liveness import FLOAT_BYTES
 from advisor.cost.predictor import CostPredictor
 from advisor.estimate import Estimate, total
@@ -55,6 +56,7 @@ class PricedPlan:
             measured; of GPUs only while they are in use. None if the device reports no power.
         unmeasured: properties of the plan's networks that were never measured, in words; intervals are wider
             for them.
+        corrections: corrections that the intervals have.
     """
 
     steps: tuple[PricedStep, ...]
@@ -67,17 +69,19 @@ class PricedPlan:
     fits: bool = True
     energy_joules: Estimate | None = None
     unmeasured: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def memory_bytes(self) -> Estimate:
         """Device memory that training takes: the reserved bytes if they are known, else the peak."""
         return self.train_reserved_bytes or self.train_peak_bytes
 
-    def forecast(self, test_error: Estimate | None) -> Forecast:
+    def forecast(self, test_error: Estimate | None, error_correction: Correction | None = None) -> Forecast:
         """Return the forecast that is stored with a run.
 
         Args:
             test_error: predicted test error; None if it is unknown.
+            error_correction: correction that its interval has; None if it is unknown.
         """
         return Forecast(
             train_seconds=_triple(self.train_seconds),
@@ -88,6 +92,7 @@ class PricedPlan:
                 PredictedStep(step=s.step, mean=s.seconds.mean, low=s.seconds.low, high=s.seconds.high)
                 for s in self.steps
             ),
+            corrections=self.corrections + (() if error_correction is None else (error_correction,)),
         )
 
 
@@ -113,7 +118,7 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
     ]
     steps.append(PricedStep(step=EVALUATE, network="", seconds=latency.scaled(evaluated / batch)))
     unmeasured = (text for name in names for text in predictor.unmeasured(name, task, batch))
-    return PricedPlan(
+    priced = PricedPlan(
         steps=tuple(steps),
         train_seconds=spans.whole,
         epoch_seconds=_epoch_of_all(plan, epochs, predictor),
@@ -124,6 +129,31 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         fits=all(predictor.fits(name, task, batch) for name in names),
         energy_joules=_energy(plan, spans, predictor),
         unmeasured=tuple(dict.fromkeys(unmeasured)),
+    )
+    return _corrected(priced, predictor)
+
+
+def _corrected(priced: PricedPlan, predictor: CostPredictor) -> PricedPlan:
+    """Return a price whose intervals are corrected; means stay."""
+    time, memory, latency = (
+        predictor.correction(quantity) for quantity in (Quantity.TIME, Quantity.MEMORY, Quantity.LATENCY)
+    )
+    reserved, energy = priced.train_reserved_bytes, priced.energy_joules
+    steps = (
+        replace(step, seconds=(latency if step.step == EVALUATE else time).applied(step.seconds))
+        for step in priced.steps
+    )
+    return replace(
+        priced,
+        steps=tuple(steps),
+        train_seconds=time.applied(priced.train_seconds),
+        epoch_seconds=time.applied(priced.epoch_seconds),
+        inference_ms_per_image=latency.applied(priced.inference_ms_per_image),
+        train_peak_bytes=memory.applied(priced.train_peak_bytes),
+        train_reserved_bytes=None if reserved is None else memory.applied(reserved),
+        inference_peak_bytes=memory.applied(priced.inference_peak_bytes),
+        energy_joules=None if energy is None else time.applied(energy),
+        corrections=(time, memory, latency),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from advisor.conformal import Correction
 from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.plan import TrainingPlan
 
@@ -195,13 +196,17 @@ class PredictedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Forecast of a run, made before it started: (mean, low, high) of each figure, None if unknown."""
+    """Forecast of a run, made before it started: (mean, low, high) of each figure, None if unknown.
+
+    `corrections` are those that the intervals have. Forecasts before schema 0009 have none.
+    """
 
     train_seconds: tuple[float, float, float] | None
     train_peak_bytes: tuple[float, float, float] | None
     inference_ms_per_image: tuple[float, float, float] | None
     test_error: tuple[float, float, float] | None
     steps: tuple[PredictedStep, ...]
+    corrections: tuple[Correction, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("train_seconds", "train_peak_bytes", "inference_ms_per_image", "test_error"):

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from advisor.conformal import Correction, CostBasis, ErrorBasis, Quantity
 from advisor.estimate import Estimate
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
@@ -30,7 +31,7 @@ from cli.workflows.answers.examine.explanation import (
     ExplainedStep,
     Explanation,
 )
-from cli.workflows.answers.examine.parts import CostBasis, Deviation, ErrorBasis, ForecastEvidence
+from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence
 
 Form = Callable[[float], str]
 OUTSIDE = "*"
@@ -184,8 +185,42 @@ def _error(error: Deviation | None) -> str:
 def _notes(answer: Explanation) -> list[str]:
     notes = list(answer.notes)
     if answer.run is not None:
-        return [f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval.", *notes]
-    return notes if answer.evidence is None else notes + evidence_notes(answer.evidence)
+        legend = f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval."
+        return [legend, *notes, *_coverage_notes(answer)]
+    if answer.evidence is not None:
+        notes += evidence_notes(answer.evidence)
+    return [*notes, *_coverage_notes(answer)]
+
+
+# Quantities in words, and the bases of their forecasts.
+_QUANTITIES = {
+    Quantity.TIME: "time",
+    Quantity.MEMORY: "memory",
+    Quantity.LATENCY: "latency",
+    Quantity.ERROR: "the error",
+}
+
+
+def _coverage_notes(answer: Explanation) -> list[str]:
+    """Return a line on the forecasts that held, and one on the factors of the intervals."""
+    notes = []
+    if answer.coverage:
+        counts = (
+            f"{c.forecasts} forecast{'s' * (c.forecasts != 1)} of {_QUANTITIES[c.quantity]} {c.inside}"
+            for c in answer.coverage
+        )
+        notes.append(f"Of your last {', of '.join(counts)} held; 90 % should.")
+    # Without evidence the factor is 1 and says nothing.
+    factors = [_factor(c) for c in answer.corrections if c.own or c.shipped]
+    if factors:
+        notes.append(f"Intervals are corrected by how earlier forecasts held: {'; '.join(factors)}.")
+    return notes
+
+
+def _factor(correction: Correction) -> str:
+    own = f"{correction.own} of yours and " if correction.own else ""
+    evidence = f"{own}{correction.shipped} shipped" if correction.shipped else f"{correction.own} of yours"
+    return f"{_QUANTITIES[correction.quantity]} × {correction.factor:.2f} ({evidence})"
 
 
 def _error_basis(evidence: ForecastEvidence) -> str:

@@ -241,6 +241,20 @@ def test_a_saved_run_has_a_confusion_matrix_since_0008(dump: Path, path: Path) -
         assert store.confusion(3) is None
 
 
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_forecast_has_corrections_since_0009(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        ((run, peaks),) = store.finished_runs(10)
+    assert (run.id, len(peaks)) == (1, 1)
+    assert run.forecast is not None
+    assert [(c.quantity, c.basis, c.factor, c.own, c.shipped) for c in run.forecast.corrections] == (
+        [("time", "measurements", 1.25, 3, 124), ("error", "runs", 0.75, 0, 400)]
+        if dump.stem >= "schema_0009"
+        else []
+    )
+
+
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:
     load(DATA / "schema_0001.sql", path)
     next_release("pass")

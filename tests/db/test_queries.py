@@ -710,3 +710,22 @@ def test_evidence_is_read_without_the_probabilities(
         ]
     # Else SQLite would walk through the pages of every blob on its way to the column behind it.
     assert any("epochs USING COVERING INDEX ix_epochs_run_id_step_epoch_seconds" in line for line in way), way
+
+
+def test_finished_runs_are_those_with_a_forecast_newest_first(
+    store: Store, plan: TrainingPlan, forecast: Forecast, new_run: Callable[[Store], Run]
+) -> None:
+    given = {"created_at": "2026-01-01T00:00:00+00:00", "plan": plan, "parameters": 1, "fingerprint": "here"}
+    runs = [store.create_run(forecast=forecast, **given) for _ in range(4)]
+    for run in (*runs[:3], new_run(store)):
+        store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0)
+    for peak in (None, 7_000_000):
+        step = f"train member-{1 + bool(peak)}"
+        store.record_step(
+            runs[1].id,
+            StepRecord(step=step, network="member-1", status=StepStatus.DONE, seconds=1.0, peak_bytes=peak),
+        )
+    assert [(run.id, peaks) for run, peaks in store.finished_runs(2)] == [
+        (runs[2].id, []),
+        (runs[1].id, [None, 7_000_000]),
+    ]

@@ -18,7 +18,9 @@ from cli.workflows.answers.examine.explanation import Explanation, PredictedTota
 from cli.workflows.examine.explain_run import explain_run
 from cli.workflows.examine.layer_forecast import forecast_layers
 from cli.workflows.examine.plan_steps import about_plan, cost_of_training, explained_plan, explained_steps
+from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
+from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
@@ -53,6 +55,7 @@ def explain(
     with known_store(home) as store:
         plan = target.with_settings(store)
         plan_forecast = forecast_plan(plan, store)
+        coverage = coverage_of(store, digests_of(plan.execution.device))
     return Explanation(
         plan=explained_plan(plan, price_per_hour),
         run=None,
@@ -63,6 +66,8 @@ def explain(
         layers=forecast_layers(plan, plan_forecast.predictor) if layers else None,
         evidence=plan_forecast.evidence,
         notes=(*about_plan(plan), *_about_clusters(request.target, plan)),
+        coverage=coverage,
+        corrections=plan_forecast.corrections,
     )
 
 
@@ -83,7 +88,8 @@ def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool)
     number = run_id_of(target, home)
     with reading_store(home) as store:
         run = stored_run(store, home, number)
-        return explain_run(run, store.steps(run.id), price)
+        coverage = coverage_of(store, {run.fingerprint})
+        return explain_run(run, store.steps(run.id), price, coverage)
 
 
 def _seconds_of_steps(priced: PricedPlan | None) -> dict[str, Estimate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.estimate import Estimate
+from advisor.plans.outcomes import peak_at_once
 from advisor.plans.records import Forecast, Run, RunStatus, StepRecord
 from cli.workflows.answers.examine.explanation import (
     ActualTotals,
@@ -13,7 +14,7 @@ from cli.workflows.answers.examine.explanation import (
     Explanation,
     PredictedTotals,
 )
-from cli.workflows.answers.examine.parts import Deviation
+from cli.workflows.answers.examine.parts import Deviation, QuantityCoverage
 from cli.workflows.examine.plan_steps import (
     SECONDS_PER_HOUR,
     about_plan,
@@ -23,13 +24,19 @@ from cli.workflows.examine.plan_steps import (
 )
 
 
-def explain_run(run: Run, records: Sequence[StepRecord], price: float | None) -> Explanation:
+def explain_run(
+    run: Run,
+    records: Sequence[StepRecord],
+    price: float | None,
+    coverage: tuple[QuantityCoverage, ...] = (),
+) -> Explanation:
     """Return the plan of a run with the cost that was predicted and the actual cost.
 
     Args:
         run: run as the database knows it.
         records: executed steps.
         price: price of the machine in USD per hour, None for no cost.
+        coverage: how many of the newest forecasts on the machine held.
     """
     seconds = {s.step: Estimate(s.mean, s.low, s.high) for s in run.forecast.steps} if run.forecast else {}
     predicted, actual = _predicted(run.forecast, price), _actual(run, records, price)
@@ -43,6 +50,8 @@ def explain_run(run: Run, records: Sequence[StepRecord], price: float | None) ->
         layers=None,
         evidence=None,
         notes=(*_about_run(run), *about_plan(run.plan)),
+        coverage=coverage,
+        corrections=run.forecast.corrections if run.forecast else (),
     )
 
 
@@ -65,11 +74,10 @@ def _estimate(triple: tuple[float, float, float] | None) -> Estimate | None:
 
 def _actual(run: Run, records: Sequence[StepRecord], price: float | None) -> ActualTotals:
     """Return what a run took; its peak is the largest sum of as many steps as run at once, as in pricing."""
-    peaks = sorted((r.peak_bytes for r in records if r.peak_bytes), reverse=True)
     cost = 0.0 if price is None else run.train_seconds * price / SECONDS_PER_HOUR
     return ActualTotals(
         train_seconds=run.train_seconds or None,
-        train_peak_bytes=sum(peaks[: run.plan.execution.processes]) or None,
+        train_peak_bytes=peak_at_once((r.peak_bytes for r in records), run.plan.execution.processes),
         test_error=None if run.test is None else run.test.error,
         cost_usd=cost or None,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from advisor.conformal import Quantity
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.step_cost import LOSS
 from advisor.networks.layers import Task
@@ -32,7 +33,7 @@ def forecast_layers(plan: TrainingPlan, predictor: CostPredictor) -> tuple[Netwo
 
 
 def _forecast(network: str, task: Task, batch: int, predictor: CostPredictor) -> NetworkForecast:
-    step = predictor.step_seconds(network, task, batch)
+    step = predictor.correction(Quantity.TIME).applied(predictor.step_seconds(network, task, batch))
     phases = predictor.phase_seconds(network, task, batch)
     kinds = _kinds(network, task)
     return NetworkForecast(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.conformal import Quantity
 from advisor.cost.measurement import LayerTime
 from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
@@ -153,7 +154,8 @@ def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:
     predictor = predictor_for(store, workload.execution, workload.augmentation.key)
     if predictor.basis == "nominal":
         return None
-    return predictor.step_seconds(workload.network, workload.task, workload.batch)
+    seconds = predictor.step_seconds(workload.network, workload.task, workload.batch)
+    return predictor.correction(Quantity.TIME).applied(seconds)
 
 
 def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[LayerFacts]]:

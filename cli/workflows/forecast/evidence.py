@@ -12,10 +12,11 @@ from advisor.accuracy.noise import fitted_seed_std
 from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.reported import ReportedTraining
+from advisor.conformal import ErrorBasis
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
 from advisor.plans.records import RESUMABLE, Run, RunStatus
-from cli.workflows.answers.examine.parts import ErrorBasis
+from cli.workflows.forecast.coverage import corrections_of
 from cli.workflows.forecast.probe_source import is_probe
 from cli.workflows.views import Say
 from db.queries import Store
@@ -154,7 +155,8 @@ def accuracy_for(
     look = store.look(facts.key)
     levels = () if look is None else (look.level(facts, sizes[dataset]),)
     pooled = pooled_without(facts.name)
-    return AccuracyPredictor([dataset], evidence, seed, levels, pooled, sizes), evidence
+    corrections = corrections_of(store)
+    return AccuracyPredictor([dataset], evidence, seed, levels, pooled, sizes, corrections), evidence
 
 
 def error_basis(accuracy: AccuracyPredictor, trainings: int) -> ErrorBasis:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.conformal import Correction, CostBasis, ErrorBasis
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, Floats
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
-from cli.workflows.answers.examine.parts import CostBasis, ErrorBasis, ForecastEvidence
+from cli.workflows.answers.examine.parts import ForecastEvidence
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.known_images import KnownImages, known_images
 from cli.workflows.forecast.machine import predictor_for
@@ -32,6 +33,7 @@ class PlanForecast:
         predictor: predictor of the cost.
         runs: number of trainings that the predicted error rests on.
         error_basis: best evidence behind the predicted error.
+        error_correction: correction that the interval of the predicted error has; None if it is unknown.
     """
 
     priced: PricedPlan | None
@@ -41,12 +43,19 @@ class PlanForecast:
     predictor: CostPredictor
     runs: int
     error_basis: ErrorBasis
+    error_correction: Correction | None = None
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Corrections that the intervals have."""
+        cost = () if self.priced is None else self.priced.corrections
+        return cost if self.error_correction is None else (*cost, self.error_correction)
 
     @property
     def forecast(self) -> Forecast:
         """What is stored with a run; costs are None where nothing was measured."""
         if self.priced is not None:
-            return self.priced.forecast(self.test_error)
+            return self.priced.forecast(self.test_error, self.error_correction)
         error = (self.test_error.mean, self.test_error.low, self.test_error.high)
         return Forecast(
             train_seconds=None,
@@ -54,6 +63,7 @@ class PlanForecast:
             inference_ms_per_image=None,
             test_error=error,
             steps=(),
+            corrections=self.corrections,
         )
 
     @property
@@ -99,6 +109,7 @@ class Predictors:
             self.cost,
             self.runs,
             error_basis(self.accuracy, self.runs),
+            self.accuracy.correction,
         )
 
     def sampled_errors(self, plan: TrainingPlan) -> Floats:

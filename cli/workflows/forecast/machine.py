@@ -16,6 +16,7 @@ from advisor.cost.predictor import CostPredictor
 from advisor.cost.reference import references
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
+from cli.workflows.forecast.coverage import corrections_of
 from cli.workflows.home import now
 from db.queries import Store
 from profiler.device import fingerprint, usable_cores, visible_gpus
@@ -48,6 +49,11 @@ def executions(device: str) -> list[Execution]:
         for dtype in ("float32", "bfloat16")
         for layout in ("channels_last", "contiguous")
     ]
+
+
+def digests_of(device: str) -> frozenset[str]:
+    """Return the digests of this machine under all settings to choose from, which runs are stored with."""
+    return frozenset(fingerprint(execution).digest for execution in executions(device))
 
 
 def stored_measurements(store: Store, device: str, augmentation: str = "") -> list[Measurement]:
@@ -140,7 +146,8 @@ def chosen_execution(store: Store, device: str, task: Task, augmentation: str = 
 def predictor_for(store: Store, execution: Execution, augmentation: str = "") -> CostPredictor:
     """Return the predictor of this machine under given settings and augmentation (`Augmentation.key`)."""
     measured = stored_measurements(store, execution.device, augmentation)
-    return CostPredictor(measured, execution, trained_epochs(store, execution, augmentation))
+    epochs = trained_epochs(store, execution, augmentation)
+    return CostPredictor(measured, execution, epochs, corrections_of(store, digests_of(execution.device)))
 
 
 def measurement_of(

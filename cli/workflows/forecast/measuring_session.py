@@ -32,7 +32,9 @@ from advisor.cost.reference import REFERENCES, references
 from advisor.designs.space import Candidate
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
+from cli.workflows.forecast.coverage import corrections_of
 from cli.workflows.forecast.machine import (
+    digests_of,
     executions,
     fastest_execution,
     is_reference,
@@ -90,6 +92,7 @@ class MeasuringSession:
         self.execution = fastest_execution(known, device, facts.task)
         self.predictor: CostPredictor | None = None
         self._epochs: dict[Execution, list[TrainedEpochs]] = {}
+        self._corrections = corrections_of(store, digests_of(device))
         self._choosing_seconds = 0.0
         free = MEMORY_SHARE * free_bytes(device)
         self._free_bytes = free if device == "cuda" else free - PROCESS_BYTES
@@ -100,7 +103,7 @@ class MeasuringSession:
         if self.execution not in self._epochs:
             augmentation = self.facts.augmentation.key
             self._epochs[self.execution] = trained_epochs(self.store, self.execution, augmentation)
-        return CostPredictor(self.known, self.execution, self._epochs[self.execution])
+        return CostPredictor(self.known, self.execution, self._epochs[self.execution], self._corrections)
 
     def run(self, candidates: Sequence[Candidate], batch: int, began: float, seconds: float) -> None:
         """Measure until the time is up.

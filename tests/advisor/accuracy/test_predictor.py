@@ -1,6 +1,7 @@
 """The accuracy predictor: how it learns, its intervals and its probabilities."""
 
 import math
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from advisor.accuracy.noise import DISCREPANCY_STD
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.conformal import Corrections, ErrorBasis, Quantity
 from advisor.designs.design import parse_design
 
 
@@ -195,6 +197,32 @@ def test_a_predicted_error_is_at_most_one_and_wider_than_its_draws(values, key):
     errors = np.array(values)
     estimate = prior().predict(errors, key=key)
     assert 0 < estimate.low <= estimate.mean <= estimate.high <= 1
+
+
+@pytest.mark.parametrize(
+    ("evidence", "basis", "factor"),
+    [((), ErrorBasis.PRIOR, 2.0), ((run("resnet-8-8", 0.06, 0.06),), ErrorBasis.RUNS, 0.5)],
+)
+def test_the_interval_of_an_error_is_corrected_by_what_is_known_of_the_data(evidence, basis, factor):
+    known = {(Quantity.ERROR, ErrorBasis.PRIOR): [2.0] * 20, (Quantity.ERROR, ErrorBasis.RUNS): [0.5] * 20}
+    plain = AccuracyPredictor(["mine"], evidence) if evidence else prior()
+    corrected = copy(plain)
+    corrected.corrections = Corrections(known)
+    errors = np.full(SAMPLES, 0.02)
+    before, after = plain.predict(errors), corrected.predict(errors)
+    assert (corrected.correction.basis, corrected.correction.factor) == (basis, factor)
+    assert after.mean == before.mean
+    assert math.log(after.high / after.mean) == pytest.approx(factor * math.log(before.high / before.mean))
+    assert math.log(after.mean / after.low) == pytest.approx(factor * math.log(before.mean / before.low))
+    # A chance is of the draws, whose widths stay.
+    assert plain.probability_below(errors, 2 * errors) == corrected.probability_below(errors, 2 * errors)
+
+
+def test_a_corrected_error_is_at_most_one():
+    wide = copy(prior())
+    wide.corrections = Corrections({(Quantity.ERROR, "prior"): [3.0] * 20})
+    found = wide.predict(np.full(SAMPLES, 0.8), 0.2)
+    assert found.low < found.mean < found.high == 1.0
 
 
 def test_a_predicted_error_includes_the_noise_of_a_training():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from advisor.conformal import Corrections
 from advisor.cost.comparison import Side, price_ratios
 from advisor.cost.discrepancy import Point, Residuals
 from advisor.cost.pricing import price
@@ -46,6 +47,9 @@ class Stub:
 
     def fits(self, network, task, batch):
         return True
+
+    def correction(self, quantity):
+        return Corrections().of(quantity, "measurements")
 
     def contention(self, processes):
         return 1.0

@@ -1,11 +1,13 @@
 """Prices of plans: makespans by hand and by their bounds, and whole plans with a stub predictor."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.conformal import Corrections, Quantity
 from advisor.cost.pricing import HATCH_SECONDS, epoch_seconds, price, timeline
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, total
@@ -48,6 +50,7 @@ class Stub:
     on_cuda: bool = False
     too_large: tuple[str, ...] = ()
     asked: list[tuple[str, int]] = field(default_factory=list)
+    corrections: Corrections = field(default_factory=Corrections)
 
     def step_seconds(self, network, task, batch):
         self.asked.append((network, batch))
@@ -74,6 +77,9 @@ class Stub:
 
     def fits(self, network, task, batch):
         return network not in self.too_large
+
+    def correction(self, quantity):
+        return self.corrections.of(quantity, "measurements")
 
     def contention(self, processes):
         return self.slowdown if processes > 1 else 1.0
@@ -343,6 +349,46 @@ def test_every_figure_is_an_interval_and_a_forecast_repeats_it(design, processes
     assert forecast.test_error == (0.2, 0.1, 0.3)
     assert [s.step for s in forecast.steps] == [*(s.id for s in plan.steps), "evaluate"]
     assert priced.forecast(None).test_error is None
+
+
+def test_every_interval_of_a_price_is_corrected_by_the_factor_of_its_quantity():
+    factors = {Quantity.TIME: 2.0, Quantity.MEMORY: 0.5, Quantity.LATENCY: 1.5}
+    known = Corrections({(q, "measurements"): [factor] * 20 for q, factor in factors.items()})
+    steps, plan = {"resnet-8-4": 2.0}, planned("2xresnet-8-4@g1", processes=2)
+    machine = {"slowdown": 1.5, "watts": 10.0, "on_cuda": True}
+    before, after = (
+        price(plan, Stub(steps, **machine)),
+        price(plan, Stub(steps, **machine, corrections=known)),
+    )
+
+    def check(estimate, corrected, factor):
+        assert corrected.mean == estimate.mean
+        for end in ("low", "high"):
+            widths = (math.log(getattr(e, end) / e.mean) for e in (corrected, estimate))
+            assert next(widths) == pytest.approx(factor * next(widths))
+
+    for figure, factor in (
+        ("train_seconds", 2.0),
+        ("epoch_seconds", 2.0),
+        ("energy_joules", 2.0),
+        ("train_peak_bytes", 0.5),
+        ("train_reserved_bytes", 0.5),
+        ("inference_peak_bytes", 0.5),
+        ("inference_ms_per_image", 1.5),
+    ):
+        check(getattr(before, figure), getattr(after, figure), factor)
+    for step, corrected in zip(before.steps, after.steps, strict=True):
+        # The evaluation of the members is inference.
+        check(step.seconds, corrected.seconds, 1.5 if step.step == "evaluate" else 2.0)
+    stored = after.forecast(None)
+    assert {c.quantity: (c.factor, c.own) for c in stored.corrections} == {
+        quantity: (factor, 20) for quantity, factor in factors.items()
+    }
+    assert stored.train_seconds == (
+        after.train_seconds.mean,
+        after.train_seconds.low,
+        after.train_seconds.high,
+    )
 
 
 # Steps on several devices.

@@ -7,6 +7,7 @@ import pytest
 
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.conformal import Corrections
 from advisor.decision.contenders import contenders, first_to_train, key_of
 from advisor.decision.probe_value import at_stake, errors_of, expected_move
 from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
@@ -60,6 +61,9 @@ class Clock:
 
     watts = None
     seconds: float = 1.0
+
+    def correction(self, quantity):
+        return Corrections().of(quantity, "measurements")
 
     def contention(self, processes):
         return 1.0

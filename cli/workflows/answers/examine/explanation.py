@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.conformal import Correction
 from advisor.estimate import Estimate
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.examine.layers import NetworkForecast
-from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts
+from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts, QuantityCoverage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,8 @@ class Explanation(Answer):
             it was not requested.
         evidence: measurements and trainings that the forecast rests on; null for a run.
         notes: remarks for a person.
+        coverage: how many of the newest forecasts on the machine held; a quantity without any is left out.
+        corrections: corrections that the intervals of a plan have; for a run those stored with its forecast.
     """
 
     plan: ExplainedPlan
@@ -156,3 +159,5 @@ class Explanation(Answer):
     layers: tuple[NetworkForecast, ...] | None
     evidence: ForecastEvidence | None
     notes: tuple[str, ...]
+    coverage: tuple[QuantityCoverage, ...] = ()
+    corrections: tuple[Correction, ...] = ()

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any
 
+from advisor.conformal import CostBasis, ErrorBasis, Quantity
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
-
-
-class CostBasis(StrEnum):
-    """Evidence behind a forecast of cost; `CostPredictor.basis` has the same values."""
-
-    NOMINAL = "nominal"
-    FEW_MEASUREMENTS = "few measurements"
-    MEASUREMENTS = "measurements"
-
-
-class ErrorBasis(StrEnum):
-    """Evidence behind a forecast of the error."""
-
-    PRIOR = "prior"
-    DATA = "data"
-    RUNS = "runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +29,21 @@ class ForecastEvidence:
     accuracy: ErrorBasis
     runs: int
     unmeasured: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityCoverage:
+    """How many of the newest finished forecasts of a quantity held.
+
+    Attributes:
+        quantity: time, memory or error.
+        forecasts: number of forecasts, at most 30.
+        inside: number of them whose outcome lies in the 90 % interval.
+    """
+
+    quantity: Quantity
+    forecasts: int
+    inside: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

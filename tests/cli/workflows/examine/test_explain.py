@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from measured import measurement
 
+from advisor.conformal import Correction, Corrections, Quantity
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, PricedStep
@@ -19,6 +20,7 @@ from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import plan_to_json
 from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord, StepStatus
+from advisor.shipped_scores import shipped_scores
 from cli.workflows.answers.examine.parts import ErrorBasis
 from cli.workflows.examine import explain as workflow
 from cli.workflows.forecast.forecasting import PlanForecast
@@ -427,6 +429,35 @@ def test_a_run_without_a_forecast_shows_what_it_took(advisor, trained, forecast,
     assert "1.10" in row_of(out, "cost")
 
 
+def test_a_run_says_how_many_forecasts_of_its_machine_held_and_how_its_own_was_corrected(advisor, trained):
+    factor = Correction(quantity=Quantity.TIME, basis="measurements", factor=1.25, own=7, shipped=124)
+    trained(replace(FORECAST, corrections=(factor,)))
+    answer = advisor("explain", "1", "--json").json
+    # 110 s and 4 % are inside; 4 and 5 MB of two steps at a time are more than 5.
+    assert answer["coverage"] == [
+        {"quantity": quantity, "forecasts": 1, "inside": inside}
+        for quantity, inside in (("time", 1), ("memory", 0), ("error", 1))
+    ]
+    assert answer["corrections"] == [
+        {"quantity": "time", "basis": "measurements", "factor": 1.25, "own": 7, "shipped": 124}
+    ]
+    out = " ".join(advisor("explain", "1").out.split())
+    assert "Of your last 1 forecast of time 1, of 1 forecast of memory 0, of 1 forecast of the error 1" in out
+    assert "time × 1.25 (7 of yours and 124 shipped)" in out
+
+
+def test_a_plan_without_a_history_says_by_what_its_intervals_are_corrected(advisor, measured):
+    out = " ".join(advisor("explain", "resnet-8-4", "--dataset", "digits", "--device", "cpu").out.split())
+    assert "Of your last" not in out
+    for quantity, basis in (
+        ("time", "few measurements"),
+        ("latency", "few measurements"),
+        ("error", "prior"),
+    ):
+        correction = Corrections(shipped=shipped_scores()).of(Quantity(quantity), basis)
+        assert f"{quantity} × {correction.factor:.2f} ({correction.shipped} shipped)" in out
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
@@ -439,7 +470,9 @@ def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, wid
     ]
     # A row on two lines would begin with the blank of its first column.
     assert not any(line[:1] == " " for line in lines if line.strip())
-    assert len(lines) == 3 + 1 + 1 + 6 + 1 + 5 + 1 + 2
+    # Last, the forecasts that held, which take two lines of the narrow terminal.
+    held = 2 if width == 80 else 1
+    assert len(lines) == 3 + 1 + 1 + 6 + 1 + 5 + 1 + 2 + held
 
 
 @pytest.mark.parametrize(

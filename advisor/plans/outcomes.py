@@ -1,0 +1,86 @@
+"""What became of forecasts: each forecast figure of a finished run beside its actual one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from advisor.conformal import Key, Quantity, score_of
+from advisor.plans.records import Run, RunStatus
+
+# Error that counts as the least of a run, in images: half a wrong answer more than none.
+LEAST_WRONG = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedForecast:
+    """A forecast whose outcome is known.
+
+    Attributes:
+        quantity: quantity that was forecast.
+        basis: evidence that the forecast rested on; None if it was not stored.
+        score: score against the interval as it was before its correction, at least 0 (`advisor.conformal`).
+        inside: whether the outcome lies in the interval that was stored.
+    """
+
+    quantity: Quantity
+    basis: str | None
+    score: float
+    inside: bool
+
+
+def peak_at_once(peaks: Iterable[int | None], processes: int) -> int | None:
+    """Return the largest sum of the peaks of as many steps as run at once; None without any.
+
+    Args:
+        peaks: peak bytes of the steps of a run, None where one is unknown.
+        processes: number of networks that train at the same time.
+    """
+    known = sorted((peak for peak in peaks if peak), reverse=True)
+    return sum(known[:processes]) or None
+
+
+def finished_forecasts(run: Run, peaks: Sequence[int | None]) -> Iterator[FinishedForecast]:
+    """Yield the forecasts of a run whose outcomes are known; none of a run that did not come to its end.
+
+    The latency of a run is never measured, so it has no outcome.
+
+    Args:
+        run: the run.
+        peaks: peak bytes of its steps, None where one is unknown.
+    """
+    forecast, test = run.forecast, run.test
+    if forecast is None or run.status is not RunStatus.DONE:
+        return
+    corrections = {correction.quantity: correction for correction in forecast.corrections}
+    images = run.plan.dataset.test_images
+    figures = (
+        (Quantity.TIME, forecast.train_seconds, run.train_seconds or None, 0.0),
+        (Quantity.MEMORY, forecast.train_peak_bytes, peak_at_once(peaks, run.plan.execution.processes), 0.0),
+        (Quantity.ERROR, forecast.test_error, None if test is None else test.error, LEAST_WRONG / images),
+    )
+    for quantity, interval, actual, least in figures:
+        # A mean of 0 is the forecast of a run that had nothing left to do.
+        if interval is None or actual is None or interval[0] <= 0:
+            continue
+        correction = corrections.get(quantity)
+        yield FinishedForecast(
+            quantity=quantity,
+            basis=None if correction is None else correction.basis,
+            score=score_of(actual, interval, least) * (1.0 if correction is None else correction.factor),
+            inside=interval[1] <= actual <= interval[2],
+        )
+
+
+def scores_by_basis(forecasts: Iterable[FinishedForecast]) -> dict[Key, list[float]]:
+    """Return the scores by quantity and basis, in their order.
+
+    Forecasts without a basis were made by older programs, whose predictors may have erred in other ways. They
+    are left out.
+    """
+    found: dict[Key, list[float]] = defaultdict(list)
+    for forecast in forecasts:
+        if forecast.basis is not None:
+            found[forecast.quantity, forecast.basis].append(forecast.score)
+    return dict(found)

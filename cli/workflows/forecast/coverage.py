@@ -1,0 +1,54 @@
+"""The history of forecasts: the corrections that follow from it, and how many forecasts held.
+
+Time and memory count where the machine is the same, the error on every machine. A machine is given by the
+digests of its fingerprint under several settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from advisor.conformal import MOST_OWN, Corrections, Quantity
+from advisor.plans.outcomes import FinishedForecast, finished_forecasts, scores_by_basis
+from advisor.shipped_scores import shipped_scores
+from cli.workflows.answers.examine.parts import QuantityCoverage
+from db.queries import Store
+
+# Newest finished runs that are read: as many as forecasts on one basis count at most, and as many again.
+MOST_RUNS = 2 * MOST_OWN
+# Newest forecasts of a quantity whose coverage is stated.
+STATED = 30
+
+
+def corrections_of(store: Store, machine: Collection[str] = ()) -> Corrections:
+    """Return the corrections of forecasts.
+
+    Args:
+        store: database with runs.
+        machine: digests of the machine of time and memory; without any, only the error has a history.
+    """
+    return Corrections(scores_by_basis(_history(store, machine)), shipped_scores())
+
+
+def coverage_of(store: Store, machine: Collection[str]) -> tuple[QuantityCoverage, ...]:
+    """Return how many of the newest forecasts of each quantity held; quantities without any are left out.
+
+    Args:
+        store: database with runs.
+        machine: digests of the machine of time and memory.
+    """
+    history = list(_history(store, machine))
+    found = []
+    for quantity in Quantity:
+        newest = [forecast.inside for forecast in history if forecast.quantity is quantity][:STATED]
+        if newest:
+            found.append(QuantityCoverage(quantity=quantity, forecasts=len(newest), inside=sum(newest)))
+    return tuple(found)
+
+
+def _history(store: Store, machine: Collection[str]) -> Iterator[FinishedForecast]:
+    """Yield the finished forecasts that count for a machine, newest first."""
+    for run, peaks in store.finished_runs(MOST_RUNS):
+        for forecast in finished_forecasts(run, peaks):
+            if forecast.quantity is Quantity.ERROR or run.fingerprint in machine:
+                yield forecast
