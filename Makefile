@@ -11,13 +11,11 @@ DEMO_HOME ?= .demo
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: .venv/.installed  ## recommend, train on the embedded digits, query the run
-	$(BIN)/advisor --home $(DEMO_HOME) recommend --budget 5M --epochs 120
+demo: .venv/.installed  ## recommend, train what is recommended on the embedded digits, forecast beside actual
+	$(BIN)/advisor --home $(DEMO_HOME) recommend --budget 5M --epochs 120 --family resnet --profile-seconds 20
 	$(BIN)/advisor --home $(DEMO_HOME) recommend --dataset digits --budget 60k --epochs 20 --family resnet --profile-seconds 15
-	$(BIN)/advisor --home $(DEMO_HOME) train --dataset digits --seed 1
-	$(BIN)/advisor --home $(DEMO_HOME) train 4xresnet-8-7@g1 --dataset digits --epochs 20 --seed 1
-	$(BIN)/advisor --home $(DEMO_HOME) runs list
-	$(BIN)/advisor --home $(DEMO_HOME) runs compare 1 2
+	$(BIN)/advisor --home $(DEMO_HOME) probe list
+	$(BIN)/advisor --home $(DEMO_HOME) train --dataset digits
 
 check: .venv/.installed  ## lint, types, layers
 	$(BIN)/ruff check .
