@@ -20,7 +20,8 @@ of the package has no entry for that.
 Intervals are 90 % intervals: over cells by bootstrap, over seeds by Student's t. A cell counts once it has
 `LEAST_DESIGNS` designs of both kinds with seed 0. Forecasts of time are not evaluated here.
 
-Writes results/advice2-cpu.json, or results/advice2_set_aside-cpu.json. `--file` also takes the first grid.
+Writes results/advice2-cpu.json, or results/advice2_set_aside-cpu.json. results/advice2_first_grid-cpu.json is
+the same procedure on the first grid (`--file` and `--result`), whose single networks all have depth 26.
 """
 
 from __future__ import annotations
