@@ -69,7 +69,16 @@ def threshold(parameters=1.2e6, epochs=30.0):
     )
 
 
-def row(rank, design, *, trade=None, threshold=None, reasons=("because",), method=Method.FULL_DATA):
+def row(
+    rank,
+    design,
+    *,
+    trade=None,
+    threshold=None,
+    reasons=("because",),
+    method=Method.FULL_DATA,
+    tuned_weight_decay=None,
+):
     return AdvisedDesign(
         **named(design, method),
         rank=rank,
@@ -89,6 +98,8 @@ def row(rank, design, *, trade=None, threshold=None, reasons=("because",), metho
         untried=False,
         unmeasured=(),
         reasons=reasons,
+        weight_decay=1e-4 if tuned_weight_decay is None else tuned_weight_decay,
+        tuned_weight_decay=tuned_weight_decay,
     )
 
 
