@@ -130,7 +130,9 @@ def expected_move(errors: Floats, log_figures: Floats, stds: Floats, seed: int) 
     generator = np.random.default_rng(seed)
     measured = log_figures + generator.standard_normal(log_figures.shape) * stds
     savings, level = _savings(errors)
-    best = np.bincount(savings.argmax(axis=1), minlength=savings.shape[1]) / len(savings)
+    shares = np.bincount(savings.argmax(axis=1), minlength=savings.shape[1]) / len(savings)
+    # What is best in no draw adds nothing; its regression would take time.
+    best, savings = shares[shares > 0], savings[:, shares > 0]
     shuffled = measured[generator.permutation(len(savings))]
     explained = _explained_variance(savings, measured) - _explained_variance(savings, shuffled)
     return level * float(best @ np.sqrt(np.maximum(explained, 0.0)))

@@ -29,7 +29,7 @@ from advisor.cost.pricing import price
 from advisor.decision.contenders import contenders, first_to_train, key_of, with_other_weight_decays
 from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
 from advisor.decision.search import Evaluated, Scenario, plan_of
-from advisor.decision.weight_decay import other_than_recipe
+from advisor.decision.weight_decay import other_than_recipe, tuned_weight_decay_of
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
@@ -100,7 +100,7 @@ class Probe:
     @property
     def tuned_weight_decay(self) -> float | None:
         """Weight decay of its networks where it is not that of the recipe, else None."""
-        return other_than_recipe(parse_design(self.plan.design), self.weight_decay)
+        return tuned_weight_decay_of(self.plan)
 
 
 def next_probe(

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from advisor.designs.design import Design
+from advisor.accuracy.cases import weight_decay_of
+from advisor.designs.design import Design, parse_design
 from advisor.estimate import Floats
+from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.schedule import RECIPES
 
 # Weight decay over that of the recipe, rising, the recipe's first.
@@ -64,6 +66,18 @@ def other_than_recipe(design: Design, multiple: float) -> float | None:
         multiple: weight decay over that of the recipe, perhaps rounded in its last digits.
     """
     return None if _text(multiple) == _text(1.0) else absolute(design, multiple)
+
+
+def tuned_weight_decay_of(plan: TrainingPlan) -> float | None:
+    """Return the weight decay of a plan where it is not that of the recipes, else None.
+
+    Of a plan with several weight decays it is that of the first member's recipe times the mean multiple.
+    """
+    multiple = weight_decay_of(plan)
+    if _text(multiple) == _text(1.0):
+        return None
+    found = {step.weight_decay for step in plan.steps if isinstance(step, TrainStep)}
+    return found.pop() if len(found) == 1 else absolute(parse_design(plan.design), multiple)
 
 
 def times_words(multiple: float) -> str:
