@@ -100,6 +100,14 @@ Rate = Annotated[
 Decay = Annotated[
     float | None, typer.Option("--weight-decay", help="Weight decay; default: the published one.")
 ]
+Tune = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off",
+        help="Weight decay of the designs: auto for another than the recipe's where less error is expected "
+        "by it, off for the recipe's.",
+    ),
+]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
 ]

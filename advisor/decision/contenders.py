@@ -9,8 +9,10 @@ what their clusters say, full data or MotherNets. Designs are compared within th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from advisor.decision.search import Evaluated
+from advisor.decision.weight_decay import times_words
 from advisor.designs.design import Design, parse_design
 from advisor.networks.layers import Task
 from advisor.plans.dataset import DatasetFacts
@@ -27,16 +29,18 @@ OF_ONE_SIZE = 2.0
 _FOR = " for "
 
 
-def key_of(design: str, epochs: int, image_share: float) -> str:
+def key_of(design: str, epochs: int, image_share: float, weight_decay: float = 1.0) -> str:
     """Return a text that is equal for two trainings that differ by their seed only.
 
     Args:
         design: short name of the design.
         epochs: epochs of a network that is trained from scratch.
         image_share: share of the training images.
+        weight_decay: weight decay over that of the recipe.
     """
     part = f" of {image_share:.0%} of the images" if image_share < 1 else ""
-    return f"{design}{_FOR}{epochs} epoch{'s' * (epochs != 1)}{part}"
+    decay = f" with {words}" if (words := times_words(weight_decay)) else ""
+    return f"{design}{_FOR}{epochs} epoch{'s' * (epochs != 1)}{part}{decay}"
 
 
 def contenders(evaluated: Sequence[Evaluated]) -> list[Evaluated]:
@@ -60,6 +64,8 @@ def first_to_train(
 
     The leading design is trained unless one like it was. For the rival any of its kind and size will do.
 
+    A training with another weight decay does not stand for it.
+
     Args:
         evaluated: designs of the request, as for `contenders`.
         data: facts of the data set.
@@ -71,20 +77,37 @@ def first_to_train(
         return []
     leader = found[0]
     rival = next((e for e in found if _is_single(e.design) is not _is_single(leader.design)), None)
-    trained = [parse_design(_design_of(key)) for key in done if key == key_of(_design_of(key), epochs, 1.0)]
+
+    def trained(e: Evaluated) -> list[Design]:
+        names = {_design_of(key) for key in done}
+        return [parse_design(n) for n in names if key_of(n, epochs, 1.0, e.weight_decay) in done]
 
     task = data.task
-    wanted = [] if any(_are_alike(leader.design, other, task) for other in trained) else [leader]
-    if rival is not None and not any(_are_of_one_kind(rival.design, other, task) for other in trained):
-        wanted.append(rival)
+    wanted = [] if any(_are_alike(leader.design, other, task) for other in trained(leader)) else [leader]
+    if rival is not None:
+        alike = (_are_of_one_kind(rival.design, other, task) for other in trained(rival))
+        wanted += [] if any(alike) else [rival]
     return wanted
+
+
+def with_other_weight_decays(leading: Sequence[Evaluated], multiples: Sequence[float]) -> list[Evaluated]:
+    """Return the leading single network and the leading ensembles with every other weight decay.
+
+    Their errors are those of their own weight decay.
+
+    Args:
+        leading: designs of `contenders`.
+        multiples: multiples of the recipe's weight decay to train with.
+    """
+    single = next((e for e in leading if _is_single(e.design)), None)
+    chosen = [e for e in leading if e is single or not _is_single(e.design)]
+    return [replace(e, weight_decay=m) for m in multiples for e in chosen if m != e.weight_decay]
 
 
 def _are_alike(one: Design, other: Design, task: Task) -> bool:
     shapes = [[(m.family, m.depth) for m in design.members] for design in (one, other)]
-    return (
-        shapes[0] == shapes[1] and one.clusters == other.clusters and _size_ratio(one, other, task) <= ALIKE
-    )
+    same = shapes[0] == shapes[1] and one.clusters == other.clusters
+    return same and _size_ratio(one, other, task) <= ALIKE
 
 
 def _are_of_one_kind(one: Design, other: Design, task: Task) -> bool:

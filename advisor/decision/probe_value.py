@@ -2,7 +2,8 @@
 
 Notation, for S posterior draws:
 
-    e_d    draws of the error of design d of the request,                            shape (S,)
+    e_d    draws of the error of design d of the request; a design that may be trained with several weight
+           decays counts as several,                                                 shape (S,)
     b      the design of least expected error, the one that would be chosen now
     g_d    saving of design d, log e_b − log e_d,                                    shape (S,)
     μ      draws of the logarithms that the probe will measure: the error of a member, and the ratio of the
@@ -38,9 +39,18 @@ from advisor.plans.dataset import DatasetFacts
 
 
 def errors_of(evaluated: Sequence[Evaluated]) -> Floats:
-    """Return the draws of the errors of designs, shape (draws, designs)."""
-    errors: Floats = np.stack([e.errors for e in evaluated], axis=1)
-    return errors
+    """Return the draws of the errors that are compared, shape (draws, designs and more).
+
+    A design may be trained with several weight decays. One that is not chosen is compared as well where it
+    has the least error of all in some draw. Those that never have add nothing to any value below.
+    """
+    chosen: Floats = np.stack([e.errors for e in evaluated], axis=1)
+    tables = [e.errors_by_weight_decay for e in evaluated if e.errors_by_weight_decay is not None]
+    if not tables:
+        return chosen
+    every = np.concatenate([chosen, *tables], axis=1)
+    best = np.unique(every.argmin(axis=1))
+    return np.concatenate([chosen, every[:, best[best >= len(evaluated)]]], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,12 @@ class Outcome:
 
 
 def outcome(
-    accuracy: AccuracyPredictor, design: Design, data: DatasetFacts, epochs: int, image_share: float = 1.0
+    accuracy: AccuracyPredictor,
+    design: Design,
+    data: DatasetFacts,
+    epochs: int,
+    image_share: float = 1.0,
+    weight_decay: float = 1.0,
 ) -> Outcome:
     """Return the predicted result of a training.
 
@@ -70,10 +85,17 @@ def outcome(
         data: data set of the training, with the images that it trains on.
         epochs: epochs of a network that is trained from scratch.
         image_share: share of all training images that `data` has.
+        weight_decay: weight decay over that of the recipe.
     """
     single = homogeneous(design.members[0], 1)
     drawn = accuracy.sample_errors(
-        [design, single], data.learned_as, data.task, epochs, image_share=image_share, validated=True
+        [design, single],
+        data.learned_as,
+        data.task,
+        epochs,
+        image_share=image_share,
+        weight_decays=[weight_decay] * 2,
+        validated=True,
     )
     # The penalty of a hatched member is part of the ratio, because the first figure is a single training.
     log_figures = np.stack([np.log(drawn[:, 1]), np.log(drawn[:, 0] / drawn[:, 1])], axis=1)
@@ -109,7 +131,9 @@ def expected_move(errors: Floats, log_figures: Floats, stds: Floats, seed: int) 
     generator = np.random.default_rng(seed)
     measured = log_figures + generator.standard_normal(log_figures.shape) * stds
     savings, level = _savings(errors)
-    best = np.bincount(savings.argmax(axis=1), minlength=savings.shape[1]) / len(savings)
+    shares = np.bincount(savings.argmax(axis=1), minlength=savings.shape[1]) / len(savings)
+    # What is best in no draw adds nothing; its regression would take time.
+    best, savings = shares[shares > 0], savings[:, shares > 0]
     shuffled = measured[generator.permutation(len(savings))]
     explained = _explained_variance(savings, measured) - _explained_variance(savings, shuffled)
     return level * float(best @ np.sqrt(np.maximum(explained, 0.0)))

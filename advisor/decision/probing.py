@@ -8,10 +8,11 @@ about what is asked.
 
 Every other probe is valued before it is made (`advisor.decision.probe_value`). It may be of a smaller design
 for fewer epochs. A leading design is among them for its whole schedule where that fits the time, else for a
-part of it. Optuna proposes further ones (family, depth, members, clusters, shares of budget, epochs and
-images). The one of largest move per second is chosen. Probing ends where less than `WORTHWHILE` points are at
-stake: where perfect knowledge of all errors would save less, or where no probe moves the comparison by as
-much.
+part of it. So are the leading single network and the leading ensembles with every other weight decay, for
+half of the schedule or of the images at least: what weight decay does shows late. Optuna proposes further
+ones (family, depth, members, clusters, shares of budget, epochs and images). The one of largest move per
+second is chosen. Probing ends where less than `WORTHWHILE` points are at stake: where perfect knowledge of
+all errors would save less, or where no probe moves the comparison by as much.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 
+from advisor.accuracy.cases import weight_decay_of
 from advisor.cost.pricing import price
-from advisor.decision.contenders import contenders, first_to_train, key_of
+from advisor.decision.contenders import contenders, first_to_train, key_of, with_other_weight_decays
 from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
-from advisor.decision.search import Evaluated, Scenario, planned
+from advisor.decision.search import Evaluated, Scenario, plan_of
+from advisor.decision.weight_decay import other_than_recipe, tuned_weight_decay_of
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.networks.architecture import regular_network
 from advisor.networks.families import family_named
 from advisor.networks.regular_counts import regular_counts
-from advisor.plans.methods import make_plan
+from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
 
 # Points of test error. The errors of trainings of one design differ by far more.
@@ -51,6 +54,8 @@ IMAGE_SHARES = (1.0, 0.5, 0.25)
 LEAST_IMAGES_OF_CLASS = 20
 # Shares of epochs and of images of a leading design's probe where its whole training does not fit the time.
 SHORTENED = ((1.0, 0.5), (1.0, 0.25), (0.5, 1.0), (0.25, 1.0), (0.5, 0.5))
+# The same with another weight decay than the design's own.
+SHORTENED_BY_HALF = ((1.0, 0.5), (0.5, 1.0))
 # Number of proposed depths, from the shallowest to the deepest of the request, and the largest depth over the
 # usual one. Far deeper than any published network, a network may fail to learn, and the probe with it.
 DEPTHS, LARGEST_DEPTH_RATIO = 4, 4
@@ -85,7 +90,17 @@ class Probe:
     @property
     def key(self) -> str:
         """Text that is equal for two probes that differ by their seed only."""
-        return key_of(self.plan.design, self.plan.epochs, self.image_share)
+        return key_of(self.plan.design, self.plan.epochs, self.image_share, self.weight_decay)
+
+    @property
+    def weight_decay(self) -> float:
+        """Weight decay over that of the recipe."""
+        return weight_decay_of(self.plan)
+
+    @property
+    def tuned_weight_decay(self) -> float | None:
+        """Weight decay of its networks where it is not that of the recipe, else None."""
+        return tuned_weight_decay_of(self.plan)
 
 
 def next_probe(
@@ -163,21 +178,25 @@ def _of_leading(
     seed: int,
 ) -> Iterator[Probe]:
     """Yield the probes of leading designs: the whole training where it fits the time, else parts of it."""
-    for each in contenders(evaluated):
+    leading = contenders(evaluated)
+    others = with_other_weight_decays(leading, scenario.weight_decays)
+    parts = [(e, SHORTENED) for e in leading] + [(e, SHORTENED_BY_HALF) for e in others]
+    for each, shortened in parts:
         whole = _valued(_full_plan(each, scenario), scenario, errors, seed)
         if whole.seconds.high <= seconds:
             if whole.key not in done:
                 yield whole
             continue
-        for epoch_share, image_share in SHORTENED:
+        for epoch_share, image_share in shortened:
             epochs = max(round(epoch_share * scenario.epochs), 1)
-            plan = _plan(each.design, scenario, epochs, image_share, seed)
-            if plan is not None and key_of(plan.design, plan.epochs, image_share) not in done:
+            decay = each.weight_decay
+            plan = _plan(each.design, scenario, epochs, image_share, seed, decay)
+            if plan is not None and key_of(plan.design, plan.epochs, image_share, decay) not in done:
                 yield _valued(plan, scenario, errors, seed)
 
 
 def _full_plan(leading: Evaluated, scenario: Scenario) -> TrainingPlan:
-    return planned(_in_one_process(scenario), leading.design, leading.method)
+    return plan_of(_in_one_process(scenario), leading)
 
 
 def _in_one_process(scenario: Scenario) -> Scenario:
@@ -217,7 +236,12 @@ def _depths(scenario: Scenario, family: str) -> list[int]:
 
 
 def _plan(
-    design: Design, scenario: Scenario, epochs: int, image_share: float, seed: int
+    design: Design,
+    scenario: Scenario,
+    epochs: int,
+    image_share: float,
+    seed: int,
+    weight_decay: float = 1.0,
 ) -> TrainingPlan | None:
     """Return the plan of a probe; None where its settings are not allowed, or classes have too few images."""
     least_images = LEAST_IMAGES_OF_CLASS * scenario.dataset.task.classes
@@ -233,6 +257,7 @@ def _plan(
             batch=scenario.batch,
             seed=scenario.seed if full else seed,
             execution=_in_one_process(scenario).execution,
+            options=PlanOptions(weight_decay=other_than_recipe(design, weight_decay)),
         )
     except UsageError:
         return None
@@ -240,8 +265,10 @@ def _plan(
 
 def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -> Probe:
     """Return a plan as a probe, with its price and its expected move."""
-    image_share = _image_share(plan, scenario)
-    expected = outcome(scenario.accuracy, parse_design(plan.design), plan.dataset, plan.epochs, image_share)
+    image_share, design = _image_share(plan, scenario), parse_design(plan.design)
+    expected = outcome(
+        scenario.accuracy, design, plan.dataset, plan.epochs, image_share, weight_decay_of(plan)
+    )
     return Probe(
         plan=plan,
         seconds=price(plan, scenario.cost).train_seconds,

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from advisor.cost.comparison import PriceRatios, Side, price_ratios
 from advisor.decision.ranking import Recommendation
-from advisor.decision.search import Evaluated, Scenario, planned
+from advisor.decision.search import Evaluated, Scenario, plan_of
 from advisor.decision.switchover import Switchover
+from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, DesignClass
 from advisor.estimate import Estimate
@@ -92,7 +93,7 @@ def compared_prices(scenario: Scenario, evaluated: Evaluated, against: Evaluated
         evaluated: the design.
         against: the other design.
     """
-    before, after = (Side(planned(scenario, e.design, e.method), e.priced) for e in (against, evaluated))
+    before, after = (Side(plan_of(scenario, e), e.priced) for e in (against, evaluated))
     return price_ratios(before, after, scenario.cost)
 
 
@@ -138,6 +139,8 @@ def reasons(
             f"{side} the switchover threshold of {threshold.members} {threshold.family} members with "
             f"probability {chance:.0%}" + ("" if evidence.known else ", by published studies of other data")
         )
+    if row.evaluated.tuned_weight_decay is not None:
+        found.append(_weight_decay_sentence(row.evaluated, known=evidence.known))
     if not design.independent:
         found.append(f"{_mothers_of(design)}; members that share one are less diverse")
     unseen = [family for family in design.families if not evidence.families.get(family)]
@@ -166,6 +169,12 @@ def _mothers_of(design: Design) -> str:
     return f"{networks} for {members - alone} of {members} members, {alone} trained from scratch"
 
 
+def _weight_decay_sentence(evaluated: Evaluated, *, known: bool) -> str:
+    words = weight_decay_words(evaluated.tuned_weight_decay or 0.0)
+    gain = f", for {evaluated.gain_by_weight_decay:.0%} less error by forecast" if known else ""
+    return f"with {words}, {evaluated.weight_decay:g} times the recipe's{gain}"
+
+
 def _reference_sentence(reference: Evaluated) -> str:
     if reference.design_class is DesignClass.SINGLE:
         return "best single network within the budget, the reference of the comparison"
@@ -174,7 +183,8 @@ def _reference_sentence(reference: Evaluated) -> str:
 
 def _trade_sentence(traded: Trade, *, known: bool) -> str:
     """Return what a design trades; without points of error where nothing is known of the data."""
-    against = named(traded.against.design.name, traded.against.method)
+    other = traded.against
+    against = with_weight_decay(named(other.design.name, other.method), other.tuned_weight_decay)
     epoch, train = (_times(ratio.mean) for ratio in (traded.epoch_times, traded.train_times))
     both = epoch == train
     if not known:

@@ -7,6 +7,9 @@ training. Limits of the user on the last three are constraints.
 The sampler is TPE. It needs no torch, and of the samplers that were measured it finds the Pareto front in the
 fewest trials (docs/search.md).
 
+Choices are evaluated with the weight decay of their recipe. What another one does is the same for all designs
+of a data set, so it is chosen at the end, for all of them at once (`advisor.decision.weight_decay`).
+
 Source: Ozaki et al., Multiobjective Tree-Structured Parzen Estimator (2022).
 """
 
@@ -16,6 +19,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import optuna
 
 from advisor.accuracy.likelihood import LikelihoodPredictor
@@ -24,6 +28,11 @@ from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
 from advisor.decision.starting_points import starting_points
+from advisor.decision.weight_decay import (
+    RECIPE_ONLY,
+    chosen_place,
+    other_than_recipe,
+)
 from advisor.designs.design import Design, DesignClass
 from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
@@ -73,6 +82,8 @@ class Scenario:
         candidates: regular designs of the budget.
         mixtures: designs of the budget whose members have several shapes.
         methods: methods that ensembles may be trained by.
+        weight_decays: multiples of the recipe's weight decay that designs may be trained with, the recipe's
+            first.
         dataset: facts of the data set.
         epochs: epochs of a network that is trained from scratch.
         batch: images in a step.
@@ -87,6 +98,7 @@ class Scenario:
     candidates: Sequence[Candidate]
     mixtures: Sequence[Mixture] = ()
     methods: Sequence[Method] = DEFAULT_METHODS
+    weight_decays: Sequence[float] = RECIPE_ONLY
     dataset: DatasetFacts
     epochs: int
     batch: int
@@ -131,6 +143,9 @@ class Evaluated:
         seed_std: standard deviation of the log error of one training between seeds.
         images: number of images that its error will be counted on; None for infinitely many.
         nlls: draws of its expected negative log-likelihood in nats, shape (samples,); None for no forecast.
+        weight_decay: weight decay over that of the recipe.
+        errors_by_weight_decay: draws of its expected test error for each multiple of the scenario, shape
+            (samples, multiples); None where it has the recipe's weight decay only.
     """
 
     design: Design
@@ -143,11 +158,25 @@ class Evaluated:
     seed_std: float = 0.0
     images: int | None = None
     nlls: Floats | None = None
+    weight_decay: float = 1.0
+    errors_by_weight_decay: Floats | None = None
 
     @property
-    def key(self) -> tuple[str, Method]:
-        """Name and method, which identify it among the designs of a search."""
-        return self.design.name, self.method
+    def key(self) -> tuple[str, Method, float]:
+        """Name, method and weight decay, which identify it among the designs of a search."""
+        return self.design.name, self.method, self.weight_decay
+
+    @property
+    def tuned_weight_decay(self) -> float | None:
+        """Weight decay of its networks where it is not that of the recipe, else None."""
+        return other_than_recipe(self.design, self.weight_decay)
+
+    @property
+    def gain_by_weight_decay(self) -> float:
+        """Share of the error with the recipe's weight decay that is expected to be saved."""
+        if self.errors_by_weight_decay is None:
+            return 0.0
+        return 1 - float(self.errors.mean() / self.errors_by_weight_decay[:, 0].mean())
 
     @property
     def expected_nll(self) -> float:
@@ -165,13 +194,16 @@ class Evaluated:
         )
 
 
-def planned(scenario: Scenario, design: Design, method: Method | None = None) -> TrainingPlan:
+def planned(
+    scenario: Scenario, design: Design, method: Method | None = None, weight_decay: float = 1.0
+) -> TrainingPlan:
     """Return the training plan of a design in a scenario.
 
     Args:
         scenario: the scenario.
         design: the design.
         method: training method; by default full data for independent members, else MotherNets.
+        weight_decay: weight decay over that of the recipe.
 
     Raises:
         UsageError: the method cannot train the design.
@@ -183,8 +215,13 @@ def planned(scenario: Scenario, design: Design, method: Method | None = None) ->
         batch=scenario.batch,
         seed=scenario.seed,
         execution=scenario.execution,
-        options=PlanOptions(method=method),
+        options=PlanOptions(method=method, weight_decay=other_than_recipe(design, weight_decay)),
     )
+
+
+def plan_of(scenario: Scenario, evaluated: Evaluated) -> TrainingPlan:
+    """Return the training plan of an evaluated design in its scenario."""
+    return planned(scenario, evaluated.design, evaluated.method, evaluated.weight_decay)
 
 
 def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Evaluated]:
@@ -247,7 +284,46 @@ def search(
     )
     stored.set_user_attr("objectives", list(OBJECTIVES))
     stored.add_trials(study.trials)
-    return found
+    return with_weight_decays(scenario, found)
+
+
+def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
+    """Return designs that have the recipe's weight decay with the one that is to be chosen.
+
+    Args:
+        scenario: scenario that the designs were evaluated in.
+        found: the designs.
+    """
+    others = scenario.weight_decays[1:]
+    if not others or not found:
+        return list(found)
+    data, repeated = scenario.dataset, [e for e in found for _ in others]
+    drawn = scenario.accuracy.sample_errors(
+        [e.design for e in repeated],
+        data.learned_as,
+        data.task,
+        scenario.epochs,
+        methods=[e.method for e in repeated],
+        weight_decays=[*others] * len(found),
+    )
+    blocks = np.split(drawn, len(found), axis=1)
+    return [_with_weight_decay(scenario, e, block) for e, block in zip(found, blocks, strict=True)]
+
+
+def _with_weight_decay(scenario: Scenario, e: Evaluated, others: Floats) -> Evaluated:
+    """Return a design with its weight decay; `others` has its errors for all but the recipe's."""
+    errors = np.concatenate([e.errors[:, None], others], axis=1)
+    place, likelihood = chosen_place(errors), scenario.likelihood
+    if place == 0:
+        return replace(e, errors_by_weight_decay=errors)
+    chosen = errors[:, place]
+    return replace(
+        e,
+        errors=chosen,
+        nlls=None if likelihood is None else likelihood.sample_nlls(chosen, len(e.design.members)),
+        weight_decay=scenario.weight_decays[place],
+        errors_by_weight_decay=errors,
+    )
 
 
 def explore(

@@ -58,12 +58,20 @@ class Change:
         """
         return round(self._exactly(value))
 
-    def _exactly(self, value: int) -> Fraction:
+    def real(self, value: float) -> float:
+        """Return the changed number, whole or not.
+
+        Raises:
+            UsageError: the change divides by 0.
+        """
+        return float(self._exactly(Fraction(str(value))))
+
+    def _exactly(self, value: int | Fraction) -> Fraction:
         if self.sign == "/" and not self.amount:
             raise UsageError(f"{self.option} {self.text}: nothing can be divided by 0, write for example /2")
         changed: Fraction = {
             "": lambda: self.amount,
-            "+": lambda: value + self.amount,
+            "+": lambda: self.amount + value,
             "-": lambda: value - self.amount,
             "x": lambda: value * self.amount,
             "/": lambda: value / self.amount,

@@ -22,6 +22,7 @@ from cli.options import (
     Methods,
     Resize,
     SkipDamaged,
+    Tune,
     print_answer,
 )
 from cli.quantities import parse_bytes, parse_seconds
@@ -32,6 +33,7 @@ from cli.workflows.defaults import (
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
+    TUNE,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def recommend(
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
+    tune: Tune = TUNE,
     seed: Annotated[int, typer.Option(help="Random seed of the search and of the plans.")] = SEED,
     trials: Annotated[int, typer.Option(help="Number of designs that the search looks at.")] = TRIALS,
     profile_seconds: Annotated[
@@ -107,6 +110,7 @@ def recommend(
         profile_seconds=profile_seconds,
         resize=resize,
         skip_damaged=skip_damaged,
+        tune=tune,
     )
     probing = probe_options(probe, download=download, take_signals=True)
     print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)

@@ -18,9 +18,10 @@ from cli.options import (
     Members,
     Resize,
     SkipDamaged,
+    Tune,
     print_answer,
 )
-from cli.workflows.defaults import PROBE_PROFILE_SECONDS, SEED
+from cli.workflows.defaults import PROBE_PROFILE_SECONDS, SEED, TUNE
 
 OfData = Annotated[str | None, typer.Option(help="Data set of the probes.")]
 
@@ -50,6 +51,7 @@ def probe(
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
+    tune: Tune = TUNE,
     seed: Annotated[int, typer.Option(help="Random seed of the search and of the trainings.")] = SEED,
     profile_seconds: Annotated[
         float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
@@ -83,6 +85,7 @@ def probe(
         profile_seconds=profile_seconds,
         resize=resize,
         skip_damaged=skip_damaged,
+        tune=tune,
     )
     options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
     print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)

@@ -19,7 +19,7 @@ from cli.options import (
     print_answer,
 )
 
-CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method", "images")
+CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay")
 FORMS = "32, +6, -6, x2 or /2"
 
 
@@ -52,6 +52,10 @@ def whatif(
         str | None,
         typer.Option(metavar="CHANGE", help="Training images, at as many epochs: 20k, +500, x2 or /2."),
     ] = None,
+    weight_decay: Annotated[
+        str | None,
+        typer.Option(metavar="CHANGE", help="Weight decay of all networks: 3e-3, x3 or /10."),
+    ] = None,
     dataset: Dataset = None,
     resize: Resize = None,
     skip_damaged: SkipDamaged = False,
@@ -78,5 +82,6 @@ def whatif(
         resize=resize,
         skip_damaged=skip_damaged,
     )
-    written = {name: ctx.params[name] for name in CHANGES if ctx.params[name] is not None}
+    given = ((name, ctx.params[name]) for name in CHANGES)
+    written = {name.replace("_", "-"): text for name, text in given if text is not None}
     print_answer(compared(base, written, ctx.obj.home, ctx.obj.speaker()), as_json, comparison)

@@ -10,6 +10,7 @@ from rich.text import Text
 from advisor.decision.ranking import Objective
 from advisor.decision.reasons import Evidence
 from advisor.decision.switchover import Switchover
+from advisor.decision.weight_decay import weight_decay_words
 from advisor.designs.design import DesignClass
 from advisor.errors import require_entries
 from advisor.estimate import Estimate
@@ -117,11 +118,16 @@ def _recommendation_row(row: AdvisedDesign, *, known: bool, by_likelihood: bool)
     predicted = row.predicted
     mark = " *" if row.near_threshold else ""
     method = "" if row.method in BY_CLUSTERS else row.method
+    decay = row.tuned_weight_decay
+    lines = [
+        f"{design_lines(row.design)}{mark}",
+        ", ".join(filter(None, [_SHORT[row.design_class], count(row.parameters), method])),
+        "" if decay is None else weight_decay_words(decay),
+        UNTRIED if row.untried else "",
+    ]
     return [
         f"{row.rank}{' =' * row.tie}",
-        f"{design_lines(row.design)}{mark}\n"
-        f"{', '.join(filter(None, [_SHORT[row.design_class], count(row.parameters), method]))}"
-        f"{chr(10) + UNTRIED if row.untried else ''}",
+        "\n".join(filter(None, lines)),
         interval(predicted.test_error, percent) if known else "?",
         or_dash(row.probability_beats_single, "{:.0%}".format),
         interval(predicted.train_seconds, duration),

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from advisor.conformal import Correction, CostBasis, ErrorBasis, Quantity
+from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
@@ -85,7 +86,9 @@ class _Total:
 def explanation(answer: Explanation) -> RenderableType:
     """Return a plan step by step with its predicted cost, and for a run the actual cost beside it."""
     plan, run = answer.plan, answer.run
-    title = f"{plan.design} on {plan.dataset}, {plan.epochs} epochs"
+    title = (
+        f"{with_weight_decay(plan.design, plan.tuned_weight_decay)} on {plan.dataset}, {plan.epochs} epochs"
+    )
     settings = f"{plan.method}, batch {plan.batch}, {plan.processes} at a time, {plan.dtype} on {plan.device}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings)]
     if run is not None:

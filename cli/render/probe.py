@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from cli.render.formats import count, design_lines, duration, or_dash, percent, table
 from cli.workflows.answers.probing import (
     BestDesign,
@@ -51,7 +52,7 @@ def _row(number: int, probe: FinishedProbe) -> list[str]:
     predicted = probe.predicted_error
     return [
         str(number),
-        probe.design,
+        probe.design + _decay_line(probe),
         str(probe.epochs),
         duration(probe.seconds),
         f"{probe.move_points:.2f}",
@@ -62,7 +63,14 @@ def _row(number: int, probe: FinishedProbe) -> list[str]:
 
 def _best(when: str, best: BestDesign) -> Text:
     error = best.test_error
-    return Text(f"{when}: {best.design}, {percent(error.mean)} ({percent(error.low)}–{percent(error.high)})")
+    name = with_weight_decay(best.design, best.tuned_weight_decay)
+    return Text(f"{when}: {name}, {percent(error.mean)} ({percent(error.low)}–{percent(error.high)})")
+
+
+def _decay_line(probe: FinishedProbe | ListedProbe) -> str:
+    """Return a line below the name of a design, with its weight decay where that is not the recipe's."""
+    decay = probe.tuned_weight_decay
+    return "" if decay is None else f"\n{weight_decay_words(decay)}"
 
 
 def probe_list(answer: ProbeList) -> RenderableType:
@@ -83,7 +91,7 @@ def _listed(probe: ListedProbe) -> list[str]:
     return [
         str(probe.number),
         probe.finished_at[:10],
-        f"{probe.dataset}\n{design_lines(probe.design)}",
+        f"{probe.dataset}\n{design_lines(probe.design)}{_decay_line(probe)}",
         str(probe.epochs),
         f"{probe.share_of_images:.0%}",
         percent(probe.error),

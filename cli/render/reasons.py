@@ -14,6 +14,7 @@ from rich.text import Text
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
 from advisor.decision.switchover import Switchover
+from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from advisor.plans.method_traits import BY_CLUSTERS, Method
 from advisor.plans.plan import named
 from cli.render.formats import (
@@ -50,13 +51,16 @@ COMMAND_COLUMNS = 76
 
 
 class _Trained(Protocol):
-    """A part of the answer that names a design and the method that trains it."""
+    """A part of the answer that names a design and how it is trained."""
 
     @property
     def design(self) -> str: ...
 
     @property
     def method(self) -> Method: ...
+
+    @property
+    def tuned_weight_decay(self) -> float | None: ...
 
 
 def why(rows: Sequence[AdvisedDesign], *, known: bool = True) -> list[RenderableType]:
@@ -82,7 +86,7 @@ def _others(rows: Sequence[AdvisedDesign], *, known: bool) -> RenderableType:
     cells = [
         [
             str(row.rank),
-            design_lines(_named(row)),
+            _name_lines(row),
             *_trade(row, known=known),
             *([_threshold(row.threshold)] * with_threshold),
         ]
@@ -198,8 +202,9 @@ def measure_next(found: MeasureNext, *, known: bool = True) -> list[RenderableTy
         none = f"no training would move the comparison by {found.worthwhile_points} points"
         return [*heading, Text(f"More probing would not change this: {none}.")]
     part = f" on {probe.share_of_images:.0%} of the images" if probe.share_of_images < 1 else ""
+    design = with_weight_decay(probe.design, probe.tuned_weight_decay)
     text = (
-        f"Train {probe.design} for {probe.epochs} epoch{'s' * (probe.epochs != 1)}{part}, about "
+        f"Train {design} for {probe.epochs} epoch{'s' * (probe.epochs != 1)}{part}, about "
         f"{duration(probe.seconds.mean)}: "
     )
     if found.untried is not None:
@@ -235,8 +240,15 @@ def _by_option(command: str) -> list[str]:
 
 
 def _named(trained: _Trained) -> str:
-    """Return the name of a design, and its method where the name does not determine it."""
-    return named(trained.design, trained.method)
+    """Return the name of a design, and its method and weight decay where these are not the usual ones."""
+    return with_weight_decay(named(trained.design, trained.method), trained.tuned_weight_decay)
+
+
+def _name_lines(trained: _Trained) -> str:
+    """Return the same for a table."""
+    decay = trained.tuned_weight_decay
+    words = "" if decay is None else f"\n{weight_decay_words(decay)}"
+    return design_lines(named(trained.design, trained.method)) + words
 
 
 def _heading(text: str) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from advisor.decision.reasons import points_in_words
+from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from advisor.designs.design import parse_design
 from advisor.errors import require_entries
 from advisor.estimate import Estimate
@@ -52,7 +53,14 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def in_words(design: NamedDesign) -> str:
-    """Return a design as "4 ResNets of depth 14 and width 9 (4xresnet-14-9)"; a mixture as its name alone."""
+    """Return a design as "4 ResNets of depth 14 and width 9 (4xresnet-14-9)"; a mixture as its name alone.
+
+    A weight decay that is not the recipe's follows: "with weight decay 3e-3".
+    """
+    return with_weight_decay(_network_words(design), design.tuned_weight_decay)
+
+
+def _network_words(design: NamedDesign) -> str:
     parsed, name = parse_design(design.design), named(design.design, design.method)
     member = parsed.members[0]
     regular = member.name == f"{member.family}-{member.depth}-{member.width}"
@@ -69,7 +77,8 @@ def _figures(verdict: Verdict) -> str:
     if trade is None or chance is None:
         return ""
     kind = "single network" if verdict.kind is VerdictKind.ENSEMBLE else "ensemble"
-    against = f"the best {kind} ({named(trade.against.design, trade.against.method)})"
+    other, decay = named(trade.against.design, trade.against.method), trade.against.tuned_weight_decay
+    against = f"the best {kind} ({other}{f', {weight_decay_words(decay)}' if decay is not None else ''})"
     times = f"in {_times(trade.train_times)} times its time"
     if not verdict.known:
         return f"less error than {against} with a chance of {_chance(chance)}, {times}"

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
 from cli.render.explain import evidence_notes
 from cli.render.formats import count, digits, duration, interval, percent, size
@@ -54,9 +55,8 @@ def _written(changes: Mapping[str, str]) -> str:
 
 
 def _plan(plan: PlanFacts) -> str:
-    return (
-        f"{plan.design}, {plan.method}, {plan.epochs} epochs, batch {plan.batch}, {plan.processes} at a time"
-    )
+    name = with_weight_decay(plan.design, plan.tuned_weight_decay)
+    return f"{name}, {plan.method}, {plan.epochs} epochs, batch {plan.batch}, {plan.processes} at a time"
 
 
 def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:

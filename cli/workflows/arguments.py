@@ -52,7 +52,7 @@ def speaking_of_arguments() -> Iterator[None]:
 
 # The arguments of a function by name: there are too many to be written out a second time.
 Given = Mapping[str, Any]
-_REQUESTED = ("dataset", "skip_damaged", "epochs", "device", "batch", "seed", "profile_seconds")
+_REQUESTED = ("dataset", "skip_damaged", "epochs", "device", "batch", "seed", "profile_seconds", "tune")
 _PLANNED = (
     "rank",
     "dataset",

@@ -49,6 +49,7 @@ from cli.workflows.defaults import (
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
+    TUNE,
 )
 from cli.workflows.home import Home
 from cli.workflows.views import silent
@@ -82,6 +83,7 @@ def recommend(
     device: str | None = None,
     batch: int | None = None,
     augment: str | None = None,
+    tune: Literal["auto", "off"] = TUNE,
     seed: int = SEED,
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
@@ -109,6 +111,8 @@ def recommend(
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.
+        tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
+            ``off`` for the recipe's.
         seed: origin of all randomness.
         trials: number of designs that the search looks at.
         profile_seconds: longest time for new measurements, in seconds.
@@ -147,6 +151,7 @@ def probe(
     device: str | None = None,
     batch: int | None = None,
     augment: str | None = None,
+    tune: Literal["auto", "off"] = TUNE,
     seed: int = SEED,
     profile_seconds: float = PROBE_PROFILE_SECONDS,
     download: bool = False,
@@ -167,6 +172,8 @@ def probe(
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.
+        tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
+            ``off`` for the recipe's.
         seed: origin of all randomness.
         profile_seconds: longest time for new measurements, in seconds.
         download: whether a missing data set may be fetched.

@@ -13,7 +13,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from advisor.accuracy.cases import weight_decay_of
 from advisor.decision.probing import BESIDE_SECONDS, Probe
+from advisor.decision.weight_decay import other_than_recipe, with_weight_decay
+from advisor.designs.design import parse_design
 from advisor.errors import DataError
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.advise.probe_options import ProbeOptions
@@ -21,6 +24,7 @@ from cli.workflows.advise.request import ResolvedRequest, stored_request
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing, ProbingEnd
+from cli.workflows.defaults import TUNE
 from cli.workflows.home import Home
 from cli.workflows.views import Say
 from db.queries import Store
@@ -68,7 +72,7 @@ def announcement(first: Sequence[Probe], seconds: float) -> str:
         seconds: time for probing.
     """
     fitting = [probe for probe in first if probe.seconds.high + BESIDE_SECONDS <= seconds]
-    names = " and ".join(probe.plan.design for probe in fitting)
+    names = " and ".join(with_weight_decay(p.plan.design, p.tuned_weight_decay) for p in fitting)
     what = f"full training of {names}" if fitting else "short trainings"
     return f"probing first: {what}, at most {seconds:.0f} s (--probe 0 for none)"
 
@@ -78,12 +82,13 @@ def lesson(probing: Probing) -> str:
     before, after, count = probing.before, probing.after, len(probing.probes)
     if not count:
         return f"nothing was probed: {_NOTHING[probing.ended]}"
-    leads = "leads as before" if after.design == before.design else f"leads now, not {before.design}"
+    now, then = (with_weight_decay(best.design, best.tuned_weight_decay) for best in (after, before))
+    leads = "leads as before" if now == then else f"leads now, not {then}"
     more = f"more probes could save {probing.at_stake_points:.2f} points"
     if probing.ended is ProbingEnd.NOTHING_WORTHWHILE:
         more = "more probes would not change the answer"
     return (
-        f"learned from {count} probe{'s' * (count > 1)}: {after.design} {leads}, "
+        f"learned from {count} probe{'s' * (count > 1)}: {now} {leads}, "
         f"{_percent(after.test_error)} instead of {_percent(probing.after_as_before)}; {more}"
     )
 
@@ -142,12 +147,22 @@ def probed_before(store: Store, request: RecommendRequest, resolved: ResolvedReq
         return False
     # A probe may have become a run.
     known = {
-        _key(t.design, t.epochs, t.train_images / facts.train_images)
+        _key(
+            t.design,
+            t.epochs,
+            t.train_images / facts.train_images,
+            other_than_recipe(parse_design(t.design), t.weight_decay),
+        )
         for t in store.reported()
         if t.dataset == facts.key
     }
     known |= {
-        _key(r.plan.design, r.plan.epochs, r.plan.dataset.train_images / facts.train_images)
+        _key(
+            r.plan.design,
+            r.plan.epochs,
+            r.plan.dataset.train_images / facts.train_images,
+            other_than_recipe(parse_design(r.plan.design), weight_decay_of(r.plan)),
+        )
         for r in store.runs()
         if r.plan.dataset.key == facts.key
     }
@@ -156,15 +171,17 @@ def probed_before(store: Store, request: RecommendRequest, resolved: ResolvedReq
 
 def _question(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored request without what does not change which designs are compared."""
-    return {name: value for name, value in request.items() if name not in NOT_ASKED}
+    # Requests of older programs have no --tune.
+    asked = {"tune": TUNE, **request}
+    return {name: value for name, value in asked.items() if name not in NOT_ASKED}
 
 
-_Key = tuple[str, int, int]
+_Key = tuple[str, int, int, float | None]
 
 
-def _key(design: str, epochs: int, share: float) -> _Key:
+def _key(design: str, epochs: int, share: float, tuned_weight_decay: float | None) -> _Key:
     # In percent: files that turned out to be damaged make a share of all images a little less than 1.
-    return design, epochs, round(100 * share)
+    return design, epochs, round(100 * share), tuned_weight_decay
 
 
 def _is_known(probing: Any, known: set[_Key]) -> bool:
@@ -172,5 +189,8 @@ def _is_known(probing: Any, known: set[_Key]) -> bool:
         if not probing["probes"]:
             # On a machine that was too busy the next call tries again.
             return bool(probing["ended"] == ProbingEnd.NOTHING_WORTHWHILE)
-        return all(_key(p["design"], p["epochs"], p["share_of_images"]) in known for p in probing["probes"])
+        return all(
+            _key(p["design"], p["epochs"], p["share_of_images"], p.get("tuned_weight_decay")) in known
+            for p in probing["probes"]
+        )
     return False

@@ -22,6 +22,7 @@ from cli.workflows.defaults import (
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
+    TUNE,
 )
 
 # A probe may take this share of the training that it informs, or as long as a short training.
@@ -39,6 +40,7 @@ OPTIONS = {
     "members": "--members",
     "device": "--device",
     "batch": "--batch",
+    "tune": "--tune",
     "seed": "--seed",
     "profile_seconds": "--profile-seconds",
 }
@@ -54,7 +56,7 @@ ADVICE_OPTIONS = {
 # The one of them that does not change which probe is chosen.
 RANKING_ONLY = "objective"
 # Values that the commands assume where an option is left out; those of measuring depend on the command.
-ASSUMED = {"seed": SEED, "objective": OBJECTIVE, "trials": TRIALS, "skip_damaged": False}
+ASSUMED = {"seed": SEED, "objective": OBJECTIVE, "trials": TRIALS, "skip_damaged": False, "tune": TUNE}
 PROFILE_SECONDS = {"recommend": RECOMMEND_PROFILE_SECONDS, "probe": PROBE_PROFILE_SECONDS}
 
 
@@ -139,6 +141,7 @@ def _proposed(probe: Probe, request: RecommendRequest, minutes: int) -> Proposed
         predicted_error=probe.predicted_error,
         minutes=minutes,
         command=command(request, minutes),
+        tuned_weight_decay=probe.tuned_weight_decay,
     )
 
 

@@ -271,7 +271,12 @@ class ProbingSession:
             return after.errors
         data = self.resolved.facts
         errors: Floats = self._first.accuracy.sample_errors(
-            [after.design], data.learned_as, data.task, self.request.epochs, methods=[after.method]
+            [after.design],
+            data.learned_as,
+            data.task,
+            self.request.epochs,
+            methods=[after.method],
+            weight_decays=[after.weight_decay],
         )
         return np.ravel(errors)
 
@@ -295,8 +300,13 @@ def _finished(chosen: Probe, seconds: float, result: ProbeResult) -> FinishedPro
         predicted_error=chosen.predicted_error,
         error=result.error,
         member_errors=result.members,
+        tuned_weight_decay=chosen.tuned_weight_decay,
     )
 
 
 def _best(evaluated: Evaluated) -> BestDesign:
-    return BestDesign(design=evaluated.design.name, test_error=Estimate.of_samples(evaluated.errors))
+    return BestDesign(
+        design=evaluated.design.name,
+        test_error=Estimate.of_samples(evaluated.errors),
+        tuned_weight_decay=evaluated.tuned_weight_decay,
+    )

@@ -25,7 +25,9 @@ def trained_before(evidence: Sequence[TrainedEvidence], dataset: str) -> set[str
         dataset: name that errors on the data set are learned under.
     """
     finished = [e for e in evidence if e.dataset == dataset and e.member_errors is not None]
-    return {key_of(e.design.name, e.epochs, e.image_share) for e in finished if e.method in PROBED}
+    return {
+        key_of(e.design.name, e.epochs, e.image_share, e.weight_decay) for e in finished if e.method in PROBED
+    }
 
 
 def reported_probe(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from advisor.decision.weight_decay import other_than_recipe
+from advisor.designs.design import parse_design
 from advisor.errors import UsageError
 from advisor.plans.dataset import FOLDER_PREFIX, learned_name
 from cli.workflows.answers.probing import DeletedProbes, ListedProbe, ProbeList
@@ -127,6 +129,7 @@ def _listed(probes: Sequence[StoredTraining], home: Home, store: Store) -> list[
             finished_at=stored.imported_at,
             seconds=seconds_in(stored.source),
             networks_kept=training in trained,
+            tuned_weight_decay=other_than_recipe(parse_design(training.design), training.weight_decay),
         )
 
     return [listed(each) for each in probes]

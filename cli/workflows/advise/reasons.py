@@ -28,9 +28,10 @@ from advisor.decision.reasons import (
 )
 from advisor.decision.search import Evaluated, Scenario
 from advisor.decision.switchover import EPOCH_GRID, Switchover
+from advisor.decision.weight_decay import absolute
 from advisor.designs.budget import parse_budget
 from advisor.designs.design import DesignClass
-from advisor.estimate import Estimate
+from advisor.estimate import Estimate, Floats
 from cli.workflows.answers.advice import AdvisedDesign, PredictedFigures
 from cli.workflows.answers.advice_reasons import (
     DesignTrade,
@@ -108,6 +109,8 @@ def _advised(
         untried=row.untried,
         unmeasured=evaluated.priced.unmeasured,
         reasons=tuple(reasons(row, traded, threshold, evidence)),
+        weight_decay=absolute(evaluated.design, evaluated.weight_decay),
+        tuned_weight_decay=evaluated.tuned_weight_decay,
     )
 
 
@@ -167,8 +170,12 @@ def design_trade(traded: Trade) -> DesignTrade:
 
 
 def named_design(evaluated: Evaluated) -> NamedDesign:
-    """Return name and method of a design."""
-    return NamedDesign(design=evaluated.design.name, method=evaluated.method)
+    """Return the name of a design and how it is trained."""
+    return NamedDesign(
+        design=evaluated.design.name,
+        method=evaluated.method,
+        tuned_weight_decay=evaluated.tuned_weight_decay,
+    )
 
 
 def would_change(
@@ -202,6 +209,7 @@ def would_change(
                 method=limit.evaluated.method,
                 test_error=_error(limit.evaluated, accuracy),
                 train_seconds=limit.evaluated.priced.train_seconds,
+                tuned_weight_decay=limit.evaluated.tuned_weight_decay,
             )
             for limit in limit_alternatives(evaluated, accuracy, objective, leading)
         ),
@@ -212,6 +220,7 @@ def would_change(
                 method=first.method,
                 test_error=_error(first, accuracy),
                 train_seconds=first.priced.train_seconds,
+                tuned_weight_decay=first.tuned_weight_decay,
             )
             for other, first in other_objectives(evaluated, accuracy, objective, leading).items()
         ),
@@ -231,6 +240,7 @@ def _second(
     return RunnerUp(
         design=rival.evaluated.design.name,
         method=rival.evaluated.method,
+        tuned_weight_decay=rival.evaluated.tuned_weight_decay,
         test_error=_error(rival.evaluated, accuracy),
         train_seconds=rival.evaluated.priced.train_seconds,
         objective=objective,
@@ -258,12 +268,13 @@ def _crossover_against(reference: Evaluated, first: Evaluated, scenario: Scenari
     """Return the number of epochs below which the reference has less error, if there is one."""
     pair, data = (reference, first), scenario.dataset
     designs, methods = [e.design for e in pair], [e.method for e in pair]
-    errors = np.stack(
-        [
-            scenario.accuracy.sample_errors(designs, data.learned_as, data.task, epochs, methods=methods)
-            for epochs in EPOCH_GRID
-        ],
-        axis=2,
-    )
+    decays = [e.weight_decay for e in pair]
+
+    def drawn(epochs: int) -> Floats:
+        return scenario.accuracy.sample_errors(
+            designs, data.learned_as, data.task, epochs, methods=methods, weight_decays=decays
+        )
+
+    errors = np.stack([drawn(epochs) for epochs in EPOCH_GRID], axis=2)
     crossover = crossover_of_pair(reference, np.log(errors[:, 0] / errors[:, 1]), scenario.epochs)
     return [] if crossover is None else [crossover]

@@ -28,7 +28,7 @@ from advisor.decision.epoch_axis import WholeSchedules
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, could_lead, rank
 from advisor.decision.reasons import Evidence, compared_prices, has_threshold, threshold_of
-from advisor.decision.search import Evaluated, Scenario, planned, search
+from advisor.decision.search import Evaluated, Scenario, plan_of, search
 from advisor.decision.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
@@ -311,5 +311,5 @@ def _evidence(compared: Comparison, profiled: Profiled) -> Evidence:
 
 
 def _save_plan(path: Path, compared: Comparison) -> None:
-    first = compared.rows[0].evaluated
-    write_file(path, PLAN, plan_to_json(planned(compared.scenario, first.design, first.method)))
+    plan = plan_of(compared.scenario, compared.rows[0].evaluated)
+    write_file(path, PLAN, plan_to_json(plan))

@@ -13,6 +13,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.ranking import Objective
 from advisor.decision.search import Limits, Scenario
 from advisor.decision.search_space import DEFAULT_METHODS
+from advisor.decision.weight_decay import Tune, multiples_of
 from advisor.designs.budget import parse_budget
 from advisor.designs.mixtures import Mixture, enumerate_mixtures
 from advisor.designs.space import Candidate, enumerate_candidates
@@ -98,6 +99,7 @@ def answered_request(request: RecommendRequest, resolved: ResolvedRequest) -> An
         | {
             "methods": tuple(lookup("method", name, Method) for name in request.methods),
             "objective": Objective(request.objective),
+            "tune": Tune(request.tune),
             "batch": resolved.batch,
             "budget_parameters": parse_budget(request.budget),
             "used_augmentation": resolved.facts.augmentation,
@@ -153,6 +155,7 @@ def scenario_of(
         candidates=resolved.candidates,
         mixtures=resolved.mixtures,
         methods=resolved.methods,
+        weight_decays=multiples_of(Tune(request.tune)),
         dataset=resolved.facts,
         epochs=request.epochs,
         batch=resolved.batch,
@@ -169,12 +172,13 @@ def scenario_of(
 
 
 def check_request(request: RecommendRequest) -> None:
-    """Refuse a request that has a number out of range or an unknown objective.
+    """Refuse a request that has a number out of range, an unknown objective or an unknown value of --tune.
 
     Raises:
         UsageError: the request has one.
     """
     lookup("objective", request.objective, Objective)
+    lookup("value of --tune", request.tune, Tune)
     check_seed(request.seed)
     if not 1 <= request.epochs <= MOST_EPOCHS:
         raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")

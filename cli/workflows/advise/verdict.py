@@ -34,6 +34,7 @@ def verdict_of(scenario: Scenario, rows: Sequence[Recommendation], *, known: boo
         rank=taken.rank,
         design=taken.evaluated.design.name,
         method=taken.evaluated.method,
+        tuned_weight_decay=taken.evaluated.tuned_weight_decay,
         trade=trade,
         probability_less_error=probability,
     )

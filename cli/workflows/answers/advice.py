@@ -116,6 +116,8 @@ class AdvisedDesign:
             the data set, and others have more evidence.
         unmeasured: kinds of workload of the design that were never measured on this machine.
         reasons: sentences for and against the design.
+        weight_decay: weight decay of its networks.
+        tuned_weight_decay: the same where it is not that of the recipe; null where it is.
     """
 
     rank: int
@@ -137,6 +139,8 @@ class AdvisedDesign:
     untried: bool
     unmeasured: tuple[str, ...]
     reasons: tuple[str, ...]
+    weight_decay: float
+    tuned_weight_decay: float | None
 
 
 class VerdictKind(StrEnum):

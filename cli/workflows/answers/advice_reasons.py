@@ -21,15 +21,17 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedDesign:
-    """A design and the method that trains it.
+    """A design and how it is trained.
 
     Attributes:
         design: short name.
         method: training method.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     design: str
     method: Method
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class TighterLimit:
         method: training method.
         test_error: predicted error of one training on the test images, share.
         train_seconds: predicted seconds of the whole training.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     need: Need
@@ -90,6 +93,7 @@ class TighterLimit:
     method: Method
     test_error: Estimate
     train_seconds: Estimate
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,7 @@ class OtherObjective:
         method: training method.
         test_error: predicted error of one training on the test images, share.
         train_seconds: predicted seconds of the whole training.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     objective: Objective
@@ -109,6 +114,7 @@ class OtherObjective:
     method: Method
     test_error: Estimate
     train_seconds: Estimate
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +148,7 @@ class ProposedProbe:
         predicted_error: predicted validation error, share.
         minutes: time to give the command, minutes.
         command: command line that makes the probe.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     design: str
@@ -152,6 +159,7 @@ class ProposedProbe:
     predicted_error: Estimate
     minutes: int
     command: str
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

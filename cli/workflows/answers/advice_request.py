@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.decision.ranking import Objective
+from advisor.decision.weight_decay import Tune
 from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
-from cli.workflows.defaults import OBJECTIVE, TRIALS
+from cli.workflows.defaults import OBJECTIVE, TRIALS, TUNE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class RecommendRequest:
         profile_seconds: upper limit on the time of new measurements.
         resize: size that the images of a folder are scaled to cover and cropped to, None for none.
         skip_damaged: whether damaged files of a folder are left out.
+        tune: ``auto`` to choose the weight decay of designs, ``off`` for that of the recipes.
     """
 
     budget: str
@@ -53,6 +55,7 @@ class RecommendRequest:
     profile_seconds: float
     resize: str | None = None
     skip_damaged: bool = False
+    tune: str = TUNE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +65,13 @@ class AnsweredRequest(RecommendRequest):
     Attributes:
         batch: images in a training step.
         budget_parameters: parameters of all members together.
+        tune: whether the weight decay of designs is chosen.
         used_augmentation: augmentation of training batches, that of the data set if the request names none.
     """
 
     methods: tuple[Method, ...]
     objective: Objective
+    tune: Tune = Tune.AUTO
     batch: int
     budget_parameters: int
     used_augmentation: Augmentation

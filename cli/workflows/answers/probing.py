@@ -32,6 +32,7 @@ class FinishedProbe:
         predicted_error: validation error that was predicted before the training, share.
         error: validation error of the ensemble, share.
         member_errors: validation error of each member, share.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     design: str
@@ -43,6 +44,7 @@ class FinishedProbe:
     predicted_error: Estimate
     error: float
     member_errors: tuple[float, ...]
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,12 @@ class BestDesign:
     Attributes:
         design: short name.
         test_error: expected test error, share.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     design: str
     test_error: Estimate
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,7 @@ class ListedProbe:
         finished_at: end of the probe in UTC, ISO 8601.
         seconds: time that training and evaluation took; null for probes of older programs.
         networks_kept: whether its trained networks are kept, so that `advisor train` goes on from them.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     number: int
@@ -113,6 +118,7 @@ class ListedProbe:
     finished_at: str
     seconds: float | None
     networks_kept: bool
+    tuned_weight_decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

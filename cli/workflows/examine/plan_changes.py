@@ -1,4 +1,4 @@
-"""Changes of a plan as `advisor whatif` takes them: of its design, batch, epochs, method or images."""
+"""Changes of a plan as `advisor whatif` takes them: of its design, batch, epochs, method, images, decay."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from advisor.decision.weight_decay import tuned_weight_decay_of
 from advisor.designs.changes import Change, DesignChange, parse_change
 from advisor.designs.design import Design, parse_design
 from advisor.errors import UsageError, lookup
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import BY_CLUSTERS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import TrainingPlan
+from advisor.plans.plan import TrainingPlan, TrainStep
 from cli.quantities import parse_image_count
 from cli.workflows.forecast.machine import workers_of
 from cli.workflows.forecast.planning import with_clusters
@@ -20,6 +21,7 @@ from cli.workflows.forecast.planning import with_clusters
 # Changes as they are written, by option: {"depth": "+6", "method": "snapshot"}.
 Written = dict[str, str]
 # A number of images, or one to add or leave out: 20k, +500, -1000.
+_NUMBER = re.compile(r"\d{0,6}\.?\d{1,9}(e-?\d{1,2})?", re.I)
 _IMAGES = re.compile(r"(?P<sign>[-−+]?)\s*(?P<number>[\d.]+[kmg]?)", re.I)
 
 
@@ -33,6 +35,7 @@ class Changes:
         epochs: change of the schedule, None for none.
         method: method to change to, None for none.
         images: change of the number of training images, None for none.
+        weight_decay: change of the weight decay of all networks, None for none.
     """
 
     design: DesignChange = DesignChange()
@@ -40,6 +43,7 @@ class Changes:
     epochs: Change | None = None
     method: Method | None = None
     images: Change | None = None
+    weight_decay: Change | None = None
 
     @classmethod
     def read(cls, written: Written) -> Changes:
@@ -54,7 +58,7 @@ class Changes:
         numbers = {
             name: parse_change(text, f"--{name}")
             for name, text in written.items()
-            if name not in ("method", "images")
+            if name not in ("method", "images", "weight-decay")
         }
         return cls(
             design=DesignChange(
@@ -67,6 +71,9 @@ class Changes:
             epochs=numbers.get("epochs"),
             method=lookup("method", written["method"], Method) if "method" in written else None,
             images=_change_of_images(written["images"], "--images") if "images" in written else None,
+            weight_decay=_change_of_weight_decay(written["weight-decay"], "--weight-decay")
+            if "weight-decay" in written
+            else None,
         )
 
     def of(self, plan: TrainingPlan) -> TrainingPlan:
@@ -83,8 +90,20 @@ class Changes:
             batch=plan.batch if self.batch is None else self.batch.of(plan.batch),
             seed=plan.seed,
             execution=replace(plan.execution, processes=workers_of(plan.execution.device)),
-            options=PlanOptions(method=self.method or kept),
+            options=PlanOptions(method=self.method or kept, weight_decay=self._decay(plan)),
         )
+
+    def _decay(self, plan: TrainingPlan) -> float | None:
+        """Return the weight decay of all networks, None for that of their recipes."""
+        if self.weight_decay is None and tuned_weight_decay_of(plan) is None:
+            return None
+        found = {step.weight_decay for step in plan.steps if isinstance(step, TrainStep)}
+        if len(found) > 1:
+            raise UsageError(
+                f"the networks of {plan.design} have several weight decays: change a design of one family"
+            )
+        (now,) = found
+        return now if self.weight_decay is None else float(f"{self.weight_decay.real(now):.9g}")
 
     def _data(self, data: DatasetFacts) -> DatasetFacts:
         """Return the facts of the data set with the changed number of training images."""
@@ -105,6 +124,17 @@ class Changes:
         if self.method in CLUSTERED:
             return with_clusters(design, self.method)
         return Design(members=design.members, clusters=len(design.members))
+
+
+def _change_of_weight_decay(text: str, option: str) -> Change:
+    """Read ``3e-3``, ``0.001``, ``x3`` or ``/10``.
+
+    Raises:
+        UsageError: another form of text.
+    """
+    if _NUMBER.fullmatch(text.strip()) is None:
+        return parse_change(text, option)
+    return Change(option=option, text=text.strip(), sign="", amount=Fraction(text.strip()))
 
 
 def _change_of_images(text: str, option: str) -> Change:

@@ -55,8 +55,8 @@ def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -
     """
     if not written:
         raise UsageError(
-            "whatif needs a change: give --depth, --width, --members, --g, --batch, --epochs, --method or "
-            f"--images, for example `advisor whatif {base.target} --epochs x2`"
+            "whatif needs a change: give --depth, --width, --members, --g, --batch, --epochs, --method, "
+            f"--images or --weight-decay, for example `advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
     comparison = _Comparison(*_before(base, home, say))

@@ -216,14 +216,28 @@ def _recommended(request: PlanRequest, store: Store) -> tuple[Design, PlanReques
         raise UsageError(f"--rank {rank}: the last recommendation has ranks 1 to {len(rows)}")
     row = rows[rank - 1]
     # Recommendations of older programs name no method: the design's clusters say which of two it is.
-    completed = replace(_completed(request, last), method=request.method or row.get("method"))
+    completed = replace(
+        _completed(request, last),
+        method=request.method or row.get("method"),
+        weight_decay=_weight_decay_of(row, request, last),
+    )
     return parse_design(row["design"]), completed
+
+
+def _weight_decay_of(row: dict[str, Any], request: PlanRequest, last: StoredRecommendation) -> float | None:
+    """Return the weight decay of a row, which was chosen for its data set; None for that of the recipe."""
+    if request.weight_decay is not None or not _is_for_its_data(request, last):
+        return request.weight_decay
+    return row.get("tuned_weight_decay")
+
+
+def _is_for_its_data(request: PlanRequest, last: StoredRecommendation) -> bool:
+    return request.dataset is None or full_name_of(request.dataset) == last.request["dataset"]
 
 
 def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
     """Fill in the options of the recommendation; those of the data only for the same data set."""
-    asked = last.request
-    same_data = request.dataset is None or full_name_of(request.dataset) == asked["dataset"]
+    asked, same_data = last.request, _is_for_its_data(request, last)
     return PlanRequest(
         target=request.target,
         rank=request.rank,

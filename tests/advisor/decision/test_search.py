@@ -209,17 +209,17 @@ def test_a_study_is_kept_in_a_file_with_its_trials_and_constraints(tmp_path):
     assert study.user_attrs["objectives"] == list(OBJECTIVES)
     assert len(study.trials) == 30
     evaluated = {e.key: e for e in found}
-    assert {_design_and_method(trial) for trial in study.trials} == set(evaluated)
+    assert {_key(trial) for trial in study.trials} == set(evaluated)
     for trial in study.trials:
-        e = evaluated[_design_and_method(trial)]
+        e = evaluated[_key(trial)]
         assert tuple(trial.values) == pytest.approx(e.objectives)
         excess = {"training": e.priced.train_seconds.mean / 5.0 - 1, "device memory": 0.0}
         assert trial.constraints == pytest.approx(excess)
         assert (trial.constraints["training"] <= 0) == e.feasible
 
 
-def _design_and_method(trial):
-    return trial.user_attrs["design"], Method(trial.user_attrs["method"])
+def _key(trial):
+    return trial.user_attrs["design"], Method(trial.user_attrs["method"]), 1.0
 
 
 def test_judging_many_at_once_is_judging_each():
@@ -227,7 +227,7 @@ def test_judging_many_at_once_is_judging_each():
     some = where.choices.all[::17]
     for choice, together in zip(some, evaluate_choices(where, some), strict=True):
         [alone] = evaluate_choices(where, [choice])
-        assert alone.key == together.key == (choice.design.name, choice.method)
+        assert alone.key == together.key == (choice.design.name, choice.method, 1.0)
         assert together.objectives == pytest.approx(alone.objectives)
         assert planned(where, together.design, together.method).method is choice.method
 

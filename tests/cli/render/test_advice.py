@@ -111,6 +111,8 @@ def row(rank, design, kind, chance, *, reserved=None, **changed):
         untried=changed.get("untried", False),
         unmeasured=(),
         reasons=("because",),
+        weight_decay=changed.get("tuned_weight_decay") or 1e-4,
+        tuned_weight_decay=changed.get("tuned_weight_decay"),
     )
 
 

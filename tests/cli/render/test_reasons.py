@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, Group
@@ -69,7 +70,16 @@ def threshold(parameters=1.2e6, epochs=30.0):
     )
 
 
-def row(rank, design, *, trade=None, threshold=None, reasons=("because",), method=Method.FULL_DATA):
+def row(
+    rank,
+    design,
+    *,
+    trade=None,
+    threshold=None,
+    reasons=("because",),
+    method=Method.FULL_DATA,
+    tuned_weight_decay=None,
+):
     return AdvisedDesign(
         **named(design, method),
         rank=rank,
@@ -89,6 +99,8 @@ def row(rank, design, *, trade=None, threshold=None, reasons=("because",), metho
         untried=False,
         unmeasured=(),
         reasons=reasons,
+        weight_decay=1e-4 if tuned_weight_decay is None else tuned_weight_decay,
+        tuned_weight_decay=tuned_weight_decay,
     )
 
 
@@ -236,3 +248,22 @@ def test_a_long_command_is_one_command_for_a_shell_and_fits_the_terminal(dataset
     # A shell takes a backslash at the end of a line and the line break for nothing.
     joined = "".join(line.rstrip().removesuffix("\\") for line in shown.splitlines())
     assert shlex.split(joined) == shlex.split(written)
+
+
+def test_another_weight_decay_than_the_recipe_s_is_named_wherever_a_design_is():
+    rows = [
+        row(1, "4xresnet-20-8", trade=TRADE, tuned_weight_decay=1e-3),
+        row(2, "resnet-38-8", tuned_weight_decay=3e-3),
+    ]
+    lines = drawn(why(rows)).splitlines()
+    assert lines[0].strip() == "Why 4xresnet-20-8 with weight decay 1e-3"
+    assert [" ".join(line.split()) for line in lines[-2:]] == ["2 resnet-38-8 – – –", "weight decay 3e-3"]
+    assert max(map(len, lines)) <= 80
+    by_time = OtherObjective(
+        objective=Objective.TIME, **named("resnet-38-8"), **FIGURES, tuned_weight_decay=3e-4
+    )
+    change = WouldChange(thresholds=(), second=None, limits=(), objectives=(by_time,))
+    assert any("resnet-38-8 with weight decay 3e-4, " in sentence for sentence in sentences(change))
+    probe = replace(probe_of(COMMAND), tuned_weight_decay=3e-3)
+    text = " ".join(drawn(measure_next(next_probe(probe=probe))).split())
+    assert "Train 2xresnet-20-8 with weight decay 3e-3 for 30 epochs on 50% of the images" in text

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import pytest
+from rich.console import Console
 
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
+from cli.render.probe import probe_list
 from cli.render.verdict import UNKNOWN, in_words, verdict_lines
 from cli.workflows.answers.advice import Verdict, VerdictKind
 from cli.workflows.answers.advice_reasons import DesignTrade, NamedDesign
+from cli.workflows.answers.probing import ListedProbe, ProbeList
 
 
-def verdict(kind, design, against=None, *, known=True, points=None, times=None, chance=0.93):
+def verdict(
+    kind, design, against=None, *, known=True, points=None, times=None, chance=0.93, decays=(None, None)
+):
     trade = None
     if against is not None:
         trade = DesignTrade(
-            against=NamedDesign(design=against, method=Method.FULL_DATA),
+            against=NamedDesign(design=against, method=Method.FULL_DATA, tuned_weight_decay=decays[1]),
             points_less=points or Estimate(1.2, 0.8, 1.6),
             epoch_times=Estimate.exact(9.0),
             train_times=times or Estimate(1.6, 1.3, 1.9),
@@ -26,6 +34,7 @@ def verdict(kind, design, against=None, *, known=True, points=None, times=None, 
         rank=1,
         design=design,
         method=Method.FULL_DATA,
+        tuned_weight_decay=decays[0],
         trade=trade,
         probability_less_error=None if trade is None else chance,
     )
@@ -55,6 +64,12 @@ def verdict(kind, design, against=None, *, known=True, points=None, times=None, 
             "It does not matter here: take the single network, it is simpler. One VGG of depth 11 and width "
             "8 (vgg-11-8) has 0.3 ± 0.5 points more error than the best ensemble (2xvgg-11-4), in 1.6 "
             "(1.3–1.9) times its time; chance of less error 35%.",
+        ),
+        (
+            verdict(VerdictKind.SINGLE, "resnet-14-9", "4xresnet-8-6", decays=(3e-3, 3e-4)),
+            "Train one ResNet of depth 14 and width 9 (resnet-14-9) with weight decay 3e-3: 1.2 ± 0.4 points "
+            "less error than the best ensemble (4xresnet-8-6, weight decay 3e-4), in 1.6 (1.3–1.9) times its "
+            "time; chance of less error 93%.",
         ),
         (
             verdict(VerdictKind.ONLY_ENSEMBLES, "2xdensenet-13-12"),
@@ -112,3 +127,21 @@ def test_where_nothing_is_known_that_is_said_first_and_no_points_are_given(kind,
 )
 def test_a_design_is_named_in_words_and_as_the_table_names_it(design, method, said):
     assert in_words(NamedDesign(design=design, method=method)) == said
+
+
+def test_probes_are_listed_with_the_weight_decay_that_is_not_the_recipe_s():
+    shown = io.StringIO()
+    listed = ListedProbe(
+        number=1,
+        dataset="digits",
+        design="resnet-14-9",
+        epochs=20,
+        share_of_images=1.0,
+        error=0.02,
+        finished_at="2026-01-01T00:00:00",
+        seconds=3.0,
+        networks_kept=True,
+    )
+    probes = (listed, replace(listed, number=2, tuned_weight_decay=3e-3))
+    Console(file=shown, width=80).print(probe_list(ProbeList(probes=probes)))
+    assert shown.getvalue().count("weight decay") == shown.getvalue().count("weight decay 3e-3") == 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from advisor.conformal import CostBasis, ErrorBasis, Quantity
+from advisor.decision.weight_decay import tuned_weight_decay_of
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
@@ -60,6 +61,7 @@ class PlanFacts:
         processes: number of networks that train at the same time.
         dtype: arithmetic, ``float32`` or ``bfloat16``.
         device: ``cpu`` or ``cuda``.
+        tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
     """
 
     design: str
@@ -71,6 +73,7 @@ class PlanFacts:
     processes: int
     dtype: str
     device: str
+    tuned_weight_decay: float | None = None
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> PlanFacts:
@@ -85,6 +88,7 @@ class PlanFacts:
             processes=plan.execution.processes,
             dtype=plan.execution.dtype,
             device=plan.execution.device,
+            tuned_weight_decay=tuned_weight_decay_of(plan),
         )
 
 

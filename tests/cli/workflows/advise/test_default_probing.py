@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from advisor.decision.probing import BESIDE_SECONDS
+from advisor.designs.design import parse_design
 from advisor.errors import DataError, UsageError
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from advisor.plans.methods import make_plan
 from cli.workflows.advise import default_probing
 from cli.workflows.advise.default_probing import (
     announcement,
@@ -29,8 +32,12 @@ from trainer.data import archives, loading
 AUTO = ProbeOptions(seconds=None)
 
 
-def full(design, high):
-    return SimpleNamespace(plan=SimpleNamespace(design=design), seconds=Estimate(high / 2, high / 4, high))
+def full(design, high, tuned_weight_decay=None):
+    return SimpleNamespace(
+        plan=SimpleNamespace(design=design),
+        seconds=Estimate(high / 2, high / 4, high),
+        tuned_weight_decay=tuned_weight_decay,
+    )
 
 
 def test_the_time_is_that_of_two_full_trainings_and_a_twentieth_of_the_recommended_one():
@@ -53,6 +60,8 @@ def test_before_it_is_said_what_is_probed_and_for_how_long():
         "probing first: full training of 4xresnet-8-7, at most 70 s (--probe 0 for none)"
     )
     assert announcement(first[1:], 180.0).startswith("probing first: short trainings, at most 180 s")
+    tuned = [full("resnet-26-6", 40.0, 3e-3)]
+    assert announcement(tuned, 70.0).startswith("probing first: resnet-26-6 with weight decay 3e-3 as ")
 
 
 @pytest.fixture
@@ -167,10 +176,15 @@ def asked_again(monkeypatch, probing, trained, request=REQUEST):
     monkeypatch.setattr(default_probing, "stored_request", lambda *_: REQUEST)
     facts = DATASETS["digits"]
     rows = [
-        SimpleNamespace(design=name, epochs=20, train_images=images, dataset=data)
-        for name, images, data in trained
+        SimpleNamespace(
+            design=name, epochs=20, train_images=images, dataset=data, weight_decay=(*decay, 1.0)[0]
+        )
+        for name, images, data, *decay in trained
     ]
-    run = SimpleNamespace(plan=SimpleNamespace(design="resnet-8-9", epochs=20, dataset=facts))
+    execution = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
+    run = SimpleNamespace(
+        plan=make_plan(parse_design("resnet-8-9"), facts, epochs=20, batch=32, seed=0, execution=execution)
+    )
     store = SimpleNamespace(
         probed_recommendations=lambda: [SimpleNamespace(request=request, payload={"probing": probing})],
         reported=lambda: rows,
@@ -188,9 +202,16 @@ def test_a_question_is_probed_for_once_while_its_probes_are_there(monkeypatch):
     assert not asked_again(monkeypatch, one, [])
     assert not asked_again(monkeypatch, one, [half])
     assert not asked_again(monkeypatch, one, [("resnet-26-6", 1077, "mine")])
+    # A training with another weight decay is another one.
+    tuned = {"probes": [one["probes"][0] | {"tuned_weight_decay": 1e-3}], "ended": "time"}
+    assert not asked_again(monkeypatch, tuned, [whole])
+    assert asked_again(monkeypatch, tuned, [(*whole, 10.0)])
     # In another order, or with other measurements, it is the same question; with another budget it is not.
     assert asked_again(monkeypatch, one, [whole], REQUEST | {"objective": "time"})
     assert not asked_again(monkeypatch, one, [whole], REQUEST | {"budget": "1M"})
+    # Older programs had no --tune, and did what `auto` does where nothing is known of weight decay.
+    assert asked_again(monkeypatch, one, [whole], REQUEST | {"tune": "auto"})
+    assert not asked_again(monkeypatch, one, [whole], REQUEST | {"tune": "off"})
 
 
 def test_where_no_probe_ended_in_time_the_next_call_tries_again(monkeypatch):

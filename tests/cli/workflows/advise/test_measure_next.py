@@ -37,6 +37,7 @@ FULL = replace(
     members=(2, 4),
     device="cpu",
     batch=64,
+    tune="off",
     seed=7,
     profile_seconds=2.5,
 )
@@ -105,6 +106,7 @@ def probe_of(seconds):
         move=0.123,
         predicted_error=Estimate(0.1, 0.05, 0.2),
         image_share=0.5,
+        tuned_weight_decay=None,
     )
 
 

@@ -16,6 +16,7 @@ from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_secon
 from cli.workflows.answers.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
+SCENARIO = SimpleNamespace(families=["resnet"], limited_to=lambda _: None)
 
 
 @pytest.fixture
@@ -29,7 +30,15 @@ def clock(monkeypatch):
         priced = SimpleNamespace(train_seconds=Estimate.exact(100.0))
         errors = np.array([0.1])
         return [
-            SimpleNamespace(feasible=True, objectives=(0.1,), design=design, errors=errors, priced=priced)
+            SimpleNamespace(
+                feasible=True,
+                objectives=(0.1,),
+                design=design,
+                errors=errors,
+                errors_by_weight_decay=None,
+                tuned_weight_decay=None,
+                priced=priced,
+            )
         ]
 
     def choose(*_, seconds, **__):
@@ -41,8 +50,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(probe, "search", search)
     monkeypatch.setattr(probe, "next_probe", choose)
     monkeypatch.setattr(probe, "accuracy_for", lambda *_: (None, []))
-    scenario = SimpleNamespace(families=("resnet",), limited_to=lambda names: scenario)
-    monkeypatch.setattr(probe, "scenario_of", lambda *_: scenario)
+    monkeypatch.setattr(probe, "scenario_of", lambda *_: SCENARIO)
     return now
 
 
@@ -130,7 +138,9 @@ def test_by_default_a_settled_decision_is_not_probed(session, clock):
 def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(session, clock, monkeypatch):
     said = []
     session.say = said.append
-    leading = SimpleNamespace(plan=SimpleNamespace(design="resnet-8-4"), **vars(taking(30.0)))
+    leading = SimpleNamespace(
+        plan=SimpleNamespace(design="resnet-8-4"), tuned_weight_decay=None, **vars(taking(30.0))
+    )
     monkeypatch.setattr(probe, "full_probes", lambda *_: [leading])
     monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
     answer = session.run(ProbeOptions(seconds=None))

@@ -24,9 +24,9 @@ from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import plan_to_json
+from advisor.plans.plan import TrainStep, plan_to_json
 from cli.render.whatif import comparison
-from cli.workflows.answers.examine.parts import CostBasis
+from cli.workflows.answers.examine.parts import CostBasis, PlanFacts
 from cli.workflows.examine.explain import explain
 from cli.workflows.examine.plan_changes import Changes
 from cli.workflows.examine.whatif import whatif
@@ -287,6 +287,37 @@ def plan_of(design=f"{DESIGN}@g1", **options):
 def test_the_method_follows_the_clusters_unless_it_is_named(plan, changes, after, method):
     changed_plan = Changes.read(changes).of(plan)
     assert (changed_plan.design, changed_plan.method) == (after, method)
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "after"),
+    [
+        (None, None, 1e-4),
+        (None, "x3", 3e-4),
+        (None, "3e-3", 3e-3),
+        (None, "0.001", 1e-3),
+        (5e-4, None, 5e-4),
+        (5e-4, "x2", 1e-3),
+        (5e-4, "/5", 1e-4),
+        (0.0, None, 0.0),
+    ],
+)
+def test_weight_decay_is_changed_as_it_is_written_and_else_that_of_the_plan(base, change, after):
+    changes = {} if change is None else {"weight-decay": change}
+    changed_plan = Changes.read(changes).of(plan_of(weight_decay=base))
+    assert {s.weight_decay for s in changed_plan.steps if isinstance(s, TrainStep)} == {after}
+    assert PlanFacts.of(changed_plan).tuned_weight_decay == (None if after == 1e-4 else after)
+
+
+def test_the_error_of_another_weight_decay_is_that_of_the_formula(changed):
+    answer = changed(**{"weight-decay": "x30"})
+    assert answer["after"]["plan"]["tuned_weight_decay"] == 3e-3
+    assert answer["before"]["plan"]["tuned_weight_decay"] is None
+    change = answer["after"]["change"]
+    # Nothing is known of it on the data, so the expected error is a little larger and the interval wide.
+    difference = change["test_error_difference"]
+    assert difference["low"] < 0 < difference["mean"] < difference["high"]
+    assert change["train_seconds_ratio"]["mean"] == 1
 
 
 def test_what_shares_layers_has_fewer_parameters(tmp_path):

@@ -140,6 +140,11 @@ def test_only_what_was_trained_to_its_end_and_as_a_probe_would_be_is_not_probed_
     )
     keys = {f"{e.design.name} for 5 epochs" for e in (ended, hatched)}
     assert trained_before([ended, hatched], "digits") == keys
+    # Another weight decay makes another training.
+    decayed = replace(ended, weight_decay=10.000000000000002)
+    assert trained_before([decayed], "digits") == {
+        f"{ended.design.name} for 5 epochs with 10 times the weight decay"
+    }
     assert trained_before([begun, chain], "digits") == trained_before([ended], "other") == set()
 
 
