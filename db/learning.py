@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from advisor.errors import AdvisorError
 from advisor.names import check_step
-from advisor.plans.records import Run, RunStatus
+from advisor.plans.outcomes import FinishedRun
+from advisor.plans.records import RunStatus
 from db.checks.damage import check_amount, check_share, check_value, damaged, leave_out
 from db.checks.rows import sound
-from db.conversion.runs import run_of, step_of
+from db.conversion.runs import finished_run_of, step_of
 from db.models import EpochRow, RunRow, StepRow
 
 # Most ids in one statement; SQLite before 3.32 takes at most 999 values.
@@ -93,8 +94,10 @@ def seconds_of_epochs(session: Session, path: Path, fingerprint: str) -> dict[in
     return found
 
 
-def finished_runs_of(session: Session, path: Path, most: int) -> list[tuple[Run, list[int | None]]]:
-    """Return finished runs that have a forecast, newest first, each with the peak bytes of its steps.
+def finished_runs_of(session: Session, path: Path, most: int) -> list[FinishedRun]:
+    """Return finished runs that have a forecast with what became of it, newest first.
+
+    Plans are not rebuilt: that would take most of the time of a command in a home of many runs.
 
     Args:
         session: session to read with.
@@ -103,12 +106,12 @@ def finished_runs_of(session: Session, path: Path, most: int) -> list[tuple[Run,
     """
     finished = RunRow.status == RunStatus.DONE, RunRow.forecast.is_not(None)
     query = select(RunRow).where(*finished).order_by(RunRow.id.desc()).limit(min(most, MOST_IDS))
-    runs = list(sound(path, session.scalars(query), run_of))
-    peaks: dict[int, list[int | None]] = {run.id: [] for run in runs}
+    rows = list(session.scalars(query))
+    peaks: dict[int, list[int | None]] = {row.id: [] for row in rows}
     steps = session.scalars(select(StepRow).where(StepRow.run_id.in_(list(peaks))).order_by(StepRow.id))
     for run_id, record in sound(path, steps, lambda row: (row.run_id, step_of(row))):
         peaks[run_id].append(record.peak_bytes)
-    return [(run, peaks[run.id]) for run in runs]
+    return list(sound(path, rows, lambda row: finished_run_of(row, peaks[row.id])))
 
 
 Check = Callable[[str, float], None]

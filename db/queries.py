@@ -21,6 +21,7 @@ from advisor.accuracy.reported import ReportedTraining
 from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
 from advisor.plans.confusion import ConfusionMatrix
+from advisor.plans.outcomes import FinishedRun
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
 from db import upkeep
@@ -317,8 +318,8 @@ class Store:
         with self._session(self.engine) as session:
             return list(sound(self.path, session.scalars(query), run_of))
 
-    def finished_runs(self, most: int) -> list[tuple[Run, list[int | None]]]:
-        """Return finished runs that have a forecast, newest first, each with the peak bytes of its steps.
+    def finished_runs(self, most: int) -> list[FinishedRun]:
+        """Return finished runs that have a forecast with what became of it, newest first.
 
         Args:
             most: number of runs at most.

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from advisor.conformal import Key, Quantity, score_of
-from advisor.plans.records import Run, RunStatus
+from advisor.plans.records import Forecast
 
 # Error that counts as the least of a run, in images: half a wrong answer more than none.
 LEAST_WRONG = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """A run that came to its end, with no more than its forecast and what became of it.
+
+    Attributes:
+        id: number of the run.
+        fingerprint: digest of the machine's fingerprint.
+        forecast: forecast from before it started; its steps are left out.
+        train_seconds: wall-clock time of training, seconds.
+        train_peak_bytes: peak memory of the networks that trained at the same time; None if it is unknown.
+        test_error: error on the test images, a share; None if it is unknown.
+        test_images: number of test images.
+    """
+
+    id: int
+    fingerprint: str
+    forecast: Forecast
+    train_seconds: float
+    train_peak_bytes: int | None
+    test_error: float | None
+    test_images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +64,20 @@ def peak_at_once(peaks: Iterable[int | None], processes: int) -> int | None:
     return sum(known[:processes]) or None
 
 
-def finished_forecasts(run: Run, peaks: Sequence[int | None]) -> Iterator[FinishedForecast]:
-    """Yield the forecasts of a run whose outcomes are known; none of a run that did not come to its end.
+def finished_forecasts(run: FinishedRun) -> Iterator[FinishedForecast]:
+    """Yield the forecasts of a run whose outcomes are known.
 
     The latency of a run is never measured, so it has no outcome.
 
     Args:
         run: the run.
-        peaks: peak bytes of its steps, None where one is unknown.
     """
-    forecast, test = run.forecast, run.test
-    if forecast is None or run.status is not RunStatus.DONE:
-        return
+    forecast = run.forecast
     corrections = {correction.quantity: correction for correction in forecast.corrections}
-    images = run.plan.dataset.test_images
     figures = (
         (Quantity.TIME, forecast.train_seconds, run.train_seconds or None, 0.0),
-        (Quantity.MEMORY, forecast.train_peak_bytes, peak_at_once(peaks, run.plan.execution.processes), 0.0),
-        (Quantity.ERROR, forecast.test_error, None if test is None else test.error, LEAST_WRONG / images),
+        (Quantity.MEMORY, forecast.train_peak_bytes, run.train_peak_bytes, 0.0),
+        (Quantity.ERROR, forecast.test_error, run.test_error, LEAST_WRONG / run.test_images),
     )
     for quantity, interval, actual, least in figures:
         # A mean of 0 is the forecast of a run that had nothing left to do.

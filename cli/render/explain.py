@@ -213,8 +213,8 @@ def _coverage_notes(answer: Explanation) -> list[str]:
             for c in answer.coverage
         )
         notes.append(f"Of your last {', of '.join(counts)} held; 90 % should.")
-    # Without evidence the factor is 1 and says nothing.
-    factors = [_factor(c) for c in answer.corrections if c.own or c.shipped]
+    # A factor of 1 that rests on nothing of the machine's own changes nothing.
+    factors = [_factor(c) for c in answer.corrections if c.own or c.factor != 1]
     if factors:
         notes.append(f"Intervals are corrected by how earlier forecasts held: {'; '.join(factors)}.")
     return notes

@@ -245,9 +245,11 @@ def test_a_saved_run_has_a_confusion_matrix_since_0008(dump: Path, path: Path) -
 def test_a_saved_forecast_has_corrections_since_0009(dump: Path, path: Path) -> None:
     load(dump, path)
     with open_store(path) as store:
-        ((run, peaks),) = store.finished_runs(10)
-    assert (run.id, len(peaks)) == (1, 1)
-    assert run.forecast is not None
+        (run,) = store.finished_runs(10)
+        whole = store.run(1)
+    assert (run.id, run.test_error, run.test_images) == (1, 0.04, whole.plan.dataset.test_images)
+    assert whole.forecast is not None
+    assert run.forecast == replace(whole.forecast, steps=())
     assert [(c.quantity, c.basis, c.factor, c.own, c.shipped) for c in run.forecast.corrections] == (
         [("time", "measurements", 1.25, 3, 124), ("error", "runs", 0.75, 0, 400)]
         if dump.stem >= "schema_0009"

@@ -725,7 +725,22 @@ def test_finished_runs_are_those_with_a_forecast_newest_first(
             runs[1].id,
             StepRecord(step=step, network="member-1", status=StepStatus.DONE, seconds=1.0, peak_bytes=peak),
         )
-    assert [(run.id, peaks) for run, peaks in store.finished_runs(2)] == [
-        (runs[2].id, []),
-        (runs[1].id, [None, 7_000_000]),
+    assert [(run.id, run.train_peak_bytes) for run in store.finished_runs(2)] == [
+        (runs[2].id, None),
+        (runs[1].id, 7_000_000),
     ]
+
+
+@pytest.mark.parametrize(
+    "damage", ["forecast = '{'", "plan = '{}'", "test_error = 7", "train_seconds = -1", "fingerprint = x'00'"]
+)
+def test_a_damaged_finished_run_is_left_out_and_spoils_no_other(
+    store: Store, plan: TrainingPlan, forecast: Forecast, damage: str
+) -> None:
+    given = {"created_at": "2026-01-01T00:00:00+00:00", "plan": plan, "parameters": 1, "fingerprint": "here"}
+    runs = [store.create_run(forecast=forecast, **given) for _ in range(2)]
+    for run in runs:
+        store.update_run(run.id, status=RunStatus.DONE, train_seconds=1.0)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET {damage} WHERE id = {runs[0].id}")
+    assert [run.id for run in store.finished_runs(10)] == [runs[1].id]

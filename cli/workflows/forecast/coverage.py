@@ -48,7 +48,7 @@ def coverage_of(store: Store, machine: Collection[str]) -> tuple[QuantityCoverag
 
 def _history(store: Store, machine: Collection[str]) -> Iterator[FinishedForecast]:
     """Yield the finished forecasts that count for a machine, newest first."""
-    for run, peaks in store.finished_runs(MOST_RUNS):
-        for forecast in finished_forecasts(run, peaks):
+    for run in store.finished_runs(MOST_RUNS):
+        for forecast in finished_forecasts(run):
             if forecast.quantity is Quantity.ERROR or run.fingerprint in machine:
                 yield forecast
