@@ -334,6 +334,7 @@ def test_thresholds_move_only_where_those_of_all_seeds_do(claims, found, verdict
     assert claims._moves(found, right=False) == other.get(verdict, "open")
 
 
+@pytest.mark.slow
 def test_probes_for_a_budget_were_made_at_others_and_keep_to_their_time(probes, replay, trainings):
     cell = next(c for c in replay.cells(trainings) if c.whole and c.budget == BUDGETS[2])
     pool = probes.probes_for(cell, trainings)

@@ -350,6 +350,7 @@ def test_profile_reports_layers_that_add_up_to_the_network(measured_home, adviso
     assert answer["layers"][0]["name"] == "stem.conv"
 
 
+@pytest.mark.slow
 def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
@@ -497,7 +498,8 @@ def test_a_plan_is_saved_with_the_method_of_rank_1_and_the_table_tells_it(
     plan = json.loads(Path("plan.json").read_text())
     assert (plan["design"], plan["method"]) == (rows[0]["design"], rows[0]["method"])
     out = advisor(*home, *asked).out
-    assert ", snapshot" in out
+    # The cell may be wrapped before the word.
+    assert any(line.strip() == "snapshot" or ", snapshot" in line for line in out.splitlines())
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
 
 
