@@ -93,6 +93,7 @@ def test_families_and_numbers_of_members_are_those_asked_for(families, members):
     assert {len(e.design.members) for e in found} == set(members)
 
 
+@pytest.mark.slow
 def test_members_of_every_family_may_share_mothers():
     where = scenario(400_000, ("resnet", "mlp", "vgg", "wrn"), (1, 4))
     offered = [c for c in where.choices.all if c.method is Method.MOTHERNETS]

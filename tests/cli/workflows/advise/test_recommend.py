@@ -168,6 +168,7 @@ def test_conditions_that_would_change_the_advice_have_figures(asked):
             assert limit["below"] <= first["predicted"][needs[limit["need"]]]["mean"]
 
 
+@pytest.mark.slow
 def test_the_probe_that_is_named_is_the_one_that_the_command_makes(measured_home, advisor, monkeypatch):
     home = ("--home", str(measured_home))
     probe = advisor(*home, *AGAIN, "--json").json["measure_next"]["probe"]
