@@ -20,6 +20,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from advisor.accuracy import predictor as predictor_module
 from advisor.accuracy import prior
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
@@ -255,6 +256,8 @@ def test_a_training_method_needs_its_name_with_traits_its_plan_and_its_penalty(m
     penalised = (*prior.PENALISED, patient)
     for module in ("prior", "cases", "formula"):
         monkeypatch.setattr(f"advisor.accuracy.{module}.PENALISED", penalised)
+    # A fit of before is remembered, and one of this registry must not be.
+    monkeypatch.setattr("advisor.accuracy.predictor._fitted", predictor_module._fitted.__wrapped__)
 
     plan, usual = planned("2xmlp-1-8", method=Method("patient")), planned("2xmlp-1-8")
     assert plan_from_json(plan_to_json(plan)) == plan

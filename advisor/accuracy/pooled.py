@@ -36,7 +36,7 @@ MOST_IMAGES = 50_000
 NOTHING = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pooled:
     """Normal distributions of parameters of the formula.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from statistics import fmean
 
 import numpy as np
@@ -32,6 +33,7 @@ from advisor.accuracy.noise import (
 )
 from advisor.accuracy.observations import (
     AVERAGED_EPOCHS,
+    Observation,
     level_observation,
     merged,
     observations_of,
@@ -51,8 +53,27 @@ from advisor.plans.schedule import RECIPES
 EPOCH_STD = CURVE_STD * float(np.sqrt(AVERAGED_EPOCHS))
 # Simulated trainings for every draw of an expected error.
 REPEATS = 10
+# Fits that are remembered; each has half a megabyte of draws.
+FITS = 8
 # The task of a case whose size does not matter.
 _ANY_TASK = Task(channels=3, height=32, width=32, classes=10)
+
+
+@lru_cache(maxsize=FITS)
+def _fitted(
+    names: tuple[str, ...],
+    observations: tuple[Observation, ...],
+    seed: int,
+    pooled: Pooled | None,
+    images: tuple[tuple[str, int], ...],
+    split_stds: tuple[tuple[str, float], ...],
+) -> tuple[dict[str, int], Posterior]:
+    """Return the positions of θ's parameters, and draws from their posterior.
+
+    One command asks for the same fit several times: before its probes and after, where there were none.
+    """
+    prior = prior_of(names, pooled, dict(images), dict(split_stds))
+    return prior.index, posterior(prior, observations, names, seed)
 
 
 @dataclass
@@ -86,13 +107,18 @@ class AccuracyPredictor:
     def __post_init__(self) -> None:
         trained_on = {e.dataset for e in self.evidence}
         names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *(x.dataset for x in self.levels)})
-        prior = prior_of(names, self.pooled, self.images, split_stds(self.evidence))
-        self._index = prior.index
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
         foretold = map(level_observation, self.levels)
         observations = merged([*published_observations(), *foretold, *trained])
-        self._posterior = posterior(prior, observations, names, self.seed)
+        self._index, self._posterior = _fitted(
+            tuple(names),
+            tuple(observations),
+            self.seed,
+            self.pooled,
+            tuple((name, self.images[name]) for name in names if name in self.images),
+            tuple(sorted(split_stds(self.evidence).items())),
+        )
 
     def has_level(self, dataset: str) -> bool:
         """Return whether simple classifiers foretell errors on a data set."""

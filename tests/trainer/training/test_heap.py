@@ -67,6 +67,7 @@ def test_an_allocator_without_settings_is_left_alone(monkeypatch):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the allocator of glibc")
+@pytest.mark.slow
 def test_large_tensors_that_follow_each_other_fault_hardly_any_page():
     # Left alone, glibc moves its threshold with what was freed before, which differs from run to run.
     held = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}

@@ -277,6 +277,7 @@ def test_a_study_can_be_opened_by_optuna(measured_home):
     assert len(storage.get_all_trials(study._study_id)) == 60
 
 
+@pytest.mark.slow
 def test_by_likelihood_the_first_design_has_the_least_of_it(measured_home, advisor):
     answer = advisor("--home", str(measured_home), *AGAIN, "--objective", "nll", "--json").json
     rows = [row["predicted"] for row in answer["recommendations"]]
@@ -375,6 +376,7 @@ def test_probes_teach_the_next_recommendation_and_are_kept(measured_home, adviso
     assert told["before"]["test_error"] != told["after"]["test_error"]
 
 
+@pytest.mark.slow
 def test_a_recommendation_may_probe_before_it_answers(measured_home, advisor, tmp_path):
     home = tmp_path / "probed"
     shutil.copytree(measured_home, home)
@@ -480,6 +482,7 @@ def test_methods_that_train_nothing_are_one_line(advisor, home, arguments, rule)
     assert rule in answer.error_line
 
 
+@pytest.mark.slow
 def test_only_the_methods_asked_for_train_ensembles(measured_home, advisor):
     methods = ("--method", "snapshot", "--method", "bagging")
     rows = advisor("--home", str(measured_home), *AGAIN, *methods, "--json").json["recommendations"]

@@ -113,6 +113,7 @@ def test_the_weight_decay_that_trainings_speak_for_is_advised_shown_planned_and_
     assert text.count("weight decay 3e-3") > len(rows)
 
 
+@pytest.mark.slow
 def test_off_as_a_setting_keeps_the_published_recipe(advisor, home, tmp_path):
     store_trainings(home)
     (tmp_path / "work" / "advisor.toml").write_text('[recommend]\ntune = "off"\n')
