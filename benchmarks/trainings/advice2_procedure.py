@@ -30,7 +30,7 @@ from advisor.decision.search import Evaluated
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
-from cli.workflows.advise.default_probing import default_seconds
+from cli.workflows.advise.default_probing import default_seconds, full_seconds_of
 
 
 def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:
@@ -119,7 +119,7 @@ def _default_seconds(cell: Cell, known: Known, evaluated: Sequence[Evaluated]) -
     first = [_training(cell, e) for e in first_to_train(evaluated, known.facts, cell.epochs, ())]
     recommended = min(evaluated, key=lambda e: float(e.errors.mean()))
     probes = [SimpleNamespace(seconds=Estimate.exact(t.seconds)) for t in first]
-    return default_seconds(probes, _training(cell, recommended).seconds)
+    return default_seconds(probes, full_seconds_of(probes), _training(cell, recommended).seconds)
 
 
 def _training(cell: Cell, evaluated: Evaluated) -> Training:
