@@ -200,7 +200,7 @@ class MeasurementRow(Base):
 
 
 class ReportedTrainingRow(Base):
-    """One training that was done elsewhere (`advisor.accuracy.reported`), with the file that reported it.
+    """One training that was done elsewhere (`advisor.accuracy.sources.reported`), with the file that had it.
 
     `digest` identifies the training: it is a hash of the columns from `dataset` to `date`, and of a weight
     decay that is not the recipe's. The columns from `validation_images` on are NULL where no file had them; a

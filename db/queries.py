@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
 from advisor.accuracy.data_level import Look
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
 from advisor.plans.confusion import ConfusionMatrix

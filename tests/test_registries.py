@@ -16,7 +16,8 @@ import pytest
 from torch import nn
 from typer.testing import CliRunner
 
-from advisor.accuracy import prior, published
+from advisor.accuracy import prior
+from advisor.accuracy.sources import published
 from advisor.cost import acquisition, predictor
 from advisor.cost.memory import fit as memory_fit
 from advisor.cost.memory import liveness
@@ -142,7 +143,7 @@ def test_the_counts_of_every_family_are_polynomials_in_depth_and_width(family):
 
 def test_published_errors_are_of_known_families_and_described_data_sets():
     for error in (*published.ERRORS, *published.GAPS):
-        assert error.family in FAMILIES, f"advisor/accuracy/published.py: {error.family}"
+        assert error.family in FAMILIES, f"advisor/accuracy/sources/published.py: {error.family}"
         assert error.dataset in prior.PUBLISHED_DATASETS, (
             f"advisor/accuracy/prior.py: PUBLISHED_DATASETS: {error.dataset}"
         )

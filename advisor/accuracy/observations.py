@@ -30,7 +30,7 @@ from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import REFERENCE_PARAMETERS, Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
 from advisor.accuracy.prior import GLOBAL
-from advisor.accuracy.published import ERRORS, GAPS, PublishedError
+from advisor.accuracy.sources.published import ERRORS, GAPS, PublishedError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.schedule import RECIPES
 

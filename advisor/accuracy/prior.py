@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.accuracy.pooled import Pooled
-from advisor.accuracy.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
+from advisor.accuracy.sources.published import HATCHED_PENALTY, SHARED_MOTHER_CORRELATION, SNAPSHOT_PENALTY
 from advisor.errors import require_entries
 from advisor.estimate import Floats, Normal
 from advisor.networks.families import FAMILIES

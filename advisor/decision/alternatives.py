@@ -19,7 +19,7 @@ from advisor.cost.pricing import PricedPlan
 from advisor.decision.ranking import Objective, Recommendation, ordered, probability_better
 from advisor.decision.reasons import threshold_of
 from advisor.decision.search import Evaluated
-from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
+from advisor.decision.threshold.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
 from advisor.designs.design import DesignClass
 from advisor.estimate import LEVEL, Estimate, Floats
 from advisor.plans.method_traits import Method

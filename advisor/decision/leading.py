@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from advisor.accuracy.evidence import TrainedEvidence
-from advisor.accuracy.published import ERRORS
+from advisor.accuracy.sources.published import ERRORS
 from advisor.networks.families import FAMILIES
 
 

@@ -23,9 +23,9 @@ from advice2_rules import PROBE_SEED, Replay
 from advice_replay import Cell, Training
 
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.contenders import contenders, first_to_train, key_of
-from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
-from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE
+from advisor.decision.probes.contenders import contenders, first_to_train, key_of
+from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
+from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
 from advisor.decision.search import Evaluated
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
@@ -86,7 +86,7 @@ def next_training(
     probes: Sequence[Training],
     left: float,
 ) -> Training | None:
-    """Return the next probe, or None where none is worthwhile, as `advisor.decision.probing.next_probe`.
+    """Return the next probe as `next_probe` would, or None where none is worthwhile.
 
     Args:
         cell: the cell.

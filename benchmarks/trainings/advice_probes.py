@@ -8,8 +8,8 @@ half of the long one. A probe costs its core seconds. Together the probes may co
 data set's part of the grid. Other data sets and curves are not evidence here, so that only the choice of
 probes differs:
 
-- chosen: by `advisor.decision.probe_value`, the largest expected move of the comparison per second, until no
-  probe is worth its time. The predictor is fitted again after each probe.
+- chosen: by `advisor.decision.probes.probe_value`, the largest expected move of the comparison per second,
+  until no probe is worth its time. The predictor is fitted again after each probe.
 - rule: in the order of the evidence of `advice.py` (short schedules, then small budgets).
 - random: in `ORDERS` random orders.
 - nothing: published figures alone.
@@ -37,8 +37,8 @@ from advice_replay import Cell, Training, cells, read
 
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.probe_value import at_stake, expected_move, outcome
-from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE
+from advisor.decision.probes.probe_value import at_stake, expected_move, outcome
+from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.forecast.evidence import evidence_of_reported

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from advisor.accuracy.reported import ReportedTraining, read_reported
+from advisor.accuracy.sources.reported import ReportedTraining, read_reported
 from advisor.designs.design import parse_design
 
 # Share of the core seconds of a data set's part of the grid.

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 from methods_train import EXECUTION, Clock, processor_watch
 
-from advisor.accuracy.reported import OPTIONAL, REQUIRED
+from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import PlanOptions

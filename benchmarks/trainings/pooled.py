@@ -35,7 +35,7 @@ from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.pooled import BY_IMAGES, FILE, NOTHING, USUAL_IMAGES, Pooled
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
-from advisor.accuracy.reported import read_reported
+from advisor.accuracy.sources.reported import read_reported
 from cli.workflows.forecast.evidence import evidence_of_reported
 
 RESULTS = Path(__file__).parent / "results"

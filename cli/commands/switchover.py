@@ -56,7 +56,7 @@ def est(
     as_json: AsJson = False,
 ) -> None:
     """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
-    from cli.render.switchover import switchover
+    from cli.render.examine.switchover import switchover
     from cli.workflows.answers.examine.switchover import EstRequest
     from cli.workflows.examine.switchover import est as run
 

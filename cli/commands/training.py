@@ -150,7 +150,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show a plan step by step with its predicted cost; for a run, the actual beside it."""
-    from cli.render.explain import explanation
+    from cli.render.examine.explain import explanation
     from cli.workflows.examine.explain import explain as explained
 
     answer = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers, say=ctx.obj.speaker())

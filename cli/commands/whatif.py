@@ -67,7 +67,7 @@ def whatif(
     as_json: AsJson = False,
 ) -> None:
     """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
-    from cli.render.whatif import comparison
+    from cli.render.examine.whatif import comparison
     from cli.workflows.examine.whatif import whatif as compared
     from cli.workflows.forecast.plan_request import PlanRequest
 

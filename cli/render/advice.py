@@ -9,7 +9,7 @@ from rich.text import Text
 
 from advisor.decision.ranking import Objective
 from advisor.decision.reasons import Evidence
-from advisor.decision.switchover import Switchover
+from advisor.decision.threshold.switchover import Switchover
 from advisor.decision.weight_decay import weight_decay_words
 from advisor.designs.design import DesignClass
 from advisor.errors import require_entries

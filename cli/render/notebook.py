@@ -11,15 +11,15 @@ from rich.console import Console, RenderableType
 from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
 from cli.render.examine.data import data_look
-from cli.render.explain import explanation
+from cli.render.examine.explain import explanation
+from cli.render.examine.switchover import switchover
+from cli.render.examine.whatif import comparison as changes
 from cli.render.formats import facts
 from cli.render.predictions import export, prediction
 from cli.render.probe import probe_list, probing
 from cli.render.profile import profile
 from cli.render.runs import run, run_list
 from cli.render.space import equivalents, space
-from cli.render.switchover import switchover
-from cli.render.whatif import comparison as changes
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings

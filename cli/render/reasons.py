@@ -13,7 +13,7 @@ from rich.text import Text
 
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
-from advisor.decision.switchover import Switchover
+from advisor.decision.threshold.switchover import Switchover
 from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from advisor.plans.method_traits import BY_CLUSTERS, Method
 from advisor.plans.plan import named

@@ -79,7 +79,7 @@ def import_trainings(home: Home, file: Path) -> ImportedTrainings:
         DataError: the file cannot be read, or a column or a value is wrong; nothing is imported then.
         StorageError: the database refuses.
     """
-    from advisor.accuracy.reported import read_reported
+    from advisor.accuracy.sources.reported import read_reported
     from db.session import open_store
 
     trainings = read_reported(_text_of(file), shown(file))

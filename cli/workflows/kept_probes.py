@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import StorageError
 from advisor.files import read_regular
 from advisor.plans.plan import TrainingPlan

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from advisor.accuracy.reported import ReportedTraining, check_reported
+from advisor.accuracy.sources.reported import ReportedTraining, check_reported
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from db.checks.rows import readable

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.accuracy.reported import OPTIONAL, REQUIRED
+from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 SINGLE, ENSEMBLE = "resnet-8-4", "4xresnet-8-2"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.accuracy.reported import OPTIONAL, REQUIRED
+from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 BUDGETS = (10_000, 100_000, 500_000, 2_000_000, 10_000_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.accuracy.reported import read_reported
+from advisor.accuracy.sources.reported import read_reported
 from advisor.designs.design import parse_design
 from advisor.networks.architecture import lower, parse_network
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from advisor.accuracy.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
-from advisor.decision.epoch_axis import ScheduleReading
+from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
+from advisor.decision.threshold.epoch_axis import ScheduleReading
 from advisor.designs.presets import PRESETS
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.networks import families

@@ -5,7 +5,7 @@ import pytest
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from cli.quantities import parse_bytes, parse_image_counts, parse_seconds
-from cli.render.explain import energy
+from cli.render.examine.explain import energy
 from cli.render.formats import bounds, count, deviation, duration, percent, size
 from cli.settings import hoist_global_options
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import StorageError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation

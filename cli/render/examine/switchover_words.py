@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from advisor.decision.error_source import ScheduleReading
-from advisor.decision.map_grid import Axis
-from advisor.decision.switchover import Threshold
+from advisor.decision.threshold.error_source import ScheduleReading
+from advisor.decision.threshold.map_grid import Axis
+from advisor.decision.threshold.switchover import Threshold
 from cli.render.formats import bounded, count
 from cli.workflows.answers.examine.switchover import EnsembleTraining, SwitchoverMap, TrainingMap
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from advisor.accuracy.cases import weight_decay_of
-from advisor.decision.probing import BESIDE_SECONDS, Probe
+from advisor.decision.probes.probing import BESIDE_SECONDS, Probe
 from advisor.decision.weight_decay import other_than_recipe, with_weight_decay
 from advisor.designs.design import parse_design
 from advisor.errors import DataError

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 
 import optuna
 
-from advisor.decision.probing import WORTHWHILE, Probe, next_probe
+from advisor.decision.probes.probing import WORTHWHILE, Probe, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, longest_probe_seconds

@@ -16,8 +16,8 @@ import numpy as np
 import optuna
 
 from advisor.decision.leading import leading_families, trained_families
-from advisor.decision.probe_value import at_stake, errors_of
-from advisor.decision.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
+from advisor.decision.probes.probe_value import at_stake, errors_of
+from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, StorageError

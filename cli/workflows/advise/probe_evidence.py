@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.evidence import Curve, TrainedEvidence
-from advisor.accuracy.reported import ReportedTraining
-from advisor.decision.contenders import key_of
+from advisor.accuracy.sources.reported import ReportedTraining
+from advisor.decision.probes.contenders import key_of
 from advisor.plans.method_traits import BY_CLUSTERS
 from advisor.plans.plan import TrainingPlan
 from profiler.device import fingerprint

@@ -11,7 +11,7 @@ from statistics import fmean
 import numpy as np
 
 from advisor.accuracy.evidence import Curve
-from advisor.decision.probing import Probe
+from advisor.decision.probes.probing import Probe
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus

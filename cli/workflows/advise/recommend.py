@@ -24,12 +24,12 @@ from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.prior import PUBLISHED_DATASETS
-from advisor.decision.epoch_axis import WholeSchedules
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, could_lead, rank
 from advisor.decision.reasons import Evidence, compared_prices, has_threshold, threshold_of
 from advisor.decision.search import Evaluated, Scenario, plan_of, search
-from advisor.decision.switchover import Switchover, thresholds
+from advisor.decision.threshold.epoch_axis import WholeSchedules
+from advisor.decision.threshold.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import plan_to_json

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from advisor.cost.measurement import Fingerprint
 from advisor.decision.reasons import Evidence
-from advisor.decision.switchover import Switchover
+from advisor.decision.threshold.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method

@@ -8,13 +8,13 @@ from pathlib import Path
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.accuracy.published import ERRORS
-from advisor.decision.contest import Contestants, Row
-from advisor.decision.epoch_axis import source_of
-from advisor.decision.error_source import ErrorSource
-from advisor.decision.map_grid import Axis, Grid, grid_of
-from advisor.decision.switchover import Threshold
-from advisor.decision.switchover_map import (
+from advisor.accuracy.sources.published import ERRORS
+from advisor.decision.threshold.contest import Contestants, Row
+from advisor.decision.threshold.epoch_axis import source_of
+from advisor.decision.threshold.error_source import ErrorSource
+from advisor.decision.threshold.map_grid import Axis, Grid, grid_of
+from advisor.decision.threshold.switchover import Threshold
+from advisor.decision.threshold.switchover_map import (
     Map,
     check_members,
     equal_time,
@@ -27,7 +27,7 @@ from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed, parse_budgets, parse_epochs, parse_image_counts
-from cli.render.switchover_plot import check_plot, plot
+from cli.render.examine.switchover_plot import check_plot, plot
 from cli.workflows.answers.examine.switchover import (
     BudgetDesigns,
     EnsembleTraining,

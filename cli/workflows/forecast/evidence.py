@@ -11,7 +11,7 @@ from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.noise import fitted_seed_std
 from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.conformal import ErrorBasis
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name

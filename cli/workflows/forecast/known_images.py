@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.accuracy.evidence import TrainedEvidence
-from advisor.accuracy.published import ERRORS
+from advisor.accuracy.sources.published import ERRORS
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.forecast.evidence import WITH_EVIDENCE, all_images, sizes_of
 from db.queries import Store

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.accuracy.posterior import SAMPLES
-from advisor.accuracy.published import ERRORS
+from advisor.accuracy.sources.published import ERRORS
 from advisor.plans.schedule import RECIPES
 
 

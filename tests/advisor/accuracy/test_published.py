@@ -14,7 +14,7 @@ from advisor.accuracy.formula import Case
 from advisor.accuracy.noise import PUBLISHED_SEED_STD
 from advisor.accuracy.observations import published_observations
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.accuracy.published import (
+from advisor.accuracy.sources.published import (
     ERRORS,
     GAPS,
     HATCHED_PENALTY,

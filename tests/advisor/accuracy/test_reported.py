@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from advisor.accuracy.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
+from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
 from advisor.errors import DataError
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation

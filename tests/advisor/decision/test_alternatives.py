@@ -14,7 +14,7 @@ from advisor.decision.alternatives import (
     runner_up,
 )
 from advisor.decision.ranking import Objective, rank
-from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID
+from advisor.decision.threshold.switchover import EPOCH_GRID, PARAMETER_GRID
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.contest import contest, contestants
-from advisor.decision.epoch_axis import OneLongSchedule, WholeSchedules
-from advisor.decision.error_source import Point
-from advisor.decision.map_grid import Axis, Grid
-from advisor.decision.switchover import EPOCH_GRID, PARAMETER_GRID, Threshold, switchover
-from advisor.decision.switchover_map import switchover_map, switchover_rows
+from advisor.decision.threshold.contest import contest, contestants
+from advisor.decision.threshold.epoch_axis import OneLongSchedule, WholeSchedules
+from advisor.decision.threshold.error_source import Point
+from advisor.decision.threshold.map_grid import Axis, Grid
+from advisor.decision.threshold.switchover import EPOCH_GRID, PARAMETER_GRID, Threshold, switchover
+from advisor.decision.threshold.switchover_map import switchover_map, switchover_rows
 from advisor.designs.equivalents import equivalents_within
 from advisor.networks.layers import Task
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from advisor.decision.error_source import Point, ScheduleReading
-from advisor.decision.map_grid import IMAGE_OCTAVES, POINTS, Axis, grid_of
-from advisor.decision.switchover_map import switchover_map, switchover_rows
+from advisor.decision.threshold.error_source import Point, ScheduleReading
+from advisor.decision.threshold.map_grid import IMAGE_OCTAVES, POINTS, Axis, grid_of
+from advisor.decision.threshold.switchover_map import switchover_map, switchover_rows
 from advisor.errors import UsageError
 from advisor.networks.layers import Task
 from advisor.plans.schedule import RECIPES

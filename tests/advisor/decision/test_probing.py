@@ -8,9 +8,9 @@ import pytest
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.conformal import Corrections
-from advisor.decision.contenders import contenders, first_to_train, key_of
-from advisor.decision.probe_value import at_stake, errors_of, expected_move
-from advisor.decision.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
+from advisor.decision.probes.contenders import contenders, first_to_train, key_of
+from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
+from advisor.decision.probes.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
 from advisor.decision.search import Evaluated, Limits, Scenario, planned
 from advisor.designs.design import DesignClass, parse_design
 from advisor.designs.space import enumerate_candidates

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.contest import EQUALLY_GOOD, contest, contestants
-from advisor.decision.epoch_axis import WholeSchedules, source_of
-from advisor.decision.error_source import Point, ScheduleReading
-from advisor.decision.switchover import (
+from advisor.decision.threshold.contest import EQUALLY_GOOD, contest, contestants
+from advisor.decision.threshold.epoch_axis import WholeSchedules, source_of
+from advisor.decision.threshold.error_source import Point, ScheduleReading
+from advisor.decision.threshold.switchover import (
     EPOCH_GRID,
     PARAMETER_GRID,
     Threshold,

@@ -7,10 +7,10 @@ import pytest
 
 from advisor.accuracy.noise import RATIO_STD
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.epoch_axis import WholeSchedules
-from advisor.decision.error_source import Point, ScheduleReading
-from advisor.decision.map_grid import BUDGET_OCTAVES, POINTS, Grid, grid_of
-from advisor.decision.switchover_map import (
+from advisor.decision.threshold.epoch_axis import WholeSchedules
+from advisor.decision.threshold.error_source import Point, ScheduleReading
+from advisor.decision.threshold.map_grid import BUDGET_OCTAVES, POINTS, Grid, grid_of
+from advisor.decision.threshold.switchover_map import (
     check_members,
     equal_time,
     switchover_map,

@@ -13,9 +13,9 @@ from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
-from advisor.decision.contenders import contenders, first_to_train, key_of, with_other_weight_decays
-from advisor.decision.probe_value import at_stake, errors_of, expected_move
-from advisor.decision.probing import WORTHWHILE, _of_leading, full_probes, next_probe
+from advisor.decision.probes.contenders import contenders, first_to_train, key_of, with_other_weight_decays
+from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
+from advisor.decision.probes.probing import WORTHWHILE, _of_leading, full_probes, next_probe
 from advisor.decision.ranking import Objective, rank
 from advisor.decision.reasons import Evidence, compared_prices, reasons, trade
 from advisor.decision.search import Limits, Scenario, plan_of, search

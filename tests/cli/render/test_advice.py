@@ -11,7 +11,7 @@ from rich.console import Console
 
 from advisor.decision.ranking import Objective
 from advisor.decision.reasons import Evidence
-from advisor.decision.switchover import Switchover
+from advisor.decision.threshold.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.dataset import Augmentation

@@ -11,7 +11,7 @@ from rich.console import Console, Group
 
 from advisor.decision.alternatives import Crossover
 from advisor.decision.ranking import Objective
-from advisor.decision.switchover import Switchover
+from advisor.decision.threshold.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method

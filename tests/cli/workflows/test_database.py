@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.accuracy.reported import REQUIRED
+from advisor.accuracy.sources.reported import REQUIRED
 from advisor.networks.architecture import lower, parse_network
 from advisor.networks.layers import Task
 from advisor.plans.dataset import DATASETS

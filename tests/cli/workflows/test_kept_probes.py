@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from advisor.decision.probing import Probe
+from advisor.decision.probes.probing import Probe
 from advisor.estimate import Estimate
 from advisor.plans.identity import ClassIdentity, DatasetIdentity
 from advisor.plans.records import StepRecord

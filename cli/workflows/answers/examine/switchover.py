@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from advisor.decision.error_source import ScheduleReading
-from advisor.decision.map_grid import Axis
-from advisor.decision.switchover import Threshold
+from advisor.decision.threshold.error_source import ScheduleReading
+from advisor.decision.threshold.map_grid import Axis
+from advisor.decision.threshold.switchover import Threshold
 from advisor.designs.design import DesignClass
 from cli.workflows.answers.answer import Answer
 

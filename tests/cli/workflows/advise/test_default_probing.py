@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from advisor.decision.probing import BESIDE_SECONDS
+from advisor.decision.probes.probing import BESIDE_SECONDS
 from advisor.designs.design import parse_design
 from advisor.errors import DataError, UsageError
 from advisor.estimate import Estimate

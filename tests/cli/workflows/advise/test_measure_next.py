@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from advisor.decision.probing import WORTHWHILE
+from advisor.decision.probes.probing import WORTHWHILE
 from advisor.estimate import Estimate
 from cli.workflows.advise import measure_next
 from cli.workflows.advise.measure_next import ADVICE_OPTIONS, OPTIONS, allowed_seconds, command

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from advisor.accuracy.reported import ReportedTraining
+from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 import advisor
-from advisor.accuracy.reported import ReportedTraining
-from advisor.decision import probing
+from advisor.accuracy.sources.reported import ReportedTraining
+from advisor.decision.probes import probing
 from advisor.plans.dataset import DATASETS
 from advisor.plans.plan import TrainStep, plan_from_json
 from cli.render.advice import recommendation

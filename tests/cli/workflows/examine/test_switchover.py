@@ -12,14 +12,14 @@ from rich.console import Console
 
 from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.accuracy.published import ERRORS
-from advisor.decision.switchover import Threshold
+from advisor.accuracy.sources.published import ERRORS
+from advisor.decision.threshold.switchover import Threshold
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
+from cli.render.examine.switchover import _first_past, switchover
+from cli.render.examine.switchover_plot import plot
 from cli.render.examine.switchover_words import words
 from cli.render.formats import count
-from cli.render.switchover import _first_past, switchover
-from cli.render.switchover_plot import plot
 from cli.workflows.answers.examine.switchover import EnsembleTraining, EstRequest
 from cli.workflows.examine.switchover import est
 from cli.workflows.home import Home
@@ -218,7 +218,7 @@ def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code
 
 
 def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
-    monkeypatch.setattr("cli.render.switchover_plot.find_spec", lambda name: None)
+    monkeypatch.setattr("cli.render.examine.switchover_plot.find_spec", lambda name: None)
     answer = advisor("est", "--family", "resnet", "--plot", "map.png")
     assert answer.code == 2
     assert "pip install 'ensemble-advisor[plot]'" in answer.error_line

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from advisor.plans.dataset import DATASETS
+from cli.render.examine.switchover import switchover
 from cli.render.examine.switchover_words import words
-from cli.render.switchover import switchover
 from cli.workflows.answers.examine.switchover import EstRequest
 from cli.workflows.examine.switchover import est
 from cli.workflows.home import Home

@@ -25,7 +25,7 @@ from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainStep, plan_to_json
-from cli.render.whatif import comparison
+from cli.render.examine.whatif import comparison
 from cli.workflows.answers.examine.parts import CostBasis, PlanFacts
 from cli.workflows.examine.explain import explain
 from cli.workflows.examine.plan_changes import Changes

@@ -14,7 +14,7 @@ from drawn_images import draw, draw_folder
 
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS, Augmentation
-from cli.render.explain import evidence_notes
+from cli.render.examine.explain import evidence_notes
 from cli.workflows.answers.examine.parts import CostBasis, ErrorBasis, ForecastEvidence
 from cli.workflows.forecast import level
 from cli.workflows.forecast.evidence import accuracy_for

@@ -6,10 +6,10 @@ kind of designs, single networks or ensembles (`advisor.decision.leading`). Both
 time: a law that was fitted to short trainings on parts of the images is right about those, and may be wrong
 about what is asked.
 
-Every other probe is valued before it is made (`advisor.decision.probe_value`). It may be of a smaller design
-for fewer epochs. A leading design is among them for its whole schedule where that fits the time, else for a
-part of it. So are the leading single network and the leading ensembles with every other weight decay, for
-half of the schedule or of the images at least: what weight decay does shows late. Optuna proposes further
+Every other probe is valued before it is made (`advisor.decision.probes.probe_value`). It may be of a smaller
+design for fewer epochs. A leading design is among them for its whole schedule where that fits the time, else
+for a part of it. So are the leading single network and the leading ensembles with every other weight decay,
+for half of the schedule or of the images at least: what weight decay does shows late. Optuna proposes further
 ones (family, depth, members, clusters, shares of budget, epochs and images). The one of largest move per
 second is chosen. Probing ends where less than `WORTHWHILE` points are at stake: where perfect knowledge of
 all errors would save less, or where no probe moves the comparison by as much.
@@ -26,8 +26,8 @@ import optuna
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.cost.pricing import price
-from advisor.decision.contenders import contenders, first_to_train, key_of, with_other_weight_decays
-from advisor.decision.probe_value import at_stake, errors_of, expected_move, outcome
+from advisor.decision.probes.contenders import contenders, first_to_train, key_of, with_other_weight_decays
+from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
 from advisor.decision.search import Evaluated, Scenario, plan_of
 from advisor.decision.weight_decay import other_than_recipe, tuned_weight_decay_of
 from advisor.designs.design import Design, homogeneous, parse_design

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from advisor.accuracy.cases import progress, relative_rates
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.error_source import DataErrors, ErrorSource, Point, ScheduleReading
+from advisor.decision.threshold.error_source import DataErrors, ErrorSource, Point, ScheduleReading
 from advisor.errors import InfeasibleError, UsageError, lookup
 from advisor.estimate import Floats
 from advisor.networks.architecture import NetworkSpec

@@ -1,7 +1,7 @@
 """The switchover from single networks to ensembles, over budgets and epochs or over budgets and images.
 
-A map compares the best single network of every budget and column (`advisor.decision.map_grid`) with ensembles
-that are trained in one of three ways:
+A map compares the best single network of every budget and column (`advisor.decision.threshold.map_grid`) with
+ensembles that are trained in one of three ways:
 
 - full data: every member is trained from scratch, as long as the single network;
 - MotherNets with g clusters at equal epochs: its mothers are trained as long as the single network;
@@ -11,8 +11,8 @@ that are trained in one of three ways:
 *Time to single accuracy* is the number of epochs from which the ensemble has less error than the best single
 network at the end of the schedule.
 
-Notation: k members, g clusters; `advisor.decision.contest` defines the lead,
-`advisor.decision.switchover` its threshold.
+Notation: k members, g clusters; `advisor.decision.threshold.contest` defines the lead,
+`advisor.decision.threshold.switchover` its threshold.
 
 Source: Wasay and Idreos, "More or Less" (ICLR 2021), sections 3 and 4.
 """
@@ -24,10 +24,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.decision.contest import ENSEMBLES, Contest, Row, contest, contestants
-from advisor.decision.error_source import ErrorSource
-from advisor.decision.map_grid import Axis, Grid
-from advisor.decision.switchover import Threshold, crossing
+from advisor.decision.threshold.contest import ENSEMBLES, Contest, Row, contest, contestants
+from advisor.decision.threshold.error_source import ErrorSource
+from advisor.decision.threshold.map_grid import Axis, Grid
+from advisor.decision.threshold.switchover import Threshold, crossing
 from advisor.designs.design import LARGEST_ENSEMBLE, DesignClass
 from advisor.errors import UsageError
 from advisor.estimate import Floats

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
-from cli.render.explain import evidence_notes
+from cli.render.examine.explain import evidence_notes
 from cli.render.formats import count, digits, duration, interval, percent, size
 from cli.workflows.answers.examine.parts import PlanFacts
 from cli.workflows.answers.examine.whatif import ChangedPlan, PlanMetrics, WhatIf

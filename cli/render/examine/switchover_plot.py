@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from advisor.decision.map_grid import Axis
-from advisor.decision.switchover import Threshold
+from advisor.decision.threshold.map_grid import Axis
+from advisor.decision.threshold.switchover import Threshold
 from advisor.errors import UsageError
 from advisor.estimate import Floats
 from advisor.files import replacing
+from cli.render.examine.switchover import EXTRAPOLATED, LETTERS, marked_name, shade, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
-from cli.render.switchover import EXTRAPOLATED, LETTERS, marked_name, shade, training_in_words
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 from cli.workflows.files import cannot_write
 

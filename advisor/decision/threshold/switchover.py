@@ -1,8 +1,8 @@
 """The Ensemble Switchover Threshold: the size from which k members beat one network of their total size.
 
 The threshold is a curve in the plane of two resources, total parameters and training epochs. At every budget
-and number of epochs three designs are compared (`advisor.decision.contest`): the single network that is best
-there, its depth-equivalent ensemble (deq) and its width-equivalent ensemble (weq).
+and number of epochs three designs are compared (`advisor.decision.threshold.contest`): the single network
+that is best there, its depth-equivalent ensemble (deq) and its width-equivalent ensemble (weq).
 
 Notation:
 
@@ -13,7 +13,8 @@ Notation:
 The threshold along one axis is the point from which the lead of a draw stays positive. Every draw has its own
 threshold, which gives the threshold an interval; a draw whose lead is negative at the end has none.
 
-A number of epochs has two readings; each is an `ErrorSource` of its own (`advisor.decision.epoch_axis`).
+A number of epochs has two readings; each is an `ErrorSource` of its own
+(`advisor.decision.threshold.epoch_axis`).
 
 Source: Wasay and Idreos, "More or Less" (ICLR 2021), section 3.
 """
@@ -26,8 +27,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from advisor.decision.contest import contest, contestants
-from advisor.decision.error_source import ErrorSource, Point
+from advisor.decision.threshold.contest import contest, contestants
+from advisor.decision.threshold.error_source import ErrorSource, Point
 from advisor.estimate import LEVEL, Estimate, Floats
 from advisor.networks.families import FAMILIES
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from advisor.decision.contest import contest, contestants
-from advisor.decision.error_source import ErrorSource, Point
-from advisor.decision.switchover import PARAMETER_GRID, Threshold, crossing
+from advisor.decision.threshold.contest import contest, contestants
+from advisor.decision.threshold.error_source import ErrorSource, Point
+from advisor.decision.threshold.switchover import PARAMETER_GRID, Threshold, crossing
 from advisor.designs.space import smallest_network
 from advisor.errors import InfeasibleError, UsageError
 from advisor.plans.schedule import RECIPES

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from advisor.decision.map_grid import Axis
+from advisor.decision.threshold.map_grid import Axis
 from advisor.designs.design import DesignClass
 from cli.render.examine.switchover_words import (
     budgets_with_ensembles,

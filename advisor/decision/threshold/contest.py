@@ -1,7 +1,8 @@
 """The designs that are compared at every budget and point, and their predicted errors.
 
-A budget and a point (`advisor.decision.error_source.Point`) have one best single network and one best
-ensemble of each class. They are chosen for that point alone. So they are the same however a map is asked for.
+A budget and a point (`advisor.decision.threshold.error_source.Point`) have one best single network and one
+best ensemble of each class. They are chosen for that point alone. So they are the same however a map is asked
+for.
 
 Notation: k members; the lead is log(error of the single network / error of the better ensemble), positive
 where the ensemble wins.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.error_source import ErrorSource, Point
+from advisor.decision.threshold.error_source import ErrorSource, Point
 from advisor.designs.design import DesignClass
 from advisor.designs.equivalents import Equivalents, equivalents_within
 from advisor.estimate import Floats

@@ -14,7 +14,7 @@ import difflib
 import io
 from dataclasses import dataclass
 
-from advisor.accuracy.csv_cells import (
+from advisor.accuracy.sources.csv_cells import (
     LONGEST_TEXT,
     Row,
     day,

@@ -1,0 +1,1 @@
+"""Where errors of trainings come from: publications and tables of other programs."""

@@ -1,0 +1,1 @@
+"""Which trainings to make before an answer."""

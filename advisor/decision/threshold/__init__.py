@@ -1,0 +1,1 @@
+"""The Ensemble Switchover Threshold and its map."""
