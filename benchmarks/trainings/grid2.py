@@ -40,7 +40,7 @@ from advisor.networks.regular_counts import regular_counts
 
 FAMILY = "resnet"
 SEEDS = 3
-SMALL, LARGE = 60_000, 500_000
+SMALL, LARGE = 60_000, 250_000
 SINGLE_DEPTHS = (8, 14, 20, 26)
 MEMBER_DEPTHS, MEMBERS = (8, 14, 20), (2, 4, 8)
 HATCHED_DEPTHS = (8, 14)
@@ -83,12 +83,13 @@ SETTINGS = (
 
 
 def jobs(rows: Sequence[Row]) -> list[Job]:
-    """Return the trainings in their order, seed by seed, as far as the rows so far decide on them."""
+    """Return the trainings as far as the rows so far decide on them: seed by seed, small budgets first."""
+    cells = [(setting, budget) for setting in SETTINGS for budget in setting.budgets]
+    cells.sort(key=lambda cell: cell[1] > SMALL)
     return [
         job
         for seed in range(SEEDS)
-        for setting in SETTINGS
-        for budget in setting.budgets
+        for setting, budget in cells
         for job in _cell(setting, budget, seed, rows)
     ]
 
