@@ -22,14 +22,14 @@ The error of one network of family F on data set D:
         · u^(−η) · exp(ω_D·q + ζ·q²) · exp(penalty of the training method + v·split_D),
     e = chance · (1 − exp(−x / chance)).
 
-Validation images are few, and the same for all trainings: they may be harder or easier than the test images.
-The weight decay has a best value of its own on every data set, which may lie on either side of the recipe's.
-The level is what simple classifiers foretell (`advisor.accuracy.data_level`). The share f of it that no size
-removes makes sizes beyond the data useless. A network that has hardly been trained errs on easy data about as
-often as on hard data, so c is nearly as the inverse of the level: c = exp(log c + deviation of D)·(0.1 /
-level_D)^ξ. The term in δ makes an unusual depth cost error, and the last
-line bends x at chance. α, s and other constants are sums of a global value and deviations of family and data
-set (`advisor.accuracy.prior`).
+The penalty of hatching differs by data set. Validation images are few, and the same for all trainings: they
+may be harder or easier than the test images. The weight decay has a best value of its own on every data set,
+which may lie on either side of the recipe's. The level is what simple classifiers foretell
+(`advisor.accuracy.data_level`). The share f of it that no size removes makes sizes beyond the data useless. A
+network that has hardly been trained errs on easy data about as often as on hard data, so c is nearly as the
+inverse of the level: c = exp(log c + deviation of D)·(0.1 / level_D)^ξ. The term in δ makes an unusual depth
+cost error, and the last line bends x at chance. α, s and other constants are sums of a global value and
+deviations of family and data set (`advisor.accuracy.prior`).
 
 Averaging m members leaves
 
@@ -61,7 +61,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from advisor.accuracy import discrepancy
-from advisor.accuracy.prior import PENALISED
+from advisor.accuracy.prior import HATCHING, PENALISED
 from advisor.estimate import Floats
 from advisor.networks.families import FAMILIES
 
@@ -163,6 +163,12 @@ class Cases:
     groups: tuple[tuple[str, str], ...]
     group: Positions
     index: dict[str, int]
+
+    @property
+    def hatched_share(self) -> Floats:
+        """Share of the members of each case that are hatched, shape (cases,)."""
+        shares: Floats = self.penalised_share[:, [PENALISED.index(name) for name in HATCHING]].sum(axis=1)
+        return shares
 
     @classmethod
     def of(cls, cases: Sequence[Case], index: dict[str, int]) -> Cases:
@@ -300,6 +306,8 @@ class _Terms:
             factor += self._by_case(slope) * decades + np.abs(self._global("zeta")) * decades**2
         penalties = self.theta[:, [self.cases.index[f"log_method/{name}"] for name in PENALISED]]
         factor += penalties @ self.cases.penalised_share.T
+        if np.any(self.cases.hatched_share):
+            factor += self._by_case(self._of_dataset("hatched_on")) * self.cases.hatched_share
         total: Floats = factor if discrepancies is None else factor + discrepancies
         return total
 

@@ -13,7 +13,7 @@ ratio, because what its seed and its data contribute cancels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,15 +29,19 @@ from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import REFERENCE_PARAMETERS, Case
 from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
-from advisor.accuracy.prior import GLOBAL
-from advisor.accuracy.sources.published import ERRORS, GAPS, PublishedError
+from advisor.accuracy.prior import ANCHORS, GLOBAL
+from advisor.accuracy.sources.published import ERRORS, GAPS, HATCHED_PENALTY, PublishedError
 from advisor.plans.dataset import DATASETS
+from advisor.plans.method_traits import Method
 from advisor.plans.schedule import RECIPES
 
 # Exponent of the number of training images in the prior.
 IMAGES_EXPONENT = GLOBAL["eta"][0]
 # Test images of CIFAR.
 PUBLISHED_TEST_IMAGES = 10_000
+# Data set and epochs of the published errors of hatched members, and the standard deviation of the logarithm
+# of their ratio: they are rounded to a tenth of a point.
+HATCHED_ON, HATCHED_EPOCHS, HATCHED_STD = "cifar10", 128, 0.02
 # The network that a level is foretold for: one of medium depth.
 LEVEL_FAMILY, LEVEL_DEPTH = "resnet", 14
 # Epochs before a drop of the learning rate over which errors are averaged: at a high rate they jump.
@@ -61,16 +65,33 @@ class Observation:
     reference: Case | None = None
 
 
-def published_observations() -> list[Observation]:
-    """Return the published errors and switchover thresholds as observations."""
+def published_observations(datasets: Collection[str] = ANCHORS) -> list[Observation]:
+    """Return the published errors and switchover thresholds as observations.
+
+    Args:
+        datasets: names of the data sets that they may be on.
+    """
     singles = {_without_members(e): e for e in ERRORS if e.members == 1}
-    found = [_published_error(e, singles.get(_without_members(e))) for e in ERRORS]
-    for g in GAPS:
+    found = [_published_error(e, singles.get(_without_members(e))) for e in ERRORS if e.dataset in datasets]
+    for g in (gap for gap in GAPS if gap.dataset in datasets):
         classes = DATASETS[g.dataset].task.classes
         single = Case(g.dataset, classes, g.family, g.parameters, g.depth, g.share, 1)
         ensemble = replace(single, parameters=g.parameters / g.members, members=g.members)
         found.append(Observation(ensemble, g.log_ratio, g.std, reference=single))
+    if HATCHED_ON in datasets:
+        found.append(_published_hatching())
     return found
+
+
+def _published_hatching() -> Observation:
+    """Return the errors of hatched members over those of members from scratch, as in the MotherNets paper.
+
+    V5 has VGGs of 13 to 19 layers with 16 million parameters.
+    """
+    classes, share = DATASETS[HATCHED_ON].task.classes, HATCHED_EPOCHS / RECIPES["vgg"].reference_epochs
+    scratch = Case(HATCHED_ON, classes, "vgg", 16.0, 16, share, 1)
+    hatched = replace(scratch, method=Method.MOTHERNETS.value, penalised_share=1.0)
+    return Observation(hatched, float(np.log(HATCHED_PENALTY)), HATCHED_STD, reference=scratch)
 
 
 def _without_members(e: PublishedError) -> PublishedError:

@@ -41,7 +41,7 @@ from advisor.accuracy.observations import (
 )
 from advisor.accuracy.pooled import Pooled
 from advisor.accuracy.posterior import Posterior, posterior
-from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
+from advisor.accuracy.prior import ANCHORS, prior_of
 from advisor.conformal import Correction, Corrections, ErrorBasis, Quantity
 from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
@@ -67,12 +67,13 @@ def _fitted(
     pooled: Pooled | None,
     images: tuple[tuple[str, int], ...],
     split_stds: tuple[tuple[str, float], ...],
+    tasks: tuple[tuple[str, Task], ...],
 ) -> tuple[dict[str, int], Posterior]:
     """Return the positions of θ's parameters, and draws from their posterior.
 
     One command asks for the same fit several times: before its probes and after, where there were none.
     """
-    prior = prior_of(names, pooled, dict(images), dict(split_stds))
+    prior = prior_of(names, pooled, dict(images), dict(split_stds), dict(tasks))
     return prior.index, posterior(prior, observations, names, seed)
 
 
@@ -88,6 +89,7 @@ class AccuracyPredictor:
         pooled: what trainings on other data sets say; None for the published studies alone.
         images: training images of data sets, by name, as far as they are known.
         corrections: corrections of intervals; by default none.
+        tasks: input shapes and classes of data sets, by name, as far as they are known.
 
     Attributes:
         seed_stds: standard deviation of the log error of one network between seeds, for every data set.
@@ -100,17 +102,18 @@ class AccuracyPredictor:
     pooled: Pooled | None = None
     images: Mapping[str, int] = field(default_factory=dict)
     corrections: Corrections = field(default_factory=Corrections)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
     seed_stds: dict[str, float] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _posterior: Posterior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         trained_on = {e.dataset for e in self.evidence}
-        names = sorted({*self.datasets, *PUBLISHED_DATASETS, *trained_on, *(x.dataset for x in self.levels)})
+        names = sorted({*self.datasets, *ANCHORS, *trained_on, *(x.dataset for x in self.levels)})
         self.seed_stds = {name: fitted_seed_std(name, self.evidence) for name in names}
         trained = (o for e in self._relevant() for o in observations_of(e, self.seed_stds[e.dataset]))
         foretold = map(level_observation, self.levels)
-        observations = merged([*published_observations(), *foretold, *trained])
+        observations = merged([*published_observations(names), *foretold, *trained])
         self._index, self._posterior = _fitted(
             tuple(names),
             tuple(observations),
@@ -118,6 +121,8 @@ class AccuracyPredictor:
             self.pooled,
             tuple((name, self.images[name]) for name in names if name in self.images),
             tuple(sorted(split_stds(self.evidence).items())),
+            # What simple classifiers foretell is fitted without a prior of the level by the size of the data.
+            tuple((n, self.tasks[n]) for n in names if n in self.tasks and not self.has_level(n)),
         )
 
     def has_level(self, dataset: str) -> bool:

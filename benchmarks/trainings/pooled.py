@@ -34,7 +34,7 @@ from grid2 import SET_ASIDE
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.pooled import BY_IMAGES, FILE, NOTHING, USUAL_IMAGES, Pooled
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.accuracy.prior import PUBLISHED_DATASETS, prior_of
+from advisor.accuracy.prior import ANCHORS, prior_of
 from advisor.accuracy.sources.reported import read_reported
 from cli.workflows.forecast.evidence import evidence_of_reported
 
@@ -58,7 +58,7 @@ ROUNDS, GUESSED = 3, 2
 # Parameters of one data set that trainings elsewhere say something about. What they have in common is theirs
 # alone in a data set's parameters that have no global counterpart.
 WITH_MEAN = ("logit_floor", "log_tau")
-WITHOUT_MEAN = ("alpha_on", "s_on", "c_on", "nu_on", "depth_on", "delta_on", "omega_on")
+WITHOUT_MEAN = ("alpha_on", "s_on", "c_on", "nu_on", "depth_on", "delta_on", "omega_on", "hatched_on")
 SHARED = ("log_method/mothernets", "log_u/resnet", "log_alpha/resnet", "logit_s/resnet")
 
 
@@ -109,7 +109,7 @@ def _summary(accuracy: AccuracyPredictor, datasets: Sequence[str], count: int) -
     first = prior_of(["new"])
     guess = dict(zip(first.names, zip(first.mean, np.diag(first.root), strict=True), strict=True))
     # CIFAR counts too: without large data, size would seem to matter nowhere.
-    known = (*datasets, *PUBLISHED_DATASETS)
+    known = (*datasets, *ANCHORS)
     normals, slope = {}, 0.0
     for name in (*WITH_MEAN, *WITHOUT_MEAN):
         drawn = samples[:, [index[f"{name}/{dataset}"] for dataset in known]]

@@ -143,7 +143,10 @@ def _accuracy(
 ) -> tuple[AccuracyPredictor, Sequence[TrainedEvidence], KnownImages]:
     """Return the predictor, its trainings and their images; a database that does not exist is not created."""
     if not home.database.exists():
-        predictor = AccuracyPredictor([facts.learned_as], (), seed, pooled=pooled_without(facts.name))
+        name = facts.learned_as
+        predictor = AccuracyPredictor(
+            [name], (), seed, pooled=pooled_without(facts.name), tasks={name: facts.task}
+        )
         return predictor, [], known_images(None, facts, [])
     with open_reader(home.database) as store:
         say_of_earlier_contents(store, facts, say)

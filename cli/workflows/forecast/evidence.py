@@ -156,7 +156,8 @@ def accuracy_for(
     levels = () if look is None else (look.level(facts, sizes[dataset]),)
     pooled = pooled_without(facts.name)
     corrections = corrections_of(store)
-    return AccuracyPredictor([dataset], evidence, seed, levels, pooled, sizes, corrections), evidence
+    tasks = {dataset: facts.task}
+    return AccuracyPredictor([dataset], evidence, seed, levels, pooled, sizes, corrections, tasks), evidence
 
 
 def error_basis(accuracy: AccuracyPredictor, trainings: int) -> ErrorBasis:

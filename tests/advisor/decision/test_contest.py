@@ -106,7 +106,8 @@ def test_the_thresholds_of_a_recommendation_are_those_of_the_map():
     ends = [(found[0].parameters[0], PARAMETER_GRID[-1]), (found[1].epochs[0], EPOCH_GRID[-1])]
     for threshold, (own, end) in zip((known.parameters, known.epochs), ends, strict=True):
         assert isinstance(own, Threshold)
-        assert threshold.mean == pytest.approx(own.median or end, rel=0.02)
+        # Both interpolate between points of their grids.
+        assert threshold.mean == pytest.approx(own.median or end, rel=0.04)
 
 
 def test_fewer_images_leave_more_error_and_more_images_less():
