@@ -2,7 +2,7 @@
 
     python benchmarks/equivalents.py
 
-writes ``docs/equivalents.md``. The tables are those of Wasay and Idreos, "More or Less", ICLR 2021,
+writes ``docs/papers/equivalents.md``. The tables are those of Wasay and Idreos, "More or Less", ICLR 2021,
 appendices B (DenseNet) and C (ResNet), transcribed in ``tests/data``. Nothing is measured: the document
 follows from counting parameters alone.
 """
@@ -23,7 +23,7 @@ TABLES = {
     "resnet": ("C", ROOT / "tests" / "data" / "table_c_resnet.csv"),
     "densenet": ("B", ROOT / "tests" / "data" / "table_b_densenet.csv"),
 }
-DOCUMENT = ROOT / "docs" / "equivalents.md"
+DOCUMENT = ROOT / "docs" / "papers" / "equivalents.md"
 
 MEMBERS = 4
 TASK = Task(channels=3, height=32, width=32, classes=10)

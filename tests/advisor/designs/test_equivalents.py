@@ -190,7 +190,7 @@ def script():
 
 
 def test_the_document_is_what_the_script_writes(script):
-    document = ROOT / "docs" / "equivalents.md"
+    document = ROOT / "docs" / "papers" / "equivalents.md"
     assert document.read_text(encoding="utf-8") == script.render(), "run python benchmarks/equivalents.py"
 
 
