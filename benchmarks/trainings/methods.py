@@ -14,7 +14,7 @@ least of the other, with the range of the ratios of single seeds. All seconds bu
 time. `seconds` runs from the first step to the last on two cores, as the plan schedules the steps.
 `core_seconds` is the sum of all steps. `wall_seconds` includes the effect of other programs.
 
-Writes results/methods-cpu.json and, if matplotlib is installed, methods-cpu.svg and methods-members-cpu.svg.
+Writes results/methods-cpu.json, methods-cpu.svg and methods-members-cpu.svg.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from methods_charts import draw
 from methods_train import CUT, EQUAL, read, run
 from scipy.stats import t as student
 
 from trainer.ensembles.metrics import probability_covariance, variance_of_average
 
 RESULTS = Path(__file__).parent / "results"
-NO_DATE = {"Date": None}
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
@@ -272,80 +272,6 @@ def chain_at_equal_cost(rows: Sequence[dict]) -> dict[str, object]:
     return found
 
 
-def draw_growth(curves: dict, path: Path) -> None:
-    """Draw the error against members, and against processor seconds."""
-    pyplot = _pyplot()
-    if pyplot is None or not curves:
-        return
-    figure, (by_count, by_time) = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for name, curve in curves.items():
-        errors = [100 * error for error in curve["errors"]]
-        by_count.plot(range(1, len(errors) + 1), errors, label=name)
-        by_time.plot(curve["core_seconds"], errors, label=name)
-    by_count.set(xlabel="members", ylabel="test error, %", title="V25")
-    by_time.set(xlabel="training, processor seconds")
-    by_count.legend()
-    figure.tight_layout()
-    figure.savefig(path, metadata=NO_DATE)
-
-
-def _pyplot():
-    try:
-        import matplotlib
-
-        matplotlib.use("svg")
-        from matplotlib import pyplot
-    except ImportError:
-        print("no plot: install matplotlib")
-        return None
-    # Without random names and without the date, the same figures give the same file.
-    matplotlib.rcParams["svg.hashsalt"] = "advisor"
-    return pyplot
-
-
-def draw(found: dict[str, dict], path: Path) -> None:
-    """Draw the error against seconds: the single network as a line, MotherNets of rising g joined."""
-    pyplot = _pyplot()
-    if pyplot is None:
-        return
-    # WRN×6 and V25 have too few methods for a front.
-    found = {name: f for name, f in found.items() if "full_data" in f["methods"]}
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 9))
-    others = sorted({m for f in found.values() for m in f["methods"]} - {"single", "full_data"})
-    others = [m for m in others if not m.startswith("mothernets")]
-    colours = dict(zip(others, pyplot.get_cmap("tab20").colors, strict=False))
-    for axis, (scenario, figures) in zip(axes.flat, found.items(), strict=False):
-        methods = figures["methods"]
-        if "single" in methods:
-            axis.axhline(100 * methods["single"]["error"]["mean"], color="grey", label="single network")
-        clusters = sorted(
-            (m for m in methods if m.startswith("mothernets")), key=lambda m: int(m.split("g")[1])
-        )
-        front = [*clusters, "full_data"]
-        seconds = [methods[m]["seconds"] for m in front]
-        errors, halves = ([100 * methods[m]["error"][key] for m in front] for key in ("mean", "half"))
-        axis.errorbar(
-            seconds, errors, halves, fmt="ko-", capsize=3, label="MotherNets, g = 1 … m (full data)"
-        )
-        for method in (m for m in others if m in methods):
-            error = methods[method]["error"]
-            axis.errorbar(
-                methods[method]["seconds"],
-                100 * error["mean"],
-                100 * error["half"],
-                fmt="s",
-                capsize=3,
-                color=colours[method],
-                label=method,
-            )
-        axis.set(title=scenario, xlabel="training, seconds on two cores", ylabel="test error, %")
-    # The first ensemble has every method.
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.savefig(path, metadata=NO_DATE)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -382,8 +308,7 @@ def main() -> None:
         "scenarios": found,
     }
     (RESULTS / "methods-cpu.json").write_text(json.dumps(result) + "\n")
-    draw(found, RESULTS / "methods-cpu.svg")
-    draw_growth(growth(found), RESULTS / "methods-members-cpu.svg")
+    draw(result)
 
 
 if __name__ == "__main__":

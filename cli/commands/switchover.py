@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from cli.options import AsJson, Resize, SkipDamaged, print_answer
 from cli.workflows.defaults import DATASET, MEMBERS, SEED
+
+# Content of the file of `--plot`, as errors name it.
+PICTURE = "the map"
 
 
 def est(
@@ -52,11 +56,14 @@ def est(
         ),
     ] = "whole",
     seed: Annotated[int, typer.Option(help="Random seed of the posterior draws.")] = SEED,
-    plot: Annotated[Path | None, typer.Option(help="File that the maps are drawn to, .png or .svg.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="File that the maps are drawn to: .html, .svg or .png.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Map where single networks give way to ensembles: the Ensemble Switchover Threshold of a data set."""
     from cli.render.examine.switchover import switchover
+    from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.answers.examine.switchover import EstRequest
     from cli.workflows.examine.switchover import est as run
 
@@ -74,4 +81,10 @@ def est(
         axis=axis,
         images=images,
     )
-    print_answer(run(request, ctx.obj.home, plot, ctx.obj.speaker()), as_json, switchover)
+    check_picture(plot, PICTURE)
+    answer = run(request, ctx.obj.home, ctx.obj.speaker())
+    if plot is not None:
+        from cli.web.charts.switchover import switchover_chart
+
+        write_chart(switchover_chart(answer, date.today()), plot, PICTURE)
+    print_answer(answer, as_json, switchover)

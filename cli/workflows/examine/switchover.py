@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.pooled import pooled_without
@@ -27,7 +26,6 @@ from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed, parse_budgets, parse_epochs, parse_image_counts
-from cli.render.examine.switchover_plot import check_plot, plot
 from cli.workflows.answers.examine.switchover import (
     BudgetDesigns,
     EnsembleTraining,
@@ -37,7 +35,6 @@ from cli.workflows.answers.examine.switchover import (
     TimesSooner,
     TrainingMap,
 )
-from cli.workflows.files import check_writable
 from cli.workflows.forecast.evidence import accuracy_for, imported_facts, say_of_earlier_contents
 from cli.workflows.forecast.known_images import KnownImages, known_images
 from cli.workflows.home import Home
@@ -45,23 +42,19 @@ from cli.workflows.names import facts_of
 from cli.workflows.views import Say, silent
 from db.session import open_reader
 
-# Content of the file of `--plot`, as errors name it.
-CONTENT = "the map"
 
-
-def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -> SwitchoverMap:
-    """Return the switchover of a data set, and draw it to a file if one is named.
+def est(request: EstRequest, home: Home, say: Say = silent) -> SwitchoverMap:
+    """Return the switchover of a data set.
 
     Args:
         request: options of the command.
         home: folder of the database.
-        file: path of the picture, None for none.
         say: receiver of remarks, one line each.
 
     Raises:
-        UsageError: a request that cannot be understood, or a plot that cannot be drawn.
+        UsageError: a request that cannot be understood.
         InfeasibleError: the lowest budget holds no network, or nothing is known of the reading.
-        StorageError: the database cannot be read, or the file cannot be written.
+        StorageError: the database cannot be read.
     """
     family_named(request.family)
     check_members(request.members, request.clusters)
@@ -69,9 +62,6 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
     budget, epochs = parse_budgets(request.budget, "--budget"), parse_epochs(request.epochs, "--epochs")
     axis, images = lookup("axis", request.axis, Axis), parse_image_counts(request.images, "--images")
     facts = _facts(home, request, say)
-    if file is not None:
-        check_plot(file)
-        check_writable(file, CONTENT)
     predictor, runs, known = _accuracy(home, facts, request.seed, say)
     source = source_of(
         request.reading,
@@ -92,10 +82,7 @@ def est(request: EstRequest, home: Home, file: Path | None, say: Say = silent) -
         epochs=epochs,
         images=images,
     )
-    answer = _answer(request, source, grid, known, _evidence(predictor, runs, facts.learned_as))
-    if file is not None:
-        plot(answer, file)
-    return answer
+    return _answer(request, source, grid, known, _evidence(predictor, runs, facts.learned_as))
 
 
 def _answer(

@@ -17,7 +17,6 @@ from advisor.decision.threshold.switchover import Threshold
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
 from cli.render.examine.switchover import _first_past, switchover
-from cli.render.examine.switchover_plot import plot
 from cli.render.examine.switchover_words import words
 from cli.render.formats import count
 from cli.workflows.answers.examine.switchover import EnsembleTraining, EstRequest
@@ -45,7 +44,7 @@ REQUEST = EstRequest(
 @pytest.fixture(scope="module")
 def answer():
     """The answer of `advisor est`, computed once."""
-    return est(REQUEST, Home(Path("/nowhere/at/all")), None, print)
+    return est(REQUEST, Home(Path("/nowhere/at/all")), print)
 
 
 def test_the_answer_is_one_object_in_the_promised_form(answer):
@@ -174,13 +173,13 @@ def trained(home, monkeypatch):
 
 
 def test_stored_trainings_are_evidence(home, trained):
-    answer = est(trained, Home(home), None, print)
+    answer = est(trained, Home(home), print)
     assert answer.evidence.runs_on_dataset == 1
     assert "digits: 1 training and no published error" in words(answer)[-1]
 
 
 def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
-    answer = est(replace(trained, reading="long"), Home(home), None, print)
+    answer = est(replace(trained, reading="long"), Home(home), print)
     assert (answer.reading, answer.schedule_epochs, answer.epochs[-1]) == ("long", 20, 20)
     # Hatched members have no epochs of that schedule.
     assert list(answer.maps) == ["full_data"]
@@ -207,7 +206,7 @@ def test_with_a_learning_curve_one_long_schedule_can_be_read(home, trained):
         (("--family", "resnet", "--seed", "-1"), 2, "--seed"),
         (("--family", "resnet", "--reading", "long"), 1, "no learning curves are known"),
         (("--family", "resnet", "--reading", "short"), 2, "reading"),
-        (("--family", "resnet", "--plot", "map.pdf"), 2, ".png or .svg"),
+        (("--family", "resnet", "--plot", "map.pdf"), 2, ".html, .svg or .png"),
     ],
 )
 def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code, says):
@@ -217,25 +216,8 @@ def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code
     assert not home.exists()
 
 
-def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
-    monkeypatch.setattr("cli.render.examine.switchover_plot.find_spec", lambda name: None)
+def test_without_altair_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
+    monkeypatch.setattr("cli.web.charts.files.find_spec", lambda name: None)
     answer = advisor("est", "--family", "resnet", "--plot", "map.png")
     assert answer.code == 2
     assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
-
-
-@pytest.mark.parametrize(("name", "magic"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml")])
-def test_a_plot_is_a_picture(answer, tmp_path, name, magic):
-    plot(answer, tmp_path / name)
-    assert (tmp_path / name).read_bytes().startswith(magic)
-
-
-def test_a_picture_of_images_is_drawn(tmp_path):
-    of_images = replace(
-        REQUEST, dataset="digits", budget="79k", epochs="20", axis="images", images="2k-2200", clusters=4
-    )
-    small = est(of_images, Home(Path("/nowhere/at/all")), tmp_path / "map.svg")
-    assert any(small.extrapolated)
-    drawn = (tmp_path / "map.svg").read_text()
-    assert "training images (^ extrapolated)" in drawn
-    assert "whole schedules of 20 epochs on each number" in drawn

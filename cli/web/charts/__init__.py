@@ -1,0 +1,1 @@
+"""Charts as Vega-Lite specifications: one function for each, from a typed answer."""
