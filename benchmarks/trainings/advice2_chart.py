@@ -16,7 +16,7 @@ from advice2 import RESULT
 
 from cli.render.formats import count
 from cli.web.charts.files import write_chart
-from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, finished
+from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, chart_of, finished
 
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "images-parameters.svg"
 # Width and height of a cell in pixels, and the lead in points from which on the colour is full.
@@ -36,7 +36,7 @@ def map_chart(result: Mapping[str, Any]) -> alt.LayerChart:
     scale = alt.Scale(
         domain=[-FULL, 0, FULL], range=[SINGLE, "#ffffff", ENSEMBLE], clamp=True, interpolate="rgb"
     )
-    base = alt.Chart(alt.Data(values=rows))
+    base = chart_of(rows)
     squares = base.mark_rect(stroke="#ddd").encode(
         x=x, y=y, color=alt.Color("lead:Q", scale=scale, title="ensembles ahead, points")
     )

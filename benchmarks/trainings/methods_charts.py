@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 
 from cli.web.charts.files import write_chart
-from cli.web.charts.theme import finished
+from cli.web.charts.theme import chart_of, finished
 
 RESULTS = Path(__file__).parent / "results"
 PANEL = {"width": 330, "height": 230}
@@ -38,7 +38,7 @@ def front_chart(result: Mapping[str, Any]) -> alt.VConcatChart:
 
 def _panel(name: str, methods: Mapping[str, Any]) -> alt.LayerChart:
     rows = [_row(method, figures) for method, figures in methods.items() if method != "single"]
-    data = alt.Chart(alt.Data(values=rows))
+    data = chart_of(rows)
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
     x = alt.X("seconds:Q", title="training, seconds on two cores", scale=alt.Scale(zero=True))
     legend = alt.Legend(orient="bottom", columns=3)
@@ -50,8 +50,8 @@ def _panel(name: str, methods: Mapping[str, Any]) -> alt.LayerChart:
     line = data.mark_line(color="#444").encode(x=x, y=y).transform_filter(alt.datum.method == MOTHERNETS)
     layers = [line, bars, points]
     if "single" in methods:
-        alone = alt.Data(values=[{"error": 100 * methods["single"]["error"]["mean"]}])
-        layers.append(alt.Chart(alone).mark_rule(strokeDash=[4, 3], color="#777").encode(y="error:Q"))
+        alone = chart_of([{"error": 100 * methods["single"]["error"]["mean"]}])
+        layers.append(alone.mark_rule(strokeDash=[4, 3], color="#777").encode(y="error:Q"))
     return alt.layer(*layers).properties(title=name, **PANEL)
 
 
@@ -74,7 +74,7 @@ def growth_chart(result: Mapping[str, Any]) -> alt.HConcatChart:
         for name, curve in result["growth"].items()
         for i, (error, seconds) in enumerate(zip(curve["errors"], curve["core_seconds"], strict=True))
     ]
-    data = alt.Chart(alt.Data(values=rows)).mark_line(point=True)
+    data = chart_of(rows).mark_line(point=True)
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
     by_count = data.encode(
         x=alt.X("members:Q", title="members"), y=y, color=alt.Color("method:N", title=None)

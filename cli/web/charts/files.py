@@ -124,7 +124,7 @@ def bundle() -> str:
     """Return the JavaScript of Vega, Vega-Lite and Vega-Embed, from the installed package."""
     import vl_convert
 
-    javascript: str = vl_convert.javascript_bundle(vl_version=vega_lite_version())
+    javascript: str = vl_convert.javascript_bundle(vl_version=vega_lite_version())  # type: ignore[call-arg]
     return javascript
 
 

@@ -14,7 +14,7 @@ from advisor.decision.threshold.switchover import Threshold
 from cli.render.examine.switchover import EXTRAPOLATED, LETTERS, marked_name, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
-from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, finished
+from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, chart_of, finished
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 
 LABELS = {Axis.EPOCHS: "epochs of the single network", Axis.IMAGES: "training images"}
@@ -37,8 +37,11 @@ def switchover_chart(answer: SwitchoverMap, today: date) -> alt.HConcatChart:
         _panel(answer, found, training_in_words(training, found.clusters), first=i == 0)
         for i, (training, found) in enumerate(answer.maps.items())
     ]
+    panels_beside: alt.HConcatChart = alt.hconcat(*panels, spacing=24).resolve_scale(
+        color="shared", strokeDash="shared"
+    )
     return finished(
-        alt.hconcat(*panels, spacing=24).resolve_scale(color="shared", strokeDash="shared"),
+        panels_beside,
         f"Chance in % that the better ensemble of {request.members} has less error than one network of its "
         "size",
         [
@@ -67,7 +70,7 @@ def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool)
         title="total parameters",
     )
     colour = alt.Color("chance:Q", scale=CHANCES, title="ensemble ahead, %")
-    cells = alt.Chart(alt.Data(values=list(_cells(answer, found))))
+    cells = chart_of(list(_cells(answer, found)))
     tooltip = [alt.Tooltip(f"{name}:N") for name in ("budget", LABELS[answer.axis], "chance of the ensemble")]
     squares = cells.mark_rect().encode(x=x, x2="right:Q", y=y, y2="high:Q", color=colour, tooltip=tooltip)
     figures = cells.mark_text(fontSize=SMALL).encode(x="column:Q", y="parameters:Q", text="figure:N")
@@ -78,7 +81,8 @@ def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool)
             name = f"{name}: not reached"
     size = {"width": COLUMN * max(len(columns), 4), "height": ROW * max(len(budgets), 4)}
     title = alt.TitleParams(text=name, fontSize=SMALL + 1, fontWeight="normal")
-    return alt.layer(*layers).properties(title=title, **size)
+    panel: alt.LayerChart = alt.LayerChart(layer=layers).properties(title=title, **size)
+    return panel
 
 
 def _axis(values: Sequence[int], names: Sequence[str]) -> alt.Axis:
@@ -128,8 +132,8 @@ def _threshold(columns: Sequence[int], thresholds: Sequence[Threshold], above: f
         )
     ]
     dash = alt.Scale(domain=[MEDIAN, INTERVAL], range=[[1, 0], [4, 3]])
-    return (
-        alt.Chart(alt.Data(values=rows))
+    found: alt.Chart = (
+        chart_of(rows)
         .mark_line(color="black", opacity=0.5, clip=True)
         .encode(
             x="column:Q",
@@ -138,6 +142,7 @@ def _threshold(columns: Sequence[int], thresholds: Sequence[Threshold], above: f
             strokeDash=alt.StrokeDash("meaning:N", scale=dash, title=None),
         )
     )
+    return found
 
 
 def edges(centres: Sequence[int]) -> list[float]:

@@ -5,8 +5,8 @@ Colours are those of Okabe and Ito, which people with any colour vision tell apa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import altair as alt
 
@@ -36,10 +36,20 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         subtitleColor="#555",
         offset=12,
     )
-    return (
+    found: AnyChart = (
         chart.properties(title=heading, background="white", padding=12)
         .configure(font=FONT)
         .configure_axis(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", gridOpacity=0.4)
         .configure_legend(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", labelLimit=400)
         .configure_view(strokeOpacity=0)
     )
+    return found
+
+
+def chart_of(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Return a chart without marks on rows, which it carries with it.
+
+    Args:
+        rows: values by field name.
+    """
+    return alt.Chart(alt.InlineData(values=list(rows)))

@@ -41,6 +41,10 @@ def panels(specification):
     return specification["hconcat"]
 
 
+def values_of(specification, layer):
+    return specification["datasets"][layer["data"]["name"]]
+
+
 def marks(panel, kind):
     return [layer for layer in panel["layer"] if layer["mark"]["type"] == kind]
 
@@ -50,7 +54,7 @@ def test_a_map_has_a_panel_for_every_training_and_a_square_for_every_cell(answer
     cells = len(answer.budgets_parameters) * len(answer.columns)
     for panel, found in zip(panels(specification), answer.maps.values(), strict=True):
         (squares,) = marks(panel, "rect")
-        values = squares["data"]["values"]
+        values = values_of(specification, squares)
         assert len(values) == cells
         chances = [chance for row in found.probability_ensemble_wins for chance in row]
         assert [value["chance"] for value in values] == [
@@ -61,7 +65,7 @@ def test_a_map_has_a_panel_for_every_training_and_a_square_for_every_cell(answer
 def test_squares_cover_the_panel_without_gap_or_overlap(answer, specification):
     (squares,) = marks(panels(specification)[0], "rect")
     for low, high in (("left", "right"), ("low", "high")):
-        ends = sorted({(v[low], v[high]) for v in squares["data"]["values"]})
+        ends = sorted({(v[low], v[high]) for v in values_of(specification, squares)})
         assert all(before[1] == after[0] for before, after in zip(ends, ends[1:], strict=False))
 
 
@@ -71,7 +75,7 @@ def test_edges_lie_halfway_in_the_logarithm():
 
 def test_the_threshold_is_a_line_with_its_interval(answer, specification):
     (line,) = marks(panels(specification)[0], "line")
-    median = [v for v in line["data"]["values"] if v["line"] == "median"]
+    median = [v for v in values_of(specification, line) if v["line"] == "median"]
     known = answer.full_data.threshold_parameters
     assert [v["column"] for v in median] == list(answer.columns)
     for value, threshold in zip(median, known, strict=True):
