@@ -20,9 +20,11 @@ from cli.options import (
     Input,
     Members,
     Methods,
+    Price,
     Resize,
     SkipDamaged,
     Tune,
+    price_of,
     print_answer,
 )
 from cli.quantities import parse_bytes, parse_seconds
@@ -48,6 +50,10 @@ MaxLatency = Annotated[
     float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")
 ]
 MaxTrainTime = Annotated[str | None, typer.Option(help="Upper limit on training time: 90m, 12h.")]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(help="Upper limit on the cost of training in USD; needs the price of the machine."),
+]
 
 
 def recommend(
@@ -64,6 +70,8 @@ def recommend(
     max_memory: MaxMemory = None,
     max_latency_ms: MaxLatency = None,
     max_train_time: MaxTrainTime = None,
+    price_per_hour: Price = None,
+    max_usd: MaxUsd = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
@@ -111,6 +119,8 @@ def recommend(
         resize=resize,
         skip_damaged=skip_damaged,
         tune=tune,
+        price_per_hour_usd=price_of(ctx),
+        max_usd=max_usd,
     )
     probing = probe_options(probe, download=download, take_signals=True)
     print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)

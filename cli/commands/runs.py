@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, RunArgument, print_answer
+from cli.options import AsJson, Price, RunArgument, price_of, print_answer
 from cli.streams import write_file_content
 
 if TYPE_CHECKING:
@@ -34,17 +34,18 @@ def list_runs(
     print_answer(listed(ctx.obj.home, where or (), sort, limit), as_json, render)
 
 
-def show(ctx: typer.Context, run: RunArgument, as_json: AsJson = False) -> None:
+def show(ctx: typer.Context, run: RunArgument, price_per_hour: Price = None, as_json: AsJson = False) -> None:
     """Show one run: outcome, predicted beside actual, networks, steps and errors by class."""
     from cli.render.runs import run_with_classes
     from cli.workflows.runs.description import show_run
 
-    print_answer(show_run(ctx.obj.home, run), as_json, run_with_classes)
+    print_answer(show_run(ctx.obj.home, run, price_of(ctx)), as_json, run_with_classes)
 
 
 def compare(
     ctx: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Numbers of runs.")],
+    price_per_hour: Price = None,
     as_json: AsJson = False,
 ) -> None:
     """Show several runs side by side, and by how much they differ.
@@ -54,7 +55,7 @@ def compare(
     from cli.render.evaluation.comparison import comparison
     from cli.workflows.runs.comparison import compare_runs
 
-    print_answer(compare_runs(ctx.obj.home, runs), as_json, comparison)
+    print_answer(compare_runs(ctx.obj.home, runs, price_of(ctx)), as_json, comparison)
 
 
 def export(

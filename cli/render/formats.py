@@ -71,6 +71,16 @@ def size(value: float) -> str:
     return f"{digits(value / 2**10)} KiB" if value >= 2**10 else f"{value:.0f} B"
 
 
+def dollars(value: float) -> str:
+    """Return an amount in USD without the unit: with cents, or with three digits below one dollar."""
+    return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
+
+
+def usd_line(cost: Estimate | None) -> str:
+    """Return a further line of a cell on the time of training: its cost; empty where there is no price."""
+    return "" if cost is None else f"\n{dollars(cost.mean)} USD"
+
+
 def percent(share: float) -> str:
     """Return a share as a percentage."""
     return f"{100 * share:.2f} %" if share < 0.1 else f"{100 * share:.1f} %"
