@@ -12,6 +12,7 @@ from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
 from cli.render.examine.data import data_look
 from cli.render.examine.explain import explanation
+from cli.render.examine.frontier import frontier
 from cli.render.examine.switchover import switchover
 from cli.render.examine.whatif import comparison as changes
 from cli.render.formats import facts
@@ -25,6 +26,7 @@ from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.frontier import Frontier
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
@@ -57,6 +59,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     ImportedTrainings: facts,
     Explanation: explanation,
     WhatIf: changes,
+    Frontier: frontier,
     Profile: profile,
     SwitchoverMap: switchover,
 }

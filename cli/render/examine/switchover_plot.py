@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,39 +10,20 @@ import numpy as np
 
 from advisor.decision.threshold.map_grid import Axis
 from advisor.decision.threshold.switchover import Threshold
-from advisor.errors import UsageError
 from advisor.estimate import Floats
-from advisor.files import replacing
 from cli.render.examine.switchover import EXTRAPOLATED, LETTERS, marked_name, shade, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
+from cli.render.picture import empty_figure, save
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
-from cli.workflows.files import cannot_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMS = (".png", ".svg")
-REMEDY = "pip install 'ensemble-advisor[plot]'"
-# Width and height of a panel in inches, and dots per inch: a PNG has 600 dots per panel. Narrow panels fit
-# the width of a page.
-PANEL, HEIGHT, DOTS = 4.0, 4.8, 150
+# Width and height of a panel in inches: a PNG has 600 dots per panel. Narrow panels fit the width of a page.
+PANEL, HEIGHT = 4.0, 4.8
 LABELS = {Axis.EPOCHS: "epochs of the single network", Axis.IMAGES: "training images"}
-# An SVG without a date is the same file for the same map.
-METADATA = {".svg": {"Date": None}}
-
-
-def check_plot(path: Path) -> None:
-    """Refuse a picture that could not be drawn, before any work.
-
-    Raises:
-        UsageError: a format other than PNG and SVG, or a missing matplotlib.
-    """
-    if path.suffix.lower() not in FORMS:
-        raise UsageError(f"--plot writes .png or .svg, got {path}")
-    if find_spec("matplotlib") is None:
-        raise UsageError(f"--plot needs the package matplotlib: {REMEDY}")
 
 
 def plot(answer: SwitchoverMap, path: Path) -> None:
@@ -52,12 +32,8 @@ def plot(answer: SwitchoverMap, path: Path) -> None:
     Raises:
         StorageError: a file that cannot be written.
     """
-    # A figure without pyplot, which would look for a screen: this one draws with Agg, or as SVG.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     maps, request = answer.maps, answer.request
-    figure = Figure(figsize=(PANEL * len(maps) + 0.6, HEIGHT), layout="constrained")
+    figure = empty_figure(PANEL * len(maps) + 0.6, HEIGHT)
     panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
     for axes, (training, found) in zip(panels, maps.items(), strict=True):
         axes.set_title(training_in_words(training, found.clusters), fontsize=10)
@@ -70,12 +46,7 @@ def plot(answer: SwitchoverMap, path: Path) -> None:
         fontsize=12,
     )
     _legend(figure)
-    try:
-        with replacing(path) as part, rc_context({"svg.hashsalt": "advisor"}):
-            form = path.suffix.lower()
-            figure.savefig(part, format=form.removeprefix("."), dpi=DOTS, metadata=METADATA.get(form))
-    except OSError as error:
-        raise cannot_write(path, "the map", error) from None
+    save(figure, path, "the map")
 
 
 def _legend(figure: Figure) -> None:

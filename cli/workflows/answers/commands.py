@@ -7,6 +7,7 @@ from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.frontier import Frontier
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
@@ -42,6 +43,7 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "db import": ImportedTrainings,
     "explain": Explanation,
     "whatif": WhatIf,
+    "frontier": Frontier,
     "profile": Profile,
     "est": SwitchoverMap,
 }

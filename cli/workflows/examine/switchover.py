@@ -27,7 +27,8 @@ from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.schedule import RECIPES
 from cli.quantities import check_seed, parse_budgets, parse_epochs, parse_image_counts
-from cli.render.examine.switchover_plot import check_plot, plot
+from cli.render.examine.switchover_plot import plot
+from cli.render.picture import check_plot
 from cli.workflows.answers.examine.switchover import (
     BudgetDesigns,
     EnsembleTraining,

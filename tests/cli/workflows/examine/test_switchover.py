@@ -218,7 +218,7 @@ def test_a_refusal_is_one_line_and_writes_nothing(advisor, home, arguments, code
 
 
 def test_without_matplotlib_a_plot_is_refused_with_the_command_that_helps(advisor, monkeypatch):
-    monkeypatch.setattr("cli.render.examine.switchover_plot.find_spec", lambda name: None)
+    monkeypatch.setattr("cli.render.picture.find_spec", lambda name: None)
     answer = advisor("est", "--family", "resnet", "--plot", "map.png")
     assert answer.code == 2
     assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
