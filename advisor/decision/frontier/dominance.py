@@ -4,7 +4,7 @@ A way is on the front if no other has both less expected error and less expected
 (`advisor.decision.pareto`). A way that is off the front is beaten by one that is better in both. How sure
 that is has two parts, which are taken as independent:
 
-    P(one training of the better way has less error)  ·  P(it takes less time)
+    P(one training of the better way has less error)  ·  P(it takes no more time)
 
 The first pairs the posterior draws of both errors. The second comes from the interval of the ratio of both
 times, in which errors of the cost predictor that both have in common cancel.
@@ -75,21 +75,20 @@ def beaten_ways(
         if front[i] or not better:
             found.append(None)
             continue
-        likely = [Beaten(j, less_error(j, i) * probability_below_one(time_ratio(j, i))) for j in better]
+        likely = [Beaten(j, less_error(j, i) * _no_more_time(time_ratio(j, i))) for j in better]
         found.append(max(likely, key=lambda each: each.probability))
     return found
 
 
 def probability_below_one(ratio: Estimate) -> float:
-    """Return the probability that a ratio with a log-normal interval is below 1.
+    """Return the probability that a log-normal ratio is below 1; 0.5 for two that are equal."""
+    log_mean, log_std = np.log(ratio.mean), np.log(ratio.high / ratio.low) / (2 * Z)
+    return float(ndtr(-log_mean / log_std)) if log_std > 0 else float(0.5 - 0.5 * np.sign(log_mean))
 
-    Args:
-        ratio: mean and 90 % interval; one of no width is known exactly.
-    """
-    std = float(np.log(ratio.high / ratio.low)) / (2 * Z)
-    if std == 0:
-        return 0.5 if ratio.mean == 1 else float(ratio.mean < 1)
-    return float(ndtr(-np.log(ratio.mean) / std))
+
+def _no_more_time(ratio: Estimate) -> float:
+    """Return the probability that a ratio of times is at most 1; two equal times are certain to be equal."""
+    return 1.0 if ratio.low == ratio.high == 1 else probability_below_one(ratio)
 
 
 def never_worth(beaten: Sequence[Beaten | None], kinds: Sequence[str]) -> dict[str, Beaten]:

@@ -135,7 +135,7 @@ def _never_worth(never: NeverWorth) -> str:
 
 def _better(way: BetterWay) -> str:
     name = way_in_words(way.method, way.clusters)
-    return f"{name} has less error in less time, chance {way.probability:.0%}"
+    return f"{name} has less error in no more time, chance {way.probability:.0%}"
 
 
 def _notes(answer: Frontier) -> list[str]:

@@ -38,6 +38,8 @@ def plot(answer: Frontier, path: Path) -> None:
     Raises:
         StorageError: a file that cannot be written.
     """
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure = empty_figure(*SIZE)
     axes = figure.subplots()
     plan, measured = answer.plan, any(row.train_seconds for row in answer.rows)
@@ -53,7 +55,9 @@ def plot(answer: Frontier, path: Path) -> None:
         axes.tick_params(axis="x", labelsize=8)
     else:
         axes.xaxis.set_major_formatter(lambda ratio, _: f"{ratio:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    # One decade may be all there is: 1, 2 and 5 of each have a label.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
     figure.suptitle(
         f"{plan.design}: every g and every method\n{plan.epochs} epochs of {plan.dataset}, 90 % intervals",

@@ -38,7 +38,7 @@ class BetterWay:
     Attributes:
         method: its training method.
         clusters: its number of clusters; null for a method without clusters.
-        probability: probability that one training of it has less error and takes less time.
+        probability: probability that one training of it has less error and takes no more time.
     """
 
     method: Method
