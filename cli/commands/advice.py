@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from advisor.errors import UsageError
 from cli.options import (
     AsJson,
     Augment,
@@ -16,10 +17,12 @@ from cli.options import (
     CountedDataset,
     Device,
     Download,
+    Epochs,
     Families,
     Input,
     Members,
     Methods,
+    Plot,
     Price,
     Resize,
     SkipDamaged,
@@ -163,14 +166,73 @@ def equivalents(
     tolerance: Annotated[
         float, typer.Option(help="Share of the network's parameters by which an ensemble may exceed them.")
     ] = 0.0,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Forecast network and ensembles on a data set, side by side on every metric."
+        ),
+    ] = False,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    augment: Augment = None,
+    device: Device = None,
+    price_per_hour: Price = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the width- and depth-equivalent ensembles of a network."""
+    """Find the width- and depth-equivalent ensembles of a network, and compare their errors and costs."""
+    if compare:
+        _compare(ctx)
+        return
+    _refuse_without_compare(ctx)
     from cli.render.space import equivalents as render
     from cli.workflows.examine.space import find_equivalents
 
     task = _counted_task(ctx)
     print_answer(find_equivalents(network, members, task, tolerance), as_json, render)
+
+
+# Options of `equivalents` that only a forecast needs, and those that describe images without a data set.
+FORECAST_OPTIONS = ("epochs", "batch", "augment", "device", "price_per_hour", "plot")
+IMAGE_OPTIONS = ("input", "classes")
+
+
+def _refuse_without_compare(ctx: typer.Context) -> None:
+    for name in FORECAST_OPTIONS:
+        if ctx.params[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for forecasts: add --compare, or leave it out")
+
+
+def _compare(ctx: typer.Context) -> None:
+    """Print the comparison that the options of `equivalents` describe."""
+    from cli.render.examine.class_comparison import class_comparison
+    from cli.workflows.examine.sweeps.class_comparison import compare_classes
+    from cli.workflows.forecast.plan_request import PlanRequest
+
+    given = ctx.params
+    for name in IMAGE_OPTIONS:
+        if given[name] is not None:
+            raise UsageError(f"--{name} names no data: --compare forecasts on one, so give --dataset")
+    request = PlanRequest(
+        target=given["network"],
+        dataset=given["dataset"],
+        augmentation=given["augment"],
+        epochs=given["epochs"],
+        batch=given["batch"],
+        device=given["device"],
+        resize=given["resize"],
+        skip_damaged=given["skip_damaged"],
+    )
+    answer = compare_classes(
+        request,
+        given["members"],
+        given["tolerance"],
+        price_of(ctx),
+        ctx.obj.home,
+        given["plot"],
+        ctx.obj.speaker(),
+    )
+    print_answer(answer, given["as_json"], class_comparison)
 
 
 def _counted_task(ctx: typer.Context) -> Task:

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
+from cli.render.examine.class_comparison import class_comparison
 from cli.render.examine.data import data_look
 from cli.render.examine.explain import explanation
 from cli.render.examine.frontier import frontier
@@ -24,6 +25,7 @@ from cli.render.space import equivalents, space
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.class_comparison import EquivalentComparison
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.frontier import Frontier
@@ -42,6 +44,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DataLook: data_look,
     DesignSpace: space,
     EquivalentDesigns: equivalents,
+    EquivalentComparison: class_comparison,
     Advice: recommendation,
     Probing: probing,
     ProbeList: probe_list,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.class_comparison import EquivalentComparison
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.frontier import Frontier
@@ -22,7 +23,7 @@ from cli.workflows.answers.run_list import DeletedRun, RunList
 ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "data": DataLook,
     "space": DesignSpace,
-    "equivalents": EquivalentDesigns,
+    "equivalents": (EquivalentDesigns, EquivalentComparison),
     "recommend": Advice,
     "probe": Probing,
     "probe list": ProbeList,
