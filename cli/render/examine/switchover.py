@@ -34,8 +34,9 @@ _TRAININGS = {
 }
 LEGEND = (
     "Digits: chance in % that the better ensemble has less error, training noise included; d depth-, "
-    "w width-equivalent if it is above 50, else s single network; * first budget past the threshold; "
-    "– no ensemble fits. Each cell compares the designs that are best there."
+    "w width-equivalent if it is above 50, D and W if that of both classes is, else s single network; "
+    "* first budget past the threshold; – no ensemble fits. Each cell compares the designs that are best "
+    "there."
 )
 ENDS = (
     "Median (90 % interval). > is not reached within the grid, ≤ reached at its first point that has an "
@@ -103,10 +104,16 @@ def _cell(found: TrainingMap, budgets: Sequence[int], budget: int, column: int) 
     chance = found.probability_ensemble_wins[budget][column]
     if chance is None:
         return Text("– ")
-    letter = LETTERS[found.likelier_class[budget][column]]
+    letter = letter_of(found, budget, column)
     star = "*" if budget == _first_past(found, budgets, column) else " "
     red, green, blue = shade(chance)
     return Text(f"{letter}{100 * chance:3.0f}{star}", style=f"black on rgb({red},{green},{blue})")
+
+
+def letter_of(found: TrainingMap, budget: int, column: int) -> str:
+    """Return the letter of the likelier class of a cell, a capital where both classes of ensembles win."""
+    letter = LETTERS[found.likelier_class[budget][column]]
+    return letter.upper() if found.both_classes_likelier[budget][column] else letter
 
 
 def _first_past(found: TrainingMap, budgets: Sequence[int], column: int) -> int | None:

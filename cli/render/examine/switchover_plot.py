@@ -11,7 +11,7 @@ import numpy as np
 from advisor.decision.threshold.map_grid import Axis
 from advisor.decision.threshold.switchover import Threshold
 from advisor.estimate import Floats
-from cli.render.examine.switchover import EXTRAPOLATED, LETTERS, marked_name, shade, training_in_words
+from cli.render.examine.switchover import EXTRAPOLATED, letter_of, marked_name, shade, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
 from cli.render.picture import empty_figure, save
@@ -56,7 +56,7 @@ def _legend(figure: Figure) -> None:
 
     entries = [
         Patch(color=_colour(0.0), label="s: single network likelier ahead"),
-        Patch(color=_colour(1.0), label="d, w: depth-, width-equivalent ensemble likelier ahead"),
+        Patch(color=_colour(1.0), label="d, w: depth-, width-equivalent ensemble likelier ahead; D, W: both"),
         Line2D([], [], color="black", linewidth=1.5, label="switchover threshold (median)"),
         Line2D([], [], color="black", linewidth=1, linestyle="dashed", label="its 90 % interval"),
     ]
@@ -78,7 +78,7 @@ def _panel(axes: Axes, answer: SwitchoverMap, found: TrainingMap) -> None:
     axes.pcolormesh(_edges(columns), _edges(budgets), colours)
     for i, budget in enumerate(budgets):
         for j, column in enumerate(columns):
-            chance, letter = chances[i][j], LETTERS[found.likelier_class[i][j]]
+            chance, letter = chances[i][j], letter_of(found, i, j)
             text = "–" if chance is None else f"{letter} {100 * chance:.0f}"
             # The box has the cell's own colour, so that a line passes behind the figure.
             box = {"color": colours[i, j], "pad": 1}
