@@ -77,6 +77,7 @@ RUNS_COMMANDS: Commands = {
     "list": runs.list_runs,
     "show": runs.show,
     "compare": runs.compare,
+    "diversity": runs.diversity,
     "export": runs.export,
     "delete": runs.delete,
 }

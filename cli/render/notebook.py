@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
+from cli.render.evaluation.diversity import diversity
 from cli.render.examine.class_comparison import class_comparison
 from cli.render.examine.data import data_look
 from cli.render.examine.explain import explanation
@@ -37,6 +38,7 @@ from cli.workflows.answers.prediction import Export, Prediction, TestSetPredicti
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
+from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 COLUMNS = 100
@@ -51,6 +53,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DeletedProbes: facts,
     Run: run,
     RunComparison: comparison,
+    RunDiversity: diversity,
     RunList: run_list,
     DeletedRun: facts,
     Prediction: prediction,

@@ -17,6 +17,7 @@ from cli.workflows.answers.prediction import Export, Prediction, TestSetPredicti
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
+from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 # A command that answers in one of several forms has a tuple.
@@ -36,6 +37,7 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "runs list": RunList,
     "runs show": Run,
     "runs compare": RunComparison,
+    "runs diversity": RunDiversity,
     "runs export": RunList,
     "runs delete": DeletedRun,
     "db path": DatabasePath,
