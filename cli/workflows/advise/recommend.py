@@ -208,7 +208,7 @@ def _saying_what_usd_buy(request: RecommendRequest) -> Iterator[None]:
             raise
         seconds = seconds_for(usd, price)
         raise InfeasibleError(
-            f"{error} (--max-usd {usd:g} buys {seconds:,.0f} s at {price:g} USD an hour)"
+            f"{error} (--max-usd {usd:g} buys {seconds:.3g} s at {price:g} USD an hour)"
         ) from None
 
 

@@ -9,6 +9,7 @@ import pytest
 from measured import home_with_steps
 from rich.console import Console
 
+from advisor.designs.design import parse_design
 from advisor.plans.dataset import dataset_named
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
@@ -66,8 +67,6 @@ def finished(store, design, method, seed, epochs, error, seconds=100.0, digest=N
 @pytest.fixture(scope="module")
 def measured_home(tmp_path_factory):
     """A home with measurements and four finished runs of the ensemble."""
-    from advisor.designs.design import parse_design
-
     home = home_with_steps(
         tmp_path_factory.mktemp("measured"), DIGITS.task, ("resnet-8-4", "resnet-14-4", "resnet-8-5")
     )
