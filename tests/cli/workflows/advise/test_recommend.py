@@ -361,11 +361,13 @@ def test_a_limit_in_usd_is_a_limit_on_time_and_the_tighter_of_the_two_counts(sec
 
 def test_a_limit_in_usd_that_nothing_keeps_says_which_time_it_buys():
     request = replace(BUDGET, max_usd=0.001, price_per_hour_usd=3.6)
-    with pytest.raises(
-        InfeasibleError, match=r"raise a limit \(--max-usd 0.001 buys 1 s at 3.6 USD an hour\)"
+    with (
+        pytest.raises(
+            InfeasibleError, match=r"raise a limit \(--max-usd 0.001 buys 1 s at 3.6 USD an hour\)"
+        ),
+        _saying_what_usd_buy(request),
     ):
-        with _saying_what_usd_buy(request):
-            raise InfeasibleError("no design keeps the limits: …; raise a limit")
+        raise InfeasibleError("no design keeps the limits: …; raise a limit")
 
 
 def test_limits_that_nothing_keeps_are_infeasible(measured_home, advisor):
