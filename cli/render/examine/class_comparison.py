@@ -27,6 +27,7 @@ HEADINGS = {
     ComparedKind.DEPTH_EQUIVALENT: "deq",
     ComparedKind.BEST: "best of\nany depth",
 }
+EQUIVALENT = (ComparedKind.WIDTH_EQUIVALENT, ComparedKind.DEPTH_EQUIVALENT)
 # Most characters of a design's name on a line of its cell.
 NAME_COLUMNS = 13
 LEGEND = (
@@ -41,8 +42,7 @@ def class_comparison(answer: EquivalentComparison) -> RenderableType:
     """Return the table of the designs, and in sentences what the comparison says."""
     plan = answer.plan
     settings = f"{plan.epochs} epochs, batch {plan.batch}, {plan.dtype} on {plan.device}"
-    members = max(design.members for design in answer.designs)
-    title = f"{plan.design} and {members} members of its size on {plan.dataset}"
+    title = f"{plan.design} and {answer.members} members of its size on {plan.dataset}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings), ""]
     parts.append(_table(answer))
     parts += ["", *(Text(line) for line in words(answer))]
@@ -123,6 +123,11 @@ def _reached(found: Threshold, form: Form, beyond: str) -> str:
 def words(answer: EquivalentComparison) -> list[str]:
     """Return in sentences whether both classes win, and whether the width-equivalent one is on a step."""
     lines = []
+    found = {design.kind for design in answer.designs}
+    missing = [kind for kind in EQUIVALENT if kind not in found]
+    if missing:
+        names = " or ".join(HEADINGS[kind] for kind in missing)
+        lines.append(f"No {names} of {answer.members} members fits its parameters.")
     if answer.probability_both_beat_single is not None:
         verdict = "likely have" if answer.both_beat_single else "do not both likely have"
         lines.append(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import CLUSTERED, Method
 from cli.render.formats import duration
@@ -18,18 +17,11 @@ if TYPE_CHECKING:
 
 # Width and height in inches.
 SIZE = (7.6, 5.2)
-# Colours of Okabe and Ito, and markers that differ without colour.
-STYLES: dict[Method, tuple[str, str]] = {
-    Method.MOTHERNETS: ("#0072B2", "o"),
-    Method.FULL_DATA: ("#000000", "s"),
-    Method.BAGGING: ("#E69F00", "^"),
-    Method.DISTILLATION: ("#D55E00", "v"),
-    Method.SNAPSHOT: ("#009E73", "D"),
-    Method.FGE: ("#56B4E9", "P"),
-    Method.SHARED_MOTHERNETS: ("#CC79A7", "o"),
-    Method.TREENETS: ("#888888", "X"),
-}
-require_entries("cli/render/examine/frontier_plot.py: STYLES", STYLES, Method)
+# Colours of Okabe and Ito, with grey for yellow, and markers that differ without colour. Their numbers have
+# no common divisor, so 72 methods would look different.
+COLOURS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#888888")
+MARKERS = ("s", "^", "v", "D", "P", "o", "h", "X", "*")
+STYLES = {method: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, method in enumerate(Method)}
 
 
 def plot(answer: Frontier, path: Path) -> None:

@@ -85,6 +85,7 @@ class EquivalentComparison(Answer):
 
     Attributes:
         plan: plan of the single network.
+        members: number of members of the ensembles beside it.
         price_per_hour_usd: price of the machine in USD per hour; null if none is given.
         designs: single network, width- and depth-equivalent ensemble, and the best ensemble of any depth; one
             that does not exist is left out.
@@ -99,6 +100,7 @@ class EquivalentComparison(Answer):
     """
 
     plan: PlanFacts
+    members: int
     price_per_hour_usd: float | None
     designs: tuple[ComparedDesign, ...]
     both_beat_single: bool

@@ -124,6 +124,7 @@ class _Comparison:
         both = self._both(single, here)
         return EquivalentComparison(
             plan=PlanFacts.of(self._base),
+            members=members,
             price_per_hour_usd=self.price_per_hour,
             designs=tuple(self._compared(f, single) for f in (single, *here)),
             both_beat_single=both is not None and all(self._chance(f, single) >= 0.5 for f in here[:2]),

@@ -11,7 +11,7 @@ from rich.console import Console
 from advisor.designs.equivalents import equivalents
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
-from cli.render.examine.class_comparison import class_comparison
+from cli.render.examine.class_comparison import class_comparison, words
 from cli.render.examine.class_comparison_plot import plot
 from cli.workflows.answers.examine.class_comparison import ComparedKind
 from cli.workflows.examine.explain import explain
@@ -120,6 +120,13 @@ def test_the_table_fits_into_a_terminal(answer, columns):
     text = " ".join(captured.get().split())
     assert "less error than the single network; chance that both have it" in text
     assert "USD: hours of training at 0.9 USD an hour." in text
+
+
+def test_ensembles_that_do_not_fit_are_said_to_be_none():
+    found = compare_classes(PlanRequest(target="vgg-11-1", epochs=5), 4, 0.0, None, NOWHERE)
+    assert [d.kind for d in found.designs] == [ComparedKind.SINGLE]
+    assert (found.both_beat_single, found.probability_both_beat_single) == (False, None)
+    assert words(found) == ["No weq or deq of 4 members fits its parameters."]
 
 
 def test_a_size_on_a_depth_step_is_warned_of_and_nothing_measured_is_no_cost():

@@ -261,6 +261,10 @@ def test_cells_where_both_classes_beat_the_single_network_are_marked(answer):
     with console.capture() as captured:
         console.print(switchover(answer))
     assert re.search(r" [DW] +\d\d", captured.get())
+    # Figure 3: error against size, in the column that sentences are about.
+    at, mean = answer.reference_column, single[-1][answer.reference_column].mean
+    assert f"Expected test error on full data at {answer.epochs[at]} epochs" in captured.get()
+    assert f"{100 * mean:.2f} % (" in captured.get()
     assert set(answer.to_json()["maps"]["full_data"]["errors"]) == {
         "single",
         "depth_equivalent",
