@@ -85,7 +85,9 @@ def _panel(axes: Axes, answer: EquivalentComparison, panel: Panel) -> None:
     axes.set_xticks(range(2, 17, 2))
     if panel in COSTS:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        # Memory is counted in powers of 2.
+        ticks = LogLocator(base=2) if form is size else LogLocator(subs=(1, 2, 5))
+        axes.yaxis.set_major_locator(ticks)
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(lambda value, _: form(value))
     axes.tick_params(labelsize=8)
