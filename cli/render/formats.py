@@ -162,6 +162,21 @@ def table(
     return drawn
 
 
+def tight_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table with one space between its columns, for many columns of intervals; cells are broken.
+
+    Args:
+        columns: name and alignment (l or r) of each column.
+        rows: cells of each row.
+    """
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for name, side in columns:
+        drawn.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return drawn
+
+
 def or_dash(value: float | None, form: Callable[[float], str]) -> str:
     """Return a figure, or a dash where there is none."""
     return "–" if value is None else form(value)

@@ -12,7 +12,7 @@ from advisor.conformal import CostBasis
 from advisor.decision.threshold.switchover import Threshold
 from advisor.estimate import Estimate
 from cli.render.examine.explain import evidence_notes
-from cli.render.formats import count, dollars, duration, interval, percent, size
+from cli.render.formats import count, dollars, duration, interval, percent, size, tight_table
 from cli.workflows.answers.examine.class_comparison import (
     ComparedDesign,
     ComparedKind,
@@ -50,13 +50,8 @@ def class_comparison(answer: EquivalentComparison) -> RenderableType:
 
 
 def _table(answer: EquivalentComparison) -> Table:
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    drawn.add_column("", no_wrap=True)
-    for design in answer.designs:
-        drawn.add_column(HEADINGS[design.kind], justify="right", overflow="fold")
-    for name, cell in _lines(answer):
-        drawn.add_row(name, *map(cell, answer.designs))
-    return drawn
+    columns = [("", "l"), *((HEADINGS[design.kind], "r") for design in answer.designs)]
+    return tight_table(columns, [[name, *map(cell, answer.designs)] for name, cell in _lines(answer)])
 
 
 def _lines(answer: EquivalentComparison) -> list[tuple[str, Cell]]:

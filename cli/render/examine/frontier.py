@@ -21,6 +21,7 @@ from cli.render.formats import (
     percent,
     size,
     table,
+    tight_table,
 )
 from cli.workflows.answers.examine.frontier import BetterWay, Frontier, FrontierRow, NeverWorth
 
@@ -68,7 +69,7 @@ def _ways(answer: Frontier) -> Table:
         ("of full\ndata", "r"),
         ("memory\nlatency", "r"),
     ]
-    return table("", columns, [_way(row, answer.plan.design) for row in answer.rows])
+    return tight_table(columns, [_way(row, answer.plan.design) for row in answer.rows])
 
 
 def _way(row: FrontierRow, design: str) -> list[str]:

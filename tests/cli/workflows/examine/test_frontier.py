@@ -157,6 +157,17 @@ def test_the_table_fits_into_a_terminal_and_says_what_is_never_worth_it(answer, 
     assert "…" not in text
 
 
+def test_no_name_of_a_method_is_broken_at_80_columns(measured_home):
+    vggs = frontier(replace(REQUEST, target="vgg-11-4+vgg-13-4", epochs=200), PRICE, measured_home)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(rendered(vggs))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    begins = [line[2:].split()[0] for line in lines if line[:2] in ("* ", "  ") and line[2:3].isalpha()]
+    assert {row.method.value for row in vggs.rows} <= set(begins)
+
+
 def test_the_picture_has_every_method_the_front_and_the_finished_runs(answer, tmp_path):
     plot(answer, tmp_path / "front.svg")
     drawn = (tmp_path / "front.svg").read_text()
@@ -164,6 +175,7 @@ def test_the_picture_has_every_method_the_front_and_the_finished_runs(answer, tm
     assert all(f"<!-- {label} -->" in drawn for label in labels)
 
 
+@pytest.mark.slow
 def test_where_nothing_was_measured_the_front_is_that_of_ratios(advisor, home):
     answer = advisor("frontier", "2xmlp-1-8", "--dataset", "digits", "--epochs", "5", "--json").json
     assert not home.exists()
