@@ -20,6 +20,7 @@ from cli.commands import (
     data,
     database,
     ensembles,
+    frontier,
     probes,
     profile,
     runs,
@@ -28,7 +29,8 @@ from cli.commands import (
     whatif,
 )
 from cli.interrupts import INTERRUPTED, Interrupts
-from cli.options import Globals
+from cli.options import PRICE_HELP, Globals
+from cli.quantities import parse_price
 from cli.settings import hoist_global_options, load_settings
 
 EPILOG = (
@@ -58,6 +60,7 @@ COMMANDS: Commands = {
     "extend": training.extend,
     "explain": training.explain,
     "whatif": whatif.whatif,
+    "frontier": frontier.frontier,
     "predict": ensembles.predict,
     "export": ensembles.export,
     "profile": profile.profile,
@@ -74,6 +77,7 @@ RUNS_COMMANDS: Commands = {
     "list": runs.list_runs,
     "show": runs.show,
     "compare": runs.compare,
+    "diversity": runs.diversity,
     "export": runs.export,
     "delete": runs.delete,
 }
@@ -105,6 +109,7 @@ def _program(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error instead of one line.")
     ] = False,
+    price_per_hour: Annotated[str | None, typer.Option(metavar="USD|MACHINE", help=PRICE_HELP)] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -117,7 +122,9 @@ def _program(
         home = Path(str(settings["home"]))
     quiet, verbose = quiet or bool(settings.get("quiet")), verbose or bool(settings.get("verbose"))
     library_messages.show(_messages_shown(quiet, verbose))
-    ctx.obj = Globals(Home.find(home), quiet, verbose)
+    price = settings.get("price_per_hour") if price_per_hour is None else price_per_hour
+    price = parse_price(None if price is None else str(price), "--price-per-hour")
+    ctx.obj = Globals(Home.find(home), quiet, verbose, price)
 
 
 def _working_folder() -> Path:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from advisor.cost.money.machine_price import MACHINES
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
+from cli.quantities import parse_price
 from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
 
@@ -125,6 +128,13 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch the data set i
 TimeLimit = Annotated[
     str | None, typer.Option(help="Time after which training saves a checkpoint and stops: 90s, 10m, 2h.")
 ]
+PRICE_HELP = (
+    "Price of this machine in USD per hour, or the name of a machine with a published price: "
+    + ", ".join(f"{name} ({price.usd_per_hour:.2f}, {price.year})" for name, price in MACHINES.items())
+    + "; adds the cost of training."
+)
+Price = Annotated[str | None, typer.Option("--price-per-hour", metavar="USD|MACHINE", help=PRICE_HELP)]
+Plot = Annotated[Path | None, typer.Option(help="File that the picture is drawn to: .html, .svg or .png.")]
 RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 
 
@@ -135,12 +145,20 @@ class Globals:
     home: Home
     quiet: bool
     verbose: bool
+    price_per_hour: float | None = None
 
     def speaker(self) -> Speaker:
         """Return an object that shows progress on stderr."""
         from cli.progress import Speaker
 
         return Speaker(self.quiet, self.verbose)
+
+
+def price_of(ctx: typer.Context) -> float | None:
+    """Return the price of the machine in USD per hour: that of the command, else that of the program."""
+    given = parse_price(ctx.params["price_per_hour"], "--price-per-hour")
+    program: Globals = ctx.obj
+    return program.price_per_hour if given is None else given
 
 
 def plan_request(ctx: typer.Context) -> PlanRequest:

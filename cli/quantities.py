@@ -1,10 +1,12 @@
-"""Parsers of the quantities on the command line: memory, durations, sizes, seeds, budgets, epochs, images."""
+"""Parsers of quantities on the command line: memory, time, prices, sizes, seeds, budgets, epochs, images."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
+from advisor.cost.money.machine_price import MACHINES
 from advisor.designs.budget import parse_budget
 from advisor.errors import UsageError
 from advisor.plans.schedule import MOST_EPOCHS
@@ -46,6 +48,62 @@ def parse_seconds(text: str | None, option: str) -> float | None:
     if match is None or float(match["number"]) <= 0:
         raise UsageError(f"{option}: cannot read {text!r} as a duration: write 90s, 10m, 1.5h or seconds")
     return float(match["number"]) * _SECONDS[match["unit"].lower()]
+
+
+def parse_price(text: str | None, option: str) -> float | None:
+    """Read a price in USD per hour: ``3.06``, or the name of a machine in the table of prices.
+
+    Raises:
+        UsageError: text of another form, or a price that is not positive and finite.
+    """
+    if text is None:
+        return None
+    word = text.strip().lower()
+    if word in MACHINES:
+        return MACHINES[word].usd_per_hour
+    try:
+        price = float(word)
+    except ValueError:
+        raise UsageError(
+            f"{option}: cannot read {text!r} as a price: write USD per hour, for example 3.06, or "
+            f"{' or '.join(MACHINES)}"
+        ) from None
+    check_price(price, option)
+    return price
+
+
+def check_price(price: float | None, option: str) -> None:
+    """Refuse a price per hour that no machine has.
+
+    Raises:
+        UsageError: the price is not positive and finite.
+    """
+    if price is not None and not (price > 0 and math.isfinite(price)):
+        raise UsageError(
+            f"{option} must be positive and finite, got {price:g}: give USD an hour, or leave it out"
+        )
+
+
+def check_amount(usd: float | None, price: float | None, option: str) -> None:
+    """Refuse a limit in USD that cannot be met, or that no price turns into time.
+
+    Args:
+        usd: limit in USD, None for none.
+        price: price of the machine in USD per hour, None if unknown.
+        option: name of the limit.
+
+    Raises:
+        UsageError: the limit is not positive and finite, or there is no price.
+    """
+    if usd is None:
+        return
+    if not (usd > 0 and math.isfinite(usd)):
+        raise UsageError(f"{option} must be positive and finite, got {usd:g}: give USD, or leave it out")
+    if price is None:
+        raise UsageError(
+            f"{option} {usd:g} needs the price of the machine: add --price-per-hour USD "
+            f"({' or '.join(MACHINES)})"
+        )
 
 
 def parse_size(text: str | None, option: str) -> tuple[int, int] | None:

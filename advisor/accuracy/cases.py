@@ -112,9 +112,15 @@ def _millions(member: NetworkSpec, task: Task) -> float:
     return lower(member, task).parameters / 1e6
 
 
+@lru_cache(maxsize=256)
+def _clusters_of(design: Design) -> tuple[Sequence[int], ...]:
+    """Return the clusters of a design, which several cases share: those of many members take long."""
+    return tuple(clusters_of(design))
+
+
 def _clusters(design: Design, method: Method) -> Sequence[Sequence[int]]:
     """Return the members that begin as one network; in a chain all do, each as a copy of the one before."""
-    return [range(len(design.members))] if method in CHAINS else clusters_of(design)
+    return [range(len(design.members))] if method in CHAINS else _clusters_of(design)
 
 
 def weight_decay_of(plan: TrainingPlan) -> float:

@@ -19,7 +19,7 @@ from statistics import fmean
 import numpy as np
 from scipy.special import ndtr
 
-from advisor.accuracy.cases import case_of, progress, relative_rates
+from advisor.accuracy.cases import case_of, progress, relative_rates, single_member_case
 from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.formula import Case, Cases
@@ -182,25 +182,34 @@ class AccuracyPredictor:
         Returns:
             Errors as shares, shape (SAMPLES, designs).
         """
-        number = len(designs)
-        chosen: Sequence[Method | None] = methods or [None] * number
-        cases = [
-            case_of(
-                design,
-                dataset,
-                task,
-                epochs,
-                method,
-                image_share=image_share,
-                weight_decay=weight_decay,
-                validated=validated,
-                family=family,
-            )
-            for design, method, weight_decay in zip(
-                designs, chosen, weight_decays or [1.0] * number, strict=True
-            )
-            for family in design.families
-        ]
+        cases = _cases(
+            designs, dataset, task, epochs, methods, image_share, weight_decays, validated=validated
+        )
+        return self._drawn_of_designs(cases, designs)
+
+    def sample_errors_and_members(
+        self,
+        designs: Sequence[Design],
+        dataset: str,
+        task: Task,
+        epochs: int,
+        methods: Sequence[Method] | None = None,
+        image_share: float = 1.0,
+        weight_decays: Sequence[float] | None = None,
+    ) -> tuple[Floats, Floats]:
+        """Return draws of expected test errors, and of the mean errors of the designs' members.
+
+        Arguments are those of `sample_errors`.
+
+        Returns:
+            Errors as shares, two arrays of shape (SAMPLES, designs); draw i is one draw in both.
+        """
+        cases = _cases(designs, dataset, task, epochs, methods, image_share, weight_decays)
+        members = [single_member_case(case) for case in cases]
+        return self._drawn_of_designs(cases, designs), self._drawn_of_designs(members, designs)
+
+    def _drawn_of_designs(self, cases: Sequence[Case], designs: Sequence[Design]) -> Floats:
+        """Return draws of designs from those of their families' cases."""
         drawn = self._drawn(cases)
         if len(cases) == len(designs):
             return drawn
@@ -360,6 +369,37 @@ class AccuracyPredictor:
         """
         std = np.sqrt(2 * RATIO_STD**2 + seed_stds[0] ** 2 + seed_stds[1] ** 2)
         return float(np.mean(ndtr(np.log(reference / errors) / std)))
+
+
+def _cases(
+    designs: Sequence[Design],
+    dataset: str,
+    task: Task,
+    epochs: int,
+    methods: Sequence[Method] | None,
+    image_share: float,
+    weight_decays: Sequence[float] | None,
+    *,
+    validated: bool = False,
+) -> list[Case]:
+    """Return a case for each family of each design; arguments as for `AccuracyPredictor.sample_errors`."""
+    chosen: Sequence[Method | None] = methods or [None] * len(designs)
+    decays = weight_decays or [1.0] * len(designs)
+    return [
+        case_of(
+            design,
+            dataset,
+            task,
+            epochs,
+            method,
+            image_share=image_share,
+            weight_decay=weight_decay,
+            validated=validated,
+            family=family,
+        )
+        for design, method, weight_decay in zip(designs, chosen, decays, strict=True)
+        for family in design.families
+    ]
 
 
 def _family_shares(designs: Sequence[Design]) -> Floats:

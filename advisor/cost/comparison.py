@@ -65,17 +65,34 @@ def price_ratios(before: Side, after: Side, predictor: CostPredictor) -> PriceRa
     """Return the ratios of the costs of two plans on one data set, both priced by `predictor`."""
 
     def ratio(cost: str, parts: Callable[[Side, CostPredictor], Parts], together: Correlation) -> Estimate:
-        mean = getattr(after.priced, cost).mean / getattr(before.priced, cost).mean
-        spent, will_spend = (_by_piece(parts(side, predictor), side.plan) for side in (before, after))
-        width = float(np.exp(Z * _log_std(spent, will_spend, together)))
-        return Estimate(mean, mean / width, mean * width)
+        return _ratio(before, after, predictor, cost, parts, together)
 
     return PriceRatios(
-        train_seconds=ratio("train_seconds", _training, predictor.epoch_correlation),
+        train_seconds=train_seconds_ratio(before, after, predictor),
         epoch_seconds=ratio("epoch_seconds", _epoch, predictor.epoch_correlation),
         inference_ms_per_image=ratio("inference_ms_per_image", _inference, predictor.inference_correlation),
         train_peak_bytes=ratio("train_peak_bytes", _peak, _independent),
     )
+
+
+def train_seconds_ratio(before: Side, after: Side, predictor: CostPredictor) -> Estimate:
+    """Return the ratio of the training times of two plans on one data set, both priced by `predictor`."""
+    return _ratio(before, after, predictor, "train_seconds", _training, predictor.epoch_correlation)
+
+
+def _ratio(
+    before: Side,
+    after: Side,
+    predictor: CostPredictor,
+    cost: str,
+    parts: Callable[[Side, CostPredictor], Parts],
+    together: Correlation,
+) -> Estimate:
+    """Return the ratio of one cost, of which `parts` gives the pieces and `together` their correlation."""
+    mean = getattr(after.priced, cost).mean / getattr(before.priced, cost).mean
+    spent, will_spend = (_by_piece(parts(side, predictor), side.plan) for side in (before, after))
+    width = float(np.exp(Z * _log_std(spent, will_spend, together)))
+    return Estimate(mean, mean / width, mean * width)
 
 
 def _training(side: Side, predictor: CostPredictor) -> Parts:

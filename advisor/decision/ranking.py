@@ -38,15 +38,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-from scipy.special import ndtr
-
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.frontier.dominance import probability_below_one
 from advisor.decision.rows import selected_rows
 from advisor.decision.search import Evaluated
 from advisor.designs.design import DesignClass
 from advisor.errors import InfeasibleError
-from advisor.estimate import Estimate, Floats, Z
+from advisor.estimate import Estimate, Floats
 
 TIME_WEIGHT = 0.1
 # Least probability of being better than rank 1 that makes a design a tie.
@@ -253,13 +251,7 @@ def _tied(
     if objective in SCORES:
         return {e for e in able if probability_better(e, first, accuracy, objective) >= TIE}
     matching = [e for e in able if order.beats[e] >= 0.5]
-    return {e for e in matching if _probability_below_one(time_ratio(e, first)) >= TIE}
-
-
-def _probability_below_one(ratio: Estimate) -> float:
-    """Return the probability that a log-normal ratio is below 1; 0.5 for two that are equal."""
-    log_mean, log_std = np.log(ratio.mean), np.log(ratio.high / ratio.low) / (2 * Z)
-    return float(ndtr(-log_mean / log_std)) if log_std > 0 else float(0.5 - 0.5 * np.sign(log_mean))
+    return {e for e in matching if probability_below_one(time_ratio(e, first)) >= TIE}
 
 
 def _ratio_of_means(e: Evaluated, other: Evaluated) -> Estimate:

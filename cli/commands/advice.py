@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from advisor.errors import UsageError
 from cli.options import (
     AsJson,
     Augment,
@@ -16,13 +18,17 @@ from cli.options import (
     CountedDataset,
     Device,
     Download,
+    Epochs,
     Families,
     Input,
     Members,
     Methods,
+    Plot,
+    Price,
     Resize,
     SkipDamaged,
     Tune,
+    price_of,
     print_answer,
 )
 from cli.quantities import parse_bytes, parse_seconds
@@ -48,6 +54,10 @@ MaxLatency = Annotated[
     float | None, typer.Option(help="Upper limit on the inference time of one image, in milliseconds.")
 ]
 MaxTrainTime = Annotated[str | None, typer.Option(help="Upper limit on training time: 90m, 12h.")]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(help="Upper limit on the cost of training in USD; needs the price of the machine."),
+]
 
 
 def recommend(
@@ -64,6 +74,8 @@ def recommend(
     max_memory: MaxMemory = None,
     max_latency_ms: MaxLatency = None,
     max_train_time: MaxTrainTime = None,
+    price_per_hour: Price = None,
+    max_usd: MaxUsd = None,
     device: Device = None,
     batch: Batch = None,
     augment: Augment = None,
@@ -111,6 +123,8 @@ def recommend(
         resize=resize,
         skip_damaged=skip_damaged,
         tune=tune,
+        price_per_hour_usd=price_of(ctx),
+        max_usd=max_usd,
     )
     probing = probe_options(probe, download=download, take_signals=True)
     print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
@@ -153,14 +167,80 @@ def equivalents(
     tolerance: Annotated[
         float, typer.Option(help="Share of the network's parameters by which an ensemble may exceed them.")
     ] = 0.0,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Forecast network and ensembles on a data set, side by side on every metric."
+        ),
+    ] = False,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    augment: Augment = None,
+    device: Device = None,
+    price_per_hour: Price = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the width- and depth-equivalent ensembles of a network."""
+    """Find the width- and depth-equivalent ensembles of a network, and compare their errors and costs."""
+    if compare:
+        _compare(ctx)
+        return
+    _refuse_without_compare(ctx)
     from cli.render.space import equivalents as render
     from cli.workflows.examine.space import find_equivalents
 
     task = _counted_task(ctx)
     print_answer(find_equivalents(network, members, task, tolerance), as_json, render)
+
+
+# Options of `equivalents` that only a forecast needs, and those that describe images without a data set.
+FORECAST_OPTIONS = ("epochs", "batch", "augment", "device", "price_per_hour", "plot")
+IMAGE_OPTIONS = ("input", "classes")
+# Content of the file of `--plot`, as errors name it.
+COMPARISON = "the comparison"
+
+
+def _refuse_without_compare(ctx: typer.Context) -> None:
+    for name in FORECAST_OPTIONS:
+        if ctx.params[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for forecasts: add --compare, or leave it out")
+
+
+def _compare(ctx: typer.Context) -> None:
+    """Print the comparison that the options of `equivalents` describe."""
+    from cli.render.examine.class_comparison import class_comparison
+    from cli.web.charts.files import check_picture, write_chart
+    from cli.workflows.examine.sweeps.class_comparison import compare_classes
+    from cli.workflows.forecast.plan_request import PlanRequest
+
+    given = ctx.params
+    for name in IMAGE_OPTIONS:
+        if given[name] is not None:
+            raise UsageError(f"--{name} names no data: --compare forecasts on one, so give --dataset")
+    request = PlanRequest(
+        target=given["network"],
+        dataset=given["dataset"],
+        augmentation=given["augment"],
+        epochs=given["epochs"],
+        batch=given["batch"],
+        device=given["device"],
+        resize=given["resize"],
+        skip_damaged=given["skip_damaged"],
+    )
+    check_picture(given["plot"], COMPARISON)
+    answer = compare_classes(
+        request,
+        given["members"],
+        given["tolerance"],
+        price_of(ctx),
+        ctx.obj.home,
+        ctx.obj.speaker(),
+    )
+    if given["plot"] is not None:
+        from cli.web.charts.class_comparison import class_comparison_chart
+
+        write_chart(class_comparison_chart(answer, date.today()), given["plot"], COMPARISON)
+    print_answer(answer, given["as_json"], class_comparison)
 
 
 def _counted_task(ctx: typer.Context) -> Task:

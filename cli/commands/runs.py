@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, RunArgument, print_answer
+from cli.options import AsJson, Device, Download, MovedTo, Price, RunArgument, price_of, print_answer
 from cli.streams import write_file_content
 
 if TYPE_CHECKING:
@@ -34,17 +34,18 @@ def list_runs(
     print_answer(listed(ctx.obj.home, where or (), sort, limit), as_json, render)
 
 
-def show(ctx: typer.Context, run: RunArgument, as_json: AsJson = False) -> None:
+def show(ctx: typer.Context, run: RunArgument, price_per_hour: Price = None, as_json: AsJson = False) -> None:
     """Show one run: outcome, predicted beside actual, networks, steps and errors by class."""
     from cli.render.runs import run_with_classes
     from cli.workflows.runs.description import show_run
 
-    print_answer(show_run(ctx.obj.home, run), as_json, run_with_classes)
+    print_answer(show_run(ctx.obj.home, run, price_of(ctx)), as_json, run_with_classes)
 
 
 def compare(
     ctx: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Numbers of runs.")],
+    price_per_hour: Price = None,
     as_json: AsJson = False,
 ) -> None:
     """Show several runs side by side, and by how much they differ.
@@ -54,7 +55,39 @@ def compare(
     from cli.render.evaluation.comparison import comparison
     from cli.workflows.runs.comparison import compare_runs
 
-    print_answer(compare_runs(ctx.obj.home, runs), as_json, comparison)
+    print_answer(compare_runs(ctx.obj.home, runs, price_of(ctx)), as_json, comparison)
+
+
+def diversity(
+    ctx: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Numbers of finished runs, or 'last'.")],
+    on: Annotated[
+        str,
+        typer.Option(
+            help="Images: test, classified now by the networks of the runs, or validation, with the "
+            "probabilities that the runs stored."
+        ),
+    ] = "test",
+    dataset: MovedTo = None,
+    device: Device = None,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how different the members of ensembles are: variance, covariance, correlation, disagreement.
+
+    Runs that differ by nothing but their seed are a group, whose variances are over the seeds. Those of a
+    single run are over its images.
+    """
+    from advisor.errors import lookup
+    from cli.render.evaluation.diversity import diversity as render
+    from cli.workflows.answers.run_diversity import ImageSplit
+    from cli.workflows.runs.diversity.probabilities import ProbabilityOptions
+    from cli.workflows.runs.diversity.report import diversity_of_runs
+
+    options = ProbabilityOptions(
+        split=lookup("value of --on", on, ImageSplit), device=device, download=download, moved_to=dataset
+    )
+    print_answer(diversity_of_runs(ctx.obj.home, runs, options, ctx.obj.speaker()), as_json, render)
 
 
 def export(

@@ -19,6 +19,7 @@ from cli.options import (
     Method,
     MovedTo,
     Noise,
+    Price,
     Rank,
     Rate,
     Resize,
@@ -28,6 +29,7 @@ from cli.options import (
     SkipDamaged,
     TimeLimit,
     plan_request,
+    price_of,
     print_answer,
 )
 from cli.quantities import parse_seconds
@@ -140,10 +142,7 @@ def explain(
     method: Method = None,
     hatched_epochs: Hatched = None,
     device: Device = None,
-    price_per_hour: Annotated[
-        float | None,
-        typer.Option(help="Price of this machine in USD per hour, which adds the cost of the training."),
-    ] = None,
+    price_per_hour: Price = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")
     ] = False,
@@ -153,5 +152,5 @@ def explain(
     from cli.render.examine.explain import explanation
     from cli.workflows.examine.explain import explain as explained
 
-    answer = explained(plan_request(ctx), price_per_hour, ctx.obj.home, layers=layers, say=ctx.obj.speaker())
+    answer = explained(plan_request(ctx), price_of(ctx), ctx.obj.home, layers=layers, say=ctx.obj.speaker())
     print_answer(answer, as_json, explanation)

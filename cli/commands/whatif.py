@@ -14,8 +14,10 @@ from cli.options import (
     Device,
     Epochs,
     Method,
+    Price,
     Resize,
     SkipDamaged,
+    price_of,
     print_answer,
 )
 
@@ -64,6 +66,7 @@ def whatif(
     base_batch: Batch = None,
     base_method: Method = None,
     device: Device = None,
+    price_per_hour: Price = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
@@ -84,4 +87,5 @@ def whatif(
     )
     given = ((name, ctx.params[name]) for name in CHANGES)
     written = {name.replace("_", "-"): text for name, text in given if text is not None}
-    print_answer(compared(base, written, ctx.obj.home, ctx.obj.speaker()), as_json, comparison)
+    answer = compared(base, written, ctx.obj.home, ctx.obj.speaker(), price_of(ctx))
+    print_answer(answer, as_json, comparison)

@@ -15,7 +15,17 @@ from advisor.designs.design import DesignClass
 from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import BY_CLUSTERS
-from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
+from cli.render.formats import (
+    count,
+    design_lines,
+    duration,
+    interval,
+    or_dash,
+    percent,
+    size,
+    table,
+    usd_line,
+)
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.render.verdict import ELSEWHERE, verdict_lines
 from cli.workflows.answers.advice import Advice, AdvisedDesign, Verdict
@@ -60,7 +70,7 @@ def recommendation(advice: Advice) -> RenderableType:
             ("design\nclass, size", "l"),
             ("test\nerror", "r"),
             ("beats\nsingle", "r"),
-            ("training\n", "r"),
+            ("training\nUSD" if request.price_per_hour_usd else "training\n", "r"),
             ("nll,\nnats" if by_likelihood else "epoch\n", "r"),
             ("memory\nlatency", "r"),
         ],
@@ -110,6 +120,8 @@ def _legend(advice: Advice) -> str:
         "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes.",
         "* is nearest the switchover threshold; latency is of one image; 90 % intervals.",
     ]
+    if (price := advice.request.price_per_hour_usd) is not None:
+        lines.append(f"USD: hours of training at {price:g} USD an hour.")
     return "\n".join(lines)
 
 
@@ -130,7 +142,7 @@ def _recommendation_row(row: AdvisedDesign, *, known: bool, by_likelihood: bool)
         "\n".join(filter(None, lines)),
         interval(predicted.test_error, percent) if known else "?",
         or_dash(row.probability_beats_single, "{:.0%}".format),
-        interval(predicted.train_seconds, duration),
+        interval(predicted.train_seconds, duration) + usd_line(predicted.cost_usd),
         interval(predicted.test_nll, "{:.2g}".format)
         if by_likelihood
         else duration(predicted.epoch_seconds.mean),

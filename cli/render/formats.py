@@ -71,6 +71,16 @@ def size(value: float) -> str:
     return f"{digits(value / 2**10)} KiB" if value >= 2**10 else f"{value:.0f} B"
 
 
+def dollars(value: float) -> str:
+    """Return an amount in USD without the unit: with cents, or with three digits below one dollar."""
+    return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
+
+
+def usd_line(cost: Estimate | None) -> str:
+    """Return a further line of a cell on the time of training: its cost; empty where there is no price."""
+    return "" if cost is None else f"\n{dollars(cost.mean)} USD"
+
+
 def percent(share: float) -> str:
     """Return a share as a percentage."""
     return f"{100 * share:.2f} %" if share < 0.1 else f"{100 * share:.1f} %"
@@ -149,6 +159,21 @@ def table(
         drawn.add_row(
             *(Shortened(cell) if short else Text(cell) for cell, short in zip(row, gives_way, strict=True))
         )
+    return drawn
+
+
+def tight_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table with one space between its columns, for many columns of intervals; cells are broken.
+
+    Args:
+        columns: name and alignment (l or r) of each column.
+        rows: cells of each row.
+    """
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for name, side in columns:
+        drawn.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
     return drawn
 
 

@@ -10,8 +10,11 @@ from rich.console import Console, RenderableType
 
 from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
+from cli.render.evaluation.diversity import diversity
+from cli.render.examine.class_comparison import class_comparison
 from cli.render.examine.data import data_look
 from cli.render.examine.explain import explanation
+from cli.render.examine.frontier import frontier
 from cli.render.examine.switchover import switchover
 from cli.render.examine.whatif import comparison as changes
 from cli.render.formats import facts
@@ -23,8 +26,10 @@ from cli.render.space import equivalents, space
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.class_comparison import EquivalentComparison
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.frontier import Frontier
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
@@ -33,6 +38,7 @@ from cli.workflows.answers.prediction import Export, Prediction, TestSetPredicti
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
+from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 COLUMNS = 100
@@ -40,12 +46,14 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     DataLook: data_look,
     DesignSpace: space,
     EquivalentDesigns: equivalents,
+    EquivalentComparison: class_comparison,
     Advice: recommendation,
     Probing: probing,
     ProbeList: probe_list,
     DeletedProbes: facts,
     Run: run,
     RunComparison: comparison,
+    RunDiversity: diversity,
     RunList: run_list,
     DeletedRun: facts,
     Prediction: prediction,
@@ -57,6 +65,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     ImportedTrainings: facts,
     Explanation: explanation,
     WhatIf: changes,
+    Frontier: frontier,
     Profile: profile,
     SwitchoverMap: switchover,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cli.render.formats import bounds, duration, or_dash, percent, size, table
+from cli.render.formats import bounds, dollars, duration, or_dash, percent, size, table
 
 if TYPE_CHECKING:
     from advisor.estimate import Estimate
@@ -134,6 +134,8 @@ def _predicted_and_actual(r: Run) -> RenderableType:
         ("peak memory", p.train_peak_bytes if p else None, size, sum(at_once) or None),
         ("test error", p.test_error if p else None, percent, test.error if test else None),
     ]
+    if r.price_per_hour_usd is not None:
+        rows.insert(1, ("training, USD", p.cost_usd if p else None, dollars, r.cost_usd))
     return table(
         "",
         [("", "l"), ("predicted", "r"), ("90 % interval", "r"), ("actual", "r")],

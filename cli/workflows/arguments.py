@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from advisor.errors import AdvisorError, UsageError
-from cli.quantities import parse_bytes, parse_seconds
+from cli.quantities import parse_bytes, parse_price, parse_seconds
 from cli.workflows.home import Home
 from cli.workflows.views import silent
 
@@ -76,7 +76,8 @@ def request_of(given: Given) -> RecommendRequest:
         max_memory_bytes=parse_bytes(_text(given["max_memory"]), "max_memory"),
         max_train_seconds=parse_seconds(_text(given["max_train_time"]), "max_train_time"),
         methods=_tuple(given["method"]),
-        **{name: given[name] for name in ("objective", "max_latency_ms", "trials")},
+        price_per_hour_usd=price_given(given["price_per_hour"]),
+        **{name: given[name] for name in ("objective", "max_latency_ms", "max_usd", "trials")},
         **_shared(given),
     )
 
@@ -129,6 +130,15 @@ def train_options(
 
     seconds = parse_seconds(_text(time_limit), "time_limit")
     return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to)
+
+
+def price_given(price: str | float | None) -> float | None:
+    """Return the price of the machine in USD per hour, which may be the name of a machine.
+
+    Raises:
+        UsageError: no such machine, or a price that is not positive and finite.
+    """
+    return parse_price(None if price is None else str(price), "price_per_hour")
 
 
 def home_of(home: Folder) -> Home:

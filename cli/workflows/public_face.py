@@ -34,6 +34,7 @@ from cli.workflows.arguments import (
     Progress,
     home_of,
     plan_request,
+    price_given,
     request_of,
     request_to_probe,
     say_of,
@@ -80,6 +81,8 @@ def recommend(
     max_memory: str | float | None = None,
     max_latency_ms: float | None = None,
     max_train_time: str | float | None = None,
+    price_per_hour: str | float | None = None,
+    max_usd: float | None = None,
     device: str | None = None,
     batch: int | None = None,
     augment: str | None = None,
@@ -108,6 +111,8 @@ def recommend(
         max_memory: largest peak memory of training, in bytes or as ``"8G"``.
         max_latency_ms: longest inference of one image, in milliseconds.
         max_train_time: longest training, in seconds or as ``"12h"``.
+        price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
+        max_usd: largest cost of training in USD; it needs `price_per_hour`.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         batch: images in a step; the data set's own by default.
         augment: augmentation of the images; the data set's own by default.
@@ -277,7 +282,7 @@ def explain(
     method: str | None = None,
     hatched_epochs: int | None = None,
     device: str | None = None,
-    price_per_hour: float | None = None,
+    price_per_hour: str | float | None = None,
     layers: bool = False,
     home: Folder = None,
 ) -> Explanation:
@@ -295,7 +300,7 @@ def explain(
         method: training method; as the design says by default.
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
-        price_per_hour: price of the machine in USD an hour; adds the cost.
+        price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         layers: whether a training step is forecast layer by layer as well.
         home: folder of the database and the runs; see the module.
 
@@ -307,7 +312,7 @@ def explain(
     request = plan_request(locals())
     from cli.workflows.examine.explain import explain as workflow
 
-    return workflow(request, price_per_hour, home_of(home), layers=layers)
+    return workflow(request, price_given(price_per_hour), home_of(home), layers=layers)
 
 
 @speaking_of_arguments()

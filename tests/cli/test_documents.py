@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
+from advisor.cost.money.machine_price import MACHINES
 from advisor.decision.threshold.epoch_axis import ScheduleReading
 from advisor.designs.presets import PRESETS
 from advisor.designs.space import MEMBER_COUNTS
@@ -117,6 +118,13 @@ def test_the_documented_settings_can_be_set(file, tmp_path):
         text = "[tool.advisor]\n" + text.replace("[recommend]", "[tool.advisor.recommend]")
     (tmp_path / file).write_text(text)
     assert load_settings(tmp_path, app)["recommend"] == {"family": ["resnet", "wrn"], "max_memory": "8G"}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_prices_of_machines_are_written_down(name):
+    price = MACHINES[name]
+    assert cells(COMMANDS_TEXT, name)[1:3] == [price.machine, f"{price.usd_per_hour:.2f}"]
+    assert str(price.year) in cells(COMMANDS_TEXT, name)[3]
 
 
 @pytest.mark.parametrize("family", RECIPES)

@@ -6,26 +6,30 @@ from cli.workflows.answers.commands import ANSWERS
 from cli.workflows.forecast import machine
 
 ASKED = ("--dataset", "digits", "--epochs", "2")
+PRICED = ("--price-per-hour", "v100")
 QUICK = ("--family", "resnet", "--profile-seconds", "0")
 # In an order in which each finds what it needs; run 2 is stopped by its time limit before it is resumed.
 LINES = (
     ("data", "digits"),
-    ("recommend", "--budget", "15k", *ASKED, *QUICK, "--trials", "20"),
+    ("recommend", "--budget", "15k", *ASKED, *QUICK, "--trials", "20", *PRICED, "--max-usd", "9"),
     ("probe", "--dataset", "digits", "--minutes", "0.05", "--profile-seconds", "0"),
     ("probe", "list"),
     ("probe", "delete", "--all", "--yes"),
     ("train", "2xmlp-1-8@g1", *ASKED),
     ("extend", "1", "--add-members", "mlp-1-8"),
     ("explain", "1"),
-    ("whatif", "mlp-1-8", "--epochs", "x2", "--images", "x2", *ASKED[:2]),
+    ("whatif", "mlp-1-8", "--epochs", "x2", "--images", "x2", *ASKED[:2], *PRICED),
+    ("frontier", "2xmlp-1-8", *ASKED, *PRICED),
     ("est", "--family", "resnet", *ASKED),
     ("space", "--budget", "15k", "--family", "resnet"),
     ("equivalents", "resnet-14-8"),
+    ("equivalents", "mlp-2-8", "--members", "2", "--compare", *ASKED, *PRICED),
     ("predict", "1", "--test"),
     ("export", "1", "--to", "safetensors", "--output", "ensemble.safetensors"),
     ("runs", "list"),
-    ("runs", "show", "1"),
-    ("runs", "compare", "1", "2"),
+    ("runs", "show", "1", *PRICED),
+    ("runs", "compare", "1", "2", *PRICED),
+    ("runs", "diversity", "1"),
     ("db", "path"),
     ("db", "check"),
     ("db", "backup", "copy.sqlite"),

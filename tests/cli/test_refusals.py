@@ -17,6 +17,7 @@ from advisor.plans.plan import plan_to_json
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import _completed
 
+PRICED = ("--price-per-hour", "3.06")
 REFUSED = [
     (("recommend", "--budget", "10", "--epochs", "5"), 1, "smallest"),
     (("recommend", "--budget", "5X", "--epochs", "5"), 2, "5M"),
@@ -35,6 +36,29 @@ REFUSED = [
     (("recommend", "--budget", "5M", "--epochs", "5", "--seed", "-1"), 2, "--seed"),
     (("recommend", "--budget", "5M", "--epochs", "5", "--max-latency-ms", "nan"), 2, "positive"),
     (("recommend", "--budget", "5M", "--epochs", "99999999999"), 2, "at most"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--max-usd", "5"), 2, "add --price-per-hour USD"),
+    (
+        ("recommend", "--budget", "5M", "--epochs", "5", *PRICED, "--max-usd", "0"),
+        2,
+        "--max-usd must be positive",
+    ),
+    (("recommend", "--budget", "5M", "--epochs", "5", *PRICED, "--max-usd", "nan"), 2, "--max-usd must be"),
+    (("recommend", "--budget", "5M", "--epochs", "5", "--price-per-hour", "inf"), 2, "positive and finite"),
+    (("whatif", "mlp-1-8", "--epochs", "x2", "--price-per-hour", "p100"), 2, "k80 or v100"),
+    (("--price-per-hour", "0", "runs", "list"), 2, "--price-per-hour must be positive"),
+    (("frontier", "V6"), 2, "unknown ensemble 'V6'"),
+    (("frontier", "V5@g2"), 2, "leave out @g2"),
+    (("frontier", "resnet-8-4"), 2, "is one network: write 4xresnet-8-4"),
+    (("frontier", "300xresnet-8-4"), 2, "1 to 256 members"),
+    (("frontier", "2xresnet-8-4", "--price-per-hour", "-1"), 2, "--price-per-hour must be positive"),
+    (("frontier", "2xresnet-8-4", "--plot", "front.pdf"), 2, ".png or .svg"),
+    (("equivalents", "resnet-14-8", "--plot", "k.svg"), 2, "add --compare"),
+    (("equivalents", "resnet-14-8", "--compare", "--members", "300"), 2, "2 to 256 members"),
+    (("equivalents", "resnet-14-8", "--compare", "--members", "1"), 2, "at least 2 members"),
+    (("equivalents", "resnet-14-8", "--compare", "--classes", "5"), 2, "give --dataset"),
+    (("equivalents", "vgg-16-8~b1l1:3x9", "--compare"), 2, "regular networks"),
+    (("runs", "diversity", "3"), 2, "no run"),
+    (("runs", "diversity", "3", "--on", "train"), 2, "test, validation"),
     (("train", "mlp-1-4", "--dataset", "digits", "--seed", "99999999999999999999"), 2, "--seed"),
     (("recommend", "--budget", "5M", "--epochs", "5", "--profile-seconds", "-1"), 2, "negative"),
     (("train", "4xresnet", "--dataset", "digits"), 2, "family-depth-width"),
@@ -260,7 +284,7 @@ def test_no_command_is_without_help(advisor):
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 25
+    assert len(found) == 27
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

@@ -73,7 +73,7 @@ def ensemble_metrics(test: Predictions, validation: Predictions) -> EnsembleMetr
         error=error,
         member_errors=tuple(float(e) for e in wrong.mean(axis=1)),
         oracle_error=float(wrong.all(axis=0).mean()),
-        disagreement=_disagreement(answers),
+        disagreement=disagreement(answers),
         nll=float(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny)).mean()),
         voting_error=_share_wrong(_elected(answers, mean), labels),
         super_learner_error=_share_wrong(weighted.argmax(axis=1), labels),
@@ -250,7 +250,7 @@ def variance_of_average(covariance: Floats) -> float:
     return float(covariance.sum() / len(covariance) ** 2)
 
 
-def _disagreement(answers: NDArray[np.int64]) -> float:
+def disagreement(answers: NDArray[np.int64]) -> float:
     """Return the share of images on which two members differ, averaged over all pairs; 0 for one member.
 
     Args:

@@ -30,7 +30,7 @@ from advisor.decision.threshold.map_grid import Axis, Grid
 from advisor.decision.threshold.switchover import Threshold, crossing
 from advisor.designs.design import LARGEST_ENSEMBLE, DesignClass
 from advisor.errors import UsageError
-from advisor.estimate import Floats
+from advisor.estimate import Estimate, Floats
 from advisor.plans.methods import HATCHED_SHARE
 from advisor.plans.schedule import MOST_EPOCHS
 
@@ -48,6 +48,10 @@ class Map:
             ensemble.
         probabilities: probability that one training of this class has less error than one of the single
             network, likewise.
+        both_likelier: whether each of the two classes has less error than the single network with a
+            probability of a half or more, for each budget and column.
+        errors: expected error of the single network and of the ensemble of each class, for each budget and
+            column; None where a class has no ensemble.
         parameters: threshold in parameters for each column; empty on a grid of one budget.
         epochs: threshold in epochs for each budget; empty if epochs are not the columns, or one column.
         to_single_error: time to single accuracy in epochs for each budget; empty likewise.
@@ -59,6 +63,8 @@ class Map:
     ensemble_epochs: tuple[int, ...]
     better: tuple[tuple[DesignClass | None, ...], ...]
     probabilities: tuple[tuple[float | None, ...], ...]
+    both_likelier: tuple[tuple[bool, ...], ...]
+    errors: dict[DesignClass, tuple[tuple[Estimate | None, ...], ...]]
     parameters: tuple[Threshold, ...]
     epochs: tuple[Threshold, ...]
     to_single_error: tuple[Threshold, ...]
@@ -127,7 +133,12 @@ def switchover_map(
         clusters=clusters,
         ensemble_epochs=lengths,
         better=_better(found),
-        probabilities=tuple(_probabilities(source, found, i, members, clusters) for i in budgets),
+        probabilities=tuple(
+            _probabilities(source, found.ensemble()[:, i], found.single[:, i], members, clusters)
+            for i in budgets
+        ),
+        both_likelier=tuple(_both_likelier(source, found, i, members, clusters) for i in budgets),
+        errors=_errors_by_class(found),
         parameters=_thresholds(np.moveaxis(lead, 2, 0), grid.budgets),
         epochs=by_budget if by_epochs else (),
         to_single_error=_thresholds(np.moveaxis(final, 1, 0), grid.epochs) if by_epochs else (),
@@ -164,10 +175,46 @@ def _better(found: Contest) -> tuple[tuple[DesignClass | None, ...], ...]:
     )
 
 
-def _probabilities(
+def _both_likelier(
     source: ErrorSource, found: Contest, budget: int, members: int, clusters: int
+) -> tuple[bool, ...]:
+    """Return whether both classes are likelier than the single network to have less error, by column."""
+    by_class = [
+        _probabilities(source, found.ensembles[kind][:, budget], found.single[:, budget], members, clusters)
+        for kind in ENSEMBLES
+    ]
+    return tuple(
+        all(chance is not None and chance >= EVEN for chance in column)
+        for column in zip(*by_class, strict=True)
+    )
+
+
+def _errors_by_class(found: Contest) -> dict[DesignClass, tuple[tuple[Estimate | None, ...], ...]]:
+    """Return the expected errors of every class, for each budget and column."""
+    drawn = {DesignClass.SINGLE: found.single, **found.ensembles}
+
+    def expected(errors: Floats) -> Estimate | None:
+        return Estimate.of_samples(errors) if np.isfinite(errors).all() else None
+
+    return {
+        kind: tuple(tuple(map(expected, budget.T)) for budget in np.moveaxis(errors, 1, 0))
+        for kind, errors in drawn.items()
+    }
+
+
+def _probabilities(
+    source: ErrorSource, ensemble: Floats, single: Floats, members: int, clusters: int
 ) -> tuple[float | None, ...]:
-    pairs = zip(found.ensemble()[:, budget].T, found.single[:, budget].T, strict=True)
+    """Return the probability that an ensemble wins, by column; None where there is none.
+
+    Args:
+        source: source of the errors.
+        ensemble: draws of its errors, shape (draws, columns).
+        single: draws of the single network's errors, likewise.
+        members: k.
+        clusters: g.
+    """
+    pairs = zip(ensemble.T, single.T, strict=True)
     return tuple(
         source.probability_below(e, s, members, clusters) if np.isfinite(e).all() else None for e, s in pairs
     )

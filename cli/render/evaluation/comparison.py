@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.render import runs as one_run
-from cli.render.formats import count, design_lines, duration, or_dash, percent, table
+from cli.render.formats import count, design_lines, dollars, duration, or_dash, percent, table
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import (
     Difference,
@@ -39,6 +39,7 @@ def comparison(answer: RunComparison) -> RenderableType:
 
 def _runs(answer: RunComparison) -> Table:
     runs = answer.runs
+    priced = any(r.price_per_hour_usd is not None for r in runs)
     shares = (*one_run.RIVALS, *one_run.PARTS, *one_run.CONFIDENCE)
     lines: list[tuple[str, Callable[[Run], str]]] = [
         ("design", lambda r: r.design),
@@ -48,6 +49,7 @@ def _runs(answer: RunComparison) -> Table:
         ("status", lambda r: r.status),
         ("parameters", lambda r: count(r.parameters)),
         ("training", lambda r: duration(r.train_seconds)),
+        *([("training, USD", lambda r: or_dash(r.cost_usd, dollars))] if priced else []),
         ("test error", lambda r: _of_test(r, "error")),
         *((label, partial(_of_test, name=name)) for label, name in shares),
     ]

@@ -20,6 +20,7 @@ from cli.render.formats import (
     bounds,
     deviation,
     digits,
+    dollars,
     duration,
     or_dash,
     percent,
@@ -44,11 +45,6 @@ def energy(joules: float) -> str:
         if joules >= limit * BEYOND_THREE_DIGITS / 1000:
             return f"{digits(joules / unit)} {suffix}"
     return f"{digits(joules)} J"
-
-
-def dollars(value: float) -> str:
-    """Return an amount in USD without the unit: with cents, or with three digits below one dollar."""
-    return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
 
 
 def _latency(milliseconds: float) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from advisor.decision.threshold.map_grid import Axis
 from advisor.designs.design import DesignClass
+from advisor.estimate import Estimate
 from cli.render.examine.switchover_words import (
     budgets_with_ensembles,
     columns_in_words,
@@ -19,7 +20,7 @@ from cli.render.examine.switchover_words import (
     threshold,
     words,
 )
-from cli.render.formats import ROUNDING, count, table
+from cli.render.formats import ROUNDING, bounds, count, percent, table
 from cli.workflows.answers.examine.switchover import EnsembleTraining, SwitchoverMap, TrainingMap
 
 LETTERS = {
@@ -34,8 +35,9 @@ _TRAININGS = {
 }
 LEGEND = (
     "Digits: chance in % that the better ensemble has less error, training noise included; d depth-, "
-    "w width-equivalent if it is above 50, else s single network; * first budget past the threshold; "
-    "– no ensemble fits. Each cell compares the designs that are best there."
+    "w width-equivalent if it is above 50, D and W if that of both classes is, else s single network; "
+    "* first budget past the threshold; – no ensemble fits. Each cell compares the designs that are best "
+    "there."
 )
 ENDS = (
     "Median (90 % interval). > is not reached within the grid, ≤ reached at its first point that has an "
@@ -69,6 +71,7 @@ def switchover(answer: SwitchoverMap) -> RenderableType:
         parts += ["", _by_column(answer)]
     if len(answer.columns) > 1:
         parts += ["", _by_budget(answer)]
+    parts += ["", _errors(answer)]
     return Group(*parts, "", *(Text(line) for line in words(answer)))
 
 
@@ -103,10 +106,16 @@ def _cell(found: TrainingMap, budgets: Sequence[int], budget: int, column: int) 
     chance = found.probability_ensemble_wins[budget][column]
     if chance is None:
         return Text("– ")
-    letter = LETTERS[found.likelier_class[budget][column]]
+    letter = letter_of(found, budget, column)
     star = "*" if budget == _first_past(found, budgets, column) else " "
     red, green, blue = shade(chance)
     return Text(f"{letter}{100 * chance:3.0f}{star}", style=f"black on rgb({red},{green},{blue})")
+
+
+def letter_of(found: TrainingMap, budget: int, column: int) -> str:
+    """Return the letter of the likelier class of a cell, a capital where both classes of ensembles win."""
+    letter = LETTERS[found.likelier_class[budget][column]]
+    return letter.upper() if found.both_classes_likelier[budget][column] else letter
 
 
 def _first_past(found: TrainingMap, budgets: Sequence[int], column: int) -> int | None:
@@ -181,6 +190,22 @@ def _by_budget(answer: SwitchoverMap) -> Table:
         return table(title, [*columns, ("sooner", "r")], rows)
     reference = _column_name(answer, answer.reference_column)
     return table(f"Threshold in training images; designs are those of {reference}", columns, rows)
+
+
+def _errors(answer: SwitchoverMap) -> Table:
+    """Return the expected errors of the three classes by size, in the column that sentences are about."""
+    column, errors = answer.reference_column, answer.full_data.errors
+    rows = [
+        [count(budget), *(_error(by_budget[i][column]) for by_budget in errors.values())]
+        for i, budget in reversed(list(enumerate(answer.budgets_parameters)))
+    ]
+    columns = [("parameters", "r"), *((kind.replace("_", "-"), "r") for kind in errors)]
+    name = f"{_column_name(answer, column)} {answer.axis.value}"
+    return table(f"Expected test error on full data at {name}", columns, rows)
+
+
+def _error(error: Estimate | None) -> str:
+    return "–" if error is None else f"{percent(error.mean)} ({bounds(error, percent)})"
 
 
 def _best_ensemble(answer: SwitchoverMap, budget: int) -> str:

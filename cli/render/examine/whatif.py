@@ -11,7 +11,7 @@ from rich.text import Text
 from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
 from cli.render.examine.explain import evidence_notes
-from cli.render.formats import count, digits, duration, interval, percent, size
+from cli.render.formats import count, digits, dollars, duration, interval, percent, size
 from cli.workflows.answers.examine.parts import PlanFacts
 from cli.workflows.answers.examine.whatif import ChangedPlan, PlanMetrics, WhatIf
 
@@ -76,6 +76,8 @@ def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:
     drawn.add_row("test error", *errors, _points(change.test_error_difference, " points"))
     drawn.add_row("probability of less error", "", "", _chance(change.probability_less_error))
     cost("training", duration, [s.train_seconds for s in sides], change.train_seconds_ratio)
+    if any(s.cost_usd for s in sides):
+        cost("training, USD", dollars, [s.cost_usd for s in sides], change.train_seconds_ratio)
     cost("an epoch of every member", duration, [s.epoch_seconds for s in sides], change.epoch_seconds_ratio)
     latencies = [s.inference_ms_per_image for s in sides]
     cost("latency of an image", _latency, latencies, change.inference_ms_per_image_ratio)

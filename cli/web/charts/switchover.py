@@ -11,10 +11,10 @@ import numpy as np
 
 from advisor.decision.threshold.map_grid import Axis
 from advisor.decision.threshold.switchover import Threshold
-from cli.render.examine.switchover import EXTRAPOLATED, LETTERS, marked_name, training_in_words
+from cli.render.examine.switchover import EXTRAPOLATED, letter_of, marked_name, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
-from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, chart_of, finished
+from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, chart_of, finished, named_axis
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 
 LABELS = {Axis.EPOCHS: "epochs of the single network", Axis.IMAGES: "training images"}
@@ -46,7 +46,8 @@ def switchover_chart(answer: SwitchoverMap, today: date) -> alt.HConcatChart:
         "size",
         [
             f"{request.family} on {request.dataset}. {columns_in_words(answer)}",
-            "d, w: depth-, width-equivalent ensemble likelier ahead; s: single network; –: no ensemble fits",
+            "d, w: depth-, width-equivalent ensemble likelier ahead (capital: both are); s: single network; "
+            "–: no ensemble fits",
             f"Forecast of {today.isoformat()} from {evidence.runs} trainings, {evidence.runs_on_dataset} of "
             f"them on this data, and {evidence.published_errors_on_dataset} published errors on it",
         ],
@@ -60,13 +61,13 @@ def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool)
     x = alt.X(
         "left:Q",
         scale=alt.Scale(type="log", domain=[across[0], across[-1]], nice=False),
-        axis=_axis(columns, [marked_name(answer, j).strip() for j in range(len(columns))]),
+        axis=named_axis(columns, [marked_name(answer, j).strip() for j in range(len(columns))]),
         title=LABELS[answer.axis] + mark,
     )
     y = alt.Y(
         "low:Q",
         scale=alt.Scale(type="log", domain=[up[0], up[-1]], nice=False),
-        axis=_axis(budgets, [count(b) for b in budgets]) if first else None,
+        axis=named_axis(budgets, [count(b) for b in budgets]) if first else None,
         title="total parameters",
     )
     colour = alt.Color("chance:Q", scale=CHANCES, title="ensemble ahead, %")
@@ -85,18 +86,6 @@ def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool)
     return panel
 
 
-def _axis(values: Sequence[int], names: Sequence[str]) -> alt.Axis:
-    written = {str(value): name for value, name in zip(values, names, strict=True)}
-    return alt.Axis(
-        values=list(values),
-        labelExpr=f"{written}[datum.value]",
-        grid=False,
-        labelOverlap=False,
-        labelFlush=False,
-        tickSize=3,
-    )
-
-
 def _cells(answer: SwitchoverMap, found: TrainingMap) -> Iterator[dict[str, Any]]:
     columns, budgets = answer.columns, answer.budgets_parameters
     across, up = edges(columns), edges(budgets)
@@ -104,7 +93,7 @@ def _cells(answer: SwitchoverMap, found: TrainingMap) -> Iterator[dict[str, Any]
         for j, column in enumerate(columns):
             chance = found.probability_ensemble_wins[i][j]
             percent = None if chance is None else round(100 * chance)
-            text = "–" if percent is None else f"{LETTERS[found.likelier_class[i][j]]} {percent}"
+            text = "–" if percent is None else f"{letter_of(found, i, j)} {percent}"
             yield {
                 "left": across[j],
                 "right": across[j + 1],

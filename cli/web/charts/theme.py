@@ -5,6 +5,7 @@ Colours are those of Okabe and Ito, which people with any colour vision tell apa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -53,3 +54,34 @@ def chart_of(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
         rows: values by field name.
     """
     return alt.Chart(alt.InlineData(values=list(rows)))
+
+
+def named_axis(values: Sequence[float], names: Sequence[str]) -> alt.Axis:
+    """Return an axis that has a tick with a name of its own at each value.
+
+    Args:
+        values: values in the units of the data.
+        names: what is written at each of them.
+    """
+    written = {f"{value:.9g}": name for value, name in zip(values, names, strict=True)}
+    return alt.Axis(
+        values=list(values),
+        labelExpr=f"{written}[format(datum.value, '.9~g')]",
+        labelOverlap=False,
+        labelFlush=False,
+        tickSize=3,
+    )
+
+
+def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
+    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, or powers of 2.
+
+    Args:
+        low: least value of the axis, positive.
+        high: largest value of the axis.
+        binary: whether values are counted in powers of 2.
+    """
+    if binary:
+        return [2.0**n for n in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [v for n in decades for v in (10.0**n, 2 * 10.0**n, 5 * 10.0**n) if low <= v <= high]

@@ -8,6 +8,7 @@ import numpy as np
 
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.cost.money.machine_price import usd_of_training
 from advisor.decision.alternatives import (
     Crossover,
     crossover_of_pair,
@@ -50,6 +51,7 @@ def advised_designs(
     rows: Sequence[Recommendation],
     switchovers: Sequence[Switchover],
     evidence: Evidence,
+    price_per_hour: float | None = None,
 ) -> tuple[AdvisedDesign, ...]:
     """Return the rows of the ranking, each with its figures and its reasons.
 
@@ -58,6 +60,7 @@ def advised_designs(
         rows: ranking, best first.
         switchovers: known switchover thresholds.
         evidence: evidence that the predictions rest on.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
     """
     first = rows[0].evaluated
     trades = _trades(scenario, rows)
@@ -74,7 +77,7 @@ def advised_designs(
             threshold_of(row.evaluated, switchovers),
             None if row is rows[0] else beats_first(row.evaluated),
             evidence,
-            _predicted(row, scenario.likelihood),
+            _predicted(row, scenario.likelihood, price_per_hour),
         )
         for row in rows
     )
@@ -114,7 +117,9 @@ def _advised(
     )
 
 
-def _predicted(row: Recommendation, likelihood: LikelihoodPredictor | None) -> PredictedFigures:
+def _predicted(
+    row: Recommendation, likelihood: LikelihoodPredictor | None, price_per_hour: float | None
+) -> PredictedFigures:
     evaluated, priced = row.evaluated, row.evaluated.priced
     drawn = evaluated.errors, len(evaluated.design.members), evaluated.seed_std
     return PredictedFigures(
@@ -127,6 +132,7 @@ def _predicted(row: Recommendation, likelihood: LikelihoodPredictor | None) -> P
         memory_bytes=priced.memory_bytes,
         test_nll=None if likelihood is None else likelihood.predict_nll(*drawn),
         calibration_error=None if likelihood is None else likelihood.predict_calibration(*drawn),
+        cost_usd=usd_of_training(priced.train_seconds, price_per_hour),
     )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.prior import PUBLISHED_DATASETS
+from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, could_lead, rank
 from advisor.decision.reasons import Evidence, compared_prices, has_threshold, threshold_of
@@ -31,7 +33,7 @@ from advisor.decision.search import Evaluated, Scenario, plan_of, search
 from advisor.decision.threshold.epoch_axis import WholeSchedules
 from advisor.decision.threshold.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
-from advisor.errors import StorageError
+from advisor.errors import InfeasibleError, StorageError
 from advisor.plans.plan import plan_to_json
 from cli.workflows.advise.default_probing import data_to_probe, lesson, probed_before
 from cli.workflows.advise.measure_next import measure_next, measure_untried
@@ -176,13 +178,14 @@ def _compare(
     leading = leading_families(scenario.families, families, facts.learned_as)
     evaluated = _search(scenario, leading, home, request.trials)
     search_seconds = time.perf_counter() - began
-    rows = rank(
-        evaluated,
-        accuracy,
-        Objective(request.objective),
-        leading=leading,
-        time_ratio=lambda e, other: compared_prices(scenario, e, other).train_seconds,
-    )
+    with _saying_what_usd_buy(request):
+        rows = rank(
+            evaluated,
+            accuracy,
+            Objective(request.objective),
+            leading=leading,
+            time_ratio=lambda e, other: compared_prices(scenario, e, other).train_seconds,
+        )
     return Comparison(
         scenario=scenario,
         trained=trained,
@@ -192,6 +195,21 @@ def _compare(
         switchovers=_switchovers(request, resolved, accuracy, rows[0].evaluated),
         leading=leading,
     )
+
+
+@contextmanager
+def _saying_what_usd_buy(request: RecommendRequest) -> Iterator[None]:
+    """Let the error that no design keeps the limits say which time a limit in USD is."""
+    try:
+        yield
+    except InfeasibleError as error:
+        usd, price = request.max_usd, request.price_per_hour_usd
+        if usd is None or price is None:
+            raise
+        seconds = seconds_for(usd, price)
+        raise InfeasibleError(
+            f"{error} (--max-usd {usd:g} buys {seconds:.3g} s at {price:g} USD an hour)"
+        ) from None
 
 
 def _search(scenario: Scenario, leading: Sequence[str], home: Home, trials: int) -> list[Evaluated]:
@@ -265,7 +283,7 @@ def _advice(
             measurements_reused=profiled.reused,
         ),
         verdict=verdict_of(scenario, rows, known=evidence.known),
-        recommendations=advised_designs(scenario, rows, switchovers, evidence),
+        recommendations=advised_designs(scenario, rows, switchovers, evidence, request.price_per_hour_usd),
         switchover=tuple(switchovers),
         search=SearchEffort(
             trials=request.trials, designs=len(compared.evaluated), seconds=compared.search_seconds

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.ranking import Objective
 from advisor.decision.search import Limits, Scenario
 from advisor.decision.search_space import DEFAULT_METHODS
@@ -22,7 +23,7 @@ from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import JOINT, Method
 from advisor.plans.schedule import MOST_EPOCHS
-from cli.quantities import check_seed
+from cli.quantities import check_amount, check_price, check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
 from cli.workflows.home import Home
@@ -164,11 +165,22 @@ def scenario_of(
         limits=Limits(
             memory_bytes=request.max_memory_bytes,
             latency_ms=request.max_latency_ms,
-            train_seconds=request.max_train_seconds,
+            train_seconds=seconds_allowed(request),
         ),
         cost=profiled.predictor,
         accuracy=accuracy,
     )
+
+
+def seconds_allowed(request: RecommendRequest) -> float | None:
+    """Return the longest training that the limits on time and on cost allow, in seconds; None for any.
+
+    A cost is time times a price, so a limit on it is a limit on time.
+    """
+    limits = [] if request.max_train_seconds is None else [request.max_train_seconds]
+    if request.max_usd is not None and request.price_per_hour_usd is not None:
+        limits.append(seconds_for(request.max_usd, request.price_per_hour_usd))
+    return min(limits, default=None)
 
 
 def check_request(request: RecommendRequest) -> None:
@@ -184,6 +196,8 @@ def check_request(request: RecommendRequest) -> None:
         raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")
     if request.max_latency_ms is not None and not 0 < request.max_latency_ms < float("inf"):
         raise UsageError(f"--max-latency-ms must be positive, got {request.max_latency_ms}")
+    check_price(request.price_per_hour_usd, "--price-per-hour")
+    check_amount(request.max_usd, request.price_per_hour_usd, "--max-usd")
     if request.trials < 1:
         raise UsageError(f"--trials must be at least 1, got {request.trials}")
     if request.batch is not None and request.batch < 2:

@@ -75,6 +75,7 @@ class PredictedFigures:
             where it is not forecast.
         calibration_error: expected calibration error of the averaged probabilities, 15 bins, share; null
             where it is not forecast.
+        cost_usd: cost of the whole training in USD; null where the machine has no price.
     """
 
     test_error: Estimate
@@ -86,6 +87,7 @@ class PredictedFigures:
     memory_bytes: Estimate
     test_nll: Estimate | None = None
     calibration_error: Estimate | None = None
+    cost_usd: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

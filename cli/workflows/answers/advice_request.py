@@ -35,6 +35,8 @@ class RecommendRequest:
         resize: size that the images of a folder are scaled to cover and cropped to, None for none.
         skip_damaged: whether damaged files of a folder are left out.
         tune: ``auto`` to choose the weight decay of designs, ``off`` for that of the recipes.
+        price_per_hour_usd: price of the machine in USD per hour, None for no cost.
+        max_usd: upper limit on the cost of the whole training in USD, None for none.
     """
 
     budget: str
@@ -56,6 +58,8 @@ class RecommendRequest:
     resize: str | None = None
     skip_damaged: bool = False
     tune: str = TUNE
+    price_per_hour_usd: float | None = None
+    max_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
+from cli.workflows.answers.examine.class_comparison import EquivalentComparison
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.frontier import Frontier
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
@@ -15,13 +17,14 @@ from cli.workflows.answers.prediction import Export, Prediction, TestSetPredicti
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
+from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
 # A command that answers in one of several forms has a tuple.
 ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "data": DataLook,
     "space": DesignSpace,
-    "equivalents": EquivalentDesigns,
+    "equivalents": (EquivalentDesigns, EquivalentComparison),
     "recommend": Advice,
     "probe": Probing,
     "probe list": ProbeList,
@@ -34,6 +37,7 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "runs list": RunList,
     "runs show": Run,
     "runs compare": RunComparison,
+    "runs diversity": RunDiversity,
     "runs export": RunList,
     "runs delete": DeletedRun,
     "db path": DatabasePath,
@@ -42,6 +46,7 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "db import": ImportedTrainings,
     "explain": Explanation,
     "whatif": WhatIf,
+    "frontier": Frontier,
     "profile": Profile,
     "est": SwitchoverMap,
 }

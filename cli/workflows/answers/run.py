@@ -62,12 +62,14 @@ class PredictedFigures:
         train_peak_bytes: peak memory of training, in bytes.
         inference_ms_per_image: inference time of one image, in milliseconds.
         test_error: test error of the ensemble, as a share.
+        cost_usd: cost of training in USD; null where the machine has no price.
     """
 
     train_seconds: Estimate | None
     train_peak_bytes: Estimate | None
     inference_ms_per_image: Estimate | None
     test_error: Estimate | None
+    cost_usd: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,8 @@ class Run(Answer):
         hint: what may be wrong with the training, null where nothing strikes.
         by_class: errors by class and the confusion matrix on the test set; null before the end, and for runs
             that ended under an older program.
+        price_per_hour_usd: price of the machine in USD per hour; null if none is given.
+        cost_usd: cost of training so far in USD; null where the machine has no price.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -170,5 +174,7 @@ class Run(Answer):
     augmentation: Augmentation
     hint: str | None
     by_class: ErrorsByClass | None = field(repr=False)
+    price_per_hour_usd: float | None = None
+    cost_usd: float | None = None
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)

@@ -6,18 +6,19 @@ outcome. A deviation is actual ÷ predicted − 1; it is only given for what was
 
 from __future__ import annotations
 
-import math
 import re
 
+from advisor.cost.money.machine_price import usd_of_training
 from advisor.cost.pricing import PricedPlan
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.plans.plan import TrainingPlan
+from cli.quantities import check_price
 from cli.workflows.answers.examine.explanation import Explanation, PredictedTotals
 from cli.workflows.examine.explain_run import explain_run
 from cli.workflows.examine.layer_forecast import forecast_layers
-from cli.workflows.examine.plan_steps import about_plan, cost_of_training, explained_plan, explained_steps
+from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.machine import digests_of
@@ -48,7 +49,7 @@ def explain(
     Raises:
         UsageError: the request cannot be understood, or the price is not positive and finite.
     """
-    _check_price(price_per_hour)
+    check_price(price_per_hour, "--price-per-hour")
     if request.names_run:
         return _run(request, price_per_hour, home, layers=layers)
     target = planned_target(request, home, say)
@@ -69,13 +70,6 @@ def explain(
         coverage=coverage,
         corrections=plan_forecast.corrections,
     )
-
-
-def _check_price(price: float | None) -> None:
-    if price is not None and not (price > 0 and math.isfinite(price)):
-        raise UsageError(
-            f"--price-per-hour must be positive and finite, got {price:g}: give USD an hour, or leave it out"
-        )
 
 
 def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool) -> Explanation:
@@ -113,7 +107,7 @@ def _predicted(plan_forecast: PlanForecast, price: float | None) -> PredictedTot
         inference_ms_per_image=priced.inference_ms_per_image,
         energy_joules=priced.energy_joules,
         test_error=plan_forecast.test_error,
-        cost_usd=cost_of_training(priced.train_seconds, price),
+        cost_usd=usd_of_training(priced.train_seconds, price),
         test_nll=plan_forecast.test_nll,
         calibration_error=plan_forecast.calibration_error,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from advisor.cost.money.machine_price import usd_of_seconds, usd_of_training
 from advisor.estimate import Estimate
 from advisor.plans.outcomes import peak_at_once
 from advisor.plans.records import Forecast, Run, RunStatus, StepRecord
@@ -16,9 +17,7 @@ from cli.workflows.answers.examine.explanation import (
 )
 from cli.workflows.answers.examine.parts import Deviation, QuantityCoverage
 from cli.workflows.examine.plan_steps import (
-    SECONDS_PER_HOUR,
     about_plan,
-    cost_of_training,
     explained_plan,
     explained_steps,
 )
@@ -64,7 +63,7 @@ def _predicted(forecast: Forecast | None, price: float | None) -> PredictedTotal
         train_peak_bytes=_estimate(forecast.train_peak_bytes),
         inference_ms_per_image=_estimate(forecast.inference_ms_per_image),
         test_error=_estimate(forecast.test_error),
-        cost_usd=cost_of_training(seconds, price),
+        cost_usd=usd_of_training(seconds, price),
     )
 
 
@@ -74,7 +73,7 @@ def _estimate(triple: tuple[float, float, float] | None) -> Estimate | None:
 
 def _actual(run: Run, records: Sequence[StepRecord], price: float | None) -> ActualTotals:
     """Return what a run took; its peak is the largest sum of as many steps as run at once, as in pricing."""
-    cost = 0.0 if price is None else run.train_seconds * price / SECONDS_PER_HOUR
+    cost = 0.0 if price is None else usd_of_seconds(run.train_seconds, price)
     return ActualTotals(
         train_seconds=run.train_seconds or None,
         train_peak_bytes=peak_at_once((r.peak_bytes for r in records), run.plan.execution.processes),

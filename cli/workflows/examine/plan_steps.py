@@ -13,8 +13,6 @@ from advisor.plans.records import StepRecord, StepStatus
 from cli.workflows.answers.examine.explanation import ExplainedPlan, ExplainedStep
 from cli.workflows.answers.examine.parts import Deviation, PlanFacts, fields_of
 
-SECONDS_PER_HOUR = 3600
-
 
 def explained_plan(plan: TrainingPlan, price: float | None) -> ExplainedPlan:
     """Return the facts of a plan and the price of the machine in USD per hour."""
@@ -60,16 +58,6 @@ def explained_steps(
     further = [name for name in dict.fromkeys([*predicted, *records, EVALUATE]) if name not in ids]
     last = tuple(plan.train_steps_of(member.name)[-1].id for member in plan.members)
     return (*planned, *(explained(name, None, last, 0) for name in further))
-
-
-def cost_of_training(seconds: Estimate | None, price: float | None) -> Estimate | None:
-    """Return what a training costs in USD.
-
-    Args:
-        seconds: predicted seconds of training, None if unknown.
-        price: price of the machine in USD per hour, None if unknown.
-    """
-    return None if seconds is None or price is None else seconds.scaled(price / SECONDS_PER_HOUR)
 
 
 def about_plan(plan: TrainingPlan) -> list[str]:

@@ -193,6 +193,8 @@ def _training_map(found: Map, grid: Grid) -> TrainingMap:
         single_error_epochs=found.to_single_error,
         times_sooner=tuple(_times_sooner(t, grid.schedule) for t in found.to_single_error),
         threshold_images=found.images,
+        both_classes_likelier=found.both_likelier,
+        errors=found.errors,
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from advisor.cost.comparison import Side, price_ratios
+from advisor.cost.money.machine_price import usd_of_training
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.networks.shared_layers import graph_of
@@ -41,7 +42,13 @@ from db.queries import Store
 from profiler.device import choose_device
 
 
-def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -> WhatIf:
+def whatif(
+    base: PlanRequest,
+    written: Written,
+    home: Home,
+    say: Say = silent,
+    price_per_hour: float | None = None,
+) -> WhatIf:
     """Return the metrics before and after the changes, and their differences; each change by itself as well.
 
     Args:
@@ -49,6 +56,7 @@ def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -
         written: changes as they are written, by option.
         home: folder of the database.
         say: receiver of what is peculiar about a data folder.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
 
     Raises:
         UsageError: no change, or one that cannot be made.
@@ -59,7 +67,7 @@ def whatif(base: PlanRequest, written: Written, home: Home, say: Say = silent) -
             f"--images or --weight-decay, for example `advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
-    comparison = _Comparison(*_before(base, home, say))
+    comparison = _Comparison(*_before(base, home, say), price_per_hour)
     return _answer(comparison, changes.of(comparison.before), written)
 
 
@@ -98,8 +106,11 @@ def _trainings(plan: TrainingPlan) -> list[tuple[str, float]]:
 class _Comparison:
     """Plans beside the one before the changes, forecast by the same predictors."""
 
-    def __init__(self, before: TrainingPlan, predictors: Predictors) -> None:
+    def __init__(
+        self, before: TrainingPlan, predictors: Predictors, price_per_hour: float | None = None
+    ) -> None:
         self.before, self._predictors = before, predictors
+        self.price_per_hour = price_per_hour
         self.plan_forecast = predictors.forecast_plan(before)
         self.images = predictors.images
         self._errors = predictors.sampled_errors(before)
@@ -119,7 +130,7 @@ class _Comparison:
             macs=macs,
             train_images=plan.dataset.train_images,
             test_error_extrapolated=self.images.extrapolated(plan.dataset.train_images),
-            predicted=_predicted(plan_forecast),
+            predicted=_predicted(plan_forecast, self.price_per_hour),
         )
 
     def _change(self, plan: TrainingPlan, plan_forecast: PlanForecast) -> Change:
@@ -166,6 +177,7 @@ def _answer(comparison: _Comparison, after: TrainingPlan, written: Written) -> W
         evidence=_evidence(comparison.plan_forecast, plan_forecast),
         extrapolated_beyond_images=comparison.images.extrapolated_beyond,
         notes=(*notes, *_about(comparison.before, after, plan_forecast), *_of_images(comparison, after)),
+        price_per_hour_usd=comparison.price_per_hour,
     )
 
 
@@ -191,7 +203,7 @@ def _each_alone(comparison: _Comparison, written: Written) -> tuple[list[SingleC
     return rows, notes
 
 
-def _predicted(plan_forecast: PlanForecast) -> PredictedMetrics:
+def _predicted(plan_forecast: PlanForecast, price_per_hour: float | None) -> PredictedMetrics:
     priced = plan_forecast.priced
     if priced is None:
         return PredictedMetrics(test_error=plan_forecast.test_error)
@@ -201,6 +213,7 @@ def _predicted(plan_forecast: PlanForecast) -> PredictedMetrics:
         epoch_seconds=priced.epoch_seconds,
         inference_ms_per_image=priced.inference_ms_per_image,
         train_peak_bytes=priced.train_peak_bytes,
+        cost_usd=usd_of_training(priced.train_seconds, price_per_hour),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.accuracy.cases import weight_decay_of
@@ -69,13 +70,8 @@ class PlanForecast:
     @property
     def evidence(self) -> ForecastEvidence:
         """Measurements and trainings that the forecast rests on."""
-        return ForecastEvidence(
-            cost=CostBasis(self.predictor.basis),
-            measurements=self.predictor.count,
-            accuracy=self.error_basis,
-            runs=self.runs,
-            unmeasured=() if self.priced is None else self.priced.unmeasured,
-        )
+        unmeasured = () if self.priced is None else self.priced.unmeasured
+        return forecast_evidence(self.predictor, self.error_basis, self.runs, unmeasured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +110,51 @@ class Predictors:
 
     def sampled_errors(self, plan: TrainingPlan) -> Floats:
         """Return posterior draws of a plan's error, shape (SAMPLES,); draw i of two plans is one draw."""
-        data = plan.dataset
-        errors = self.accuracy.sample_errors(
-            [parse_design(plan.design)],
+        return self.sampled_errors_of([plan])[0][:, 0]
+
+    def sampled_errors_of(self, plans: Sequence[TrainingPlan]) -> tuple[Floats, Floats]:
+        """Return posterior draws of the errors of plans, and of the mean errors of their members.
+
+        Args:
+            plans: plans that differ in design and method only.
+
+        Returns:
+            Two arrays of shape (SAMPLES, plans); draw i is one draw in both.
+        """
+        data, epochs = plans[0].dataset, plans[0].epochs
+        return self.accuracy.sample_errors_and_members(
+            [parse_design(plan.design) for plan in plans],
             data.learned_as,
             data.task,
-            plan.epochs,
-            [plan.method],
+            epochs,
+            [plan.method for plan in plans],
             image_share=self.images.share(data.train_images),
-            weight_decays=[weight_decay_of(plan)],
+            weight_decays=[weight_decay_of(plan) for plan in plans],
         )
-        return errors[:, 0]
 
     def seed_std(self, plan: TrainingPlan) -> float:
         """Return the standard deviation of the log of a plan's test error between seeds."""
         return self.accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
+
+
+def forecast_evidence(
+    cost: CostPredictor, error: ErrorBasis, runs: int, unmeasured: tuple[str, ...]
+) -> ForecastEvidence:
+    """Return the measurements and trainings that forecasts rest on.
+
+    Args:
+        cost: predictor of the cost.
+        error: best evidence behind the predicted errors.
+        runs: number of trainings that the predicted errors rest on.
+        unmeasured: properties of the plans' networks that were never measured, in words.
+    """
+    return ForecastEvidence(
+        cost=CostBasis(cost.basis),
+        measurements=cost.count,
+        accuracy=error,
+        runs=runs,
+        unmeasured=unmeasured,
+    )
 
 
 def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:

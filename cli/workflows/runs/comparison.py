@@ -33,12 +33,13 @@ from cli.workflows.runs.lookup import reading_store, run_id_of
 Figure = Callable[[EnsembleMetrics], float | None]
 
 
-def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
+def compare_runs(home: Home, runs: Sequence[str], price_per_hour: float | None = None) -> RunComparison:
     """Return several runs side by side, and the differences of their groups.
 
     Args:
         home: home of the runs.
         runs: their numbers, or ``last``.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
 
     Raises:
         UsageError: fewer than two runs, or no such run.
@@ -47,7 +48,7 @@ def compare_runs(home: Home, runs: Sequence[str]) -> RunComparison:
         raise UsageError(f"compare needs at least 2 runs, got {len(runs)}")
     numbers = [run_id_of(run, home) for run in runs]
     with reading_store(home) as store:
-        shown = tuple(describe_run(store, home, number) for number in numbers)
+        shown = tuple(describe_run(store, home, number, price_per_hour) for number in numbers)
         groups = grouped([store.run(number) for number in dict.fromkeys(numbers)])
         names = {group.plan.dataset.learned_as for group in groups}
         # Without two groups nothing is subtracted.

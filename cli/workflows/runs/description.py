@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
+from advisor.cost.money.machine_price import usd_of_seconds, usd_of_training
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.plan import PlannedNetwork, Role, Step
@@ -32,28 +33,30 @@ from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from db.queries import Store
 
 
-def show_run(home: Home, run: str) -> Run:
+def show_run(home: Home, run: str, price_per_hour: float | None = None) -> Run:
     """Return a run with its networks, steps, forecast and errors by class.
 
     Args:
         home: home of the run.
         run: its number, or ``last``.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
 
     Raises:
         UsageError: no such run.
     """
     number = run_id_of(run, home)
     with reading_store(home) as store:
-        return describe_run(store, home, number)
+        return describe_run(store, home, number, price_per_hour)
 
 
-def describe_run(store: Store, home: Home, number: int) -> Run:
+def describe_run(store: Store, home: Home, number: int, price_per_hour: float | None = None) -> Run:
     """Return a run from an open database.
 
     Args:
         store: database of the run.
         home: home of the run.
         number: number of the run.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
 
     Raises:
         UsageError: no such run.
@@ -79,12 +82,14 @@ def describe_run(store: Store, home: Home, number: int) -> Run:
         folder=run.folder,
         train_seconds=run.train_seconds,
         test=_figures(run.test),
-        predicted=_predicted(run.forecast),
+        predicted=_predicted(run.forecast, price_per_hour),
         networks=networks,
         steps=tuple(_step(step, predicted.get(step.id), records.get(step.id)) for step in run.plan.steps),
         augmentation=run.plan.dataset.augmentation,
         hint=_hint(run, networks),
         by_class=None if matrix is None else ErrorsByClass.of(matrix),
+        price_per_hour_usd=price_per_hour,
+        cost_usd=_cost(run.train_seconds, price_per_hour),
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )
@@ -159,14 +164,23 @@ def _figures(test: EnsembleMetrics | None) -> EnsembleFigures | None:
     return EnsembleFigures(**{field.name: getattr(test, field.name) for field in fields(EnsembleFigures)})
 
 
-def _predicted(forecast: Forecast | None) -> PredictedFigures | None:
+def _cost(seconds: float, price_per_hour: float | None) -> float | None:
+    """Return what the training so far cost in USD; None where there is no price, or nothing was trained."""
+    if price_per_hour is None or not seconds:
+        return None
+    return usd_of_seconds(seconds, price_per_hour)
+
+
+def _predicted(forecast: Forecast | None, price_per_hour: float | None) -> PredictedFigures | None:
     if forecast is None:
         return None
+    seconds = _estimate(forecast.train_seconds)
     return PredictedFigures(
-        train_seconds=_estimate(forecast.train_seconds),
+        train_seconds=seconds,
         train_peak_bytes=_estimate(forecast.train_peak_bytes),
         inference_ms_per_image=_estimate(forecast.inference_ms_per_image),
         test_error=_estimate(forecast.test_error),
+        cost_usd=usd_of_training(seconds, price_per_hour),
     )
 
 

@@ -145,6 +145,7 @@ def load_run(
         say(f"run {number}: {len(members)} of {len(found.plan.members)} members are finished and are asked")
     moved = _at(found, moved_to)
     folder, data = home.run_folder(found.folder), None
+    _require_files(folder, number)
     require_plan(folder, found.plan)
     if not _is_described(folder):
         say(f"run {number}: its description is missing or damaged, and is made again from its data set")
@@ -176,6 +177,14 @@ def _is_described(folder: Path) -> bool:
         return (folder / FILE).exists() and bool(read_description(folder))
     except StorageError:
         return False
+
+
+def _require_files(folder: Path, number: int) -> None:
+    if not folder.is_dir():
+        raise StorageError(
+            f"run {number} has no networks, because {folder} does not exist: restore it from a copy, or "
+            f"delete the run (`advisor runs delete {number}`)"
+        )
 
 
 def _require_writable(folder: Path, number: int) -> None:

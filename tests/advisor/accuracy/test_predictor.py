@@ -56,6 +56,17 @@ def test_many_trainings_do_not_tell_how_hard_the_few_validation_images_are():
     assert np.hypot(std(tested), 1 / math.sqrt(20)) == pytest.approx(std(validated), rel=0.25)
 
 
+def test_the_mean_error_of_members_is_that_of_one_member_trained_likewise():
+    alone, apart, hatched = map(parse_design, ("resnet-20-16", "4xresnet-20-16", "4xresnet-20-16@g1"))
+    task = DATASETS["cifar10"]
+    errors, members = prior().sample_errors_and_members([alone, apart, hatched], "cifar10", task, 250)
+    assert members[:, 1] == pytest.approx(errors[:, 0])
+    assert errors == pytest.approx(prior().sample_errors([alone, apart, hatched], "cifar10", task, 250))
+    # A hatched member has the penalty of hatching, and averaging helps every ensemble.
+    assert members[:, 2].mean() > members[:, 1].mean()
+    assert (errors[:, 1:] < members[:, 1:]).all()
+
+
 def test_far_from_the_runs_the_interval_is_wider_than_near_them():
     learned = AccuracyPredictor(["mine"], [run("resnet-8-8", 0.06, 0.06, images=10_000) for _ in range(3)])
 

@@ -168,6 +168,16 @@ def test_each_row_has_its_chance_against_the_single_network_and_its_memory_as_li
     assert shown[at + 1].startswith("deq, 1M, snapshot")
 
 
+def test_with_a_price_the_time_of_training_has_its_cost_below_it():
+    costing = replace(ENSEMBLE, predicted=replace(ENSEMBLE.predicted, cost_usd=exact(12.345)))
+    shown = advice([costing, SINGLE])
+    shown = replace(shown, request=replace(shown.request, price_per_hour_usd=3.06))
+    text = lines(shown)
+    assert any("12.35 USD" in line or "12.34 USD" in line for line in text)
+    assert "USD: hours of training at 3.06 USD an hour." in text
+    assert not any("USD" in line for line in lines(advice([ENSEMBLE, SINGLE])))
+
+
 def test_by_likelihood_the_table_has_the_likelihood_in_the_place_of_the_epoch():
     nll = Estimate(0.25, 0.2, 0.3)
     known = replace(ENSEMBLE, predicted=replace(ENSEMBLE.predicted, test_nll=nll))

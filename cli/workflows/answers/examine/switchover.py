@@ -10,6 +10,7 @@ from advisor.decision.threshold.error_source import ScheduleReading
 from advisor.decision.threshold.map_grid import Axis
 from advisor.decision.threshold.switchover import Threshold
 from advisor.designs.design import DesignClass
+from advisor.estimate import Estimate
 from cli.workflows.answers.answer import Answer
 
 
@@ -104,6 +105,10 @@ class TrainingMap:
         probability_ensemble_wins: probability that one training of that ensemble has less error than one of
             the single network; null where no ensemble fits.
         likelier_class: class that has less error with a probability of a half or more.
+        both_classes_likelier: whether the depth-equivalent and the width-equivalent ensemble each have less
+            error than the single network with a probability of a half or more ("More or Less", figure 2).
+        errors: expected test errors of the compared designs, shares, by class: ``single``,
+            ``depth_equivalent`` and ``width_equivalent``; null where no ensemble of a class fits.
         threshold_parameters: parameters from which on the ensemble wins, at each column; empty on a grid of
             one budget.
         threshold_epochs: epochs from which on the ensemble wins, at each budget; empty on a grid of one
@@ -125,6 +130,8 @@ class TrainingMap:
     single_error_epochs: tuple[Threshold, ...]
     times_sooner: tuple[TimesSooner, ...]
     threshold_images: tuple[Threshold, ...]
+    both_classes_likelier: tuple[tuple[bool, ...], ...]
+    errors: Mapping[DesignClass, tuple[tuple[Estimate | None, ...], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

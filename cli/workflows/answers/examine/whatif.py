@@ -19,6 +19,7 @@ class PredictedMetrics:
         epoch_seconds: seconds of one epoch of every member.
         inference_ms_per_image: milliseconds of inference with all members per image.
         train_peak_bytes: peak memory of the networks that train at the same time.
+        cost_usd: cost of the whole training in USD; null where the machine has no price.
     """
 
     test_error: Estimate
@@ -26,6 +27,7 @@ class PredictedMetrics:
     epoch_seconds: Estimate | None = None
     inference_ms_per_image: Estimate | None = None
     train_peak_bytes: Estimate | None = None
+    cost_usd: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,8 @@ class WhatIf(Answer):
         extrapolated_beyond_images: number of training images beyond which errors are extrapolated: twice the
             most of any training or published error on the data set, or of its own where there is none.
         notes: remarks for a person.
+        price_per_hour_usd: price of the machine in USD per hour; null if none is given. The cost changes as
+            the seconds of training do.
     """
 
     changes: dict[str, str]
@@ -119,3 +123,4 @@ class WhatIf(Answer):
     evidence: ForecastEvidence
     extrapolated_beyond_images: int
     notes: tuple[str, ...]
+    price_per_hour_usd: float | None = None

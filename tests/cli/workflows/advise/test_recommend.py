@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from advisor.accuracy.sources.reported import ReportedTraining
-from advisor.errors import InterruptedRunError, StorageError
+from advisor.errors import InfeasibleError, InterruptedRunError, StorageError
 from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines
 from cli.workflows.advise.last_request import completed_request
 from cli.workflows.advise.probe import ProbingSession
-from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
+from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, _saying_what_usd_buy, recommend
+from cli.workflows.advise.request import seconds_allowed
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.schema import schema_of
@@ -332,6 +334,40 @@ def test_train_without_a_name_takes_the_last_recommendation(measured_home, advis
     answer = advisor(*home, "train", "--rank", "99")
     assert answer.code == 2
     assert "ranks 1 to" in answer.error_line
+
+
+BUDGET = RecommendRequest(
+    budget="60k",
+    epochs=5,
+    dataset="digits",
+    augmentation=None,
+    families=(),
+    members=(),
+    device=None,
+    batch=None,
+    seed=0,
+    profile_seconds=0.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "usd", "allowed"),
+    [(None, None, None), (600, None, 600), (None, 1.02, 1200), (600, 1.02, 600), (1800, 1.02, 1200)],
+)
+def test_a_limit_in_usd_is_a_limit_on_time_and_the_tighter_of_the_two_counts(seconds, usd, allowed):
+    request = replace(BUDGET, max_train_seconds=seconds, max_usd=usd, price_per_hour_usd=3.06)
+    assert seconds_allowed(request) == (None if allowed is None else pytest.approx(allowed))
+
+
+def test_a_limit_in_usd_that_nothing_keeps_says_which_time_it_buys():
+    request = replace(BUDGET, max_usd=0.001, price_per_hour_usd=3.6)
+    with (
+        pytest.raises(
+            InfeasibleError, match=r"raise a limit \(--max-usd 0.001 buys 1 s at 3.6 USD an hour\)"
+        ),
+        _saying_what_usd_buy(request),
+    ):
+        raise InfeasibleError("no design keeps the limits: …; raise a limit")
 
 
 def test_limits_that_nothing_keeps_are_infeasible(measured_home, advisor):

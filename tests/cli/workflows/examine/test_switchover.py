@@ -14,9 +14,9 @@ from advisor.accuracy.evidence import Curve, TrainedEvidence
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.sources.published import ERRORS
 from advisor.decision.threshold.switchover import Threshold
-from advisor.designs.design import parse_design
+from advisor.designs.design import DesignClass, parse_design
 from advisor.plans.dataset import DATASETS
-from cli.render.examine.switchover import _first_past, switchover
+from cli.render.examine.switchover import _first_past, letter_of, switchover
 from cli.render.examine.switchover_words import words
 from cli.render.formats import count
 from cli.workflows.answers.examine.switchover import EnsembleTraining, EstRequest
@@ -221,3 +221,34 @@ def test_without_altair_a_plot_is_refused_with_the_command_that_helps(advisor, m
     answer = advisor("est", "--family", "resnet", "--plot", "map.png")
     assert answer.code == 2
     assert "pip install 'ensemble-advisor[plot]'" in answer.error_line
+
+
+def test_cells_where_both_classes_beat_the_single_network_are_marked(answer):
+    """ "More or Less", figure 2: a capital letter where each class is likelier ahead."""
+    found = answer.full_data
+    errors, both = found.errors, found.both_classes_likelier
+    single, deq, weq = (errors[kind] for kind in DesignClass if kind is not DesignClass.MIXED)
+    cells = [(i, j) for i in range(len(both)) for j in range(len(both[0]))]
+    assert any(both[i][j] for i, j in cells)
+    for i, j in cells:
+        assert single[i][j] is not None
+        if both[i][j]:
+            assert max(deq[i][j].mean, weq[i][j].mean) < 1.02 * single[i][j].mean
+            assert found.likelier_class[i][j] is not DesignClass.SINGLE
+        elif deq[i][j] is not None and weq[i][j] is not None:
+            assert max(deq[i][j].mean, weq[i][j].mean) > 0.98 * single[i][j].mean
+        letter = letter_of(found, i, j)
+        assert letter.isupper() is both[i][j]
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(switchover(answer))
+    assert re.search(r" [DW] +\d\d", captured.get())
+    # Figure 3: error against size, in the column that sentences are about.
+    at, mean = answer.reference_column, single[-1][answer.reference_column].mean
+    assert f"Expected test error on full data at {answer.epochs[at]} epochs" in captured.get()
+    assert f"{100 * mean:.2f} % (" in captured.get()
+    assert set(answer.to_json()["maps"]["full_data"]["errors"]) == {
+        "single",
+        "depth_equivalent",
+        "width_equivalent",
+    }

@@ -10,16 +10,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from measured import measurement
+from measured import home_with_steps
 from rich.console import Console
 
 from advisor.accuracy.pooled import pooled_without
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.cost.measurement import LayerTime
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
-from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
@@ -51,40 +49,14 @@ def two_cores():
         yield
 
 
-def step_of(network, batch, machine_at_hand):
-    """Steps whose time is that of their MACs and of their layers."""
-    nodes = lower(parse_network(network), DIGITS.task).nodes
-    seconds = {node.name: 1e-4 + batch * node.macs / 1e9 for node in nodes} | {"loss": 1e-4}
-    layers = tuple(
-        LayerTime(name=name, forward_seconds=s, backward_seconds=2 * s, inference_seconds=s)
-        for name, s in seconds.items()
-    )
-    forward = sum(seconds.values())
-    return measurement(
-        network,
-        DIGITS.task,
-        batch,
-        fingerprint=machine_at_hand,
-        forward_seconds=forward,
-        backward_seconds=2 * forward,
-        optimizer_seconds=0.003,
-        step_seconds=3 * forward + 0.005,
-        inference_seconds=forward,
-        layers=layers,
-        peak_bytes=10_000_000,
-    )
-
-
 @pytest.fixture(scope="module")
 def measured_home(tmp_path_factory):
     """A home with measurements, for everybody to read."""
-    home = Home(tmp_path_factory.mktemp("measured"))
-    machine_at_hand = fingerprint(plain_execution("cpu"))
-    with open_store(home.database) as store:
-        for network in ("resnet-8-4", "resnet-14-4", "resnet-20-4", "resnet-8-8", "resnet-14-8"):
-            for batch in (16, 32):
-                store.add_measurement(step_of(network, batch, machine_at_hand))
-    return home
+    return home_with_steps(
+        tmp_path_factory.mktemp("measured"),
+        DIGITS.task,
+        ("resnet-8-4", "resnet-14-4", "resnet-20-4", "resnet-8-8", "resnet-14-8"),
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""The command that sweeps the ways to train a given ensemble."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from cli.options import (
+    AsJson,
+    Augment,
+    Batch,
+    Dataset,
+    Device,
+    Epochs,
+    Plot,
+    Price,
+    Resize,
+    SkipDamaged,
+    price_of,
+    print_answer,
+)
+
+# Content of the file of `--plot`, as errors name it.
+PICTURE = "the frontier"
+
+
+def frontier(
+    ctx: typer.Context,
+    ensemble: Annotated[
+        str, typer.Argument(help="Ensemble without a number of clusters: V5, R10, 4xresnet-20-16.")
+    ],
+    dataset: Dataset = None,
+    resize: Resize = None,
+    skip_damaged: SkipDamaged = False,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    augment: Augment = None,
+    device: Device = None,
+    price_per_hour: Price = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show error, time, memory and USD of an ensemble for every number of clusters and every method."""
+    from cli.render.examine.frontier import frontier as render
+    from cli.web.charts.files import check_picture, write_chart
+    from cli.workflows.examine.sweeps.frontier import frontier as swept
+    from cli.workflows.forecast.plan_request import PlanRequest
+
+    request = PlanRequest(
+        target=ensemble,
+        dataset=dataset,
+        augmentation=augment,
+        epochs=epochs,
+        batch=batch,
+        device=device,
+        resize=resize,
+        skip_damaged=skip_damaged,
+    )
+    check_picture(plot, PICTURE)
+    answer = swept(request, price_of(ctx), ctx.obj.home, ctx.obj.speaker())
+    if plot is not None:
+        from cli.web.charts.frontier import frontier_chart
+
+        write_chart(frontier_chart(answer, date.today()), plot, PICTURE)
+    print_answer(answer, as_json, render)

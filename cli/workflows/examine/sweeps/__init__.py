@@ -1,0 +1,1 @@
+"""Sweeps over one number: the clusters of a given ensemble, the members that share a budget."""

@@ -1,0 +1,1 @@
+"""How different the members of finished ensembles are."""

@@ -1,0 +1,215 @@
+"""Every way to train a given ensemble, on a machine with a few made-up measurements."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from measured import home_with_steps
+from rich.console import Console
+
+from advisor.designs.design import parse_design
+from advisor.plans.dataset import dataset_named
+from advisor.plans.method_traits import Method
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.records import EnsembleMetrics, RunStatus
+from cli.render.examine.frontier import frontier as rendered
+from cli.web.charts.frontier import frontier_chart, in_words
+from cli.workflows.examine.explain import explain
+from cli.workflows.examine.sweeps.frontier import frontier
+from cli.workflows.forecast import machine
+from cli.workflows.forecast.machine import plain_execution
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.home import Home
+from db.session import open_store
+from profiler.device import fingerprint
+
+DIGITS = dataset_named("digits")
+ENSEMBLE = "2xresnet-8-4+resnet-14-4"
+REQUEST = PlanRequest(target=ENSEMBLE, dataset="digits", epochs=20)
+PRICE = 3.06
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_cores():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "usable_cores", lambda: 2)
+        yield
+
+
+def finished(store, design, method, seed, epochs, error, seconds=100.0, digest=None):
+    """Store a finished run."""
+    plan = make_plan(
+        design,
+        DIGITS,
+        epochs=epochs,
+        batch=32,
+        seed=seed,
+        # Another arithmetic than that of the sweep.
+        execution=replace(plain_execution("cpu"), dtype="bfloat16"),
+        options=PlanOptions(method=method),
+    )
+    own = fingerprint(plain_execution("cpu")).digest
+    run = store.create_run(
+        created_at="2026-01-01T00:00:00+00:00",
+        plan=plan,
+        parameters=1,
+        fingerprint=own if digest is None else digest,
+        forecast=None,
+    )
+    test = EnsembleMetrics(
+        error=error, member_errors=(0.1, 0.2, 0.3), oracle_error=0.0, disagreement=0.1, nll=1
+    )
+    store.update_run(run.id, status=RunStatus.DONE, train_seconds=seconds, test=test)
+
+
+@pytest.fixture(scope="module")
+def measured_home(tmp_path_factory):
+    """A home with measurements and four finished runs of the ensemble."""
+    home = home_with_steps(
+        tmp_path_factory.mktemp("measured"), DIGITS.task, ("resnet-8-4", "resnet-14-4", "resnet-8-5")
+    )
+    with open_store(home.database) as store:
+        finished(store, parse_design(f"{ENSEMBLE}@g1"), Method.MOTHERNETS, 0, 20, 0.05)
+        finished(store, parse_design(f"{ENSEMBLE}@g1"), Method.MOTHERNETS, 1, 20, 0.06, digest="elsewhere")
+        finished(store, parse_design(ENSEMBLE), Method.BAGGING, 0, 20, 0.07)
+        finished(store, parse_design(ENSEMBLE), Method.FULL_DATA, 0, 19, 0.08)
+    return home
+
+
+@pytest.fixture(scope="module")
+def answer(measured_home):
+    return frontier(REQUEST, PRICE, measured_home)
+
+
+def row_of(answer, method, clusters=None):
+    (row,) = [r for r in answer.rows if r.method is method and clusters in (None, r.clusters)]
+    return row
+
+
+def test_a_row_says_what_explain_says_of_its_plan(answer, measured_home):
+    for method, target in ((Method.BAGGING, ENSEMBLE), (Method.MOTHERNETS, f"{ENSEMBLE}@g2")):
+        explained = explain(replace(REQUEST, target=target, method=method.value), PRICE, measured_home)
+        row = row_of(answer, method, 2 if method is Method.MOTHERNETS else None)
+        predicted = explained.predicted
+        assert row.test_error == predicted.test_error
+        assert row.train_seconds == predicted.train_seconds
+        assert row.train_peak_bytes == predicted.train_peak_bytes
+        assert row.cost_usd == predicted.cost_usd
+
+
+def test_members_err_more_than_their_average_and_usd_are_hours_times_the_price(answer):
+    for row in answer.rows:
+        if row.method is not Method.SHARED_MOTHERNETS:
+            assert row.mean_member_error.mean > row.test_error.mean
+        assert row.cost_usd.mean == pytest.approx(row.train_seconds.mean / 3600 * PRICE)
+
+
+def test_times_over_full_data_are_ratios_of_the_seconds(answer):
+    full = row_of(answer, Method.FULL_DATA)
+    assert full.time_over_full_data.mean == full.time_over_full_data.high == 1
+    for row in answer.rows:
+        ratio = row.train_seconds.mean / full.train_seconds.mean
+        assert row.time_over_full_data.mean == pytest.approx(ratio)
+
+
+def test_the_front_is_that_of_error_and_time(answer):
+    points = [(r.test_error.mean, r.train_seconds.mean) for r in answer.rows]
+    for row, (error, seconds) in zip(answer.rows, points, strict=True):
+        better = any(e < error and s < seconds for e, s in points)
+        assert row.on_front is (row.beaten_by is None)
+        assert not (better and row.on_front)
+    assert {n.method for n in answer.never_worth} == {r.method for r in answer.rows} - {
+        r.method for r in answer.rows if r.on_front
+    }
+
+
+def test_methods_that_do_not_apply_are_named_with_the_reason(answer):
+    assert [i.method for i in answer.inapplicable] == [Method.SHARED_MOTHERNETS, Method.TREENETS]
+    assert all("skip connections" in i.reason for i in answer.inapplicable)
+
+
+def test_finished_runs_stand_beside_their_row_whatever_their_seed_and_arithmetic(answer):
+    own = row_of(answer, Method.MOTHERNETS, 1).runs
+    assert [(r.run, r.seed, r.test_error) for r in own] == [(1, 0, 0.05), (2, 1, 0.06)]
+    assert own[0].mean_member_error == pytest.approx(0.2)
+    # Seconds of another machine are not comparable.
+    assert [r.train_seconds for r in own] == [100.0, None]
+    assert own[0].cost_usd == pytest.approx(100 / 3600 * PRICE)
+    assert [r.run for r in row_of(answer, Method.BAGGING).runs] == [3]
+    # Run 4 has other epochs.
+    assert row_of(answer, Method.FULL_DATA).runs == ()
+    assert answer.other_runs == (4,)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_table_fits_into_a_terminal_and_says_what_is_never_worth_it(answer, columns):
+    console = Console(width=columns)
+    with console.capture() as captured:
+        console.print(rendered(answer))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= columns
+    text = " ".join(captured.get().split())
+    assert "Never worth its time here:" in text or "Off the front, but not surely:" in text
+    assert "treenets cannot train it:" in text
+    assert "Run 4 has other epochs or settings" in text
+    assert "…" not in text
+
+
+def test_no_name_of_a_method_is_broken_at_80_columns(measured_home):
+    vggs = frontier(replace(REQUEST, target="vgg-11-4+vgg-13-4", epochs=200), PRICE, measured_home)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(rendered(vggs))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    begins = [line[2:].split()[0] for line in lines if line[:2] in ("* ", "  ") and line[2:3].isalpha()]
+    assert {row.method.value for row in vggs.rows} <= set(begins)
+
+
+def test_the_picture_has_every_method_the_front_and_the_finished_runs(answer):
+    drawn = frontier_chart(answer, date(2026, 11, 29)).to_dict()
+    front, clustered, *_, runs = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
+    rows = drawn["datasets"][drawn["layer"][4]["data"]["name"]]
+    assert [r["method"] for r in rows] == [in_words(row.method) for row in answer.rows]
+    assert len(front) == sum(row.on_front for row in answer.rows)
+    assert {r["label"] for r in clustered} >= {"g=1"}
+    timed = [run for row in answer.rows for run in row.runs if run.train_seconds is not None]
+    assert {r["run"] for r in runs} == {run.run for run in timed}
+
+
+@pytest.mark.slow
+def test_where_nothing_was_measured_the_front_is_that_of_ratios(advisor, home):
+    answer = advisor("frontier", "2xmlp-1-8", "--dataset", "digits", "--epochs", "5", "--json").json
+    assert not home.exists()
+    assert all(row["train_seconds"] is row["cost_usd"] is None for row in answer["rows"])
+    assert any(row["on_front"] for row in answer["rows"])
+    assert all(row["time_over_full_data"]["mean"] > 0 for row in answer["rows"])
+    assert answer["evidence"]["cost"] == "nominal"
+
+
+def test_a_price_may_be_set_once_for_all_commands(advisor, home, measured_home, tmp_path):
+    shutil.copytree(measured_home.path, home)
+    (tmp_path / "work" / "advisor.toml").write_text('price-per-hour = "v100"\n[whatif]\nprice-per-hour = 1\n')
+    asked = ("--dataset", "digits")
+    answer = advisor("frontier", "2xresnet-8-4", *asked, "--epochs", "5", "--json").json
+    assert answer["price_per_hour_usd"] == 3.06
+    assert advisor("runs", "show", "1", "--json").json["run"]["cost_usd"] == pytest.approx(100 / 3600 * 3.06)
+    shown = advisor("runs", "compare", "1", "3", "--price-per-hour", "36").out
+    assert "training, USD" in shown
+    assert "1.00" in shown
+    change = advisor("whatif", "resnet-8-4", *asked, "--base-epochs", "5", "--epochs", "x2", "--json").json
+    assert change["price_per_hour_usd"] == 1
+    before, after = (change[side]["predicted"] for side in ("before", "after"))
+    assert after["cost_usd"]["mean"] == pytest.approx(after["train_seconds"]["mean"] / 3600)
+    assert after["cost_usd"]["mean"] > before["cost_usd"]["mean"]
+
+
+def test_without_a_price_nothing_is_said_of_money(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    assert "USD" not in advisor("runs", "show", "1").out
+    assert advisor("runs", "show", "1", "--json").json["run"]["cost_usd"] is None
+    assert "USD" not in advisor("runs", "compare", "1", "3").out
+    assert Home(home).database.exists()
