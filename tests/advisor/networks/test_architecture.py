@@ -30,7 +30,7 @@ def networks(draw):
         i = draw(st.integers(0, len(blocks[b]) - 1))
         fixed = family in ("resnet", "wrn") and i % 2 == 1
         blocks[b][i] = Layer(
-            kernel=1 if family == "mlp" else draw(ODD),
+            kernel=1 if FAMILIES[family].has_units(b) else draw(ODD),
             filters=blocks[b][i].filters if fixed else draw(st.integers(1, 3000)),
         )
     return NetworkSpec(family=family, width=spec.width, blocks=tuple(tuple(b) for b in blocks))

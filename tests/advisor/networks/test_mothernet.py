@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from advisor.errors import InvalidDesignError
 from advisor.networks.architecture import NetworkSpec, parse_network, regular_network
+from advisor.networks.families import FAMILIES
 from advisor.networks.layers import Layer
 from advisor.networks.mothernet import check_growth, distance, mother_of
 
@@ -33,7 +34,7 @@ def network(draw, family):
         b = draw(st.integers(0, len(blocks) - 1))
         i = draw(st.integers(0, len(blocks[b]) - 1))
         fixed = family in ("resnet", "wrn") and i % 2 == 1
-        kernel = 1 if family == "mlp" else draw(st.sampled_from([1, 3, 5]))
+        kernel = 1 if FAMILIES[family].has_units(b) else draw(st.sampled_from([1, 3, 5]))
         filters = blocks[b][i].filters if fixed else draw(st.integers(1, 6))
         blocks[b][i] = Layer(kernel, filters)
     return NetworkSpec(family=family, width=spec.width, blocks=tuple(tuple(b) for b in blocks))

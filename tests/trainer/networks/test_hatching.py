@@ -98,7 +98,7 @@ def network(draw, family):
         b = draw(st.integers(0, len(blocks) - 1))
         i = draw(st.integers(0, len(blocks[b]) - 1))
         fixed = family in ("resnet", "wrn") and i % 2 == 1
-        kernel = 1 if family == "mlp" else draw(st.sampled_from([1, 3, 5]))
+        kernel = 1 if FAMILIES[family].has_units(b) else draw(st.sampled_from([1, 3, 5]))
         blocks[b][i] = Layer(kernel, blocks[b][i].filters if fixed else draw(st.integers(1, 20)))
     return with_blocks(spec, blocks)
 

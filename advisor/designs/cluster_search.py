@@ -1,0 +1,138 @@
+"""Cheap balanced clusters of many members: balanced k-means from several starts, then swaps.
+
+Source: the balanced k-means of MotherNets (MLSys 2020, section 2), in which the mother network plays the
+centroid of its cluster. It ends in the first partition that it cannot improve, so it begins several times:
+with members in the order of their size, in that of their layers from the input on and from the output on, and
+in random orders. The best partition is improved by exchanges of two members until none helps, or until a
+fixed number of exchanges was tried. Random orders have fixed seeds, and there is no clock: the result depends
+on nothing but the members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+
+from advisor.designs.cluster_costs import ClusterCosts
+
+RANDOM_STARTS = 4
+# Rounds of one start, and exchanges that are tried in all. 100 members take about a second.
+MOST_ROUNDS, MOST_EXCHANGES = 20, 12_000
+
+# Members of every cluster.
+Clusters = list[list[int]]
+
+
+def search_clusters(costs: ClusterCosts, shapes: Sequence[int], count: int) -> Clusters:
+    """Return clusters of members that differ in size by at most one.
+
+    Args:
+        costs: costs of clusters.
+        shapes: shape of every member.
+        count: number of clusters.
+    """
+    best: Clusters = []
+    for start in _starts(costs, shapes):
+        clusters = [part.tolist() for part in np.array_split(np.array(start), count)]
+        clusters = _k_means(costs, shapes, clusters)
+        if not best or _cost(costs, shapes, clusters) < _cost(costs, shapes, best):
+            best = clusters
+        if not _cost(costs, shapes, best):
+            return best
+    return _exchanged(costs, shapes, best)
+
+
+def _starts(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
+    """Return orders of the members that are cut into clusters of neighbours."""
+    members = range(len(shapes))
+    blocks = [costs.shapes[shape].blocks for shape in shapes]
+    by_size = sorted(members, key=lambda i: (shapes[i], i))
+    from_input = sorted(members, key=lambda i: (blocks[i], i))
+    from_output = sorted(members, key=lambda i: ([block[::-1] for block in blocks[i][::-1]], i))
+    drawn = [Random(seed).sample(by_size, len(by_size)) for seed in range(RANDOM_STARTS)]
+    return [by_size, from_input, from_output, *drawn]
+
+
+def _cost(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> int:
+    return sum(costs.cost(shapes[i] for i in cluster) for cluster in clusters)
+
+
+def _k_means(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> Clusters:
+    """Assign members to mothers and rebuild the mothers, as long as that costs less."""
+    best, lowest = clusters, _cost(costs, shapes, clusters)
+    for _ in range(MOST_ROUNDS):
+        if not lowest:
+            break
+        clusters = _assigned(costs, shapes, best)
+        cost = _cost(costs, shapes, clusters)
+        if cost >= lowest:
+            break
+        best, lowest = clusters, cost
+    return best
+
+
+def _assigned(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> Clusters:
+    """Return the cheapest assignment in which every mother has ⌊m/g⌋ or ⌈m/g⌉ members."""
+    # Imported here: plans are read far more often than clusters are formed, and scipy takes a second to
+    # import.
+    from scipy.optimize import linear_sum_assignment
+
+    small, extra = divmod(len(shapes), len(clusters))
+    to_mothers = [costs.to_mother(_mask(shapes, cluster)) for cluster in clusters]
+    distances = np.array(to_mothers, dtype=float).T[list(shapes)]
+    # Every mother offers `small` seats that must be taken. If that leaves members over, she offers one more,
+    # which may stay empty.
+    columns = [j for j in range(len(clusters)) for _ in range(small + (extra > 0))]
+    optional = [extra > 0 and i % (small + 1) == small for i in range(len(columns))]
+    must_take = -(distances.sum() + 1)
+    rows, seats = linear_sum_assignment(distances[:, columns] + np.where(optional, 0.0, must_take))
+    found: Clusters = [[] for _ in clusters]
+    for row, seat in zip(rows, seats, strict=True):
+        found[columns[seat]].append(int(row))
+    return found
+
+
+def _mask(shapes: Sequence[int], cluster: Sequence[int]) -> int:
+    mask = 0
+    for i in cluster:
+        mask |= 1 << shapes[i]
+    return mask
+
+
+def _exchanged(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> Clusters:
+    """Exchange two members, or a member and an empty seat, wherever that costs less."""
+    clusters = [list(cluster) for cluster in clusters]
+    own = [costs.cost(shapes[i] for i in cluster) for cluster in clusters]
+    tried, improved, random = 0, True, Random(0)
+    while improved:
+        improved = False
+        pairs = [(a, b) for a in range(len(clusters)) for b in range(a)]
+        random.shuffle(pairs)
+        for a, b in pairs:
+            # Clusters that cost nothing cannot cost less.
+            for one, other in _exchanges(clusters[a], clusters[b]) if own[a] + own[b] else ():
+                if tried == MOST_EXCHANGES:
+                    return clusters
+                tried += 1
+                cost = [costs.cost(shapes[i] for i in cluster) for cluster in (one, other)]
+                if sum(cost) < own[a] + own[b]:
+                    clusters[a], clusters[b] = one, other
+                    own[a], own[b] = cost
+                    improved = True
+                    break
+    return clusters
+
+
+def _exchanges(one: list[int], other: list[int]) -> list[tuple[list[int], list[int]]]:
+    """Return two clusters after every exchange of a member of each, and of a member alone if sizes allow."""
+    found = []
+    for i in one:
+        rest = [k for k in one if k != i]
+        found += [([*rest, j], [*(k for k in other if k != j), i]) for j in other]
+    if len(one) > len(other):
+        found += [([k for k in one if k != i], [*other, i]) for i in one]
+    if len(other) > len(one):
+        found += [([*one, j], [k for k in other if k != j]) for j in other]
+    return found
