@@ -82,9 +82,7 @@ class ClusterCosts:
     def _text(self, blocks: Blocks) -> list[str]:
         known = self._characters
         # Not every number is a character, but the first 55,295 are; no ensemble has as many kinds of layers.
-        return [
-            "".join(known.setdefault(layer, chr(len(known) + 1)) for layer in block) for block in blocks
-        ]
+        return ["".join(known.setdefault(layer, chr(len(known) + 1)) for layer in block) for block in blocks]
 
 
 def _padded(blocks: list[str], sizes: list[int]) -> str:

@@ -133,9 +133,7 @@ def _resized(block: tuple[Layer, ...], length: int) -> tuple[Layer, ...]:
 def _with_changes(base: NetworkSpec, changes: str) -> NetworkSpec:
     read = [_read_change(base, change) for change in changes.split(",")]
     lengths = {int(m["block"]): int(m["length"]) for m in read if m["length"]}
-    blocks = [
-        list(_resized(block, lengths.pop(b, len(block)))) for b, block in enumerate(base.blocks, 1)
-    ]
+    blocks = [list(_resized(block, lengths.pop(b, len(block)))) for b, block in enumerate(base.blocks, 1)]
     if lengths:
         raise InvalidDesignError(f"{base.name} has no block b{min(lengths)}: it has {len(blocks)} blocks")
     for match in read:

@@ -78,8 +78,8 @@ class Vgg(Family):
         counts, wanted = tuple(len(block) for block in blocks), len(MULTIPLIERS) + 1
         if len(counts) != wanted or min(counts) < 1 or sum(counts) > MAXIMUM_DEPTH:
             raise InvalidDesignError(
-                f"vgg has {wanted} blocks of at least 1 layer, the last for the hidden layers of the head, and "
-                f"at most {MAXIMUM_DEPTH} layers in all, got {counts}"
+                f"vgg has {wanted} blocks of at least 1 layer, the last for the hidden layers of the head, "
+                f"and at most {MAXIMUM_DEPTH} layers in all, got {counts}"
             )
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
