@@ -17,6 +17,7 @@ from advisor.plans.plan import TrainingPlan
 from cli.workflows.answers.examine.explanation import Explanation, PredictedTotals
 from cli.workflows.examine.explain_run import explain_run
 from cli.workflows.examine.layer_forecast import forecast_layers
+from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.examine.plan_steps import about_plan, cost_of_training, explained_plan, explained_steps
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
@@ -68,6 +69,7 @@ def explain(
         notes=(*about_plan(plan), *_about_clusters(request.target, plan)),
         coverage=coverage,
         corrections=plan_forecast.corrections,
+        clusters=explained_clusters(plan),
     )
 
 
