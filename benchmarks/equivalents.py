@@ -86,8 +86,9 @@ def render() -> str:
     parts = [
         "# Equivalents: the strict rule and the published tables\n",
         "**Two of the three published tables of equivalent ensembles were not made by one strict rule.**\n"
-        "That of Wide ResNets was. This project uses it for all families: the largest width (depth-equivalent,\n"
-        "deq) or depth (width-equivalent, weq) with 4·\\|E\\| ≤ \\|S\\|, where S is the single network and E one of four members.\n",
+        "That of Wide ResNets was. This project uses the rule for all families: the largest width\n"
+        "(depth-equivalent, deq) or depth (width-equivalent, weq) with 4·\\|E\\| ≤ \\|S\\|, where S is the\n"
+        "single network and E one of four members.\n",
         'The published tables are those of Wasay and Idreos, "More or Less" (ICLR 2021), B, C and D.\n'
         "Parameters are counted exactly for images of 3×32×32 and 10 classes. A percentage says by how much\n"
         "four members exceed (+) or fall short of (−) the parameters of the single network.\n",

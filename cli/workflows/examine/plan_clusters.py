@@ -10,7 +10,7 @@ from cli.workflows.answers.examine.explanation import ExplainedCluster, Explaine
 
 
 def explained_clusters(plan: TrainingPlan) -> tuple[ExplainedCluster, ...]:
-    """Return the clusters of a plan in the order of their first members; none of a method without clusters."""
+    """Return the clusters of a plan in the order of their first members; none for a method without them."""
     if plan.method not in CLUSTERED:
         return ()
     source = {step.network: step.source for step in plan.steps if isinstance(step, HatchStep)}
