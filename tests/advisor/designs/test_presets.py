@@ -126,6 +126,38 @@ def test_the_published_residual_networks_of_r10_have_their_published_parameters(
     assert [member.depth for member in members_of("R10")[1::2]] == [20, 32, 44, 56, 110]
 
 
+# MotherNets, table 2: parameters of each ensemble, in millions.
+PRINTED = {"V5": 682, "D5": 17, "R10": 327, "V25": 3410, "V100": 13640}
+COUNTED = {"V5": 79.7, "D5": 51.4, "R10": 12.9, "V25": 434.6, "V100": 1735.6}
+
+
+@EVERY
+def test_the_parameters_of_an_ensemble_on_small_images_are_not_those_that_the_paper_prints(preset):
+    millions = sum(lower(member, CIFAR10).parameters for member in members_of(preset)) / 1e6
+    assert millions == pytest.approx(COUNTED[preset], abs=0.05)
+    assert abs(millions / PRINTED[preset] - 1) > 0.5
+
+
+def test_the_printed_parameters_of_the_vgg_ensembles_are_those_of_five_networks_for_imagenet():
+    # Configurations A to E of Simonyan and Zisserman 2015 with their head, 224×224 pixels and 1000 classes.
+    imagenet = Task(channels=3, height=224, width=224, classes=1000)
+    head = "b6:2,b6l1:1x4096,b6l2:1x4096"
+    c = "b3l3:1x256,b4l3:1x512,b5l3:1x512,"
+    names = (
+        f"vgg-{depth}-64~{kernels}{head}"
+        for depth, kernels in ((11, ""), (13, ""), (16, c), (16, ""), (19, ""))
+    )
+    total = sum(lower(parse_network(name), imagenet).parameters for name in names)
+    assert round(total / 1e6) == PRINTED["V5"]
+    assert (5 * PRINTED["V5"], 20 * PRINTED["V5"]) == (PRINTED["V25"], PRINTED["V100"])
+
+
+def test_the_printed_parameters_of_r10_are_those_of_five_residual_networks_for_imagenet_twice():
+    # ResNet-18, 34, 50, 101 and 152 of He et al. 2016 with projections, as torchvision counts them.
+    counts = (11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808)
+    assert 2 * sum(counts) // 10**6 == PRINTED["R10"]
+
+
 def test_the_members_of_d5_are_those_that_the_paper_names():
     assert [(m.depth, m.width) for m in members_of("D5")] == [
         (40, 12),
