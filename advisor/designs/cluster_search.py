@@ -1,26 +1,33 @@
 """Cheap balanced clusters of many members: balanced k-means from several starts, then swaps.
 
 Source: the balanced k-means of MotherNets (MLSys 2020, section 2), in which the mother network plays the
-centroid of its cluster. It ends in the first partition that it cannot improve, so it begins several times:
-with members in the order of their size, in that of their layers from the input on and from the output on, and
-in random orders. Each partition is improved by exchanges of two members until none helps, or until a fixed
-number of them was tried. The cheapest is taken. Random orders have fixed seeds, and there is no clock: the
-result depends on nothing but the members.
+centroid of its cluster. It ends in the first partition that it cannot improve, so it begins several times.
+The members are put into the order of their size, of their layers from the input on, of their layers from the
+output on, and into random orders. Each order gives two partitions. One is cut into clusters of neighbours.
+The other is greedy: the first member that is left begins a cluster, and those join it that cost least.
+
+Each partition is improved by exchanges of two members until none helps, or until a fixed number of them was
+tried. The cheapest is taken. Random orders have fixed seeds, and there is no clock: the result depends on
+nothing but the members.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from random import Random
 
 import numpy as np
 
 from advisor.designs.cluster_costs import ClusterCosts
 
-RANDOM_STARTS = 4
-# Rounds of one start, and members of all clusters that are tried in its exchanges. 100 members take about
-# half a second in all.
-MOST_ROUNDS, MOST_TRIED = 20, 4_000
+# Members of all random orders together.
+RANDOM_MEMBERS = 200
+# Members nearest to a growing cluster's mother, of which the cheapest joins.
+NEAREST = 12
+# Rounds of one start, and members of all clusters that are tried in its exchanges. 100 members take one to
+# two seconds in all.
+MOST_ROUNDS, MOST_TRIED = 20, 3_000
 
 # Members of every cluster.
 Clusters = list[list[int]]
@@ -34,10 +41,11 @@ def search_clusters(costs: ClusterCosts, shapes: Sequence[int], count: int) -> C
         shapes: shape of every member.
         count: number of clusters.
     """
+    if count == 1:
+        return [list(range(len(shapes)))]
     best: Clusters = []
-    for start in _starts(costs, shapes):
-        clusters = [part.tolist() for part in np.array_split(np.array(start), count)]
-        clusters = _exchanged(costs, shapes, _k_means(costs, shapes, clusters))
+    for start in _starts(costs, shapes, count):
+        clusters = _exchanged(costs, shapes, _k_means(costs, shapes, start))
         if not best or _cost(costs, shapes, clusters) < _cost(costs, shapes, best):
             best = clusters
         if not _cost(costs, shapes, best):
@@ -45,14 +53,44 @@ def search_clusters(costs: ClusterCosts, shapes: Sequence[int], count: int) -> C
     return best
 
 
-def _starts(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
-    """Return orders of the members that are cut into clusters of neighbours."""
+def _starts(costs: ClusterCosts, shapes: Sequence[int], count: int) -> Iterator[Clusters]:
+    """Yield the partitions to begin with."""
+    small, extra = divmod(len(shapes), count)
+    sizes = [small + (j < extra) for j in range(count)]
+    ends = list(accumulate(sizes))
+    for order in _orders(costs, shapes):
+        yield _greedy(costs, shapes, order, sizes)
+        yield [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+def _greedy(costs: ClusterCosts, shapes: Sequence[int], order: list[int], sizes: list[int]) -> Clusters:
+    """Return clusters that are filled one after the other with the members that cost least."""
+    left, clusters = list(order), []
+    for size in sizes:
+        cluster = [left.pop(0)]
+        while len(cluster) < size:
+            cluster.append(_joining(costs, shapes, cluster, left))
+            left.remove(cluster[-1])
+        clusters.append(cluster)
+    return clusters
+
+
+def _joining(costs: ClusterCosts, shapes: Sequence[int], cluster: list[int], left: list[int]) -> int:
+    """Return the member that joins a cluster: of the nearest to its mother, the one that costs least."""
+    distances = costs.to_mother(_mask(shapes, cluster))
+    nearest = sorted(left, key=lambda i: distances[shapes[i]])[:NEAREST]
+    return min(nearest, key=lambda i: costs.cost(shapes[k] for k in (*cluster, i)))
+
+
+def _orders(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
+    """Return the members in the order of their size, in two orders of their layers, and in random ones."""
     members = range(len(shapes))
     blocks = [costs.shapes[shape].blocks for shape in shapes]
     by_size = sorted(members, key=lambda i: (shapes[i], i))
     from_input = sorted(members, key=lambda i: (blocks[i], i))
     from_output = sorted(members, key=lambda i: ([block[::-1] for block in blocks[i][::-1]], i))
-    drawn = [Random(seed).sample(by_size, len(by_size)) for seed in range(RANDOM_STARTS)]
+    count = max(1, RANDOM_MEMBERS // len(members))
+    drawn = [Random(seed).sample(by_size, len(by_size)) for seed in range(count)]
     return [by_size, from_input, from_output, *drawn]
 
 
