@@ -21,8 +21,8 @@ import numpy as np
 
 from advisor.designs.cluster_costs import ClusterCosts
 
-# Members of all random orders together.
-RANDOM_MEMBERS = 200
+# Members of all random orders together; there are two orders at least.
+RANDOM_MEMBERS = 100
 # Members nearest to a growing cluster's mother, of which the cheapest joins.
 NEAREST = 12
 # Rounds of one start, and members of all clusters that are tried in its exchanges. 100 members take one to
@@ -89,7 +89,7 @@ def _orders(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
     by_size = sorted(members, key=lambda i: (shapes[i], i))
     from_input = sorted(members, key=lambda i: (blocks[i], i))
     from_output = sorted(members, key=lambda i: ([block[::-1] for block in blocks[i][::-1]], i))
-    count = max(1, RANDOM_MEMBERS // len(members))
+    count = max(2, RANDOM_MEMBERS // len(members))
     drawn = [Random(seed).sample(by_size, len(by_size)) for seed in range(count)]
     return [by_size, from_input, from_output, *drawn]
 

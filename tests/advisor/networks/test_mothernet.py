@@ -140,6 +140,7 @@ def test_a_mother_is_the_largest_every_size_of_it_is_met_by_some_member(members)
             assert layer.filters in {layer.filters for part in later for layer in part}
 
 
+@settings(max_examples=40)
 @given(members_of())
 def test_a_mother_can_grow_into_every_member(members):
     mother = mother_of(members)

@@ -12,17 +12,20 @@ from advisor.conformal import Correction, Corrections, Quantity
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, PricedStep
+from advisor.designs.clustering import clusters_of
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
+from advisor.plans.extension import with_cluster
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import plan_to_json
+from advisor.plans.plan import plan_from_json, plan_to_json
 from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord, StepStatus
 from advisor.shipped_scores import shipped_scores
 from cli.workflows.answers.examine.parts import ErrorBasis
 from cli.workflows.examine import explain as workflow
+from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.home import Home, locked
@@ -296,6 +299,23 @@ def test_members_that_share_layers_are_explained_with_their_mother_and_other_met
     assert [m["distance"] for m in cluster["members"]] == [0, 0]
     chain = advisor("explain", "2xmlp-1-8", "--dataset", "digits", "--method", "fge", "--json").json
     assert chain["clusters"] == []
+
+
+def test_the_clusters_of_a_stored_plan_are_those_that_it_was_made_with():
+    small, large = parse_network("mlp-1-8"), parse_network("mlp-2-12")
+    plan = make_plan(
+        parse_design("2xmlp-1-8+2xmlp-2-12@g1"),
+        dataset_named("digits"),
+        epochs=10,
+        batch=32,
+        seed=3,
+        execution=EXECUTION,
+    )
+    plan = plan_from_json(plan_to_json(with_cluster(plan, [small, large])))
+    # Clusters that are formed today would have one shape each.
+    assert clusters_of(parse_design(plan.design)) == [(0, 1, 4), (2, 3, 5)]
+    found = [[m.network for m in cluster.members] for cluster in explained_clusters(plan)]
+    assert found == [["mlp-1-8"] * 2 + ["mlp-2-12"] * 2, ["mlp-1-8", "mlp-2-12"]]
 
 
 def test_every_method_has_an_error_forecast_of_its_own(advisor):
