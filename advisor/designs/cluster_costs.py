@@ -2,12 +2,13 @@
 
 Members of one shape have the same distance, so a cluster is given by its shapes. A set of shapes is a bit
 mask: bit j stands for shape j. Mothers and distances are kept, because a search for clusters asks for the
-same ones again and again.
+same ones again and again. A search mostly adds one member to a cluster. The mother of both is the mother of
+the old mother and the new member, which takes less time than that of all members.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
@@ -17,6 +18,9 @@ from advisor.networks.layers import Blocks, Layer
 from advisor.networks.mothernet import mother_blocks
 
 _NO_LAYER = chr(0)
+
+# A network as a text for each block, with one character a layer: edit distances of texts are much faster.
+_Texts = tuple[str, ...]
 
 
 class ClusterCosts:
@@ -32,61 +36,79 @@ class ClusterCosts:
     def __init__(self, shapes: Sequence[NetworkSpec]) -> None:
         self.shapes = tuple(shapes)
         self._skip = family_named(shapes[0].family).skip_connections
-        # A network as a text with one character a layer: the edit distance of texts is much faster.
         self._characters: dict[Layer, str] = {}
-        self._texts = [self._text(shape.blocks) for shape in shapes]
-        self._mothers: dict[int, list[str]] = {}
-        self._found: dict[int, tuple[int, ...]] = {}
+        self._own = [self._texts(shape.blocks) for shape in shapes]
+        # By set of shapes: layers of the mother, and the distances of every shape that were asked for.
+        self._mothers: dict[int, tuple[Blocks, dict[int, int]]] = {}
+        # By mother, because many sets have the same one: the same distances.
+        self._known: dict[_Texts, dict[int, int]] = {}
 
     def distances(self, mask: int) -> tuple[int, ...]:
         """Return the distance of every shape of a set to the mother of the set, in rising order of shapes."""
-        found = self._found.get(mask)
-        if found is None:
-            mother = self._mother(mask)
-            found = self._found[mask] = tuple(self._edits(j, mother) for j in bits(mask))
-        return found
+        chosen = bits(mask)
+        return tuple(self._distances(mask, chosen[-1], chosen))
 
     def to_mother(self, mask: int) -> list[int]:
         """Return the distance of every shape to the mother of a set, whether it belongs to the set or not."""
-        mother = self._mother(mask)
-        return [self._edits(j, mother) for j in range(len(self.shapes))]
+        return self._distances(mask, mask.bit_length() - 1, range(len(self.shapes)))
 
-    def cost(self, members: Iterable[int]) -> int:
+    def cost(self, members: Sequence[int]) -> int:
         """Return the cost of a cluster.
 
         Args:
-            members: shape of every member.
+            members: shape of every member; cheapest to ask for if only the last one is new.
         """
-        counts: dict[int, int] = {}
+        mask = 0
         for shape in members:
-            counts[shape] = counts.get(shape, 0) + 1
-        if len(counts) < 2:
-            return 0
-        distances = self.distances(sum(1 << shape for shape in counts))
-        return sum(counts[shape] * d for shape, d in zip(sorted(counts), distances, strict=True))
+            mask |= 1 << shape
+        return sum(self._distances(mask, members[-1], members))
 
-    def _mother(self, mask: int) -> list[str]:
-        """Return the layers of the mother of a set, as a text for each block."""
-        mother = self._mothers.get(mask)
-        if mother is None:
-            blocks = [self.shapes[j].blocks for j in bits(mask)]
-            mother = self._mothers[mask] = self._text(mother_blocks(blocks, skip_connections=self._skip))
-        return mother
+    def _distances(self, mask: int, last: int, shapes: Sequence[int]) -> list[int]:
+        """Return distances to the mother of a set.
 
-    def _edits(self, shape: int, mother: list[str]) -> int:
-        """Return the distance of a shape to a mother; every block is padded to the longer one's length."""
-        own = self._texts[shape]
+        Args:
+            mask: set of shapes.
+            last: shape of the set, without which its mother is probably known.
+            shapes: shapes to return the distances of.
+        """
+        known = self._mother(mask, last)[1]
+        for shape in shapes:
+            if shape not in known:
+                known[shape] = self._edits(shape, mask)
+        return [known[shape] for shape in shapes]
+
+    def _mother(self, mask: int, last: int) -> tuple[Blocks, dict[int, int]]:
+        found = self._mothers.get(mask)
+        if found is None:
+            rest = mask & ~(1 << last)
+            parts = [self._of_all(rest)[0], self.shapes[last].blocks] if rest else [self.shapes[last].blocks]
+            found = self._keep(mask, parts)
+        return found
+
+    def _of_all(self, mask: int) -> tuple[Blocks, dict[int, int]]:
+        return self._mothers.get(mask) or self._keep(mask, [self.shapes[j].blocks for j in bits(mask)])
+
+    def _keep(self, mask: int, parts: list[Blocks]) -> tuple[Blocks, dict[int, int]]:
+        mother = mother_blocks(parts, skip_connections=self._skip)
+        self._mothers[mask] = mother, self._known.setdefault(self._texts(mother), {})
+        return self._mothers[mask]
+
+    def _edits(self, shape: int, mask: int) -> int:
+        """Return the distance of a shape to the mother of a set; blocks are padded to the longer one."""
+        own, mother = self._own[shape], self._texts(self._mothers[mask][0])
         sizes = [max(len(a), len(b)) for a, b in zip(own, mother, strict=True)]
         return int(Levenshtein.distance(_padded(own, sizes), _padded(mother, sizes)))
 
-    def _text(self, blocks: Blocks) -> list[str]:
+    def _texts(self, blocks: Blocks) -> _Texts:
         known = self._characters
-        # Not every number is a character, but the first 55,295 are; no ensemble has as many kinds of layers.
-        return ["".join(known.setdefault(layer, chr(len(known) + 1)) for layer in block) for block in blocks]
+        # The first 55,295 numbers are characters; no ensemble has as many kinds of layers.
+        return tuple(
+            "".join([known.setdefault(layer, chr(len(known) + 1)) for layer in block]) for block in blocks
+        )
 
 
-def _padded(blocks: list[str], sizes: list[int]) -> str:
-    return "".join(block.ljust(size, _NO_LAYER) for block, size in zip(blocks, sizes, strict=True))
+def _padded(blocks: _Texts, sizes: list[int]) -> str:
+    return "".join([block.ljust(size, _NO_LAYER) for block, size in zip(blocks, sizes, strict=True)])
 
 
 def bits(mask: int) -> list[int]:

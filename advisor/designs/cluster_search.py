@@ -79,7 +79,7 @@ def _joining(costs: ClusterCosts, shapes: Sequence[int], cluster: list[int], lef
     """Return the member that joins a cluster: of the nearest to its mother, the one that costs least."""
     distances = costs.to_mother(_mask(shapes, cluster))
     nearest = sorted(left, key=lambda i: distances[shapes[i]])[:NEAREST]
-    return min(nearest, key=lambda i: costs.cost(shapes[k] for k in (*cluster, i)))
+    return min(nearest, key=lambda i: costs.cost([*(shapes[k] for k in cluster), shapes[i]]))
 
 
 def _orders(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
@@ -95,7 +95,7 @@ def _orders(costs: ClusterCosts, shapes: Sequence[int]) -> list[list[int]]:
 
 
 def _cost(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> int:
-    return sum(costs.cost(shapes[i] for i in cluster) for cluster in clusters)
+    return sum(costs.cost([shapes[i] for i in cluster]) for cluster in clusters)
 
 
 def _k_means(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> Clusters:
@@ -143,7 +143,7 @@ def _mask(shapes: Sequence[int], cluster: Sequence[int]) -> int:
 def _exchanged(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -> Clusters:
     """Exchange two members, or a member and an empty seat, wherever that costs less."""
     clusters = [list(cluster) for cluster in clusters]
-    own = [costs.cost(shapes[i] for i in cluster) for cluster in clusters]
+    own = [costs.cost([shapes[i] for i in cluster]) for cluster in clusters]
     tried, improved, random = 0, True, Random(0)
     while improved:
         improved = False
@@ -155,7 +155,7 @@ def _exchanged(costs: ClusterCosts, shapes: Sequence[int], clusters: Clusters) -
                 if tried > MOST_TRIED:
                     return clusters
                 tried += len(one) + len(other)
-                cost = [costs.cost(shapes[i] for i in cluster) for cluster in (one, other)]
+                cost = [costs.cost([shapes[i] for i in cluster]) for cluster in (one, other)]
                 if sum(cost) < own[a] + own[b]:
                     clusters[a], clusters[b] = one, other
                     own[a], own[b] = cost

@@ -57,6 +57,8 @@ def mother_blocks(members: Sequence[Blocks], *, skip_connections: bool) -> Block
 
 
 def _mother_block(members: tuple[tuple[Layer, ...], ...], skip_connections: bool) -> tuple[Layer, ...]:
+    if members.count(members[0]) == len(members):
+        return members[0]
     # Blocks are cut to the shortest, which is why zip may stop early.
     block = [_smallest(layers) for layers in zip(*members, strict=False)]
     beyond = [layer.filters for member in members for layer in member[len(block) :]]
