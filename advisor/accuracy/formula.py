@@ -40,7 +40,8 @@ from each other), and
 
     s(t) = s·(1 + h)·t / (t + h)                    share of x that stems from variance between trainings
     V    = 1/m + (1/m²)·Σ_{i≠j} r_ij                variance of the mean over that of a member: the variance
-                                                    identity (1/m²)·(Σ Var + Σ Cov) of MotherNets, section 4
+                                                    identity (1/m²)·(Σ Var + Σ Cov) of MotherNets, section
+                                                    3.4 and appendix B
     r_ij = 0 for independent members, r_same or r_mixed for members of one mother or chain (of one shape or
            of several), 1 for members that share most layers
     n    = ν_D · (rate^γ − final_rate^γ)            excess error of a learning rate that has not fallen yet

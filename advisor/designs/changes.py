@@ -134,7 +134,7 @@ class DesignChange:
         change = self.depth or self.width
         if change is None:
             return spec
-        regular = regular_network(spec.family, spec.depth, spec.width)
+        regular = spec.regular
         if spec != regular:
             raise InvalidDesignError(
                 f"{change.option} {change.text}: {spec.name} has layers of its own, and only regular "

@@ -1,21 +1,28 @@
-"""Balanced k-means of members around mother networks (MotherNets, MLSys 2020, section 2.3).
+"""Clusters of members around mother networks (MotherNets, MLSys 2020, section 2).
 
-The mother network is the centroid of its cluster. Members are assigned by edit distance, and mothers are
-rebuilt after every assignment. Clusters of a family differ in size by at most one. Families share no mother,
-so the g clusters are first divided over the families in proportion to their members.
+The sum of the edit distances of all members to the mother of their cluster is to be as small as possible. The
+number of members differs by at most one between the clusters of a family.
+
+- Up to 24 members of not too many shapes are clustered exactly (`advisor.designs.exact_clusters`). There the
+  cost never rises with the number of clusters: if it would, the balance gives way.
+- More members are clustered by balanced k-means with restarts (`advisor.designs.cluster_search`). These
+  clusters are always balanced, and their cost is not always the lowest.
+
+Families share no mother, so the g clusters are first divided over the families in proportion to their
+members. Clusters depend on nothing but the members.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-import numpy as np
-
+from advisor.designs.cluster_costs import ClusterCosts
+from advisor.designs.cluster_search import search_clusters
 from advisor.designs.design import Design
+from advisor.designs.exact_clusters import Counts, ExactClusters, is_small
 from advisor.networks.architecture import NetworkSpec
-from advisor.networks.mothernet import distance, mother_of
-
-MAXIMUM_ITERATIONS = 50
+from advisor.networks.layers import Blocks
 
 Cluster = tuple[int, ...]
 
@@ -34,9 +41,7 @@ def clusters_of(design: Design) -> list[Cluster]:
 
 
 def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluster]:
-    """Partition members of one family into clusters whose sizes differ by at most one.
-
-    The first partition is by size, so the result depends on nothing but the members.
+    """Partition members of one family into clusters with the least distance to their mothers.
 
     Args:
         members: networks of one family.
@@ -45,54 +50,33 @@ def balanced_clusters(members: Sequence[NetworkSpec], count: int) -> list[Cluste
     Returns:
         The clusters as positions in `members`.
     """
-    order = sorted(range(len(members)), key=lambda i: (_size(members[i]), i))
-    clusters = [tuple(sorted(part.tolist())) for part in np.array_split(np.array(order), count)]
-    best, best_cost = clusters, _cost(members, clusters)
-    for _ in range(MAXIMUM_ITERATIONS):
-        if best_cost == 0:
-            break  # no partition costs less than nothing; mostly all members have one shape
-        clusters = _assign(members, [mother_of([members[i] for i in part]) for part in clusters])
-        cost = _cost(members, clusters)
-        if cost >= best_cost:
-            break
-        best, best_cost = clusters, cost
-    return sorted(best)
+    return list(_clusters(tuple(members), count))
 
 
-def _assign(members: Sequence[NetworkSpec], mothers: list[NetworkSpec]) -> list[Cluster]:
-    """Return the cheapest assignment in which every mother has ⌊m/g⌋ or ⌈m/g⌉ members."""
-    # Imported here: plans are read far more often than clusters are formed, and scipy takes a second to
-    # import.
-    from scipy.optimize import linear_sum_assignment
-
-    small, extra = divmod(len(members), len(mothers))
-    distances = np.array(
-        [[distance(member, mother) for mother in mothers] for member in members], dtype=float
-    )
-    # Every mother offers `small` seats that must be taken. If that leaves members over, she offers one more,
-    # which may stay empty.
-    columns = [j for j in range(len(mothers)) for _ in range(small + (extra > 0))]
-    optional = [extra > 0 and i % (small + 1) == small for i in range(len(columns))]
-    must_take = -(distances.sum() + 1)
-    costs = distances[:, columns] + np.where(optional, 0.0, must_take)
-    rows, seats = linear_sum_assignment(costs)
-    return [
-        tuple(int(r) for r, s in zip(rows, seats, strict=True) if columns[s] == j)
-        for j in range(len(mothers))
-    ]
+@lru_cache(maxsize=1024)
+def _clusters(members: tuple[NetworkSpec, ...], count: int) -> tuple[Cluster, ...]:
+    # Shapes are in the order of their size, so the result does not depend on the order of the members.
+    shapes = tuple(sorted(set(members), key=_size))
+    positions = {shape: [i for i, member in enumerate(members) if member == shape] for shape in shapes}
+    counts = tuple(len(positions[shape]) for shape in shapes)
+    if is_small(counts):
+        _, parts = _exact(shapes, counts).best(count)
+        left = [iter(positions[shape]) for shape in shapes]
+        found = [[next(left[j]) for j, n in enumerate(part) for _ in range(n)] for part in parts]
+    else:
+        numbers = {shape: j for j, shape in enumerate(shapes)}
+        found = search_clusters(ClusterCosts(shapes), [numbers[member] for member in members], count)
+    return tuple(sorted(tuple(sorted(part)) for part in found))
 
 
-def _cost(members: Sequence[NetworkSpec], clusters: list[Cluster]) -> int:
-    return sum(
-        distance(members[i], mother)
-        for part in clusters
-        for mother in [mother_of([members[i] for i in part])]
-        for i in part
-    )
+@lru_cache(maxsize=256)
+def _exact(shapes: tuple[NetworkSpec, ...], counts: Counts) -> ExactClusters:
+    return ExactClusters(ClusterCosts(shapes), counts)
 
 
-def _size(member: NetworkSpec) -> int:
-    return sum(layer.filters * layer.kernel**2 for block in member.blocks for layer in block)
+def _size(shape: NetworkSpec) -> tuple[int, Blocks, int]:
+    weights = sum(layer.filters * layer.kernel**2 for block in shape.blocks for layer in block)
+    return weights, shape.blocks, shape.width
 
 
 def _shares(sizes: list[int], clusters: int) -> list[int]:

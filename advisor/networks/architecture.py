@@ -1,9 +1,14 @@
 """The per-layer network specification, the core type of the project, and its short names.
 
 A network is a family, a base width and, block by block, the kernel size and the number of filters of every
-layer. Regular networks are named ``family-depth-width`` (`resnet-26-16`). A suffix changes single layers:
-``vgg-16-64~b3l2:5x384`` is VGG-16 whose block 3, layer 2 has 5×5 kernels and 384 filters. Every specification
-has one name and every name one specification: ``parse_network(spec.name) == spec``.
+layer. Regular networks are named ``family-depth-width`` (`resnet-26-16`). A suffix changes single layers, and
+in `vgg` the number of layers of a block:
+
+- ``vgg-16-64~b3l2:5x384`` is VGG-16 whose block 3, layer 2 has 5×5 kernels and 384 filters;
+- ``vgg-16-64~b4:5`` has five layers in block 4, and the added ones are regular;
+- ``vgg-16-64~b6:2,b6l1:1x4096,b6l2:1x4096`` has two hidden layers of 4096 units in its head.
+
+Every specification has one name and every name one specification: ``parse_network(spec.name) == spec``.
 
 Source of the families: Wasay and Idreos, "More or Less", ICLR 2021, section 2 and its references.
 """
@@ -22,7 +27,10 @@ from advisor.networks.layers import Blocks, Layer, Task
 __all__ = ["Blocks", "Layer", "NetworkSpec", "Task", "family_of", "lower", "parse_network", "regular_network"]
 
 _NAME = re.compile(r"(?P<family>[a-z]+)-(?P<depth>\d{1,6})-(?P<width>\d{1,6})(?:~(?P<changes>.+))?")
-_CHANGE = re.compile(r"b(?P<block>\d{1,4})l(?P<layer>\d{1,4}):(?P<kernel>\d{1,3})x(?P<filters>\d{1,6})")
+_CHANGE = re.compile(
+    r"b(?P<block>\d{1,4})"
+    r"(?::(?P<length>\d{1,4})|l(?P<layer>\d{1,4}):(?P<kernel>\d{1,3})x(?P<filters>\d{1,6}))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +62,24 @@ class NetworkSpec:
     @property
     def name(self) -> str:
         """Short name that `parse_network` reads back."""
-        regular = families.family_named(self.family).regular_blocks(self.depth, self.width)
-        changes = [
-            f"b{b}l{i}:{layer.kernel}x{layer.filters}"
-            for b, (block, plain) in enumerate(zip(self.blocks, regular, strict=True), 1)
-            for i, (layer, expected) in enumerate(zip(block, plain, strict=True), 1)
-            if layer != expected
-        ]
+        depth, regular = families.family_named(self.family).regular_near(self.width, self.blocks)
+        changes = []
+        for b, (block, plain) in enumerate(zip(self.blocks, regular, strict=True), 1):
+            if len(block) != len(plain):
+                changes.append(f"b{b}:{len(block)}")
+            changes += [
+                f"b{b}l{i}:{layer.kernel}x{layer.filters}"
+                for i, (layer, expected) in enumerate(zip(block, _resized(plain, len(block)), strict=True), 1)
+                if layer != expected
+            ]
         suffix = "~" + ",".join(changes) if changes else ""
-        return f"{self.family}-{self.depth}-{self.width}{suffix}"
+        return f"{self.family}-{depth}-{self.width}{suffix}"
+
+    @property
+    def regular(self) -> NetworkSpec:
+        """Regular network that the short name begins with; the network itself if it is regular."""
+        _, blocks = families.family_named(self.family).regular_near(self.width, self.blocks)
+        return NetworkSpec(family=self.family, width=self.width, blocks=blocks)
 
     def __str__(self) -> str:
         return self.name
@@ -108,15 +125,20 @@ def parse_network(name: str) -> NetworkSpec:
     return _with_changes(base, match["changes"]) if match["changes"] else base
 
 
+def _resized(block: tuple[Layer, ...], length: int) -> tuple[Layer, ...]:
+    """Return the first layers of a block, or the block with its last layer repeated."""
+    return (block + block[-1:] * (length - len(block)))[:length]
+
+
 def _with_changes(base: NetworkSpec, changes: str) -> NetworkSpec:
-    blocks = [list(block) for block in base.blocks]
-    for change in changes.split(","):
-        match = _CHANGE.fullmatch(change)
-        if match is None:
-            raise InvalidDesignError(
-                f"cannot read change {change!r} of {base.name}: write b3l2:5x384 for block 3, layer 2, "
-                "5×5 kernels, 384 filters (mlp: 1x for the kernel)"
-            )
+    read = [_read_change(base, change) for change in changes.split(",")]
+    lengths = {int(m["block"]): int(m["length"]) for m in read if m["length"]}
+    blocks = [list(_resized(block, lengths.pop(b, len(block)))) for b, block in enumerate(base.blocks, 1)]
+    if lengths:
+        raise InvalidDesignError(f"{base.name} has no block b{min(lengths)}: it has {len(blocks)} blocks")
+    for match in read:
+        if match["length"]:
+            continue
         block, layer = int(match["block"]) - 1, int(match["layer"]) - 1
         if not (0 <= block < len(blocks) and 0 <= layer < len(blocks[block])):
             shape = ", ".join(str(len(block)) for block in blocks)
@@ -125,6 +147,16 @@ def _with_changes(base: NetworkSpec, changes: str) -> NetworkSpec:
             )
         blocks[block][layer] = Layer(kernel=int(match["kernel"]), filters=int(match["filters"]))
     return NetworkSpec(family=base.family, width=base.width, blocks=tuple(tuple(b) for b in blocks))
+
+
+def _read_change(base: NetworkSpec, change: str) -> re.Match[str]:
+    match = _CHANGE.fullmatch(change)
+    if match is None:
+        raise InvalidDesignError(
+            f"cannot read change {change!r} of {base.name}: write b3l2:5x384 for block 3, layer 2, 5×5 "
+            "kernels, 384 filters (units: 1x for the kernel), or in vgg b3:4 for 4 layers in block 3"
+        )
+    return match
 
 
 @lru_cache(maxsize=4096)

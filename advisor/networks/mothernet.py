@@ -1,9 +1,17 @@
-"""The mother network of a cluster (MotherNets, MLSys 2020, sections 2.1 and 2.2) and distances to it.
+"""The mother network of a cluster and distances to it (MotherNets, MLSys 2020, section 2).
 
 The mother is the largest network from which every member can be grown. Each of its blocks has as many layers
-as the member with the fewest layers there. Each layer has the fewest filters and the smallest kernel that any
-member has at that position. The distance between a member and its mother is the Levenshtein distance between
-their sequences of layers, with every block padded to one length by empty layers.
+as the member with the fewest layers there, called n. Each layer has the fewest filters and the smallest
+kernel that any member has at that position: the *positional minimum*.
+
+In a network without skip connections a member's layer beyond n must pass on all channels of the mother's
+layer n, so it cannot be narrower. Layer n of the mother therefore has the fewest filters that any member has
+at position n *or later* in the block. No larger network can grow into every member: a mother with fewer
+layers must obey the same rule at more positions, so it is nowhere wider. The mother is thus the largest in
+every layer at once, whatever the images and classes.
+
+The distance between a member and its mother is the Levenshtein distance between their sequences of layers,
+with every block padded to one length by empty layers. The hidden layers of a VGG's head are a block as well.
 """
 
 from __future__ import annotations
@@ -28,22 +36,55 @@ def mother_of(members: Sequence[NetworkSpec]) -> NetworkSpec:
     """
     if len({member.family for member in members}) != 1:
         raise InvalidDesignError("a mother network needs members of exactly one family")
+    family = members[0].family
     return NetworkSpec(
-        family=members[0].family,
+        family=family,
         width=min(member.width for member in members),
-        # Blocks are cut to the shortest, which is why zip may stop early.
-        blocks=tuple(
-            tuple(_smallest(layers) for layers in zip(*blocks, strict=False))
-            for blocks in zip(*(member.blocks for member in members), strict=True)
+        blocks=mother_blocks(
+            [member.blocks for member in members], skip_connections=family_named(family).skip_connections
         ),
     )
 
 
+def mother_blocks(members: Sequence[Blocks], *, skip_connections: bool) -> Blocks:
+    """Return the layers of the mother network of members that are given by their layers.
+
+    Args:
+        members: layers of each member, at least one.
+        skip_connections: whether a layer's input also bypasses it, as in the members' family.
+    """
+    return tuple(_mother_block(blocks, skip_connections) for blocks in zip(*members, strict=True))
+
+
+def _mother_block(members: tuple[tuple[Layer, ...], ...], skip_connections: bool) -> tuple[Layer, ...]:
+    if members.count(members[0]) == len(members):
+        return members[0]
+    # Blocks are cut to the shortest, which is why zip may stop early.
+    block = [_smallest(layers) for layers in zip(*members, strict=False)]
+    beyond = [layer.filters for member in members for layer in member[len(block) :]]
+    if beyond and not skip_connections:
+        last = block[-1]
+        block[-1] = Layer(kernel=last.kernel, filters=min(last.filters, *beyond))
+    return tuple(block)
+
+
+def is_contained(mother: NetworkSpec, member: NetworkSpec) -> bool:
+    """Whether a network is of the family of another one and nowhere larger."""
+    if mother.family != member.family or mother.width > member.width:
+        return False
+    return all(
+        len(kept) <= len(grown)
+        and all(a.kernel <= b.kernel and a.filters <= b.filters for a, b in zip(kept, grown, strict=False))
+        for kept, grown in zip(mother.blocks, member.blocks, strict=True)
+    )
+
+
 def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
-    """Refuse a member that cannot be grown out of its mother with the function preserved.
+    """Refuse a member that cannot be grown out of a network that it contains, with the function preserved.
 
     A new layer of a network without skip connections must pass on all channels of its input. So it is at
-    least as wide as the mother's last layer of its block.
+    least as wide as the mother's last layer of its block. The mother that `mother_of` returns can grow into
+    all of its members.
 
     Raises:
         InvalidDesignError: a new layer is too narrow.
@@ -51,14 +92,14 @@ def check_growth(mother: NetworkSpec, member: NetworkSpec) -> None:
     family = family_named(member.family)
     if family.skip_connections:
         return
-    unit = "filters" if family.convolutional else "units"
-    for b, (grown, kept) in enumerate(zip(member.blocks, mother.blocks, strict=True), 1):
+    for b, (grown, kept) in enumerate(zip(member.blocks, mother.blocks, strict=True)):
+        unit = "units" if family.has_units(b) else "filters"
         for i, layer in enumerate(grown[len(kept) :], len(kept) + 1):
             if layer.filters < kept[-1].filters:
                 raise InvalidDesignError(
                     f"{member.name} cannot be hatched from its mother network {mother.name}: layer "
-                    f"b{b}l{i} has {layer.filters} {unit} and must pass on {kept[-1].filters}; widen it or "
-                    "use more clusters"
+                    f"b{b + 1}l{i} has {layer.filters} {unit} and must pass on {kept[-1].filters}; widen it "
+                    "or use more clusters"
                 )
 
 

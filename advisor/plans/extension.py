@@ -1,4 +1,4 @@
-"""More members for a MotherNets ensemble that is already trained (MotherNets, MLSys 2020, section 2.3).
+"""More members for a MotherNets ensemble that is already trained (MotherNets, MLSys 2020, section 2).
 
 A user may start with one cluster and add clusters until the error is small enough or the time is used up. The
 plan of the larger ensemble contains the steps of the smaller one unchanged, so nothing is trained again.

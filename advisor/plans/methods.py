@@ -113,7 +113,8 @@ def mean_network(members: Sequence[NetworkSpec], task: Task) -> NetworkSpec:
         raise UsageError(
             f"one network cannot stand for members of {', '.join(sorted(families))}: use one family"
         )
-    depths = [member.depth for member in members]
+    # A network with layers of its own may have a depth that no regular network has.
+    depths = [member.regular.depth for member in members]
     wanted = sum(lower(member, task).parameters for member in members) / len(members)
     middle = sum(depths) / len(depths)
     counts = regular_counts(members[0].family, task, max(depths))

@@ -67,7 +67,7 @@ REFUSED = [
     (("train", "resnet-8-4+mlp-1-8@g1", "--dataset", "digits"), 2, "families"),
     (("train", "resnet-8-4", "--dataset", "digit"), 2, "did you mean 'digits'"),
     (("train", "resnet-8-4", "--dataset", "digits", "--method", "magic"), 2, "method"),
-    (("train", "mlp-2-8+mlp-3-8~b1l3:1x2@g1", "--dataset", "digits"), 2, "cannot be hatched"),
+    (("train", "vgg-11-8~b7:2", "--dataset", "digits"), 2, "it has 6 blocks"),
     (("train", "2xresnet-8-4@g1", "--dataset", "digits", "--method", "full_data"), 2, "leave out @g1"),
     (("train", "resnet-8-4", "--dataset", "digits", "--augment", "rand"), 2, "choose one of crop, "),
     (("explain", "resnet-8-4", "--augment", "crop+flop"), 2, "did you mean 'crop+flip'"),

@@ -29,6 +29,7 @@ DESIGNS = (
     "2xmlp-1-8@g1",
     "mlp-1-8+mlp-2-8",
     "vgg-11-4",
+    "vgg-11-4~b1:2,b6:2",
     "wrn-10-1",
     "densenet-10-4",
     "resnet-26-16",

@@ -107,7 +107,9 @@ def test_torchs_own_tracker_counts_the_same_on_real_tensors():
 
 
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
-@pytest.mark.parametrize("network", ["resnet-8-4", "densenet-7-4", "vgg-11-2"])
+@pytest.mark.parametrize(
+    "network", ["resnet-8-4", "densenet-7-4", "vgg-11-2", "vgg-11-2~b2:2,b6:3,b6l2:1x40"]
+)
 def test_fake_tensors_take_the_bytes_of_real_ones(workload, execution, network, memory_format):
     settings = type(execution)(
         device="cpu", processes=1, threads=1, dtype="float32", memory_format=memory_format

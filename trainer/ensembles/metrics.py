@@ -222,8 +222,8 @@ def calibration_error(probabilities: Floats, labels: Labels) -> float:
 def probability_covariance(repeats: Floats) -> Floats:
     """Return the covariance of the members' true-class probabilities over repeated trainings.
 
-    It is the unbiased covariance over the repeats, averaged over the images (MotherNets, section 3, "Variance
-    and covariance"). Member i of every repeat is the same network, or a network of the same cluster.
+    It is the unbiased covariance over the repeats, averaged over the images (MotherNets, section 3.4 and
+    appendix B). Member i of every repeat is the same network, or a network of the same cluster.
 
     Args:
         repeats: probabilities of the true classes, (repeats, members, images).

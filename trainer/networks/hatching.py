@@ -1,4 +1,4 @@
-"""Hatching: function-preserving growth of a member out of its mother network (MotherNets, section 2.4).
+"""Hatching: function-preserving growth of a member out of its mother network (MotherNets, section 2).
 
 The method is that of Net2Net (Chen et al. 2016). A layer that exists in the mother inherits her weights along
 the channel maps of `trainer.networks.channels`. Additional output channels copy old ones, the weights of the
@@ -31,7 +31,7 @@ from advisor.errors import PlanError
 from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.graph import Add, Conv, Graph, Linear, Node
 from advisor.networks.layers import Task
-from advisor.networks.mothernet import mother_of
+from advisor.networks.mothernet import is_contained
 from advisor.networks.shared_layers import JointSpec, graph_of, own_prefix
 from trainer.networks.channels import ChannelMap, channel_maps
 from trainer.networks.network import SpecNetwork, build_network
@@ -133,7 +133,7 @@ def _take_last(own: nn.Module, grown: nn.Module) -> None:
 def _check_growable(mother: NetworkSpec, member: NetworkSpec) -> None:
     if mother.family != member.family:
         raise PlanError(f"{member.name} cannot be hatched from {mother.name}: their families differ")
-    if mother_of([mother, member]) != mother:
+    if not is_contained(mother, member):
         raise PlanError(
             f"{member.name} cannot be hatched from {mother.name}: the mother network is larger than its "
             "member somewhere"

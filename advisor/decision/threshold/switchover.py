@@ -16,7 +16,7 @@ threshold, which gives the threshold an interval; a draw whose lead is negative 
 A number of epochs has two readings; each is an `ErrorSource` of its own
 (`advisor.decision.threshold.epoch_axis`).
 
-Source: Wasay and Idreos, "More or Less" (ICLR 2021), section 3.
+Source: Wasay and Idreos, "More or Less" (ICLR 2021), section 4.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ network at the end of the schedule.
 Notation: k members, g clusters; `advisor.decision.threshold.contest` defines the lead,
 `advisor.decision.threshold.switchover` its threshold.
 
-Source: Wasay and Idreos, "More or Less" (ICLR 2021), sections 3 and 4.
+Source: Wasay and Idreos, "More or Less" (ICLR 2021), sections 4 and 5.
 """
 
 from __future__ import annotations

@@ -43,6 +43,20 @@ class Family(ABC):
     def depth_of(self, blocks: Blocks) -> int:
         """Return the depth of checked blocks."""
 
+    def regular_near(self, width: int, blocks: Blocks) -> tuple[int, Blocks]:
+        """Return depth and blocks of the regular network that the name of a network begins with.
+
+        Args:
+            width: base width of both networks.
+            blocks: checked blocks of the network to name.
+        """
+        depth = self.depth_of(blocks)
+        return depth, self.regular_blocks(depth, width)
+
+    def has_units(self, position: int) -> bool:
+        """Whether the layers of the block at a position, from 0, are fully connected."""
+        return not self.convolutional
+
     @abstractmethod
     def lower(self, width: int, blocks: Blocks, task: Task) -> Graph:
         """Return the operations of a checked network for a task."""
@@ -53,8 +67,8 @@ class Family(ABC):
 
         Args:
             width: base width.
-            regular: blocks of the regular network of the same depth and width.
-            blocks: blocks to check, with as many layers as `regular`.
+            regular: blocks of the regular network that the name begins with, of the same width.
+            blocks: blocks to check, of lengths that the family can have.
 
         Raises:
             InvalidDesignError: a number of filters breaks a rule; the message names the rule.
@@ -97,22 +111,29 @@ class Family(ABC):
         """
         if not blocks:
             raise InvalidDesignError(f"{self.name}: a network needs at least one block")
+        self.check_lengths(width, blocks)
+        for position, block in enumerate(blocks):
+            for layer in block:
+                self._check_layer(layer, units=self.has_units(position))
+        self.check_filters(width, self.regular_near(width, blocks)[1], blocks)
+
+    def check_lengths(self, width: int, blocks: Blocks) -> None:
+        """Refuse numbers of layers that no regular network of the family has.
+
+        Raises:
+            InvalidDesignError: a block has too many or too few layers.
+        """
         counts = tuple(len(block) for block in blocks)
         self.check_depth(self.depth_of(blocks))
         regular = self.regular_blocks(self.depth_of(blocks), width)
         if counts != tuple(len(block) for block in regular):
             raise InvalidDesignError(f"{self.name} has no network with {counts} layers in its blocks")
-        for layer in (layer for block in blocks for layer in block):
-            if layer.filters < 1:
-                raise InvalidDesignError(f"{self.name}: a layer needs at least 1 filter, got {layer.filters}")
-            self.check_kernel(layer)
-        self.check_filters(width, regular, blocks)
 
-    def check_kernel(self, layer: Layer) -> None:
-        """Refuse a kernel without a centre.
-
-        Raises:
-            InvalidDesignError: the kernel size is even or below 1.
-        """
+    def _check_layer(self, layer: Layer, *, units: bool) -> None:
+        """Refuse a layer without filters, a kernel without a centre, and units with a kernel."""
+        if layer.filters < 1:
+            raise InvalidDesignError(f"{self.name}: a layer needs at least 1 filter, got {layer.filters}")
+        if units and layer.kernel != 1:
+            raise InvalidDesignError(f"{self.name}: units have no kernel, write 1x{layer.filters}")
         if layer.kernel < 1 or layer.kernel % 2 == 0:
             raise InvalidDesignError(f"{self.name}: kernel sizes are odd, got {layer.kernel}")

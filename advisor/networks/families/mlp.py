@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from advisor.errors import InvalidDesignError
 from advisor.networks.families.base import Family
 from advisor.networks.graph import Flatten, Graph, GraphBuilder, Relu
 from advisor.networks.layers import Blocks, Layer, Task
@@ -29,15 +28,6 @@ class Mlp(Family):
     def regular_blocks(self, depth: int, width: int) -> Blocks:
         """Return one block of d layers."""
         return ((Layer(1, width),) * depth,)
-
-    def check_kernel(self, layer: Layer) -> None:
-        """Refuse a kernel; units have none, which is written as 1.
-
-        Raises:
-            InvalidDesignError: the kernel size is not 1.
-        """
-        if layer.kernel != 1:
-            raise InvalidDesignError(f"mlp: units have no kernel, write 1x{layer.filters}")
 
     def check_filters(self, width: int, regular: Blocks, blocks: Blocks) -> None:
         """Accept any number of units in every layer."""

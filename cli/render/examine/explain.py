@@ -1,10 +1,12 @@
 """A plan, or a run beside its forecast, as one table: its steps, and their totals below.
 
-The layers of the networks stand above the table if they are requested, because a terminal shows the end.
+The layers of the networks, if they are requested, and the clusters stand above the table, because a terminal
+shows the end.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,6 +32,7 @@ from cli.render.profile import forecast
 from cli.workflows.answers.examine.explanation import (
     ActualTotals,
     DeviationOfTotals,
+    ExplainedCluster,
     ExplainedStep,
     Explanation,
 )
@@ -92,13 +95,37 @@ def explanation(answer: Explanation) -> RenderableType:
         parts.append(Text(f"run {run.id} of {run.created_at[:10]}: {run.status}{message}"))
     for network in answer.layers or ():
         parts += ["", forecast(network)]
+    if answer.clusters:
+        parts += ["", _clusters(answer.clusters)]
     parts += ["", _table(answer), ""]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
 
 
+def _plain_table() -> Table:
+    return Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+
+
+def _clusters(clusters: tuple[ExplainedCluster, ...]) -> Table:
+    """Return a row for every shape of a cluster: its distance to the mother, and the mother's share of it."""
+    drawn = _plain_table()
+    drawn.add_column("mother", overflow="fold")
+    drawn.add_column("members", overflow="fold")
+    for name in ("distance", "mother's share"):
+        drawn.add_column(name, justify="right", no_wrap=True)
+    for cluster in clusters:
+        mother = cluster.mother or "from scratch"
+        for (network, distance, share), count in Counter(
+            (m.network, m.distance, m.mother_share) for m in cluster.members
+        ).items():
+            figures = (str(distance), percent(share)) if cluster.mother else ("–", "–")
+            drawn.add_row(mother, f"{count}x{network}" if count > 1 else network, *figures)
+            mother = ""
+    return drawn
+
+
 def _table(answer: Explanation) -> Table:
     beside = answer.run is not None
-    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    drawn = _plain_table()
     drawn.add_column("step", no_wrap=True)
     drawn.add_column("network", overflow="fold")
     for name in ("epochs", "predicted", "90 % interval", *(("actual", "error") if beside else ())):

@@ -68,7 +68,8 @@ def _panel(answer: EquivalentComparison, panel: Panel) -> alt.LayerChart:
     x = alt.X("members:Q", title="members k", axis=alt.Axis(values=list(range(2, 17, 2)), format="d"))
     own = figure(answer.single)
     y = _axis(panel, rows, own)
-    colour = alt.Color("class:N", title=None, scale=COLOURS)
+    legend = alt.Legend(symbolOpacity=1)
+    colour = alt.Color("class:N", title=None, scale=COLOURS, legend=legend)
     data = chart_of(rows)
     layers: list[alt.Chart] = []
     if own is not None:
@@ -84,7 +85,7 @@ def _panel(answer: EquivalentComparison, panel: Panel) -> alt.LayerChart:
             x=x,
             y=y,
             color=colour,
-            shape=alt.Shape("class:N", title=None, scale=SHAPES),
+            shape=alt.Shape("class:N", title=None, scale=SHAPES, legend=legend),
             tooltip=[alt.Tooltip(f"{name}:N") for name in ("design", "class", "figure")],
         ),
     ]

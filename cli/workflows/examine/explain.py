@@ -18,6 +18,7 @@ from cli.quantities import check_price
 from cli.workflows.answers.examine.explanation import Explanation, PredictedTotals
 from cli.workflows.examine.explain_run import explain_run
 from cli.workflows.examine.layer_forecast import forecast_layers
+from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
@@ -69,6 +70,7 @@ def explain(
         notes=(*about_plan(plan), *_about_clusters(request.target, plan)),
         coverage=coverage,
         corrections=plan_forecast.corrections,
+        clusters=explained_clusters(plan),
     )
 
 

@@ -16,6 +16,7 @@ from cli.workflows.answers.examine.explanation import (
     PredictedTotals,
 )
 from cli.workflows.answers.examine.parts import Deviation, QuantityCoverage
+from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.examine.plan_steps import (
     about_plan,
     explained_plan,
@@ -51,6 +52,7 @@ def explain_run(
         notes=(*_about_run(run), *about_plan(run.plan)),
         coverage=coverage,
         corrections=run.forecast.corrections if run.forecast else (),
+        clusters=explained_clusters(run.plan),
     )
 
 

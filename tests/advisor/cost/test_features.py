@@ -99,7 +99,9 @@ def test_what_is_counted_by_node_adds_up_over_any_cut(graph, data):
     assert [a + b for a, b in zip(first, second, strict=True)] == counted(graph.nodes)
 
 
-@pytest.mark.parametrize("name", ["resnet-14-5", "wrn-16-2", "densenet-10-6", "vgg-13-4", "mlp-3-9"])
+@pytest.mark.parametrize(
+    "name", ["resnet-14-5", "wrn-16-2", "densenet-10-6", "vgg-13-4", "mlp-3-9", "vgg-11-4~b2:2,b6:3"]
+)
 def test_tensors_and_parameters_are_those_of_the_real_module(name):
     found = features_of(name, DIGITS)
     real = list(build_network(lower(parse_network(name), DIGITS), 0).parameters())

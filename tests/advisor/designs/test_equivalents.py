@@ -113,6 +113,7 @@ def published(name):
 
 
 RESNET, DENSENET = published("table_c_resnet.csv"), published("table_b_densenet.csv")
+WIDE_RESNET = published("table_d_wrn.csv")
 
 
 def excess(family, single, depth, width):
@@ -123,6 +124,12 @@ def test_the_tables_are_transcribed_whole():
     assert [row[:2] for row in RESNET] == [(d, w) for d in (26, 38, 50, 62) for w in (16, 24, 32, 48)]
     complete = [(d, w) for d in (40, 64, 88, 112) for w in (12, 20, 28, 36, 48)]
     assert [row[:2] for row in DENSENET] == complete[:-1]
+    assert [row[:2] for row in WIDE_RESNET] == [(d, w) for d in (28, 52, 58) for w in (4, 8, 12)]
+
+
+@pytest.mark.parametrize(("depth", "width", "weq", "deq"), WIDE_RESNET)
+def test_the_strict_rule_gives_every_row_of_the_published_wide_resnet_table(depth, width, weq, deq):
+    assert found(equivalents(regular_network("wrn", depth, width), 4, CIFAR10)) == (deq, weq)
 
 
 @pytest.mark.parametrize(("depth", "width", "weq", "deq"), RESNET)
@@ -196,7 +203,7 @@ def test_the_document_is_what_the_script_writes(script):
 
 def test_the_document_has_a_row_for_every_published_row(script):
     text = script.render()
-    for family, table in (("resnet", RESNET), ("densenet", DENSENET)):
+    for family, table in (("resnet", RESNET), ("densenet", DENSENET), ("wrn", WIDE_RESNET)):
         for depth, width, weq, deq in table:
             row = next(line for line in text.splitlines() if line.startswith(f"| {family}-{depth}-{width} |"))
             cells = [cell.strip() for cell in row.strip("|").split("|")]

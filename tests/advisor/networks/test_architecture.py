@@ -21,16 +21,18 @@ ODD = st.integers(0, 5).map(lambda i: 2 * i + 1)
 
 @st.composite
 def networks(draw):
-    """Networks of every family with up to four layers changed as the family allows."""
+    """Networks of every family with up to four layers changed as the family allows, and any VGG blocks."""
     family = draw(st.sampled_from(sorted(VALID_DEPTHS)))
     spec = regular_network(family, draw(st.sampled_from(VALID_DEPTHS[family])), draw(st.integers(1, 70)))
     blocks = [list(block) for block in spec.blocks]
+    if family == "vgg" and draw(st.booleans()):
+        blocks = [block[:1] * draw(st.integers(1, 6)) for block in blocks]
     for _ in range(draw(st.integers(0, 4))):
         b = draw(st.integers(0, len(blocks) - 1))
         i = draw(st.integers(0, len(blocks[b]) - 1))
         fixed = family in ("resnet", "wrn") and i % 2 == 1
         blocks[b][i] = Layer(
-            kernel=1 if family == "mlp" else draw(ODD),
+            kernel=1 if FAMILIES[family].has_units(b) else draw(ODD),
             filters=blocks[b][i].filters if fixed else draw(st.integers(1, 3000)),
         )
     return NetworkSpec(family=family, width=spec.width, blocks=tuple(tuple(b) for b in blocks))
@@ -68,6 +70,15 @@ def test_two_networks_have_one_name_only_if_they_are_equal(a, b):
         ("resnet-8-4~b1l1:5x4,b1l1:3x9", "resnet-8-4~b1l1:3x9"),
         ("resnet-008-04", "resnet-8-4"),
         ("mlp-2-5~b1l2:1x7", "mlp-2-5~b1l2:1x7"),
+        ("vgg-16-64~b4:5", "vgg-16-64~b4:5"),
+        ("vgg-16-64~b4l5:5x9,b4:5", "vgg-16-64~b4:5,b4l5:5x9"),
+        ("vgg-16-64~b4:5,b4:3", "vgg-16-64"),
+        # The name begins with the configuration that differs in the fewest blocks, then in the least depth.
+        ("vgg-11-64~b3:3,b4:3,b5:3", "vgg-16-64~b1:1,b2:1"),
+        ("vgg-13-64~b1:1", "vgg-11-64~b2:2"),
+        ("vgg-19-64~b3:3,b4:3,b5:3", "vgg-16-64"),
+        ("mlp-2-8~b1:3", "mlp-3-8"),
+        ("resnet-8-4~b1:4,b2:4,b3:4", "resnet-14-4"),
     ],
 )
 def test_names_have_one_canonical_form(written, canonical):
@@ -93,9 +104,36 @@ def test_a_name_gives_the_layers_written_by_hand(name, depth, width, blocks):
     [(11, (1, 1, 2, 2, 2)), (13, (2, 2, 2, 2, 2)), (16, (2, 2, 3, 3, 3)), (19, (2, 2, 4, 4, 4))],
 )
 def test_vgg_depths_are_the_published_configurations(depth, counts):
-    blocks = regular_network("vgg", depth, 64).blocks
+    *blocks, head = regular_network("vgg", depth, 64).blocks
     assert tuple(len(block) for block in blocks) == counts
     assert [block[0].filters for block in blocks] == [64, 128, 256, 512, 512]
+    # One hidden layer of eight times the width.
+    assert head == (Layer(1, 512),)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "depth"),
+    [
+        ("vgg-16-64~b4:5", (2, 2, 3, 5, 3, 1), 18),
+        ("vgg-11-64~b5:1", (1, 1, 2, 2, 1, 1), 10),
+        ("vgg-16-64~b6:2", (2, 2, 3, 3, 3, 2), 16),
+        ("vgg-19-64~b1:9,b2:1", (9, 1, 4, 4, 4, 1), 25),
+    ],
+)
+def test_a_block_of_a_vgg_has_as_many_layers_as_its_name_says_the_added_ones_regular(name, counts, depth):
+    spec = parse_network(name)
+    assert tuple(len(block) for block in spec.blocks) == counts
+    # The published count: three more than the convolutions.
+    assert spec.depth == depth == sum(counts[:5]) + 3
+    regular = [Layer(3, f) for f in (64, 128, 256, 512, 512)] + [Layer(1, 512)]
+    assert all(set(block) == {layer} for block, layer in zip(spec.blocks, regular, strict=True))
+
+
+def test_the_published_head_is_two_hidden_layers_of_4096_units():
+    spec = parse_network("vgg-16-64~b6:2,b6l1:1x4096,b6l2:1x4096")
+    assert spec.blocks[:5] == parse_network("vgg-16-64").blocks[:5]
+    assert spec.blocks[5] == (Layer(1, 4096),) * 2
+    assert spec.regular == parse_network("vgg-16-64")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +163,14 @@ def test_vgg_depths_are_the_published_configurations(depth, counts):
         ("resnet-8-4~b1l2:3x5", "residual stream", "got 5", "change an odd layer instead"),
         ("wrn-10-1~b2l2:3x5", "residual stream", "must have 32 filters, got 5", "odd layer"),
         ("mlp-1-4~b1l1:3x4", "units have no kernel", "mlp", "write 1x4"),
+        ("vgg-11-4~b6l1:3x4", "units have no kernel", "vgg", "write 1x4"),
+        ("vgg-11-4~b3:0", "at least 1 layer", "(1, 1, 0, 2, 2, 1)", "6 blocks"),
+        ("vgg-11-4~b6:0", "at least 1 layer", "(1, 1, 2, 2, 2, 0)", "head"),
+        ("vgg-11-4~b7:2", "vgg-11-4 has no block b7", "b7", "it has 6 blocks"),
+        ("vgg-11-4~b0:2", "no block", "b0", "6 blocks"),
+        ("vgg-11-4~b1:9999,b2:9999", "at most 10000 layers", "9999", "10000"),
+        ("vgg-11-4~b6l2:1x4", "no layer", "b6l2", "2, 2, 2, 1 layers"),
+        ("resnet-8-4~b1:4", "no network with", "(4, 2, 2)", "layers in its blocks"),
     ],
 )
 def test_a_malformed_name_is_refused_in_one_line_with_rule_value_and_remedy(name, rule, value, remedy):
@@ -194,6 +240,9 @@ def test_valid_depths_follow_the_rule_of_the_family(family):
         ("mlp", ((),)),
         ("mlp", ((Layer(1, 4),), (Layer(1, 4),))),
         ("vgg", ((Layer(3, 4),),) * 5),
+        ("vgg", ((Layer(3, 4),),) * 6),
+        ("vgg", (*((Layer(3, 4),),) * 5, (Layer(1, 4),), (Layer(1, 4),))),
+        ("vgg", (*((Layer(3, 4),),) * 5, ())),
         ("vgg", ((Layer(3, 4),) * 2,) + ((Layer(3, 4),),) * 2 + ((Layer(3, 4),) * 2,) * 2),
     ],
 )
@@ -223,6 +272,10 @@ def test_a_regular_network_needs_a_known_family_and_a_width():
         "vgg-19-999999",
         "resnet-8-4~b1l1:999x999999",
         "resnet-8-4~b9999l9999:3x3",
+        "vgg-11-9~b1:9999",
+        "vgg-11-9~" + ",".join(f"b{b}:9999" for b in range(1, 7)),
+        "resnet-8-4~" + ",".join(f"b{b}:9999" for b in range(1, 4)),
+        "vgg-16-64~" + ",".join(["b1:9999"] * 20_000),
         "resnet-" + "9" * 100_000 + "-4",
         "a" * 100_000 + "-8-4",
         "resnet-8-4~" + "b1l1:3x5," * 20_000,

@@ -128,6 +128,39 @@ def test_a_vgg_pools_after_every_block_until_its_map_is_one_pixel(side, pools, f
     assert graph.parameters == VGG_11_4_CONVOLUTIONS + VGG_11_4_NORMS + head
 
 
+def test_a_vgg_with_more_layers_in_its_blocks_and_head_has_the_parameters_counted_by_hand():
+    # One more layer of 16 in block 3, and a head of 32, 20 and 7 units.
+    convolutions = VGG_11_4_CONVOLUTIONS + VGG_11_4_NORMS + 9 * 16 * 16 + 2 * 16
+    head = (32 + 1) * 32 + (32 + 1) * 20 + (20 + 1) * 7 + (7 + 1) * 10
+    graph = graph_of("vgg-11-4~b3:3,b6:3,b6l2:1x20,b6l3:1x7")
+    assert graph.parameters == convolutions + head
+    names = [node.name for node in graph.nodes if not node.name.startswith("block")]
+    assert names == [
+        "flatten",
+        *("hidden", "hidden.relu", "hidden2", "hidden2.relu", "hidden3", "hidden3.relu"),
+        "classifier",
+    ]
+
+
+# Simonyan and Zisserman 2015, table 2: millions of parameters of configurations A to E. C has kernels of 1.
+PUBLISHED_HEAD = "b6:2,b6l1:1x4096,b6l2:1x4096"
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        (f"vgg-11-64~{PUBLISHED_HEAD}", 133),
+        (f"vgg-13-64~{PUBLISHED_HEAD}", 133),
+        (f"vgg-16-64~b3l3:1x256,b4l3:1x512,b5l3:1x512,{PUBLISHED_HEAD}", 134),
+        (f"vgg-16-64~{PUBLISHED_HEAD}", 138),
+        (f"vgg-19-64~{PUBLISHED_HEAD}", 144),
+    ],
+)
+def test_the_published_head_on_images_of_224_pixels_gives_the_published_parameters(name, millions):
+    imagenet = Task(channels=3, height=224, width=224, classes=1000)
+    assert round(graph_of(name, imagenet).parameters / 1e6) == millions
+
+
 def test_a_changed_vgg_layer_changes_its_own_kernel_its_norm_and_the_inputs_of_the_next():
     plain, changed = graph_of("vgg-16-64"), graph_of("vgg-16-64~b3l2:5x384")
     before = 256 * 256 * 9 + 2 * 256 + 256 * 256 * 9

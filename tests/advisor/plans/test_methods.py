@@ -113,6 +113,13 @@ def test_the_mean_of_equal_networks_is_that_network():
     assert mean_network(parse_design("3xresnet-26-9").members, CIFAR10).name == "resnet-26-9"
 
 
+def test_networks_of_a_depth_that_no_regular_network_has_have_a_mean_network_too():
+    # Fourteen convolutions each, and so a depth of 17, between those of vgg-16 and vgg-19.
+    members = parse_design("vgg-16-8~b4:4+vgg-16-8~b3:4").members
+    assert [member.depth for member in members] == [17, 17]
+    assert mean_network(members, CIFAR10).depth == 16
+
+
 def test_families_have_no_mean_network():
     with pytest.raises(UsageError, match="members of resnet, vgg: use one family"):
         planned("resnet-8-4+vgg-11-4", Method.SNAPSHOT)

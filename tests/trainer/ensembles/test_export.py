@@ -96,7 +96,9 @@ def test_safetensors_are_read_by_the_loader(ensemble, images, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(FORMATS))
-@pytest.mark.parametrize("network", ["resnet-8-4", "wrn-10-1", "densenet-7-4", "vgg-11-4", "mlp-2-8"])
+@pytest.mark.parametrize(
+    "network", ["resnet-8-4", "wrn-10-1", "densenet-7-4", "vgg-11-4", "mlp-2-8", "vgg-11-4~b2:2,b6:3"]
+)
 def test_every_family_can_be_exported(plan_of, digits, images, tmp_path, form, network):
     for package in FORMATS[form].packages:
         pytest.importorskip(package)

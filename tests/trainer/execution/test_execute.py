@@ -475,6 +475,8 @@ def still(plan, noise=None):
         "wrn-10-1~b1l1:3x4+wrn-10-1@g1",
         "densenet-7-4+densenet-10-6@g1",
         "mlp-1-8+mlp-3-12@g1",
+        # The third layer of one member is narrower than all other layers.
+        "mlp-2-32~b1l2:1x24+mlp-3-32~b1l2:1x24,b1l3:1x12@g1",
     ],
 )
 def test_hatched_members_start_where_their_mother_ends(plan_of, run, design):
@@ -487,6 +489,16 @@ def test_hatched_members_start_where_their_mother_ends(plan_of, run, design):
         assert first.validation_loss < scratch.validation_loss
         assert story.ended[f"hatch {member}"].hatch_difference <= 1e-9
         assert story.ended[f"train {member}"].hatch_difference is None
+
+
+def test_members_that_taper_learn_from_where_their_mother_ends(plan_of, run):
+    story = run(plan_of("vgg-11-4+vgg-11-4~b2:3,b2l3:3x5,b6:2,b6l2:1x20@g1", epochs=4))
+    assert {record.status for record in story.ended.values()} == {StepStatus.DONE}
+    mother = [r for r in story.epochs if r.network == "mother-1"]
+    for member in ("member-1", "member-2"):
+        (trained,) = (r for r in story.epochs if r.network == member)
+        assert story.ended[f"hatch {member}"].hatch_difference <= 1e-9
+        assert trained.train_loss < mother[-1].train_loss < mother[0].train_loss
 
 
 def test_the_record_of_a_deepened_vgg_tells_how_far_train_mode_moves_and_that_of_a_wider_one_nothing(

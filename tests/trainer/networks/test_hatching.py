@@ -20,7 +20,7 @@ from advisor.errors import InvalidDesignError, PlanError
 from advisor.networks.architecture import NetworkSpec, lower, parse_network, regular_network
 from advisor.networks.families import FAMILIES
 from advisor.networks.layers import Layer, Task
-from advisor.networks.mothernet import check_growth, mother_of
+from advisor.networks.mothernet import check_growth, is_contained, mother_of
 from trainer.data.batches import normalised
 from trainer.networks import channels
 from trainer.networks.channels import FREE, ChannelMap
@@ -89,16 +89,21 @@ WIDEST = {"resnet": 4, "wrn": 2, "densenet": 6, "vgg": 3, "mlp": 9}
 
 @st.composite
 def network(draw, family):
-    """A network of which up to four layers are irregular; residual streams differ by width only."""
+    """A network of which up to four layers are irregular; residual streams differ by width only.
+
+    Blocks of a VGG, and its head, have any length.
+    """
     spec = regular_network(
         family, draw(st.sampled_from(DEPTHS[family])), draw(st.integers(1, WIDEST[family]))
     )
     blocks = [list(block) for block in spec.blocks]
+    if family == "vgg":
+        blocks = [block[:1] * draw(st.integers(1, 3)) for block in blocks]
     for _ in range(draw(st.integers(0, 4))):
         b = draw(st.integers(0, len(blocks) - 1))
         i = draw(st.integers(0, len(blocks[b]) - 1))
         fixed = family in ("resnet", "wrn") and i % 2 == 1
-        kernel = 1 if family == "mlp" else draw(st.sampled_from([1, 3, 5]))
+        kernel = 1 if FAMILIES[family].has_units(b) else draw(st.sampled_from([1, 3, 5]))
         blocks[b][i] = Layer(kernel, blocks[b][i].filters if fixed else draw(st.integers(1, 20)))
     return with_blocks(spec, blocks)
 
@@ -112,20 +117,10 @@ def units(*filters):
     return NetworkSpec(family="mlp", width=filters[0], blocks=(tuple(Layer(1, f) for f in filters),))
 
 
-def passing_on(member, mother):
-    """The member with new layers wide enough for its mother; the mother stays that of the cluster."""
-    blocks = [list(block) for block in member.blocks]
-    for block, kept in zip(blocks, mother.blocks, strict=True):
-        for i in range(len(kept), len(block)):
-            block[i] = Layer(block[i].kernel, max(block[i].filters, kept[-1].filters))
-    return with_blocks(member, blocks)
-
-
 @pytest.mark.parametrize(
     ("family", "examples"), [("mlp", 15), ("densenet", 10), ("vgg", 10), ("resnet", 8), ("wrn", 4)]
 )
 def test_every_member_of_a_cluster_computes_what_its_mother_computes(family, examples):
-    plain = not FAMILIES[family].skip_connections
     modes = [(False, 2), (False, 64), (True, 64)] + [(True, 2)] * (family != "vgg")
 
     @settings(max_examples=examples)
@@ -135,8 +130,6 @@ def test_every_member_of_a_cluster_computes_what_its_mother_computes(family, exa
         mother = trained(mother_spec, seed % 1000)
         before = copy.deepcopy(mother.state_dict())
         for member_spec in members:
-            if plain:
-                member_spec = passing_on(member_spec, mother_spec)
             check_growth(mother_spec, member_spec)
             member = hatch(mother, mother_spec, member_spec, TASK, images_of(64), seed)
             assert member.graph == lower(member_spec, TASK)
@@ -170,12 +163,17 @@ GROWTHS = [
     ("vgg-11-2", "vgg-11-5"),
     ("vgg-11-2", "vgg-11-2~b1l1:5x2,b3l2:7x8,b5l1:5x16"),
     ("vgg-11-2", "vgg-11-2~b3l2:3x20,b5l2:5x23"),
+    # The head: wider, deeper, and both.
+    ("vgg-11-2", "vgg-11-2~b6l1:1x31"),
+    ("vgg-11-2", "vgg-11-2~b6:3"),
+    ("vgg-11-2~b6:2,b6l2:1x9", "vgg-11-3~b6:4,b6l2:1x40,b6l3:1x9,b6l4:1x11"),
 ]
 DEEPENED = [
     ("vgg-11-2", "vgg-13-2"),
     ("vgg-11-2", "vgg-19-2"),
     ("vgg-11-2", "vgg-16-3~b3l2:5x40,b3l3:5x12,b5l3:7x30"),
     ("vgg-11-2~b2l1:1x3", "vgg-13-2~b1l2:5x2,b2l2:1x3"),
+    ("vgg-11-2", "vgg-11-2~b1:4,b3:3,b6:2,b6l2:1x20"),
 ]
 
 
@@ -650,11 +648,41 @@ def test_a_mother_that_is_larger_than_its_member_anywhere_is_refused(mother, mem
 @pytest.mark.parametrize("filters", [(6, 6, 3), (6, 6, 9, 5), (8, 7, 5)])
 def test_a_new_fully_connected_layer_that_is_too_narrow_to_pass_everything_on_is_refused(filters):
     mother_spec = units(6, 6)
-    assert mother_of([mother_spec, units(*filters)]) == mother_spec
+    assert is_contained(mother_spec, units(*filters))
     with pytest.raises(PlanError, match="units") as refused:
         hatch(trained(mother_spec), mother_spec, units(*filters), TASK, images_of(2), 0)
     assert "\n" not in str(refused.value)
     assert "larger" not in str(refused.value)
+
+
+def test_the_hidden_layers_of_a_head_that_grow_deeper_are_identities_behind_their_rectifier():
+    _, grown = hatched("vgg-11-2", "vgg-11-2~b6:2,b6l2:1x20")
+    weight = grown.layer("hidden2").weight.detach()
+    # The first 16 units are passed on; the other four copy some of them.
+    assert torch.equal(weight[:16], torch.eye(16, dtype=torch.float64))
+    assert torch.equal(weight.sum(1), torch.ones(20, dtype=torch.float64))
+    assert not grown.layer("hidden2").bias.detach().any()
+
+
+def test_a_new_hidden_layer_of_a_head_that_is_too_narrow_is_refused():
+    with pytest.raises(PlanError, match="hidden2 has 15 units and must pass on the 16"):
+        hatched("vgg-11-2", "vgg-11-2~b6:2,b6l2:1x15")
+
+
+@pytest.mark.parametrize(
+    ("members", "mother"),
+    [
+        # The layer that only one member has is narrower than the layers of both before it.
+        (["mlp-2-512~b1l2:1x256", "mlp-3-512~b1l2:1x256,b1l3:1x128"], "mlp-2-512~b1l2:1x128"),
+        (["vgg-11-4", "vgg-11-4~b3:4,b3l3:3x9,b6:2,b6l2:1x20"], "vgg-11-4~b3l2:3x9,b6l1:1x20"),
+    ],
+)
+def test_members_that_taper_compute_what_their_narrower_mother_computes(members, mother):
+    specs = [parse_network(name) for name in members]
+    assert mother_of(specs) == parse_network(mother)
+    for name in members:
+        grown_from, grown = hatched(mother, name)
+        assert max(differences(grown_from, grown, modes=[(False, 2), (False, 64)])) <= EXACT
 
 
 def test_a_new_convolution_of_a_plain_network_that_is_too_narrow_is_refused():

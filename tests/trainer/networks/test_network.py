@@ -82,7 +82,9 @@ def test_fvcore_counts_the_same_macs_in_every_layer(spec, task):
         assert counted.get(f"layers.{module_name(node.name)}", 0) == node.macs, node.name
 
 
-@pytest.mark.parametrize("name", ["resnet-8-4~b2l1:5x12", "vgg-11-4~b3l2:5x20", "densenet-7-3~b2l1:1x9"])
+@pytest.mark.parametrize(
+    "name", ["resnet-8-4~b2l1:5x12", "vgg-11-4~b3l2:5x20", "vgg-11-4~b2:2,b6:3", "densenet-7-3~b2l1:1x9"]
+)
 def test_variants_of_single_layers_are_built_as_specified(name):
     graph = lower(parse_network(name), Task(channels=3, height=20, width=13, classes=7))
     network = build_network(graph, 0)

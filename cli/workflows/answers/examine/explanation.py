@@ -66,6 +66,36 @@ class ExplainedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedMember:
+    """A member of a cluster beside the cluster's mother network.
+
+    Attributes:
+        member: name of the member in the plan.
+        network: short name of its network.
+        distance: layers that must be inserted or changed to make the member of the mother.
+        mother_share: parameters of the mother over those of the member; 0 for a member trained from scratch.
+    """
+
+    member: str
+    network: str
+    distance: int
+    mother_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedCluster:
+    """Members that are hatched from one mother network, or one member that trains from scratch.
+
+    Attributes:
+        mother: short name of the mother network; null for a member that trains from scratch.
+        members: members of the cluster.
+    """
+
+    mother: str | None
+    members: tuple[ExplainedMember, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedTotals:
     """Predicted cost and error of a whole plan; null where a figure is not predicted.
 
@@ -148,6 +178,7 @@ class Explanation(Answer):
         notes: remarks for a person.
         coverage: how many of the newest forecasts on the machine held; a quantity without any is left out.
         corrections: corrections that the intervals of a plan have; for a run those stored with its forecast.
+        clusters: clusters of the plan, as it has them stored; empty for a method without clusters.
     """
 
     plan: ExplainedPlan
@@ -161,3 +192,4 @@ class Explanation(Answer):
     notes: tuple[str, ...]
     coverage: tuple[QuantityCoverage, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    clusters: tuple[ExplainedCluster, ...] = ()

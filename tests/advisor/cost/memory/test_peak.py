@@ -112,7 +112,7 @@ def test_positions_of_maxima_take_eight_bytes_in_any_arithmetic():
     [(DIGITS, "contiguous"), (WIDE, "channels_last")],
     ids=["8x8 contiguous", "8x32 channels last"],
 )
-@pytest.mark.parametrize("name", [*NAMES, "vgg-11-4~b2l1:5x9", "resnet-8-4~b1l1:5x6"])
+@pytest.mark.parametrize("name", [*NAMES, "vgg-11-4~b2l1:5x9", "vgg-11-4~b2:2,b6:3", "resnet-8-4~b1l1:5x6"])
 def test_peaks_are_those_of_real_tensors_byte_for_byte(name, task, dtype, memory_format):
     found = graph_memory(lower(parse_network(name), task), dtype, memory_format)
     prepare = workload(name, task, 6, dtype, memory_format).prepare

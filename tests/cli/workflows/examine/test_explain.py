@@ -12,17 +12,20 @@ from advisor.conformal import Correction, Corrections, Quantity
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, PricedStep
+from advisor.designs.clustering import clusters_of
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.dataset import dataset_named
 from advisor.plans.execution import Execution
+from advisor.plans.extension import with_cluster
 from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import plan_to_json
+from advisor.plans.plan import plan_from_json, plan_to_json
 from advisor.plans.records import EnsembleMetrics, Forecast, PredictedStep, RunStatus, StepRecord, StepStatus
 from advisor.shipped_scores import shipped_scores
 from cli.workflows.answers.examine.parts import ErrorBasis
 from cli.workflows.examine import explain as workflow
+from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.home import Home, locked
@@ -265,6 +268,56 @@ def test_clusters_of_one_are_said_to_change_nothing(advisor, design, said):
     assert any("none is hatched" in note for note in notes) == said
 
 
+# Two members of 8 units, one of 12 and 6, and one of another family. Their mother has 6 units, because the
+# second layer of the third member passes hers on: 65·6 + 7·10 parameters.
+CLUSTERED = ("explain", "2xmlp-1-8+mlp-2-12~b1l2:1x6+resnet-8-4@g2", "--dataset", "digits", "--epochs", "2")
+
+
+def test_the_clusters_of_a_plan_are_shown_with_distances_and_the_mothers_share(advisor):
+    hatched, alone = advisor(*CLUSTERED, "--json").json["clusters"]
+    assert hatched["mother"] == "mlp-1-8~b1l1:1x6"
+    assert [m["member"] for m in hatched["members"]] == ["member-1", "member-2", "member-3"]
+    assert [m["distance"] for m in hatched["members"]] == [1, 1, 2]
+    of_8, of_12 = 65 * 8 + 9 * 10, 65 * 12 + 13 * 6 + 7 * 10
+    assert [m["mother_share"] for m in hatched["members"]] == pytest.approx(
+        [460 / of_8, 460 / of_8, 460 / of_12]
+    )
+    assert alone["mother"] is None
+    assert [(m["network"], m["mother_share"]) for m in alone["members"]] == [("resnet-8-4", 0.0)]
+    rows = [line.split() for line in advisor(*CLUSTERED).out.splitlines()]
+    assert ["mlp-1-8~b1l1:1x6", "2xmlp-1-8", "1", "75.4", "%"] in rows
+    assert ["mlp-2-12~b1l2:1x6", "2", "49.6", "%"] in rows
+    assert ["from", "scratch", "resnet-8-4", "–", "–"] in rows
+
+
+def test_members_that_share_layers_are_explained_with_their_mother_and_other_methods_have_no_clusters(
+    advisor,
+):
+    arguments = ("explain", "2xmlp-1-8@g1", "--dataset", "digits", "--method", "shared_mothernets")
+    (cluster,) = advisor(*arguments, "--json").json["clusters"]
+    assert cluster["mother"] == "mlp-1-8"
+    assert [m["distance"] for m in cluster["members"]] == [0, 0]
+    chain = advisor("explain", "2xmlp-1-8", "--dataset", "digits", "--method", "fge", "--json").json
+    assert chain["clusters"] == []
+
+
+def test_the_clusters_of_a_stored_plan_are_those_that_it_was_made_with():
+    small, large = parse_network("mlp-1-8"), parse_network("mlp-2-12")
+    plan = make_plan(
+        parse_design("2xmlp-1-8+2xmlp-2-12@g1"),
+        dataset_named("digits"),
+        epochs=10,
+        batch=32,
+        seed=3,
+        execution=EXECUTION,
+    )
+    plan = plan_from_json(plan_to_json(with_cluster(plan, [small, large])))
+    # Clusters that are formed today would have one shape each.
+    assert clusters_of(parse_design(plan.design)) == [(0, 1, 4), (2, 3, 5)]
+    found = [[m.network for m in cluster.members] for cluster in explained_clusters(plan)]
+    assert found == [["mlp-1-8"] * 2 + ["mlp-2-12"] * 2, ["mlp-1-8", "mlp-2-12"]]
+
+
 def test_every_method_has_an_error_forecast_of_its_own(advisor):
     def error(design, method):
         arguments = ("explain", design, "--dataset", "digits", "--method", method)
@@ -472,7 +525,8 @@ def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, wid
     assert not any(line[:1] == " " for line in lines if line.strip())
     # Last, the forecasts that held, which take two lines of the narrow terminal.
     held = 2 if width == 80 else 1
-    assert len(lines) == 3 + 1 + 1 + 6 + 1 + 5 + 1 + 2 + held
+    # The three lines after the title are those of the clusters, with an empty one.
+    assert len(lines) == 3 + 1 + 3 + 1 + 6 + 1 + 5 + 1 + 2 + held
 
 
 @pytest.mark.parametrize(
