@@ -47,7 +47,7 @@ from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
 from advisor.networks.layers import Task
 from advisor.plans.method_traits import Method
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import recipe_of
 
 # Standard deviation of the log error from one epoch to the next at the first learning rate.
 EPOCH_STD = CURVE_STD * float(np.sqrt(AVERAGED_EPOCHS))
@@ -152,7 +152,7 @@ class AccuracyPredictor:
         designs: Sequence[Design],
         dataset: str,
         task: Task,
-        epochs: int,
+        epochs: float | Sequence[float],
         methods: Sequence[Method] | None = None,
         image_share: float = 1.0,
         weight_decays: Sequence[float] | None = None,
@@ -167,7 +167,8 @@ class AccuracyPredictor:
             designs: designs whose errors are predicted.
             dataset: name that errors on the data are learned under.
             task: input shape and classes.
-            epochs: epochs of a network that is trained from scratch.
+            epochs: epochs of a network that is trained from scratch, of all designs or of each; a training to
+                convergence counts as a whole schedule of its expected epochs.
             methods: training method of each design; by default full data for independent members, else
                 MotherNets.
             image_share: share of the training images; above 1 is an extrapolation.
@@ -179,20 +180,21 @@ class AccuracyPredictor:
         """
         number = len(designs)
         chosen: Sequence[Method | None] = methods or [None] * number
+        lengths = [epochs] * number if isinstance(epochs, int | float) else epochs
         cases = [
             case_of(
                 design,
                 dataset,
                 task,
-                epochs,
+                length,
                 method,
                 image_share=image_share,
                 weight_decay=weight_decay,
                 validated=validated,
                 family=family,
             )
-            for design, method, weight_decay in zip(
-                designs, chosen, weight_decays or [1.0] * number, strict=True
+            for design, length, method, weight_decay in zip(
+                designs, lengths, chosen, weight_decays or [1.0] * number, strict=True
             )
             for family in design.families
         ]
@@ -215,7 +217,7 @@ class AccuracyPredictor:
             Errors as shares, shape (SAMPLES, epochs).
         """
         end = case_of(design, dataset, task, epochs, Method.FULL_DATA)
-        rates = relative_rates(end.family, epochs)
+        rates = relative_rates(end.family, epochs, dataset)
         return self._drawn(
             [
                 replace(
@@ -224,7 +226,7 @@ class AccuracyPredictor:
                     relative_rate=rate,
                     final_relative_rate=rates[-1],
                 )
-                for passed, rate in zip(progress(end.family, epochs), rates, strict=True)
+                for passed, rate in zip(progress(end.family, epochs, dataset), rates, strict=True)
             ]
         )
 
@@ -248,7 +250,8 @@ class AccuracyPredictor:
             Epochs, infinite where the target is not reached; shape (SAMPLES,).
         """
         curve = self.sample_curve(design, dataset, task, epochs)
-        jumps = EPOCH_STD * np.sqrt(np.array(relative_rates(design.members[0].family, epochs)) / trainings)
+        rates = relative_rates(design.members[0].family, epochs, dataset)
+        jumps = EPOCH_STD * np.sqrt(np.array(rates) / trainings)
         generator = np.random.default_rng((self.seed, epochs))
         reached = curve * np.exp(jumps * generator.standard_normal(curve.shape)) <= target[:, None]
         return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)
@@ -289,7 +292,7 @@ class AccuracyPredictor:
         Returns:
             Errors as shares, shape (SAMPLES, designs).
         """
-        share = np.asarray(epochs) / RECIPES[family].reference_epochs
+        share = np.asarray(epochs) / recipe_of(family, dataset).reference_epochs
         columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, relative_rate, image_share)
 
         def case(n: float, d: float, t: float, m: float, rate: float, images: float) -> Case:

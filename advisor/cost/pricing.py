@@ -233,7 +233,12 @@ def _alone(
         teacher = plan.network(step.distillation.teacher).network
         answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
         epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
-    return epoch.scaled(step.schedule.expected_epochs)
+    return epoch.times(epochs_of(step))
+
+
+def epochs_of(step: TrainStep) -> Estimate:
+    """Return the epochs of a training step; without an interval where its schedule has a fixed length."""
+    return Estimate(step.schedule.expected_epochs, *step.schedule.epoch_bounds)
 
 
 def _shared(seconds: Estimate, devices: int) -> Estimate:

@@ -27,7 +27,7 @@ from advisor.plans.methods import (
     SNAPSHOT_RATE,
     SNAPSHOT_SHARE,
 )
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 from cli.app import COMMANDS, DB_COMMANDS, EXIT_CODES, READER_GONE, RUNS_COMMANDS, app
 from cli.options import METHODS
 from cli.settings import load_settings

@@ -21,7 +21,7 @@ from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
 from advisor.plans.plan import TrainingPlan, plan_from_json
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 from cli.quantities import check_seed
 from cli.workflows.defaults import DATASET, SEED
 from cli.workflows.forecast.machine import (
