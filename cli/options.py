@@ -11,6 +11,7 @@ import typer
 
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
+from advisor.plans.schedule import PATIENCE
 from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
 
@@ -111,6 +112,27 @@ Tune = Annotated[
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ours|published",
+        help="Recipe: ours has steps and a fixed length; published is that of the MotherNets paper, with "
+        "batch 256, a constant rate and an end at convergence; default: ours.",
+    ),
+]
+UntilConverged = Annotated[
+    bool,
+    typer.Option(
+        "--until-converged",
+        help=f"End a training after {PATIENCE} epochs without a gain in training accuracy, at most --epochs.",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        metavar="EPOCHS", help="The same after so many epochs without a gain; implies --until-converged."
+    ),
+]
 Noise = Annotated[
     float | None,
     typer.Option(help="Noise on a hatched member's weights, relative to each layer's standard deviation."),
@@ -165,6 +187,9 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         device=given["device"],
         resize=given["resize"],
         skip_damaged=given["skip_damaged"],
+        recipe=given["recipe"],
+        until_converged=given["until_converged"],
+        patience=given["patience"],
     )
 
 

@@ -14,12 +14,17 @@ from cli.options import (
     Device,
     Epochs,
     Method,
+    Patience,
+    Recipe,
     Resize,
     SkipDamaged,
     print_answer,
 )
 
-CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay")
+CHANGES = (
+    *("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay"),
+    *("recipe", "patience"),
+)
 FORMS = "32, +6, -6, x2 or /2"
 
 
@@ -56,6 +61,14 @@ def whatif(
         str | None,
         typer.Option(metavar="CHANGE", help="Weight decay of all networks: 3e-3, x3 or /10."),
     ] = None,
+    recipe: Annotated[str | None, typer.Option(help="New recipe, ours or published, with its batch.")] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Epochs without a gain in training accuracy that end a training; 0 for a fixed length.",
+        ),
+    ] = None,
     dataset: Dataset = None,
     resize: Resize = None,
     skip_damaged: SkipDamaged = False,
@@ -63,6 +76,8 @@ def whatif(
     base_epochs: Epochs = None,
     base_batch: Batch = None,
     base_method: Method = None,
+    base_recipe: Recipe = None,
+    base_patience: Patience = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +93,8 @@ def whatif(
         epochs=base_epochs,
         batch=base_batch,
         method=base_method,
+        recipe=base_recipe,
+        patience=base_patience,
         device=device,
         resize=resize,
         skip_damaged=skip_damaged,

@@ -15,7 +15,17 @@ from advisor.designs.design import DesignClass
 from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import BY_CLUSTERS
-from cli.render.formats import count, design_lines, duration, interval, or_dash, percent, size, table
+from cli.render.formats import (
+    count,
+    design_lines,
+    duration,
+    epochs_text,
+    interval,
+    or_dash,
+    percent,
+    size,
+    table,
+)
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.render.verdict import ELSEWHERE, verdict_lines
 from cli.workflows.answers.advice import Advice, AdvisedDesign, Verdict
@@ -53,7 +63,8 @@ def recommendation(advice: Advice) -> RenderableType:
     # A line of 80 characters has room for one of the two.
     by_likelihood = request.objective is Objective.NLL
     ranking = table(
-        f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
+        f"{request.budget} parameters, {epochs_text(request.epochs, request.used_patience)} of "
+        f"{request.dataset}, "
         f"batch {request.batch}, by {request.objective}",
         [
             ("#", "r"),

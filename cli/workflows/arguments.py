@@ -53,6 +53,7 @@ def speaking_of_arguments() -> Iterator[None]:
 # The arguments of a function by name: there are too many to be written out a second time.
 Given = Mapping[str, Any]
 _REQUESTED = ("dataset", "skip_damaged", "epochs", "device", "batch", "seed", "profile_seconds", "tune")
+_ENDING = ("recipe", "until_converged", "patience")
 _PLANNED = (
     "rank",
     "dataset",
@@ -64,6 +65,8 @@ _PLANNED = (
     "hatched_epochs",
     "noise",
     "shrink",
+    "recipe",
+    "patience",
 )
 
 
@@ -76,7 +79,7 @@ def request_of(given: Given) -> RecommendRequest:
         max_memory_bytes=parse_bytes(_text(given["max_memory"]), "max_memory"),
         max_train_seconds=parse_seconds(_text(given["max_train_time"]), "max_train_time"),
         methods=_tuple(given["method"]),
-        **{name: given[name] for name in ("objective", "max_latency_ms", "trials")},
+        **{name: given[name] for name in ("objective", "max_latency_ms", "trials", *_ENDING)},
         **_shared(given),
     )
 
@@ -117,6 +120,7 @@ def plan_request(given: Given) -> PlanRequest:
         rate=given.get("lr"),
         weight_decay=given.get("weight_decay"),
         skip_damaged=bool(given.get("skip_damaged")),
+        until_converged=bool(given.get("until_converged")),
         **{name: given.get(name) for name in _PLANNED},
     )
 

@@ -46,6 +46,7 @@ from cli.workflows.defaults import (
     OBJECTIVE,
     PROBE,
     PROBE_PROFILE_SECONDS,
+    RECIPE,
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
@@ -84,6 +85,9 @@ def recommend(
     batch: int | None = None,
     augment: str | None = None,
     tune: Literal["auto", "off"] = TUNE,
+    recipe: Literal["ours", "published"] | None = RECIPE,
+    until_converged: bool = False,
+    patience: int | None = None,
     seed: int = SEED,
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
@@ -113,6 +117,9 @@ def recommend(
         augment: augmentation of the images; the data set's own by default.
         tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
             ``off`` for the recipe's.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         seed: origin of all randomness.
         trials: number of designs that the search looks at.
         profile_seconds: longest time for new measurements, in seconds.
@@ -209,6 +216,9 @@ def train(
     hatched_epochs: int | None = None,
     noise: float | None = None,
     shrink: float | None = None,
+    recipe: Literal["ours", "published"] | None = None,
+    until_converged: bool = False,
+    patience: int | None = None,
     seed: int | None = None,
     device: str | None = None,
     time_limit: str | float | None = None,
@@ -235,6 +245,9 @@ def train(
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
         noise: noise on a hatched member's weights, as a share of each layer's own standard deviation.
         shrink: factor on a hatched member's weights before the noise.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper; ``ours`` by default.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         seed: origin of all randomness.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         time_limit: time after which training checkpoints and ends, in seconds or as ``"2h"``.
@@ -276,6 +289,9 @@ def explain(
     augment: str | None = None,
     method: str | None = None,
     hatched_epochs: int | None = None,
+    recipe: Literal["ours", "published"] | None = None,
+    until_converged: bool = False,
+    patience: int | None = None,
     device: str | None = None,
     price_per_hour: float | None = None,
     layers: bool = False,
@@ -294,6 +310,9 @@ def explain(
         augment: augmentation of the images; the data set's own by default.
         method: training method; as the design says by default.
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper; ``ours`` by default.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         price_per_hour: price of the machine in USD an hour; adds the cost.
         layers: whether a training step is forecast layer by layer as well.

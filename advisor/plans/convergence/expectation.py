@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from advisor.estimate import Estimate
 from advisor.plans.convergence.kinds import family_of, kind_of
 from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.plan import Step, TrainingPlan, TrainStep
-from advisor.plans.schedule import PlateauSchedule
+from advisor.plans.schedule import PlateauSchedule, Schedule
+
+
+def epochs_of(schedule: Schedule) -> Estimate:
+    """Return the epochs of a schedule; without an interval where their number is fixed."""
+    return Estimate(schedule.expected_epochs, *schedule.epoch_bounds)
+
+
+def converging_epochs(schedule: Schedule | None) -> Estimate | None:
+    """Return the expected epochs where convergence ends a training, else None."""
+    return epochs_of(schedule) if isinstance(schedule, PlateauSchedule) else None
 
 
 def with_expected_epochs(

@@ -12,6 +12,7 @@ from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, Floats
+from advisor.plans.convergence.kinds import scratch_epochs
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import ForecastEvidence
@@ -119,7 +120,7 @@ class Predictors:
             [parse_design(plan.design)],
             data.learned_as,
             data.task,
-            plan.epochs,
+            scratch_epochs(plan),
             [plan.method],
             image_share=self.images.share(data.train_images),
             weight_decays=[weight_decay_of(plan)],
