@@ -119,8 +119,7 @@ def _log_gains(
     predictor: EpochPredictor, dataset: str, family: str, kind: Kind, patience: int, falling: bool
 ) -> Floats:
     """Return draws of y of a training that has not begun, shape (DRAWS,)."""
-    effects = _Effects(tuple(sorted({e.dataset for e in predictor.evidence})), patience, falling)
-    drawn, stds = _posterior(predictor, patience, falling)
+    effects, drawn, stds = _posterior(predictor, patience, falling)
     generator = np.random.default_rng((predictor.seed, 1))
     noise, elsewhere = generator.standard_normal((2, DRAWS))
     values = drawn @ effects.row(dataset, family, kind) + stds * noise
@@ -166,11 +165,11 @@ class _Effects:
 
 
 @lru_cache(maxsize=64)
-def _posterior(predictor: EpochPredictor, patience: int, falling: bool) -> tuple[Floats, Floats]:
-    """Return draws of β and of s, shapes (DRAWS, effects) and (DRAWS,)."""
+def _posterior(predictor: EpochPredictor, patience: int, falling: bool) -> tuple[_Effects, Floats, Floats]:
+    """Return the effects, and draws of β and of s, shapes (DRAWS, effects) and (DRAWS,)."""
     own = [e for e in predictor.evidence if e.falling == falling]
     seen = [(e, found) for e in own if (found := _observed(e, patience)) is not None]
-    effects = _Effects(tuple(sorted({e.dataset for e in predictor.evidence})), patience, falling)
+    effects = _Effects(tuple(sorted({e.dataset for e, _ in seen})), patience, falling)
     means, stds = effects.prior
     design = np.array([effects.row(e.dataset, e.family, e.kind) for e, _ in seen]).reshape(-1, len(means))
     values, censored = np.array([v for _, (v, _) in seen]), np.array([c for _, (_, c) in seen], dtype=bool)
@@ -185,7 +184,7 @@ def _posterior(predictor: EpochPredictor, patience: int, falling: bool) -> tuple
         y = np.where(censored, _drawn_above(generator, values, fitted, std), values)
         drawn.append((effect, std))
     kept = drawn[BURN_IN:]
-    return np.array([effect for effect, _ in kept]), np.array([std for _, std in kept])
+    return effects, np.array([effect for effect, _ in kept]), np.array([std for _, std in kept])
 
 
 def _observed(step: TrainedStep, patience: int) -> tuple[float, bool] | None:
