@@ -156,7 +156,7 @@ class PlateauSchedule:
         """Words for the learning rate and the end."""
         warmup = " after a warm-up" if self.warmup else ""
         rate = f"rate {self.rate:g}{warmup}" if self.following is None else self.following.text
-        return f"{rate}, until {self.patience} epochs without a gain"
+        return f"{rate}, until {self.patience} epoch{'s' * (self.patience != 1)} without a gain"
 
     def rate_at(self, epoch: int, progress: float) -> float:
         """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
