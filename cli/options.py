@@ -58,7 +58,7 @@ Classes = Annotated[int | None, typer.Option(help="Number of classes; default: 1
 Input = Annotated[str | None, typer.Option(help="Image shape: channels x height x width; default: 3x32x32.")]
 Device = Annotated[str | None, typer.Option(help="Device, cpu or cuda; default: cuda if there is one.")]
 Batch = Annotated[
-    int | None, typer.Option(help="Images in a training step; default: the batch size of the data set.")
+    int | None, typer.Option(help="Images in a training step; default: that of the recipe and the data set.")
 ]
 Augment = Annotated[
     str | None,

@@ -113,7 +113,7 @@ def recommend(
         max_latency_ms: longest inference of one image, in milliseconds.
         max_train_time: longest training, in seconds or as ``"12h"``.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
             ``off`` for the recipe's.
@@ -177,7 +177,7 @@ def probe(
         family: families of the members; all convolutional ones if empty.
         members: member counts; the usual ones if empty.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
             ``off`` for the recipe's.
@@ -237,7 +237,7 @@ def train(
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         lr: initial learning rate; the published one by default.
         weight_decay: weight decay of all networks; the published one by default.
@@ -306,7 +306,7 @@ def explain(
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         method: training method; as the design says by default.
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
