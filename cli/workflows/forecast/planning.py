@@ -250,6 +250,8 @@ def _is_for_its_data(request: PlanRequest, last: StoredRecommendation) -> bool:
 def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
     """Fill in the options of the recommendation; those of the data only for the same data set."""
     asked, same_data = last.request, _is_for_its_data(request, last)
+    # Recommendations of older programs have no recipe. Another one has a batch of its own.
+    same_recipe = request.recipe in (None, asked.get("recipe", RECIPE))
     return PlanRequest(
         target=request.target,
         rank=request.rank,
@@ -257,7 +259,7 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         # Recommendations of older programs have no augmentation.
         augmentation=request.augmentation or (asked.get("augmentation") if same_data else None),
         epochs=asked["epochs"] if request.epochs is None else request.epochs,
-        batch=asked["batch"] if request.batch is None and same_data else request.batch,
+        batch=asked["batch"] if request.batch is None and same_data and same_recipe else request.batch,
         rate=request.rate,
         weight_decay=request.weight_decay,
         hatched_epochs=request.hatched_epochs,
@@ -268,7 +270,6 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         device=request.device or asked["device"],
         resize=request.resize or (asked.get("resize") if same_data else None),
         skip_damaged=request.skip_damaged or (same_data and bool(asked.get("skip_damaged"))),
-        # Recommendations of older programs have no recipe.
         recipe=request.recipe or asked.get("recipe"),
         until_converged=request.until_converged,
         patience=request.patience,
