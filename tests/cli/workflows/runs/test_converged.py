@@ -130,7 +130,7 @@ def test_whatif_compares_a_fixed_length_with_convergence_and_another_recipe(advi
 
 
 def test_a_plan_follows_the_recipe_and_the_end_of_its_recommendation(tmp_path):
-    request = {"budget": "9k", "dataset": "digits", "epochs": 40, "batch": 32, "seed": 5, "device": "cpu"}
+    request = {"budget": "9k", "dataset": "digits", "epochs": 40, "batch": 256, "seed": 5, "device": "cpu"}
     ending = {"recipe": "published", "until_converged": False, "patience": 6}
     rows = [{"design": "2xmlp-1-8"}, {"design": "2xmlp-1-8", "method": "snapshot"}]
     with open_store(tmp_path / "advisor.sqlite") as store:
@@ -144,6 +144,8 @@ def test_a_plan_follows_the_recipe_and_the_end_of_its_recommendation(tmp_path):
         old = planned_target(PlanRequest()).with_settings(store)
     assert [s.schedule.patience for s in train_steps(first)] == [6, 6]
     assert [s.schedule.patience for s in train_steps(own)] == [2, 2]
+    # Another recipe has a batch of its own.
+    assert (first.batch, own.batch, fixed.batch) == (256, 256, 32)
     for plan in (cycles, fixed, old):
         assert not any(isinstance(s.schedule, PlateauSchedule) for s in train_steps(plan))
 
