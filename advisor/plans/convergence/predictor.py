@@ -5,12 +5,13 @@ Notation:
     P     patience, epochs without a gain that end a training
     E     most epochs of a schedule
     n     epochs of a training that ends by its patience; the last gain came in epoch n − P
-    y     log(n − P) at a constant learning rate, log((n − P) / E) where the rate falls as in a schedule of E
+    y     log(n) at a constant learning rate, log((n − P) / E + c) where the rate falls as in a schedule of E
+    c     a share of the schedule, `SOFT_SHARE`, so that gains which end at once are not far from early ones
     x     1, and indicators of the kind of step, the family and the data set
     β     their effects, each with a normal prior
     s     standard deviation of y between trainings that x does not tell apart
 
-    y = xβ + s·z,    z ~ N(0, 1),    epochs = min(E, P + exp(y))      (· E where the rate falls)
+    y = xβ + s·z,    z ~ N(0, 1),    P + 1 ≤ n, and no training has more than E epochs
 
 A training that runs all its epochs tells only that its y is larger (it is censored). β, s and the censored y
 are drawn in turn from their conditional distributions, which are normal, inverse gamma and truncated normal
@@ -56,12 +57,14 @@ KIND_STD = {
     Kind.DISTILLED: 0.2,
 }
 FAMILY_STD, DATA_STD, LEVEL_STD = 0.3, 0.6, 0.3
-# A longer patience also lets a training find later gains: the exponent, and its standard deviation.
+# A longer patience lets a training find later gains: the exponent, and its standard deviation.
 PATIENCE_EXPONENT, PATIENCE_STD = 0.5, 0.3
 # Where the rate falls, the last gain comes at about this share of the schedule.
-FALLING_SHARE, FALLING_LEVEL_STD, FALLING_DATA_STD = 0.85, 0.2, 0.2
-# Between trainings that are alike: the inverse gamma distribution of s², whose mean is 0.2².
-ALIKE_SHAPE, ALIKE_SCALE = 3.0, 2 * 0.2**2
+FALLING_SHARE, FALLING_LEVEL_STD, FALLING_DATA_STD = 0.85, 0.3, 0.3
+SOFT_SHARE = 0.1
+# Between trainings that are alike: the inverse gamma distribution of s², whose mean is 0.3². Seeds of small
+# networks on the digits lie that far apart.
+ALIKE_SHAPE, ALIKE_SCALE = 3.0, 2 * 0.3**2
 BURN_IN, DRAWS = 200, 1000
 
 
@@ -107,15 +110,17 @@ class EpochPredictor:
             kind: kind of the training step.
             schedule: its schedule, whose expectation is not read.
         """
-        falling, most = follows_a_schedule(schedule), float(schedule.epochs)
-        log_gains = _log_gains(self, dataset, family, kind, schedule.patience, falling)
-        gains = np.exp(np.minimum(log_gains, log(1e9))) * (most if falling else 1.0)
-        drawn = Estimate.of_samples(np.minimum(schedule.patience + gains, most))
+        falling, most, patience = follows_a_schedule(schedule), float(schedule.epochs), schedule.patience
+        drawn_y = _values(self, dataset, family, kind, patience, falling)
+        epochs = np.exp(np.minimum(drawn_y, log(1e9)))
+        if falling:
+            epochs = patience + most * (epochs - SOFT_SHARE)
+        drawn = Estimate.of_samples(np.minimum(np.maximum(epochs, patience + 1), most))
         return Estimate(*(min(round(end, 1), most) for end in (drawn.mean, drawn.low, drawn.high)))
 
 
 @lru_cache(maxsize=4096)
-def _log_gains(
+def _values(
     predictor: EpochPredictor, dataset: str, family: str, kind: Kind, patience: int, falling: bool
 ) -> Floats:
     """Return draws of y of a training that has not begun, shape (DRAWS,)."""
@@ -151,11 +156,12 @@ class _Effects:
         """Mean and standard deviation of every effect, each of shape (effects,)."""
         longer = log(self.patience / PATIENCE)
         if self.falling:
-            level, level_std, kinds = log(FALLING_SHARE), FALLING_LEVEL_STD, dict.fromkeys(Kind, 0.0)
+            level, level_std = log(FALLING_SHARE + SOFT_SHARE), FALLING_LEVEL_STD
+            kinds = dict.fromkeys(Kind, 0.0)
         else:
-            gains = {kind: log(PUBLISHED_EPOCHS[kind] - PATIENCE) for kind in Kind}
-            kinds = {kind: gains[kind] - gains[Kind.MEMBER] for kind in Kind}
-            level = gains[Kind.MEMBER] + PATIENCE_EXPONENT * longer
+            level = log(PUBLISHED_EPOCHS[Kind.MEMBER])
+            kinds = {kind: log(PUBLISHED_EPOCHS[kind]) - level for kind in Kind}
+            level += PATIENCE_EXPONENT * longer
             level_std = sqrt(LEVEL_STD**2 + (PATIENCE_STD * longer) ** 2)
         others = len(FAMILIES) + len(self.datasets)
         means = [level, *kinds.values(), *[0.0] * others]
@@ -193,7 +199,8 @@ def _observed(step: TrainedStep, patience: int) -> tuple[float, bool] | None:
     epochs = len(step.train_errors) if ended is None else ended
     if epochs <= patience:
         return None
-    return log((epochs - patience) / (step.epochs if step.falling else 1)), ended is None
+    value = (epochs - patience) / step.epochs + SOFT_SHARE if step.falling else epochs
+    return log(value), ended is None
 
 
 def epochs_to_convergence(train_errors: Sequence[float], patience: int) -> int | None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from advisor.designs.design import parse_design
-from advisor.plans.convergence.kinds import train_steps
+from advisor.plans.convergence.kinds import Kind, train_steps
+from advisor.plans.convergence.predictor import EpochPredictor, TrainedStep
 from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
@@ -60,6 +61,39 @@ def test_every_training_ends_after_exactly_its_patience_without_a_gain(plan_by, 
         assert not any(over(errors[:n], PATIENCE) for n in range(len(errors)))
     # The epochs are those of the networks themselves, not those of a schedule that they share.
     assert len({len(errors) for errors in found.values()}) > 1
+
+
+@pytest.mark.slow
+def test_the_epochs_of_a_new_seed_are_forecast_from_those_of_others(plan_by, run, files):
+    plan = plan_by(Method.FULL_DATA, "2xmlp-1-16", patience=6, epochs=120)
+    taught = []
+    for seed in range(3):
+        place = replace(files, folder=files.folder.with_name(f"seed-{seed}"))
+        found = errors_of(run(replace(plan, seed=seed), place))
+        taught.append(
+            [
+                TrainedStep(
+                    dataset="digits",
+                    family="mlp",
+                    kind=Kind.MEMBER,
+                    epochs=120,
+                    falling=False,
+                    train_errors=tuple(errors),
+                )
+                for errors in found.values()
+            ]
+        )
+    inside = 0
+    for left_out in range(3):
+        others = [step for seed, steps in enumerate(taught) if seed != left_out for step in steps]
+        schedule = plan.steps[0].schedule
+        forecast = EpochPredictor(tuple(others)).predict("digits", "mlp", Kind.MEMBER, schedule)
+        for step in taught[left_out]:
+            inside += forecast.low <= len(step.train_errors) <= forecast.high
+            assert forecast.mean == pytest.approx(len(step.train_errors), rel=0.5)
+    # Nine of ten on average.
+    assert inside >= 5
+    assert len({len(step.train_errors) for steps in taught for step in steps}) > 1
 
 
 def test_a_training_that_still_gains_ends_with_its_schedule(plan_by, run):
