@@ -85,7 +85,7 @@ def recommend(
     batch: int | None = None,
     augment: str | None = None,
     tune: Literal["auto", "off"] = TUNE,
-    recipe: Literal["ours", "published"] | None = RECIPE,
+    recipe: Literal["ours", "published"] = RECIPE,
     until_converged: bool = False,
     patience: int | None = None,
     seed: int = SEED,
