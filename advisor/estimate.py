@@ -43,6 +43,20 @@ class Estimate:
         """Return the estimate of the quantity times a factor ≥ 0."""
         return Estimate(self.mean * factor, self.low * factor, self.high * factor)
 
+    def times(self, factor: Estimate) -> Estimate:
+        """Return the estimate of the product with an independent positive quantity.
+
+        The logarithms of both bounds over the mean add up in quadrature.
+        """
+        if factor.low == factor.high:
+            return self.scaled(factor.mean)
+        mean = self.mean * factor.mean
+        low, high = (
+            np.hypot(np.log(own / self.mean), np.log(other / factor.mean))
+            for own, other in ((self.low, factor.low), (self.high, factor.high))
+        )
+        return Estimate(mean, mean * float(np.exp(-low)), mean * float(np.exp(high)))
+
     def plus(self, amount: float) -> Estimate:
         """Return the estimate of the quantity plus an exactly known amount."""
         return Estimate(self.mean + amount, self.low + amount, self.high + amount)

@@ -13,6 +13,7 @@ import typer
 from advisor.cost.money.machine_price import MACHINES
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
+from advisor.plans.schedule import PATIENCE
 from cli.quantities import parse_price
 from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
@@ -60,7 +61,7 @@ Classes = Annotated[int | None, typer.Option(help="Number of classes; default: 1
 Input = Annotated[str | None, typer.Option(help="Image shape: channels x height x width; default: 3x32x32.")]
 Device = Annotated[str | None, typer.Option(help="Device, cpu or cuda; default: cuda if there is one.")]
 Batch = Annotated[
-    int | None, typer.Option(help="Images in a training step; default: the batch size of the data set.")
+    int | None, typer.Option(help="Images in a training step; default: that of the recipe and the data set.")
 ]
 Augment = Annotated[
     str | None,
@@ -113,6 +114,27 @@ Tune = Annotated[
 ]
 Hatched = Annotated[
     int | None, typer.Option(help="Epochs of a hatched member; default: a share of --epochs.")
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ours|published",
+        help="Recipe: ours has steps and a fixed length; published is that of the MotherNets paper, with "
+        "batch 256, a constant rate and an end at convergence; default: ours.",
+    ),
+]
+UntilConverged = Annotated[
+    bool,
+    typer.Option(
+        "--until-converged",
+        help=f"End a training after {PATIENCE} epochs without a gain in training accuracy, at most --epochs.",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        metavar="EPOCHS", help="The same after so many epochs without a gain; implies --until-converged."
+    ),
 ]
 Noise = Annotated[
     float | None,
@@ -183,6 +205,9 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         device=given["device"],
         resize=given["resize"],
         skip_damaged=given["skip_damaged"],
+        recipe=given["recipe"],
+        until_converged=given["until_converged"],
+        patience=given["patience"],
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Executable, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from advisor.errors import AdvisorError
 from advisor.names import check_step
@@ -35,6 +35,31 @@ def curves_of(
         path: path of the database, for the log.
         run_ids: numbers of the wanted runs.
     """
+    return _errors_of(session, path, run_ids, EpochRow.validation_error, by_step=False)
+
+
+def train_errors_of(
+    session: Session, path: Path, run_ids: Sequence[int]
+) -> dict[int, dict[str, tuple[float, ...]]]:
+    """Return training errors by run and step; steps that lack an epoch are left out.
+
+    Args:
+        session: session to read with.
+        path: path of the database, for the log.
+        run_ids: numbers of the wanted runs.
+    """
+    return _errors_of(session, path, run_ids, EpochRow.train_error, by_step=True)
+
+
+def _errors_of(
+    session: Session,
+    path: Path,
+    run_ids: Sequence[int],
+    column: InstrumentedAttribute[float],
+    *,
+    by_step: bool,
+) -> dict[int, dict[str, tuple[float, ...]]]:
+    """Return one error of every epoch, by run and then by step or network."""
     # A resumed run may store an epoch again, but the first epoch of a step keeps its id.
     began = func.min(EpochRow.id).over(partition_by=(EpochRow.run_id, EpochRow.step))
     found: dict[int, dict[str, list[float]]] = {run_id: defaultdict(list) for run_id in run_ids}
@@ -49,7 +74,7 @@ def curves_of(
                 EpochRow.step,
                 EpochRow.network,
                 EpochRow.epoch,
-                EpochRow.validation_error,
+                column,
             )
             .where(EpochRow.run_id.in_(ids[first : first + MOST_IDS]))
             .order_by(EpochRow.run_id, began, EpochRow.epoch)
@@ -57,10 +82,11 @@ def curves_of(
         for run_id, step, network, epoch, error in _sound(session, path, query, check_share):
             # Epochs may be missing after a full disk or a killed process; resuming does not report them
             # again.
+            name = step if by_step else network
             if epoch != next_epoch[run_id, step]:
-                incomplete.add((run_id, network))
+                incomplete.add((run_id, name))
             next_epoch[run_id, step] = epoch + 1
-            found[run_id][network].append(error)
+            found[run_id][name].append(error)
     return {
         run_id: {name: tuple(errors) for name, errors in networks.items() if (run_id, name) not in incomplete}
         for run_id, networks in found.items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
@@ -43,7 +43,7 @@ from db.conversion.runs import (
 )
 from db.engine import storage_errors, writer_of
 from db.imports import Imported, import_rows
-from db.learning import curves_of, finished_runs_of, seconds_of_epochs
+from db.learning import curves_of, finished_runs_of, seconds_of_epochs, train_errors_of
 from db.models import (
     Base,
     ConfusionRow,
@@ -345,6 +345,21 @@ class Store:
         """
         with self._session(self.engine) as session:
             return curves_of(session, self.path, run_ids)
+
+    def train_errors(self, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
+        """Return the training errors of every epoch, by run and step; steps that lack an epoch are left out.
+
+        Args:
+            run_ids: numbers of the wanted runs; a run that does not exist has no steps.
+        """
+        with self._session(self.engine) as session:
+            return train_errors_of(session, self.path, run_ids)
+
+    def epoch_counts(self, run_id: int) -> dict[str, int]:
+        """Return the number of finished epochs of every training step of a run that has begun."""
+        query = select(EpochRow.step, func.max(EpochRow.epoch)).where(EpochRow.run_id == run_id)
+        with self._session(self.engine) as session:
+            return {step: last + 1 for step, last in session.execute(query.group_by(EpochRow.step))}
 
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
         """Return the durations of epochs: one record a training step, oldest run first, in plan order.

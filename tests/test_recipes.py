@@ -40,8 +40,8 @@ from advisor.plans.execution import Execution
 from advisor.plans.method_traits import TRAITS, Method, Traits
 from advisor.plans.methods import BUILDERS, PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan, plan_from_json, plan_to_json
+from advisor.plans.recipes.table import RECIPES, Recipe
 from advisor.plans.records import EnsembleMetrics, RunStatus
-from advisor.plans.schedule import RECIPES, Recipe
 from cli.app import app
 from cli.render import runs as render_runs
 from cli.workflows.answers.run import EnsembleFigures

@@ -45,8 +45,8 @@ from advisor.plans.dataset import DATASETS, Augmentation
 from advisor.plans.execution import DEVICES, DTYPES, Execution
 from advisor.plans.method_traits import BY_CLUSTERS, TRAITS, Method
 from advisor.plans.methods import BUILDERS, make_plan
+from advisor.plans.recipes.table import RECIPES
 from advisor.plans.records import EnsembleMetrics, RunStatus
-from advisor.plans.schedule import RECIPES
 from cli import options
 from cli.app import app
 from cli.render import runs as render_runs
@@ -117,12 +117,12 @@ def test_a_name_is_looked_up_in_a_mapping_or_an_enum_and_refused_with_the_neares
         lookup("digit", "q", {"one": 1, "two": 2}, "folder:PATH")
 
 
-# Families: advisor/networks/families, advisor/plans/schedule.py.
+# Families: advisor/networks/families, advisor/plans/recipes/table.py.
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_training_settings_and_a_usual_depth(family):
-    require_entries("advisor/plans/schedule.py: RECIPES", RECIPES, FAMILIES)
+    require_entries("advisor/plans/recipes/table.py: RECIPES", RECIPES, FAMILIES)
     assert hasattr(FAMILIES[family], "usual_depth"), f"{type(FAMILIES[family])} has no usual_depth"
     deepest = FAMILIES[family].valid_depths(200)[-1]
     assert next(FAMILIES[family].depths()) <= FAMILIES[family].usual_depth <= deepest

@@ -21,7 +21,7 @@ from advisor.networks.architecture import NetworkSpec, lower
 from advisor.networks.layers import Task
 from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method, usual_method
 from advisor.plans.plan import Role, TrainingPlan, TrainStep
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES, recipe_of
 
 # Snapshot Ensembles get worse beyond six snapshots (MotherNets paper, section 3). Chosen: twice as many have
 # a penalty larger by a third, which is more than averaging gains.
@@ -159,19 +159,20 @@ def smaller_ensemble_case(case: Case, members: int) -> Case:
 
 
 @lru_cache(maxsize=1024)
-def relative_rates(family: str, epochs: int) -> tuple[float, ...]:
+def relative_rates(family: str, epochs: int, dataset: str = "") -> tuple[float, ...]:
     """Return the learning rate of every epoch over that of the first, for a network from scratch.
 
     Args:
         family: family of the network.
         epochs: length of its schedule.
+        dataset: name that errors on its data are learned under; "" for the family's usual drops.
     """
-    schedule = RECIPES[family].schedule(epochs)
+    schedule = recipe_of(family, dataset).schedule(epochs)
     return tuple(schedule.rate_at(e, 0.5) / schedule.rate for e in range(epochs))
 
 
 @lru_cache(maxsize=1024)
-def progress(family: str, epochs: int) -> tuple[float, ...]:
+def progress(family: str, epochs: int, dataset: str = "") -> tuple[float, ...]:
     """Return the share of the summed learning rates of a schedule that each epoch completes.
 
     This share measures how far a training has come: epochs at a high rate advance it, those at a low rate
@@ -180,6 +181,7 @@ def progress(family: str, epochs: int) -> tuple[float, ...]:
     Args:
         family: family of the network.
         epochs: length of its schedule.
+        dataset: name that errors on its data are learned under; "" for the family's usual drops.
     """
-    passed = np.cumsum(relative_rates(family, epochs))
+    passed = np.cumsum(relative_rates(family, epochs, dataset))
     return tuple((passed / passed[-1]).tolist())

@@ -33,7 +33,7 @@ from advisor.accuracy.prior import ANCHORS, GLOBAL
 from advisor.accuracy.sources.published import ERRORS, GAPS, HATCHED_PENALTY, PublishedError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import Method
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 # Exponent of the number of training images in the prior.
 IMAGES_EXPONENT = GLOBAL["eta"][0]
@@ -110,7 +110,8 @@ def _published_error(e: PublishedError, single: PublishedError | None) -> Observ
         e: the published error.
         single: error of one network like the members, from the same publication.
     """
-    share, classes = e.epochs / RECIPES[e.family].reference_epochs, DATASETS[e.dataset].task.classes
+    share = e.epochs / RECIPES[e.family].reference_epochs
+    classes = DATASETS[e.dataset].task.classes
     case = Case(e.dataset, classes, e.family, e.parameters, e.depth, share, e.members)
     seed_std = float(np.exp(PUBLISHED_SEED_STD.log_median))
     if e.members == 1 or single is None:
@@ -200,8 +201,9 @@ def _curve_errors(e: TrainedEvidence, curve: Curve, case: Case, seed_std: float)
     case = replace(case, validated=1.0)
     finished = len(curve.member) >= e.epochs and e.member_errors is not None
     last = error_count(curve.member[e.epochs - 1], curve.images) if finished else None
-    for epochs in turning_points(case.family, e.epochs, len(curve.member), finished=finished):
-        here, window = _epoch_case(case, e.epochs, epochs), _averaged(case.family, e.epochs, epochs)
+    length, done = e.epochs, len(curve.member)
+    for epochs in turning_points(case.family, length, done, finished=finished, dataset=case.dataset):
+        here, window = _epoch_case(case, length, epochs), _averaged(case, length, epochs)
         member, count = single_member_case(here), _count_in(curve.member, window, curve.images)
         std = np.hypot(CURVE_STD, 1 / np.sqrt(count))
         if last is None:
@@ -224,18 +226,18 @@ def _epoch_case(case: Case, length: int, epochs: int) -> Case:
         length: epochs of its schedule.
         epochs: epochs so far, at least 1.
     """
-    rates = relative_rates(case.family, length)
+    rates = relative_rates(case.family, length, case.dataset)
     return replace(
         case,
-        schedule_share=case.schedule_share * progress(case.family, length)[epochs - 1],
+        schedule_share=case.schedule_share * progress(case.family, length, case.dataset)[epochs - 1],
         relative_rate=rates[epochs - 1],
         final_relative_rate=rates[-1],
     )
 
 
-def _averaged(family: str, length: int, epochs: int) -> slice:
+def _averaged(case: Case, length: int, epochs: int) -> slice:
     """Return the epochs whose errors are averaged: the last ones so far that have the same learning rate."""
-    rates = relative_rates(family, length)
+    rates = relative_rates(case.family, length, case.dataset)
     first = next(i for i in range(epochs) if rates[i] == rates[epochs - 1])
     return slice(max(epochs - AVERAGED_EPOCHS, first), epochs)
 
@@ -251,7 +253,7 @@ def _powers_of_two(below: int) -> Iterator[int]:
         size *= 2
 
 
-def turning_points(family: str, epochs: int, done: int, *, finished: bool) -> list[int]:
+def turning_points(family: str, epochs: int, done: int, *, finished: bool, dataset: str = "") -> list[int]:
     """Return the numbers of epochs after which a learning curve is observed.
 
     These are the last epochs before each drop of the learning rate, and for an unfinished training also the
@@ -262,8 +264,9 @@ def turning_points(family: str, epochs: int, done: int, *, finished: bool) -> li
         epochs: length of its schedule.
         done: number of epochs so far.
         finished: whether the training has finished.
+        dataset: name that errors on its data are learned under; "" for the family's usual drops.
     """
-    rates = relative_rates(family, epochs)
+    rates = relative_rates(family, epochs, dataset)
     drops = {e for e in range(1, min(done, epochs - 1) + 1) if rates[e] < rates[e - 1]}
     return sorted(drops if finished or not done else {*drops, min(done, epochs)})
 

@@ -47,7 +47,7 @@ from advisor.designs.design import Design
 from advisor.estimate import Estimate, Floats
 from advisor.networks.layers import Task
 from advisor.plans.method_traits import Method
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 # Standard deviation of the log error from one epoch to the next at the first learning rate.
 EPOCH_STD = CURVE_STD * float(np.sqrt(AVERAGED_EPOCHS))
@@ -157,7 +157,7 @@ class AccuracyPredictor:
         designs: Sequence[Design],
         dataset: str,
         task: Task,
-        epochs: int,
+        epochs: float | Sequence[float],
         methods: Sequence[Method] | None = None,
         image_share: float = 1.0,
         weight_decays: Sequence[float] | None = None,
@@ -172,7 +172,8 @@ class AccuracyPredictor:
             designs: designs whose errors are predicted.
             dataset: name that errors on the data are learned under.
             task: input shape and classes.
-            epochs: epochs of a network that is trained from scratch.
+            epochs: epochs of a network that is trained from scratch, of all designs or of each; a training to
+                convergence counts as a whole schedule of its expected epochs.
             methods: training method of each design; by default full data for independent members, else
                 MotherNets.
             image_share: share of the training images; above 1 is an extrapolation.
@@ -192,7 +193,7 @@ class AccuracyPredictor:
         designs: Sequence[Design],
         dataset: str,
         task: Task,
-        epochs: int,
+        epochs: float | Sequence[float],
         methods: Sequence[Method] | None = None,
         image_share: float = 1.0,
         weight_decays: Sequence[float] | None = None,
@@ -229,7 +230,7 @@ class AccuracyPredictor:
             Errors as shares, shape (SAMPLES, epochs).
         """
         end = case_of(design, dataset, task, epochs, Method.FULL_DATA)
-        rates = relative_rates(end.family, epochs)
+        rates = relative_rates(end.family, epochs, dataset)
         return self._drawn(
             [
                 replace(
@@ -238,7 +239,7 @@ class AccuracyPredictor:
                     relative_rate=rate,
                     final_relative_rate=rates[-1],
                 )
-                for passed, rate in zip(progress(end.family, epochs), rates, strict=True)
+                for passed, rate in zip(progress(end.family, epochs, dataset), rates, strict=True)
             ]
         )
 
@@ -262,7 +263,8 @@ class AccuracyPredictor:
             Epochs, infinite where the target is not reached; shape (SAMPLES,).
         """
         curve = self.sample_curve(design, dataset, task, epochs)
-        jumps = EPOCH_STD * np.sqrt(np.array(relative_rates(design.members[0].family, epochs)) / trainings)
+        rates = relative_rates(design.members[0].family, epochs, dataset)
+        jumps = EPOCH_STD * np.sqrt(np.array(rates) / trainings)
         generator = np.random.default_rng((self.seed, epochs))
         reached = curve * np.exp(jumps * generator.standard_normal(curve.shape)) <= target[:, None]
         return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)
@@ -375,7 +377,7 @@ def _cases(
     designs: Sequence[Design],
     dataset: str,
     task: Task,
-    epochs: int,
+    epochs: float | Sequence[float],
     methods: Sequence[Method] | None,
     image_share: float,
     weight_decays: Sequence[float] | None,
@@ -385,19 +387,20 @@ def _cases(
     """Return a case for each family of each design; arguments as for `AccuracyPredictor.sample_errors`."""
     chosen: Sequence[Method | None] = methods or [None] * len(designs)
     decays = weight_decays or [1.0] * len(designs)
+    lengths = [epochs] * len(designs) if isinstance(epochs, int | float) else epochs
     return [
         case_of(
             design,
             dataset,
             task,
-            epochs,
+            length,
             method,
             image_share=image_share,
             weight_decay=weight_decay,
             validated=validated,
             family=family,
         )
-        for design, method, weight_decay in zip(designs, chosen, decays, strict=True)
+        for design, length, method, weight_decay in zip(designs, lengths, chosen, decays, strict=True)
         for family in design.families
     ]
 

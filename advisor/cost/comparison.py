@@ -19,6 +19,8 @@ so the logarithm of the ratio has the variance Σ_ij v_i v_j s_i s_j ρ_ij.
   Errors of a network and a slightly deeper one are strongly correlated, those of two families much less.
 - Peaks have no process. Errors of different pieces count as independent there, which is the cautious choice.
 - A piece with equal shares in both plans cancels: twice the epochs take twice as long, without an interval.
+- Epochs to convergence are pieces of their own: one for every schedule, whose ε is that of its number of
+  epochs. Those of different schedules count as independent.
 - Three uncertainties are in no ratio's interval: differences between two runs, contention, and the time of
   hatching.
 
@@ -38,6 +40,7 @@ from advisor.cost.pricing import PricedPlan, epoch_seconds
 from advisor.cost.step_cost import Workpiece
 from advisor.estimate import Estimate, Floats, Z, total
 from advisor.plans.plan import TrainingPlan, TrainStep
+from advisor.plans.schedule import Schedule
 
 Parts = Sequence[tuple[str, Estimate]]
 Correlation = Callable[[Sequence[Workpiece]], Floats]
@@ -77,7 +80,10 @@ def price_ratios(before: Side, after: Side, predictor: CostPredictor) -> PriceRa
 
 def train_seconds_ratio(before: Side, after: Side, predictor: CostPredictor) -> Estimate:
     """Return the ratio of the training times of two plans on one data set, both priced by `predictor`."""
-    return _ratio(before, after, predictor, "train_seconds", _training, predictor.epoch_correlation)
+    of_epoch = _ratio(before, after, predictor, "train_seconds", _training, predictor.epoch_correlation)
+    log_std = np.log(of_epoch.high / of_epoch.low) / (2 * Z)
+    width = float(np.exp(Z * np.hypot(log_std, _log_std_of_epochs(before, after))))
+    return Estimate(of_epoch.mean, of_epoch.mean / width, of_epoch.mean * width)
 
 
 def _ratio(
@@ -106,6 +112,28 @@ def _training(side: Side, predictor: CostPredictor) -> Parts:
             epoch = epoch_seconds(name, plan, predictor)
             parts.append((name, epoch.scaled(seconds[step.id] / epoch.mean)))
     return parts
+
+
+def _log_std_of_epochs(before: Side, after: Side) -> float:
+    """Return what the unknown numbers of epochs add to the standard deviation of the log of the ratio."""
+    spent, will_spend = _by_schedule(before), _by_schedule(after)
+    schedules = list(spent | will_spend)
+    moved = [
+        will_spend.get(each, 0.0) / sum(will_spend.values()) - spent.get(each, 0.0) / sum(spent.values())
+        for each in schedules
+    ]
+    stds = [np.log(each.epoch_bounds[1] / each.epoch_bounds[0]) / (2 * Z) for each in schedules]
+    return float(np.linalg.norm(np.multiply(moved, stds)))
+
+
+def _by_schedule(side: Side) -> dict[Schedule, float]:
+    """Return the seconds of the training steps by their schedule."""
+    seconds = {step.step: step.seconds.mean for step in side.priced.steps}
+    found: dict[Schedule, float] = defaultdict(float)
+    for step in side.plan.steps:
+        if isinstance(step, TrainStep):
+            found[step.schedule] += seconds[step.id]
+    return found
 
 
 def _epoch(side: Side, predictor: CostPredictor) -> Parts:

@@ -17,6 +17,7 @@ from advisor.cost.memory.liveness import FLOAT_BYTES
 from advisor.cost.predictor import CostPredictor
 from advisor.estimate import Estimate, total
 from advisor.networks.shared_layers import graph_of
+from advisor.plans.convergence.expectation import epochs_of
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 from advisor.plans.records import Forecast, PredictedStep
@@ -233,7 +234,7 @@ def _alone(
         teacher = plan.network(step.distillation.teacher).network
         answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
         epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
-    return epoch.scaled(step.schedule.expected_epochs)
+    return epoch.times(epochs_of(step.schedule))
 
 
 def _shared(seconds: Estimate, devices: int) -> Estimate:

@@ -37,11 +37,15 @@ from advisor.designs.design import Design, DesignClass
 from advisor.designs.mixtures import Mixture
 from advisor.designs.space import Candidate
 from advisor.estimate import Floats
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.kinds import scratch_epochs
+from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.execution import Execution
-from advisor.plans.method_traits import Method
+from advisor.plans.method_traits import CHAINS, Method, usual_method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
+from advisor.plans.recipes.choice import RecipeName
 
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
 
@@ -87,6 +91,10 @@ class Scenario:
         dataset: facts of the data set.
         epochs: epochs of a network that is trained from scratch.
         batch: images in a step.
+        recipe: recipe of the trainings.
+        patience: epochs without a gain in training accuracy that end a training; None for those of the
+            recipe.
+        epoch_predictor: predictor of the epochs to convergence.
         seed: random seed of plans and sampler.
         execution: device, precision and number of processes of the training.
         limits: limits of the user.
@@ -102,6 +110,9 @@ class Scenario:
     dataset: DatasetFacts
     epochs: int
     batch: int
+    recipe: RecipeName = RecipeName.OURS
+    patience: int | None = None
+    epoch_predictor: EpochPredictor = EpochPredictor()
     seed: int
     execution: Execution
     limits: Limits
@@ -208,15 +219,23 @@ def planned(
     Raises:
         UsageError: the method cannot train the design.
     """
-    return make_plan(
+    chosen = method or usual_method(design.independent)
+    plan = make_plan(
         design,
         scenario.dataset,
         epochs=scenario.epochs,
         batch=scenario.batch,
         seed=scenario.seed,
         execution=scenario.execution,
-        options=PlanOptions(method=method, weight_decay=other_than_recipe(design, weight_decay)),
+        options=PlanOptions(
+            method=method,
+            weight_decay=other_than_recipe(design, weight_decay),
+            recipe=scenario.recipe,
+            # Cycles have a fixed length.
+            patience=None if chosen in CHAINS else scenario.patience,
+        ),
     )
+    return with_expected_epochs(plan, scenario.epoch_predictor)
 
 
 def plan_of(scenario: Scenario, evaluated: Evaluated) -> TrainingPlan:
@@ -231,13 +250,11 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
     """
     designs = [choice.design for choice in choices]
     methods = [choice.method for choice in choices]
-    prices = [
-        price(planned(scenario, design, method), scenario.cost)
-        for design, method in zip(designs, methods, strict=True)
-    ]
+    plans = [planned(scenario, design, method) for design, method in zip(designs, methods, strict=True)]
+    prices = [price(plan, scenario.cost) for plan in plans]
     data, likelihood = scenario.dataset, scenario.likelihood
     errors = scenario.accuracy.sample_errors(
-        designs, data.learned_as, data.task, scenario.epochs, methods=methods
+        designs, data.learned_as, data.task, [scratch_epochs(plan) for plan in plans], methods=methods
     )
     return [
         Evaluated(
@@ -302,12 +319,17 @@ def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[E
         [e.design for e in repeated],
         data.learned_as,
         data.task,
-        scenario.epochs,
+        [length for length in _lengths(scenario, found) for _ in others],
         methods=[e.method for e in repeated],
         weight_decays=[*others] * len(found),
     )
     blocks = np.split(drawn, len(found), axis=1)
     return [_with_weight_decay(scenario, e, block) for e, block in zip(found, blocks, strict=True)]
+
+
+def _lengths(scenario: Scenario, found: Sequence[Evaluated]) -> list[float]:
+    """Return the expected epochs of a network from scratch of every design."""
+    return [scratch_epochs(plan_of(scenario, e)) for e in found]
 
 
 def _with_weight_decay(scenario: Scenario, e: Evaluated, others: Floats) -> Evaluated:

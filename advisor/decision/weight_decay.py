@@ -16,7 +16,7 @@ from advisor.accuracy.cases import weight_decay_of
 from advisor.designs.design import Design, parse_design
 from advisor.estimate import Floats
 from advisor.plans.plan import TrainingPlan, TrainStep
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 # Weight decay over that of the recipe, rising, the recipe's first.
 MULTIPLES = (1.0, 3.0, 10.0, 30.0)

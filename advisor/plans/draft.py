@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from advisor.networks.architecture import NetworkSpec
 from advisor.networks.mothernet import check_growth, mother_of
 from advisor.networks.shared_layers import JointSpec, Sharing
-from advisor.plans.method_traits import Method
+from advisor.plans.method_traits import Method, usual_method
 from advisor.plans.plan import Distillation, HatchStep, PlannedNetwork, Role, Step, TrainStep
-from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule
+from advisor.plans.recipes.choice import CHOICES, RecipeName, ending, hatched_rate, patience_of
+from advisor.plans.recipes.table import recipe_of
+from advisor.plans.schedule import CosineSchedule, Schedule
 
 # Share of the schedule that a hatched member trains: about the 40 of 128 epochs of the MotherNets paper. On
 # validation images of short schedules 0.5 leaves 0 to 0.4 points less error for 1.1 to 1.5 times the seconds
@@ -38,6 +40,9 @@ class PlanOptions:
         weight_decay: weight decay of all networks.
         hatched_epochs: epochs of a hatched member.
         noise, shrink: noise and shrinking factor of hatched members; see `HatchStep`.
+        recipe: recipe of all that is not given.
+        patience: epochs without a gain in training accuracy that end a training; None for those of the
+            recipe.
     """
 
     method: Method | None = None
@@ -46,6 +51,8 @@ class PlanOptions:
     hatched_epochs: int | None = None
     noise: float | None = None
     shrink: float | None = None
+    recipe: RecipeName = RecipeName.OURS
+    patience: int | None = None
 
 
 class Draft:
@@ -54,16 +61,35 @@ class Draft:
     Args:
         epochs: length of the schedule of a network trained from scratch.
         options: settings of the user.
+        dataset: name of the data set, which decides between the rows of a family's recipe.
+
+    Raises:
+        UsageError: a patience for a method that trains in cycles, or one that is not positive.
     """
 
-    def __init__(self, epochs: int, options: PlanOptions) -> None:
-        self.epochs, self.options = epochs, options
+    def __init__(self, epochs: int, options: PlanOptions, dataset: str = "") -> None:
+        self.epochs, self.options, self.dataset = epochs, options, dataset
+        self.patience = patience_of(
+            options.recipe, options.patience, options.method or usual_method(independent=True)
+        )
         self.networks: list[PlannedNetwork] = []
         self.steps: list[Step] = []
 
     def rate(self, spec: NetworkSpec) -> float:
         """Return the initial learning rate of a network that trains from scratch."""
-        return RECIPES[spec.family].rate if self.options.rate is None else self.options.rate
+        recipe = recipe_of(spec.family, self.dataset)
+        return recipe.rate if self.options.rate is None else self.options.rate
+
+    def schedule(self, family: str, epochs: int | None = None) -> Schedule:
+        """Return the schedule of a network that trains from scratch.
+
+        Args:
+            family: its family.
+            epochs: most epochs; None: those of the plan.
+        """
+        recipe = recipe_of(family, self.dataset)
+        fixed = recipe.schedule(epochs or self.epochs, rate=self.options.rate)
+        return ending(fixed, self.options.recipe, self.patience)
 
     @property
     def side_by_side(self) -> int:
@@ -109,7 +135,7 @@ class Draft:
             distillation: teacher to learn from, if any.
         """
         self.add(name, spec, role)
-        schedule = RECIPES[spec.family].schedule(epochs or self.epochs, rate=self.options.rate)
+        schedule = self.schedule(spec.family, epochs)
         return self.train(name, spec.family, schedule, after, bootstrap=bootstrap, distillation=distillation)
 
     def train(
@@ -123,7 +149,7 @@ class Draft:
         distillation: Distillation | None = None,
     ) -> str:
         """Add the training of a network and return the step; arguments as for `TrainStep`."""
-        recipe, chosen = RECIPES[family], self.options.weight_decay
+        recipe, chosen = recipe_of(family, self.dataset), self.options.weight_decay
         self.steps.append(
             TrainStep(
                 id=f"train {name}",
@@ -168,17 +194,24 @@ class Draft:
 
     def hatched(self, name: str, family: str, source: str, trained: str) -> None:
         """Hatch a network from a mother and train it for its share of the schedule."""
-        epochs = self.options.hatched_epochs
-        if epochs is None:
-            epochs = max(round(HATCHED_SHARE * self.epochs), 1)
-        recipe = RECIPES[family]
-        rate = recipe.hatched_rate if self.options.rate is None else self.options.rate
+        rate = self.options.rate
+        if rate is None:
+            rate = hatched_rate(family, self.dataset, self.options.recipe)
         # A cosine, as for a snapshot: on short schedules 1.5 points less validation error than steps (ADR
         # 10).
-        schedule = CosineSchedule(epochs=epochs, rate=rate)
+        cosine = CosineSchedule(epochs=self._hatched_epochs(), rate=rate)
+        schedule = ending(cosine, self.options.recipe, self.patience)
         noise = HATCH_NOISE if self.options.noise is None else self.options.noise
         shrink = 1.0 if self.options.shrink is None else self.options.shrink
         self.grown(name, family, schedule, source, trained, noise=noise, shrink=shrink)
+
+    def _hatched_epochs(self) -> int:
+        """Return the epochs of a hatched member, at most those of the plan where convergence ends them."""
+        if self.options.hatched_epochs is not None:
+            return self.options.hatched_epochs
+        if CHOICES[self.options.recipe].constant:
+            return self.epochs
+        return max(round(HATCHED_SHARE * self.epochs), 1)
 
     def hatched_member(
         self, name: str, spec: NetworkSpec, mother: NetworkSpec, source: str, trained: str

@@ -16,8 +16,9 @@ from advisor.networks.architecture import NetworkSpec
 from advisor.networks.mothernet import check_growth, distance, mother_of
 from advisor.plans.draft import Draft, PlanOptions, member_name
 from advisor.plans.method_traits import BY_CLUSTERS, Method, usual_method
-from advisor.plans.plan import HatchStep, PlannedNetwork, Role, TrainingPlan
-from advisor.plans.schedule import RECIPES
+from advisor.plans.plan import HatchStep, PlannedNetwork, Role, TrainingPlan, TrainStep
+from advisor.plans.recipes.choice import hatched_rate, patience_of_plan, recipe_of_plan
+from advisor.plans.recipes.table import recipe_of
 
 
 def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> TrainingPlan:
@@ -66,21 +67,34 @@ def _draft_of(plan: TrainingPlan) -> Draft:
     """Return a draft that contains the plan and has the settings that the plan was made with."""
     if plan.method not in BY_CLUSTERS:
         raise UsageError(f"an ensemble trained by {plan.method} cannot be extended: only MotherNets can")
-    first = next(s for s in plan.steps if not isinstance(s, HatchStep))
-    rate = first.schedule.rate
-    usual = RECIPES[plan.network(first.network).spec.family].rate
     hatches = [s for s in plan.steps if isinstance(s, HatchStep)]
     epochs = [plan.train_steps_of(s.network)[-1].schedule.epochs for s in hatches]
     options = PlanOptions(
         method=Method.MOTHERNETS,
-        rate=None if rate == usual else rate,
+        rate=_given_rate(plan),
         hatched_epochs=epochs[0] if epochs else None,
         noise=hatches[0].noise if hatches else None,
         shrink=hatches[0].shrink if hatches else None,
+        recipe=recipe_of_plan(plan),
+        patience=patience_of_plan(plan),
     )
-    draft = Draft(plan.epochs, options)
+    draft = Draft(plan.epochs, options, plan.dataset.name)
     draft.networks, draft.steps = list(plan.networks), list(plan.steps)
     return draft
+
+
+def _given_rate(plan: TrainingPlan) -> float | None:
+    """Return the learning rate that the plan was made with; None if its rates are those of the recipe."""
+    recipe, data = recipe_of_plan(plan), plan.dataset.name
+    hatched = {s.network for s in plan.steps if isinstance(s, HatchStep)}
+    trained = [s for s in plan.steps if isinstance(s, TrainStep)]
+
+    def usual(step: TrainStep) -> float:
+        family = plan.network(step.network).spec.family
+        return hatched_rate(family, data, recipe) if step.network in hatched else recipe_of(family, data).rate
+
+    as_usual = all(step.schedule.rate == usual(step) for step in trained)
+    return None if as_usual else trained[0].schedule.rate
 
 
 def _nearest_mother(plan: TrainingPlan, spec: NetworkSpec) -> PlannedNetwork:

@@ -23,6 +23,7 @@ Settings are those of MotherNets (MLSys 2020), section 3, where it gives them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, homogeneous
@@ -31,13 +32,15 @@ from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import regular_counts
 from advisor.networks.shared_layers import Sharing
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import HATCH_NOISE, HATCHED_SHARE, Draft, PlanOptions, member_name
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method, usual_method
 from advisor.plans.placement import placed
 from advisor.plans.plan import Distillation, Role, TrainingPlan
-from advisor.plans.schedule import RECIPES, CosineSchedule, Schedule, TriangleSchedule
+from advisor.plans.schedule import CosineSchedule, Schedule, TriangleSchedule
 
 __all__ = ["BUILDERS", "HATCHED_SHARE", "HATCH_NOISE", "PlanOptions", "make_plan", "mean_network"]
 
@@ -64,7 +67,7 @@ def make_plan(
     Args:
         design: members and clusters.
         dataset: facts of the data.
-        epochs: schedule of a network trained from scratch.
+        epochs: schedule of a network trained from scratch; the most epochs where convergence ends it.
         batch: images in a step.
         seed: origin of all randomness.
         execution: device and arithmetic; its processes are those that the machine can run at the same time.
@@ -79,7 +82,7 @@ def make_plan(
     _check_batch(batch, dataset)
     if method in CHAINS:
         design = _of_one_shape(design, dataset.task, method)
-    draft = Draft(epochs, options)
+    draft = Draft(epochs, replace(options, method=method), dataset.name)
     BUILDERS[method](draft, design, dataset.task)
     plan = TrainingPlan(
         design=design.name,
@@ -92,7 +95,7 @@ def make_plan(
         networks=draft.in_order(),
         steps=tuple(draft.steps),
     )
-    return placed(plan, execution.processes)
+    return placed(with_expected_epochs(plan, EpochPredictor()), execution.processes)
 
 
 def mean_network(members: Sequence[NetworkSpec], task: Task) -> NetworkSpec:
@@ -205,7 +208,7 @@ def _treenets(draft: Draft, design: Design, task: Task) -> None:
     members = {member_name(i): spec for i, spec in enumerate(design.members)}
     draft.add_joint("tree", Sharing.TREE, members)
     family = design.members[0].family
-    draft.train("tree", family, RECIPES[family].schedule(draft.epochs, rate=draft.options.rate), ())
+    draft.train("tree", family, draft.schedule(family), ())
 
 
 BUILDERS: dict[Method, Callable[[Draft, Design, Task], None]] = {

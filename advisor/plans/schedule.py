@@ -1,6 +1,8 @@
-"""Learning-rate schedules and the published training settings, scaled to any number of epochs.
+"""Learning-rate schedules, and the rule that ends a training.
 
-Source: "More or Less" (ICLR 2021), appendix A; the plateau rule is that of MotherNets (MLSys 2020).
+Every schedule has a most number of epochs, an expected number with its interval, a learning rate at any time,
+and an answer to the question whether training is over. The answer depends on recorded training errors only,
+so that a resumed training ends where an uninterrupted one does. `advisor.plans.recipes` chooses schedules.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from advisor.errors import UsageError, require_entries
-from advisor.networks.families import FAMILIES
+from advisor.errors import UsageError
 
 WARMUP_EPOCHS = 1
 MOST_EPOCHS = 1_000_000
+# Epochs without a gain in training accuracy that end a training (MotherNets, section 3).
+PATIENCE = 15
 
 
 class _FixedLength:
@@ -25,6 +28,11 @@ class _FixedLength:
     def expected_epochs(self) -> float:
         """Number of epochs that a price counts."""
         return float(self.epochs)
+
+    @property
+    def epoch_bounds(self) -> tuple[float, float]:
+        """90 % interval of the number of epochs: it is certain."""
+        return float(self.epochs), float(self.epochs)
 
     def finished(self, train_errors: list[float]) -> bool:
         """Return whether training ends after these epochs, given the training error of each."""
@@ -57,43 +65,12 @@ class StepSchedule(_FixedLength):
         rate = self.rate * self.factor ** sum(epoch >= drop for drop in self.drops)
         return rate * progress if self.warmup and epoch < WARMUP_EPOCHS else rate
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlateauSchedule:
-    """A constant learning rate until the training error has not improved for `patience` epochs.
-
-    Attributes:
-        epochs: most epochs.
-        rate: learning rate.
-        patience: number of epochs without improvement that end training.
-        expected: number of epochs that a price counts.
-        warmup: whether the rate rises linearly from zero in the first epoch.
-    """
-
-    epochs: int
-    rate: float
-    patience: int = 15
-    expected: float
-    warmup: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.epochs, self.rate)
-
     @property
-    def expected_epochs(self) -> float:
-        """Number of epochs that a price counts."""
-        return min(self.expected, float(self.epochs))
-
-    def rate_at(self, epoch: int, progress: float) -> float:
-        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
-        return self.rate * progress if self.warmup and epoch < WARMUP_EPOCHS else self.rate
-
-    def finished(self, train_errors: list[float]) -> bool:
-        """Return whether training ends after these epochs, given the training error of each."""
-        if len(train_errors) >= self.epochs:
-            return True
-        best = train_errors.index(min(train_errors)) if train_errors else 0
-        return len(train_errors) - 1 - best >= self.patience
+    def text(self) -> str:
+        """Words for the learning rate; a drop at the end of the schedule is left out."""
+        drops = [str(drop) for drop in self.drops if drop < self.epochs]
+        fall = f", times {self.factor:g} after {' and '.join(drops)} epochs" if drops else ""
+        return f"rate {self.rate:g}{' after a warm-up' if self.warmup else ''}{fall}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +93,83 @@ class CosineSchedule(_FixedLength):
     def rate_at(self, epoch: int, progress: float) -> float:
         """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
         return self.rate * (1 + math.cos(math.pi * (epoch + progress) / self.epochs)) / 2
+
+    @property
+    def text(self) -> str:
+        """Words for the learning rate."""
+        return f"rate {self.rate:g} to 0 along a cosine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlateauSchedule:
+    """Training to convergence: it ends when the training error has not improved for `patience` epochs.
+
+    Source: MotherNets (MLSys 2020), section 3, where the learning rate is constant and the patience is 15.
+
+    Attributes:
+        epochs: most epochs.
+        rate: initial learning rate.
+        patience: number of epochs without improvement that end training.
+        expected: number of epochs that a price counts; it changes nothing in training.
+        warmup: whether a constant rate rises linearly from zero in the first epoch.
+        low, high: 90 % interval of the number of epochs; None in plans of older programs.
+        following: schedule of as many epochs whose learning rate is followed; None for a constant rate.
+    """
+
+    epochs: int
+    rate: float
+    patience: int = PATIENCE
+    expected: float
+    warmup: bool = False
+    low: float | None = None
+    high: float | None = None
+    following: StepSchedule | CosineSchedule | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.epochs, self.rate)
+        check_patience(self.patience)
+        followed = self.following
+        if followed is not None and (followed.epochs, followed.rate) != (self.epochs, self.rate):
+            raise UsageError(
+                f"a schedule of {self.epochs} epochs from rate {self.rate} cannot follow one of "
+                f"{followed.epochs} epochs from rate {followed.rate}"
+            )
+        if not self.epoch_bounds[0] <= self.expected_epochs <= self.epoch_bounds[1]:
+            raise UsageError(
+                f"the interval of the epochs, {self.low} to {self.high}, does not contain {self.expected}"
+            )
+
+    @property
+    def expected_epochs(self) -> float:
+        """Number of epochs that a price counts."""
+        return min(self.expected, float(self.epochs))
+
+    @property
+    def epoch_bounds(self) -> tuple[float, float]:
+        """90 % interval of the number of epochs; without width where none is known."""
+        most = float(self.epochs)
+        low, high = (self.expected if end is None else end for end in (self.low, self.high))
+        return min(low, most), min(high, most)
+
+    @property
+    def text(self) -> str:
+        """Words for the learning rate and the end."""
+        warmup = " after a warm-up" if self.warmup else ""
+        rate = f"rate {self.rate:g}{warmup}" if self.following is None else self.following.text
+        return f"{rate}, until {self.patience} epoch{'s' * (self.patience != 1)} without a gain"
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Return the learning rate in epoch 0, 1, … at the share `progress` of it, in [0, 1)."""
+        if self.following is not None:
+            return self.following.rate_at(epoch, progress)
+        return self.rate * progress if self.warmup and epoch < WARMUP_EPOCHS else self.rate
+
+    def finished(self, train_errors: list[float]) -> bool:
+        """Return whether training ends after these epochs, given the training error of each."""
+        if len(train_errors) >= self.epochs:
+            return True
+        best = train_errors.index(min(train_errors)) if train_errors else 0
+        return len(train_errors) - 1 - best >= self.patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,60 +199,13 @@ class TriangleSchedule(_FixedLength):
         height = 1 - abs(2 * (epoch + progress) / self.epochs - 1)
         return self.low + (self.rate - self.low) * height
 
+    @property
+    def text(self) -> str:
+        """Words for the learning rate."""
+        return f"rate {self.low:g} to {self.rate:g} and back"
+
 
 Schedule = StepSchedule | PlateauSchedule | CosineSchedule | TriangleSchedule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Published training settings of a family: SGD with momentum.
-
-    Attributes:
-        rate: initial learning rate.
-        hatched_rate: initial learning rate of members hatched from a mother network.
-        drops: shares of the epochs after which the learning rate is divided by 10.
-        weight_decay: weight decay of all weights.
-        momentum: momentum of SGD.
-        reference_epochs: length of the published CIFAR-10 schedule.
-    """
-
-    rate: float = 0.1
-    hatched_rate: float = 0.1
-    drops: tuple[float, ...]
-    weight_decay: float
-    momentum: float = 0.9
-    reference_epochs: int
-
-    def schedule(self, epochs: int, *, rate: float | None = None, warmup: bool = False) -> StepSchedule:
-        """Return the published schedule, scaled to a number of epochs.
-
-        Args:
-            epochs: number of epochs.
-            rate: initial learning rate; None: the published one.
-            warmup: whether the rate rises linearly from zero in the first epoch.
-        """
-        return StepSchedule(
-            epochs=epochs,
-            rate=self.rate if rate is None else rate,
-            # At least one epoch runs at the full rate, however short the schedule.
-            drops=tuple(max(round(share * epochs), 1) for share in self.drops),
-            warmup=warmup,
-        )
-
-
-_RESNET = Recipe(drops=(0.4, 0.8), weight_decay=1e-4, reference_epochs=250)
-
-RECIPES: dict[str, Recipe] = {
-    "resnet": _RESNET,
-    "wrn": Recipe(drops=(0.5, 1.0), weight_decay=1e-4, reference_epochs=200),
-    # MotherNets hatches DenseNets at 0.01. On short schedules they then remain copies of their mother (ADR
-    # 10).
-    "densenet": Recipe(drops=(0.5, 0.75), weight_decay=1e-3, reference_epochs=120),
-    # Nothing is published for these two at this scale: they take ResNet's settings.
-    "vgg": _RESNET,
-    "mlp": _RESNET,
-}
-require_entries("advisor/plans/schedule.py: RECIPES", RECIPES, FAMILIES)
 
 
 def _check(epochs: int, rate: float) -> None:
@@ -206,3 +213,13 @@ def _check(epochs: int, rate: float) -> None:
         raise UsageError(f"training needs at least 1 epoch and at most {MOST_EPOCHS:,}, got {epochs}")
     if not 0 < rate < float("inf"):
         raise UsageError(f"the learning rate must be positive, got {rate}")
+
+
+def check_patience(patience: int) -> None:
+    """Refuse a number of epochs without a gain that is not positive.
+
+    Raises:
+        UsageError: it is below 1, or beyond any schedule.
+    """
+    if not 1 <= patience <= MOST_EPOCHS:
+        raise UsageError(f"the patience must be at least 1 epoch and at most {MOST_EPOCHS:,}, got {patience}")

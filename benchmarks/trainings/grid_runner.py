@@ -43,8 +43,8 @@ from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import PlanOptions
 from advisor.plans.methods import make_plan
 from advisor.plans.plan import Role, TrainingPlan
+from advisor.plans.recipes.table import RECIPES
 from advisor.plans.records import EpochRecord
-from advisor.plans.schedule import RECIPES
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import member_probabilities
 from trainer.ensembles.metrics import Predictions, ensemble_metrics

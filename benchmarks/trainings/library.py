@@ -35,7 +35,7 @@ from torchvision.transforms import v2
 from advisor.designs.design import parse_design
 from advisor.networks.architecture import lower, parse_network
 from advisor.plans.methods import make_plan
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 from trainer.data.loading import Data, find_facts, load_data
 from trainer.networks.network import build_network
 

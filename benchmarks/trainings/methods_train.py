@@ -28,8 +28,8 @@ from advisor.plans.execution import Execution
 from advisor.plans.method_traits import CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
+from advisor.plans.recipes.table import RECIPES
 from advisor.plans.records import EnsembleMetrics, EpochRecord, StepRecord, StepStatus
-from advisor.plans.schedule import RECIPES
 from trainer.data.loading import Data, Split, find_facts, load_data
 from trainer.ensembles.evaluate import evaluate, member_probabilities
 from trainer.events import Event, Notice, TrainingStarted

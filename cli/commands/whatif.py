@@ -14,14 +14,19 @@ from cli.options import (
     Device,
     Epochs,
     Method,
+    Patience,
     Price,
+    Recipe,
     Resize,
     SkipDamaged,
     price_of,
     print_answer,
 )
 
-CHANGES = ("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay")
+CHANGES = (
+    *("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay"),
+    *("recipe", "patience"),
+)
 FORMS = "32, +6, -6, x2 or /2"
 
 
@@ -58,6 +63,14 @@ def whatif(
         str | None,
         typer.Option(metavar="CHANGE", help="Weight decay of all networks: 3e-3, x3 or /10."),
     ] = None,
+    recipe: Annotated[str | None, typer.Option(help="New recipe, ours or published, with its batch.")] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Epochs without a gain in training accuracy that end a training; 0 for a fixed length.",
+        ),
+    ] = None,
     dataset: Dataset = None,
     resize: Resize = None,
     skip_damaged: SkipDamaged = False,
@@ -65,6 +78,8 @@ def whatif(
     base_epochs: Epochs = None,
     base_batch: Batch = None,
     base_method: Method = None,
+    base_recipe: Recipe = None,
+    base_patience: Patience = None,
     device: Device = None,
     price_per_hour: Price = None,
     as_json: AsJson = False,
@@ -81,6 +96,8 @@ def whatif(
         epochs=base_epochs,
         batch=base_batch,
         method=base_method,
+        recipe=base_recipe,
+        patience=base_patience,
         device=device,
         resize=resize,
         skip_damaged=skip_damaged,

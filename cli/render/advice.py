@@ -19,6 +19,7 @@ from cli.render.formats import (
     count,
     design_lines,
     duration,
+    epochs_text,
     interval,
     or_dash,
     percent,
@@ -63,7 +64,8 @@ def recommendation(advice: Advice) -> RenderableType:
     # A line of 80 characters has room for one of the two.
     by_likelihood = request.objective is Objective.NLL
     ranking = table(
-        f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}, "
+        f"{request.budget} parameters, {epochs_text(request.epochs, request.used_patience)} of "
+        f"{request.dataset}, "
         f"batch {request.batch}, by {request.objective}",
         [
             ("#", "r"),

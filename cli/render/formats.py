@@ -109,6 +109,11 @@ def interval(estimate: Estimate | None, form: Callable[[float], str]) -> str:
     return f"{form(estimate.mean)}\n{bounds(estimate, form)}"
 
 
+def epochs_text(epochs: int, patience: int | None) -> str:
+    """Return the length of a training, fixed or at most, in words."""
+    return f"{epochs} epochs" if patience is None else f"at most {epochs} epochs ({patience} without a gain)"
+
+
 def bounds(estimate: Estimate, form: Callable[[float], str]) -> str:
     """Return the interval of an estimate, with the unit written once if both ends have the same."""
     low, high = form(estimate.low), form(estimate.high)

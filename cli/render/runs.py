@@ -152,20 +152,31 @@ def _predicted_and_actual(r: Run) -> RenderableType:
 
 
 def _networks(r: Run) -> RenderableType:
+    converging = any(n.predicted_epochs is not None for n in r.networks)
+    expected = [("predicted", "r")] if converging else []
     return table(
         "",
-        [("network", "l"), ("shape", "l"), ("epochs", "r"), ("train error", "r"), ("validation error", "r")],
+        [
+            *(("network", "l"), ("shape", "l"), ("epochs", "r")),
+            *expected,
+            *(("train error", "r"), ("validation error", "r")),
+        ],
         [
             [
                 n.name,
                 n.network,
                 str(n.epochs),
+                *([_predicted_epochs(n.predicted_epochs)] if converging else []),
                 or_dash(n.train_error, percent),
                 or_dash(n.validation_error, percent),
             ]
             for n in r.networks
         ],
     )
+
+
+def _predicted_epochs(epochs: Estimate | None) -> str:
+    return "–" if epochs is None else f"{epochs.mean:.0f} ({bounds(epochs, '{:.0f}'.format)})"
 
 
 def _steps(steps: Sequence[RunStep]) -> RenderableType:

@@ -53,6 +53,7 @@ def speaking_of_arguments() -> Iterator[None]:
 # The arguments of a function by name: there are too many to be written out a second time.
 Given = Mapping[str, Any]
 _REQUESTED = ("dataset", "skip_damaged", "epochs", "device", "batch", "seed", "profile_seconds", "tune")
+_ENDING = ("recipe", "until_converged", "patience")
 _PLANNED = (
     "rank",
     "dataset",
@@ -64,6 +65,8 @@ _PLANNED = (
     "hatched_epochs",
     "noise",
     "shrink",
+    "recipe",
+    "patience",
 )
 
 
@@ -77,7 +80,7 @@ def request_of(given: Given) -> RecommendRequest:
         max_train_seconds=parse_seconds(_text(given["max_train_time"]), "max_train_time"),
         methods=_tuple(given["method"]),
         price_per_hour_usd=price_given(given["price_per_hour"]),
-        **{name: given[name] for name in ("objective", "max_latency_ms", "max_usd", "trials")},
+        **{name: given[name] for name in ("objective", "max_latency_ms", "max_usd", "trials", *_ENDING)},
         **_shared(given),
     )
 
@@ -118,6 +121,7 @@ def plan_request(given: Given) -> PlanRequest:
         rate=given.get("lr"),
         weight_decay=given.get("weight_decay"),
         skip_damaged=bool(given.get("skip_damaged")),
+        until_converged=bool(given.get("until_converged")),
         **{name: given.get(name) for name in _PLANNED},
     )
 

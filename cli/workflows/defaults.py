@@ -16,5 +16,7 @@ RECOMMEND_PROFILE_SECONDS = 60.0
 PROBE_PROFILE_SECONDS = 20.0
 # Probing before a recommendation: where the data are at hand, and for as long as it is worthwhile.
 PROBE: Literal["auto"] = "auto"
+# Learning rates, batch and the end of a training: those of docs/recipes.md, or those of the MotherNets paper.
+RECIPE: Literal["ours", "published"] = "ours"
 # Weight decay of the designs that are compared: the recipe's, or another where it is expected to be better.
 TUNE: Literal["auto", "off"] = "auto"

@@ -47,6 +47,7 @@ from cli.workflows.defaults import (
     OBJECTIVE,
     PROBE,
     PROBE_PROFILE_SECONDS,
+    RECIPE,
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
@@ -87,6 +88,9 @@ def recommend(
     batch: int | None = None,
     augment: str | None = None,
     tune: Literal["auto", "off"] = TUNE,
+    recipe: Literal["ours", "published"] = RECIPE,
+    until_converged: bool = False,
+    patience: int | None = None,
     seed: int = SEED,
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
@@ -114,10 +118,13 @@ def recommend(
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         max_usd: largest cost of training in USD; it needs `price_per_hour`.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
             ``off`` for the recipe's.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         seed: origin of all randomness.
         trials: number of designs that the search looks at.
         profile_seconds: longest time for new measurements, in seconds.
@@ -175,7 +182,7 @@ def probe(
         family: families of the members; all convolutional ones if empty.
         members: member counts; the usual ones if empty.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         tune: ``auto`` to choose another weight decay than the recipe's where less error is expected by it,
             ``off`` for the recipe's.
@@ -214,6 +221,9 @@ def train(
     hatched_epochs: int | None = None,
     noise: float | None = None,
     shrink: float | None = None,
+    recipe: Literal["ours", "published"] | None = None,
+    until_converged: bool = False,
+    patience: int | None = None,
     seed: int | None = None,
     device: str | None = None,
     time_limit: str | float | None = None,
@@ -232,7 +242,7 @@ def train(
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         lr: initial learning rate; the published one by default.
         weight_decay: weight decay of all networks; the published one by default.
@@ -240,6 +250,9 @@ def train(
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
         noise: noise on a hatched member's weights, as a share of each layer's own standard deviation.
         shrink: factor on a hatched member's weights before the noise.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper; ``ours`` by default.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         seed: origin of all randomness.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         time_limit: time after which training checkpoints and ends, in seconds or as ``"2h"``.
@@ -281,6 +294,9 @@ def explain(
     augment: str | None = None,
     method: str | None = None,
     hatched_epochs: int | None = None,
+    recipe: Literal["ours", "published"] | None = None,
+    until_converged: bool = False,
+    patience: int | None = None,
     device: str | None = None,
     price_per_hour: str | float | None = None,
     layers: bool = False,
@@ -295,10 +311,13 @@ def explain(
         resize: side, or ``"HEIGHTxWIDTH"``, that the images of a folder are scaled to cover and cropped to.
         skip_damaged: whether files of a folder that cannot be read are left out.
         epochs: schedule of a network trained from scratch; the published one by default.
-        batch: images in a step; the data set's own by default.
+        batch: images in a step; that of the recipe and the data set by default.
         augment: augmentation of the images; the data set's own by default.
         method: training method; as the design says by default.
         hatched_epochs: epochs of a hatched member; a share of `epochs` by default.
+        recipe: ``ours``, or ``published`` for that of the MotherNets paper; ``ours`` by default.
+        until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
+        patience: the same after so many epochs without a gain.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         layers: whether a training step is forecast layer by layer as well.

@@ -60,6 +60,20 @@ def test_a_total_adds_means_and_bounds(parts):
     assert added.high == sum(part.high for part in parts)
 
 
+def test_relative_errors_of_independent_factors_add_up_in_quadrature():
+    seconds, epochs = Estimate(2.0, 1.0, 4.0), Estimate(30.0, 15.0, 90.0)
+    product = seconds.times(epochs)
+    assert product.mean == 60.0
+    # Both lows are half of their means, the highs twice and three times.
+    assert product.low == pytest.approx(60 * 2 ** -(2**0.5))
+    assert product.high == pytest.approx(60 * np.exp((np.log(2) ** 2 + np.log(3) ** 2) ** 0.5))
+
+
+@given(estimates(), st.floats(0, 1e6))
+def test_an_exact_factor_scales(estimate, factor):
+    assert estimate.times(Estimate.exact(factor)) == estimate.scaled(factor)
+
+
 @pytest.mark.parametrize(
     ("mean", "low", "high"), [(1, 2, 3), (4, 2, 3), (2, 3, 1), (float("nan"), 0, 1), (0.5, float("nan"), 1)]
 )

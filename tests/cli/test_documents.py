@@ -17,6 +17,8 @@ from advisor.decision.threshold.epoch_axis import ScheduleReading
 from advisor.designs.presets import PRESETS
 from advisor.designs.space import MEMBER_COUNTS
 from advisor.networks import families
+from advisor.plans.convergence.kinds import Kind
+from advisor.plans.convergence.predictor import PUBLISHED_EPOCHS
 from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import (
@@ -28,7 +30,8 @@ from advisor.plans.methods import (
     SNAPSHOT_RATE,
     SNAPSHOT_SHARE,
 )
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.choice import CHOICES, RecipeName
+from advisor.plans.recipes.table import BY_DATA, RECIPES, recipe_of
 from cli.app import COMMANDS, DB_COMMANDS, EXIT_CODES, READER_GONE, RUNS_COMMANDS, app
 from cli.options import METHODS
 from cli.settings import load_settings
@@ -135,6 +138,27 @@ def test_the_recipes_of_families_are_written_down(family):
     rest = [str(recipe.rate), drops, decay, str(recipe.reference_epochs)]
     assert cells(RECIPES_TEXT, family)[1:] == rest
     assert (recipe.momentum, recipe.hatched_rate) == (0.9, 0.1)
+
+
+@pytest.mark.parametrize(("family", "dataset"), BY_DATA)
+def test_the_recipes_of_data_sets_are_written_down(family, dataset):
+    recipe = recipe_of(family, dataset)
+    drops = ", ".join(str(drop) for drop in recipe.schedule(recipe.reference_epochs).drops)
+    row = f"| `{family}` on `{dataset}` | {drops} | {recipe.reference_epochs} | {recipe.batch} |"
+    assert row in RECIPES_TEXT
+    assert recipe.weight_decay == RECIPES[family].weight_decay
+
+
+def test_the_published_recipe_and_the_forecast_of_its_epochs_are_written_down():
+    published = CHOICES[RecipeName.PUBLISHED]
+    assert f"| batch | of the data set, or of the table above | {published.batch}, " in RECIPES_TEXT
+    assert f"after {published.patience} epochs without a gain |" in RECIPES_TEXT
+    assert f"| hatched DenseNets | 0.1 | {dict(published.hatched_rates)['densenet']} |" in RECIPES_TEXT
+    assert f"member from scratch | {PUBLISHED_EPOCHS[Kind.MOTHER]:g} epochs |" in RECIPES_TEXT
+    assert f"| hatched member | {PUBLISHED_EPOCHS[Kind.HATCHED]:g} |" in RECIPES_TEXT
+    for kind, share in ((Kind.BAGGED, "73 %"), (Kind.DISTILLED, "65 %")):
+        assert PUBLISHED_EPOCHS[kind] / 128 == pytest.approx(float(share[:2]) / 100)
+        assert f"| {share} " in RECIPES_TEXT
 
 
 @pytest.mark.parametrize("name", DATASETS)

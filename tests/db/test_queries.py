@@ -494,6 +494,19 @@ def test_curves_are_of_every_network_of_the_runs_asked_for(
     assert store.curves([]) == {}
 
 
+def test_training_errors_and_epochs_are_kept_apart_by_step(
+    store: Store, new_run: NewRun, epoch_of: NewEpoch
+) -> None:
+    run = new_run(store)
+    for number, error in enumerate((0.5, 0.25, 0.125)):
+        store.record_epoch(run.id, replace(epoch_of(number, "train mother-1"), train_error=error))
+    # A run that extends another has the last epoch of its old steps only.
+    store.record_epoch(run.id, epoch_of(6, "train member-1"))
+    assert store.train_errors([run.id, 99]) == {run.id: {"train mother-1": (0.5, 0.25, 0.125)}, 99: {}}
+    assert store.epoch_counts(run.id) == {"train mother-1": 3, "train member-1": 7}
+    assert store.epoch_counts(99) == {}
+
+
 def test_a_run_without_epochs_has_no_curves(store: Store, new_run: NewRun) -> None:
     run = new_run(store)
     assert store.curves([run.id, 99]) == {run.id: {}, 99: {}}

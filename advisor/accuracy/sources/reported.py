@@ -123,7 +123,7 @@ class ReportedTraining:
             `epochs` values; hatched members have those of their mother and then their own. None if unknown;
             it needs `validation_images`.
         ensemble_curve: validation error of the averaged probabilities, as long as `member_curve`.
-        weight_decay: weight decay over that of the family's recipe (`advisor.plans.schedule.RECIPES`).
+        weight_decay: weight decay over that of the family's recipe (`advisor.plans.recipes.table.RECIPES`).
     """
 
     dataset: str

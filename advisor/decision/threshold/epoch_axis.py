@@ -105,7 +105,8 @@ class OneLongSchedule:
         last = max(point.epochs for point in points)
         if last > self.epochs:
             raise UsageError(f"the long schedule has {self.epochs} epochs, got {last}")
-        rates, completed = relative_rates(self.family, self.epochs), progress(self.family, self.epochs)
+        of_schedule = self.family, self.epochs, self.dataset
+        rates, completed = relative_rates(*of_schedule), progress(*of_schedule)
         return DataErrors(self.predictor, self.dataset, self.task).independent(
             networks,
             members,

@@ -59,6 +59,10 @@ class ErrorSource(Protocol):
         """Length of the long schedule; None where any number of epochs is possible."""
 
     @property
+    def dataset(self) -> str:
+        """Name that errors on the data are learned under."""
+
+    @property
     def task(self) -> Task:
         """Input shape and classes."""
 

@@ -17,7 +17,7 @@ from advisor.decision.threshold.error_source import ErrorSource, Point
 from advisor.decision.threshold.switchover import PARAMETER_GRID, Threshold, crossing
 from advisor.designs.space import smallest_network
 from advisor.errors import InfeasibleError, UsageError
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import recipe_of
 
 # Points along an axis whose ends are given: as many as fit into a terminal of 80 columns.
 POINTS = 10
@@ -141,7 +141,7 @@ def _epochs(
     source: ErrorSource, family: str, axis: Axis, epochs: Range | None
 ) -> tuple[tuple[int, ...], int]:
     """Return the numbers of epochs, and the schedule among them."""
-    reference = RECIPES[family].reference_epochs
+    reference = recipe_of(family, source.dataset).reference_epochs
     if axis is Axis.IMAGES:
         if source.last_epoch is not None:
             raise UsageError(

@@ -1,7 +1,8 @@
 """Network families: how depth and width become layers, and how layers become a graph.
 
 The registry is a literal. A new family is a module here, a line in `FAMILIES`, and its training settings in
-`advisor.plans.schedule.RECIPES`, which refuses to be imported without them (CONTRIBUTING, "Add a family").
+`advisor.plans.recipes.table.RECIPES`, which refuses to be imported without them (CONTRIBUTING, "Add a
+family").
 """
 
 from __future__ import annotations

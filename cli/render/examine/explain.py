@@ -24,6 +24,7 @@ from cli.render.formats import (
     digits,
     dollars,
     duration,
+    epochs_text,
     or_dash,
     percent,
     size,
@@ -85,9 +86,8 @@ class _Total:
 def explanation(answer: Explanation) -> RenderableType:
     """Return a plan step by step with its predicted cost, and for a run the actual cost beside it."""
     plan, run = answer.plan, answer.run
-    title = (
-        f"{with_weight_decay(plan.design, plan.tuned_weight_decay)} on {plan.dataset}, {plan.epochs} epochs"
-    )
+    design = with_weight_decay(plan.design, plan.tuned_weight_decay)
+    title = f"{design} on {plan.dataset}, {epochs_text(plan.epochs, plan.patience)}"
     settings = f"{plan.method}, batch {plan.batch}, {plan.processes} at a time, {plan.dtype} on {plan.device}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings)]
     if run is not None:
@@ -97,7 +97,7 @@ def explanation(answer: Explanation) -> RenderableType:
         parts += ["", forecast(network)]
     if answer.clusters:
         parts += ["", _clusters(answer.clusters)]
-    parts += ["", _table(answer), ""]
+    parts += ["", _table(answer), "", *map(Text, _schedules(answer)), ""]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
 
 
@@ -128,23 +128,54 @@ def _table(answer: Explanation) -> Table:
     drawn = _plain_table()
     drawn.add_column("step", no_wrap=True)
     drawn.add_column("network", overflow="fold")
-    for name in ("epochs", "predicted", "90 % interval", *(("actual", "error") if beside else ())):
+    trained = ("trained",) if _counts_epochs(answer) else ()
+    beside_forecast = ("actual", "error") if beside else ()
+    for name in ("epochs", *trained, "predicted", "90 % interval", *beside_forecast):
         drawn.add_column(name, justify="right", no_wrap=True)
     for step in answer.steps:
-        drawn.add_row(*_step_row(step, beside=beside))
+        drawn.add_row(*_step_row(step, beside=beside, trained=bool(trained)))
     drawn.add_section()
     drawn.add_row()
     for total in _totals(answer):
-        drawn.add_row(*_total_row(total, beside=beside))
+        drawn.add_row(*_total_row(total, beside=beside, trained=bool(trained)))
     return drawn
 
 
-def _step_row(step: ExplainedStep, *, beside: bool) -> list[str]:
-    row = [step.step, step.network or "all members", f"{step.epochs:g}" if step.epochs else "–"]
+def _counts_epochs(answer: Explanation) -> bool:
+    """Whether the table has a column of the epochs that steps were trained for, beside the expected ones."""
+    return answer.run is not None and any(step.converging_epochs is not None for step in answer.steps)
+
+
+def _step_row(step: ExplainedStep, *, beside: bool, trained: bool) -> list[str]:
+    row = [step.step, step.network or "all members", _epochs(step)]
+    if trained:
+        row.append("–" if step.actual_epochs is None else str(step.actual_epochs))
     row += _predicted(step.seconds, duration)
     if beside:
         row += [or_dash(step.actual_seconds, duration), _error(step.deviation)]
     return row
+
+
+def _epochs(step: ExplainedStep) -> str:
+    """Return the epochs of a step, with the interval below where convergence ends it."""
+    if step.converging_epochs is None:
+        return f"{step.epochs:g}" if step.epochs else "–"
+    return f"{step.epochs:.0f}\n{bounds(step.converging_epochs, '{:.0f}'.format)}"
+
+
+def _schedules(answer: Explanation) -> list[str]:
+    """Return one line for every schedule: the steps that have it, its learning rate and its end."""
+    steps: dict[str, list[str]] = {}
+    for step in answer.steps:
+        if step.schedule is not None:
+            most = "at most " * (step.converging_epochs is not None)
+            text = f"{step.schedule}, {most}{step.most_epochs} epoch{'s' * (step.most_epochs != 1)}"
+            steps.setdefault(text, []).append(step.step)
+    return [f"{_first_of(names)}: {text}." for text, names in steps.items()]
+
+
+def _first_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _totals(answer: Explanation) -> list[_Total]:
@@ -190,8 +221,8 @@ def _error_and_cost(answer: Explanation) -> Iterator[_Total]:
         yield _Total("cost", remark, dollars, predicted.cost_usd, actual.cost_usd, error.cost_usd)
 
 
-def _total_row(total: _Total, *, beside: bool) -> list[str]:
-    row = [total.label, total.remark, "", *_predicted(total.predicted, total.form)]
+def _total_row(total: _Total, *, beside: bool, trained: bool) -> list[str]:
+    row = [total.label, total.remark, "", *[""] * trained, *_predicted(total.predicted, total.form)]
     if beside:
         row += [or_dash(total.actual, total.form), _error(total.deviation)]
     return row

@@ -11,7 +11,7 @@ from rich.text import Text
 from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
 from cli.render.examine.explain import evidence_notes
-from cli.render.formats import count, digits, dollars, duration, interval, percent, size
+from cli.render.formats import count, digits, dollars, duration, epochs_text, interval, percent, size
 from cli.workflows.answers.examine.parts import PlanFacts
 from cli.workflows.answers.examine.whatif import ChangedPlan, PlanMetrics, WhatIf
 
@@ -56,7 +56,8 @@ def _written(changes: Mapping[str, str]) -> str:
 
 def _plan(plan: PlanFacts) -> str:
     name = with_weight_decay(plan.design, plan.tuned_weight_decay)
-    return f"{name}, {plan.method}, {plan.epochs} epochs, batch {plan.batch}, {plan.processes} at a time"
+    epochs = epochs_text(plan.epochs, plan.patience)
+    return f"{name}, {plan.method}, {epochs}, batch {plan.batch}, {plan.processes} at a time"
 
 
 def _metrics(before: PlanMetrics, after: ChangedPlan) -> Table:

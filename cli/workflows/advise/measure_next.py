@@ -19,6 +19,7 @@ from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.defaults import (
     OBJECTIVE,
     PROBE_PROFILE_SECONDS,
+    RECIPE,
     RECOMMEND_PROFILE_SECONDS,
     SEED,
     TRIALS,
@@ -52,11 +53,22 @@ ADVICE_OPTIONS = {
     "max_train_seconds": "--max-train-time",
     "methods": "--method",
     "trials": "--trials",
+    "recipe": "--recipe",
+    "until_converged": "--until-converged",
+    "patience": "--patience",
 }
 # The one of them that does not change which probe is chosen.
 RANKING_ONLY = "objective"
 # Values that the commands assume where an option is left out; those of measuring depend on the command.
-ASSUMED = {"seed": SEED, "objective": OBJECTIVE, "trials": TRIALS, "skip_damaged": False, "tune": TUNE}
+ASSUMED = {
+    "seed": SEED,
+    "objective": OBJECTIVE,
+    "trials": TRIALS,
+    "skip_damaged": False,
+    "tune": TUNE,
+    "recipe": RECIPE,
+    "until_converged": False,
+}
 PROFILE_SECONDS = {"recommend": RECOMMEND_PROFILE_SECONDS, "probe": PROBE_PROFILE_SECONDS}
 
 

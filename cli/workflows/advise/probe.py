@@ -201,7 +201,7 @@ class ProbingSession:
             return self._compared
         facts = self.resolved.facts
         accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
-        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy)
+        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy, self.store)
         trained = trained_families(evidence, facts.learned_as, self.request.epochs)
         scenario = scenario.limited_to(leading_families(scenario.families, trained, facts.learned_as))
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)

@@ -170,7 +170,8 @@ def _compare(
     facts = resolved.facts
     accuracy, trained = accuracy_for(store, facts, request.seed)
     likelihood = LikelihoodPredictor.of(facts.learned_as, facts.task.classes, trained, request.seed)
-    scenario = replace(scenario_of(request, resolved, profiled, accuracy), likelihood=likelihood)
+    scenario = scenario_of(request, resolved, profiled, accuracy, store)
+    scenario = replace(scenario, likelihood=likelihood)
     say_of_earlier_contents(store, facts, say)
     say("searching")
     began = time.perf_counter()

@@ -20,12 +20,16 @@ from advisor.designs.mixtures import Mixture, enumerate_mixtures
 from advisor.designs.space import Candidate, enumerate_candidates
 from advisor.errors import UsageError, lookup
 from advisor.networks.families import family_named
+from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import JOINT, Method
-from advisor.plans.schedule import MOST_EPOCHS
+from advisor.plans.recipes.choice import RecipeName, patience_of, usual_batch
+from advisor.plans.schedule import MOST_EPOCHS, check_patience
 from cli.quantities import check_amount, check_price, check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
+from cli.workflows.forecast.convergence import epoch_predictor
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
+from cli.workflows.forecast.planning import asked_patience
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of, families_of, member_counts_of
 from cli.workflows.views import Say
@@ -87,7 +91,9 @@ class ResolvedRequest:
             methods=methods_of(request.methods, families),
             candidates=enumerate_candidates(budget, families, facts.task, counts),
             mixtures=enumerate_mixtures(budget, families, facts.task, counts),
-            batch=min(request.batch or facts.batch, facts.train_images),
+            batch=min(
+                request.batch or usual_batch(families, facts, RecipeName(request.recipe)), facts.train_images
+            ),
             device=choose_device(request.device),
         )
 
@@ -101,6 +107,8 @@ def answered_request(request: RecommendRequest, resolved: ResolvedRequest) -> An
             "methods": tuple(lookup("method", name, Method) for name in request.methods),
             "objective": Objective(request.objective),
             "tune": Tune(request.tune),
+            "recipe": RecipeName(request.recipe),
+            "used_patience": used_patience(request),
             "batch": resolved.batch,
             "budget_parameters": parse_budget(request.budget),
             "used_augmentation": resolved.facts.augmentation,
@@ -149,9 +157,21 @@ def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: St
 
 
 def scenario_of(
-    request: RecommendRequest, resolved: ResolvedRequest, profiled: Profiled, accuracy: AccuracyPredictor
+    request: RecommendRequest,
+    resolved: ResolvedRequest,
+    profiled: Profiled,
+    accuracy: AccuracyPredictor,
+    store: Store,
 ) -> Scenario:
-    """Return the scenario in which the designs of a request are priced and compared."""
+    """Return the scenario in which the designs of a request are priced and compared.
+
+    Args:
+        request: request for advice.
+        resolved: what it stands for.
+        profiled: predictor of cost, and the settings to train with.
+        accuracy: predictor of the error.
+        store: database with the trainings that tell of epochs to convergence.
+    """
     return Scenario(
         candidates=resolved.candidates,
         mixtures=resolved.mixtures,
@@ -160,6 +180,9 @@ def scenario_of(
         dataset=resolved.facts,
         epochs=request.epochs,
         batch=resolved.batch,
+        recipe=RecipeName(request.recipe),
+        patience=asked_patience(request.patience, until_converged=request.until_converged),
+        epoch_predictor=EpochPredictor() if used_patience(request) is None else epoch_predictor(store),
         seed=request.seed,
         execution=profiled.execution,
         limits=Limits(
@@ -183,6 +206,13 @@ def seconds_allowed(request: RecommendRequest) -> float | None:
     return min(limits, default=None)
 
 
+def used_patience(request: RecommendRequest) -> int | None:
+    """Return the epochs without a gain that end a training, None where its length is fixed."""
+    asked = asked_patience(request.patience, until_converged=request.until_converged)
+    # Cycles keep their length; every other method has the same rule.
+    return patience_of(RecipeName(request.recipe), asked, Method.FULL_DATA)
+
+
 def check_request(request: RecommendRequest) -> None:
     """Refuse a request that has a number out of range, an unknown objective or an unknown value of --tune.
 
@@ -191,6 +221,9 @@ def check_request(request: RecommendRequest) -> None:
     """
     lookup("objective", request.objective, Objective)
     lookup("value of --tune", request.tune, Tune)
+    lookup("recipe", request.recipe, RecipeName)
+    if request.patience is not None:
+        check_patience(request.patience)
     check_seed(request.seed)
     if not 1 <= request.epochs <= MOST_EPOCHS:
         raise UsageError(f"--epochs must be at least 1 and at most {MOST_EPOCHS:,}, got {request.epochs}")

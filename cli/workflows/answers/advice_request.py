@@ -8,7 +8,8 @@ from advisor.decision.ranking import Objective
 from advisor.decision.weight_decay import Tune
 from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
-from cli.workflows.defaults import OBJECTIVE, TRIALS, TUNE
+from advisor.plans.recipes.choice import RecipeName
+from cli.workflows.defaults import OBJECTIVE, RECIPE, TRIALS, TUNE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,10 @@ class RecommendRequest:
         tune: ``auto`` to choose the weight decay of designs, ``off`` for that of the recipes.
         price_per_hour_usd: price of the machine in USD per hour, None for no cost.
         max_usd: upper limit on the cost of the whole training in USD, None for none.
+        recipe: ``ours`` or ``published``, that of the MotherNets paper.
+        until_converged: whether a training ends when its accuracy no longer improves.
+        patience: epochs without a gain in training accuracy that end a training; None for those of the
+            recipe, or 15 if `until_converged`.
     """
 
     budget: str
@@ -60,6 +65,9 @@ class RecommendRequest:
     tune: str = TUNE
     price_per_hour_usd: float | None = None
     max_usd: float | None = None
+    recipe: str = RECIPE
+    until_converged: bool = False
+    patience: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +79,16 @@ class AnsweredRequest(RecommendRequest):
         budget_parameters: parameters of all members together.
         tune: whether the weight decay of designs is chosen.
         used_augmentation: augmentation of training batches, that of the data set if the request names none.
+        recipe: recipe of the trainings.
+        used_patience: epochs without a gain in training accuracy that end a training; null where its length
+            is fixed.
     """
 
     methods: tuple[Method, ...]
     objective: Objective
     tune: Tune = Tune.AUTO
+    recipe: RecipeName = RecipeName.OURS
+    used_patience: int | None = None
     batch: int
     budget_parameters: int
     used_augmentation: Augmentation

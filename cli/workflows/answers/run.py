@@ -83,6 +83,8 @@ class TrainedNetwork:
         epochs: number of finished epochs.
         validation_error: validation error after the newest epoch, null before the first.
         train_error: training error of the newest epoch, null before the first.
+        predicted_epochs: epochs to convergence that were expected when the run began; null where the length
+            of its training is fixed.
     """
 
     name: str
@@ -91,6 +93,7 @@ class TrainedNetwork:
     epochs: int
     validation_error: float | None
     train_error: float | None
+    predicted_epochs: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ def explain(
     return Explanation(
         plan=explained_plan(plan, price_per_hour),
         run=None,
-        steps=explained_steps(plan, _seconds_of_steps(plan_forecast.priced), {}),
+        steps=explained_steps(plan, _seconds_of_steps(plan_forecast.priced), {}, {}),
         predicted=_predicted(plan_forecast, price_per_hour),
         actual=None,
         deviation=None,
@@ -85,7 +85,7 @@ def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool)
     with reading_store(home) as store:
         run = stored_run(store, home, number)
         coverage = coverage_of(store, {run.fingerprint})
-        return explain_run(run, store.steps(run.id), price, coverage)
+        return explain_run(run, store.steps(run.id), store.epoch_counts(run.id), price, coverage)
 
 
 def _seconds_of_steps(priced: PricedPlan | None) -> dict[str, Estimate]:

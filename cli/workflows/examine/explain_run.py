@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from advisor.cost.money.machine_price import usd_of_seconds, usd_of_training
 from advisor.estimate import Estimate
@@ -27,6 +27,7 @@ from cli.workflows.examine.plan_steps import (
 def explain_run(
     run: Run,
     records: Sequence[StepRecord],
+    epochs: Mapping[str, int],
     price: float | None,
     coverage: tuple[QuantityCoverage, ...] = (),
 ) -> Explanation:
@@ -35,6 +36,7 @@ def explain_run(
     Args:
         run: run as the database knows it.
         records: executed steps.
+        epochs: finished epochs by step.
         price: price of the machine in USD per hour, None for no cost.
         coverage: how many of the newest forecasts on the machine held.
     """
@@ -43,7 +45,7 @@ def explain_run(
     return Explanation(
         plan=explained_plan(run.plan, price),
         run=ExplainedRun(id=run.id, created_at=run.created_at, status=run.status, message=run.message),
-        steps=explained_steps(run.plan, seconds, {record.step: record for record in records}),
+        steps=explained_steps(run.plan, seconds, {record.step: record for record in records}, epochs),
         predicted=predicted,
         actual=actual,
         deviation=_deviation(predicted, actual, complete=run.status is RunStatus.DONE),

@@ -11,9 +11,10 @@ from advisor.designs.changes import Change, DesignChange, parse_change
 from advisor.designs.design import Design, parse_design
 from advisor.errors import UsageError, lookup
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.method_traits import BY_CLUSTERS, CLUSTERED, Method
+from advisor.plans.method_traits import BY_CLUSTERS, CHAINS, CLUSTERED, Method, usual_method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan, TrainStep
+from advisor.plans.recipes.choice import RecipeName, patience_of_plan, recipe_of_plan, usual_batch
 from cli.quantities import parse_image_count
 from cli.workflows.forecast.machine import workers_of
 from cli.workflows.forecast.planning import with_clusters
@@ -36,6 +37,9 @@ class Changes:
         method: method to change to, None for none.
         images: change of the number of training images, None for none.
         weight_decay: change of the weight decay of all networks, None for none.
+        recipe: recipe to change to, which also decides the batch where none is given; None for none.
+        patience: epochs without a gain in training accuracy that end a training from now on, 0 for a fixed
+            length; None for no change.
     """
 
     design: DesignChange = DesignChange()
@@ -44,6 +48,8 @@ class Changes:
     method: Method | None = None
     images: Change | None = None
     weight_decay: Change | None = None
+    recipe: RecipeName | None = None
+    patience: int | None = None
 
     @classmethod
     def read(cls, written: Written) -> Changes:
@@ -58,7 +64,7 @@ class Changes:
         numbers = {
             name: parse_change(text, f"--{name}")
             for name, text in written.items()
-            if name not in ("method", "images", "weight-decay")
+            if name not in ("method", "images", "weight-decay", "recipe", "patience")
         }
         return cls(
             design=DesignChange(
@@ -74,6 +80,8 @@ class Changes:
             weight_decay=_change_of_weight_decay(written["weight-decay"], "--weight-decay")
             if "weight-decay" in written
             else None,
+            recipe=lookup("recipe", written["recipe"], RecipeName) if "recipe" in written else None,
+            patience=_change_of_patience(written["patience"]) if "patience" in written else None,
         )
 
     def of(self, plan: TrainingPlan) -> TrainingPlan:
@@ -83,15 +91,39 @@ class Changes:
             UsageError: there is no such plan.
         """
         kept = None if plan.method in BY_CLUSTERS else plan.method
+        design = self._clustered(self.design.of(parse_design(plan.design)))
+        method = self.method or kept or usual_method(design.independent)
         return make_plan(
-            self._clustered(self.design.of(parse_design(plan.design))),
+            design,
             self._data(plan.dataset),
             epochs=plan.epochs if self.epochs is None else self.epochs.of(plan.epochs),
-            batch=plan.batch if self.batch is None else self.batch.of(plan.batch),
+            batch=self._batch(plan, design),
             seed=plan.seed,
             execution=replace(plan.execution, processes=workers_of(plan.execution.device)),
-            options=PlanOptions(method=self.method or kept, weight_decay=self._decay(plan)),
+            options=PlanOptions(
+                method=self.method or kept,
+                weight_decay=self._decay(plan),
+                recipe=self.recipe or recipe_of_plan(plan),
+                patience=self._patience(plan, method),
+            ),
         )
+
+    def _batch(self, plan: TrainingPlan, design: Design) -> int:
+        """Return the images in a step: that of a changed recipe, unless the batch itself changes."""
+        if self.batch is not None:
+            return self.batch.of(plan.batch)
+        if self.recipe is None:
+            return plan.batch
+        return usual_batch(design.families, plan.dataset, self.recipe)
+
+    def _patience(self, plan: TrainingPlan, method: Method) -> int | None:
+        """Return the epochs without a gain that end a training; None for those of the recipe."""
+        if self.patience == 0 and (self.recipe or recipe_of_plan(plan)) is RecipeName.PUBLISHED:
+            raise UsageError("--patience 0: the published recipe ends at convergence, give --recipe ours too")
+        if self.patience is not None:
+            return self.patience or None
+        # A method may change to one with cycles, whose length is fixed.
+        return None if self.recipe is not None or method in CHAINS else patience_of_plan(plan)
 
     def _decay(self, plan: TrainingPlan) -> float | None:
         """Return the weight decay of all networks, None for that of their recipes."""
@@ -135,6 +167,17 @@ def _change_of_weight_decay(text: str, option: str) -> Change:
     if _NUMBER.fullmatch(text.strip()) is None:
         return parse_change(text, option)
     return Change(option=option, text=text.strip(), sign="", amount=Fraction(text.strip()))
+
+
+def _change_of_patience(text: str) -> int:
+    """Read a number of epochs.
+
+    Raises:
+        UsageError: another form of text.
+    """
+    if not re.fullmatch(r"[0-9]{1,7}", text.strip(), re.ASCII):
+        raise UsageError(f"--patience must be a number of epochs, or 0 for a fixed length, got {text!r:.40}")
+    return int(text)
 
 
 def _change_of_images(text: str, option: str) -> Change:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from advisor.cost.pricing import EVALUATE
 from advisor.estimate import Estimate
 from advisor.networks.shared_layers import graph_of
+from advisor.plans.convergence.expectation import converging_epochs
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Role, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
+from advisor.plans.schedule import Schedule
 from cli.workflows.answers.examine.explanation import ExplainedPlan, ExplainedStep
 from cli.workflows.answers.examine.parts import Deviation, PlanFacts, fields_of
 
@@ -20,7 +22,10 @@ def explained_plan(plan: TrainingPlan, price: float | None) -> ExplainedPlan:
 
 
 def explained_steps(
-    plan: TrainingPlan, predicted: Mapping[str, Estimate], records: Mapping[str, StepRecord]
+    plan: TrainingPlan,
+    predicted: Mapping[str, Estimate],
+    records: Mapping[str, StepRecord],
+    epochs: Mapping[str, int],
 ) -> tuple[ExplainedStep, ...]:
     """Return the steps of a plan, and after them what is beyond its steps: the evaluation of all members.
 
@@ -28,9 +33,12 @@ def explained_steps(
         plan: plan of the steps.
         predicted: predicted seconds by step.
         records: executed steps by step; empty for a plan that is not a run.
+        epochs: finished epochs by step; empty for a plan that is not a run.
     """
 
-    def explained(step: str, network: str | None, after: tuple[str, ...], epochs: float) -> ExplainedStep:
+    def explained(
+        step: str, network: str | None, after: tuple[str, ...], schedule: Schedule | None
+    ) -> ExplainedStep:
         seconds, record = predicted.get(step), records.get(step)
         actual = None if record is None else record.seconds
         done = record is not None and record.status is StepStatus.DONE
@@ -38,8 +46,12 @@ def explained_steps(
             step=step,
             network=network,
             after=after,
-            epochs=epochs,
+            epochs=0 if schedule is None else schedule.expected_epochs,
             seconds=seconds,
+            schedule=None if schedule is None else schedule.text,
+            most_epochs=0 if schedule is None else schedule.epochs,
+            converging_epochs=converging_epochs(schedule),
+            actual_epochs=epochs.get(step),
             status=None if record is None else record.status,
             actual_seconds=actual,
             deviation=Deviation.of(seconds, actual) if done else None,
@@ -50,14 +62,14 @@ def explained_steps(
             step.id,
             plan.network(step.network).network,
             step.after,
-            0 if isinstance(step, HatchStep) else step.schedule.expected_epochs,
+            None if isinstance(step, HatchStep) else step.schedule,
         )
         for step in plan.steps
     ]
     ids = {step.id for step in plan.steps}
     further = [name for name in dict.fromkeys([*predicted, *records, EVALUATE]) if name not in ids]
     last = tuple(plan.train_steps_of(member.name)[-1].id for member in plan.members)
-    return (*planned, *(explained(name, None, last, 0) for name in further))
+    return (*planned, *(explained(name, None, last, None) for name in further))
 
 
 def about_plan(plan: TrainingPlan) -> list[str]:

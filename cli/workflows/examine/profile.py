@@ -14,7 +14,9 @@ from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
 from advisor.errors import RunError, UsageError
 from advisor.estimate import Estimate
+from advisor.networks.architecture import parse_network
 from advisor.plans.dataset import DatasetFacts
+from advisor.plans.recipes.choice import usual_batch
 from cli.workflows.answers.examine.layers import OtherParts
 from cli.workflows.answers.examine.parts import Deviation, fields_of
 from cli.workflows.answers.examine.profile import (
@@ -97,7 +99,8 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
         home=home,
         say=say,
     )
-    network, batch = _network_of(request.design), _batch_of(request, facts)
+    network = _network_of(request.design)
+    batch = _batch_of(request, facts, parse_network(network).family)
     device = choose_device(request.device)
     with open_store(home.database) as store:
         workload = StepWorkload(
@@ -126,8 +129,8 @@ def _network_of(design: str) -> str:
     return parsed.members[0].name
 
 
-def _batch_of(request: ProfileRequest, facts: DatasetFacts) -> int:
-    batch = facts.batch if request.batch is None else request.batch
+def _batch_of(request: ProfileRequest, facts: DatasetFacts, family: str) -> int:
+    batch = usual_batch([family], facts) if request.batch is None else request.batch
     if batch < 2:
         raise UsageError(f"--batch must be at least 2, got {batch}")
     return batch

@@ -24,7 +24,7 @@ from advisor.designs.design import DesignClass
 from advisor.errors import UnknownNameError, lookup
 from advisor.networks.families import family_named
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import recipe_of
 from cli.quantities import check_seed, parse_budgets, parse_epochs, parse_image_counts
 from cli.workflows.answers.examine.switchover import (
     BudgetDesigns,
@@ -69,7 +69,7 @@ def est(request: EstRequest, home: Home, say: Say = silent) -> SwitchoverMap:
         facts.learned_as,
         facts.task,
         family=request.family,
-        epochs=epochs[1] if epochs else RECIPES[request.family].reference_epochs,
+        epochs=epochs[1] if epochs else recipe_of(request.family, facts.name).reference_epochs,
         curves=sum(run.curve is not None for run in runs),
     )
     grid = grid_of(

@@ -17,7 +17,10 @@ from advisor.cost.money.machine_price import usd_of_training
 from advisor.errors import UsageError
 from advisor.estimate import Estimate
 from advisor.networks.shared_layers import graph_of
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.plan import TrainingPlan, TrainStep
+from advisor.plans.recipes.choice import patience_of_plan
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts, fields_of
 from cli.workflows.answers.examine.whatif import (
     Change,
@@ -28,6 +31,7 @@ from cli.workflows.answers.examine.whatif import (
     WhatIf,
 )
 from cli.workflows.examine.plan_changes import Changes, Written
+from cli.workflows.forecast.convergence import epoch_predictor
 from cli.workflows.forecast.forecasting import (
     PlanForecast,
     Predictors,
@@ -64,27 +68,32 @@ def whatif(
     if not written:
         raise UsageError(
             "whatif needs a change: give --depth, --width, --members, --g, --batch, --epochs, --method, "
-            f"--images or --weight-decay, for example `advisor whatif {base.target} --epochs x2`"
+            "--images, --weight-decay, --recipe or --patience, for example "
+            f"`advisor whatif {base.target} --epochs x2`"
         )
     changes = Changes.read(written)
-    comparison = _Comparison(*_before(base, home, say), price_per_hour)
+    comparison = _Comparison(*_before(base, home, say, written), price_per_hour)
     return _answer(comparison, changes.of(comparison.before), written)
 
 
-def _before(base: PlanRequest, home: Home, say: Say) -> tuple[TrainingPlan, Predictors]:
+def _before(
+    base: PlanRequest, home: Home, say: Say, written: Written
+) -> tuple[TrainingPlan, Predictors, EpochPredictor]:
     """Return the plan before the changes and its predictors."""
     if base.names_run:
         base.refuse_options_of_a_plan()
         with reading_store(home) as store:
             run = stored_run(store, home, run_id_of(str(base.target), home))
             choose_device(run.plan.execution.device)
-            return _remade(run.plan, base, store)
+            return _remade(run.plan, base, store, written)
     target = planned_target(base, home, say)
     with known_store(home) as store:
-        return _remade(target.with_settings(store), base, store)
+        return _remade(target.with_settings(store), base, store, written)
 
 
-def _remade(plan: TrainingPlan, base: PlanRequest, store: Store) -> tuple[TrainingPlan, Predictors]:
+def _remade(
+    plan: TrainingPlan, base: PlanRequest, store: Store, written: Written
+) -> tuple[TrainingPlan, Predictors, EpochPredictor]:
     """Return the plan as it is made from its design, as a changed plan is, and its predictors."""
     remade = Changes().of(plan)
     if _trainings(plan) != _trainings(remade):
@@ -92,12 +101,14 @@ def _remade(plan: TrainingPlan, base: PlanRequest, store: Store) -> tuple[Traini
             f"{base.target} trains its networks for epochs of its own, which a changed plan would not "
             f"have: name its design, {plan.design}"
         )
-    return remade, predictors_for(remade, store)
+    converges = patience_of_plan(remade) is not None or {"recipe", "patience"} & written.keys()
+    epochs = epoch_predictor(store) if converges else EpochPredictor()
+    return with_expected_epochs(remade, epochs), predictors_for(remade, store), epochs
 
 
-def _trainings(plan: TrainingPlan) -> list[tuple[str, float]]:
+def _trainings(plan: TrainingPlan) -> list[tuple[str, int]]:
     return [
-        (plan.network(step.network).network, step.schedule.expected_epochs)
+        (plan.network(step.network).network, step.schedule.epochs)
         for step in plan.steps
         if isinstance(step, TrainStep)
     ]
@@ -107,9 +118,13 @@ class _Comparison:
     """Plans beside the one before the changes, forecast by the same predictors."""
 
     def __init__(
-        self, before: TrainingPlan, predictors: Predictors, price_per_hour: float | None = None
+        self,
+        before: TrainingPlan,
+        predictors: Predictors,
+        epochs: EpochPredictor,
+        price_per_hour: float | None = None,
     ) -> None:
-        self.before, self._predictors = before, predictors
+        self.before, self._predictors, self._epochs = before, predictors, epochs
         self.price_per_hour = price_per_hour
         self.plan_forecast = predictors.forecast_plan(before)
         self.images = predictors.images
@@ -117,6 +132,7 @@ class _Comparison:
 
     def changed(self, plan: TrainingPlan) -> tuple[ChangedPlan, PlanForecast]:
         """Return a changed plan with its metrics and their change, and its forecast."""
+        plan = with_expected_epochs(plan, self._epochs)
         plan_forecast = self._predictors.forecast_plan(plan)
         metrics, change = self.metrics(plan, plan_forecast), self._change(plan, plan_forecast)
         return ChangedPlan(**fields_of(metrics), change=change), plan_forecast

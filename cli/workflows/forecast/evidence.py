@@ -14,7 +14,10 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.conformal import ErrorBasis
 from advisor.designs.design import parse_design
+from advisor.plans.convergence.kinds import Kind, kind_of, scratch_epochs, train_steps
 from advisor.plans.dataset import DATASETS, DatasetFacts, learned_name
+from advisor.plans.plan import TrainingPlan
+from advisor.plans.recipes.choice import patience_of_plan
 from advisor.plans.records import RESUMABLE, Run, RunStatus
 from cli.workflows.forecast.coverage import corrections_of
 from cli.workflows.forecast.probe_source import is_probe
@@ -53,7 +56,9 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
     if run.status not in WITH_EVIDENCE:
         return None
     done = run.status is RunStatus.DONE and run.test is not None
-    curve = _curve(run, curves)
+    converges = patience_of_plan(run.plan) is not None
+    # The formula knows the curves of schedules of a fixed length only.
+    curve = None if converges else _curve(run, curves)
     if not done and curve is None:
         return None
     return TrainedEvidence(
@@ -61,7 +66,7 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
         task=run.plan.dataset.task,
         design=parse_design(run.plan.design),
         method=run.plan.method,
-        epochs=run.plan.epochs,
+        epochs=_trained_epochs(run.plan, curves) if converges else run.plan.epochs,
         weight_decay=weight_decay_of(run.plan),
         member_errors=run.test.member_errors if done and run.test is not None else None,
         ensemble_error=run.test.error if done and run.test is not None else None,
@@ -71,6 +76,13 @@ def _evidence_of_run(run: Run, curves: Curves) -> TrainedEvidence | None:
         nll=run.test.nll if done and run.test is not None else None,
         calibration_error=run.test.calibration_error if done and run.test is not None else None,
     )
+
+
+def _trained_epochs(plan: TrainingPlan, curves: Curves) -> int:
+    """Return the mean epochs that networks took from scratch to convergence; without any, those expected."""
+    scratch = [step.network for step in train_steps(plan) if kind_of(plan, step) is not Kind.HATCHED]
+    lengths = [len(curves[name]) for name in scratch if curves.get(name)]
+    return max(round(fmean(lengths) if lengths else scratch_epochs(plan)), 1)
 
 
 def _curve(run: Run, curves: Curves) -> Curve | None:

@@ -13,6 +13,7 @@ from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, Floats
+from advisor.plans.convergence.kinds import scratch_epochs
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import ForecastEvidence
@@ -121,12 +122,12 @@ class Predictors:
         Returns:
             Two arrays of shape (SAMPLES, plans); draw i is one draw in both.
         """
-        data, epochs = plans[0].dataset, plans[0].epochs
+        data = plans[0].dataset
         return self.accuracy.sample_errors_and_members(
             [parse_design(plan.design) for plan in plans],
             data.learned_as,
             data.task,
-            epochs,
+            [scratch_epochs(plan) for plan in plans],
             [plan.method for plan in plans],
             image_share=self.images.share(data.train_images),
             weight_decays=[weight_decay_of(plan) for plan in plans],

@@ -33,6 +33,10 @@ class PlanRequest:
         device: ``cpu`` or ``cuda``.
         resize: size that the images of a folder are scaled to cover and cropped to, as a user writes it.
         skip_damaged: whether damaged files of a folder are left out; false takes the default too.
+        recipe: name of the recipe.
+        until_converged: whether a training ends when its accuracy no longer improves; false takes the
+            default of the recipe.
+        patience: epochs without a gain in training accuracy that end a training; implies `until_converged`.
     """
 
     target: str | None = None
@@ -51,6 +55,9 @@ class PlanRequest:
     device: str | None = None
     resize: str | None = None
     skip_damaged: bool = False
+    recipe: str | None = None
+    until_converged: bool = False
+    patience: int | None = None
 
     def fixed_by_a_plan(self) -> list[str]:
         """Return the given options that a plan file decides."""
@@ -64,10 +71,12 @@ class PlanRequest:
             "method",
             "seed",
             "resize",
+            "recipe",
+            "patience",
             *HATCHING,
         )
-        skipping = ["skip_damaged"] if self.skip_damaged else []
-        return [name for name in (*names, *HATCHING) if getattr(self, name) is not None] + skipping
+        switches = [name for name in ("skip_damaged", "until_converged") if getattr(self, name)]
+        return [name for name in names if getattr(self, name) is not None] + switches
 
     @property
     def names_run(self) -> bool:

@@ -16,14 +16,15 @@ from typing import Any, Protocol
 from advisor.designs.design import Design, parse_design
 from advisor.errors import PlanError, UsageError, lookup
 from advisor.files import read_regular
-from advisor.plans.dataset import DatasetFacts
-from advisor.plans.method_traits import CLUSTERED, Method
+from advisor.plans.method_traits import CHAINS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
 from advisor.plans.plan import TrainingPlan, plan_from_json
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.choice import RecipeName, usual_batch, usual_epochs
+from advisor.plans.schedule import PATIENCE
 from cli.quantities import check_seed
-from cli.workflows.defaults import DATASET, SEED
+from cli.workflows.defaults import DATASET, RECIPE, SEED
+from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.machine import (
     chosen_execution,
     measured_reference,
@@ -46,7 +47,7 @@ class PlannedTarget(Protocol):
     """What a checked request names: a plan, but for what the database has to say."""
 
     def with_settings(self, store: Store) -> TrainingPlan:
-        """Return the plan with the arithmetic that measured fastest on this machine.
+        """Return the plan with what this home has learned: its fastest arithmetic, and epochs to convergence.
 
         Raises:
             UsageError: the request names a recommendation that does not exist.
@@ -90,7 +91,8 @@ class PlannedDesign:
         """Return the plan with the arithmetic that measured fastest on this machine."""
         data, device = self.plan.dataset, self.plan.execution.device
         chosen = chosen_execution(store, device, data.task, data.augmentation.key)
-        return placed(replace(self.plan, execution=chosen), chosen.processes)
+        plan = with_learned_epochs(self.plan, store)
+        return placed(replace(plan, execution=chosen), chosen.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def _recommended(request: PlanRequest, store: Store) -> tuple[Design, PlanReques
         _completed(request, last),
         method=request.method or row.get("method"),
         weight_decay=_weight_decay_of(row, request, last),
+        **_stopping_of(row, request, last),
     )
     return parse_design(row["design"]), completed
 
@@ -231,6 +234,15 @@ def _weight_decay_of(row: dict[str, Any], request: PlanRequest, last: StoredReco
     return row.get("tuned_weight_decay")
 
 
+def _stopping_of(row: dict[str, Any], request: PlanRequest, last: StoredRecommendation) -> dict[str, Any]:
+    """Return what ends a training: as requested, else as in the recommendation if the method allows it."""
+    given = request.until_converged or request.patience is not None or request.recipe is not None
+    if given or (request.method or row.get("method")) in CHAINS:
+        return {}
+    asked = last.request
+    return {"until_converged": bool(asked.get("until_converged")), "patience": asked.get("patience")}
+
+
 def _is_for_its_data(request: PlanRequest, last: StoredRecommendation) -> bool:
     return request.dataset is None or full_name_of(request.dataset) == last.request["dataset"]
 
@@ -238,6 +250,8 @@ def _is_for_its_data(request: PlanRequest, last: StoredRecommendation) -> bool:
 def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
     """Fill in the options of the recommendation; those of the data only for the same data set."""
     asked, same_data = last.request, _is_for_its_data(request, last)
+    # Recommendations of older programs have no recipe. Another one has a batch of its own.
+    same_recipe = request.recipe in (None, asked.get("recipe", RECIPE))
     return PlanRequest(
         target=request.target,
         rank=request.rank,
@@ -245,7 +259,7 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         # Recommendations of older programs have no augmentation.
         augmentation=request.augmentation or (asked.get("augmentation") if same_data else None),
         epochs=asked["epochs"] if request.epochs is None else request.epochs,
-        batch=asked["batch"] if request.batch is None and same_data else request.batch,
+        batch=asked["batch"] if request.batch is None and same_data and same_recipe else request.batch,
         rate=request.rate,
         weight_decay=request.weight_decay,
         hatched_epochs=request.hatched_epochs,
@@ -256,6 +270,9 @@ def _completed(request: PlanRequest, last: StoredRecommendation) -> PlanRequest:
         device=request.device or asked["device"],
         resize=request.resize or (asked.get("resize") if same_data else None),
         skip_damaged=request.skip_damaged or (same_data and bool(asked.get("skip_damaged"))),
+        recipe=request.recipe or asked.get("recipe"),
+        until_converged=request.until_converged,
+        patience=request.patience,
     )
 
 
@@ -273,12 +290,13 @@ def _plan_of(design: Design, request: PlanRequest, home: Home | None, say: Say) 
     if method is not None:
         design = with_clusters(design, method)
     _check_hatching(design, request)
-    longest = max(RECIPES[family].reference_epochs for family in design.families)
+    recipe = lookup("recipe", request.recipe or RECIPE, RecipeName)
+    usual = usual_epochs(design.families, facts.name, recipe, method)
     return make_plan(
         design,
         facts,
-        epochs=longest if request.epochs is None else request.epochs,
-        batch=_batch(request, facts),
+        epochs=usual if request.epochs is None else request.epochs,
+        batch=usual_batch(design.families, facts, recipe) if request.batch is None else request.batch,
         seed=SEED if request.seed is None else request.seed,
         execution=plain_execution(device),
         options=PlanOptions(
@@ -288,8 +306,20 @@ def _plan_of(design: Design, request: PlanRequest, home: Home | None, say: Say) 
             hatched_epochs=request.hatched_epochs,
             noise=request.noise,
             shrink=request.shrink,
+            recipe=recipe,
+            patience=asked_patience(request.patience, until_converged=request.until_converged),
         ),
     )
+
+
+def asked_patience(patience: int | None, *, until_converged: bool) -> int | None:
+    """Return the epochs without a gain that a user asks for; None for those of the recipe, if it has any.
+
+    Args:
+        patience: number that is given, None for none.
+        until_converged: whether a training is to end when its accuracy no longer improves.
+    """
+    return PATIENCE if until_converged and patience is None else patience
 
 
 def _check_hatching(design: Design, request: PlanRequest) -> None:
@@ -304,7 +334,3 @@ def with_clusters(design: Design, method: Method) -> Design:
     if method in CLUSTERED and design.independent and len(design.members) > 1:
         return Design(members=design.members, clusters=len(design.families))
     return design
-
-
-def _batch(request: PlanRequest, facts: DatasetFacts) -> int:
-    return min(facts.batch, facts.train_images) if request.batch is None else request.batch

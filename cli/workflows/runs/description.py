@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from advisor.cost.money.machine_price import usd_of_seconds, usd_of_training
 from advisor.estimate import Estimate
+from advisor.plans.convergence.expectation import converging_epochs
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.plan import PlannedNetwork, Role, Step
 from advisor.plans.records import (
@@ -108,9 +109,16 @@ def _networks(run: StoredRun, epochs: Sequence[EpochRecord]) -> tuple[TrainedNet
             epochs=counts[network.name],
             validation_error=None if epoch is None else epoch.validation_error,
             train_error=None if epoch is None else epoch.train_error,
+            predicted_epochs=_predicted_epochs(run, network),
         )
 
     return tuple(map(described, run.plan.networks))
+
+
+def _predicted_epochs(run: StoredRun, network: PlannedNetwork) -> Estimate | None:
+    """Return the expected epochs of a network whose last training convergence ends, else None."""
+    last = run.plan.train_steps_of(network.name)[-1]
+    return converging_epochs(last.schedule) if network.output_of is None else None
 
 
 def _hint(run: StoredRun, networks: Sequence[TrainedNetwork]) -> str | None:

@@ -17,6 +17,7 @@ from advisor.plans.extension import with_cluster, with_members
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.planning import with_data_at
@@ -62,7 +63,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
     signals = signals_of(options)
     with existing_store(home) as store:
         old = stored_run(store, home, run_id)
-        plan = with_data_at(_extended(old, extension), options.moved_to)
+        plan = with_data_at(_extended(old, extension, store), options.moved_to)
         require_plan(home.run_folder(old.folder), old.plan)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
         look_once(store, plan.dataset, home, say, data)
@@ -79,7 +80,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         return carry_out(run, store, home, data, signals, say)
 
 
-def _extended(old: Run, extension: Extension) -> TrainingPlan:
+def _extended(old: Run, extension: Extension, store: Store) -> TrainingPlan:
     if old.status is not RunStatus.DONE:
         raise UsageError(f"run {old.id} is {old.status.value}: run `advisor resume {old.id}` first")
     if (extension.members is None) == (extension.cluster is None):
@@ -88,7 +89,8 @@ def _extended(old: Run, extension: Extension) -> TrainingPlan:
     if not added.independent:
         raise UsageError(f"{added.name}: leave out @g{added.clusters}, which the option decides")
     grow = with_cluster if extension.members is None else with_members
-    return grow(old.plan, added.members)
+    plan = grow(old.plan, added.members)
+    return with_learned_epochs(plan, store, {step.id for step in old.plan.steps})
 
 
 def _forecast(plan: TrainingPlan, old: Run, store: Store) -> Forecast:

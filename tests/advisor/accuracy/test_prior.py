@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.prior import ANCHORS
 from advisor.accuracy.sources.published import ERRORS
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 
 def test_the_formula_alone_has_published_errors_within_its_intervals():

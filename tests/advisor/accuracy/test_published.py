@@ -24,7 +24,7 @@ from advisor.accuracy.sources.published import (
     PublishedError,
 )
 from advisor.plans.dataset import DATASETS
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 TABLES = [
     Path(__file__).resolve().parents[2] / "data" / name

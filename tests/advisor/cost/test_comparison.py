@@ -1,6 +1,6 @@
 """Ratios of prices: a predictor with given errors and correlations, and the interval by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from advisor.estimate import Estimate, Z
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.schedule import PlateauSchedule
 
 DIGITS = DATASETS["digits"]
 STD = 0.1
@@ -96,6 +97,27 @@ def test_what_two_networks_err_alike_in_cancels_in_their_ratio(together):
     for name in ("train_seconds", "epoch_seconds", "inference_ms_per_image"):
         assert getattr(ratios, name).mean == pytest.approx(3.0)
         assert log_std(getattr(ratios, name)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_unknown_numbers_of_epochs_widen_a_ratio_unless_they_are_the_same():
+    one = Stub(together=1.0)
+
+    def side(high):
+        execution = Execution(
+            device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous"
+        )
+        plan = make_plan(parse_design("mlp-1-8"), DIGITS, epochs=90, batch=32, seed=0, execution=execution)
+        schedule = PlateauSchedule(epochs=90, rate=0.1, expected=30, low=10, high=high)
+        plan = replace(plan, steps=(replace(plan.steps[0], schedule=schedule),))
+        return Side(plan, price(plan, one))
+
+    def found(before, after):
+        return log_std(price_ratios(before, after, one).train_seconds)
+
+    assert found(side(60), side(60)) == pytest.approx(0, abs=1e-9)
+    # Two independent logarithms, each with the width of its own interval.
+    stds = [np.log(6) / (2 * Z), np.log(9) / (2 * Z)]
+    assert found(side(60), side(90)) == pytest.approx(np.hypot(*stds))
 
 
 def test_peaks_of_different_networks_count_as_independent():

@@ -310,6 +310,23 @@ def test_a_plateau_is_priced_by_its_expected_epochs():
     assert price(plateau, Stub({"resnet-8-4": 1.0})).train_seconds.mean == pytest.approx(10 * epoch)
 
 
+def test_the_interval_of_time_contains_the_uncertainty_of_the_epochs():
+    plan = planned("resnet-8-4", epochs=100)
+    fixed, schedule = price(plan, Stub({"resnet-8-4": 1.0})).train_seconds, plan.steps[0].schedule
+
+    def priced(low, high):
+        plateau = PlateauSchedule(epochs=100, rate=0.1, expected=40, low=low, high=high, following=schedule)
+        steps = (replace(plan.steps[0], schedule=plateau),)
+        return price(replace(plan, steps=steps), Stub({"resnet-8-4": 1.0})).train_seconds
+
+    certain, uncertain = priced(40, 40), priced(10, 90)
+    assert uncertain.mean == certain.mean == pytest.approx(0.4 * fixed.mean)
+    assert certain.low == pytest.approx(0.4 * fixed.low)
+    # A quarter of the epochs at least, and at most 90 of 40.
+    assert uncertain.low <= certain.mean / 4
+    assert uncertain.high >= certain.mean * 90 / 40
+
+
 def test_networks_are_priced_at_the_batch_of_the_plan():
     stub = Stub({"resnet-8-4": 1.0})
     price(planned("resnet-8-4"), stub)

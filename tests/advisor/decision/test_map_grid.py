@@ -8,7 +8,7 @@ from advisor.decision.threshold.map_grid import IMAGE_OCTAVES, POINTS, Axis, gri
 from advisor.decision.threshold.switchover_map import switchover_map, switchover_rows
 from advisor.errors import UsageError
 from advisor.networks.layers import Task
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 TASK = Task(channels=3, height=32, width=32, classes=10)
 IMAGES = 8000
@@ -19,6 +19,7 @@ class Scarce:
     """Members beat one network from 2,000 images on, whatever their size."""
 
     reading, task, last_epoch = ScheduleReading.WHOLE, TASK, None
+    dataset = "toy"
 
     def errors(self, networks, members, clusters, points):
         shares = np.array([point.image_share for point in points])

@@ -11,16 +11,19 @@ import pytest
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.pricing import price
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import OBJECTIVES, Limits, Scenario, evaluate_choices, planned, search
+from advisor.decision.search import OBJECTIVES, Limits, Scenario, evaluate_choices, plan_of, planned, search
 from advisor.decision.search_space import Choice
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.designs.design import parse_design
 from advisor.designs.mixtures import enumerate_mixtures
 from advisor.designs.space import enumerate_candidates
+from advisor.plans.convergence.kinds import scratch_epochs
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
+from advisor.plans.recipes.choice import RecipeName
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DIGITS = DATASETS["digits"]
@@ -62,6 +65,20 @@ def everything(where):
 
 def starts(where, trials=80):
     return starting_points(where.choices, where.accuracy, where.dataset, where.epochs, trials)
+
+
+def test_designs_that_converge_are_priced_and_judged_by_the_epochs_that_they_are_expected_to_take():
+    fixed = scenario()
+    where = replace(fixed, epochs=90, patience=4, recipe=RecipeName.PUBLISHED)
+    choices = [next(c for c in where.choices.all if c.method is method) for method in where.methods]
+    for e in evaluate_choices(where, choices):
+        plan = plan_of(where, e)
+        length = scratch_epochs(plan)
+        errors = where.accuracy.sample_errors([e.design], "digits", DIGITS.task, length, [e.method])
+        assert e.errors == pytest.approx(errors[:, 0])
+        assert e.priced.train_seconds == price(plan, where.cost).train_seconds
+        # Snapshots have cycles of a fixed length.
+        assert (length < 90) == (e.method is not Method.SNAPSHOT)
 
 
 def test_designs_have_draws_of_their_likelihood_where_it_is_forecast():

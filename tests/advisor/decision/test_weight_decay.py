@@ -35,7 +35,7 @@ from advisor.designs.space import enumerate_candidates
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.plan import TrainStep
-from advisor.plans.schedule import RECIPES
+from advisor.plans.recipes.table import RECIPES
 
 DIGITS = DATASETS["digits"]
 EXECUTION = Execution(device="cpu", processes=2, threads=1, dtype="float32", memory_format="contiguous")

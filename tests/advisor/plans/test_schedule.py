@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from advisor.errors import UsageError
 from advisor.networks.families import FAMILIES
-from advisor.plans.schedule import RECIPES, PlateauSchedule, StepSchedule
+from advisor.plans.dataset import DATASETS
+from advisor.plans.recipes.choice import usual_batch, usual_epochs
+from advisor.plans.recipes.table import BY_DATA, RECIPES, recipe_of
+from advisor.plans.schedule import PlateauSchedule, StepSchedule
 
 
 def test_the_rate_is_divided_by_ten_at_every_drop():
@@ -72,42 +75,80 @@ def test_training_that_is_over_stays_over_while_the_error_does_not_improve(error
         assert schedule.finished([*errors, 1.0])
 
 
-# "More or Less", appendix A: rates 0.1, divided by ten after these epochs.
+# "More or Less", appendix A, table A: rates 0.1, divided by ten after these epochs.
 
 
 @pytest.mark.parametrize(
-    ("family", "epochs", "drops"),
+    ("family", "dataset", "epochs", "drops"),
     [
-        ("resnet", 250, (100, 200)),
-        ("resnet", 500, (200, 400)),
-        ("resnet", 10, (4, 8)),
-        ("densenet", 120, (60, 90)),
-        ("densenet", 40, (20, 30)),
-        ("wrn", 200, (100, 200)),
-        ("wrn", 50, (25, 50)),
-        ("vgg", 250, (100, 200)),
-        ("mlp", 5, (2, 4)),
+        ("densenet", "svhn", 100, (30, 60)),
+        ("densenet", "cifar10", 120, (60, 90)),
+        ("densenet", "cifar100", 120, (60, 90)),
+        ("densenet", "tiny-imagenet", 90, (30, 60)),
+        ("densenet", "imagenet32", 90, (30, 60)),
+        ("resnet", "cifar10", 250, (100, 200)),
+        ("resnet", "cifar100", 500, (250, 375)),
+        ("wrn", "cifar10", 200, (100, 200)),
+        ("wrn", "cifar100", 200, (100, 200)),
+        # Another number of epochs moves the drops in proportion.
+        ("densenet", "svhn", 50, (15, 30)),
+        ("densenet", "tiny-imagenet", 45, (15, 30)),
+        ("densenet", "cifar10", 40, (20, 30)),
+        ("resnet", "cifar10", 10, (4, 8)),
+        ("resnet", "cifar100", 250, (125, 188)),
+        ("wrn", "cifar100", 50, (25, 50)),
+        # Data and families that no row names take the rows of CIFAR-10 and of ResNet.
+        ("resnet", "svhn", 250, (100, 200)),
+        ("resnet", "folder:/pictures", 500, (200, 400)),
+        ("vgg", "cifar100", 250, (100, 200)),
+        ("mlp", "digits", 5, (2, 4)),
     ],
 )
-def test_the_drops_of_the_published_schedules_move_in_proportion(family, epochs, drops):
-    schedule = RECIPES[family].schedule(epochs)
+def test_the_drops_of_the_published_schedules_move_in_proportion(family, dataset, epochs, drops):
+    schedule = recipe_of(family, dataset).schedule(epochs)
     assert (schedule.epochs, schedule.drops) == (epochs, drops)
     assert schedule.rate_at(drops[0] - 1, 0.9) == 0.1
     assert schedule.rate_at(drops[0], 0.0) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(
-    ("family", "epochs", "decay"),
-    [("resnet", 250, 1e-4), ("wrn", 200, 1e-4), ("densenet", 120, 1e-3)],
+    ("family", "dataset", "epochs", "batch", "decay"),
+    [
+        ("densenet", "svhn", 100, 128, 1e-3),
+        ("densenet", "cifar10", 120, 128, 1e-3),
+        ("densenet", "cifar100", 120, 128, 1e-3),
+        ("densenet", "tiny-imagenet", 90, 64, 1e-3),
+        ("densenet", "imagenet32", 90, 64, 1e-3),
+        ("resnet", "cifar10", 250, 128, 1e-4),
+        ("resnet", "cifar100", 500, 128, 1e-4),
+        ("wrn", "cifar10", 200, 128, 1e-4),
+        ("wrn", "cifar100", 200, 128, 1e-4),
+    ],
 )
-def test_recipes_hold_the_published_settings(family, epochs, decay):
-    recipe = RECIPES[family]
+def test_recipes_hold_the_published_settings(family, dataset, epochs, batch, decay):
+    recipe = recipe_of(family, dataset)
+    assert (usual_epochs([family], dataset), usual_batch([family], DATASETS[dataset])) == (epochs, batch)
     assert (recipe.reference_epochs, recipe.weight_decay, recipe.momentum, recipe.rate) == (
         epochs,
         decay,
         0.9,
         0.1,
     )
+
+
+def test_rows_are_of_families_and_data_sets_that_exist():
+    for family, dataset in BY_DATA:
+        assert family in FAMILIES
+        assert dataset in DATASETS
+
+
+def test_another_augmentation_keeps_the_row_of_its_data():
+    assert recipe_of("resnet", "cifar100 with crop+flip+randaugment") is recipe_of("resnet", "cifar100")
+
+
+def test_several_families_take_the_longest_schedule_and_the_smallest_batch():
+    assert usual_epochs(["densenet", "resnet"], "tiny-imagenet") == 250
+    assert usual_batch(["densenet", "resnet"], DATASETS["tiny-imagenet"]) == 64
 
 
 def test_every_family_has_a_recipe():

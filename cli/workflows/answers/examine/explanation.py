@@ -49,6 +49,12 @@ class ExplainedStep:
         network: short name of the network; null for all members.
         after: ids of the steps that come before.
         epochs: expected epochs; 0 for a step that does not train.
+        schedule: learning rate and end of the training in words; null for a step that does not train.
+        most_epochs: epochs of its schedule, at most where convergence ends it; 0 for a step that does not
+            train.
+        converging_epochs: expected epochs with their interval where convergence ends the training; null
+            where its length is fixed.
+        actual_epochs: epochs that a step of a run was trained for; null where there is none.
         seconds: predicted seconds; null where nothing was measured.
         status: status of an executed step; null if it has none.
         actual_seconds: seconds that the step took; null if it was not executed.
@@ -60,6 +66,10 @@ class ExplainedStep:
     after: tuple[str, ...]
     epochs: float
     seconds: Estimate | None
+    schedule: str | None = None
+    most_epochs: int = 0
+    converging_epochs: Estimate | None = None
+    actual_epochs: int | None = None
     status: str | None = None
     actual_seconds: float | None = None
     deviation: Deviation | None = None

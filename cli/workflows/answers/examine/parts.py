@@ -10,6 +10,7 @@ from advisor.decision.weight_decay import tuned_weight_decay_of
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
+from advisor.plans.recipes.choice import RecipeName, patience_of_plan, recipe_of_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,9 @@ class PlanFacts:
         dtype: arithmetic, ``float32`` or ``bfloat16``.
         device: ``cpu`` or ``cuda``.
         tuned_weight_decay: weight decay of its networks where it is not that of the recipe; null where it is.
+        recipe: recipe of its learning rates.
+        patience: epochs without a gain in training accuracy that end a training; null where its length is
+            fixed.
     """
 
     design: str
@@ -74,6 +78,8 @@ class PlanFacts:
     dtype: str
     device: str
     tuned_weight_decay: float | None = None
+    recipe: RecipeName = RecipeName.OURS
+    patience: int | None = None
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> PlanFacts:
@@ -89,6 +95,8 @@ class PlanFacts:
             dtype=plan.execution.dtype,
             device=plan.execution.device,
             tuned_weight_decay=tuned_weight_decay_of(plan),
+            recipe=recipe_of_plan(plan),
+            patience=patience_of_plan(plan),
         )
 
 

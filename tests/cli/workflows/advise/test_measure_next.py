@@ -48,6 +48,9 @@ LIMITED = replace(
     max_latency_ms=0.125,
     max_train_seconds=1e7,
     trials=60,
+    recipe="published",
+    until_converged=True,
+    patience=7,
 )
 
 

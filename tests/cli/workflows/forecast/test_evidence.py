@@ -21,7 +21,9 @@ METRICS = EnsembleMetrics(
 )
 
 
-def run_of(method=Method.FULL_DATA, status=RunStatus.DONE, augmentation=Augmentation.CROP, test=METRICS):
+def run_of(
+    method=Method.FULL_DATA, status=RunStatus.DONE, augmentation=Augmentation.CROP, test=METRICS, **options
+):
     plan = make_plan(
         parse_design("2xmlp-1-8"),
         replace(DATASETS["digits"], augmentation=augmentation),
@@ -31,7 +33,7 @@ def run_of(method=Method.FULL_DATA, status=RunStatus.DONE, augmentation=Augmenta
         execution=Execution(
             device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous"
         ),
-        options=PlanOptions(method=method),
+        options=PlanOptions(method=method, **options),
     )
     return Run(
         id=1,
@@ -53,6 +55,17 @@ def test_a_finished_run_teaches_the_errors_of_its_members_and_what_averaging_mad
     assert taught.member_errors == (0.06, 0.08)
     assert taught.ensemble_error == 0.05
     assert (taught.dataset, taught.epochs, taught.test_images) == ("digits", 5, 360)
+
+
+def test_a_run_to_convergence_teaches_the_error_of_the_epochs_that_it_took():
+    run = run_of(patience=2)
+    curves = {run.id: {"member-1": (0.3, 0.2, 0.1), "member-2": (0.3, 0.2, 0.2, 0.2, 0.2)}}
+    (taught,) = evidence_of([run], curves)
+    assert (taught.epochs, taught.ensemble_error) == (4, 0.05)
+    # Its learning curve is not that of a whole schedule.
+    assert taught.curve is None
+    (fixed,) = evidence_of([run_of()], curves)
+    assert (fixed.epochs, len(fixed.curve.member)) == (5, 5)
 
 
 @pytest.mark.parametrize(
