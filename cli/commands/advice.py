@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from advisor.networks.layers import Task
+    from cli.workflows.answers.advice_request import RecommendRequest
     from cli.workflows.answers.examine.space import DesignSpace
 
 Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, nll, time or balanced.")]
@@ -102,42 +103,50 @@ def recommend(
     ] = PROBE,
     download: Download = False,
     save: Annotated[Path | None, typer.Option(help="File that the plan of rank 1 is written to.")] = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest designs for a parameter budget, with predicted cost and error."""
     from cli.render.advice import recommendation
+    from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.advise.probe_options import probe_options
     from cli.workflows.advise.recommend import recommend as run
+
+    check_picture(plot, RANKING)
+    probing = probe_options(probe, download=download, take_signals=True)
+    advice = run(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing)
+    if plot is not None:
+        from cli.web.charts.advice import advice_chart
+
+        write_chart(advice_chart(advice, date.today()), plot, RANKING)
+    print_answer(advice, as_json, recommendation)
+
+
+# Content of the file of `--plot`, as errors name it.
+RANKING = "the ranking"
+# Fields of a request that the options of `recommend` fill as they are.
+_AS_GIVEN = (
+    *("budget", "epochs", "dataset", "objective", "max_latency_ms", "max_usd", "device", "batch", "seed"),
+    *("trials", "profile_seconds", "resize", "skip_damaged", "tune", "until_converged", "patience"),
+)
+
+
+def _request(ctx: typer.Context) -> RecommendRequest:
+    """Return the request that the options of `recommend` make."""
     from cli.workflows.answers.advice_request import RecommendRequest
 
-    request = RecommendRequest(
-        budget=budget,
-        epochs=epochs,
-        dataset=dataset,
-        augmentation=augment,
-        families=tuple(family or ()),
-        members=tuple(members or ()),
-        methods=tuple(method or ()),
-        objective=objective,
-        max_memory_bytes=parse_bytes(max_memory, "--max-memory"),
-        max_latency_ms=max_latency_ms,
-        max_train_seconds=parse_seconds(max_train_time, "--max-train-time"),
-        device=device,
-        batch=batch,
-        recipe=recipe or RECIPE,
-        until_converged=until_converged,
-        patience=patience,
-        seed=seed,
-        trials=trials,
-        profile_seconds=profile_seconds,
-        resize=resize,
-        skip_damaged=skip_damaged,
-        tune=tune,
+    given = ctx.params
+    return RecommendRequest(
+        augmentation=given["augment"],
+        families=tuple(given["family"] or ()),
+        members=tuple(given["members"] or ()),
+        methods=tuple(given["method"] or ()),
+        max_memory_bytes=parse_bytes(given["max_memory"], "--max-memory"),
+        max_train_seconds=parse_seconds(given["max_train_time"], "--max-train-time"),
+        recipe=given["recipe"] or RECIPE,
         price_per_hour_usd=price_of(ctx),
-        max_usd=max_usd,
+        **{name: given[name] for name in _AS_GIVEN},
     )
-    probing = probe_options(probe, download=download, take_signals=True)
-    print_answer(run(request, ctx.obj.home, save, ctx.obj.speaker(), probing), as_json, recommendation)
 
 
 def space(

@@ -10,7 +10,7 @@ import altair as alt
 
 from advisor.estimate import Estimate
 from cli.render.formats import duration, size
-from cli.web.charts.theme import chart_of, finished, log_ticks, named_axis
+from cli.web.charts.theme import chart_of, finished, log_ticks, named_axis, time_ticks
 from cli.workflows.answers.examine.class_comparison import ComparedKind, EquivalentComparison, SizedDesign
 
 PANEL = {"width": 270, "height": 190}
@@ -27,9 +27,13 @@ ERROR: Panel = ("test error, %", lambda d: d.test_error.scaled(100), "{:g}".form
 LAYERS: Panel = ("layers of all members", lambda d: Estimate.exact(d.layers), "{:g}".format)
 COSTS: tuple[Panel, ...] = (
     ("an epoch of every member", lambda d: d.epoch_seconds, duration),
-    ("latency of an image", lambda d: d.inference_ms_per_image, lambda ms: duration(ms / 1000)),
+    ("latency of an image", lambda d: _seconds(d.inference_ms_per_image), duration),
     ("memory to train", lambda d: d.train_peak_bytes, size),
 )
+
+
+def _seconds(milliseconds: Estimate | None) -> Estimate | None:
+    return None if milliseconds is None else milliseconds.scaled(1e-3)
 
 
 def class_comparison_chart(answer: EquivalentComparison, today: date) -> alt.VConcatChart:
@@ -101,6 +105,7 @@ def _axis(panel: Panel, rows: list[dict[str, Any]], own: Estimate | None) -> alt
     lows = [row["low"] for row in rows] + ([own.low] if own else [])
     highs = [row["high"] for row in rows] + ([own.high] if own else [])
     # Memory is counted in powers of 2.
-    ticks = log_ticks(min(lows), max(highs), binary=form is size)
-    scale = alt.Scale(type="log", domain=[min(lows), max(highs)], nice=False)
+    ends = min(lows), max(highs)
+    ticks = log_ticks(*ends, binary=True) if form is size else time_ticks(*ends)
+    scale = alt.Scale(type="log", domain=list(ends), nice=False)
     return alt.Y("value:Q", title=None, scale=scale, axis=named_axis(ticks, [form(t) for t in ticks]))

@@ -11,7 +11,7 @@ import altair as alt
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import CLUSTERED, Method
 from cli.render.formats import duration
-from cli.web.charts.theme import PALETTE, SMALL, chart_of, finished, log_ticks, named_axis
+from cli.web.charts.theme import PALETTE, SMALL, chart_of, finished, log_ticks, named_axis, time_ticks
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
 
 SIZE = {"width": 560, "height": 360}
@@ -31,7 +31,7 @@ def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart:
     measured = any(row.train_seconds for row in answer.rows)
     rows = [_row(row) for row in answer.rows]
     ends = min(r["from"] for r in rows) / MARGIN, max(r["to"] for r in rows) * MARGIN
-    ticks = log_ticks(*ends)
+    ticks = time_ticks(*ends) if measured else log_ticks(*ends)
     x = alt.X(
         "time:Q",
         title="training time" if measured else "training time over that of full data, by a formula",

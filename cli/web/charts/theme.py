@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any, TypeVar
 
 import altair as alt
@@ -16,6 +17,16 @@ PALETTE = (SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH, "#0072B2", "#F0E442", "#00000
 FONT = "Helvetica, Arial, sans-serif"
 # Sizes of text in pixels.
 TITLE, TEXT, SMALL = 14, 11, 10
+# Characters of a line of the title, and of one below it, in the width of a usual chart.
+TITLE_WIDTH, LINE_WIDTH = 88, 125
+# Round times of a logarithmic axis in seconds: of a second, a minute, an hour and a day.
+TIMES = (
+    *(number * power for power in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1) for number in (1, 2, 5)),
+    *(10.0, 30.0),
+    *(60.0 * number for number in (1, 2, 5, 10, 30)),
+    *(3600.0 * number for number in (1, 2, 5, 12)),
+    *(86_400.0 * number for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
+)
 
 AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart)
 
@@ -29,8 +40,8 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         lines: lines below the title: the designs, the data, what the figures rest on, date and device.
     """
     heading = alt.TitleParams(
-        text=title,
-        subtitle=list(lines),
+        text=wrap(title, TITLE_WIDTH),
+        subtitle=[part for line in lines for part in wrap(line, LINE_WIDTH)],
         anchor="start",
         fontSize=TITLE,
         subtitleFontSize=TEXT,
@@ -71,6 +82,16 @@ def named_axis(values: Sequence[float], names: Sequence[str]) -> alt.Axis:
         labelFlush=False,
         tickSize=3,
     )
+
+
+def time_ticks(low: float, high: float) -> list[float]:
+    """Return round times of a logarithmic axis, as a person counts them.
+
+    Args:
+        low: least value of the axis, seconds.
+        high: largest value of the axis, seconds.
+    """
+    return [time for time in TIMES if low <= time <= high] or log_ticks(low, high)
 
 
 def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.web.charts.advice import front_of
 from cli.web.charts.files import write_chart
 from cli.web.charts.switchover import edges, switchover_chart
+from cli.web.charts.theme import chart_of, finished, log_ticks, time_ticks
 from cli.workflows.answers.examine.switchover import EstRequest
 from cli.workflows.examine.switchover import est
 from cli.workflows.home import Home
@@ -122,3 +124,21 @@ def test_a_page_loads_nothing_and_its_data_are_text(answer, tmp_path):
     assert elements == ["script", "/script", "script", "/script", "/body", "/html"]
     (stored,) = re.findall(r'specification">(.*?)</script>', html[start:], re.DOTALL)
     assert "onerror" in json.dumps(json.loads(stored)["title"])
+
+
+def test_round_times_are_those_a_person_counts():
+    assert time_ticks(50, 4000) == [60, 120, 300, 600, 1800, 3600]
+    assert log_ticks(0.9, 6) == [1, 2, 5]
+    assert log_ticks(3, 20, binary=True) == [4, 8, 16]
+
+
+def test_the_front_of_a_ranking_has_no_row_that_another_beats_in_both():
+    rows = [
+        {"cost": cost, "error": error} for cost, error in [(3, 1.0), (1, 5.0), (2, 5.0), (2, 2.0), (4, 1.5)]
+    ]
+    assert [(r["cost"], r["error"]) for r in front_of(rows)] == [(1, 5.0), (2, 2.0), (3, 1.0)]
+
+
+def test_a_long_title_takes_several_lines():
+    chart = finished(chart_of([{"x": 1}]).mark_point().encode(x="x:Q"), "word " * 60, ["line"])
+    assert len(chart.to_dict()["title"]["text"]) == 4
