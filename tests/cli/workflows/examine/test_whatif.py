@@ -201,7 +201,9 @@ def test_more_images_leave_less_error_and_take_longer_by_their_steps(more_images
 def test_the_error_of_more_images_is_that_of_the_formula_for_their_share(more_images):
     """By the predictor itself; without evidence these are draws of the prior."""
     sizes, design = {"digits": IMAGES}, parse_design(DESIGN)
-    predictor = AccuracyPredictor(["digits"], pooled=pooled_without("digits"), images=sizes)
+    predictor = AccuracyPredictor(
+        ["digits"], pooled=pooled_without("digits"), images=sizes, tasks={"digits": DIGITS.task}
+    )
     whole, twice = (
         predictor.sample_errors([design], "digits", DIGITS.task, 20, image_share=share)[:, 0]
         for share in (1.0, 2.0)
