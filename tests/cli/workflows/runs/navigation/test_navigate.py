@@ -318,7 +318,7 @@ def killed_path(tmp_path_factory):
 def test_after_kill_9_anywhere_a_path_ends_with_the_same_bits(killed_path):
     whole, ended = killed_path(1000)
     assert "InfeasibleError" in ended.stderr
-    for number in (6, 10, 14, 18, 22, 26):
+    for number in (8, 14, 20):
         home, ended = killed_path(number)
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         with pytest.raises(InfeasibleError):
