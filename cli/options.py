@@ -156,6 +156,25 @@ PRICE_HELP = (
     + "; adds the cost of training."
 )
 Price = Annotated[str | None, typer.Option("--price-per-hour", metavar="USD|MACHINE", help=PRICE_HELP)]
+UntilError = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Add clusters to a MotherNets ensemble until its validation error is at most so much: 6% or "
+        "0.06.",
+    ),
+]
+UntilTime = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Add clusters as long as all training together takes less: 2h, 90s."),
+]
+UntilUsd = Annotated[
+    float | None,
+    typer.Option(
+        metavar="USD",
+        help="Add clusters as long as all training together costs less; it needs --price-per-hour.",
+    ),
+]
 Plot = Annotated[Path | None, typer.Option(help="File that the picture is drawn to: .html, .svg or .png.")]
 RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 

@@ -50,6 +50,24 @@ def parse_seconds(text: str | None, option: str) -> float | None:
     return float(match["number"]) * _SECONDS[match["unit"].lower()]
 
 
+def parse_share(text: str | None, option: str) -> float | None:
+    """Read ``6%`` or ``0.06``.
+
+    Raises:
+        UsageError: text of another form, or a share that is not above 0 and below 1.
+    """
+    if text is None:
+        return None
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise UsageError(f"{option} must be above 0 and below 1, got {text!r}: write 6% or 0.06")
+    return share
+
+
 def parse_price(text: str | None, option: str) -> float | None:
     """Read a price in USD per hour: ``3.06``, or the name of a machine in the table of prices.
 

@@ -66,7 +66,8 @@ class RunRow(Base):
     """A run: its plan, state, forecast and results.
 
     The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before. A
-    forecast has the corrections of its intervals since schema 0009.
+    forecast has the corrections of its intervals since schema 0009. `navigation` came with schema 0010: what
+    a stage of a path knows of it, as JSON, NULL for other runs.
     """
 
     __tablename__ = "runs"
@@ -100,6 +101,7 @@ class RunRow(Base):
     super_learner_error: Mapped[float | None]
     best_member_error: Mapped[float | None]
     calibration_error: Mapped[float | None]
+    navigation: Mapped[str | None]
 
 
 class EpochRow(Base):

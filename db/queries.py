@@ -21,6 +21,7 @@ from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.cost.measurement import Measurement, TrainedEpochs
 from advisor.errors import UsageError
 from advisor.plans.confusion import ConfusionMatrix
+from advisor.plans.navigation.path import Navigation
 from advisor.plans.outcomes import FinishedRun
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
@@ -35,6 +36,7 @@ from db.conversion.runs import (
     row_of_run,
     run_of,
     set_dataset,
+    set_navigation,
     set_test,
     step_of,
     trained_epochs_of,
@@ -205,6 +207,7 @@ class Store:
         parameters: int,
         fingerprint: str,
         forecast: Forecast | None,
+        navigation: Navigation | None = None,
     ) -> Run:
         """Store a run that starts now, and return it with its id and folder.
 
@@ -214,6 +217,7 @@ class Store:
             parameters: trainable scalars of all members together.
             fingerprint: digest of the machine's fingerprint.
             forecast: predicted cost and error; None if nothing was predicted.
+            navigation: what a stage of a path knows of it; None for a run of its own.
         """
         row = row_of_run(
             created_at=created_at,
@@ -221,6 +225,7 @@ class Store:
             parameters=parameters,
             fingerprint=fingerprint,
             forecast=forecast,
+            navigation=navigation,
         )
         with self._session(self._writer) as session:
             session.add(row)
@@ -276,6 +281,22 @@ class Store:
                 session.execute(_upserted(ConfusionRow, values, ("run_id",)))
             if dataset is not None:
                 set_dataset(row, dataset)
+
+    def set_navigation(self, run_id: int, navigation: Navigation) -> None:
+        """Store what a stage knows of its path."""
+        with self._session(self._writer) as session:
+            set_navigation(_run_row(session, run_id), navigation)
+
+    def stages(self, first_run: int) -> list[Run]:
+        """Return the runs of the stages of a path that still exist, in order.
+
+        Args:
+            first_run: number of the run of the first stage.
+        """
+        query = select(RunRow).where(RunRow.navigation.is_not(None)).order_by(RunRow.id)
+        with self._session(self.engine) as session:
+            runs = list(sound(self.path, session.scalars(query), run_of))
+        return [r for r in runs if r.navigation is not None and r.navigation.first_run(r.id) == first_run]
 
     def run(self, run_id: int) -> Run:
         """Return a run."""

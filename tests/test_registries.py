@@ -75,7 +75,7 @@ OPERATIONS = (
     Concat(),
 )
 # Columns of a run that no listing shows: JSON of any length.
-UNLISTED = {"plan", "forecast", "test"}
+UNLISTED = {"plan", "forecast", "test", "navigation"}
 # Figures that are shown by other means than as one share: lists, positions and the likelihood.
 OTHERWISE_SHOWN = {
     "error",

@@ -31,7 +31,7 @@ def with_members(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
     Raises:
         UsageError: no mother network can grow into a member.
     """
-    draft = _draft_of(plan)
+    draft = draft_of(plan)
     for i, spec in enumerate(members, len(plan.members)):
         mother = _nearest_mother(plan, spec)
         trained = plan.train_steps_of(mother.name)[-1].id
@@ -49,22 +49,54 @@ def with_cluster(plan: TrainingPlan, members: Sequence[NetworkSpec]) -> Training
     Raises:
         UsageError: members of several families, or a member that cannot be hatched.
     """
-    draft = _draft_of(plan)
-    named = {member_name(i): spec for i, spec in enumerate(members, len(plan.members))}
-    if len(named) == 1:
-        for name, spec in named.items():
-            draft.scratch(name, spec)
-    else:
-        taken = {n.name for n in plan.networks if n.role is Role.MOTHER}
-        # A mother has the number of her cluster. A cluster of one member has no mother, so numbers may be
-        # missing.
-        numbers = (f"mother-{i}" for i in count(len(taken) + 1))
-        draft.cluster(next(name for name in numbers if name not in taken), named)
+    draft = draft_of(plan)
+    add_cluster(draft, {member_name(i): spec for i, spec in enumerate(members, len(plan.members))})
     return _extended(plan, draft, members, clusters=1)
 
 
-def _draft_of(plan: TrainingPlan) -> Draft:
-    """Return a draft that contains the plan and has the settings that the plan was made with."""
+def add_cluster(draft: Draft, members: dict[str, NetworkSpec]) -> None:
+    """Add a cluster with a mother network of its own to a draft; a cluster of one trains from scratch.
+
+    Args:
+        draft: draft that contains the plan so far.
+        members: specifications of the members, by their names in the plan.
+    """
+    if len(members) == 1:
+        for name, spec in members.items():
+            draft.scratch(name, spec)
+        return
+    taken = {n.name for n in draft.networks if n.role is Role.MOTHER}
+    # A mother has the number of her cluster. A cluster of one member has no mother, so numbers may be
+    # missing.
+    numbers = (f"mother-{i}" for i in count(len(taken) + 1))
+    draft.cluster(next(name for name in numbers if name not in taken), members)
+
+
+def kept_steps(old: TrainingPlan, new: TrainingPlan) -> frozenset[str]:
+    """Return the ids of the steps of a plan whose results are those of an earlier plan.
+
+    Such a step is the same in both plans, and so is every step that it needs.
+
+    Args:
+        old: earlier plan.
+        new: plan of the larger ensemble.
+    """
+    before = {step.id: step for step in old.steps}
+    shapes = {network.name: network.network for network in old.networks}
+    kept: set[str] = set()
+    for step in new.steps:
+        same = before.get(step.id) == step and shapes[step.network] == new.network(step.network).network
+        if same and kept.issuperset(step.after):
+            kept.add(step.id)
+    return frozenset(kept)
+
+
+def draft_of(plan: TrainingPlan) -> Draft:
+    """Return a draft that contains the plan and has the settings that the plan was made with.
+
+    Raises:
+        UsageError: the plan is not one of MotherNets.
+    """
     if plan.method not in BY_CLUSTERS:
         raise UsageError(f"an ensemble trained by {plan.method} cannot be extended: only MotherNets can")
     hatches = [s for s in plan.steps if isinstance(s, HatchStep)]
@@ -72,6 +104,7 @@ def _draft_of(plan: TrainingPlan) -> Draft:
     options = PlanOptions(
         method=Method.MOTHERNETS,
         rate=_given_rate(plan),
+        weight_decay=_given_weight_decay(plan),
         hatched_epochs=epochs[0] if epochs else None,
         noise=hatches[0].noise if hatches else None,
         shrink=hatches[0].shrink if hatches else None,
@@ -95,6 +128,14 @@ def _given_rate(plan: TrainingPlan) -> float | None:
 
     as_usual = all(step.schedule.rate == usual(step) for step in trained)
     return None if as_usual else trained[0].schedule.rate
+
+
+def _given_weight_decay(plan: TrainingPlan) -> float | None:
+    """Return the weight decay that the plan was made with; None if it is that of the recipe."""
+    trained = [s for s in plan.steps if isinstance(s, TrainStep)]
+    usual = [recipe_of(plan.network(s.network).spec.family, plan.dataset.name).weight_decay for s in trained]
+    as_usual = all(step.weight_decay == each for step, each in zip(trained, usual, strict=True))
+    return None if as_usual else trained[0].weight_decay
 
 
 def _nearest_mother(plan: TrainingPlan, spec: NetworkSpec) -> PlannedNetwork:

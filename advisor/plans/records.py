@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from advisor.conformal import Correction
 from advisor.plans.confusion import ConfusionMatrix
+from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 
 
@@ -236,6 +237,7 @@ class Run:
         train_seconds: wall-clock time of training so far.
         test: figures on the test set; None until the end.
         message: reason why it stopped, if it did.
+        navigation: what the run knows of the path that it is a stage of; None for a run of its own.
     """
 
     id: int
@@ -249,3 +251,4 @@ class Run:
     train_seconds: float
     test: EnsembleMetrics | None
     message: str
+    navigation: Navigation | None = None

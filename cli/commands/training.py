@@ -31,13 +31,17 @@ from cli.options import (
     SkipDamaged,
     TimeLimit,
     UntilConverged,
+    UntilError,
+    UntilTime,
+    UntilUsd,
     plan_request,
     price_of,
     print_answer,
 )
-from cli.quantities import parse_seconds
+from cli.quantities import check_amount, parse_seconds, parse_share
 
 if TYPE_CHECKING:
+    from advisor.plans.navigation.path import Targets
     from cli.workflows.runs.train import TrainOptions
 
 
@@ -68,15 +72,45 @@ def train(
     seed: Seed = None,
     device: Device = None,
     time_limit: TimeLimit = None,
+    until_error: UntilError = None,
+    until_time: UntilTime = None,
+    until_usd: UntilUsd = None,
+    price_per_hour: Price = None,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
     from cli.render.runs import run as render
+    from cli.workflows.runs.navigation.navigate import navigate
     from cli.workflows.runs.train import train as run
 
-    options = _options(time_limit, download)
-    print_answer(run(plan_request(ctx), options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
+    price, request = price_of(ctx), plan_request(ctx)
+    options = _options(time_limit, download, price=price)
+    targets = _targets(until_error, until_time, until_usd, price)
+    home, say = ctx.obj.home, ctx.obj.speaker()
+    answer = (
+        run(request, options, home, say)
+        if targets is None
+        else navigate(request, targets, options, home, say)
+    )
+    print_answer(answer, as_json, render)
+
+
+def _targets(
+    error: str | None, duration: str | None, usd: float | None, price: float | None
+) -> Targets | None:
+    """Return where a path ends, None if none of the three is given."""
+    if error is None and duration is None and usd is None:
+        return None
+    from advisor.plans.navigation.path import Targets
+
+    check_amount(usd, price, "--until-usd")
+    return Targets(
+        error=parse_share(error, "--until-error"),
+        seconds=parse_seconds(duration, "--until-time"),
+        usd=usd,
+        price_per_hour=price,
+    )
 
 
 def resume(
@@ -89,7 +123,7 @@ def resume(
     """Continue a run that was interrupted, killed or stopped by its time limit."""
     from cli.render.runs import run as render
     from cli.workflows.runs.lookup import run_id_of
-    from cli.workflows.runs.train import resume as continued
+    from cli.workflows.runs.navigation.navigate import resume as continued
 
     options = _options(time_limit, moved_to=dataset)
     number = run_id_of(run, ctx.obj.home)
@@ -122,11 +156,18 @@ def extend(
     print_answer(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
-def _options(time_limit: str | None, download: bool = False, moved_to: str | None = None) -> TrainOptions:
+def _options(
+    time_limit: str | None,
+    download: bool = False,
+    moved_to: str | None = None,
+    price: float | None = None,
+) -> TrainOptions:
     from cli.workflows.runs.train import TrainOptions
 
     seconds = parse_seconds(time_limit, "--time-limit")
-    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to, take_signals=True)
+    return TrainOptions(
+        time_limit=seconds, download=download, moved_to=moved_to, take_signals=True, price_per_hour=price
+    )
 
 
 def explain(

@@ -15,7 +15,7 @@ from cli.render.formats import bounds, dollars, duration, or_dash, percent, size
 
 if TYPE_CHECKING:
     from advisor.estimate import Estimate
-    from cli.workflows.answers.run import EnsembleFigures, Run, RunStep
+    from cli.workflows.answers.run import EnsembleFigures, NavigationPath, Run, RunStep
     from cli.workflows.answers.run_list import RunList
 
 # Figures of the test set by label, all shares: errors of other combinations of the members, parts of the
@@ -75,6 +75,8 @@ def run(r: Run) -> RenderableType:
         parts.append(Text(_outcome(r.test)))
     if r.hint is not None:
         parts.append(Text(f"Hint: {r.hint}."))
+    if r.navigation is not None:
+        parts += ["", _path(r.navigation)]
     parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r.steps)]
     return Group(*parts)
 
@@ -123,6 +125,31 @@ def _by_members(errors: Sequence[float] | None) -> list[str]:
 def _known(test: EnsembleFigures, *figures: tuple[str, str]) -> list[str]:
     values = ((label, getattr(test, name)) for label, name in figures)
     return [f"{label} {percent(value)}" for label, value in values if value is not None]
+
+
+def _path(path: NavigationPath) -> RenderableType:
+    """Return the stages of a path: number of clusters, error against time, and what was split."""
+    priced = any(stage.total_usd is not None for stage in path.stages)
+    return table(
+        "",
+        [
+            *(("run", "r"), ("g", "r"), ("validation error", "r"), ("time in all", "r")),
+            *([("USD in all", "r")] if priced else []),
+            ("new mother for", "l"),
+        ],
+        [
+            [
+                str(stage.run),
+                str(stage.clusters),
+                percent(stage.validation_error),
+                duration(stage.total_seconds),
+                *([or_dash(stage.total_usd, dollars)] if priced else []),
+                ", ".join(stage.renewed) or "–",
+            ]
+            for stage in path.stages
+        ],
+        shortened=("new mother for",),
+    )
 
 
 def _predicted_and_actual(r: Run) -> RenderableType:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from advisor.errors import AdvisorError, UsageError
-from cli.quantities import parse_bytes, parse_price, parse_seconds
+from cli.quantities import check_amount, parse_bytes, parse_price, parse_seconds, parse_share
 from cli.workflows.home import Home
 from cli.workflows.views import silent
 
 if TYPE_CHECKING:
+    from advisor.plans.navigation.path import Targets
     from cli.workflows.advise.probe_options import ProbeOptions
     from cli.workflows.answers.advice_request import RecommendRequest
     from cli.workflows.forecast.plan_request import PlanRequest
@@ -127,13 +128,37 @@ def plan_request(given: Given) -> PlanRequest:
 
 
 def train_options(
-    time_limit: str | float | None, download: bool, moved_to: str | None = None
+    time_limit: str | float | None,
+    download: bool,
+    moved_to: str | None = None,
+    price: float | None = None,
 ) -> TrainOptions:
-    """Return how long to train, whether missing data may be fetched, and where a run's data lie now."""
+    """Return how long to train, whether data may be fetched, where those of a run lie, and the price."""
     from cli.workflows.runs.train import TrainOptions
 
     seconds = parse_seconds(_text(time_limit), "time_limit")
-    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to)
+    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to, price_per_hour=price)
+
+
+def targets_given(given: Given) -> Targets | None:
+    """Return where the path of `train` ends; None if it trains one plan.
+
+    Raises:
+        UsageError: a target that cannot be understood, or an amount in USD without a price.
+    """
+    error, duration, usd = (given[name] for name in ("until_error", "until_time", "until_usd"))
+    if error is None and duration is None and usd is None:
+        return None
+    from advisor.plans.navigation.path import Targets
+
+    price = price_given(given["price_per_hour"])
+    check_amount(usd, price, "until_usd")
+    return Targets(
+        error=parse_share(None if error is None else str(error), "until_error"),
+        seconds=parse_seconds(_text(duration), "until_time"),
+        usd=usd,
+        price_per_hour=price,
+    )
 
 
 def price_given(price: str | float | None) -> float | None:

@@ -40,6 +40,7 @@ from cli.workflows.arguments import (
     say_of,
     session_options,
     speaking_of_arguments,
+    targets_given,
     train_options,
 )
 from cli.workflows.defaults import (
@@ -227,6 +228,10 @@ def train(
     seed: int | None = None,
     device: str | None = None,
     time_limit: str | float | None = None,
+    until_error: str | float | None = None,
+    until_time: str | float | None = None,
+    until_usd: float | None = None,
+    price_per_hour: str | float | None = None,
     download: bool = False,
     resume: int | Literal["last"] | None = None,
     home: Folder = None,
@@ -256,6 +261,10 @@ def train(
         seed: origin of all randomness.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
         time_limit: time after which training checkpoints and ends, in seconds or as ``"2h"``.
+        until_error: validation error until which a MotherNets ensemble gets clusters: 0.06 or ``"6%"``.
+        until_time: time of all training together until which clusters are added, in seconds or as ``"2h"``.
+        until_usd: cost of all training together until which clusters are added; it needs `price_per_hour`.
+        price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``.
         download: whether a missing data set may be fetched.
         resume: number of a run to continue, or ``"last"``; the run fixes its plan.
         home: folder of the database and the runs; see the module.
@@ -263,22 +272,28 @@ def train(
 
     Raises:
         UsageError: an argument that cannot be understood.
+        InfeasibleError: no number of clusters reaches the error, or the time is too short for one.
         PlanError, DataError: a plan or a data set that is missing or damaged.
         DeadlineError: the time limit is reached; the run can be resumed.
         PartialRunError, RunError: some members, or all, failed.
         StorageError: the database or the disk refuses.
     """
-    request = plan_request(locals())
+    given = locals()
+    request, targets = plan_request(given), targets_given(given)
     from cli.workflows.runs import train as workflow
     from cli.workflows.runs.lookup import run_id_of
+    from cli.workflows.runs.navigation import navigate as path
 
     where, say = home_of(home), say_of(progress)
+    if resume is None and targets is not None:
+        return path.navigate(request, targets, train_options(time_limit, download), where, say)
     if resume is None:
-        return workflow.train(request, train_options(time_limit, download), where, say)
-    if request != plan_request({"dataset": dataset}):
+        price = price_given(price_per_hour)
+        return workflow.train(request, train_options(time_limit, download, price=price), where, say)
+    if request != plan_request({"dataset": dataset}) or targets is not None:
         raise UsageError("resume continues a run, which fixes its plan: leave the other arguments out")
     options = train_options(time_limit, download, dataset)
-    return workflow.resume(run_id_of(str(resume), where), options, where, say)
+    return path.resume(run_id_of(str(resume), where), options, where, say)
 
 
 @speaking_of_arguments()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from advisor.cost.measurement import TrainedEpochs
 from advisor.designs.design import parse_design
 from advisor.names import check_name, check_step
+from advisor.plans.navigation.path import Navigation
 from advisor.plans.outcomes import FinishedRun, peak_at_once
 from advisor.plans.placement import phases
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
@@ -45,7 +46,13 @@ FIGURES: dict[str, Callable[[EnsembleMetrics], float | None]] = {
 
 
 def row_of_run(
-    *, created_at: str, plan: TrainingPlan, parameters: int, fingerprint: str, forecast: Forecast | None
+    *,
+    created_at: str,
+    plan: TrainingPlan,
+    parameters: int,
+    fingerprint: str,
+    forecast: Forecast | None,
+    navigation: Navigation | None,
 ) -> RunRow:
     """Return the row of a run that starts now; arguments as for `db.queries.Store.create_run`."""
     design = parse_design(plan.design)
@@ -70,6 +77,7 @@ def row_of_run(
         message="",
         plan=plan_to_json(plan),
         forecast=_to_json(forecast),
+        navigation=_to_json(navigation),
     )
 
 
@@ -78,6 +86,11 @@ def set_test(row: RunRow, test: EnsembleMetrics) -> None:
     row.test = _to_json(test)
     for column, figure_of in FIGURES.items():
         setattr(row, column, figure_of(test))
+
+
+def set_navigation(row: RunRow, navigation: Navigation) -> None:
+    """Write what a stage knows of its path into a run's row."""
+    row.navigation = _to_json(navigation)
 
 
 def set_dataset(row: RunRow, name: str) -> None:
@@ -110,6 +123,7 @@ def _run_of(row: RunRow) -> Run:
         train_seconds=row.train_seconds,
         test=_from_json(EnsembleMetrics, row.test),
         message=row.message,
+        navigation=_from_json(Navigation, row.navigation),
     )
     check_amount("train_seconds", run.train_seconds)
     _check_repeated(row, run)

@@ -122,6 +122,48 @@ class RunStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathStage:
+    """A trained stage of a path: an ensemble with one cluster more than the stage before.
+
+    Attributes:
+        run: number of its run.
+        clusters: number of clusters.
+        validation_error: error of the ensemble on the validation images, as a share.
+        seconds: wall-clock time of what this stage trained, in seconds.
+        total_seconds: that of this stage and all before it, in seconds.
+        total_usd: cost of this stage and all before it in USD; null where the machine has no price.
+        kept: members of the cluster that was split to get here that kept their mother network.
+        renewed: members of that cluster that were trained again, with a mother network of their own.
+    """
+
+    run: int
+    clusters: int
+    validation_error: float
+    seconds: float
+    total_seconds: float
+    total_usd: float | None
+    kept: tuple[str, ...]
+    renewed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavigationPath:
+    """The path that a run is a stage of.
+
+    Attributes:
+        until_error: validation error to reach, as a share; null for none.
+        until_seconds: wall-clock time that all training together may take, in seconds; null for no limit.
+        until_usd: cost of all training together in USD; null for no limit.
+        stages: trained stages up to this run, in order.
+    """
+
+    until_error: float | None
+    until_seconds: float | None
+    until_usd: float | None
+    stages: tuple[PathStage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Answer):
     """A run: its plan, its forecast, its progress and its outcome.
 
@@ -150,6 +192,7 @@ class Run(Answer):
             that ended under an older program.
         price_per_hour_usd: price of the machine in USD per hour; null if none is given.
         cost_usd: cost of training so far in USD; null where the machine has no price.
+        navigation: targets and stages of the path up to this run; null for a run that is not a stage of one.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -179,5 +222,6 @@ class Run(Answer):
     by_class: ErrorsByClass | None = field(repr=False)
     price_per_hour_usd: float | None = None
     cost_usd: float | None = None
+    navigation: NavigationPath | None = None
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)

@@ -153,12 +153,13 @@ def planned_target(request: PlanRequest, home: Home | None = None, say: Say = si
         return RecommendedDesign(request, home, say)
     if request.rank is not None:
         raise UsageError("--rank chooses among the last recommendation: leave out the design")
-    if _is_plan_file(request.target):
+    if is_plan_file(request.target):
         return SavedPlan(_plan_in_file(request))
     return PlannedDesign(_plan_of(parse_design(request.target), request, home, say))
 
 
-def _is_plan_file(target: str) -> bool:
+def is_plan_file(target: str) -> bool:
+    """Return whether a target is the path of a plan rather than a design."""
     try:
         return target.endswith(".json") or "/" in target or Path(target).exists()
     # The name of a large ensemble is longer than a file's may be.

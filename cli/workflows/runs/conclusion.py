@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from advisor.errors import (
@@ -21,6 +21,9 @@ from db.queries import Store
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import evaluate
 from trainer.run_files import RunFiles
+
+# Stores how a run ended, and raises the error to report, if there is one.
+Closing = Callable[[Recorder], None]
 
 
 def reason_of(error: Exception) -> str:
@@ -62,6 +65,22 @@ def evaluated(
     return signals.unless_stopped(lambda: evaluate(plan, files, data, done))
 
 
+def tested(
+    run: Run, files: RunFiles, data: Data, ended: dict[str, StepRecord], signals: StopSignals
+) -> Closing:
+    """Read the test images at the end of a run, and return what stores how it ended.
+
+    Args:
+        run: the run as it began.
+        files: files of the run.
+        data: data set of the run.
+        ended: record of every step that ended, by its id.
+        signals: reasons to stop.
+    """
+    test = evaluated(run.plan, files, data, ended, signals)
+    return lambda recorder: conclude(run, ended, test, signals, recorder)
+
+
 def conclude(
     run: Run,
     ended: dict[str, StepRecord],
@@ -95,6 +114,11 @@ def conclude(
         raise PartialRunError(f"run {run.id}: {count - len(done)} of {count} members failed: {message}")
     if status is not RunStatus.DONE:
         raise RunError(f"run {run.id} {status.value}: {message}")
+
+
+def is_complete(plan: TrainingPlan, ended: dict[str, StepRecord]) -> bool:
+    """Return whether every member was trained to its end."""
+    return len(_done(plan, ended)) == len(plan.members)
 
 
 def _stopped(plan: TrainingPlan, ended: dict[str, StepRecord]) -> bool:

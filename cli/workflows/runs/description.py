@@ -31,6 +31,7 @@ from cli.workflows.answers.run import (
 )
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
+from cli.workflows.runs.navigation.view import path_of
 from db.queries import Store
 
 
@@ -91,6 +92,7 @@ def describe_run(store: Store, home: Home, number: int, price_per_hour: float | 
         by_class=None if matrix is None else ErrorsByClass.of(matrix),
         price_per_hour_usd=price_per_hour,
         cost_usd=_cost(run.train_seconds, price_per_hour),
+        navigation=path_of(run, price_per_hour),
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from advisor.designs.design import parse_design
 from advisor.errors import StorageError, UsageError
-from advisor.plans.extension import with_cluster, with_members
+from advisor.plans.extension import kept_steps, with_cluster, with_members
+from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
@@ -23,6 +24,7 @@ from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, now
 from cli.workflows.runs.conclusion import failing, reason_of
+from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
@@ -67,17 +69,44 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         require_plan(home.run_folder(old.folder), old.plan)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
         look_once(store, plan.dataset, home, say, data)
-        run = store.create_run(
-            created_at=now(),
-            plan=plan,
-            parameters=parse_design(plan.design).parameters(plan.dataset.task),
-            fingerprint=fingerprint(plan.execution).digest,
-            forecast=_forecast(plan, old, store),
-        )
-        with failing(run, store):
-            _adopt(store, home, old, run)
+        run = extended_run(old, plan, forecast_of_added(plan, old, store), store, home)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        return carry_out(run, store, home, data, signals, say)
+        carry_out(run, store, home, data, signals, say)
+        return describe_run(store, home, run.id, options.price_per_hour)
+
+
+def extended_run(
+    old: Run,
+    plan: TrainingPlan,
+    forecast: Forecast,
+    store: Store,
+    home: Home,
+    navigation: Navigation | None = None,
+) -> Run:
+    """Make a run that begins with what another one has trained.
+
+    Args:
+        old: run that it extends.
+        plan: its plan; steps that the plan of the old run has too are not executed again.
+        forecast: forecast of what is added.
+        store: database of both.
+        home: home of both.
+        navigation: what a stage of a path knows of it; None for a run of its own.
+
+    Raises:
+        StorageError: the database or the disk refuses.
+    """
+    run = store.create_run(
+        created_at=now(),
+        plan=plan,
+        parameters=parse_design(plan.design).parameters(plan.dataset.task),
+        fingerprint=fingerprint(plan.execution).digest,
+        forecast=forecast,
+        navigation=navigation,
+    )
+    with failing(run, store):
+        adopt_kept(store, home, old, run)
+    return run
 
 
 def _extended(old: Run, extension: Extension, store: Store) -> TrainingPlan:
@@ -93,7 +122,7 @@ def _extended(old: Run, extension: Extension, store: Store) -> TrainingPlan:
     return with_learned_epochs(plan, store, {step.id for step in old.plan.steps})
 
 
-def _forecast(plan: TrainingPlan, old: Run, store: Store) -> Forecast:
+def forecast_of_added(plan: TrainingPlan, old: Run, store: Store) -> Forecast:
     """Return the forecast of what is added; steps of the old run keep the one that they had.
 
     Args:
@@ -101,34 +130,41 @@ def _forecast(plan: TrainingPlan, old: Run, store: Store) -> Forecast:
         old: run that it extends.
         store: database with measurements and trainings.
     """
-    done = frozenset(step.id for step in old.plan.steps)
+    done = kept_steps(old.plan, plan)
     forecast = forecast_plan(plan, store, done).forecast
     kept = tuple(s for s in old.forecast.steps if s.step in done) if old.forecast else ()
     return replace(forecast, steps=(*kept, *(s for s in forecast.steps if s.step not in done)))
 
 
-def _adopt(store: Store, home: Home, old: Run, run: Run) -> None:
-    """Give the new run the checkpoints of the old one and the records of its steps.
+def adopt_kept(store: Store, home: Home, old: Run, run: Run) -> None:
+    """Give a run the checkpoints of the steps that it has in common with an old one, and their records.
 
-    Records of epochs stay with the old run: they are evidence, and evidence counts once.
+    Records of epochs stay with the old run: they are evidence, and evidence counts once. An adoption that was
+    cut short can be repeated.
 
     Raises:
         StorageError: the operating system refuses.
     """
+    kept = kept_steps(old.plan, run.plan)
     source, target = (home.run_folder(r.folder) / NETWORKS for r in (old, run))
     try:
-        shutil.copytree(source, target, copy_function=_link_or_copy)
+        for name in dict.fromkeys(step.network for step in run.plan.steps if step.id in kept):
+            shutil.copytree(source / name, target / name, copy_function=_link_or_copy, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise StorageError(
             f"cannot copy the checkpoints of run {old.id} to {target}: {reason_of(error)}"
         ) from None
     for record in store.steps(old.id):
-        store.record_step(run.id, record)
+        if record.step in kept:
+            store.record_step(run.id, record)
 
 
 def _link_or_copy(source: str, target: str) -> None:
     """Link a checkpoint: checkpoints are replaced, never changed, so two runs may share their files."""
     try:
         os.link(source, target)
+    except FileExistsError:
+        # An adoption that was cut short has left it.
+        return
     except OSError:
         shutil.copy2(source, Path(target))

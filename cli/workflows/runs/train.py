@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
-from pathlib import Path
 
 from advisor.designs.design import parse_design
-from advisor.errors import StorageError, UsageError
+from advisor.errors import UsageError
+from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.forecast.planning import planned_target, unmeasured_settings, with_data_at
+from cli.workflows.forecast.planning import (
+    PlannedTarget,
+    planned_target,
+    unmeasured_settings,
+    with_data_at,
+)
 from cli.workflows.home import Home, locked, make_folder, now
 from cli.workflows.kept_probes import usable_probe
-from cli.workflows.runs.adoption import adopt
-from cli.workflows.runs.conclusion import conclude, evaluated, failing, reason_of
+from cli.workflows.runs.adoption import adopt, set_aside
+from cli.workflows.runs.conclusion import Closing, failing, reason_of, tested
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
 from cli.workflows.runs.own_data import data_of_run
@@ -35,8 +40,8 @@ from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.verify import require_plan
 from trainer.execution.execute import execute
-from trainer.execution.outbox import UNSTORED, Outbox
-from trainer.run_files import NETWORKS, RunFiles
+from trainer.execution.outbox import Outbox
+from trainer.run_files import RunFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +54,14 @@ class TrainOptions:
         moved_to: name of the folder in which the data of a run to continue lie now; None for the same.
         take_signals: whether SIGINT, SIGTERM and SIGHUP let training checkpoint and end, as the command line
             does; only the main thread of a process can do that. Otherwise signals keep their handlers.
+        price_per_hour: price of the machine in USD per hour; None for no cost in the answer.
     """
 
     time_limit: float | None = None
     download: bool = False
     moved_to: str | None = None
     take_signals: bool = False
+    price_per_hour: float | None = None
 
 
 def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -72,56 +79,64 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     signals = signals_of(options)
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
-        plan = target.with_settings(store)
-        data = load_new_data(plan.dataset, home.data, download=options.download)
-        if data.facts != plan.dataset:
-            say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
-            plan = replace(plan, dataset=data.facts)
-        if reason := unmeasured_settings(target, plan, store):
-            say(reason)
-        look_once(store, plan.dataset, home, say, data)
-        if (kept := usable_probe(home, plan, say)) is not None:
-            # Its number of processes tells how long it took.
-            plan = replace(plan, execution=kept.plan.execution)
-        plan_forecast = forecast_plan(plan, store)
-        if plan_forecast.priced is None:
-            say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
-        run = store.create_run(
-            created_at=now(),
-            plan=plan,
-            parameters=parse_design(plan.design).parameters(plan.dataset.task),
-            fingerprint=fingerprint(plan.execution).digest,
-            forecast=plan_forecast.forecast,
-        )
-        with failing(run, store):
-            _set_aside(home.run_folder(run.folder), say)
-            make_folder(home.run_folder(run.folder))
-            if kept is not None:
-                adopt(run, kept, store, home, say)
-        say(
-            f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
-            f"augmentation {plan.dataset.augmentation}"
-        )
-        return carry_out(run, store, home, data, signals, say)
+        run, data = begin(target, options, store, home, say)
+        carry_out(run, store, home, data, signals, say)
+        return describe_run(store, home, run.id, options.price_per_hour)
 
 
-def _set_aside(folder: Path, say: Say) -> None:
-    """Move away the files of a run that this database does not know: the new run would use its checkpoints.
+def begin(
+    target: PlannedTarget,
+    options: TrainOptions,
+    store: Store,
+    home: Home,
+    say: Say,
+    navigation: Navigation | None = None,
+) -> tuple[Run, Data]:
+    """Make a run of a plan, and load its data; networks of a probe by the same plan become those of the run.
+
+    Args:
+        target: what the request names.
+        options: limits of the execution.
+        store: database of the run.
+        home: home of the run.
+        say: receiver of progress.
+        navigation: what the first stage of a path knows of it; None for a run of its own.
 
     Raises:
-        StorageError: the folder cannot be moved.
+        AdvisorError: the run cannot begin.
     """
-    if not any((folder / name).exists() for name in (NETWORKS, UNSTORED)):
-        return
-    places = (folder.with_name(f"{folder.name}.orphan-{i}") for i in count(1))
-    aside = next(place for place in places if not place.exists())
-    try:
-        folder.rename(aside)
-    except OSError as error:
-        raise StorageError(
-            f"cannot move {folder} of a run unknown to the database: {error.strerror}"
-        ) from None
-    say(f"the files of a run that this database does not know are now in {aside}")
+    plan = target.with_settings(store)
+    data = load_new_data(plan.dataset, home.data, download=options.download)
+    if data.facts != plan.dataset:
+        say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
+        plan = replace(plan, dataset=data.facts)
+    if reason := unmeasured_settings(target, plan, store):
+        say(reason)
+    look_once(store, plan.dataset, home, say, data)
+    if (kept := usable_probe(home, plan, say)) is not None:
+        # Its number of processes tells how long it took.
+        plan = replace(plan, execution=kept.plan.execution)
+    plan_forecast = forecast_plan(plan, store)
+    if plan_forecast.priced is None:
+        say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
+    run = store.create_run(
+        created_at=now(),
+        plan=plan,
+        parameters=parse_design(plan.design).parameters(plan.dataset.task),
+        fingerprint=fingerprint(plan.execution).digest,
+        forecast=plan_forecast.forecast,
+        navigation=navigation,
+    )
+    with failing(run, store):
+        set_aside(home.run_folder(run.folder), say)
+        make_folder(home.run_folder(run.folder))
+        if kept is not None:
+            adopt(run, kept, store, home, say)
+    say(
+        f"run {run.id}: {plan.design} on {plan.dataset.name}, {plan.epochs} epochs, "
+        f"augmentation {plan.dataset.augmentation}"
+    )
+    return run, data
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -144,7 +159,8 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        return carry_out(run, store, home, data, signals, say)
+        carry_out(run, store, home, data, signals, say)
+        return describe_run(store, home, run.id, options.price_per_hour)
 
 
 def signals_of(options: TrainOptions) -> StopSignals:
@@ -161,7 +177,19 @@ def signals_of(options: TrainOptions) -> StopSignals:
     return StopSignals(time.monotonic() + options.time_limit, handled)
 
 
-def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSignals, say: Say) -> RunAnswer:
+# What is measured after the training of a run, and what then stores how it ended.
+Measure = Callable[[Run, RunFiles, Data, dict[str, StepRecord], StopSignals], Closing]
+
+
+def carry_out(
+    run: Run,
+    store: Store,
+    home: Home,
+    data: Data,
+    signals: StopSignals,
+    say: Say,
+    measure: Measure = tested,
+) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
     Args:
@@ -171,6 +199,7 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
         data: data set of the plan.
         signals: reasons to stop, polled while training.
         say: receiver of progress.
+        measure: what is measured after the training: by default the figures on the test images.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -186,7 +215,7 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
             write_description(folder, describe(run.plan, data))
             recorder.begin()
             ended = _executed(run.plan, files, data, recorder, signals)
-            test = evaluated(run.plan, files, data, ended, signals)
+            close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
             recorder.mark(RunStatus.INTERRUPTED, signal.SIGINT.name)
@@ -194,8 +223,7 @@ def carry_out(run: Run, store: Store, home: Home, data: Data, signals: StopSigna
         except Exception as error:
             recorder.mark(RunStatus.FAILED, reason_of(error))
             raise
-        conclude(run, ended, test, signals, recorder)
-    return describe_run(store, home, run.id)
+        close(recorder)
 
 
 def _executed(
