@@ -85,7 +85,7 @@ def test_a_run_is_listed_with_every_column(path: Path, plan: TrainingPlan, forec
 
 def test_the_columns_are_those_of_the_table_with_their_types() -> None:
     table = RunRow.__table__.columns
-    assert set(table.keys()) - set(COLUMNS) == {"plan", "forecast", "test"}
+    assert set(table.keys()) - set(COLUMNS) == {"plan", "forecast", "test", "navigation"}
     assert {name: table[name].type.python_type for name in COLUMNS} == {
         name: NUMBERS.get(name, str) for name in COLUMNS
     }

@@ -51,14 +51,16 @@ ADVICE_OPTIONS = {
     "max_memory_bytes": "--max-memory",
     "max_latency_ms": "--max-latency-ms",
     "max_train_seconds": "--max-train-time",
+    "price_per_hour_usd": "--price-per-hour",
+    "max_usd": "--max-usd",
     "methods": "--method",
     "trials": "--trials",
     "recipe": "--recipe",
     "until_converged": "--until-converged",
     "patience": "--patience",
 }
-# The one of them that does not change which probe is chosen.
-RANKING_ONLY = "objective"
+# Those of them that by themselves do not change which probe is chosen.
+RANKING_ONLY = {"objective", "price_per_hour_usd"}
 # Values that the commands assume where an option is left out; those of measuring depend on the command.
 ASSUMED = {
     "seed": SEED,
@@ -176,7 +178,7 @@ def command(request: RecommendRequest, minutes: int) -> str:
     written = {
         name: value for name, value in given.items() if value not in (None, ()) and value != ASSUMED.get(name)
     }
-    advice = bool(written.keys() & (ADVICE_OPTIONS.keys() - {RANKING_ONLY}))
+    advice = bool(written.keys() & (ADVICE_OPTIONS.keys() - RANKING_ONLY))
     verb = "recommend" if advice else "probe"
     if request.profile_seconds >= PROFILE_SECONDS[verb]:
         del written["profile_seconds"]

@@ -109,6 +109,7 @@ def test_first_measurements_of_a_family_differ_much_in_size():
     assert sizes[1] > 4 * sizes[0]
 
 
+@pytest.mark.slow
 def test_nothing_is_proposed_twice():
     proposed = measured_in_order(25)
     assert len(proposed) == len(set(proposed)) == 25

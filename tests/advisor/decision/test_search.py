@@ -139,6 +139,7 @@ def test_one_trial_looks_at_a_single_network():
     assert len(looked_at(scenario(), 1)[0].design.members) == 1
 
 
+@pytest.mark.slow
 def test_a_seed_fixes_the_search():
     first, second = ([e.key for e in looked_at(scenario())] for _ in range(2))
     assert first == second

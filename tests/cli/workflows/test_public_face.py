@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMES = ["AdvisorError", "Home", "explain", "load", "probe", "recommend", "runs", "train"]
 # Arguments that only a program needs, or only the command line.
 OF_PROGRAMS = {"home", "progress", "resume"}
-OF_THE_COMMAND_LINE = {"ctx", "as_json"}
+OF_THE_COMMAND_LINE = {"ctx", "as_json", "plot"}
 QUICK = {"budget": "15k", "epochs": 3, "dataset": "digits", "family": "resnet", "trials": 20, "probe": 0}
 
 

@@ -92,6 +92,7 @@ def test_every_cropped_image_is_its_original_shifted_by_up_to_an_eighth_of_the_h
     assert len(shifts) == 9
 
 
+@pytest.mark.slow
 def test_images_of_16_rows_shift_by_up_to_2_pixels():
     images = numbered(150, 1, 16, 15)
     keys = [

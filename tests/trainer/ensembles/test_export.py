@@ -77,6 +77,7 @@ def test_onnx_takes_any_batch_and_averages_inside(ensemble, images, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_a_file_does_not_tell_of_the_machine_that_wrote_it(ensemble, images, tmp_path, form):
     for package in FORMATS[form].packages:

@@ -271,6 +271,7 @@ def test_an_event_that_could_not_be_stored_is_reported_again():
     assert told == [Notice("first"), Notice("second")]
 
 
+@pytest.mark.slow
 def test_a_broken_pool_kills_its_own_workers_and_not_those_of_a_later_pool(monkeypatch):
     monkeypatch.setattr(trainer.execution.pool, "TERMINATION_SECONDS", 2.0)
     monkeypatch.setattr(trainer.execution.pool, "TRANSFER_SECONDS", 0.0)
@@ -314,6 +315,7 @@ def ended(context, target, *arguments):
     process.join()
 
 
+@pytest.mark.slow
 def test_all_that_workers_wrote_has_arrived_when_the_mailbox_is_closed():
     context = multiprocessing.get_context("spawn")
     mailbox = Mailbox(context)

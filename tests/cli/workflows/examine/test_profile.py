@@ -307,6 +307,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(advisor, home, arguments, 
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_a_real_measurement_names_the_layers_of_the_network(advisor, home, monkeypatch):
     monkeypatch.setattr(workflow, "SECONDS", 0.3)
     answer = advisor("profile", "resnet-8-4", "--dataset", "digits", "--json", "--quiet").json

@@ -32,7 +32,7 @@ def one_core(monkeypatch):
     nothing = SimpleNamespace(priced=None, forecast=None)
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
     monkeypatch.setattr(training, "forecast_plan", lambda plan, store: nothing)
-    monkeypatch.setattr(extension, "_forecast", lambda *given: None)
+    monkeypatch.setattr(extension, "forecast_of_added", lambda *given: None)
     for workflow in (training, extension):
         monkeypatch.setattr(workflow, "look_once", lambda *given: None)
 

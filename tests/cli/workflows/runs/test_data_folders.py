@@ -128,6 +128,7 @@ def mirrored(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_prepares_what_it_predicts_as_what_it_was_trained_on(advisor, mirrored, tmp_path):
     options = ("--dataset", f"folder:{mirrored}", "--resize", "8", "--skip-damaged", "--batch", "8")
     trained = advisor("train", "mlp-1-8", *options, "--epochs", "8", "--augment", "none", "--json")

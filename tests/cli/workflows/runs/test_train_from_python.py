@@ -85,6 +85,7 @@ def test_signals_keep_their_handlers_unless_training_may_take_them(place, monkey
     assert set(taken) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
+@pytest.mark.slow
 def test_a_keyboard_interrupt_marks_the_run_and_reaches_the_program(place, interrupting):
     with pytest.raises(KeyboardInterrupt):
         trained(place, EPOCHS)
@@ -97,6 +98,7 @@ def test_a_keyboard_interrupt_marks_the_run_and_reaches_the_program(place, inter
     assert resumed.test == trained(place, EPOCHS).test
 
 
+@pytest.mark.slow
 def test_the_same_signal_checkpoints_where_training_may_take_it(place, interrupting):
     with pytest.raises(InterruptedRunError, match="interrupted and checkpointed"):
         trained(place, EPOCHS, take_signals=True)
