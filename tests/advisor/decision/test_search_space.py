@@ -89,6 +89,7 @@ def test_a_point_leads_back_to_its_choice():
         assert every.suggested(study.ask()) == choice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("families", [("resnet",), ("resnet", "vgg", "mlp")])
 def test_wherever_a_sampler_looks_there_is_a_choice(families):
     every = choices(families, methods=DEFAULT_METHODS)

@@ -77,6 +77,7 @@ def test_imported_trainings_are_evidence_beside_runs(advisor, home, file):
     assert answer.code == 0, answer.err
 
 
+@pytest.mark.slow
 def test_data_that_only_imported_trainings_tell_of_have_a_switchover_map(advisor, file):
     asked = ("est", "--family", "resnet", "--dataset", "mine", "--budget", "20k-60k", "--epochs", "20")
     unknown = advisor(*asked)

@@ -313,6 +313,7 @@ def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
     assert calibration_error(certain, np.array([1, 1, 1])) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_only_the_end_of_a_run_needs_is_imported_there():
     script = (
         "import sys, trainer.execution.execute\n"

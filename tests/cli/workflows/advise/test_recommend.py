@@ -528,6 +528,7 @@ def test_only_the_methods_asked_for_train_ensembles(measured_home, advisor):
     assert ensembles <= {"snapshot", "bagging"}
 
 
+@pytest.mark.slow
 def test_a_plan_is_saved_with_the_method_of_rank_1_and_the_table_tells_it(
     measured_home, advisor, monkeypatch
 ):

@@ -111,6 +111,7 @@ def test_nothing_is_done_with_a_finished_run_on_changed_data(advisor, finished, 
     assert advisor("runs", "show", "1", "--json").json == before
 
 
+@pytest.mark.slow
 def test_the_data_of_a_finished_run_are_found_where_the_option_says(advisor, finished, shades, tmp_path):
     error = advisor("predict", "1", "--test", "--json").json["test_error"]
     moved = ("--dataset", f"folder:{shades.rename(tmp_path / 'moved')}")
