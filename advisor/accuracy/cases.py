@@ -80,6 +80,38 @@ def case_of(
     )
 
 
+def cases_of(
+    designs: Sequence[Design],
+    dataset: str,
+    task: Task,
+    epochs: float | Sequence[float],
+    methods: Sequence[Method] | None,
+    image_share: float,
+    weight_decays: Sequence[float] | None,
+    *,
+    validated: bool = False,
+) -> list[Case]:
+    """Return a case for each family of each design; arguments as for `AccuracyPredictor.sample_errors`."""
+    chosen: Sequence[Method | None] = methods or [None] * len(designs)
+    decays = weight_decays or [1.0] * len(designs)
+    lengths = [epochs] * len(designs) if isinstance(epochs, int | float) else epochs
+    return [
+        case_of(
+            design,
+            dataset,
+            task,
+            length,
+            method,
+            image_share=image_share,
+            weight_decay=weight_decay,
+            validated=validated,
+            family=family,
+        )
+        for design, length, method, weight_decay in zip(designs, lengths, chosen, decays, strict=True)
+        for family in design.families
+    ]
+
+
 def _related_pairs(design: Design, method: Method) -> tuple[int, int]:
     """Return the numbers of ordered pairs with one mother or chain: of one shape, and of two shapes."""
     same = mixed = 0

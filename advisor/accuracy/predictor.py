@@ -19,7 +19,7 @@ from statistics import fmean
 import numpy as np
 from scipy.special import ndtr
 
-from advisor.accuracy.cases import case_of, progress, relative_rates, single_member_case
+from advisor.accuracy.cases import case_of, cases_of, progress, relative_rates, single_member_case
 from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.formula import Case, Cases
@@ -183,7 +183,7 @@ class AccuracyPredictor:
         Returns:
             Errors as shares, shape (SAMPLES, designs).
         """
-        cases = _cases(
+        cases = cases_of(
             designs, dataset, task, epochs, methods, image_share, weight_decays, validated=validated
         )
         return self._drawn_of_designs(cases, designs)
@@ -205,7 +205,7 @@ class AccuracyPredictor:
         Returns:
             Errors as shares, two arrays of shape (SAMPLES, designs); draw i is one draw in both.
         """
-        cases = _cases(designs, dataset, task, epochs, methods, image_share, weight_decays)
+        cases = cases_of(designs, dataset, task, epochs, methods, image_share, weight_decays)
         members = [single_member_case(case) for case in cases]
         return self._drawn_of_designs(cases, designs), self._drawn_of_designs(members, designs)
 
@@ -371,38 +371,6 @@ class AccuracyPredictor:
         """
         std = np.sqrt(2 * RATIO_STD**2 + seed_stds[0] ** 2 + seed_stds[1] ** 2)
         return float(np.mean(ndtr(np.log(reference / errors) / std)))
-
-
-def _cases(
-    designs: Sequence[Design],
-    dataset: str,
-    task: Task,
-    epochs: float | Sequence[float],
-    methods: Sequence[Method] | None,
-    image_share: float,
-    weight_decays: Sequence[float] | None,
-    *,
-    validated: bool = False,
-) -> list[Case]:
-    """Return a case for each family of each design; arguments as for `AccuracyPredictor.sample_errors`."""
-    chosen: Sequence[Method | None] = methods or [None] * len(designs)
-    decays = weight_decays or [1.0] * len(designs)
-    lengths = [epochs] * len(designs) if isinstance(epochs, int | float) else epochs
-    return [
-        case_of(
-            design,
-            dataset,
-            task,
-            length,
-            method,
-            image_share=image_share,
-            weight_decay=weight_decay,
-            validated=validated,
-            family=family,
-        )
-        for design, length, method, weight_decay in zip(designs, lengths, chosen, decays, strict=True)
-        for family in design.families
-    ]
 
 
 def _family_shares(designs: Sequence[Design]) -> Floats:

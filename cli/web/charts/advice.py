@@ -7,23 +7,15 @@ from datetime import date
 from typing import Any
 
 import altair as alt
+import numpy as np
 
+from advisor.decision.frontier.dominance import front_of
 from advisor.designs.design import DesignClass
 from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.plans.plan import named
 from cli.render.formats import duration, size
-from cli.web.charts.theme import (
-    ENSEMBLE,
-    SINGLE,
-    SMALL,
-    THIRD,
-    chart_of,
-    finished,
-    log_ticks,
-    named_axis,
-    time_ticks,
-)
+from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, THIRD, chart_of, cost_axis, finished
 from cli.workflows.answers.advice import Advice, AdvisedDesign, PredictedFigures
 
 SIZE = {"width": 560, "height": 360}
@@ -58,12 +50,11 @@ def advice_chart(advice: Advice, today: date, cost: str = "time") -> alt.LayerCh
     label, figure, form = COSTS[cost]
     rows = [_row(row, figure, form) for row in advice.recommendations]
     ends = min(r["from"] for r in rows) / MARGIN, max(r["to"] for r in rows) * MARGIN
-    ticks = log_ticks(*ends, binary=True) if form is size else time_ticks(*ends)
     x = alt.X(
         "cost:Q",
         title=label,
         scale=alt.Scale(type="log", domain=list(ends), nice=False),
-        axis=named_axis(ticks, [form(t) for t in ticks]),
+        axis=cost_axis(*ends, form),
     )
     request, device = advice.request, advice.device
     return finished(
@@ -85,7 +76,7 @@ def _layers(rows: Sequence[dict[str, Any]], x: alt.X) -> list[alt.Chart]:
     names = ("rank", "design", "class", "test error", "cost in words", "chance against the best single")
     data = chart_of(rows)
     return [
-        chart_of(front_of(rows))
+        chart_of(_front(rows))
         .mark_line(interpolate="step-after", strokeDash=[2, 3], color="#555")
         .encode(x=x, y=y),
         data.mark_rule(opacity=0.45).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
@@ -97,13 +88,11 @@ def _layers(rows: Sequence[dict[str, Any]], x: alt.X) -> list[alt.Chart]:
     ]
 
 
-def front_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that no other beats in both cost and error, by rising cost."""
-    found: list[dict[str, Any]] = []
-    for row in sorted(rows, key=lambda r: (r["cost"], r["error"])):
-        if not found or row["error"] < found[-1]["error"]:
-            found.append(row)
-    return found
+def _front(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows on the front of error and cost, by rising cost."""
+    errors, costs = (np.array([row[name] for row in rows]) for name in ("error", "cost"))
+    inside = [row for row, on in zip(rows, front_of(errors, costs), strict=True) if on]
+    return sorted(inside, key=lambda row: row["cost"])
 
 
 def _row(

@@ -10,7 +10,7 @@ import altair as alt
 
 from advisor.estimate import Estimate
 from cli.render.formats import duration, size
-from cli.web.charts.theme import chart_of, finished, log_ticks, named_axis, time_ticks
+from cli.web.charts.theme import chart_of, cost_axis, finished
 from cli.workflows.answers.examine.class_comparison import ComparedKind, EquivalentComparison, SizedDesign
 
 PANEL = {"width": 270, "height": 190}
@@ -104,8 +104,6 @@ def _axis(panel: Panel, rows: list[dict[str, Any]], own: Estimate | None) -> alt
         return alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
     lows = [row["low"] for row in rows] + ([own.low] if own else [])
     highs = [row["high"] for row in rows] + ([own.high] if own else [])
-    # Memory is counted in powers of 2.
     ends = min(lows), max(highs)
-    ticks = log_ticks(*ends, binary=True) if form is size else time_ticks(*ends)
     scale = alt.Scale(type="log", domain=list(ends), nice=False)
-    return alt.Y("value:Q", title=None, scale=scale, axis=named_axis(ticks, [form(t) for t in ticks]))
+    return alt.Y("value:Q", title=None, scale=scale, axis=cost_axis(*ends, form))

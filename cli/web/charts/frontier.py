@@ -11,11 +11,10 @@ import altair as alt
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import CLUSTERED, Method
 from cli.render.formats import duration
-from cli.web.charts.theme import PALETTE, SMALL, chart_of, finished, log_ticks, named_axis, time_ticks
+from cli.web.charts.theme import PALETTE, SMALL, chart_of, cost_axis, finished
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
 
 SIZE = {"width": 560, "height": 360}
-FRONT, RUN = "front", "finished run"
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "stroke")
 # Room beside the least and the largest time, as a factor.
 MARGIN = 1.15
@@ -31,12 +30,11 @@ def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart:
     measured = any(row.train_seconds for row in answer.rows)
     rows = [_row(row) for row in answer.rows]
     ends = min(r["from"] for r in rows) / MARGIN, max(r["to"] for r in rows) * MARGIN
-    ticks = time_ticks(*ends) if measured else log_ticks(*ends)
     x = alt.X(
         "time:Q",
         title="training time" if measured else "training time over that of full data, by a formula",
         scale=alt.Scale(type="log", domain=list(ends), nice=False),
-        axis=named_axis(ticks, [duration(t) if measured else f"{t:g}" for t in ticks]),
+        axis=cost_axis(*ends, duration if measured else "{:g}".format),
     )
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
     plan, evidence = answer.plan, answer.evidence

@@ -6,11 +6,13 @@ Colours are those of Okabe and Ito, which people with any colour vision tell apa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any, TypeVar
 
 import altair as alt
+
+from cli.render.formats import duration, size
 
 SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH = "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00"
 PALETTE = (SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH, "#0072B2", "#F0E442", "#000000")
@@ -82,6 +84,21 @@ def named_axis(values: Sequence[float], names: Sequence[str]) -> alt.Axis:
         labelFlush=False,
         tickSize=3,
     )
+
+
+def cost_axis(low: float, high: float, form: Callable[[float], str]) -> alt.Axis:
+    """Return a logarithmic axis of a cost, whose ticks are round in its own unit.
+
+    Args:
+        low: least value of the axis.
+        high: largest value of the axis.
+        form: how a value is written: `duration`, `size` or as a number.
+    """
+    if form is size:
+        ticks = log_ticks(low, high, binary=True)
+    else:
+        ticks = time_ticks(low, high) if form is duration else log_ticks(low, high)
+    return named_axis(ticks, [form(tick) for tick in ticks])
 
 
 def time_ticks(low: float, high: float) -> list[float]:

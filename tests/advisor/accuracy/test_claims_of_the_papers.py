@@ -105,6 +105,8 @@ def test_snapshots_get_worse_beyond_six_while_mother_nets_gain():
 
     assert snapshots(2) > snapshots(6) < snapshots(12) < snapshots(48)
     assert mother_nets(2) > mother_nets(6) >= mother_nets(48) - 1e-3
+    # The paper has nearly 2 points (docs/papers/deviations.md).
+    assert mother_nets(6) - mother_nets(48) < 0.005
 
 
 # Data of which nothing is known but its size.

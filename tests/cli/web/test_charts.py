@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.web.charts.advice import front_of
 from cli.web.charts.files import write_chart
 from cli.web.charts.switchover import edges, switchover_chart
 from cli.web.charts.theme import chart_of, finished, log_ticks, time_ticks
@@ -130,13 +129,6 @@ def test_round_times_are_those_a_person_counts():
     assert time_ticks(50, 4000) == [60, 120, 300, 600, 1800, 3600]
     assert log_ticks(0.9, 6) == [1, 2, 5]
     assert log_ticks(3, 20, binary=True) == [4, 8, 16]
-
-
-def test_the_front_of_a_ranking_has_no_row_that_another_beats_in_both():
-    rows = [
-        {"cost": cost, "error": error} for cost, error in [(3, 1.0), (1, 5.0), (2, 5.0), (2, 2.0), (4, 1.5)]
-    ]
-    assert [(r["cost"], r["error"]) for r in front_of(rows)] == [(1, 5.0), (2, 2.0), (3, 1.0)]
 
 
 def test_a_long_title_takes_several_lines():
