@@ -27,7 +27,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
-from advisor.decision.starting_points import starting_points
+from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.decision.weight_decay import (
     RECIPE_ONLY,
     chosen_place,
@@ -304,6 +304,18 @@ def search(
     return with_weight_decays(scenario, found)
 
 
+def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
+    """Return the starting points of a search, evaluated.
+
+    Args:
+        scenario: scenario of the request.
+        number: number of starting points at most.
+    """
+    trials = math.ceil(number / LARGEST_SHARE)
+    starts = starting_points(scenario.choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
+    return with_weight_decays(scenario, evaluate_choices(scenario, starts))
+
+
 def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
     """Return designs that have the recipe's weight decay with the one that is to be chosen.
 
@@ -370,7 +382,7 @@ def explore(
         trials: number of trials; at most the number of choices.
         at_once: number of trials that the sampler suggests before it learns their results.
     """
-    trials = min(trials, len(choices.all))
+    trials = min(trials, len(choices))
     for start in starts[:trials]:
         study.enqueue_trial(choices.point(start))
     found: dict[Choice, Evaluated] = {}

@@ -20,6 +20,8 @@ from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import CLUSTERED
 
+# Of so many draws of the posterior, one is used: the front needs expectations alone, of thousands of designs.
+EVERY = 10
 # Most designs of the front, and largest share of starting points, methods included, among all trials.
 FRONT = 16
 LARGEST_SHARE = 1 / 2
@@ -63,6 +65,7 @@ def _errors(
         depth=np.array([float(c.depth) for c in group]),
         members=np.array([float(c.members) for c in group]),
         epochs=epochs,
+        every=EVERY,
     ).mean(axis=0)
     return expected
 

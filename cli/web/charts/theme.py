@@ -30,6 +30,9 @@ TIMES = (
     *(86_400.0 * number for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 )
 
+# So few ticks are too few to read a value.
+FEW_TICKS = 2
+
 AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart)
 
 
@@ -112,7 +115,7 @@ def time_ticks(low: float, high: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
-    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, or powers of 2.
+    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, more if few, or powers of 2.
 
     Args:
         low: least value of the axis, positive.
@@ -122,4 +125,9 @@ def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
     if binary:
         return [2.0**n for n in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [v for n in decades for v in (10.0**n, 2 * 10.0**n, 5 * 10.0**n) if low <= v <= high]
+
+    def ticks(steps: Sequence[float]) -> list[float]:
+        return [v for n in decades for step in steps if low <= (v := step * 10.0**n) <= high]
+
+    few = ticks((1, 2, 5))
+    return few if len(few) > FEW_TICKS else ticks((1, 1.5, 2, 3, 4, 5, 6, 7, 8))

@@ -38,15 +38,25 @@ def _is_given(value: Any) -> bool:
     return value not in (None, ()) and value is not False
 
 
+def stored_last_request(home: Home) -> dict[str, Any] | None:
+    """Return the request of the last recommendation as it is stored, None if there is none.
+
+    Args:
+        home: folder whose database has the recommendations.
+    """
+    if not home.database.exists():
+        return None
+    with open_reader(home.database) as store:
+        last = store.last_recommendation()
+    return None if last is None else last.request
+
+
 def _last_request(home: Home, dataset: str) -> dict[str, Any]:
-    last = None
-    if home.database.exists():
-        with open_reader(home.database) as store:
-            last = store.last_recommendation()
-    if last is None or last.request["dataset"] != dataset:
-        which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
+    last = stored_last_request(home)
+    if last is None or last["dataset"] != dataset:
+        which = "there is no recommendation" if last is None else f"the last is for {last['dataset']}"
         raise UsageError(
             f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or ask "
             "`advisor recommend` first"
         )
-    return last.request
+    return last

@@ -26,7 +26,8 @@ from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store, reading_store, run_id_of, stored_run
+from cli.workflows.reading import known_store
+from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
 
 

@@ -7,11 +7,7 @@ status only after the run is resumed.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
@@ -69,20 +65,6 @@ def reading_store(home: Home) -> Store:
     from db.session import open_reader
 
     return open_reader(home.database)
-
-
-@contextmanager
-def known_store(home: Home) -> Iterator[Store]:
-    """Open the database to read; one that does not exist yet is as good as an empty one elsewhere."""
-    from db.session import open_reader, open_store
-
-    path = home.database
-    if path.exists():
-        with open_reader(path) as store:
-            yield store
-        return
-    with tempfile.TemporaryDirectory() as nowhere, open_store(Path(nowhere) / path.name) as store:
-        yield store
 
 
 def stored_run(store: Store, home: Home, number: int) -> Run:

@@ -1,0 +1,107 @@
+"""The local page: addresses, what they answer, and the form that an answer has.
+
+    .            advice              plan        a plan, step by step
+    switchover   the map             frontier    ways to train an ensemble
+    runs         all runs            run?id=7    one run, live while it trains
+    compare      several runs        forecasts   predicted beside actual
+
+Every address of a page answers the whole page, or with ``part=1`` only what lies below its form; the page's
+script asks for that while a reader drags. Addresses are relative, so the page works below any prefix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from datetime import date
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from advisor.errors import AdvisorError, StorageError, UsageError
+from cli.web.charts.files import bundle
+from cli.web.content import Content
+from cli.web.html import answer_html, rendered, static_text
+from cli.web.query import Query
+from cli.web.site.guard import Guard
+from cli.web.site.pages import PAGES, Page, Site
+
+# Parameters of an address that are not part of a page's state.
+PART, WHOLE = "part", "whole"
+OWN = (PART, WHOLE, "token")
+FILES = {"page.js": "text/javascript", "page.css": "text/css", "vega.js": "text/javascript"}
+KEPT_SECONDS = 3600
+
+
+def application(site: Site, token: str, hosts: Collection[str] | None) -> ASGIApp:
+    """Return the local page as a web application.
+
+    Args:
+        site: home with what is kept for it.
+        token: secret that the first address has.
+        hosts: names of the host that are answered; None for any.
+    """
+    routes = [Route(f"/{name}", _endpoint(site, name, page), methods=["GET"]) for name, page in PAGES.items()]
+    routes += [Route("/static/{name}", _file, methods=["GET"])]
+    return Guard(Starlette(routes=routes), token, hosts)
+
+
+def _endpoint(site: Site, name: str, page: Page) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        return _answered(site, name, page, request)
+
+    return answer
+
+
+def _answered(site: Site, name: str, page: Page, request: Request) -> Response:
+    """Return a page, or the part below its form; nothing but the tag if the reader has it already."""
+    pairs = request.query_params.multi_items()
+    query = Query([pair for pair in pairs if pair[0] not in OWN])
+    part = PART in request.query_params
+    # A reader sees the first look at once; the script of the page asks for the rest.
+    whole = request.query_params.get(WHOLE, "1" if part else "0") != "0"
+    tag = _tag(str(request.query_params), *site.state(page, query))
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    form, content, code = _content(site, page, query, whole=whole)
+    if part:
+        text = answer_html(content)
+    else:
+        text = rendered(
+            page.template, form=form, content=content, pages=PAGES, current=name, home=str(site.home.path)
+        )
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"} if code == 200 else {}
+    return HTMLResponse(text, code, headers)
+
+
+def _content(site: Site, page: Page, query: Query, *, whole: bool) -> tuple[object, Content, int]:
+    """Return form and content of a page, and the code of the answer."""
+    form = None
+    try:
+        form = page.form(site, query)
+        return form, page.content(site, form, date.today(), whole), 200
+    except AdvisorError as error:
+        code = 400 if isinstance(error, UsageError) else 503 if isinstance(error, StorageError) else 422
+        # Without a form of its own, the page shows the form of an address without a query.
+        form = form or page.form(site, Query())
+        return form, Content(heading=page.title, error=str(error)), code
+
+
+def _tag(*parts: object) -> str:
+    return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"'
+
+
+def _file(request: Request) -> Response:
+    """Return a file that pages load; that of Vega comes from the installed package."""
+    name = request.path_params["name"]
+    if name not in FILES:
+        return Response("There is no such file.", 404, media_type="text/plain")
+    text = bundle() if name == "vega.js" else static_text(name)
+    tag = _tag(text)
+    headers = {"ETag": tag, "Cache-Control": f"private, max-age={KEPT_SECONDS if name == 'vega.js' else 0}"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(text, media_type=FILES[name], headers=headers)

@@ -1,0 +1,100 @@
+"""The pages of the site: name in the address, title, template of the form, and who makes form and content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from advisor.errors import AdvisorError
+from cli.web.charts.files import bundle
+from cli.web.content import Content
+from cli.web.pages import advice, frontier, runs, switchover
+from cli.web.query import Query
+from cli.workflows.advise.last_request import stored_last_request
+from cli.workflows.advise.preview import Previews
+from cli.workflows.home import Home
+from cli.workflows.reading import state_of_evidence, state_of_home
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A home, and what is kept for it between two answers.
+
+    Attributes:
+        home: folder of the database.
+        previews: predictors that stay fitted.
+    """
+
+    home: Home
+    previews: Previews
+
+    @classmethod
+    def of(cls, home: Home) -> Site:
+        """Return the site of a home."""
+        return cls(home, Previews(home, lambda: state_of_evidence(home)))
+
+    def warm(self) -> None:
+        """Load what the first answer needs, so that it comes sooner; errors come with the first answer."""
+        with suppress(AdvisorError):
+            bundle()
+            form = PAGES[""].form(self, Query())
+            self.previews.answer(form.request, whole=False)
+
+    def state(self, page: Page, query: Query) -> tuple[object, ...]:
+        """Return what the answer of a page depends on, beside its address."""
+        return (*state_of_home(self.home), date.today(), *page.state(self, query))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page.
+
+    Attributes:
+        title: title, and name in the navigation.
+        template: template of its form.
+        form: function from a query to the values of the form.
+        content: function from these values, the date and whether the answer has to be complete, to what the
+            page shows.
+        state: what the answer depends on beside database, address and date.
+        listed: whether the navigation has it.
+    """
+
+    title: str
+    template: str
+    form: Callable[[Site, Query], Any]
+    content: Callable[[Site, Any, date, bool], Content]
+    state: Callable[[Site, Query], tuple[object, ...]] = lambda site, query: ()
+    listed: bool = True
+
+
+PAGES = {
+    "": Page(
+        title="Advice",
+        template="advice.html",
+        form=lambda site, query: advice.advice_form(query, stored_last_request(site.home)),
+        content=lambda site, form, today, whole: advice.advice_content(
+            form, site.previews, today, whole=whole
+        ),
+    ),
+    "switchover": Page(
+        title="Switchover",
+        template="switchover.html",
+        form=lambda site, query: switchover.switchover_form(query),
+        content=lambda site, form, today, whole: switchover.switchover_content(form, site.home, today),
+    ),
+    "frontier": Page(
+        title="Frontier",
+        template="frontier.html",
+        form=lambda site, query: frontier.frontier_form(query),
+        content=lambda site, form, today, whole: frontier.frontier_content(form, site.home, today),
+    ),
+    "runs": Page(
+        title="Runs",
+        template="runs.html",
+        form=lambda site, query: runs.runs_form(query, site.home),
+        content=lambda site, form, today, whole: runs.runs_content(form, site.home),
+    ),
+}

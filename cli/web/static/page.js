@@ -1,0 +1,203 @@
+// The script of the local page and of the report. It draws the charts of an answer, asks for the next answer
+// while a reader drags or a run trains, and leaves the state of the page in its address.
+"use strict";
+
+const SETTLED_MS = 450; // a reader who has not moved for so long has chosen
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const answer = document.getElementById("answer");
+const form = document.querySelector("form[data-live]");
+
+// Charts ------------------------------------------------------------------------------------------------------
+
+function specification(name) {
+  return JSON.parse(document.querySelector(`[data-chart="${CSS.escape(name)}"]`).textContent);
+}
+
+// Title and caption stand beside the chart as text, so only a saved picture has them.
+function fitted(spec, room) {
+  const { title, ...rest } = spec;
+  const ink = dark.matches ? "#e6e9ed" : "#1b1f24", soft = dark.matches ? "#a3adb8" : "#59636e";
+  const line = dark.matches ? "#39414b" : "#d5dae0";
+  const config = structuredClone(rest.config ?? {});
+  for (const part of ["axis", "legend"]) {
+    config[part] = { ...config[part], labelColor: soft, titleColor: soft, gridColor: line, domainColor: line,
+                     tickColor: line };
+  }
+  config.title = { ...config.title, color: ink };
+  config.text = { ...config.text, fill: ink };
+  if (room < 560) config.legend = { ...config.legend, orient: "bottom", columns: 1 };
+  const narrow = typeof rest.width === "number" && rest.width > room - 90;
+  return { ...rest, config, background: "transparent", padding: 4,
+           ...(narrow ? { width: Math.max(room - 90, 180) } : {}) };
+}
+
+async function draw(root) {
+  for (const place of root.querySelectorAll(".chart")) {
+    const spec = specification(place.id);
+    const { view } = await vegaEmbed(place, fitted(spec, place.clientWidth),
+                                     { ast: true, actions: false, renderer: "svg" });
+    try { view.addSignalListener("brush", (_, chosen) => filter(chosen)); } catch { /* it has no selection */ }
+  }
+}
+
+// Rows of the tables that lie outside a selection disappear; without a selection all are there.
+function filter(chosen) {
+  const ranges = Object.entries(chosen ?? {});
+  for (const row of document.querySelectorAll("tbody tr")) {
+    row.hidden = ranges.some(([name, [low, high]]) => {
+      const value = Number(row.dataset[name]);
+      return row.dataset[name] !== undefined && (value < Math.min(low, high) || value > Math.max(low, high));
+    });
+  }
+}
+
+function download(name, content, type) {
+  const link = document.createElement("a");
+  link.href = typeof content === "string" && content.startsWith("data:") ? content
+    : URL.createObjectURL(new Blob([content], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+async function save(name, form) {
+  const spec = specification(name);
+  if (form === "CSV") return download(`${name}.csv`, csv(rowsOf(spec)), "text/csv");
+  const { view } = await vegaEmbed(document.createElement("div"), spec, { ast: true, actions: false });
+  const content = form === "SVG" ? await view.toSVG() : await view.toImageURL("png", 2);
+  download(`${name}.${form.toLowerCase()}`, content, "image/svg+xml");
+}
+
+// All rows that a chart draws, layer after layer.
+function rowsOf(part) {
+  const own = part.data?.values ?? [];
+  const inner = ["layer", "hconcat", "vconcat", "concat"].flatMap((key) => part[key] ?? []);
+  return [...own, ...Object.values(part.datasets ?? {}).flat(), ...inner.flatMap(rowsOf)];
+}
+
+function csv(rows) {
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const cell = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  return [names, ...rows.map((row) => names.map((name) => row[name]))]
+    .map((line) => line.map(cell).join(",")).join("\n") + "\n";
+}
+
+// Answers -----------------------------------------------------------------------------------------------------
+
+let asking = null, settle = 0;
+
+function query() {
+  const given = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value !== "") given.append(name, value);
+  return given;
+}
+
+// One question at a time: a newer one ends the older, whose answer is dropped.
+async function ask(given, whole, tag) {
+  asking?.abort();
+  const own = (asking = new AbortController());
+  const address = new URLSearchParams(given);
+  address.set("part", "1");
+  if (!whole) address.set("whole", "0");
+  if (!tag) answer.setAttribute("aria-busy", "true");
+  try {
+    const response = await fetch(`?${address}`, { signal: own.signal, headers: tag ? { "If-None-Match": tag } : {} });
+    if (response.status === 304 || own.signal.aborted) return response;
+    await show(await response.text());
+    return response;
+  } catch (error) {
+    if (!own.signal.aborted) say("The server does not answer. Is `advisor web` still running?");
+  } finally {
+    if (asking === own) { asking = null; answer.removeAttribute("aria-busy"); }
+  }
+  return null;
+}
+
+function say(text) {
+  const line = document.createElement("p");
+  line.className = "error";
+  line.textContent = text;
+  answer.querySelector(".error")?.remove();
+  answer.prepend(line);
+}
+
+async function show(html) {
+  answer.innerHTML = html;
+  await draw(answer);
+}
+
+function changed() {
+  const given = query();
+  history.replaceState(null, "", `?${given}`);
+  clearTimeout(settle);
+  const staged = form.dataset.live === "staged";
+  if (staged) ask(given, false);
+  settle = setTimeout(() => ask(given, true), SETTLED_MS);
+}
+
+// Sliders -----------------------------------------------------------------------------------------------------
+
+const UNITS = { k: 1e3, M: 1e6, G: 1e9, B: 1e9 };
+
+function number(text) {
+  const found = /^\s*([0-9.]+(?:e[0-9]+)?)\s*([kMGB]?)/i.exec(text);
+  return found ? Number(found[1]) * (UNITS[found[2]] ?? UNITS[found[2].toUpperCase()] ?? 1) : NaN;
+}
+
+// Three digits, as a person writes a budget: 1.25M.
+function written(value, field) {
+  if (field === "epochs") return String(Math.round(value));
+  for (const [unit, size] of [["M", 1e6], ["k", 1e3]]) {
+    if (value >= size) return `${Number((value / size).toPrecision(3))}${unit}`;
+  }
+  return String(Math.round(value));
+}
+
+function connect(slider) {
+  const field = form.elements[slider.dataset.for];
+  const low = Math.log(slider.min), high = Math.log(slider.max);
+  slider.min = 0; slider.max = 1000; slider.step = 1;
+  const place = () => {
+    slider.value = Math.round(1000 * (Math.log(number(field.value)) - low) / (high - low));
+    slider.setAttribute("aria-valuetext", field.value);
+  };
+  place();
+  field.addEventListener("input", place);
+  slider.addEventListener("input", () => {
+    field.value = written(Math.exp(low + (slider.value / 1000) * (high - low)), field.name);
+    slider.setAttribute("aria-valuetext", field.value);
+  });
+}
+
+// A run that trains ---------------------------------------------------------------------------------------------
+
+async function poll() {
+  const place = answer.querySelector("[data-poll]");
+  if (!place) return;
+  let tag = null;
+  while (answer.querySelector("[data-poll]")) {
+    await new Promise((wait) => setTimeout(wait, 1000 * answer.querySelector("[data-poll]").dataset.poll));
+    if (document.hidden || asking) continue;
+    const response = await ask(new URLSearchParams(location.search), true, tag ?? "none");
+    if (response?.ok) tag = response.headers.get("ETag");
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const copied = event.target.closest("[data-copy]");
+  if (copied) navigator.clipboard.writeText(copied.dataset.copy).then(() => { copied.textContent = "Copied"; });
+  const saved = event.target.closest("[data-save] button");
+  if (saved) save(saved.parentElement.dataset.save, saved.textContent);
+});
+dark.addEventListener("change", () => draw(document));
+
+if (form) {
+  form.querySelectorAll("input[data-for]").forEach(connect);
+  form.addEventListener("input", (event) => {
+    const shown = event.target.parentElement.querySelector("output");
+    if (shown) shown.textContent = event.target.value;
+    changed();
+  });
+  form.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+}
+draw(document).then(() => { if (answer) { poll(); if (answer.querySelector("[data-unfinished]")) ask(query(), true); } });
