@@ -18,6 +18,7 @@ from cli.render.formats import count, duration, size
 from cli.web.charts.advice import COLOURS, NAMES, SHAPES
 from cli.web.charts.theme import chart_of, cost_axis, finished
 from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
+from cli.workflows.answers.advice_request import AnsweredRequest
 
 SIZE = {"width": 760, "height": 360}
 # Name of the selection that a reader draws; the page leaves out the rows of other designs.
@@ -161,7 +162,7 @@ def _row(answer: AdvicePreview, design: EvaluatedDesign, names: tuple[str, str])
         "method": design.method.value,
         "design": named(design.design, design.method),
         "class": NAMES[design.design_class],
-        "link": plan_link(answer, design.design, design.method.value),
+        "link": plan_link(answer.request, design.design, design.method.value),
     }
     for name in dict.fromkeys(("error", *names)):
         quantity = QUANTITIES[name]
@@ -175,8 +176,7 @@ def _words(figure: Estimate, form: Callable[[float], str]) -> str:
     return f"{form(figure.mean)} ({form(figure.low)} to {form(figure.high)})"
 
 
-def plan_link(answer: AdvicePreview, design: str, method: str) -> str:
+def plan_link(request: AnsweredRequest, design: str, method: str) -> str:
     """Return the address of the page of a design's plan, relative to another page."""
-    request = answer.request
     facts = {"target": design, "method": method, "dataset": request.dataset, "epochs": request.epochs}
     return f"plan?{urlencode(facts)}"

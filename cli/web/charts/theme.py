@@ -46,7 +46,7 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
     """
     heading = alt.TitleParams(
         text=wrap(title, TITLE_WIDTH),
-        subtitle=[part for line in lines for part in wrap(line, LINE_WIDTH)],
+        subtitle=[part for line in lines for part in wrap(_sentence(line), LINE_WIDTH)],
         anchor="start",
         fontSize=TITLE,
         subtitleFontSize=TEXT,
@@ -61,6 +61,10 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         .configure_view(strokeOpacity=0)
     )
     return found
+
+
+def _sentence(line: str) -> str:
+    return line if line.endswith(".") else f"{line}."
 
 
 def chart_of(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:

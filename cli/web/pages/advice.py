@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -14,20 +14,24 @@ from advisor.plans.plan import named
 from cli.quantities import parse_bytes, parse_seconds
 from cli.render.formats import bounds, count, duration, percent, size
 from cli.render.verdict import verdict_lines
-from cli.web.charts.advice import NAMES
+from cli.web.charts.advice import NAMES, advice_chart
 from cli.web.charts.designs import QUANTITIES, designs_chart, plan_link
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.advise.preview import Previews
-from cli.workflows.answers.advice import AdvisedDesign
-from cli.workflows.answers.advice_preview import AdvicePreview
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advice import Advice, AdvisedDesign
+from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
+from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
 from cli.workflows.defaults import DATASET, OBJECTIVE, SEED
 
 BUDGET, EPOCHS = "1M", 60
 # Ends of the sliders.
 BUDGETS, MOST_EPOCHS = (10_000, 100_000_000), 500
 OBJECTIVES = ("error", "time", "balanced", "nll")
+TERMS = (
+    "= ties with rank 1; beats single: chance that one training has less error than one of the best single "
+    "network; intervals of 90 %."
+)
 COLUMNS = ("#", "design", "class", "test error", "beats single", "training", "latency", "memory", "size")
 
 
@@ -127,10 +131,32 @@ def advice_content(form: AdviceForm, previews: Previews, today: date, *, whole: 
         verdict=" ".join(verdict_lines(answer.verdict)),
         notes=list(_notes(answer)),
         figures=[figure_of("designs", lambda: designs_chart(answer, today, form.across, form.up))],
-        tables=[ranking_table(answer, (form.across, form.up))],
-        command=train_command(answer, first),
+        tables=[ranking_table(answer, _values(answer, (form.across, form.up)))],
+        command=train_command(answer.request, first),
         whole=answer.whole,
-        forward=("plan of this design", plan_link(answer, first.design, first.method)),
+        forward=("plan of this design", plan_link(answer.request, first.design, first.method)),
+    )
+
+
+def stored_advice_content(answer: Advice, made_on: date) -> Content:
+    """Return a recommendation as it was when it was made.
+
+    Args:
+        answer: the recommendation.
+        made_on: day on which it was made.
+    """
+    request = answer.request
+    return Content(
+        heading="Advice",
+        verdict=" ".join(verdict_lines(answer.verdict)),
+        notes=[
+            f"Asked on {made_on.isoformat()}: budget {request.budget}, {request.epochs} epochs of "
+            f"{request.dataset}, by {request.objective}.",
+            TERMS,
+        ],
+        figures=[figure_of("advice", lambda: advice_chart(answer, made_on))],
+        tables=[ranking_table(answer)],
+        command=train_command(request, answer.recommendations[answer.verdict.rank - 1]),
     )
 
 
@@ -140,10 +166,7 @@ def _notes(answer: AdvicePreview) -> Iterator[str]:
         f"Budget {request.budget}, {request.epochs} epochs of {request.dataset}, batch {request.batch}, by "
         f"{request.objective}; {search.designs} designs in {duration(search.seconds)}."
     )
-    yield (
-        "= ties with rank 1; beats single: chance that one training has less error than one of the best "
-        "single network; intervals of 90 %."
-    )
+    yield TERMS
     unmeasured = answer.recommendations[0].unmeasured
     if unmeasured:
         yield (
@@ -152,30 +175,45 @@ def _notes(answer: AdvicePreview) -> Iterator[str]:
         )
 
 
-def ranking_table(answer: AdvicePreview, axes: tuple[str, str]) -> Table:
-    """Return the ranking as a table whose rows a selection in the chart of designs leaves out."""
-    evaluated = {(e.design, e.method): e for e in answer.evaluated}
+def _values(answer: AdvicePreview, axes: tuple[str, str]) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """Return the figures of each design by the names of the chart's axes, in the units of the chart."""
 
-    def values(row: AdvisedDesign) -> dict[str, float]:
-        design = evaluated[row.design, row.method]
+    def figures(design: EvaluatedDesign) -> dict[str, float]:
         found = {name: QUANTITIES[name].figure(design).mean for name in axes}
         return found | ({"error": 100 * found["error"]} if "error" in found else {})
 
+    return {(e.design, e.method.value): figures(e) for e in answer.evaluated}
+
+
+def ranking_table(
+    answer: Advice | AdvicePreview, values: Mapping[tuple[str, str], Mapping[str, float]] | None = None
+) -> Table:
+    """Return the ranking as a table.
+
+    Args:
+        answer: the advice.
+        values: figures of each design and method by the names of a chart's axes, for a selection in it.
+    """
+    known = values or {}
     return Table(
         caption="Ranking",
         columns=COLUMNS,
         rows=[
-            Row(cells=list(_cells(answer, row)), values=values(row), marked=row.rank == answer.verdict.rank)
+            Row(
+                cells=list(_cells(answer.request, row)),
+                values=known.get((row.design, row.method.value), {}),
+                marked=row.rank == answer.verdict.rank,
+            )
             for row in answer.recommendations
         ],
         numeric=(3, 4, 5, 6, 7, 8),
     )
 
 
-def _cells(answer: AdvicePreview, row: AdvisedDesign) -> Iterator[Cell | str]:
+def _cells(request: AnsweredRequest, row: AdvisedDesign) -> Iterator[Cell | str]:
     predicted, chance = row.predicted, row.probability_beats_single
     yield f"{row.rank}{' =' if row.tie else ''}"
-    yield Cell(text=named(row.design, row.method), link=plan_link(answer, row.design, row.method))
+    yield Cell(text=named(row.design, row.method), link=plan_link(request, row.design, row.method))
     yield NAMES[row.design_class]
     error = predicted.test_error
     yield f"{percent(error.mean)} ({bounds(error, percent)})"
@@ -186,9 +224,8 @@ def _cells(answer: AdvicePreview, row: AdvisedDesign) -> Iterator[Cell | str]:
     yield count(row.parameters)
 
 
-def train_command(answer: AdvicePreview, row: AdvisedDesign) -> str:
+def train_command(request: AnsweredRequest, row: AdvisedDesign) -> str:
     """Return the command that trains a design of the ranking."""
-    request = answer.request
     parts = ["advisor train", row.design, f"--dataset {request.dataset}", f"--epochs {request.epochs}"]
     if named(row.design, row.method) != row.design:
         parts.append(f"--method {row.method}")

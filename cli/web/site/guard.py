@@ -40,6 +40,10 @@ HEADERS = {
 _OWN_SITE = (None, "same-origin", "none")
 
 
+# The way on from the first address; the icon keeps a browser from asking for one.
+ON = '<!doctype html><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url={address}">'
+
+
 class Guard:
     """Middleware that lets only the reader in who has the token.
 
@@ -95,7 +99,7 @@ class Guard:
         rest = [pair for pair in request.query_params.multi_items() if pair[0] != TOKEN]
         name = request.url.path.rsplit("/", 1)[-1]
         address = escape(f"./{name}" + (f"?{urlencode(rest)}" if rest else ""))
-        response = HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0;url={address}">')
+        response = HTMLResponse(ON.format(address=address))
         response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", path="/")
         return response
 

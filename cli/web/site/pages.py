@@ -13,7 +13,7 @@ from cli.web.charts.files import bundle
 from cli.web.content import Content
 from cli.web.pages import advice, frontier, runs, switchover
 from cli.web.query import Query
-from cli.workflows.advise.last_request import stored_last_request
+from cli.workflows.advise.last_recommendation import stored_last_request
 from cli.workflows.advise.preview import Previews
 from cli.workflows.home import Home
 from cli.workflows.reading import state_of_evidence, state_of_home

@@ -20,7 +20,7 @@ from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import InfeasibleError, InterruptedRunError, StorageError
 from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines
-from cli.workflows.advise.last_request import completed_request
+from cli.workflows.advise.last_recommendation import completed_request
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, _saying_what_usd_buy, recommend
 from cli.workflows.advise.request import seconds_allowed
