@@ -40,6 +40,21 @@ def run_curves(home: Home, run: str, *, disagreement: bool = True) -> RunCurves:
         return curves_of_run(store, home, number, disagreement=disagreement)
 
 
+def curves_of_runs(home: Home, runs: Sequence[int]) -> tuple[RunCurves, ...]:
+    """Return the curves of several runs, each once and without disagreements.
+
+    Args:
+        home: home of the runs.
+        runs: their numbers.
+
+    Raises:
+        UsageError: no such run.
+        StorageError: a row of a run is damaged.
+    """
+    with reading_store(home) as store:
+        return tuple(curves_of_run(store, home, run, disagreement=False) for run in dict.fromkeys(runs))
+
+
 def curves_of_run(store: Store, home: Home, number: int, *, disagreement: bool = True) -> RunCurves:
     """Return how the networks of a run learned, from an open database; arguments as for `run_curves`."""
     run = stored_run(store, home, number)
