@@ -409,6 +409,12 @@ class Store:
         with self._session(self.engine) as session:
             return {step: last + 1 for step, last in session.execute(query.group_by(EpochRow.step))}
 
+    def epoch_seconds(self, run_id: int) -> dict[str, float]:
+        """Return the seconds of the finished epochs of every training step of a run that has begun."""
+        query = select(EpochRow.step, func.sum(EpochRow.seconds)).where(EpochRow.run_id == run_id)
+        with self._session(self.engine) as session:
+            return {step: float(total) for step, total in session.execute(query.group_by(EpochRow.step))}
+
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
         """Return the durations of epochs: one record a training step, oldest run first, in plan order.
 

@@ -32,6 +32,12 @@ TIMES = (
 
 # So few ticks are too few to read a value.
 FEW_TICKS = 2
+# Ticks of a linear axis at most.
+MOST_TICKS = 8
+# Round sizes in bytes.
+SIZES = tuple(
+    number * 2.0**power for power in range(0, 60, 10) for number in (1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
 
 AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart)
 
@@ -44,6 +50,11 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         title: what the chart shows, in one line.
         lines: lines below the title: the designs, the data, what the figures rest on, date and device.
     """
+    return in_theme(titled(chart, title, lines))
+
+
+def titled(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
+    """Return a chart with title and caption, as a part of a larger one; arguments as for `finished`."""
     heading = alt.TitleParams(
         text=wrap(title, TITLE_WIDTH),
         subtitle=[part for line in lines for part in wrap(_sentence(line), LINE_WIDTH)],
@@ -53,8 +64,18 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         subtitleColor="#555",
         offset=12,
     )
+    found: AnyChart = chart.properties(title=heading)
+    return found
+
+
+def in_theme(chart: AnyChart) -> AnyChart:
+    """Return a chart, whole and not part of another, with fonts and background.
+
+    Args:
+        chart: the chart.
+    """
     found: AnyChart = (
-        chart.properties(title=heading, background="white", padding=12)
+        chart.properties(background="white", padding=12)
         .configure(font=FONT)
         .configure_axis(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", gridOpacity=0.4)
         .configure_legend(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", labelLimit=400)
@@ -135,3 +156,40 @@ def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
 
     few = ticks((1, 2, 5))
     return few if len(few) > FEW_TICKS else ticks((1, 1.5, 2, 3, 4, 5, 6, 7, 8))
+    return [v for n in decades for v in (10.0**n, 2 * 10.0**n, 5 * 10.0**n) if low <= v <= high]
+
+
+def round_times(end: float) -> list[float]:
+    """Return round times of a linear axis from 0, about as many as fit beside each other.
+
+    Args:
+        end: end of the axis, seconds, positive.
+    """
+    step = next((time for time in TIMES if end / time <= MOST_TICKS), TIMES[-1])
+    return [n * step for n in range(int(end / step) + 1)]
+
+
+def linear_ticks(end: float) -> list[float]:
+    """Return round whole numbers of a linear axis from 0: multiples of 1, 2 or 5 times a power of ten.
+
+    Args:
+        end: end of the axis, positive.
+    """
+    steps = (number * 10**power for power in range(12) for number in (1, 2, 5))
+    step = next(step for step in steps if end / step <= MOST_TICKS)
+    return [float(n * step) for n in range(int(end / step) + 1)]
+
+
+def linear_axis(end: float, form: Callable[[float], str]) -> alt.Axis:
+    """Return a linear axis from 0, whose ticks are round in its own unit.
+
+    Args:
+        end: end of the axis, positive.
+        form: how a value is written: `duration`, `size` or as a number.
+    """
+    if form is size:
+        step = next(step for step in SIZES if end / step <= MOST_TICKS / 2)
+        ticks = [n * step for n in range(int(end / step) + 1)]
+    else:
+        ticks = round_times(end) if form is duration else linear_ticks(end)
+    return named_axis(ticks, [form(tick) if tick else "0" for tick in ticks])
