@@ -69,6 +69,7 @@ COMMANDS: Commands = {
     "space": advice.space,
     "equivalents": advice.equivalents,
     "web": page.web,
+    "report": page.report,
 }
 # Without one of these, `advisor probe` trains.
 PROBE_COMMANDS: Commands = {

@@ -11,7 +11,7 @@ from typing import Any
 from advisor.errors import AdvisorError
 from cli.web.charts.files import bundle
 from cli.web.content import Content
-from cli.web.pages import advice, frontier, runs, switchover
+from cli.web.pages import advice, compare, forecasts, frontier, plan, run, runs, switchover
 from cli.web.query import Query
 from cli.workflows.advise.last_recommendation import stored_last_request
 from cli.workflows.advise.preview import Previews
@@ -85,6 +85,12 @@ PAGES = {
         form=lambda site, query: switchover.switchover_form(query),
         content=lambda site, form, today, whole: switchover.switchover_content(form, site.home, today),
     ),
+    "plan": Page(
+        title="Plan",
+        template="plan.html",
+        form=lambda site, query: plan.plan_form(query),
+        content=lambda site, form, today, whole: plan.plan_content(form, site.home, today),
+    ),
     "frontier": Page(
         title="Frontier",
         template="frontier.html",
@@ -96,5 +102,26 @@ PAGES = {
         template="runs.html",
         form=lambda site, query: runs.runs_form(query, site.home),
         content=lambda site, form, today, whole: runs.runs_content(form, site.home),
+    ),
+    "run": Page(
+        title="Run",
+        template="run.html",
+        form=lambda site, query: run.run_form(query),
+        content=lambda site, form, today, whole: run.run_content(form, site.home, today),
+        state=lambda site, query: run.run_state(query, site.home),
+        listed=False,
+    ),
+    "compare": Page(
+        title="Compare",
+        template="compare.html",
+        form=lambda site, query: compare.compare_form(query),
+        content=lambda site, form, today, whole: compare.compare_content(form, site.home, today),
+        listed=False,
+    ),
+    "forecasts": Page(
+        title="Is it right?",
+        template="forecasts.html",
+        form=lambda site, query: None,
+        content=lambda site, form, today, whole: forecasts.forecasts_content(site.home, today),
     ),
 }

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 
 from advisor.errors import UsageError
+from cli.web.charts.files import WEB_REMEDY
 from cli.workflows.home import Home
 
-REMEDY = "pip install 'ensemble-advisor[web]'"
 PACKAGES = ("starlette", "uvicorn", "jinja2", "altair", "vl_convert")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_PORT = 65_535
@@ -66,7 +66,7 @@ def serve(home: Home, serving: Serving, say: Callable[[str], None]) -> None:
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise UsageError(f"advisor web needs the packages {', '.join(missing)}: {REMEDY}")
+        raise UsageError(f"advisor web needs the packages {', '.join(missing)}: {WEB_REMEDY}")
     import uvicorn
 
     from cli.web.site.application import application

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from advisor.errors import UsageError
 from cli.workflows.home import Home, is_locked
 from db.listing import list_runs
+from db.schema import folder_of
 
 if TYPE_CHECKING:
     from advisor.plans.records import Run
@@ -39,6 +40,19 @@ def run_id_of(text: str, home: Home) -> int:
     if not text.isdecimal() or len(text) > 18:
         raise UsageError(f"a run is a number or 'last', got {text!r}: see `advisor runs list`")
     return int(text)
+
+
+def trains_now(home: Home, run: str) -> bool:
+    """Return whether a process trains a run; one that does not exist is trained by none.
+
+    Args:
+        home: home of the run.
+        run: its number, or ``last``.
+    """
+    try:
+        return home.trains(folder_of(run_id_of(run, home)))
+    except UsageError:
+        return False
 
 
 def existing_store(home: Home) -> Store:

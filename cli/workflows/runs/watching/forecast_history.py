@@ -6,7 +6,7 @@ from advisor.plans.outcomes import FinishedForecast, FinishedRun, finished_forec
 from cli.workflows.answers.examine.forecast_history import ForecastHistory, PastForecast
 from cli.workflows.forecast.coverage import coverage_among
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store
+from cli.workflows.reading import known_store
 
 
 def forecast_history(home: Home) -> ForecastHistory:
