@@ -11,13 +11,14 @@ from cli.render.formats import count, duration
 from cli.web.charts.theme import ENSEMBLE, PALETTE, SINGLE, chart_of, cost_axis, finished
 from cli.workflows.answers.run_list import ListedRun
 
-SIZE = {"width": 620, "height": 320}
+SIZE = {"width": 760, "height": 320}
 # Name of the selection that a reader draws.
 BRUSH = "brush"
 MARGIN = 1.1
 # Points of a chart at most; a sample of equal steps takes the place of more.
 MOST_POINTS = 3_000
 KINDS = {"single network": SINGLE, "independent ensemble": ENSEMBLE, "ensemble of fewer clusters": PALETTE[2]}
+SHAPES = ["square", "circle", "triangle-up"]
 LEAST_SECONDS = 1e-3
 
 
@@ -37,7 +38,7 @@ def runs_chart(runs: Sequence[ListedRun]) -> alt.LayerChart:
         axis=cost_axis(*ends, duration),
     )
     scale = alt.Scale(domain=list(KINDS), range=list(KINDS.values()))
-    legend = alt.Legend(symbolOpacity=1, orient="bottom", columns=2)
+    legend = alt.Legend(symbolOpacity=1, orient="bottom", columns=3)
     brush = alt.selection_interval(name=BRUSH, encodings=["x", "y"])
     words = ("run", "design", "dataset", "method", "seed", "parameters", "test error", "training time")
     points = (
@@ -47,7 +48,9 @@ def runs_chart(runs: Sequence[ListedRun]) -> alt.LayerChart:
             x=x,
             y=alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False)),
             color=alt.Color("kind:N", title=None, scale=scale, legend=legend),
-            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(KINDS)), legend=legend),
+            shape=alt.Shape(
+                "kind:N", title=None, scale=alt.Scale(domain=list(KINDS), range=SHAPES), legend=legend
+            ),
             href="link:N",
             opacity=alt.condition(brush, alt.value(0.8), alt.value(0.12)),
             tooltip=[alt.Tooltip(f"{word}:N") for word in words],

@@ -30,6 +30,8 @@ TIMES = (
     *(86_400.0 * number for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 )
 
+# A second, a minute, an hour and a day, in seconds.
+UNITS = (1.0, 60.0, 3600.0, 86_400.0)
 # So few ticks are too few to read a value.
 FEW_TICKS = 2
 # Ticks of a linear axis at most.
@@ -136,7 +138,11 @@ def time_ticks(low: float, high: float) -> list[float]:
         low: least value of the axis, seconds.
         high: largest value of the axis, seconds.
     """
-    return [time for time in TIMES if low <= time <= high] or log_ticks(low, high)
+    found = [time for time in TIMES if low <= time <= high]
+    if len(found) > FEW_TICKS:
+        return found
+    unit = max((unit for unit in UNITS if unit <= low), default=low)
+    return [unit * tick for tick in log_ticks(low / unit, high / unit)]
 
 
 def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:

@@ -14,11 +14,17 @@ from cli.workflows.answers.examine.forecast_history import ForecastHistory, Past
 from cli.workflows.home import Home
 from cli.workflows.runs.watching.forecast_history import forecast_history
 
-NAMES = {Quantity.TIME: "time", Quantity.MEMORY: "memory", Quantity.ERROR: "test error"}
+NAMES = {
+    Quantity.TIME: "time",
+    Quantity.MEMORY: "memory",
+    Quantity.ERROR: "test error",
+    Quantity.LATENCY: "latency",
+}
 FORMS: dict[Quantity, Callable[[float], str]] = {
     Quantity.TIME: duration,
     Quantity.MEMORY: size,
     Quantity.ERROR: percent,
+    Quantity.LATENCY: "{:.3g} ms".format,
 }
 require_entries("cli/web/pages/forecasts.py: FORMS", FORMS, Quantity)
 require_entries("cli/web/pages/forecasts.py: NAMES", NAMES, Quantity)

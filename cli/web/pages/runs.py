@@ -146,6 +146,8 @@ def _row(form: RunsForm, run: ListedRun) -> Row:
             return Cell(text=str(value), link=f"run?id={value}")
         if value is None or value == "":
             return "–"
+        if name == "created_at":
+            return str(value)[:16].replace("T", " ")
         return FORMS[name](value) if name in FORMS else str(value)
 
     values = {} if run.test_error is None else {"error": 100 * run.test_error, "time": run.train_seconds}
