@@ -128,7 +128,7 @@ def compare(
     )
     evaluated = look(own, behind)
     search_seconds = time.perf_counter() - began
-    with _saying_what_usd_buy(request):
+    with saying_what_usd_buy(request):
         rows = rank(
             evaluated,
             fitted.accuracy,
@@ -171,7 +171,7 @@ def first_search(number: int) -> Look:
 
 
 @contextmanager
-def _saying_what_usd_buy(request: RecommendRequest) -> Iterator[None]:
+def saying_what_usd_buy(request: RecommendRequest) -> Iterator[None]:
     """Let the error that no design keeps the limits say which time a limit in USD is."""
     try:
         yield
