@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
+from jsonschema import Draft202012Validator
 from recorded_runs import DIGITS, epoch_of, record_run
 from sqlalchemy import Engine, event
 
@@ -15,6 +17,7 @@ from advisor.plans.method_traits import Method
 from advisor.plans.records import Forecast, PredictedStep, RunStatus
 from cli.workflows.answers.examine.parts import QuantityCoverage
 from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint
+from cli.workflows.answers.schema import schema_of
 from cli.workflows.home import Home
 from cli.workflows.runs.watching.curves import run_curves
 from cli.workflows.runs.watching.ensemble_curve import MemberCurve, _common_epochs
@@ -76,6 +79,8 @@ def test_a_hatched_member_goes_on_where_its_mother_ended(store, home):
     assert found.predicted_test_error == Estimate(0.05, 0.04, 0.08)
     assert (found.progress.epochs_done, found.progress.epochs_planned) == (26, 26)
     assert found.progress.seconds_left == Estimate.exact(0.0)
+    for answer in (found, forecast_history(Home(home))):
+        Draft202012Validator(schema_of(type(answer))).validate(json.loads(json.dumps(answer.to_json())))
 
 
 def test_members_disagree_on_the_images_that_are_counted_by_hand(store, home):
