@@ -50,11 +50,7 @@ def finished_runs_of(session: Session, path: Path, most: int | None) -> list[Fin
         path: path of the database, for the log.
         most: number of runs at most; None for all.
     """
-    numbers = _finished(select(RunRow.id), most)
-    steps = select(StepRow.id, StepRow.run_id, StepRow.peak_bytes).where(StepRow.run_id.in_(numbers))
-    peaks: dict[int, list[int | None]] = defaultdict(list)
-    for run_id, peak in _sound(path, StepRow.__tablename__, session.execute(steps), _peak_of):
-        peaks[run_id].append(peak)
+    peaks = _peaks(session, path, most)
     query = select(
         RunRow.id,
         *(getattr(RunRow, name) for name in COLUMNS if name not in ("processes", "test_images")),
@@ -63,6 +59,20 @@ def finished_runs_of(session: Session, path: Path, most: int | None) -> list[Fin
     )
     rows = session.execute(_finished(query, most))
     return list(_sound(path, RunRow.__tablename__, rows, lambda row: _finished_run_of(row, peaks)))
+
+
+def _peaks(session: Session, path: Path, most: int | None) -> dict[int, list[int]]:
+    """Return the known peaks of the steps of finished runs, without damaged ones."""
+    own = StepRow.run_id.in_(_finished(select(RunRow.id), most))
+    query = select(StepRow.id, StepRow.run_id, StepRow.peak_bytes).where(own, StepRow.peak_bytes.is_not(None))
+    peaks: dict[int, list[int]] = defaultdict(list)
+    for number, run_id, peak in session.execute(query):
+        if type(peak) is int and peak >= 0:
+            peaks[run_id].append(peak)
+        else:
+            error = f"peak_bytes must be a number of bytes, got {str(peak)!r:.60}"
+            leave_out(path, damaged(StepRow.__tablename__, number, error))
+    return peaks
 
 
 def _finished(query: Select[Any], most: int | None) -> Select[Any]:
@@ -84,19 +94,13 @@ def _sound(path: Path, table: str, rows: Any, read: Callable[[Row[Any]], T]) -> 
             leave_out(path, damaged(table, row.id, error))
 
 
-def _peak_of(row: Row[Any]) -> tuple[int, int | None]:
-    check_value("peak_bytes", row.peak_bytes, int, True)
-    check_amount("peak_bytes", row.peak_bytes)
-    return row.run_id, row.peak_bytes
-
-
-def _finished_run_of(row: Row[Any], peaks: Mapping[int, list[int | None]]) -> FinishedRun:
-    values = row._mapping
-    for name, (kind, optional) in COLUMNS.items():
-        check_value(name, values[name], kind, optional)
-    for name in ("processes", "test_images"):
-        if values[name] < 1:
-            raise ValueError(f"{name} must be at least 1, got {values[name]}")
+def _finished_run_of(row: Row[Any], peaks: Mapping[int, list[int]]) -> FinishedRun:
+    values: tuple[object, ...] = tuple(row[1:])
+    for (name, (kind, optional)), value in zip(COLUMNS.items(), values, strict=True):
+        _check(name, value, kind, optional)
+    for name, number in (("processes", row.processes), ("test_images", row.test_images)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
     check_amount("train_seconds", row.train_seconds)
     check_share("test_error", row.test_error)
     return FinishedRun(
@@ -113,6 +117,12 @@ def _finished_run_of(row: Row[Any], peaks: Mapping[int, list[int | None]]) -> Fi
     )
 
 
+def _check(name: str, value: object, kind: type, optional: bool = False) -> None:
+    """Refuse a value of a wrong type, as `check_value` does, at once where it has the very type."""
+    if type(value) is not kind:
+        check_value(name, value, kind, optional)
+
+
 def _forecast_of(plain: dict[str, Any]) -> Forecast:
     """Return a stored forecast without its steps."""
     return Forecast(
@@ -126,15 +136,14 @@ def _interval_of(name: str, plain: list[float] | None) -> Interval | None:
     if plain is None:
         return None
     for value in plain:
-        check_value(name, value, float, False)
+        _check(name, value, float)
     mean, low, high = map(float, plain)
     return mean, low, high
 
 
 def _correction_of(plain: dict[str, Any]) -> Correction:
-    check_value("basis", plain["basis"], str, False)
-    for name, kind in (("factor", float), ("own", int), ("shipped", int)):
-        check_value(name, plain[name], kind, False)
+    for name, kind in (("basis", str), ("factor", float), ("own", int), ("shipped", int)):
+        _check(name, plain[name], kind)
     return Correction(
         quantity=Quantity(plain["quantity"]),
         basis=plain["basis"],

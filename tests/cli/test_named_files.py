@@ -22,6 +22,8 @@ OUTPUTS = [
     ("est", "--family", "resnet", "--dataset", "digits", "--plot", "{}.png"),
     ("frontier", "2xmlp-1-8", "--dataset", "digits", "--plot", "{}.svg"),
     ("equivalents", "mlp-2-8", "--compare", "--dataset", "digits", "--plot", "{}.svg"),
+    ("runs", "show", "1", "--plot", "{}.svg"),
+    ("runs", "compare", "1", "2", "--plot", "{}.svg"),
 ]
 # Commands that read one.
 INPUTS = [

@@ -53,6 +53,8 @@ REFUSED = [
     (("frontier", "2xresnet-8-4", "--price-per-hour", "-1"), 2, "--price-per-hour must be positive"),
     (("frontier", "2xresnet-8-4", "--plot", "front.pdf"), 2, ".html, .svg or .png"),
     (("equivalents", "resnet-14-8", "--plot", "k.svg"), 2, "add --compare"),
+    (("runs", "show", "1", "--plot", "curves.pdf"), 2, ".html, .svg or .png"),
+    (("runs", "compare", "1", "2", "--plot", "runs.pdf"), 2, ".html, .svg or .png"),
     (("equivalents", "resnet-14-8", "--compare", "--members", "300"), 2, "2 to 256 members"),
     (("equivalents", "resnet-14-8", "--compare", "--members", "1"), 2, "at least 2 members"),
     (("equivalents", "resnet-14-8", "--compare", "--classes", "5"), 2, "give --dataset"),

@@ -36,18 +36,20 @@ class Axis:
         factor: factor from its unit to that of the axis.
         form: how a figure of the axis is written.
         words: how a figure of the answer is written.
+        empty: ends of the axes where there is nothing to draw.
     """
 
     name: str
     factor: float
     form: Callable[[float], str]
     words: Callable[[float], str]
+    empty: tuple[float, float]
 
 
 AXES = {
-    Quantity.TIME: Axis("training time", 1.0, duration, duration),
-    Quantity.MEMORY: Axis("memory to train", 1.0, size, size),
-    Quantity.ERROR: Axis("test error, %", 100.0, "{:g}".format, percent),
+    Quantity.TIME: Axis("training time", 1.0, duration, duration, (1.0, 600.0)),
+    Quantity.MEMORY: Axis("memory to train", 1.0, size, size, (2.0**23, 2.0**29)),
+    Quantity.ERROR: Axis("test error, %", 100.0, "{:g}".format, percent, (1.0, 50.0)),
 }
 
 
@@ -82,7 +84,7 @@ def forecast_history_chart(answer: ForecastHistory, today: date) -> alt.HConcatC
 
 def _panel(quantity: Quantity, axis: Axis, answer: ForecastHistory, count: str) -> alt.LayerChart:
     rows = [_row(f, axis) for f in sampled([f for f in answer.forecasts if f.quantity is quantity])]
-    low, high = _ends(rows)
+    low, high = _ends(rows) if rows else axis.empty
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     ticks = cost_axis(low, high, axis.form)
     x = alt.X("actual:Q", title=f"actual {axis.name}", scale=scale, axis=_sparse(ticks))
@@ -130,8 +132,6 @@ def _sparse(ticks: alt.Axis) -> alt.Axis:
 
 def _ends(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     """Return least and largest figure of both axes; an interval that reaches far beyond is cut off."""
-    if not rows:
-        return 1.0, 10.0
     means = [value for row in rows for value in (row["actual"], row["predicted"])]
     least, most = min(means), max(means)
     low = max(min(row["low"] for row in rows), BELOW * least)

@@ -14,6 +14,7 @@ from advisor.decision.group_difference import mean_over_seeds
 from advisor.estimate import Estimate
 from advisor.plans.plan import named
 from cli.render.formats import duration, percent
+from cli.web.charts.error_axis import error_axis
 from cli.web.charts.theme import (
     ENSEMBLE,
     FIFTH,
@@ -23,8 +24,6 @@ from cli.web.charts.theme import (
     chart_of,
     cost_axis,
     finished,
-    log_ticks,
-    named_axis,
 )
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import DifferenceBasis, RunComparison, RunGroup
@@ -39,7 +38,6 @@ LABELS = 230
 MOST_POINTS, LEAST_POINTS = 3000, 12
 # Room beside the least and the largest figure, as a factor.
 MARGIN = 1.1
-WIDE = 4.0
 Rows = list[dict[str, Any]]
 
 
@@ -70,22 +68,22 @@ def _caption(answer: RunComparison, today: date, learned: bool) -> list[str]:
     devices = ", ".join(dict.fromkeys(run.execution.device for run in answer.runs))
     bases = {g.test_error_mean.basis for g in answer.groups if g.test_error_mean is not None}
     meaning = {
-        DifferenceBasis.SEEDS: "over the seeds of a group",
-        DifferenceBasis.COUNTING: "hollow: of a single run, by counting and forecast seed noise",
+        DifferenceBasis.SEEDS: "Filled: interval over the seeds",
+        DifferenceBasis.COUNTING: "Hollow: one seed, interval by counting and forecast seed noise",
     }
     lines = [
         f"{data} on {devices}, {today.isoformat()}; large: mean with 90 % interval; small: single runs",
-        "Intervals " + "; ".join(text for basis, text in meaning.items() if basis in bases),
+        ". ".join(text for basis, text in meaning.items() if basis in bases),
     ]
     if learned:
-        lines.append("Curves: validation error, mean over the networks in training and the seeds of a group")
-    return lines if bases else lines[:1]
+        lines.append("Curves, same colours: mean over the networks in training and the seeds of a group")
+    return [line for line in lines if line]
 
 
 def _names(answer: RunComparison) -> dict[int, str]:
     """Return the name of every group, by its index; the numbers of its runs make it unique."""
     return {
-        i: f"{named(group.design, group.method)}, run{'s' * (len(group.runs) > 1)} {_ranges(group.runs)}"
+        i: f"run{'s' * (len(group.runs) > 1)} {_ranges(group.runs)}: {named(group.design, group.method)}"
         for i, group in enumerate(answer.groups)
     }
 
@@ -157,24 +155,21 @@ def _singles(answer: RunComparison, names: dict[int, str], figure: Callable[[Run
     ]
 
 
-def _colour(groups: Sequence[str], legend: bool) -> alt.Color:
+def _colour(groups: Sequence[str]) -> alt.Color:
+    """Return the colours of groups; the rows with their names are the legend."""
     scale = alt.Scale(domain=list(groups), range=[COLOURS[i % len(COLOURS)] for i in range(len(groups))])
-    return alt.Color(
-        "group:N",
-        scale=scale,
-        legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=LABELS) if legend else None,
-    )
+    return alt.Color("group:N", scale=scale, legend=None)
 
 
 def _panel(means: Rows, single: Rows, x: alt.X, groups: Sequence[str], *, named_rows: bool) -> alt.LayerChart:
     axis = alt.Axis(labelLimit=LABELS, ticks=False, domain=False) if named_rows else None
     y = alt.Y("group:N", title=None, sort=list(groups), axis=axis, scale=alt.Scale(domain=list(groups)))
-    colour = _colour(groups, legend=False)
+    colour = _colour(groups)
     data, runs = chart_of(means), chart_of(single)
     tooltip = [alt.Tooltip(f"{name}:N") for name in ("group", "run", "seed", "test error", "time")]
     layers = [
         data.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
-        runs.mark_point(filled=True, size=16, opacity=0.55, yOffset=8).encode(
+        runs.mark_point(filled=True, size=22, opacity=0.6, yOffset=8).encode(
             x=x, y=y, color=colour, tooltip=tooltip
         ),
     ]
@@ -218,20 +213,13 @@ def _curve(curves: RunCurves) -> dict[int, float]:
 def _curves(rows: Rows, groups: Sequence[str]) -> alt.LayerChart:
     values = [row["value"] for row in rows]
     low, high = min(values) / MARGIN, min(max(values) * MARGIN, 100.0)
-    wide = high / low >= WIDE
-    ticks = log_ticks(low, high)
-    y = alt.Y(
-        "value:Q",
-        title="validation error, %",
-        scale=alt.Scale(type="log" if wide else "linear", domain=[low, high], nice=False),
-        axis=named_axis(ticks, [f"{t:g}" for t in ticks]) if wide else alt.Axis(),
-    )
+    y = error_axis("value", low, high)
     x = alt.X(
         "epoch:Q",
         title="epochs, those of mother networks included",
         axis=alt.Axis(format="d", tickMinStep=1, grid=False),
     )
-    colour, data = _colour(groups, legend=True), chart_of(rows)
+    colour, data = _colour(groups), chart_of(rows)
     tooltip = [alt.Tooltip("group:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".3g")]
     layers = [
         data.mark_area(opacity=0.13, clip=True).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),

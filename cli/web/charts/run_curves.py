@@ -12,6 +12,7 @@ import altair as alt
 from advisor.plans.plan import Role, named
 from advisor.plans.records import RunStatus
 from cli.render.formats import duration, percent
+from cli.web.charts.error_axis import error_axis
 from cli.web.charts.theme import (
     ENSEMBLE,
     FIFTH,
@@ -22,8 +23,6 @@ from cli.web.charts.theme import (
     THIRD,
     chart_of,
     finished,
-    log_ticks,
-    named_axis,
 )
 from cli.workflows.answers.run_curves import CurvePoint, NetworkCurve, RunCurves
 from cli.workflows.runs.watching.sample import even_sample
@@ -42,10 +41,10 @@ NAMES = {
 }
 ONE = "networks"
 MEAN, JOINT, PREDICTED, ACTUAL = "mean of members", "ensemble", "test error, forecast", "test error, actual"
-# Ratio of the largest to the least error from which on a logarithmic axis reads better.
-WIDE = 4.0
 # Least end of the axis as a share of the least error: an interval may go down to nearly nothing.
 BELOW = 0.25
+# Room beyond the last epoch, as a factor.
+RIGHT = 1.02
 Rows = list[dict[str, Any]]
 
 
@@ -60,7 +59,7 @@ def run_curves_chart(answer: RunCurves, today: date) -> alt.VConcatChart:
     x = alt.X(
         "epoch:Q",
         title="epochs, those of the mother network included" if _hatchings(answer) else "epoch",
-        scale=alt.Scale(domain=[0, last], nice=False),
+        scale=alt.Scale(domain=[0, RIGHT * last], nice=False),
         axis=alt.Axis(format="d", tickMinStep=1, grid=False),
     )
     panels = [_errors(answer, x)]
@@ -99,13 +98,7 @@ def _errors(answer: RunCurves, x: alt.X) -> alt.LayerChart:
     mean = _mean(answer)
     seen = [row["error"] for row in (*lines, *mean)]
     low, high = _ends(answer, seen)
-    wide = high / low >= WIDE
-    y = alt.Y(
-        "error:Q",
-        title="validation error, %",
-        scale=alt.Scale(type="log" if wide else "linear", domain=[low, high], nice=False),
-        axis=named_axis(ticks := log_ticks(low, high), [f"{t:g}" for t in ticks]) if wide else alt.Axis(),
-    )
+    y = error_axis("error", low, high)
     if answer.predicted_test_error is not None:
         colours[PREDICTED] = BAND
     if answer.test_error is not None:
@@ -130,7 +123,9 @@ def _errors(answer: RunCurves, x: alt.X) -> alt.LayerChart:
 def _nothing_yet(x: alt.X, y: alt.Y, level: float) -> alt.Chart:
     """Return the words that stand where curves will be."""
     text = chart_of([{"epoch": 0, "error": level, "text": "no epoch yet"}])
-    found: alt.Chart = text.mark_text(align="left", dx=20, fontSize=TEXT).encode(x=x, y=y, text="text:N")
+    found: alt.Chart = text.mark_text(align="left", dx=20, dy=-12, fontSize=TEXT).encode(
+        x=x, y=y, text="text:N"
+    )
     return found
 
 

@@ -96,7 +96,8 @@ def chart_of(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     Args:
         rows: values by field name.
     """
-    return alt.Chart(alt.InlineData(values=list(rows)))
+    # Altair copies a list of rows, and every value in it, whenever charts are joined. A tuple stays as it is.
+    return alt.Chart(alt.InlineData(values=tuple(rows)))
 
 
 def named_axis(values: Sequence[float], names: Sequence[str]) -> alt.Axis:

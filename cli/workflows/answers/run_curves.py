@@ -68,7 +68,8 @@ class EnsemblePoint:
         validation_error: validation error of the averaged probabilities, a share; null where several networks
             compute them, because that needs the true classes, which the database lacks.
         disagreement: share of validation images on which two members differ, averaged over pairs; null where
-            it is not computed, and for members without probabilities of their own.
+            it is not computed, for members without probabilities of their own, and between the epochs of an
+            even sample where there are many.
     """
 
     epoch: int

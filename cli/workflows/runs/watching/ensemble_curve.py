@@ -19,8 +19,9 @@ from db.queries import Store
 from trainer.ensembles.metrics import disagreement
 from trainer.training.stored_probabilities import Answers, unpack_answers
 
-# Most epochs at which the ensemble is shown, and most packed probabilities that are read for it.
-MOST_POINTS, MOST_UNPACKED = 400, 1000
+# Most epochs at which the ensemble is shown, and most packed probabilities that are read for it, which takes
+# most of the time.
+MOST_POINTS, MOST_UNPACKED = 400, 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,12 @@ def ensemble_curve(
         members: networks that compute its members and did not fail; at least one.
         disagreeing: whether the disagreement is computed.
     """
-    apart = disagreeing and len(members) > 1 and all(member.members == 1 for member in members)
-    most = min(MOST_POINTS, max(MOST_UNPACKED // len(members), 2)) if apart else MOST_POINTS
-    epochs = even_sample(_common_epochs(members), most)
-    disagreements = _disagreements(store, run, members, epochs) if apart else [None] * len(epochs)
-    return tuple(_point(epoch, members, share) for epoch, share in zip(epochs, disagreements, strict=True))
+    epochs = even_sample(_common_epochs(members), MOST_POINTS)
+    shares: dict[int, float | None] = {}
+    if disagreeing and len(members) > 1 and all(member.members == 1 for member in members):
+        sample = even_sample(epochs, max(MOST_UNPACKED // len(members), 2))
+        shares = _disagreements(store, run, members, sample)
+    return tuple(_point(epoch, members, shares.get(epoch)) for epoch in epochs)
 
 
 def _common_epochs(members: Sequence[MemberCurve]) -> list[int]:
@@ -87,11 +89,11 @@ def _point(epoch: int, members: Sequence[MemberCurve], share: float | None) -> E
 
 def _disagreements(
     store: Store, run: Run, members: Sequence[MemberCurve], epochs: Sequence[int]
-) -> list[float | None]:
-    """Return the disagreement of the members at epochs; None where a member stored no probabilities."""
+) -> dict[int, float | None]:
+    """Return the disagreement of the members by epoch; None where a member stored no probabilities."""
     classes = run.plan.dataset.task.classes
     answers = [_answers(store, run.id, member, epochs, classes) for member in members]
-    return [_disagreement([of_member[i] for of_member in answers]) for i in range(len(epochs))]
+    return {epoch: _disagreement([each[i] for each in answers]) for i, epoch in enumerate(epochs)}
 
 
 def _answers(
