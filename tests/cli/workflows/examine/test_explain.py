@@ -363,6 +363,12 @@ def test_predicted_layers_and_parts_add_up_to_the_predicted_step(advisor, measur
         assert whole == pytest.approx(predicted["mean"])
         assert predicted["low"] < predicted["mean"] < predicted["high"]
         assert network["step"]["step_seconds"] == predicted["mean"]
+        updates = sum(layer["optimizer_seconds"] for layer in network["layers"])
+        assert updates == pytest.approx(network["parts"]["optimizer_seconds"])
+        # 9 weights, gradients and momenta a filter, and the batch of 32 images of 8×8 pixels, in 4 bytes.
+        filters = int(network["network"].split("-")[-1])
+        assert network["layers"][0]["parameter_bytes"] == 9 * filters * 3 * 4
+        assert network["layers"][0]["saved_bytes"] == 32 * 64 * 4
 
 
 @pytest.mark.parametrize("width", [80, 120])
