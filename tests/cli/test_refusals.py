@@ -52,6 +52,7 @@ REFUSED = [
     (("frontier", "300xresnet-8-4"), 2, "1 to 256 members"),
     (("frontier", "2xresnet-8-4", "--price-per-hour", "-1"), 2, "--price-per-hour must be positive"),
     (("frontier", "2xresnet-8-4", "--plot", "front.pdf"), 2, ".html, .svg or .png"),
+    (("explain", "2xresnet-8-4", "--plot", "plan.pdf"), 2, ".html, .svg or .png"),
     (("equivalents", "resnet-14-8", "--plot", "k.svg"), 2, "add --compare"),
     (("runs", "show", "1", "--plot", "curves.pdf"), 2, ".html, .svg or .png"),
     (("runs", "compare", "1", "2", "--plot", "runs.pdf"), 2, ".html, .svg or .png"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from advisor.conformal import Corrections, Quantity
 from advisor.cost.pricing import HATCH_SECONDS, epoch_seconds, price
-from advisor.cost.timeline import timeline
+from advisor.cost.timeline import timeline, timeline_of
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, total
 from advisor.networks.architecture import lower, parse_network
@@ -445,3 +445,13 @@ def test_a_mother_on_four_devices_and_then_members_on_two_each():
     assert priced.epoch_seconds.mean == pytest.approx(1.5 * epoch / 1.8)
     # Power of every device while it is in use: hatching takes one each.
     assert priced.energy_joules.mean == pytest.approx(10 * (4 * mother + 2 * 1.5 * hatch + 4 * member))
+
+
+def test_durations_beside_neighbours_give_the_timeline_of_the_price_again():
+    plan = planned("3xresnet-8-4+2xresnet-8-6@g2", processes=3, epochs=20)
+    priced = price(plan, Stub({"resnet-8-4": 1.0, "resnet-8-6": 1.7}, slowdown=1.4))
+    spans = timeline_of(plan, {step.step: step.seconds.mean for step in priced.steps})
+    assert max(span.end for span in spans.values()) == pytest.approx(priced.train_seconds.mean)
+    for slot in (1, 2, 3):
+        beside = sorted((s.start, s.end) for s in spans.values() if slot in s.slots)
+        assert all(before[1] <= after[0] for before, after in zip(beside, beside[1:], strict=False))

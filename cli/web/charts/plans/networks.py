@@ -94,7 +94,8 @@ def networks_caption(answer: Explanation, today: date) -> tuple[str, list[str]]:
         lines.append(f"Epochs are expected, not trained; drawn {today.isoformat()}")
     else:
         lines.append(f"Run {run.id} of {run.created_at[:10]} ({run.status}), drawn {today.isoformat()}")
-    return f"{answer.plan.design}: its networks and how they begin", lines
+    many = len(answer.networks) > 1
+    return f"{answer.plan.design}: its {'networks and how they begin' if many else 'network'}", lines
 
 
 def networks_panel(answer: Explanation) -> alt.HConcatChart:

@@ -91,9 +91,7 @@ def _totals(answer: Explanation) -> list[str]:
         interval = bounds(predicted, duration)
         said.append(f"predicted training time {duration(predicted.mean)} ({interval}, 90 % interval)")
     if actual is not None:
-        said.append(
-            f"{'so far ' * (answer.run is not None and answer.run.status != 'done')}{duration(actual)} taken"
-        )
+        said.append(f"{duration(actual)} recorded, starts of processes included")
     line = "; ".join(said)
     return [line[0].upper() + line[1:]] if line else []
 
