@@ -55,8 +55,8 @@ TRAININGS = (
 )
 # Name of a picture, address, width.
 SIGHTS = (
-    ("advice", "?budget=60k&epochs=12&dataset=digits", WIDE),
-    ("advice-narrow", "?budget=60k&epochs=12&dataset=digits", NARROW),
+    ("advice", "?budget=60k&epochs=12&dataset=digits&family=resnet", WIDE),
+    ("advice-narrow", "?budget=60k&epochs=12&dataset=digits&family=resnet", NARROW),
     ("switchover", "switchover?family=resnet&members=4&dataset=cifar10&asked=1M", WIDE),
     ("plan", "plan?" + urlencode({"target": GROWN, "dataset": "digits", "epochs": EPOCHS}), WIDE),
     ("run", "run?id={run}", WIDE),
@@ -71,7 +71,7 @@ def fill(home: Path) -> None:
     if advisor.runs(home=home).runs:
         return
     advisor.recommend(
-        budget="60k", epochs=EPOCHS, dataset="digits", family="resnet", profile_seconds=15, probe=0, home=home
+        budget="60k", epochs=EPOCHS, dataset="digits", family="resnet", profile_seconds=25, probe=0, home=home
     )
     for design, seeds in TRAININGS:
         for seed in range(seeds):
@@ -107,6 +107,8 @@ def picture(browser: Browser, address: str, path: str, width: int) -> Image.Imag
     charts = page.locator(".chart")
     for place in range(charts.count()):
         expect(charts.nth(place).locator("svg").first).to_be_visible(timeout=WAIT_MILLISECONDS)
+    # It names the folder of the home.
+    page.locator("footer").evaluate("footer => footer.remove()")
     shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     page.close()
     return shot.crop((0, 0, shot.width, min(shot.height, TALLEST)))
