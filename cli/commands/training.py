@@ -85,6 +85,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.navigation.navigate import navigate
     from cli.workflows.runs.train import train as run
@@ -126,6 +129,9 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.navigation.navigate import resume as continued
@@ -150,6 +156,9 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """Add members to a trained MotherNets ensemble without training its networks again."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.extend import Extension
     from cli.workflows.runs.extend import extend as extended

@@ -30,7 +30,7 @@ require_entries("cli/web/pages/forecasts.py: FORMS", FORMS, Quantity)
 require_entries("cli/web/pages/forecasts.py: NAMES", NAMES, Quantity)
 COLUMNS = ("run", "design", "data", "quantity", "predicted", "actual", "")
 # Rows of the table: the newest runs with three forecasts each.
-MOST_ROWS = 150
+MOST_ROWS = 60
 NOTHING = "No finished run has a forecast yet: `advisor train` makes one before it trains."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -109,8 +109,7 @@ def _figures(run: Run, explained: Explanation) -> Table:
     predicted, actual = explained.predicted, explained.actual
     memory = None if actual is None else actual.train_peak_bytes
 
-    def row(name: str, forecast: Estimate | None, form: object, value: float | None) -> Row:
-        assert callable(form)
+    def row(name: str, forecast: Estimate | None, form: Callable[[float], str], value: float | None) -> Row:
         told = "–" if forecast is None else f"{form(forecast.mean)} ({bounds(forecast, form)})"
         return Row(cells=[name, told, "–" if value is None else form(value)])
 

@@ -13,7 +13,7 @@ from cli.workflows.answers.run_list import ListedRun
 from cli.workflows.home import Home
 from cli.workflows.runs.listing import list_runs
 
-PER_PAGE = 100
+PER_PAGE = 50
 FILTERS = ("dataset", "status", "method", "family")
 CHOSEN = (
     *("id", "created_at", "status", "design", "dataset", "method", "epochs", "parameters"),

@@ -26,9 +26,11 @@ function fitted(spec, room) {
   config.title = { ...config.title, color: ink };
   config.text = { ...config.text, fill: ink };
   if (room < 560) config.legend = { ...config.legend, orient: "bottom", columns: 1 };
-  const narrow = typeof rest.width === "number" && rest.width > room - 90;
-  return { ...rest, config, background: "transparent", padding: 4,
-           ...(narrow ? { width: Math.max(room - 90, 180) } : {}) };
+  // Single charts take the room that there is beside their axis and legend.
+  const width = typeof rest.width === "number"
+    ? { width: rest.width > room - 90 ? Math.max(room - 90, 180) : Math.max(rest.width, Math.min(room - 240, 860)) }
+    : {};
+  return { ...rest, config, background: "transparent", padding: 4, ...width };
 }
 
 async function draw(root) {
