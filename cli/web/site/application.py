@@ -22,18 +22,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from advisor.errors import AdvisorError, StorageError, UsageError
-from cli.web.charts.files import bundle
+from cli.streams import complain, refused_by_system
 from cli.web.content import Content
 from cli.web.html import answer_html, rendered, static_text
 from cli.web.query import Query
 from cli.web.site.guard import Guard
 from cli.web.site.pages import PAGES, Page, Site
+from cli.web.site.vega import vega_script
 
 # Parameters of an address that are not part of a page's state.
 PART, WHOLE = "part", "whole"
 OWN = (PART, WHOLE, "token")
 FILES = {"page.js": "text/javascript", "page.css": "text/css", "vega.js": "text/javascript"}
 KEPT_SECONDS = 3600
+# Template of a page without a form.
+BARE = "base.html"
 
 
 def application(site: Site, token: str, hosts: Collection[str] | None) -> ASGIApp:
@@ -63,31 +66,62 @@ def _answered(site: Site, name: str, page: Page, request: Request) -> Response:
     part = PART in request.query_params
     # A reader sees the first look at once; the script of the page asks for the rest.
     whole = request.query_params.get(WHOLE, "1" if part else "0") != "0"
-    tag = _tag(str(request.query_params), *site.state(page, query))
-    if request.headers.get("if-none-match") == tag:
+    tag = _state(site, page, query, str(request.query_params))
+    if tag is not None and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
     form, content, code = _content(site, page, query, whole=whole)
     if part:
         text = answer_html(content)
     else:
+        template = BARE if form is None else page.template
         text = rendered(
-            page.template, form=form, content=content, pages=PAGES, current=name, home=str(site.home.path)
+            template, form=form, content=content, pages=PAGES, current=name, home=str(site.home.path)
         )
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"} if code == 200 else {}
-    return HTMLResponse(text, code, headers)
+    kept = {} if tag is None or code != 200 else {"ETag": tag, "Cache-Control": "private, no-cache"}
+    return HTMLResponse(text, code, kept)
+
+
+def _state(site: Site, page: Page, query: Query, address: str) -> str | None:
+    """Return the tag of an answer, None where the home cannot be read; the content then says why."""
+    try:
+        return _tag(address, *site.state(page, query))
+    except AdvisorError:
+        return None
 
 
 def _content(site: Site, page: Page, query: Query, *, whole: bool) -> tuple[object, Content, int]:
-    """Return form and content of a page, and the code of the answer."""
+    """Return form and content of a page, and the code of the answer.
+
+    The form is None if there cannot be one.
+    """
     form = None
     try:
         form = page.form(site, query)
         return form, page.content(site, form, date.today(), whole), 200
-    except AdvisorError as error:
-        code = 400 if isinstance(error, UsageError) else 503 if isinstance(error, StorageError) else 422
-        # Without a form of its own, the page shows the form of an address without a query.
-        form = form or page.form(site, Query())
-        return form, Content(heading=page.title, error=str(error)), code
+    except Exception as error:
+        code, line = _told(error)
+        return form or _plain_form(site, page), Content(heading=page.title, error=line), code
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """Return the code of an error and its line; the terminal shows one that nobody expected, too."""
+    if isinstance(error, UsageError):
+        return 400, str(error)
+    if isinstance(error, AdvisorError):
+        return (503 if isinstance(error, StorageError) else 422), str(error)
+    if isinstance(error, OSError) and (refusal := refused_by_system(error)):
+        return 503, refusal
+    line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    complain(f"advisor: {line}")
+    return 500, line
+
+
+def _plain_form(site: Site, page: Page) -> object:
+    """Return the form of an address without a query, None if that is refused, too."""
+    try:
+        return page.form(site, Query())
+    except (AdvisorError, OSError):
+        return None
 
 
 def _tag(*parts: object) -> str:
@@ -99,7 +133,7 @@ def _file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in FILES:
         return Response("There is no such file.", 404, media_type="text/plain")
-    text = bundle() if name == "vega.js" else static_text(name)
+    text = vega_script() if name == "vega.js" else static_text(name)
     tag = _tag(text)
     headers = {"ETag": tag, "Cache-Control": f"private, max-age={KEPT_SECONDS if name == 'vega.js' else 0}"}
     if request.headers.get("if-none-match") == tag:

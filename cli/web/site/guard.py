@@ -105,14 +105,17 @@ class Guard:
 
 
 def _name(host: str) -> str:
-    """Return the name of a host without its port."""
-    return urlsplit(f"//{host}").hostname or ""
+    """Return the name of a host without its port; empty for text that is not a host."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_own(headers: Headers) -> bool:
     """Return whether a request comes from this page, or from the address bar of a browser."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
         return False
     site = headers.get("sec-fetch-site")
     return site in _OWN_SITE or headers.get("sec-fetch-mode") == "navigate"

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from threading import Thread
 from typing import Any
 
 from advisor.errors import AdvisorError
-from cli.web.charts.files import bundle
 from cli.web.content import Content
 from cli.web.pages import advice, compare, forecasts, frontier, plan, run, runs, switchover
 from cli.web.query import Query
+from cli.web.site.vega import vega_script
 from cli.workflows.advise.last_recommendation import stored_last_request
 from cli.workflows.advise.preview import Previews
 from cli.workflows.home import Home
@@ -38,8 +39,8 @@ class Site:
 
     def warm(self) -> None:
         """Load what the first answer needs, so that it comes sooner; errors come with the first answer."""
+        Thread(target=vega_script, daemon=True).start()
         with suppress(AdvisorError):
-            bundle()
             form = PAGES[""].form(self, Query())
             self.previews.answer(form.request, whole=False)
 

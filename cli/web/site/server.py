@@ -39,6 +39,9 @@ class Serving:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= MOST_PORT:
             raise UsageError(f"--port must be from 0 to {MOST_PORT}, got {self.port}")
+        if not self.host.strip():
+            # An empty name means all addresses to the system, and a reader did not say that.
+            raise UsageError("--host must be an address of this machine, got an empty name")
 
     @property
     def only_here(self) -> bool:
@@ -70,6 +73,7 @@ def serve(home: Home, serving: Serving, say: Callable[[str], None]) -> None:
     import uvicorn
 
     from cli.web.site.application import application
+    from cli.web.site.ending import EndingServer
     from cli.web.site.pages import Site
 
     listening = _listening(serving)
@@ -89,12 +93,11 @@ def serve(home: Home, serving: Serving, say: Callable[[str], None]) -> None:
         threading.Timer(0.3, webbrowser.open, [address]).start()
     config = uvicorn.Config(
         application(site, token, serving.hosts),
-        log_level="warning",
+        log_level="error",
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=1,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    EndingServer(config).run(sockets=[listening])
 
 
 def _listening(serving: Serving) -> socket.socket:
@@ -110,10 +113,11 @@ def _listening(serving: Serving) -> socket.socket:
         found.bind((serving.host, serving.port))
         # A browser that comes early waits until the server accepts.
         found.listen()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         found.close()
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"cannot listen at {serving.host} port {serving.port} ({error.strerror or error}): name another "
+            f"cannot listen at {serving.host:.60} port {serving.port} ({reason}): name another "
             "with --port or --host"
         ) from None
     return found
