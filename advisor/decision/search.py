@@ -273,8 +273,16 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
     ]
 
 
+def go_on_always() -> None:
+    """Let a search go on."""
+
+
 def search(
-    scenario: Scenario, storage: optuna.storages.BaseStorage, study_name: str, trials: int
+    scenario: Scenario,
+    storage: optuna.storages.BaseStorage,
+    study_name: str,
+    trials: int,
+    go_on: Callable[[], None] = go_on_always,
 ) -> list[Evaluated]:
     """Return every design that a search evaluates.
 
@@ -283,6 +291,7 @@ def search(
         storage: Optuna storage that the study is written to, for optuna-dashboard.
         study_name: name of the study in the storage.
         trials: number of designs to evaluate, including the starting points.
+        go_on: function that is called before every trial; an exception of it ends the search.
     """
     sampler = optuna.samplers.TPESampler(multivariate=True, seed=scenario.seed)
     # The study stays in memory and is written once at the end: writing a trial costs more than the trial.
@@ -295,6 +304,7 @@ def search(
         lambda new: evaluate_choices(scenario, new),
         scenario.limits,
         trials,
+        go_on=go_on,
     )
     stored = optuna.create_study(
         study_name=study_name, storage=storage, directions=["minimize"] * len(OBJECTIVES)
@@ -368,6 +378,7 @@ def explore(
     limits: Limits,
     trials: int,
     at_once: int = 1,
+    go_on: Callable[[], None] = go_on_always,
 ) -> list[Evaluated]:
     """Return the choices that the sampler of a study tries, evaluated.
 
@@ -381,6 +392,7 @@ def explore(
         limits: limits of the user.
         trials: number of trials; at most the number of choices.
         at_once: number of trials that the sampler suggests before it learns their results.
+        go_on: function that is called before trials; an exception of it ends the search.
     """
     trials = min(trials, len(choices))
     for start in starts[:trials]:
@@ -388,6 +400,7 @@ def explore(
     found: dict[Choice, Evaluated] = {}
     tried: set[Choice] = set()
     for first in range(0, trials, at_once):
+        go_on()
         picked: dict[Choice, optuna.Trial] = {}
         for _ in range(first, min(first + at_once, trials)):
             trial = study.ask()

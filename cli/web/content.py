@@ -74,12 +74,16 @@ class Table:
         columns: heads of the columns; a head with an address sorts by its column.
         rows: rows in their order.
         numeric: places of columns of numbers.
+        links: texts and addresses of other parts of the table.
+        action: label of the button for the chosen rows; None where none can be chosen.
     """
 
     caption: str
     columns: Sequence[Cell | str]
     rows: Sequence[Row]
     numeric: Sequence[int] = ()
+    links: Sequence[tuple[str, str]] = ()
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +94,11 @@ class Content:
         heading: heading of the page.
         verdict: the answer in one sentence; empty for none.
         error: why there is no answer, in one line; empty if there is one.
-        notes: sentences below it.
+        warnings: what a reader must know before the figures.
+        notes: sentences below all else.
         figures: charts.
         tables: tables.
+        details: charts that a reader may open.
         command: command line that does what the page shows; None for none.
         poll_seconds: seconds after which the page asks for its next state; None for never.
         whole: whether the answer is complete; one that is not is followed by another.
@@ -102,9 +108,11 @@ class Content:
     heading: str
     verdict: str = ""
     error: str = ""
+    warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
+    details: Sequence[Figure] = ()
     command: str | None = None
     poll_seconds: float | None = None
     whole: bool = True

@@ -119,6 +119,7 @@ def _offline(content: Content, prefix: str) -> Content:
             for figure in content.figures
         ],
         tables=[_plain_table(table) for table in content.tables],
+        details=(),
         poll_seconds=None,
         forward=None,
     )
@@ -127,6 +128,8 @@ def _offline(content: Content, prefix: str) -> Content:
 def _plain_table(table: Table) -> Table:
     return replace(
         table,
+        links=(),
+        action=None,
         columns=[_text(column) for column in table.columns],
         rows=[_plain_row(row) for row in table.rows],
     )

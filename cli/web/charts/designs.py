@@ -76,8 +76,9 @@ def designs_chart(
         f"{QUANTITIES[up].label} against {QUANTITIES[across].label}".capitalize(),
         [
             f"{len(rows)} designs of at most {request.budget} parameters, {request.epochs} epochs of "
-            f"{request.dataset}; 90 % intervals of the ranking; dotted: the front; numbers are ranks",
-            f"Forecast of {today.isoformat()} for {device.device_name}, {device.processes} networks at once",
+            f"{request.dataset}; 90 % intervals of the ranking; dotted: the Pareto front; numbers are ranks",
+            f"Forecast of {today.isoformat()} for {device.device_name}, {device.processes} networks train at "
+            "a time",
         ],
     )
 

@@ -17,6 +17,8 @@ from cli.render.formats import duration, size
 SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH = "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00"
 PALETTE = (SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH, "#0072B2", "#F0E442", "#000000")
 FONT = "Helvetica, Arial, sans-serif"
+# Ink on a light fill, which stays where a dark page turns other dark inks light.
+ON_LIGHT = "#101418"
 # Sizes of text in pixels.
 TITLE, TEXT, SMALL = 14, 11, 10
 # Characters of a line of the title, and of one below it, in the width of a usual chart.
@@ -126,7 +128,7 @@ def cost_axis(low: float, high: float, form: Callable[[float], str]) -> alt.Axis
         form: how a value is written: `duration`, `size` or as a number.
     """
     if form is size:
-        ticks = log_ticks(low, high, binary=True)
+        ticks = size_ticks(low, high)
     else:
         ticks = time_ticks(low, high) if form is duration else log_ticks(low, high)
     return named_axis(ticks, [form(tick) for tick in ticks])
@@ -143,6 +145,20 @@ def time_ticks(low: float, high: float) -> list[float]:
     if len(found) > FEW_TICKS:
         return found
     unit = max((unit for unit in UNITS if unit <= low), default=low)
+    return [unit * tick for tick in log_ticks(low / unit, high / unit)]
+
+
+def size_ticks(low: float, high: float) -> list[float]:
+    """Return round sizes of a logarithmic axis.
+
+    Args:
+        low: least value of the axis, bytes.
+        high: largest value of the axis, bytes.
+    """
+    found = [each for each in SIZES if low <= each <= high]
+    if len(found) > FEW_TICKS:
+        return found
+    unit = 1024.0 ** max(math.floor(math.log(low, 1024)), 0)
     return [unit * tick for tick in log_ticks(low / unit, high / unit)]
 
 

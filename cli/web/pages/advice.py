@@ -29,8 +29,8 @@ BUDGET, EPOCHS = "1M", 60
 BUDGETS, MOST_EPOCHS = (10_000, 100_000_000), 500
 OBJECTIVES = ("error", "time", "balanced", "nll")
 TERMS = (
-    "= ties with rank 1; beats single: chance that one training has less error than one of the best single "
-    "network; intervals of 90 %."
+    "= ties with rank 1; untried here: no network of the family was trained on this data; beats single: "
+    "chance that one training has less error than one of the best single network; intervals of 90 %."
 )
 COLUMNS = ("#", "design", "class", "test error", "beats single", "training", "latency", "memory", "size")
 
@@ -111,7 +111,9 @@ def advice_form(query: Query, last: dict[str, Any] | None) -> AdviceForm:
     )
 
 
-def advice_content(form: AdviceForm, previews: Previews, today: date, *, whole: bool) -> Content:
+def advice_content(
+    form: AdviceForm, previews: Previews, today: date, *, whole: bool, reader: str = ""
+) -> Content:
     """Return the ranking of a form.
 
     Args:
@@ -119,16 +121,18 @@ def advice_content(form: AdviceForm, previews: Previews, today: date, *, whole: 
         previews: predictors that stay fitted.
         today: date for the captions.
         whole: whether the search has all of its trials.
+        reader: name of the reader, whose newer question ends the search.
 
     Raises:
         UsageError: the request cannot be understood.
         InfeasibleError: no design fits the budget or the limits.
     """
-    answer = previews.answer(form.request, whole=whole)
+    answer = previews.answer(form.request, whole=whole, reader=reader)
     first = answer.recommendations[answer.verdict.rank - 1]
     return Content(
         heading="Advice",
         verdict=" ".join(verdict_lines(answer.verdict)),
+        warnings=list(_warnings(answer)),
         notes=list(_notes(answer)),
         figures=[figure_of("designs", lambda: designs_chart(answer, today, form.across, form.up))],
         tables=[ranking_table(answer, _values(answer, (form.across, form.up)))],
@@ -167,12 +171,23 @@ def _notes(answer: AdvicePreview) -> Iterator[str]:
         f"{request.objective}; {search.designs} designs in {duration(search.seconds)}."
     )
     yield TERMS
-    unmeasured = answer.recommendations[0].unmeasured
+
+
+def _warnings(answer: AdvicePreview) -> Iterator[str]:
+    """Say which costs rest on no measurement of this machine; the page only reads."""
+    unmeasured = list(dict.fromkeys(text for row in answer.recommendations for text in row.unmeasured))
     if unmeasured:
+        request = answer.request
         yield (
-            f"Never measured on this machine: {'; '.join(unmeasured)}. `advisor recommend` measures what "
-            "is missing; this page only reads."
+            f"Never measured on this machine: {', '.join(unmeasured)}. Times and memory of such designs are "
+            "guesses, or left out. To measure: advisor recommend "
+            f"--dataset {request.dataset} --budget {request.budget} --epochs {request.epochs}"
         )
+
+
+def _is_guess(row: AdvisedDesign) -> bool:
+    """Return whether times are unknown: no network was measured on such images."""
+    return any(text.startswith("images") for text in row.unmeasured)
 
 
 def _values(answer: AdvicePreview, axes: tuple[str, str]) -> Mapping[tuple[str, str], Mapping[str, float]]:
@@ -214,13 +229,16 @@ def _cells(request: AnsweredRequest, row: AdvisedDesign) -> Iterator[Cell | str]
     predicted, chance = row.predicted, row.probability_beats_single
     yield f"{row.rank}{' =' if row.tie else ''}"
     yield Cell(text=named(row.design, row.method), link=plan_link(request, row.design, row.method))
-    yield NAMES[row.design_class]
+    yield NAMES[row.design_class] + (", untried here" if row.untried else "")
     error = predicted.test_error
     yield f"{percent(error.mean)} ({bounds(error, percent)})"
-    yield "–" if chance is None else f"{chance:.0%}"
-    yield f"{duration(predicted.train_seconds.mean)} ({bounds(predicted.train_seconds, duration)})"
-    yield duration(predicted.inference_ms_per_image.mean / 1000)
-    yield size(predicted.memory_bytes.mean)
+    yield "–" if chance is None else f"{100 * chance:.0f} %"
+    if _is_guess(row):
+        yield from ("?", "?", "?")
+    else:
+        yield f"{duration(predicted.train_seconds.mean)} ({bounds(predicted.train_seconds, duration)})"
+        yield duration(predicted.inference_ms_per_image.mean / 1000)
+        yield size(predicted.memory_bytes.mean)
     yield count(row.parameters)
 
 

@@ -57,10 +57,21 @@ def compare_content(form: CompareForm, home: Home, today: date) -> Content:
     curves = curves_of_runs(home, [run.id for run in answer.runs])
     return Content(
         heading="Compare",
+        verdict=_verdict(answer),
         figures=[figure_of("comparison", lambda: comparison_chart(answer, today, curves))],
         tables=[_table(answer)],
         command=f"advisor runs compare {form.text}",
     )
+
+
+def _verdict(answer: RunComparison) -> str:
+    known = [(group.test_error, group.design) for group in answer.groups if group.test_error is not None]
+    groups = len(answer.groups)
+    text = f"{len(answer.runs)} runs in {groups} group{'s' * (groups != 1)} of seeds."
+    if not known:
+        return f"{text} None is finished."
+    error, design = min(known)
+    return f"{text} Least test error: {percent(error)}, {design}."
 
 
 def _table(answer: RunComparison) -> Table:
@@ -83,12 +94,13 @@ def _cells(answer: RunComparison, place: int, difference: GroupDifference | None
     else:
         yield ", ".join(map(str, group.runs))
     yield group.design
-    yield group.method.value
+    yield group.method.value.replace("_", " ")
     yield "–" if group.test_error is None else percent(group.test_error)
     if difference is None or difference.test_error is None:
         yield "–"
     else:
         value = difference.test_error.value
-        yield f"{-100 * value.mean:.2f} ({-100 * value.high:.2f} to {-100 * value.low:.2f}) points"
+        text = f"{-100 * value.mean:.2f} ({-100 * value.high:.2f} to {-100 * value.low:.2f}) points"
+        yield text.replace("-", "−")
     seconds = [run.train_seconds for run in answer.runs if run.id in group.runs]
     yield duration(sum(seconds) / len(seconds))

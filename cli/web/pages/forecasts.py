@@ -28,7 +28,7 @@ FORMS: dict[Quantity, Callable[[float], str]] = {
 }
 require_entries("cli/web/pages/forecasts.py: FORMS", FORMS, Quantity)
 require_entries("cli/web/pages/forecasts.py: NAMES", NAMES, Quantity)
-COLUMNS = ("run", "design", "data", "quantity", "predicted", "actual", "")
+COLUMNS = ("run", "design", "data", "quantity", "predicted", "actual", "in its interval")
 # Rows of the table: the newest runs with three forecasts each.
 MOST_ROWS = 60
 NOTHING = "No finished run has a forecast yet: `advisor train` makes one before it trains."
@@ -65,10 +65,18 @@ def forecasts_content(home: Home, today: date) -> Content:
 
 
 def _verdict(answer: ForecastHistory) -> str:
+    newest = answer.forecasts[0]
+    last = ", ".join(
+        f"{NAMES[each.quantity]} {_held(each)}" for each in answer.forecasts if each.run == newest.run
+    )
     held = ", ".join(
         f"{each.inside} of {each.forecasts} forecasts of {NAMES[each.quantity]}" for each in answer.coverage
     )
-    return f"Inside their 90 % intervals: {held}."
+    return f"Last run ({newest.run}, {newest.design}): {last}. All runs: inside are {held}; 90 % should be."
+
+
+def _held(each: PastForecast) -> str:
+    return "inside its interval" if each.inside else "outside"
 
 
 def _cells(each: PastForecast) -> Iterator[Cell | str]:
@@ -79,4 +87,4 @@ def _cells(each: PastForecast) -> Iterator[Cell | str]:
     yield NAMES[each.quantity]
     yield f"{form(each.predicted.mean)} ({bounds(each.predicted, form)})"
     yield form(each.actual)
-    yield "inside" if each.inside else "outside"
+    yield "yes" if each.inside else "no"

@@ -8,8 +8,9 @@ from datetime import date
 
 from advisor.designs.presets import PRESETS
 from advisor.plans.dataset import DATASETS
+from advisor.plans.method_traits import CLUSTERED
 from cli.render.formats import bounds, duration, percent, size
-from cli.web.charts.frontier import frontier_chart
+from cli.web.charts.frontier import frontier_chart, in_words
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
@@ -69,7 +70,7 @@ def frontier_content(form: FrontierForm, home: Home, today: date) -> Content:
     return Content(
         heading="Frontier",
         verdict=_verdict(answer),
-        notes=[f"{each.method} cannot train it: {each.reason}." for each in answer.inapplicable],
+        notes=[f"{in_words(each.method)} cannot train it: {each.reason}." for each in answer.inapplicable],
         figures=[figure_of("frontier", lambda: frontier_chart(answer, today))],
         tables=[
             Table(
@@ -84,14 +85,25 @@ def frontier_content(form: FrontierForm, home: Home, today: date) -> Content:
 
 
 def _verdict(answer: Frontier) -> str:
+    front = sorted((row for row in answer.rows if row.on_front), key=lambda row: row.test_error.mean)
+    text = "Least error: " + "; less time: ".join(map(_way, front[:3])) + "."
     if not answer.never_worth:
-        return "Every method has a place on the front."
-    names = ", ".join(each.method.value for each in answer.never_worth)
-    return f"Never worth it here, because another way has less error in less time: {names}."
+        return f"{text} Every method has a place on the front."
+    names = ", ".join(in_words(each.method) for each in answer.never_worth)
+    return f"{text} Never worth it here, because another way has less error in less time: {names}."
+
+
+def _way(row: FrontierRow) -> str:
+    clusters = f" g={row.clusters}" if row.method in CLUSTERED else ""
+    if row.train_seconds is None:
+        time = f"{row.time_over_full_data.mean:.2f} × the time of full data"
+    else:
+        time = duration(row.train_seconds.mean)
+    return f"{in_words(row.method)}{clusters}, {percent(row.test_error.mean)} in {time}"
 
 
 def _cells(row: FrontierRow) -> Iterator[Cell | str]:
-    yield row.method.value
+    yield in_words(row.method)
     yield "–" if row.clusters is None else str(row.clusters)
     yield f"{percent(row.test_error.mean)} ({bounds(row.test_error, percent)})"
     yield percent(row.mean_member_error.mean)

@@ -57,7 +57,7 @@ def plan_form(query: Query) -> PlanForm:
     if any(mark in target for mark in ("/", "\\", ".json")):
         raise UsageError(f"this page shows designs and no plan files, got {target!r:.60}")
     if target == "last" or target.isdecimal():
-        raise UsageError(f"run {target} has a page of its own: see Runs")
+        raise UsageError(f"a run has a page of its own: run?id={target}")
     return PlanForm(
         target=target,
         dataset=query.text("dataset", DATASET),
@@ -88,8 +88,9 @@ def plan_content(form: PlanForm, home: Home, today: date) -> Content:
         heading="Plan",
         verdict=predicted_sentence(answer),
         notes=answer.notes,
-        figures=[*plan_figures(answer, today), *_layer_figures(answer, today)],
+        figures=plan_figures(answer, today),
         tables=[steps_table(answer)],
+        details=_layer_figures(answer, today),
         command=" ".join(parts),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlencode
 
 from advisor.estimate import Estimate
 from advisor.plans.records import RunStatus
@@ -75,6 +76,7 @@ def run_content(form: RunForm, home: Home, today: date) -> Content:
         ],
         tables=tables,
         command=_command(run),
+        forward=("plan of this design", _plan_link(run)),
         poll_seconds=POLL_SECONDS if run.status is RunStatus.RUNNING else None,
     )
 
@@ -95,7 +97,12 @@ def _verdict(run: Run, curves: RunCurves) -> str:
     if predicted is None:
         return f"{text}."
     held = "inside" if predicted.low <= run.test.error <= predicted.high else "outside"
-    return f"{text}; predicted {percent(predicted.mean)} ({bounds(predicted, percent)}), so it lies {held}."
+    return f"{text}, {held} its forecast of {percent(predicted.mean)} ({bounds(predicted, percent)})."
+
+
+def _plan_link(run: Run) -> str:
+    facts = {"target": run.design, "method": run.method.value, "dataset": run.dataset, "epochs": run.epochs}
+    return f"plan?{urlencode(facts)}"
 
 
 def _command(run: Run) -> str | None:

@@ -34,6 +34,13 @@ FORMS: Mapping[str, Callable[[float], str]] = {
 }
 NUMBERS = ("id", "epochs", "members", "clusters", "batch", "seed", *FORMS)
 COLUMNS = tuple(ListedRun.__dataclass_fields__)
+HEADS = {
+    "id": "run",
+    "created_at": "begun",
+    "dataset": "data",
+    "train_seconds": "training",
+    "predicted_train_seconds": "predicted training",
+}
 NO_RUN = "There is no run yet: `advisor train` makes one."
 
 
@@ -98,7 +105,6 @@ def runs_content(form: RunsForm, home: Home) -> Content:
     return Content(
         heading="Runs",
         verdict=_verdict(found, finished) if found else NO_RUN,
-        notes=list(_pages(form, len(found))),
         figures=[figure_of("runs", lambda: runs_chart(finished))] if finished else [],
         tables=[_table(form, found)] if found else [],
         command="advisor runs export --format csv",
@@ -107,25 +113,37 @@ def runs_content(form: RunsForm, home: Home) -> Content:
 
 def _verdict(found: Sequence[ListedRun], finished: Sequence[ListedRun]) -> str:
     running = sum(run.status == "running" for run in found)
-    text = f"{len(found)} runs, {len(finished)} of them finished, {running} running."
+    parts = [f"{len(found)} run{'s' * (len(found) != 1)}"]
+    parts.append("all finished" if len(finished) == len(found) else f"{len(finished)} finished")
+    parts += [f"{running} training now"] if running else []
+    text = ", ".join(parts) + "."
     if finished:
-        best = min(finished, key=lambda run: run.test_error or 1.0)
+        best = min(finished, key=lambda run: run.test_error or 0.0)
         text += f" Least test error: {percent(best.test_error or 0.0)}, {best.design} (run {best.id})."
     return text
 
 
-def _pages(form: RunsForm, number: int) -> Sequence[str]:
-    pages = -(-number // PER_PAGE)
-    return [f"Page {min(form.page, pages)} of {pages} of the table."] if pages > 1 else []
+def _pages(form: RunsForm, page: int, pages: int) -> list[tuple[str, str]]:
+    """Return the links to other parts of the table."""
+    wanted = {"first": 1, "previous": page - 1, "next": page + 1, "last": pages}
+    return [
+        (f"{name} ({number} of {pages})", "runs" + form.query.address(page=number))
+        for name, number in wanted.items()
+        if 1 <= number <= pages and number != page
+    ]
 
 
 def _table(form: RunsForm, found: Sequence[ListedRun]) -> Table:
-    first = (min(form.page, -(-len(found) // PER_PAGE)) - 1) * PER_PAGE
+    pages = -(-len(found) // PER_PAGE)
+    page = min(form.page, pages)
+    first = (page - 1) * PER_PAGE
     return Table(
-        caption="Runs",
+        caption="Runs" if pages == 1 else f"Runs, part {page} of {pages}",
         columns=["", *(_head(form, name) for name in form.columns)],
         rows=[_row(form, run) for run in found[first : first + PER_PAGE]],
         numeric=[1 + i for i, name in enumerate(form.columns) if name in NUMBERS],
+        links=_pages(form, page, pages),
+        action="Compare the chosen runs",
     )
 
 
@@ -134,7 +152,7 @@ def _head(form: RunsForm, name: str) -> Cell:
     descending = form.sort == name
     arrow = {name: " ↑", f"-{name}": " ↓"}.get(form.sort, "")
     return Cell(
-        text=name.replace("_", " ") + arrow,
+        text=HEADS.get(name, name.replace("_", " ")) + arrow,
         link="runs" + form.query.address(sort=f"-{name}" if descending else name, page=None),
     )
 
@@ -148,6 +166,10 @@ def _row(form: RunsForm, run: ListedRun) -> Row:
             return "–"
         if name == "created_at":
             return str(value)[:16].replace("T", " ")
+        if name == "train_seconds" and not value:
+            return "–"
+        if name == "method":
+            return str(value).replace("_", " ")
         return FORMS[name](value) if name in FORMS else str(value)
 
     values = {} if run.test_error is None else {"error": 100 * run.test_error, "time": run.train_seconds}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
+
+import numpy as np
 
 from advisor.decision.threshold.switchover import Threshold
 from advisor.designs.budget import parse_budget
@@ -31,30 +34,46 @@ class SwitchoverForm:
     Attributes:
         request: request that the form describes.
         asked: budget that a reader has in mind, parameters; None for none.
+        asked_text: the same as it was written.
+        asked_epochs: epochs that a reader has in mind; None for none.
     """
 
     request: EstRequest
     asked: int | None
     asked_text: str
+    asked_epochs: int | None
     families: tuple[str, ...] = tuple(name for name in FAMILIES if name != "mlp")
     datasets: tuple[str, ...] = tuple(DATASETS)
     readings: tuple[str, ...] = READINGS
     axes: tuple[str, ...] = AXES
 
+    @property
+    def point(self) -> tuple[int, int] | None:
+        """Epochs and parameters that a reader has in mind, a point of a map of epochs."""
+        if self.asked is None or self.asked_epochs is None or self.request.axis != AXES[0]:
+            return None
+        return self.asked_epochs, self.asked
 
-def switchover_form(query: Query) -> SwitchoverForm:
-    """Return the form of a query.
+
+def switchover_form(query: Query, last: dict[str, Any] | None) -> SwitchoverForm:
+    """Return the form of a query; budget and epochs of the reader are those of the last recommendation.
+
+    Args:
+        query: query of the address.
+        last: request of the last recommendation as it is stored, None if there is none.
 
     Raises:
         UsageError: a value that cannot be understood.
     """
     members = query.integer("members", MEMBERS) or MEMBERS
-    asked = query.text("asked")
+    dataset = query.text("dataset", DATASET)
+    known = last if last and last["dataset"] == dataset else {}
+    asked = query.text("asked", known.get("budget", ""))
     return SwitchoverForm(
         request=EstRequest(
             family=query.text("family", "resnet"),
             members=members,
-            dataset=query.text("dataset", DATASET),
+            dataset=dataset,
             budget=query.text("budget") or None,
             epochs=query.text("epochs") or None,
             # The slider ends at one cluster fewer than the members.
@@ -65,6 +84,7 @@ def switchover_form(query: Query) -> SwitchoverForm:
         ),
         asked=parse_budget(asked) if asked else None,
         asked_text=asked,
+        asked_epochs=query.integer("asked_epochs", known.get("epochs")),
     )
 
 
@@ -85,44 +105,60 @@ def switchover_content(form: SwitchoverForm, home: Home, today: date) -> Content
     command = f"advisor est {request.dataset} --family {request.family} --members {request.members}"
     return Content(
         heading="Switchover",
-        verdict=_verdict(answer),
-        notes=list(_notes(answer, form.asked)),
-        figures=[figure_of("switchover", lambda: switchover_chart(answer, today))],
+        verdict=_verdict(answer, form),
+        figures=[figure_of("switchover", lambda: switchover_chart(answer, today, form.point))],
         tables=[_thresholds(answer)],
-        command=f"{command} --g {request.clusters} --reading {request.reading}",
+        command=" ".join([command, *_options(request)]),
     )
 
 
-def _verdict(answer: SwitchoverMap) -> str:
+def _verdict(answer: SwitchoverMap, form: SwitchoverForm) -> str:
     training, found = next(iter(answer.maps.items()))
     words = training_in_words(training, found.clusters)
-    ends = [t for t in found.threshold_parameters if t.median is not None]
-    if not ends:
-        return f"{words}: on this map the ensemble of {answer.request.members} is never likelier ahead."
-    column = answer.columns[answer.reference_column]
-    threshold = found.threshold_parameters[answer.reference_column]
+    column = _column(answer, form.asked_epochs)
+    where = f"{words[0].upper()}{words[1:]}, {answer.columns[column]} {answer.axis}"
+    chance = None if form.asked is None else _chance(answer, found, form.asked, column)
+    lead = ""
+    if chance is not None and form.asked is not None:
+        lead = f"At {count(form.asked)} parameters the ensemble is ahead with {100 * chance:.0f} %. "
+    if not found.threshold_parameters or all(t.median is None for t in found.threshold_parameters):
+        return f"{lead}{where}: on this map {answer.request.members} members are never likelier ahead."
+    threshold = found.threshold_parameters[column]
     if threshold.median is None:
-        return f"{words}: at {column} {answer.axis} the switchover lies beyond this map."
+        return f"{lead}{where}: the switchover lies beyond this map."
     return (
-        f"{words}, {column} {answer.axis}: from {count(threshold.median)} parameters on, "
-        f"{answer.request.members} {answer.request.family}s have less error than one network of their size "
-        f"({_interval(threshold)})."
+        f"{lead}{where}: from {count(threshold.median)} parameters on, {answer.request.members} "
+        f"{answer.request.family}s have less error than one network of their size ({_interval(threshold)})."
     )
 
 
-def _notes(answer: SwitchoverMap, asked: int | None) -> Iterator[str]:
-    if asked is None:
-        return
-    training, found = next(iter(answer.maps.items()))
-    nearest = min(
-        range(len(answer.budgets_parameters)), key=lambda i: abs(answer.budgets_parameters[i] - asked)
-    )
-    chance = found.probability_ensemble_wins[nearest][answer.reference_column]
-    words = "no ensemble fits" if chance is None else f"the chance of the ensemble is {chance:.0%}"
-    yield (
-        f"At {count(asked)} parameters and {answer.columns[answer.reference_column]} {answer.axis} "
-        f"({training_in_words(training, found.clusters)}), {words}."
-    )
+def _column(answer: SwitchoverMap, asked: int | None) -> int:
+    """Return the column of the epochs that a reader has in mind, the nearest one in the logarithm."""
+    if asked is None or str(answer.axis) != AXES[0]:
+        return answer.reference_column
+    return int(np.abs(np.log(np.array(answer.columns) / asked)).argmin())
+
+
+def _chance(answer: SwitchoverMap, found: TrainingMap, asked: int, column: int) -> float | None:
+    """Return the chance of the ensemble at a budget, between two rows of the map; None where none fits."""
+    rows = [
+        (np.log(budget), chance)
+        for budget, row in zip(answer.budgets_parameters, found.probability_ensemble_wins, strict=True)
+        if (chance := row[column]) is not None
+    ]
+    if not rows or not rows[0][0] <= np.log(asked) <= rows[-1][0]:
+        return None
+    budgets, chances = zip(*rows, strict=True)
+    return float(np.interp(np.log(asked), budgets, chances))
+
+
+def _options(request: EstRequest) -> Iterator[str]:
+    """Yield the options of the command that a form describes."""
+    yield f"--g {request.clusters}"
+    yield f"--reading {request.reading}"
+    yield f"--axis {request.axis}"
+    yield from [f"--budget {request.budget}"] if request.budget else []
+    yield from [f"--epochs {request.epochs}"] if request.epochs else []
 
 
 def _interval(threshold: Threshold) -> str:
@@ -137,7 +173,7 @@ def _thresholds(answer: SwitchoverMap) -> Table:
     def cells(column: int) -> Iterator[str]:
         yield str(answer.columns[column])
         for found in answer.maps.values():
-            yield _threshold(found, column)
+            yield _threshold(answer, found, column)
 
     heads = [training_in_words(training, found.clusters) for training, found in answer.maps.items()]
     return Table(
@@ -148,11 +184,12 @@ def _thresholds(answer: SwitchoverMap) -> Table:
     )
 
 
-def _threshold(found: TrainingMap, column: int) -> str:
+def _threshold(answer: SwitchoverMap, found: TrainingMap, column: int) -> str:
     if not found.threshold_parameters:
         return "–"
-    threshold = found.threshold_parameters[column]
+    threshold, last = found.threshold_parameters[column], count(answer.budgets_parameters[-1])
     if threshold.median is None:
-        return "not reached"
-    low, high = ("–" if end is None else count(end) for end in (threshold.low, threshold.high))
+        return f"beyond {last}"
+    low = "below the map" if threshold.low is None else count(threshold.low)
+    high = f"beyond {last}" if threshold.high is None else count(threshold.high)
     return f"{count(threshold.median)} ({low} to {high})"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 from datetime import date
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,13 +28,16 @@ from cli.web.content import Content
 from cli.web.html import answer_html, rendered, static_text
 from cli.web.query import Query
 from cli.web.site.guard import Guard
-from cli.web.site.pages import PAGES, Page, Site
+from cli.web.site.pages import PAGES, Asking, Page, Site
 from cli.web.site.vega import vega_script
+from cli.workflows.advise.preview import SupersededError
 
 # Parameters of an address that are not part of a page's state.
-PART, WHOLE = "part", "whole"
-OWN = (PART, WHOLE, "token")
+PART, WHOLE, READER = "part", "whole", "reader"
+OWN = (PART, WHOLE, READER, "token")
 FILES = {"page.js": "text/javascript", "page.css": "text/css", "vega.js": "text/javascript"}
+# Characters of the name of a reader that count.
+LONGEST_READER = 40
 KEPT_SECONDS = 3600
 # Template of a page without a form.
 BARE = "base.html"
@@ -66,10 +70,11 @@ def _answered(site: Site, name: str, page: Page, request: Request) -> Response:
     part = PART in request.query_params
     # A reader sees the first look at once; the script of the page asks for the rest.
     whole = request.query_params.get(WHOLE, "1" if part else "0") != "0"
-    tag = _state(site, page, query, str(request.query_params))
+    tag = _state(site, page, query, urlencode([pair for pair in pairs if pair[0] != READER]))
     if tag is not None and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    form, content, code = _content(site, page, query, whole=whole)
+    asking = Asking(whole, request.query_params.get(READER, "")[:LONGEST_READER])
+    form, content, code = _content(site, page, query, asking)
     if part:
         text = answer_html(content)
     else:
@@ -89,7 +94,7 @@ def _state(site: Site, page: Page, query: Query, address: str) -> str | None:
         return None
 
 
-def _content(site: Site, page: Page, query: Query, *, whole: bool) -> tuple[object, Content, int]:
+def _content(site: Site, page: Page, query: Query, asking: Asking) -> tuple[object, Content, int]:
     """Return form and content of a page, and the code of the answer.
 
     The form is None if there cannot be one.
@@ -97,7 +102,7 @@ def _content(site: Site, page: Page, query: Query, *, whole: bool) -> tuple[obje
     form = None
     try:
         form = page.form(site, query)
-        return form, page.content(site, form, date.today(), whole), 200
+        return form, page.content(site, form, date.today(), asking), 200
     except Exception as error:
         code, line = _told(error)
         return form or _plain_form(site, page), Content(heading=page.title, error=line), code
@@ -107,6 +112,8 @@ def _told(error: Exception) -> tuple[int, str]:
     """Return the code of an error and its line; the terminal shows one that nobody expected, too."""
     if isinstance(error, UsageError):
         return 400, str(error)
+    if isinstance(error, SupersededError):
+        return 409, str(error)
     if isinstance(error, AdvisorError):
         return (503 if isinstance(error, StorageError) else 422), str(error)
     if isinstance(error, OSError) and (refusal := refused_by_system(error)):

@@ -49,6 +49,19 @@ class Site:
         return (*state_of_home(self.home), date.today(), *page.state(self, query))
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a reader asks.
+
+    Attributes:
+        whole: whether the answer has to be complete.
+        reader: name of the page that asks, whose newer question takes the place of an older one.
+    """
+
+    whole: bool
+    reader: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A page.
@@ -57,8 +70,7 @@ class Page:
         title: title, and name in the navigation.
         template: template of its form.
         form: function from a query to the values of the form.
-        content: function from these values, the date and whether the answer has to be complete, to what the
-            page shows.
+        content: function from these values, the date and how the reader asks, to what the page shows.
         state: what the answer depends on beside database, address and date.
         listed: whether the navigation has it.
     """
@@ -66,7 +78,7 @@ class Page:
     title: str
     template: str
     form: Callable[[Site, Query], Any]
-    content: Callable[[Site, Any, date, bool], Content]
+    content: Callable[[Site, Any, date, Asking], Content]
     state: Callable[[Site, Query], tuple[object, ...]] = lambda site, query: ()
     listed: bool = True
 
@@ -76,39 +88,39 @@ PAGES = {
         title="Advice",
         template="advice.html",
         form=lambda site, query: advice.advice_form(query, stored_last_request(site.home)),
-        content=lambda site, form, today, whole: advice.advice_content(
-            form, site.previews, today, whole=whole
+        content=lambda site, form, today, asking: advice.advice_content(
+            form, site.previews, today, whole=asking.whole, reader=asking.reader
         ),
     ),
     "switchover": Page(
         title="Switchover",
         template="switchover.html",
-        form=lambda site, query: switchover.switchover_form(query),
-        content=lambda site, form, today, whole: switchover.switchover_content(form, site.home, today),
+        form=lambda site, query: switchover.switchover_form(query, stored_last_request(site.home)),
+        content=lambda site, form, today, asking: switchover.switchover_content(form, site.home, today),
     ),
     "plan": Page(
         title="Plan",
         template="plan.html",
         form=lambda site, query: plan.plan_form(query),
-        content=lambda site, form, today, whole: plan.plan_content(form, site.home, today),
+        content=lambda site, form, today, asking: plan.plan_content(form, site.home, today),
     ),
     "frontier": Page(
         title="Frontier",
         template="frontier.html",
         form=lambda site, query: frontier.frontier_form(query),
-        content=lambda site, form, today, whole: frontier.frontier_content(form, site.home, today),
+        content=lambda site, form, today, asking: frontier.frontier_content(form, site.home, today),
     ),
     "runs": Page(
         title="Runs",
         template="runs.html",
         form=lambda site, query: runs.runs_form(query, site.home),
-        content=lambda site, form, today, whole: runs.runs_content(form, site.home),
+        content=lambda site, form, today, asking: runs.runs_content(form, site.home),
     ),
     "run": Page(
         title="Run",
         template="run.html",
         form=lambda site, query: run.run_form(query),
-        content=lambda site, form, today, whole: run.run_content(form, site.home, today),
+        content=lambda site, form, today, asking: run.run_content(form, site.home, today),
         state=lambda site, query: run.run_state(query, site.home),
         listed=False,
     ),
@@ -116,13 +128,13 @@ PAGES = {
         title="Compare",
         template="compare.html",
         form=lambda site, query: compare.compare_form(query),
-        content=lambda site, form, today, whole: compare.compare_content(form, site.home, today),
+        content=lambda site, form, today, asking: compare.compare_content(form, site.home, today),
         listed=False,
     ),
     "forecasts": Page(
         title="Is it right?",
         template="forecasts.html",
         form=lambda site, query: None,
-        content=lambda site, form, today, whole: forecasts.forecasts_content(site.home, today),
+        content=lambda site, form, today, asking: forecasts.forecasts_content(site.home, today),
     ),
 }

@@ -3,6 +3,8 @@
 "use strict";
 
 const SETTLED_MS = 450; // a reader who has not moved for so long has chosen
+const ON_LIGHT = "#101418"; // as in cli/web/charts/theme.py
+const READER = String(Math.random()); // a newer question of this page ends the older one
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const answer = document.getElementById("answer");
 const form = document.querySelector("form[data-live]");
@@ -16,25 +18,57 @@ function specification(name) {
 // Title and caption stand beside the chart as text, so only a saved picture has them.
 function fitted(spec, room) {
   const { title, ...rest } = spec;
-  const ink = dark.matches ? "#e6e9ed" : "#1b1f24", soft = dark.matches ? "#a3adb8" : "#59636e";
-  const line = dark.matches ? "#39414b" : "#d5dae0";
-  const config = structuredClone(rest.config ?? {});
+  const soft = dark.matches ? "#a3adb8" : "#59636e", line = dark.matches ? "#39414b" : "#d5dae0";
+  const shown = fit(dark.matches ? lightened(rest) : structuredClone(rest), room);
+  const config = (shown.config ??= {});
   for (const part of ["axis", "legend"]) {
     config[part] = { ...config[part], labelColor: soft, titleColor: soft, gridColor: line, domainColor: line,
                      tickColor: line };
   }
+  const ink = dark.matches ? "#e6e9ed" : "#1b1f24";
   config.title = { ...config.title, color: ink };
-  config.text = { ...config.text, fill: ink };
+  config.text = { fill: ink, ...config.text };
   if (room < 560) config.legend = { ...config.legend, orient: "bottom", columns: 1 };
-  // Single charts take the room that there is beside their axis and legend.
-  const width = typeof rest.width === "number"
-    ? { width: rest.width > room - 90 ? Math.max(room - 90, 180) : Math.max(rest.width, Math.min(room - 240, 860)) }
-    : {};
-  return { ...rest, config, background: "transparent", padding: 4, ...width };
+  return { ...shown, background: "transparent", padding: 4 };
+}
+
+// Charts take the room that there is beside axis and legend; panels stand below each other on a narrow page.
+function fit(part, room) {
+  if (typeof part.width === "number") {
+    const most = room < 560 ? room - 80 : Math.max(part.width, Math.min(room - 240, 860));
+    part.width = part.width > room - 80 ? Math.max(room - 80, 160) : most;
+  }
+  for (const panel of part.vconcat ?? []) fit(panel, room);
+  if (part.hconcat && room < 560) {
+    const axis = part.hconcat.flatMap(layersOf).map((layer) => layer.encoding?.y?.axis).find((found) => found);
+    for (const layer of part.hconcat.flatMap(layersOf)) {
+      if (layer.encoding?.y?.axis === null && axis) layer.encoding.y.axis = axis;
+    }
+    part.vconcat = part.hconcat.map((panel) => fit(panel, room));
+    delete part.hconcat;
+  }
+  return part;
+}
+
+const layersOf = (part) => [part, ...["layer", "hconcat", "vconcat"].flatMap((key) => (part[key] ?? []).flatMap(layersOf))];
+
+// Dark greys become light ones, but for the ink that stands on light fills.
+function lightened(value) {
+  if (typeof value === "string") {
+    const hex = { black: "#000000" }[value] ?? (/^#[0-9a-f]{3}$/i.test(value) ? value.replace(/[0-9a-f]/gi, "$&$&") : value);
+    if (!/^#[0-9a-f]{6}$/i.test(hex) || hex === ON_LIGHT) return value;
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    const grey = Math.max(red, green, blue) - Math.min(red, green, blue) < 24;
+    return grey && red < 140 ? `#${Math.round(235 - 0.6 * red).toString(16).repeat(3)}` : value;
+  }
+  if (Array.isArray(value)) return value.map(lightened);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === "values" ? item : lightened(item)]));
 }
 
 async function draw(root) {
   for (const place of root.querySelectorAll(".chart")) {
+    if (place.closest("details:not([open])")) continue;
     const spec = specification(place.id);
     const { view } = await vegaEmbed(place, fitted(spec, place.clientWidth),
                                      { ast: true, actions: false, renderer: "svg" });
@@ -100,6 +134,7 @@ async function ask(given, whole, tag) {
   const own = (asking = new AbortController());
   const address = new URLSearchParams(given);
   address.set("part", "1");
+  address.set("reader", READER);
   if (!whole) address.set("whole", "0");
   if (!tag) answer.setAttribute("aria-busy", "true");
   try {
@@ -191,6 +226,7 @@ document.addEventListener("click", (event) => {
   const saved = event.target.closest("[data-save] button");
   if (saved) save(saved.parentElement.dataset.save, saved.textContent);
 });
+document.addEventListener("toggle", (event) => { if (event.target.matches(".more[open]")) draw(event.target); }, true);
 dark.addEventListener("change", () => draw(document));
 
 if (form) {

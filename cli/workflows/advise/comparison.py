@@ -23,7 +23,7 @@ from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, rank
 from advisor.decision.reasons import Evidence, compared_prices
-from advisor.decision.search import Evaluated, Scenario, first_look, search
+from advisor.decision.search import Evaluated, Scenario, first_look, go_on_always, search
 from advisor.errors import InfeasibleError
 from advisor.plans.convergence.predictor import EpochPredictor
 from cli.workflows.advise.request import ResolvedRequest, scenario_of, used_patience
@@ -146,20 +146,23 @@ def compare(
     )
 
 
-def whole_search(trials: int, storage: BaseStorage | None = None) -> Look:
+def whole_search(
+    trials: int, storage: BaseStorage | None = None, go_on: Callable[[], None] = go_on_always
+) -> Look:
     """Return the search of so many designs, most of them of families that may lead.
 
     Args:
         trials: number of designs.
         storage: Optuna storage that the study of families that may lead is written to; None keeps none.
+        go_on: function that is called before every trial; an exception of it ends the search.
     """
 
     def looked(own: Scenario, behind: Scenario) -> list[Evaluated]:
         most = min(trials - trials // BEHIND_SHARE, len(own.choices)) if behind.candidates else trials
         name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
-        found = search(own, storage or InMemoryStorage(), f"recommend {name}", most)
+        found = search(own, storage or InMemoryStorage(), f"recommend {name}", most, go_on)
         if most < trials:
-            found += search(behind, InMemoryStorage(), f"behind {name}", trials - most)
+            found += search(behind, InMemoryStorage(), f"behind {name}", trials - most, go_on)
         return found
 
     return looked

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Lock
 
 import optuna
 
 from advisor.decision.ranking import Recommendation
+from advisor.decision.search import go_on_always
+from advisor.errors import AdvisorError
 from cli.workflows.advise.comparison import (
     Comparison,
     Fitted,
@@ -39,13 +42,19 @@ from cli.workflows.views import silent
 FIRST_LOOK = 10
 # Data sets whose predictors are kept.
 MOST_KEPT = 4
+# Readers whose newest question is known.
+MOST_READERS = 1000
 # State of a database: predictors are fitted again when it has changed.
 State = tuple[int, ...]
 
 
+class SupersededError(AdvisorError):
+    """A search that a newer question of the same reader ended."""
+
+
 @dataclass(slots=True)
 class Previews:
-    """Answers for one home; one at a time, from predictors that are kept.
+    """Answers for one home, from predictors that are kept.
 
     Attributes:
         home: folder of data and database.
@@ -55,27 +64,48 @@ class Previews:
     home: Home
     state: Callable[[], State]
     _kept: OrderedDict[tuple[object, ...], tuple[Profiled, Fitted]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
+    _newest: dict[str, int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+    _fitting: Lock = field(default_factory=Lock)
 
-    def answer(self, request: RecommendRequest, *, whole: bool) -> AdvicePreview:
+    def answer(self, request: RecommendRequest, *, whole: bool, reader: str = "") -> AdvicePreview:
         """Return the ranking for a request.
 
         Args:
             request: request for advice; the time for measurements must be 0.
             whole: whether the search has all of its trials.
+            reader: name of the reader, whose newer question ends the search; empty for none.
 
         Raises:
             UsageError: the request cannot be understood.
             InfeasibleError: no design fits the budget or the limits.
+            SupersededError: the reader asked something else meanwhile.
         """
+        go_on = self._while_newest(reader)
         check_request(request)
-        with self._lock:
-            resolved = ResolvedRequest.of(request, self.home, silent)
+        resolved = ResolvedRequest.of(request, self.home, silent)
+        with self._fitting:
             profiled, fitted = self._fitted(request, resolved)
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
-            look = whole_search(request.trials) if whole else first_search(FIRST_LOOK)
-            compared = compare(request, resolved, profiled, fitted, look)
-            return _preview(request, resolved, profiled, compared, whole=whole)
+        go_on()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        look = whole_search(request.trials, go_on=go_on) if whole else first_search(FIRST_LOOK)
+        compared = compare(request, resolved, profiled, fitted, look)
+        return _preview(request, resolved, profiled, compared, whole=whole)
+
+    def _while_newest(self, reader: str) -> Callable[[], None]:
+        """Return a function that raises an error once the reader has asked again."""
+        number = next(self._numbers)
+        if not reader:
+            return go_on_always
+        if len(self._newest) > MOST_READERS:
+            self._newest.clear()
+        self._newest[reader] = number
+
+        def go_on() -> None:
+            if self._newest.get(reader, number) > number:
+                raise SupersededError("a newer question took the place of this one")
+
+        return go_on
 
     def _fitted(self, request: RecommendRequest, resolved: ResolvedRequest) -> tuple[Profiled, Fitted]:
         facts = resolved.facts

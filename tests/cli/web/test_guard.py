@@ -6,10 +6,10 @@ import pytest
 from asked import HOST, asked
 from starlette.responses import PlainTextResponse
 
-from cli.web.site.guard import COOKIE, HEADERS, Guard
+from cli.web.site.guard import HEADERS, Guard, cookie_of
 
 SECRET = "a-secret"
-MINE = f"{COOKIE}={SECRET}"
+MINE = f"{cookie_of(SECRET)}={SECRET}"
 GUARDED = Guard(PlainTextResponse("inside"), SECRET, {"127.0.0.1", "localhost", "::1"})
 
 
@@ -74,7 +74,7 @@ def test_the_page_is_only_read(method):
         ("/?token=", None),
         ("/?token=wrong", None),
         ("/?token=w%C3%B6rng", None),
-        ("/runs", f"{COOKIE}=wrong"),
+        ("/runs", f"{cookie_of(SECRET)}=wrong"),
         ("/static/page.js", f"other={SECRET}"),
     ],
 )
