@@ -173,10 +173,15 @@ def _panel(means: Rows, single: Rows, x: alt.X, groups: Sequence[str], *, named_
             x=x, y=y, color=colour, tooltip=tooltip
         ),
     ]
-    of_seeds, alone = (chart_of([row for row in means if row["several"] is s]) for s in (True, False))
-    layers.append(of_seeds.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colour))
-    hollow = alone.mark_point(filled=False, size=80, opacity=1, fill="white")
-    layers.append(hollow.encode(x=x, y=y, color=colour))
+    of_seeds = [row for row in means if row["several"]]
+    alone = [row for row in means if not row["several"]]
+    # An axis without any row has no extent, and the renderer would say so.
+    if of_seeds:
+        filled = chart_of(of_seeds).mark_point(filled=True, size=80, opacity=1)
+        layers.append(filled.encode(x=x, y=y, color=colour))
+    if alone:
+        hollow = chart_of(alone).mark_point(filled=False, size=80, opacity=1, fill="white")
+        layers.append(hollow.encode(x=x, y=y, color=colour))
     found: alt.LayerChart = alt.LayerChart(layer=layers).properties(width=WIDTH, height=alt.Step(ROW))
     return found
 

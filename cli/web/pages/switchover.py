@@ -66,7 +66,7 @@ def switchover_form(query: Query, last: dict[str, Any] | None) -> SwitchoverForm
         UsageError: a value that cannot be understood.
     """
     members = query.integer("members", MEMBERS) or MEMBERS
-    dataset = query.text("dataset", DATASET)
+    dataset = query.text("dataset", last["dataset"] if last else DATASET)
     known = last if last and last["dataset"] == dataset else {}
     asked = query.text("asked", known.get("budget", ""))
     return SwitchoverForm(
