@@ -34,6 +34,9 @@ def file_state(path: Path) -> tuple[int, ...]:
             about = each.stat()
         except OSError:
             continue
+        # A reader makes an empty file -wal.
+        if about.st_size == 0 and each != path:
+            continue
         found += (about.st_mtime_ns, about.st_size)
     return tuple(found)
 

@@ -25,6 +25,7 @@ OUTPUTS = [
     ("equivalents", "mlp-2-8", "--compare", "--dataset", "digits", "--plot", "{}.svg"),
     ("runs", "show", "1", "--plot", "{}.svg"),
     ("runs", "compare", "1", "2", "--plot", "{}.svg"),
+    ("report", "{}.html"),
 ]
 # Commands that read one.
 INPUTS = [

@@ -93,6 +93,12 @@ REFUSED = [
     (("equivalents", "resnet-26-16", "--members", "1"), 2, "at least 2"),
     (("equivalents", "resnet-26-16", "--input", "32"), 2, "3x32x32"),
     (("space", "--budget", "10G", "--family", "mlp"), 2, "smaller budget"),
+    (("report", "out.html"), 2, "nothing to report yet"),
+    (("report", "out.html", "--run", "last"), 4, "no database"),
+    (("report", "out.html", "--recommendation", "7"), 2, "last or none"),
+    (("report", "out.pdf"), 2, "a report is an .html file"),
+    (("web", "--port", "65536"), 2, "--port must be from 0 to 65535"),
+    (("web", "--host", ""), 2, "--host must be an address"),
     (("nonsense",), 2, "nonsense"),
     (("runs", "lst"), 2, "lst"),
 ]

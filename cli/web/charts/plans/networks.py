@@ -184,13 +184,13 @@ def _state(rows: Sequence[NetworkRow]) -> dict[str, Any]:
     legend = alt.Legend(orient="top", direction="horizontal", symbolType="square", symbolFillColor="#777777")
     return {
         "opacity": alt.Opacity(
-            "state:N",
+            "state:O",
             title=None,
             scale=alt.Scale(type="ordinal", domain=domain, range=[STATES[state][0] for state in states]),
             legend=legend,
         ),
         "stroke": alt.Stroke(
-            "state:N",
+            "state:O",
             title=None,
             scale=alt.Scale(type="ordinal", domain=domain, range=[STATES[state][1] for state in states]),
             legend=legend,

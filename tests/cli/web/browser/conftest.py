@@ -13,6 +13,7 @@ import pytest
 from recorded_runs import DIGITS, record_run
 from web_browser import CLUSTERED, FORECAST, HOSTILE, MANY, PROXY_HOST, Watched, served
 
+from advisor.plans.dataset import DATASETS
 from advisor.plans.records import RunStatus
 from cli.workflows.home import Home
 from db.session import open_store
@@ -117,21 +118,21 @@ def at(address: str) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def many_runs(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with ten thousand finished runs, which are copies of one."""
+    """A home with ten thousand finished runs, which are copies of two."""
     home = tmp_path_factory.mktemp("many")
     path = Home(home).database
     with open_store(path) as store:
-        record_run(store, "2xmlp-1-8", {"member-1": [0.1]}, epochs=1, error=0.1, forecast=FORECAST)
+        for facts in (DIGITS, DATASETS["cifar10"]):
+            record_run(store, "2xmlp-1-8", {"member-1": [0.1]}, epochs=1, error=0.1, facts=facts)
     connection = sqlite3.connect(path)
     columns = [row[1] for row in connection.execute("PRAGMA table_info(runs)") if row[1] != "id"]
-    changed = {"test_error": "0.05 + 0.1 * (n.i % 97) / 97", "train_seconds": "10.0 + n.i", "seed": "n.i"}
-    values = ", ".join(changed.get(name, f"runs.{name}") for name in columns)
+    values = ", ".join({"train_seconds": "10.0 + n.i"}.get(name, f"runs.{name}") for name in columns)
     connection.execute(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-        f"INSERT INTO runs ({', '.join(columns)}) SELECT {values} FROM runs, n WHERE runs.id = 1",
-        (MANY - 1,),
+        "WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        f"INSERT INTO runs ({', '.join(columns)}) SELECT {values} FROM runs, n "
+        "WHERE runs.id = CASE WHEN n.i % 100 = 0 THEN 2 ELSE 1 END AND n.i > 2",
+        (MANY,),
     )
-    connection.execute("UPDATE runs SET dataset = 'cifar10' WHERE id % 100 = 0")
     connection.commit()
     connection.close()
     return home
