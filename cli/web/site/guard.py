@@ -14,6 +14,7 @@ it. These rules hold for every request:
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Collection
 from html import escape
@@ -24,7 +25,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "advisor-token"
 TOKEN = "token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -55,6 +55,7 @@ class Guard:
 
     def __init__(self, application: ASGIApp, token: str, hosts: Collection[str] | None) -> None:
         self._application, self._token, self._hosts = application, token, hosts
+        self._cookie = cookie_name(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -83,7 +84,7 @@ class Guard:
             return PlainTextResponse("Another site asks for this page.", 403)
         if self._matches(request.query_params.get(TOKEN)):
             return self._admission(request)
-        if not self._matches(request.cookies.get(COOKIE)):
+        if not self._matches(request.cookies.get(self._cookie)):
             return PlainTextResponse("Open the address that `advisor web` printed, with its token.", 403)
         return None
 
@@ -100,8 +101,13 @@ class Guard:
         name = request.url.path.rsplit("/", 1)[-1]
         address = escape(f"./{name}" + (f"?{urlencode(rest)}" if rest else ""))
         response = HTMLResponse(ON.format(address=address))
-        response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", path="/")
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return response
+
+
+def cookie_name(token: str) -> str:
+    """Return the name of the cookie of a server: a browser sends all servers of a host the same cookies."""
+    return f"advisor-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def _name(host: str) -> str:

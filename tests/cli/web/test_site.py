@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from recorded_runs import DIGITS, record_run
 from cli.web.pages import plan
 from cli.web.site import application as site_module
 from cli.web.site.application import application
-from cli.web.site.guard import COOKIE, POLICY
+from cli.web.site.guard import POLICY, cookie_name
 from cli.web.site.pages import PAGES, Site
 from cli.workflows.home import Home
 from db.session import open_store
@@ -69,7 +70,7 @@ def said(reply):
 @pytest.fixture
 def ask(home):
     site = application(Site.of(Home(home)), SECRET, None)
-    return lambda address, **headers: asked(site, address, headers, cookie=f"{COOKIE}={SECRET}")
+    return lambda address, **headers: asked(site, address, headers, cookie=f"{cookie_name(SECRET)}={SECRET}")
 
 
 @pytest.mark.parametrize("address", EMPTY)
@@ -170,3 +171,15 @@ def test_files_of_the_page_are_its_own_three(ask, monkeypatch):
         assert (reply.code, reply.headers["content-type"].split(";")[0]) == (200, kind)
         assert reply.headers["content-security-policy"] == POLICY
         assert ask(f"/static/{name}", **{"If-None-Match": reply.headers["etag"]}).code == 304
+
+
+def test_a_home_that_is_deleted_while_it_is_served_is_an_empty_one(ask, home):
+    with open_store(Home(home).database) as store:
+        record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
+    assert "1 runs" in said(ask("/runs"))[0]
+    shutil.rmtree(home)
+    for address, (code, line) in EMPTY.items():
+        reply = ask(address)
+        assert (reply.code, len(said(reply))) == (code, 1)
+        assert line in said(reply)[0]
+    assert not home.exists()
