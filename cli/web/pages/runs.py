@@ -35,6 +35,7 @@ FORMS: Mapping[str, Callable[[float], str]] = {
 NUMBERS = ("id", "epochs", "members", "clusters", "batch", "seed", *FORMS)
 COLUMNS = tuple(ListedRun.__dataclass_fields__)
 NO_RUN = "There is no run yet: `advisor train` makes one."
+NONE_MEETS = "No run meets these conditions."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ def runs_content(form: RunsForm, home: Home) -> Content:
     finished = [run for run in found if run.test_error is not None]
     return Content(
         heading="Runs",
-        verdict=_verdict(found, finished) if found else NO_RUN,
+        verdict=_verdict(found, finished) if found else NONE_MEETS if conditions or form.contains else NO_RUN,
         notes=list(_pages(form, len(found))),
         figures=[figure_of("runs", lambda: runs_chart(finished))] if finished else [],
         tables=[_table(form, found)] if found else [],
@@ -107,7 +108,8 @@ def runs_content(form: RunsForm, home: Home) -> Content:
 
 def _verdict(found: Sequence[ListedRun], finished: Sequence[ListedRun]) -> str:
     running = sum(run.status == "running" for run in found)
-    text = f"{len(found)} runs, {len(finished)} of them finished, {running} running."
+    runs = "1 run" if len(found) == 1 else f"{len(found)} runs"
+    text = f"{runs}, {len(finished)} of them finished, {running} running."
     if finished:
         best = min(finished, key=lambda run: run.test_error or 1.0)
         text += f" Least test error: {percent(best.test_error or 0.0)}, {best.design} (run {best.id})."

@@ -129,6 +129,21 @@ def test_a_home_that_cannot_be_read_is_one_line_that_says_why(ask, home, address
     assert str(home) in said(reply)[0]
 
 
+@pytest.mark.parametrize("condition", ["status=nonsense", "dataset=%3Cb%3E", "design=vgg"])
+def test_conditions_that_no_run_meets_are_said_so(ask, home, condition):
+    with open_store(Home(home).database) as store:
+        record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
+    assert said(ask(f"/runs?{condition}")) == ["No run meets these conditions."]
+
+
+def test_a_question_that_its_reader_dropped_is_not_computed(home, monkeypatch):
+    asked_for = []
+    monkeypatch.setattr(plan, "plan_content", lambda *given: asked_for.append(given))
+    site = application(Site.of(Home(home)), SECRET, None)
+    reply = asked(site, "/plan", cookie=f"{cookie_name(SECRET)}={SECRET}", gone=True)
+    assert (reply.code, asked_for) == (499, [])
+
+
 def test_an_error_that_nobody_expected_is_one_line_here_and_one_on_the_terminal(ask, monkeypatch, capsys):
     def broken(form, home, today):
         raise KeyError("what\nnobody knew")
@@ -176,7 +191,7 @@ def test_files_of_the_page_are_its_own_three(ask, monkeypatch):
 def test_a_home_that_is_deleted_while_it_is_served_is_an_empty_one(ask, home):
     with open_store(Home(home).database) as store:
         record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
-    assert "1 runs" in said(ask("/runs"))[0]
+    assert "1 run, 1 of them finished" in said(ask("/runs"))[0]
     shutil.rmtree(home)
     for address, (code, line) in EMPTY.items():
         reply = ask(address)
