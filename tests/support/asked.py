@@ -34,6 +34,7 @@ def asked(
     *,
     method: str = "GET",
     cookie: str | None = None,
+    gone: bool = False,
 ) -> Reply:
     """Return the reply of an ASGI application to one request.
 
@@ -43,6 +44,7 @@ def asked(
         headers: headers of the request; `Host` is that of this machine unless it is given.
         method: method of the request.
         cookie: value of the header `Cookie`.
+        gone: whether the reader has closed the connection.
     """
     path, _, query = address.partition("?")
     given = {"host": HOST} | {name.lower(): value for name, value in (headers or {}).items()}
@@ -64,6 +66,8 @@ def asked(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
+        if gone:
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:

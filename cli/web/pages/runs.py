@@ -41,6 +41,7 @@ HEADS = {
     "train_seconds": "training",
     "predicted_train_seconds": "predicted training",
 }
+NONE_MEETS = "No run meets these conditions."
 NO_RUN = "There is no run yet: `advisor train` makes one."
 
 
@@ -104,7 +105,7 @@ def runs_content(form: RunsForm, home: Home) -> Content:
     finished = [run for run in found if run.test_error is not None]
     return Content(
         heading="Runs",
-        verdict=_verdict(found, finished) if found else NO_RUN,
+        verdict=_verdict(found, finished) if found else NONE_MEETS if conditions or form.contains else NO_RUN,
         figures=[figure_of("runs", lambda: runs_chart(finished))] if finished else [],
         tables=[_table(form, found)] if found else [],
         command="advisor runs export --format csv",

@@ -12,11 +12,12 @@ script asks for that while a reader drags. Addresses are relative, so the page w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import date
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -39,6 +40,8 @@ FILES = {"page.js": "text/javascript", "page.css": "text/css", "vega.js": "text/
 # Characters of the name of a reader that count.
 LONGEST_READER = 40
 KEPT_SECONDS = 3600
+# Code of an answer that nobody waits for, as servers log it.
+DROPPED = 499
 # Template of a page without a form.
 BARE = "base.html"
 
@@ -56,9 +59,12 @@ def application(site: Site, token: str, hosts: Collection[str] | None) -> ASGIAp
     return Guard(Starlette(routes=routes), token, hosts)
 
 
-def _endpoint(site: Site, name: str, page: Page) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        return _answered(site, name, page, request)
+def _endpoint(site: Site, name: str, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        # While a reader drags, older questions are dropped; one that nobody waits for is not computed.
+        if await request.is_disconnected():
+            return Response(status_code=DROPPED)
+        return await run_in_threadpool(_answered, site, name, page, request)
 
     return answer
 

@@ -25,8 +25,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Beginning of the name of the cookie.
-COOKIE = "advisor"
 TOKEN = "token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -57,7 +55,7 @@ class Guard:
 
     def __init__(self, application: ASGIApp, token: str, hosts: Collection[str] | None) -> None:
         self._application, self._token, self._hosts = application, token, hosts
-        self._cookie = cookie_of(token)
+        self._cookie = cookie_name(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -107,9 +105,9 @@ class Guard:
         return response
 
 
-def cookie_of(token: str) -> str:
-    """Return the name of the cookie for a token: browsers share cookies between the ports of a host."""
-    return f"{COOKIE}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+def cookie_name(token: str) -> str:
+    """Return the name of the cookie of a server: a browser sends all servers of a host the same cookies."""
+    return f"advisor-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def _name(host: str) -> str:

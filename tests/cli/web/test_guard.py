@@ -6,10 +6,10 @@ import pytest
 from asked import HOST, asked
 from starlette.responses import PlainTextResponse
 
-from cli.web.site.guard import HEADERS, Guard, cookie_of
+from cli.web.site.guard import HEADERS, Guard, cookie_name
 
 SECRET = "a-secret"
-MINE = f"{cookie_of(SECRET)}={SECRET}"
+MINE = f"{cookie_name(SECRET)}={SECRET}"
 GUARDED = Guard(PlainTextResponse("inside"), SECRET, {"127.0.0.1", "localhost", "::1"})
 
 
@@ -74,7 +74,7 @@ def test_the_page_is_only_read(method):
         ("/?token=", None),
         ("/?token=wrong", None),
         ("/?token=w%C3%B6rng", None),
-        ("/runs", f"{cookie_of(SECRET)}=wrong"),
+        ("/runs", f"{cookie_name(SECRET)}=wrong"),
         ("/static/page.js", f"other={SECRET}"),
     ],
 )
@@ -121,3 +121,12 @@ def test_a_machine_that_listens_at_all_addresses_answers_under_any_name_but_with
     anywhere = Guard(PlainTextResponse("inside"), SECRET, None)
     assert asked(anywhere, "/", {"Host": "my-machine:8000"}, cookie=MINE).code == 200
     assert asked(anywhere, "/", {"Host": "my-machine:8000"}).code == 403
+
+
+def test_two_servers_of_one_machine_have_a_cookie_each():
+    other = Guard(PlainTextResponse("other"), "another-secret", {"127.0.0.1"})
+    both = f"{MINE}; {cookie_name('another-secret')}=another-secret"
+    assert cookie_name("another-secret") != cookie_name(SECRET)
+    assert asked(GUARDED, "/", cookie=both).text == "inside"
+    assert asked(other, "/", cookie=both).text == "other"
+    assert asked(other, "/", cookie=MINE).code == 403

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from recorded_runs import DIGITS, record_run
 from cli.web.pages import plan
 from cli.web.site import application as site_module
 from cli.web.site.application import application
-from cli.web.site.guard import COOKIE, POLICY
+from cli.web.site.guard import POLICY, cookie_name
 from cli.web.site.pages import PAGES, Site
 from cli.workflows.home import Home
 from db.session import open_store
@@ -69,7 +70,7 @@ def said(reply):
 @pytest.fixture
 def ask(home):
     site = application(Site.of(Home(home)), SECRET, None)
-    return lambda address, **headers: asked(site, address, headers, cookie=f"{COOKIE}={SECRET}")
+    return lambda address, **headers: asked(site, address, headers, cookie=f"{cookie_name(SECRET)}={SECRET}")
 
 
 @pytest.mark.parametrize("address", EMPTY)
@@ -128,6 +129,21 @@ def test_a_home_that_cannot_be_read_is_one_line_that_says_why(ask, home, address
     assert str(home) in said(reply)[0]
 
 
+@pytest.mark.parametrize("condition", ["status=nonsense", "dataset=%3Cb%3E", "design=vgg"])
+def test_conditions_that_no_run_meets_are_said_so(ask, home, condition):
+    with open_store(Home(home).database) as store:
+        record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
+    assert said(ask(f"/runs?{condition}")) == ["No run meets these conditions."]
+
+
+def test_a_question_that_its_reader_dropped_is_not_computed(home, monkeypatch):
+    asked_for = []
+    monkeypatch.setattr(plan, "plan_content", lambda *given: asked_for.append(given))
+    site = application(Site.of(Home(home)), SECRET, None)
+    reply = asked(site, "/plan", cookie=f"{cookie_name(SECRET)}={SECRET}", gone=True)
+    assert (reply.code, asked_for) == (499, [])
+
+
 def test_an_error_that_nobody_expected_is_one_line_here_and_one_on_the_terminal(ask, monkeypatch, capsys):
     def broken(form, home, today):
         raise KeyError("what\nnobody knew")
@@ -170,3 +186,15 @@ def test_files_of_the_page_are_its_own_three(ask, monkeypatch):
         assert (reply.code, reply.headers["content-type"].split(";")[0]) == (200, kind)
         assert reply.headers["content-security-policy"] == POLICY
         assert ask(f"/static/{name}", **{"If-None-Match": reply.headers["etag"]}).code == 304
+
+
+def test_a_home_that_is_deleted_while_it_is_served_is_an_empty_one(ask, home):
+    with open_store(Home(home).database) as store:
+        record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
+    assert "1 run, 1 of them finished" in said(ask("/runs"))[0]
+    shutil.rmtree(home)
+    for address, (code, line) in EMPTY.items():
+        reply = ask(address)
+        assert (reply.code, len(said(reply))) == (code, 1)
+        assert line in said(reply)[0]
+    assert not home.exists()
