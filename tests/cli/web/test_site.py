@@ -48,7 +48,7 @@ ODD = {
     "/plan?target=C:\\x": "this page shows designs and no plan files",
     "/plan?target=x.json": "this page shows designs and no plan files",
     "/plan?target=x.JSON": "unknown ensemble",
-    "/plan?target=7": "run 7 has a page of its own",
+    "/plan?target=7": "a run has a page of its own: run?id=7",
     "/plan?epochs=1e9": "epochs must be a number",
     "/plan?method=magic": "unknown method",
     "/frontier?ensemble=last": "unknown ensemble",
@@ -191,7 +191,7 @@ def test_files_of_the_page_are_its_own_three(ask, monkeypatch):
 def test_a_home_that_is_deleted_while_it_is_served_is_an_empty_one(ask, home):
     with open_store(Home(home).database) as store:
         record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, error=0.1)
-    assert "1 run, 1 of them finished" in said(ask("/runs"))[0]
+    assert "1 run, all finished" in said(ask("/runs"))[0]
     shutil.rmtree(home)
     for address, (code, line) in EMPTY.items():
         reply = ask(address)

@@ -11,7 +11,7 @@ from recorded_runs import DIGITS, record_run
 from advisor.errors import InfeasibleError, UsageError
 from advisor.plans.records import RunStatus
 from cli.workflows.advise import preview
-from cli.workflows.advise.preview import FIRST_LOOK, Previews
+from cli.workflows.advise.preview import FIRST_LOOK, Previews, SupersededError
 from cli.workflows.advise.recommend import recommend
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_request import RecommendRequest
@@ -130,3 +130,25 @@ def test_a_home_without_a_database_stays_without(home):
     previews = Previews(Home(home), lambda: state_of_evidence(Home(home)))
     assert previews.answer(REQUEST, whole=False).recommendations
     assert not home.exists()
+
+
+def test_a_newer_question_of_the_same_reader_ends_a_search(tmp_path, monkeypatch):
+    previews = Previews(Home(tmp_path), lambda: ())
+    asked = []
+
+    def meanwhile(trials, go_on):
+        def look(own, behind):
+            # The reader drags on while the search runs: another page's question changes nothing.
+            previews.answer(REQUEST, whole=False, reader="another")
+            go_on()
+            asked.append(trials)
+            previews.answer(replace(REQUEST, epochs=2), whole=False, reader="one")
+            go_on()
+            raise AssertionError("the search went on")
+
+        return look
+
+    monkeypatch.setattr(preview, "whole_search", meanwhile)
+    with pytest.raises(SupersededError, match="newer question"):
+        previews.answer(REQUEST, whole=True, reader="one")
+    assert asked == [REQUEST.trials]
