@@ -214,7 +214,11 @@ def proxied(address: str) -> Iterator[str]:
         def log_message(self, *arguments):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, request, client_address):
+            """Say nothing of an answer that did not come before the end."""
+
+    server = Quiet(("127.0.0.1", 0), Proxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://localhost:{server.server_address[1]}/x/y/"
