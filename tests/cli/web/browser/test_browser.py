@@ -6,7 +6,8 @@ import csv
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import date
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,7 @@ from web_browser import (
 )
 
 from advisor.plans.plan import named
+from cli.web.report import ReportOptions, write_report
 from cli.workflows.home import Home, locked
 from db.schema import folder_of
 from db.session import open_store
@@ -163,10 +165,6 @@ def test_a_hostile_name_is_text_on_every_page(page, at):
 
 @pytest.fixture(scope="module")
 def report(used_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from datetime import date
-
-    from cli.web.report import ReportOptions, write_report
-
     path = tmp_path_factory.mktemp("report") / "report.html"
     options = ReportOptions(runs=(str(FINISHED), str(OF_HOSTILE_DATA)))
     write_report(path, Home(used_home), options, date(2026, 11, 29))
@@ -208,13 +206,19 @@ def proxied(address: str) -> Iterator[str]:
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            # A browser that goes on to another page waits no longer.
+            with suppress(OSError):
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *arguments):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, request, client_address):
+            """Say nothing of an answer that did not come before the end."""
+
+    server = Quiet(("127.0.0.1", 0), Proxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://localhost:{server.server_address[1]}/x/y/"
