@@ -16,6 +16,7 @@ demo: .venv/.installed  ## recommend, train what is recommended on the embedded 
 	$(BIN)/advisor --home $(DEMO_HOME) recommend --dataset digits --budget 60k --epochs 20 --family resnet --profile-seconds 15
 	$(BIN)/advisor --home $(DEMO_HOME) probe list
 	$(BIN)/advisor --home $(DEMO_HOME) train --dataset digits
+	@echo 'See it: $(BIN)/advisor --home $(DEMO_HOME) web'
 
 check: .venv/.installed  ## lint, types, layers
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
     """
     if not isinstance(plain, dict):
         raise MalformedError(f"{where or 'the document'} must be an object, got {type(plain).__name__}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     unknown = plain.keys() - hints.keys() - {"kind"}
     if unknown:
         raise MalformedError(f"{where or 'the document'} has the unknown field {sorted(unknown)[0]!r}")
@@ -65,6 +66,12 @@ def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
         raise
     except Exception as error:
         raise MalformedError(f"{where or kind.__name__}: {error}") from error
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Return the types of the fields of a class; to resolve them takes longer than to convert a value."""
+    return get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

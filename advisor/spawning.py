@@ -8,6 +8,9 @@ A spawned process would also search the working folder for modules, before anyth
 or `types.py` there would take the place of Python's own, and the process would die while it starts. Our
 processes search where the caller does, but for the working folder.
 
+Importing torch takes seconds. On Linux, workers are therefore copies of one process that has imported what
+they need and nothing else (`forked_context`): it has no threads and no data, and it ends with this process.
+
 Ctrl-C and the end of a terminal reach all of its processes. Only the caller decides what follows, so ours do
 not hear them.
 """
@@ -18,10 +21,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
 
 # What `multiprocessing.spawn` reads of the main module to find it again.
 _TRACES = ("__spec__", "__file__")
@@ -42,6 +45,26 @@ def spawn_context() -> SpawnContext:
         with apart_from_caller():
             resource_tracker.ensure_running()
     return multiprocessing.get_context("spawn")
+
+
+def forked_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
+    """Return the context of processes that begin with modules imported; start them in `apart_from_caller`.
+
+    The first call starts the process that they are copies of, which imports the modules meanwhile. SIGTERM is
+    blocked in it and in its copies: a system that stops this program may send it to all of them, and the end
+    of that one process would look like the end of all. A copy unblocks it when it knows what to do then.
+
+    Args:
+        modules: names of modules without side effects; those of the first call count.
+    """
+    context = spawn_context()
+    if sys.platform != "linux":
+        return context
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(list(modules))
+    with apart_from_caller(), _deaf_to((signal.SIGTERM,)):
+        forkserver.ensure_running()
+    return forked
 
 
 @contextmanager
@@ -101,11 +124,17 @@ def searched_folders() -> list[str]:
 
 @contextmanager
 def _deaf_to_terminals() -> Iterator[None]:
-    """Block signals of terminals, which a new process inherits; one that arrives here meanwhile waits."""
+    with _deaf_to(OF_TERMINALS):
+        yield
+
+
+@contextmanager
+def _deaf_to(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Block signals, which a new process inherits; one that arrives here meanwhile waits."""
     if os.name != "posix":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

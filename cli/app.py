@@ -21,6 +21,7 @@ from cli.commands import (
     database,
     ensembles,
     frontier,
+    page,
     probes,
     profile,
     runs,
@@ -67,6 +68,8 @@ COMMANDS: Commands = {
     "est": switchover.est,
     "space": advice.space,
     "equivalents": advice.equivalents,
+    "web": page.web,
+    "report": page.report,
 }
 # Without one of these, `advisor probe` trains.
 PROBE_COMMANDS: Commands = {

@@ -1,4 +1,4 @@
-"""What predictors learn from runs: learning curves, seconds of epochs, and outcomes of forecasts.
+"""What predictors learn from runs: learning curves and seconds of epochs.
 
 Only the columns that they need are read, not the large probabilities.
 """
@@ -14,12 +14,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from advisor.errors import AdvisorError
 from advisor.names import check_step
-from advisor.plans.outcomes import FinishedRun
 from advisor.plans.records import RunStatus
 from db.checks.damage import check_amount, check_share, check_value, damaged, leave_out
-from db.checks.rows import sound
-from db.conversion.runs import finished_run_of, step_of
-from db.models import EpochRow, RunRow, StepRow
+from db.models import EpochRow, RunRow
 
 # Most ids in one statement; SQLite before 3.32 takes at most 999 values.
 MOST_IDS = 900
@@ -118,26 +115,6 @@ def seconds_of_epochs(session: Session, path: Path, fingerprint: str) -> dict[in
         if epoch == 0 or step in found[run_id]:
             found[run_id][step].append(seconds)
     return found
-
-
-def finished_runs_of(session: Session, path: Path, most: int) -> list[FinishedRun]:
-    """Return finished runs that have a forecast with what became of it, newest first.
-
-    Plans are not rebuilt: that would take most of the time of a command in a home of many runs.
-
-    Args:
-        session: session to read with.
-        path: path of the database, for the log.
-        most: number of runs at most, up to `MOST_IDS`.
-    """
-    finished = RunRow.status == RunStatus.DONE, RunRow.forecast.is_not(None)
-    query = select(RunRow).where(*finished).order_by(RunRow.id.desc()).limit(min(most, MOST_IDS))
-    rows = list(session.scalars(query))
-    peaks: dict[int, list[int | None]] = {row.id: [] for row in rows}
-    steps = session.scalars(select(StepRow).where(StepRow.run_id.in_(list(peaks))).order_by(StepRow.id))
-    for run_id, record in sound(path, steps, lambda row: (row.run_id, step_of(row))):
-        peaks[run_id].append(record.peak_bytes)
-    return list(sound(path, rows, lambda row: finished_run_of(row, peaks[row.id])))
 
 
 Check = Callable[[str, float], None]

@@ -6,7 +6,7 @@ is. One process writes at a time. A second one waits for `busy_seconds` and is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,15 @@ from advisor.plans.confusion import ConfusionMatrix
 from advisor.plans.navigation.path import Navigation
 from advisor.plans.outcomes import FinishedRun
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import EnsembleMetrics, EpochRecord, Forecast, Run, RunStatus, StepRecord
+from advisor.plans.records import (
+    EnsembleMetrics,
+    EpochFigures,
+    EpochRecord,
+    Forecast,
+    Run,
+    RunStatus,
+    StepRecord,
+)
 from db import upkeep
 from db.checks.rows import sound
 from db.conversion.confusion import confusion_of, values_of_confusion
@@ -44,8 +52,9 @@ from db.conversion.runs import (
     values_of_step,
 )
 from db.engine import storage_errors, writer_of
+from db.finished import finished_runs_of
 from db.imports import Imported, import_rows
-from db.learning import curves_of, finished_runs_of, seconds_of_epochs, train_errors_of
+from db.learning import curves_of, seconds_of_epochs, train_errors_of
 from db.models import (
     Base,
     ConfusionRow,
@@ -59,16 +68,18 @@ from db.models import (
 )
 from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
 from db.schema import folder_of
+from db.watching import epoch_figures_of, probabilities_of
 
 
 class Store:
     """The opened database. `db.session.open_store` makes one; use it in a ``with`` statement.
 
     Every method raises `StorageError` if the file is locked for longer than the time-out, damaged, read-only
-    or out of space. Every method with the id of a run, except `epochs`, `steps` and `confusion`, raises
-    `UsageError` if there is no such run. A damaged row refuses where it is asked for by its number, and is
-    left out of `measurements`, `probed_recommendations`, `reported`, `stored_trainings`, `look`, `runs`,
-    `finished_runs`, `curves` and `trained_epochs` with a line in the log (`db.checks.damage`).
+    or out of space. Every method with the id of a run, except `epochs`, `epoch_figures`, `probabilities`,
+    `steps` and `confusion`, raises `UsageError` if there is no such run. A damaged row refuses where it is
+    asked for by its number, and is left out of `measurements`, `probed_recommendations`, `reported`,
+    `stored_trainings`, `look`, `runs`, `finished_runs`, `curves` and `trained_epochs` with a line in the log
+    (`db.checks.damage`).
 
     Attributes:
         path: path of the file.
@@ -339,11 +350,11 @@ class Store:
         with self._session(self.engine) as session:
             return list(sound(self.path, session.scalars(query), run_of))
 
-    def finished_runs(self, most: int) -> list[FinishedRun]:
+    def finished_runs(self, most: int | None = None) -> list[FinishedRun]:
         """Return finished runs that have a forecast with what became of it, newest first.
 
         Args:
-            most: number of runs at most.
+            most: number of runs at most; None for all.
         """
         with self._session(self.engine) as session:
             return finished_runs_of(session, self.path, most)
@@ -353,6 +364,22 @@ class Store:
         query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.id)
         with self._session(self.engine) as session:
             return [epoch_of(row) for row in session.scalars(query)]
+
+    def epoch_figures(self, run_id: int) -> list[EpochFigures]:
+        """Return the epochs of a run, without probabilities, by step; none if there is no such run."""
+        with self._session(self.engine) as session:
+            return epoch_figures_of(session, run_id)
+
+    def probabilities(self, run_id: int, step: str, epochs: Collection[int]) -> dict[int, bytes]:
+        """Return packed validation probabilities by epoch; an epoch that is not stored has none.
+
+        Args:
+            run_id: number of the run.
+            step: id of the step.
+            epochs: numbers of the wanted epochs within the step, at most 900.
+        """
+        with self._session(self.engine) as session:
+            return probabilities_of(session, run_id, step, epochs)
 
     def curves(self, run_ids: Sequence[int]) -> dict[int, dict[str, tuple[float, ...]]]:
         """Return the validation errors after every epoch, by run and network; probabilities are not read.
@@ -381,6 +408,12 @@ class Store:
         query = select(EpochRow.step, func.max(EpochRow.epoch)).where(EpochRow.run_id == run_id)
         with self._session(self.engine) as session:
             return {step: last + 1 for step, last in session.execute(query.group_by(EpochRow.step))}
+
+    def epoch_seconds(self, run_id: int) -> dict[str, float]:
+        """Return the seconds of the finished epochs of every training step of a run that has begun."""
+        query = select(EpochRow.step, func.sum(EpochRow.seconds)).where(EpochRow.run_id == run_id)
+        with self._session(self.engine) as session:
+            return {step: float(total) for step, total in session.execute(query.group_by(EpochRow.step))}
 
     def trained_epochs(self, fingerprint: str) -> list[TrainedEpochs]:
         """Return the durations of epochs: one record a training step, oldest run first, in plan order.

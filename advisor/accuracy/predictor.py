@@ -282,6 +282,7 @@ class AccuracyPredictor:
         relative_rate: float | Floats = 0.0,
         final_relative_rate: float = 0.0,
         image_share: float | Floats = 1.0,
+        every: int = 1,
     ) -> Floats:
         """Return draws of the expected test error of independent members of one shape.
 
@@ -301,9 +302,11 @@ class AccuracyPredictor:
                 equal to `relative_rate` at the end of a schedule.
             image_share: share of the training images, a number or shape (designs,); above 1 is an
                 extrapolation.
+            every: number of draws of the posterior of which one is used; more than 1 for a first look at
+                thousands of designs.
 
         Returns:
-            Errors as shares, shape (SAMPLES, designs).
+            Errors as shares, shape (SAMPLES / every, designs).
         """
         share = np.asarray(epochs) / RECIPES[family].reference_epochs
         columns = np.broadcast_arrays(parameters / 1e6, depth, share, members, relative_rate, image_share)
@@ -322,12 +325,13 @@ class AccuracyPredictor:
                 image_share=images,
             )
 
-        return self._drawn([case(*row) for row in zip(*(c.tolist() for c in columns), strict=True)])
+        return self._drawn([case(*row) for row in zip(*(c.tolist() for c in columns), strict=True)], every)
 
-    def _drawn(self, cases: Sequence[Case]) -> Floats:
+    def _drawn(self, cases: Sequence[Case], every: int = 1) -> Floats:
         columns, draws = Cases.of(cases, self._index), self._posterior
-        discrepancies = draws.discrepancy_weights @ columns.features(draws.amplitudes).T
-        return columns.errors(draws.samples, discrepancies)
+        weights = draws.discrepancy_weights[::every]
+        discrepancies = weights @ columns.features(draws.amplitudes).T
+        return columns.errors(draws.samples[::every], discrepancies)
 
     def seed_std(self, design: Design, dataset: str, method: Method | None = None) -> float:
         """Return the standard deviation of a design's log error between seeds, counting left out.

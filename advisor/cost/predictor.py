@@ -95,6 +95,11 @@ class CostPredictor:
         return self._execution.device
 
     @property
+    def dtype(self) -> str:
+        """Arithmetic that networks are trained in."""
+        return self._execution.dtype
+
+    @property
     def basis(self) -> CostBasis:
         """Basis of the predictions."""
         if self._times is None:

@@ -1,10 +1,9 @@
 """The price of a plan: seconds of every step and of the whole training, peak memory and latency.
 
-Training time comes from a simulation of the plan's concurrency (list scheduling, Graham 1966). Steps start in
-the plan's order as soon as the steps that they depend on are done and enough slots
-(`advisor.plans.placement`) are free. While several steps run, each takes longer by the measured contention.
-The simulation runs three times, with all durations at their mean, low and high, because the errors of one
-predictor go the same way. Last, every interval of the price is corrected (`advisor.conformal`).
+Training time comes from a simulation of the plan's concurrency (`advisor.cost.timeline`). While several steps
+run, each takes longer by the measured contention. The simulation runs three times, with all durations at
+their mean, low and high, because the errors of one predictor go the same way. Last, every interval of the
+price is corrected (`advisor.conformal`).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from advisor.conformal import Correction, Quantity
 from advisor.cost.memory.liveness import FLOAT_BYTES
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.timeline import timeline
 from advisor.estimate import Estimate, total
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.convergence.expectation import epochs_of
@@ -282,57 +282,13 @@ def _spans(
         timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
         for end in ("mean", "low", "high")
     ]
-    each = [_ordered(*(end - begin for begin, end in (run[name] for run in runs))) for name in names]
-    return _Spans(each, _ordered(*(max((end for _, end in run.values()), default=0.0) for run in runs)))
+    each = [_ordered(*(run[name].end - run[name].start for run in runs)) for name in names]
+    return _Spans(each, _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs)))
 
 
 def _ordered(mean: float, low: float, high: float) -> Estimate:
     """Return an estimate; steps that meet others than at the mean durations may end out of order."""
     return Estimate(mean, min(low, mean), max(high, mean))
-
-
-def timeline(
-    names: list[str],
-    after: list[tuple[str, ...]],
-    seconds: list[float],
-    slots: int,
-    contention: float,
-    devices: Mapping[str, int] | None = None,
-) -> dict[str, tuple[float, float]]:
-    """Return beginning and end of each step in seconds if steps start in order as soon as they can.
-
-    Args:
-        names: names of the steps.
-        after: names of the steps that each step waits for.
-        seconds: duration of each step while no other runs.
-        slots: number of slots.
-        contention: factor on the time of a step while others run too.
-        devices: number of slots that each step occupies, at most all; 1 for a step that is not named.
-    """
-    left = dict(zip(names, seconds, strict=True))
-    needs = dict(zip(names, after, strict=True))
-    taken = dict.fromkeys(names, 1) | dict(devices or {})
-    waiting = list(names)
-    running: list[str] = []
-    begins: dict[str, float] = {}
-    done: dict[str, tuple[float, float]] = {}
-    clock = 0.0
-    while waiting or running:
-        for name in [n for n in waiting if done.keys() >= set(needs[n])]:
-            if taken[name] > slots - sum(taken[n] for n in running):
-                continue
-            waiting.remove(name)
-            running.append(name)
-            begins[name] = clock
-        slowdown = contention if len(running) > 1 else 1.0
-        shortest = min(left[name] for name in running)
-        clock += shortest * slowdown
-        for name in list(running):
-            left[name] -= shortest
-            if left[name] <= 0:
-                running.remove(name)
-                done[name] = (begins[name], clock)
-    return done
 
 
 def _triple(estimate: Estimate) -> tuple[float, float, float]:

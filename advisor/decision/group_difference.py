@@ -1,4 +1,4 @@
-"""By how much two groups of trainings differ, with a 90 % interval.
+"""By how much two groups of trainings differ, and the mean of one, with a 90 % interval.
 
 The trainings of a group differ by nothing but their seed. Notation for the groups i = 1, 2:
 
@@ -21,6 +21,9 @@ By counting, for test errors where a group has a single training:
 It says how the difference would come out with other seeds and other test images. Both errors are counted on
 the same images, and what is hard for one is hard for the other. The sum of two binomial variances is
 therefore rather too large, and the interval rather too wide.
+
+The mean of one group has the interval that either formula gives without the terms of the other group: over
+seeds with n_1 − 1 degrees of freedom.
 
 Source: Welch, The generalization of "Student's" problem (Biometrika 1947).
 """
@@ -78,8 +81,7 @@ def difference_over_seeds(
     if min(len(values), len(reference)) < 2:
         raise ValueError("an interval over seeds needs two trainings or more in both groups")
     groups = (values, reference)
-    # A figure that is rounded to multiples of r has an error with variance r²/12.
-    parts = [max(variance(group), resolution**2 / 12) / len(group) for group in groups]
+    parts = [_variance_of_mean(group, resolution) for group in groups]
     difference, total = fmean(values) - fmean(reference), sum(parts)
     if not total:
         return Estimate.exact(difference)
@@ -87,9 +89,32 @@ def difference_over_seeds(
     return _around(difference, float(stdtrit(degrees, (1 + LEVEL) / 2)) * math.sqrt(total))
 
 
+def mean_over_seeds(values: Sequence[float], resolution: float = 0.0) -> Estimate:
+    """Return the mean of a group and its t interval over seeds; arguments as for `difference_over_seeds`.
+
+    Raises:
+        ValueError: there are fewer than two figures.
+    """
+    if len(values) < 2:
+        raise ValueError("an interval over seeds needs two trainings or more")
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * math.sqrt(_variance_of_mean(values, resolution))
+    return _around(fmean(values), half)
+
+
+def mean_by_counting(group: CountedError) -> Estimate:
+    """Return a test error with the uncertainty of counting and forecast seed noise, at least 0."""
+    found = _around(group.error, Z * math.sqrt(group.variance))
+    return Estimate(found.mean, max(found.low, 0.0), found.high)
+
+
 def difference_by_counting(group: CountedError, reference: CountedError) -> Estimate:
     """Return the difference of two test errors, with the uncertainty of counting and forecast seed noise."""
     return _around(group.error - reference.error, Z * math.sqrt(group.variance + reference.variance))
+
+
+def _variance_of_mean(values: Sequence[float], resolution: float) -> float:
+    # A figure that is rounded to multiples of r has an error with variance r²/12.
+    return max(variance(values), resolution**2 / 12) / len(values)
 
 
 def _around(mean: float, half: float) -> Estimate:

@@ -27,7 +27,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
-from advisor.decision.starting_points import starting_points
+from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.decision.weight_decay import (
     RECIPE_ONLY,
     chosen_place,
@@ -273,8 +273,16 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
     ]
 
 
+def go_on_always() -> None:
+    """Let a search go on."""
+
+
 def search(
-    scenario: Scenario, storage: optuna.storages.BaseStorage, study_name: str, trials: int
+    scenario: Scenario,
+    storage: optuna.storages.BaseStorage,
+    study_name: str,
+    trials: int,
+    go_on: Callable[[], None] = go_on_always,
 ) -> list[Evaluated]:
     """Return every design that a search evaluates.
 
@@ -283,6 +291,7 @@ def search(
         storage: Optuna storage that the study is written to, for optuna-dashboard.
         study_name: name of the study in the storage.
         trials: number of designs to evaluate, including the starting points.
+        go_on: function that is called before every trial; an exception of it ends the search.
     """
     sampler = optuna.samplers.TPESampler(multivariate=True, seed=scenario.seed)
     # The study stays in memory and is written once at the end: writing a trial costs more than the trial.
@@ -295,6 +304,7 @@ def search(
         lambda new: evaluate_choices(scenario, new),
         scenario.limits,
         trials,
+        go_on=go_on,
     )
     stored = optuna.create_study(
         study_name=study_name, storage=storage, directions=["minimize"] * len(OBJECTIVES)
@@ -302,6 +312,18 @@ def search(
     stored.set_user_attr("objectives", list(OBJECTIVES))
     stored.add_trials(study.trials)
     return with_weight_decays(scenario, found)
+
+
+def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
+    """Return the starting points of a search, evaluated.
+
+    Args:
+        scenario: scenario of the request.
+        number: number of starting points at most.
+    """
+    trials = math.ceil(number / LARGEST_SHARE)
+    starts = starting_points(scenario.choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
+    return with_weight_decays(scenario, evaluate_choices(scenario, starts))
 
 
 def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
@@ -356,6 +378,7 @@ def explore(
     limits: Limits,
     trials: int,
     at_once: int = 1,
+    go_on: Callable[[], None] = go_on_always,
 ) -> list[Evaluated]:
     """Return the choices that the sampler of a study tries, evaluated.
 
@@ -369,13 +392,15 @@ def explore(
         limits: limits of the user.
         trials: number of trials; at most the number of choices.
         at_once: number of trials that the sampler suggests before it learns their results.
+        go_on: function that is called before trials; an exception of it ends the search.
     """
-    trials = min(trials, len(choices.all))
+    trials = min(trials, len(choices))
     for start in starts[:trials]:
         study.enqueue_trial(choices.point(start))
     found: dict[Choice, Evaluated] = {}
     tried: set[Choice] = set()
     for first in range(0, trials, at_once):
+        go_on()
         picked: dict[Choice, optuna.Trial] = {}
         for _ in range(first, min(first + at_once, trials)):
             trial = study.ask()

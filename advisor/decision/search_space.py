@@ -106,6 +106,16 @@ class Choices:
         """Every choice once, ordered by group, then by method, then by clusters."""
         return [choice for group in self.groups.values() for choice in self._of_group(group)]
 
+    def __len__(self) -> int:
+        """Return the number of choices, without making them."""
+        return sum(len(group) * self._trainings(group[0]) for group in self.groups.values())
+
+    def _trainings(self, candidate: Candidate | Mixture) -> int:
+        """Return the number of methods of a candidate, each number of clusters counted."""
+        return sum(
+            candidate.members - 1 if method in CLUSTERED else 1 for method in self.methods_of(candidate)
+        )
+
     @cached_property
     def _places(self) -> dict[Choice, int]:
         return {choice: i for i, choice in enumerate(self.all)}

@@ -20,9 +20,14 @@ from advisor.estimate import Floats
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.method_traits import CLUSTERED
 
+# Of so many draws of the posterior, one is used for a first look at thousands of designs.
+EVERY = 10
+# Designs of least error whose expectation all draws decide.
+CLOSER = 48
 # Most designs of the front, and largest share of starting points, methods included, among all trials.
 FRONT = 16
 LARGEST_SHARE = 1 / 2
+Group = Sequence[Candidate | Mixture]
 
 
 def starting_points(
@@ -40,7 +45,7 @@ def starting_points(
         trials: number of trials of the search.
     """
     candidates = [c for group in choices.groups.values() for c in group]
-    errors = np.concatenate([_errors(group, accuracy, dataset, epochs) for group in choices.groups.values()])
+    errors = _expected_errors(choices, accuracy, dataset, epochs)
     macs = np.array([float(c.macs) for c in candidates])
     single = np.array([c.design_class is DesignClass.SINGLE for c in candidates])
     points = []
@@ -51,8 +56,34 @@ def starting_points(
     return list(dict.fromkeys(points))[: max(int(LARGEST_SHARE * trials), 1)]
 
 
+def _expected_errors(
+    choices: Choices, accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int
+) -> Floats:
+    """Return the expected errors of all candidates, trained independently; shape (candidates,).
+
+    Those of single networks and the least ones of all are by all draws of the posterior, the others by some.
+    """
+    groups = list(choices.groups.values())
+
+    def errors_of(group: Group, every: int) -> Floats:
+        return _errors(group, accuracy, dataset, epochs, every)
+
+    found = [errors_of(group, 1 if group[0].members == 1 else EVERY) for group in groups]
+    exact = [np.full(len(group), group[0].members == 1) for group in groups]
+    while True:
+        last = np.sort(np.concatenate(found))[:CLOSER][-1]
+        coarse = [
+            np.flatnonzero((errors <= last) & ~known) for errors, known in zip(found, exact, strict=True)
+        ]
+        if not any(len(places) for places in coarse):
+            return np.concatenate(found)
+        for group, errors, known, places in zip(groups, found, exact, coarse, strict=True):
+            if len(places):
+                errors[places], known[places] = errors_of([group[i] for i in places], 1), True
+
+
 def _errors(
-    group: Sequence[Candidate | Mixture], accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int
+    group: Group, accuracy: AccuracyPredictor, dataset: DatasetFacts, epochs: int, every: int
 ) -> Floats:
     """Return the expected errors of candidates of one family, trained independently; shape (candidates,)."""
     expected: Floats = accuracy.sample_regular(
@@ -63,6 +94,7 @@ def _errors(
         depth=np.array([float(c.depth) for c in group]),
         members=np.array([float(c.members) for c in group]),
         epochs=epochs,
+        every=every,
     ).mean(axis=0)
     return expected
 

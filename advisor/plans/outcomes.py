@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from advisor.conformal import Key, Quantity, score_of
+from advisor.estimate import Estimate
 from advisor.plans.records import Forecast
 
 # Error that counts as the least of a run, in images: half a wrong answer more than none.
@@ -19,6 +20,9 @@ class FinishedRun:
 
     Attributes:
         id: number of the run.
+        design: short name of the design.
+        dataset: name of the data set.
+        device: ``cpu`` or ``cuda``.
         fingerprint: digest of the machine's fingerprint.
         forecast: forecast from before it started; its steps are left out.
         train_seconds: wall-clock time of training, seconds.
@@ -28,6 +32,9 @@ class FinishedRun:
     """
 
     id: int
+    design: str
+    dataset: str
+    device: str
     fingerprint: str
     forecast: Forecast
     train_seconds: float
@@ -42,12 +49,16 @@ class FinishedForecast:
 
     Attributes:
         quantity: quantity that was forecast.
+        predicted: forecast with the interval that was stored, in seconds, bytes, or as a share.
+        actual: outcome in the same unit.
         basis: evidence that the forecast rested on; None if it was not stored.
         score: score against the interval as it was before its correction, at least 0 (`advisor.conformal`).
         inside: whether the outcome lies in the interval that was stored.
     """
 
     quantity: Quantity
+    predicted: Estimate
+    actual: float
     basis: str | None
     score: float
     inside: bool
@@ -86,6 +97,8 @@ def finished_forecasts(run: FinishedRun) -> Iterator[FinishedForecast]:
         correction = corrections.get(quantity)
         yield FinishedForecast(
             quantity=quantity,
+            predicted=Estimate(*interval),
+            actual=actual,
             basis=None if correction is None else correction.basis,
             score=score_of(actual, interval, least) * (1.0 if correction is None else correction.factor),
             inside=interval[1] <= actual <= interval[2],

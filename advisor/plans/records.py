@@ -158,6 +158,18 @@ class EpochRecord:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """One epoch of one network without its probabilities; attributes as in `EpochRecord`."""
+
+    step: str
+    network: str
+    epoch: int
+    train_error: float
+    validation_error: float
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
     """One executed step of a plan.

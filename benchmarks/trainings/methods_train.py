@@ -19,7 +19,7 @@ import numpy as np
 from torchvision.io import write_png
 from torchvision.transforms.functional import resize
 
-from advisor.cost.pricing import timeline
+from advisor.cost.timeline import timeline
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.networks.architecture import NetworkSpec, lower, regular_network
 from advisor.networks.regular_counts import regular_counts
@@ -175,7 +175,7 @@ class Clock:
         """Return the seconds of the plan on otherwise idle cores, one for each process."""
         names, after = [s.id for s in plan.steps], [s.after for s in plan.steps]
         seconds = [self.steps[name] for name in names]
-        return max(end for _, end in timeline(names, after, seconds, plan.execution.processes, 1.0).values())
+        return max(s.end for s in timeline(names, after, seconds, plan.execution.processes, 1.0).values())
 
 
 def processor_watch(device: str) -> Callable[[], int]:

@@ -64,7 +64,7 @@ def probe(
         _refuse_options(ctx)
         return
     from cli.render.probe import probing
-    from cli.workflows.advise.last_request import completed_request
+    from cli.workflows.advise.last_recommendation import completed_request
     from cli.workflows.advise.probe import probe as run
     from cli.workflows.advise.probe_options import ProbeOptions
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, Device, Download, MovedTo, Price, RunArgument, price_of, print_answer
+from cli.options import AsJson, Device, Download, MovedTo, Plot, Price, RunArgument, price_of, print_answer
 from cli.streams import write_file_content
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.workflows.answers.run_list import RunList
+
+# Contents of the files of `--plot`, as errors name them.
+CURVES, COMPARISON = "the curves of the run", "the comparison of the runs"
 
 
 def list_runs(
@@ -34,18 +38,34 @@ def list_runs(
     print_answer(listed(ctx.obj.home, where or (), sort, limit), as_json, render)
 
 
-def show(ctx: typer.Context, run: RunArgument, price_per_hour: Price = None, as_json: AsJson = False) -> None:
+def show(
+    ctx: typer.Context,
+    run: RunArgument,
+    price_per_hour: Price = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
     """Show one run: outcome, predicted beside actual, networks, steps and errors by class."""
     from cli.render.runs import run_with_classes
+    from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.runs.description import show_run
 
-    print_answer(show_run(ctx.obj.home, run, price_of(ctx)), as_json, run_with_classes)
+    check_picture(plot, CURVES)
+    answer = show_run(ctx.obj.home, run, price_of(ctx))
+    if plot is not None:
+        from cli.web.charts.run_curves import run_curves_chart
+        from cli.workflows.runs.watching.curves import run_curves
+
+        curves = run_curves(ctx.obj.home, str(answer.id))
+        write_chart(run_curves_chart(curves, date.today()), plot, CURVES)
+    print_answer(answer, as_json, run_with_classes)
 
 
 def compare(
     ctx: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Numbers of runs.")],
     price_per_hour: Price = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Show several runs side by side, and by how much they differ.
@@ -53,9 +73,18 @@ def compare(
     Runs that differ by nothing but their seed are a group. The difference of two groups has a 90 % interval.
     """
     from cli.render.evaluation.comparison import comparison
+    from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.runs.comparison import compare_runs
 
-    print_answer(compare_runs(ctx.obj.home, runs, price_of(ctx)), as_json, comparison)
+    check_picture(plot, COMPARISON)
+    answer = compare_runs(ctx.obj.home, runs, price_of(ctx))
+    if plot is not None:
+        from cli.web.charts.run_comparison import comparison_chart
+        from cli.workflows.runs.watching.curves import curves_of_runs
+
+        curves = curves_of_runs(ctx.obj.home, [run.id for run in answer.runs])
+        write_chart(comparison_chart(answer, date.today(), curves), plot, COMPARISON)
+    print_answer(answer, as_json, comparison)
 
 
 def diversity(

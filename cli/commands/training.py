@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from cli.options import (
     MovedTo,
     Noise,
     Patience,
+    Plot,
     Price,
     Rank,
     Rate,
@@ -43,6 +45,9 @@ from cli.quantities import check_amount, parse_seconds, parse_share
 if TYPE_CHECKING:
     from advisor.plans.navigation.path import Targets
     from cli.workflows.runs.train import TrainOptions
+
+# Content of the file of `explain --plot`, as errors name it.
+PICTURE = "the picture of the plan"
 
 
 def train(
@@ -80,6 +85,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.navigation.navigate import navigate
     from cli.workflows.runs.train import train as run
@@ -121,6 +129,9 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.navigation.navigate import resume as continued
@@ -145,6 +156,9 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """Add members to a trained MotherNets ensemble without training its networks again."""
+    from cli.workflows.workers import let_imports_begin
+
+    let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.extend import Extension
     from cli.workflows.runs.extend import extend as extended
@@ -196,11 +210,18 @@ def explain(
     layers: Annotated[
         bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")
     ] = False,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a plan step by step with its predicted cost; for a run, the actual beside it."""
     from cli.render.examine.explain import explanation
+    from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.examine.explain import explain as explained
 
+    check_picture(plot, PICTURE)
     answer = explained(plan_request(ctx), price_of(ctx), ctx.obj.home, layers=layers, say=ctx.obj.speaker())
+    if plot is not None:
+        from cli.web.charts.plans.explanation import explanation_chart
+
+        write_chart(explanation_chart(answer, date.today()), plot, PICTURE)
     print_answer(answer, as_json, explanation)

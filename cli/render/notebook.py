@@ -23,12 +23,15 @@ from cli.render.probe import probe_list, probing
 from cli.render.profile import profile
 from cli.render.runs import run, run_list
 from cli.render.space import equivalents, space
+from cli.render.watched import advice_preview, forecast_history, run_curves
 from cli.workflows.answers.advice import Advice
+from cli.workflows.answers.advice_preview import AdvicePreview
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.class_comparison import EquivalentComparison
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
+from cli.workflows.answers.examine.forecast_history import ForecastHistory
 from cli.workflows.answers.examine.frontier import Frontier
 from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
@@ -38,6 +41,7 @@ from cli.workflows.answers.prediction import Export, Prediction, TestSetPredicti
 from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
+from cli.workflows.answers.run_curves import RunCurves
 from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
 
@@ -68,6 +72,9 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     Frontier: frontier,
     Profile: profile,
     SwitchoverMap: switchover,
+    RunCurves: run_curves,
+    ForecastHistory: forecast_history,
+    AdvicePreview: advice_preview,
 }
 
 

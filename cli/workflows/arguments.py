@@ -88,7 +88,7 @@ def request_of(given: Given) -> RecommendRequest:
 
 def request_to_probe(given: Given) -> RecommendRequest:
     """Return the request that the arguments of `probe` make, completed from the last recommendation."""
-    from cli.workflows.advise.last_request import completed_request
+    from cli.workflows.advise.last_recommendation import completed_request
 
     fields = _shared(given) | {"budget": _text(given["budget"])}
     return completed_request(home_of(given["home"]), fields.pop("dataset"), **fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from operator import attrgetter
 from statistics import median
@@ -14,7 +14,6 @@ from advisor.cost.measurement import TrainedEpochs
 from advisor.designs.design import parse_design
 from advisor.names import check_name, check_step
 from advisor.plans.navigation.path import Navigation
-from advisor.plans.outcomes import FinishedRun, peak_at_once
 from advisor.plans.placement import phases
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.plans.records import (
@@ -27,7 +26,7 @@ from advisor.plans.records import (
     StepStatus,
 )
 from advisor.serial import from_plain, to_plain
-from db.checks.damage import check_amount, check_share, check_value
+from db.checks.damage import check_amount, check_share
 from db.checks.rows import readable
 from db.models import EpochRow, RunRow, StepRow
 from db.schema import folder_of
@@ -128,39 +127,6 @@ def _run_of(row: RunRow) -> Run:
     check_amount("train_seconds", run.train_seconds)
     _check_repeated(row, run)
     return run
-
-
-def finished_run_of(row: RunRow, peaks: Sequence[int | None]) -> FinishedRun:
-    """Return forecast and outcome of a finished run's row, without its plan.
-
-    Args:
-        row: row of a run that has a forecast.
-        peaks: peak bytes of its steps, None where one is unknown.
-
-    Raises:
-        DamagedRowError: forecast or figures of the row break a rule.
-    """
-    return readable(row, lambda row: _finished_run_of(row, peaks))
-
-
-def _finished_run_of(row: RunRow, peaks: Sequence[int | None]) -> FinishedRun:
-    plan, forecast = json.loads(row.plan), json.loads(str(row.forecast))
-    processes, images = plan["execution"]["processes"], plan["dataset"]["test_images"]
-    for name, number in (("processes", processes), ("test_images", images)):
-        check_value(name, number, int, False)
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
-    check_amount("train_seconds", row.train_seconds)
-    check_share("test_error", row.test_error)
-    return FinishedRun(
-        id=row.id,
-        fingerprint=row.fingerprint,
-        forecast=from_plain(Forecast, forecast | {"steps": []}),
-        train_seconds=row.train_seconds,
-        train_peak_bytes=peak_at_once(peaks, processes),
-        test_error=row.test_error,
-        test_images=images,
-    )
 
 
 def _check_repeated(row: RunRow, run: Run) -> None:

@@ -45,7 +45,7 @@ DATA_TEXT = (DOCS / "data.md").read_text()
 DESIGNS_TEXT = (DOCS / "designs.md").read_text()
 RECIPES_TEXT = (DOCS / "recipes.md").read_text()
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "README.md")
-DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("adr/*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("adr/*.md"), *DOCS.glob("pa*/*.md")]
 # The eight names of the public face.
 FACE = {"recommend", "probe", "explain", "train", "runs", "load", "Home", "AdvisorError"}
 
@@ -246,12 +246,18 @@ def test_readme_quotes_fifteen_lines_at_most():
 
 
 def test_the_picture_of_readme_is_there_and_its_command_beside_it():
-    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    picture, _ = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert (ROOT / picture).read_text().startswith("<svg")
     (command,) = re.findall(rf"`advisor (est [^`]*--plot {re.escape(picture)})`", " ".join(README.split()))
     asked = typer.main.get_command(app).commands["est"].make_context("est", command.split()[1:]).params
     assert str(asked["plot"]) == picture
     assert asked["family"] in RECIPES
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("pictures/page/*.webp")), ids=lambda path: path.name)
+def test_pictures_of_the_page_are_small_and_stand_in_its_document(path):
+    assert path.stat().st_size < 200_000
+    assert f"](../pictures/page/{path.name})" in (DOCS / "page" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("document", [README, COMMANDS_TEXT], ids=["README", "commands"])

@@ -21,7 +21,11 @@ OUTPUTS = [
     ("export", "1", "--to", "onnx", "--force", "--output", "{}"),
     ("est", "--family", "resnet", "--dataset", "digits", "--plot", "{}.png"),
     ("frontier", "2xmlp-1-8", "--dataset", "digits", "--plot", "{}.svg"),
+    ("explain", "2xmlp-1-8@g1", "--dataset", "digits", "--plot", "{}.svg"),
     ("equivalents", "mlp-2-8", "--compare", "--dataset", "digits", "--plot", "{}.svg"),
+    ("runs", "show", "1", "--plot", "{}.svg"),
+    ("runs", "compare", "1", "2", "--plot", "{}.svg"),
+    ("report", "{}.html"),
 ]
 # Commands that read one.
 INPUTS = [

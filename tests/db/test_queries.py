@@ -505,6 +505,9 @@ def test_training_errors_and_epochs_are_kept_apart_by_step(
     assert store.train_errors([run.id, 99]) == {run.id: {"train mother-1": (0.5, 0.25, 0.125)}, 99: {}}
     assert store.epoch_counts(run.id) == {"train mother-1": 3, "train member-1": 7}
     assert store.epoch_counts(99) == {}
+    each = epoch_of(0, "train mother-1").seconds
+    assert store.epoch_seconds(run.id) == pytest.approx({"train mother-1": 3 * each, "train member-1": each})
+    assert store.epoch_seconds(99) == {}
 
 
 def test_a_run_without_epochs_has_no_curves(store: Store, new_run: NewRun) -> None:

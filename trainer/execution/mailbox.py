@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.queues import Queue
 
 from trainer.events import Event
@@ -27,7 +27,7 @@ class Mailbox:
         inbox: queue into which the worker processes put events.
     """
 
-    def __init__(self, context: SpawnContext) -> None:
+    def __init__(self, context: ForkServerContext | SpawnContext) -> None:
         self.inbox: Queue[Event | None] = context.Queue()
         self._arrived: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._collector = threading.Thread(target=self._collect, daemon=True)

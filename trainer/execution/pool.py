@@ -31,11 +31,12 @@ from advisor.library_messages import take_over_as_parent
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
-from advisor.spawning import OF_TERMINALS, apart_from_caller, spawn_context
+from advisor.spawning import OF_TERMINALS, apart_from_caller
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
 from trainer.execution.mailbox import Mailbox
 from trainer.execution.plan_step import run_step
+from trainer.execution.preloading import worker_context
 from trainer.execution.ready_steps import ReadySteps, failed_record, stopped_record
 from trainer.run_files import RunFiles
 from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
@@ -61,12 +62,12 @@ class Pool:
 
     def __init__(self, plan: TrainingPlan, files: RunFiles, tell: Tell, stop: Callable[[], bool]) -> None:
         self.plan, self.tell, self.stop = plan, tell, stop
-        context = spawn_context()
+        context = worker_context()
         self.mailbox = Mailbox(context)
         self.halt = context.Event()
         self.slots = count = slots(plan)
         # Every worker waits for the others at the barrier, so that the pool starts all of them at once.
-        arguments = (plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
+        arguments = (dict(os.environ), plan, files, self.mailbox.inbox, self.halt, context.Barrier(count))
         self.executor = ProcessPoolExecutor(count, context, _start_worker, arguments)
         # In the folder of the run, whose one user this process is: whatever a killed one left is removed.
         self.rendezvous = files.folder / RENDEZVOUS
@@ -204,12 +205,16 @@ _busy = threading.Event()
 
 
 def _start_worker(
+    environment: dict[str, str],
     plan: TrainingPlan,
     files: RunFiles,
     inbox: Queue[Event | None],
     halt: synchronize.Event,
     barrier: synchronize.Barrier,
 ) -> None:
+    # That of the process that this one is a copy of may be older.
+    os.environ.clear()
+    os.environ.update(environment)
     take_over_as_parent()
     # They may reach the whole process group. The parent decides, and `halt` passes its decision on.
     for number in OF_TERMINALS:
@@ -254,6 +259,7 @@ def _exit_on_sigterm() -> threading.Event:
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=wait_and_exit, args=(received, sender), daemon=True).start()
     return terminated
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
+Answers = NDArray[np.int64]
 
 # A resolution of 1/255 is enough for learning curves of ensembles, in a quarter of the bytes of float32.
 LEVELS = 255
@@ -29,5 +30,19 @@ def unpack_probabilities(packed: bytes, classes: int) -> Probabilities:
         packed: compressed bytes.
         classes: number of classes.
     """
-    values = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, classes)
-    return values.astype(np.float32) / np.float32(LEVELS)
+    return _levels(packed, classes).astype(np.float32) / np.float32(LEVELS)
+
+
+def unpack_answers(packed: bytes, classes: int) -> Answers:
+    """Return the most probable class of each image, int64 (images,); of equals the first.
+
+    Args:
+        packed: compressed bytes.
+        classes: number of classes.
+    """
+    answers: Answers = _levels(packed, classes).argmax(axis=1)
+    return answers
+
+
+def _levels(packed: bytes, classes: int) -> NDArray[np.uint8]:
+    return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, classes)

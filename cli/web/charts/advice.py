@@ -62,8 +62,9 @@ def advice_chart(advice: Advice, today: date, cost: str = "time") -> alt.LayerCh
         advice.verdict.sentence,
         [
             f"{request.budget} parameters, {request.epochs} epochs of {request.dataset}; 90 % intervals; "
-            "dotted: the front; numbers are ranks",
-            f"Forecast of {today.isoformat()} for {device.device_name}, {device.processes} networks at once",
+            "dotted: the Pareto front; numbers are ranks",
+            f"Forecast of {today.isoformat()} for {device.device_name}, {device.processes} networks train at "
+            "a time",
         ],
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMS = (".html", ".svg", ".png")
 REMEDY = "pip install 'ensemble-advisor[plot]'"
+WEB_REMEDY = "pip install 'ensemble-advisor[web]'"
 # Pixels of a PNG for every pixel of the page.
 SCALE = 2.0
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -65,6 +66,25 @@ def check_picture(path: Path | None, content: str, option: str = "--plot") -> No
         raise UsageError(f"{option} writes .html, .svg or .png, got {path}")
     if any(find_spec(name) is None for name in ("altair", "vl_convert")):
         raise UsageError(f"{option} needs the packages altair and vl-convert-python: {REMEDY}")
+    check_writable(path, content)
+
+
+def check_report(path: Path, content: str) -> None:
+    """Refuse a report that could not be written, before any work.
+
+    Args:
+        path: file that will be written.
+        content: what the file will have, as errors name it.
+
+    Raises:
+        UsageError: another format than HTML, or missing packages.
+        StorageError: a file that cannot be written.
+    """
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"a report is an .html file, got {path}")
+    missing = [name for name in ("altair", "vl_convert", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"a report needs the packages {', '.join(missing)}: {WEB_REMEDY}")
     check_writable(path, content)
 
 

@@ -56,14 +56,14 @@ def _layers(
     methods = list(dict.fromkeys(row["method"] for row in rows))
     colours = alt.Scale(domain=methods, range=[PALETTE[i % len(PALETTE)] for i in range(len(methods))])
     shapes = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
-    legend = alt.Legend(symbolOpacity=1, symbolType="circle")
+    legend = alt.Legend(symbolOpacity=1)
     colour = alt.Color("method:N", title=None, scale=colours, legend=legend)
     data = chart_of(rows)
     front = chart_of(sorted((r for r in rows if r["front"]), key=lambda r: r["time"]))
     clustered = chart_of([r for r in rows if r["clusters"]])
     tooltip = [alt.Tooltip(f"{n}:N") for n in ("method", "clusters", "test error", "training time")]
     runs = [found for row in answered for found in _runs(row)]
-    return [
+    layers: list[alt.Chart] = [
         front.mark_line(interpolate="step-after", strokeDash=[2, 3], color="#555").encode(x=x, y=y),
         clustered.mark_line(opacity=0.6).encode(x=x, y=y, color=colour, order="clusters:Q"),
         data.mark_rule(opacity=0.5).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
@@ -72,14 +72,16 @@ def _layers(
             x=x,
             y=y,
             color=colour,
-            shape=alt.Shape("method:N", scale=shapes, legend=None),
+            shape=alt.Shape("method:N", title=None, scale=shapes, legend=legend),
             tooltip=tooltip,
         ),
         clustered.mark_text(dx=11, dy=-8, fontSize=SMALL).encode(x=x, y=y, text="label:N", color=colour),
-        chart_of(runs)
-        .mark_point(shape="cross", size=110, angle=45, strokeWidth=2, filled=False)
-        .encode(x=x, y=y, color=colour, tooltip=[alt.Tooltip("run:Q"), alt.Tooltip("error:Q")]),
     ]
+    if runs:
+        crosses = chart_of(runs).mark_point(shape="cross", size=110, angle=45, strokeWidth=2, filled=False)
+        tooltip = [alt.Tooltip("run:Q"), alt.Tooltip("error:Q")]
+        layers.append(crosses.encode(x=x, y=y, color=colour, tooltip=tooltip))
+    return layers
 
 
 def time_of(row: FrontierRow) -> Estimate:

@@ -14,7 +14,7 @@ from advisor.decision.threshold.switchover import Threshold
 from cli.render.examine.switchover import EXTRAPOLATED, letter_of, marked_name, training_in_words
 from cli.render.examine.switchover_words import columns_in_words
 from cli.render.formats import count
-from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, chart_of, finished, named_axis
+from cli.web.charts.theme import ENSEMBLE, ON_LIGHT, SINGLE, SMALL, chart_of, finished, named_axis
 from cli.workflows.answers.examine.switchover import SwitchoverMap, TrainingMap
 
 LABELS = {Axis.EPOCHS: "epochs of the single network", Axis.IMAGES: "training images"}
@@ -25,16 +25,19 @@ MEDIAN, INTERVAL = "switchover threshold (median)", "its 90 % interval"
 CHANCES = alt.Scale(domain=[0, 50, 100], range=[SINGLE, "#ffffff", ENSEMBLE], interpolate="rgb")
 
 
-def switchover_chart(answer: SwitchoverMap, today: date) -> alt.HConcatChart:
+def switchover_chart(
+    answer: SwitchoverMap, today: date, point: tuple[int, int] | None = None
+) -> alt.HConcatChart:
     """Return the answer of `advisor est` as a chart.
 
     Args:
         answer: the answer.
         today: date for the caption.
+        point: column and parameters that a reader has in mind, which every panel marks; None for none.
     """
     request, evidence = answer.request, answer.evidence
     panels = [
-        _panel(answer, found, training_in_words(training, found.clusters), first=i == 0)
+        _panel(answer, found, training_in_words(training, found.clusters), point, first=i == 0)
         for i, (training, found) in enumerate(answer.maps.items())
     ]
     panels_beside: alt.HConcatChart = alt.hconcat(*panels, spacing=24).resolve_scale(
@@ -54,7 +57,9 @@ def switchover_chart(answer: SwitchoverMap, today: date) -> alt.HConcatChart:
     )
 
 
-def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool) -> alt.LayerChart:
+def _panel(
+    answer: SwitchoverMap, found: TrainingMap, name: str, point: tuple[int, int] | None, *, first: bool
+) -> alt.LayerChart:
     columns, budgets = answer.columns, answer.budgets_parameters
     mark = f" ({EXTRAPOLATED} extrapolated)" if any(answer.extrapolated) else ""
     across, up = edges(columns), edges(budgets)
@@ -75,11 +80,16 @@ def _panel(answer: SwitchoverMap, found: TrainingMap, name: str, *, first: bool)
     tooltip = [alt.Tooltip(f"{name}:N") for name in ("budget", LABELS[answer.axis], "chance of the ensemble")]
     squares = cells.mark_rect().encode(x=x, x2="right:Q", y=y, y2="high:Q", color=colour, tooltip=tooltip)
     figures = cells.mark_text(fontSize=SMALL).encode(x="column:Q", y="parameters:Q", text="figure:N")
+    figures = figures.encode(color=alt.value(ON_LIGHT))
     layers: list[alt.Chart] = [squares, figures]
     if found.threshold_parameters:
         layers.insert(1, _threshold(columns, found.threshold_parameters, above=float(2 * up[-1])))
         if all(threshold.median is None for threshold in found.threshold_parameters):
             name = f"{name}: not reached"
+    if point is not None and across[0] <= point[0] <= across[-1] and up[0] <= point[1] <= up[-1]:
+        asked = chart_of([{"column": point[0], "parameters": point[1], "asked": f"asked: {count(point[1])}"}])
+        ring = asked.mark_point(size=260, strokeWidth=2.5, filled=False, color=ON_LIGHT)
+        layers.append(ring.encode(x="column:Q", y="parameters:Q", tooltip="asked:N"))
     size = {"width": COLUMN * max(len(columns), 4), "height": ROW * max(len(budgets), 4)}
     title = alt.TitleParams(text=name, fontSize=SMALL + 1, fontWeight="normal")
     panel: alt.LayerChart = alt.LayerChart(layer=layers).properties(title=title, **size)

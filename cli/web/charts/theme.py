@@ -17,6 +17,8 @@ from cli.render.formats import duration, size
 SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH = "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00"
 PALETTE = (SINGLE, ENSEMBLE, THIRD, FOURTH, FIFTH, "#0072B2", "#F0E442", "#000000")
 FONT = "Helvetica, Arial, sans-serif"
+# Ink on a light fill, which stays where a dark page turns other dark inks light.
+ON_LIGHT = "#101418"
 # Sizes of text in pixels.
 TITLE, TEXT, SMALL = 14, 11, 10
 # Characters of a line of the title, and of one below it, in the width of a usual chart.
@@ -30,6 +32,17 @@ TIMES = (
     *(86_400.0 * number for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 )
 
+# A second, a minute, an hour and a day, in seconds.
+UNITS = (1.0, 60.0, 3600.0, 86_400.0)
+# So few ticks are too few to read a value.
+FEW_TICKS = 2
+# Ticks of a linear axis at most.
+MOST_TICKS = 8
+# Round sizes in bytes.
+SIZES = tuple(
+    number * 2.0**power for power in range(0, 60, 10) for number in (1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+
 AnyChart = TypeVar("AnyChart", alt.Chart, alt.LayerChart, alt.HConcatChart, alt.VConcatChart)
 
 
@@ -41,17 +54,32 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
         title: what the chart shows, in one line.
         lines: lines below the title: the designs, the data, what the figures rest on, date and device.
     """
+    return in_theme(titled(chart, title, lines))
+
+
+def titled(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
+    """Return a chart with title and caption, as a part of a larger one; arguments as for `finished`."""
     heading = alt.TitleParams(
         text=wrap(title, TITLE_WIDTH),
-        subtitle=[part for line in lines for part in wrap(line, LINE_WIDTH)],
+        subtitle=[part for line in lines for part in wrap(_sentence(line), LINE_WIDTH)],
         anchor="start",
         fontSize=TITLE,
         subtitleFontSize=TEXT,
         subtitleColor="#555",
         offset=12,
     )
+    found: AnyChart = chart.properties(title=heading)
+    return found
+
+
+def in_theme(chart: AnyChart) -> AnyChart:
+    """Return a chart, whole and not part of another, with fonts and background.
+
+    Args:
+        chart: the chart.
+    """
     found: AnyChart = (
-        chart.properties(title=heading, background="white", padding=12)
+        chart.properties(background="white", padding=12)
         .configure(font=FONT)
         .configure_axis(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", gridOpacity=0.4)
         .configure_legend(labelFontSize=TEXT, titleFontSize=TEXT, titleFontWeight="normal", labelLimit=400)
@@ -60,13 +88,18 @@ def finished(chart: AnyChart, title: str, lines: Sequence[str]) -> AnyChart:
     return found
 
 
+def _sentence(line: str) -> str:
+    return line if line.endswith(".") else f"{line}."
+
+
 def chart_of(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     """Return a chart without marks on rows, which it carries with it.
 
     Args:
         rows: values by field name.
     """
-    return alt.Chart(alt.InlineData(values=list(rows)))
+    # Altair copies a list of rows, and every value in it, whenever charts are joined. A tuple stays as it is.
+    return alt.Chart(alt.InlineData(values=tuple(rows)))
 
 
 def named_axis(values: Sequence[float], names: Sequence[str]) -> alt.Axis:
@@ -95,7 +128,7 @@ def cost_axis(low: float, high: float, form: Callable[[float], str]) -> alt.Axis
         form: how a value is written: `duration`, `size` or as a number.
     """
     if form is size:
-        ticks = log_ticks(low, high, binary=True)
+        ticks = size_ticks(low, high)
     else:
         ticks = time_ticks(low, high) if form is duration else log_ticks(low, high)
     return named_axis(ticks, [form(tick) for tick in ticks])
@@ -108,11 +141,29 @@ def time_ticks(low: float, high: float) -> list[float]:
         low: least value of the axis, seconds.
         high: largest value of the axis, seconds.
     """
-    return [time for time in TIMES if low <= time <= high] or log_ticks(low, high)
+    found = [time for time in TIMES if low <= time <= high]
+    if len(found) > FEW_TICKS:
+        return found
+    unit = max((unit for unit in UNITS if unit <= low), default=low)
+    return [unit * tick for tick in log_ticks(low / unit, high / unit)]
+
+
+def size_ticks(low: float, high: float) -> list[float]:
+    """Return round sizes of a logarithmic axis.
+
+    Args:
+        low: least value of the axis, bytes.
+        high: largest value of the axis, bytes.
+    """
+    found = [each for each in SIZES if low <= each <= high]
+    if len(found) > FEW_TICKS:
+        return found
+    unit = 1024.0 ** max(math.floor(math.log(low, 1024)), 0)
+    return [unit * tick for tick in log_ticks(low / unit, high / unit)]
 
 
 def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
-    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, or powers of 2.
+    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, more if few, or powers of 2.
 
     Args:
         low: least value of the axis, positive.
@@ -122,4 +173,46 @@ def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
     if binary:
         return [2.0**n for n in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+
+    def ticks(steps: Sequence[float]) -> list[float]:
+        return [v for n in decades for step in steps if low <= (v := step * 10.0**n) <= high]
+
+    few = ticks((1, 2, 5))
+    return few if len(few) > FEW_TICKS else ticks((1, 1.5, 2, 3, 4, 5, 6, 7, 8))
     return [v for n in decades for v in (10.0**n, 2 * 10.0**n, 5 * 10.0**n) if low <= v <= high]
+
+
+def round_times(end: float) -> list[float]:
+    """Return round times of a linear axis from 0, about as many as fit beside each other.
+
+    Args:
+        end: end of the axis, seconds, positive.
+    """
+    step = next((time for time in TIMES if end / time <= MOST_TICKS), TIMES[-1])
+    return [n * step for n in range(int(end / step) + 1)]
+
+
+def linear_ticks(end: float) -> list[float]:
+    """Return round whole numbers of a linear axis from 0: multiples of 1, 2 or 5 times a power of ten.
+
+    Args:
+        end: end of the axis, positive.
+    """
+    steps = (number * 10**power for power in range(12) for number in (1, 2, 5))
+    step = next(step for step in steps if end / step <= MOST_TICKS)
+    return [float(n * step) for n in range(int(end / step) + 1)]
+
+
+def linear_axis(end: float, form: Callable[[float], str]) -> alt.Axis:
+    """Return a linear axis from 0, whose ticks are round in its own unit.
+
+    Args:
+        end: end of the axis, positive.
+        form: how a value is written: `duration`, `size` or as a number.
+    """
+    if form is size:
+        step = next(step for step in SIZES if end / step <= MOST_TICKS / 2)
+        ticks = [n * step for n in range(int(end / step) + 1)]
+    else:
+        ticks = round_times(end) if form is duration else linear_ticks(end)
+    return named_axis(ticks, [form(tick) if tick else "0" for tick in ticks])

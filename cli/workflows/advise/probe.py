@@ -22,6 +22,7 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate, Floats
+from cli.workflows.advise.comparison import Fitted
 from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
 from cli.workflows.advise.probe_evidence import reported_probe, trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
@@ -30,7 +31,7 @@ from cli.workflows.advise.request import ResolvedRequest, check_request, profile
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
-from cli.workflows.forecast.evidence import accuracy_for, say_of_earlier_contents
+from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.forecast.probe_source import source_of
@@ -200,16 +201,16 @@ class ProbingSession:
         if self._compared is not None:
             return self._compared
         facts = self.resolved.facts
-        accuracy, evidence = accuracy_for(self.store, facts, self.request.seed)
-        scenario = scenario_of(self.request, self.resolved, self.profiled, accuracy, self.store)
-        trained = trained_families(evidence, facts.learned_as, self.request.epochs)
+        fitted = Fitted.of(self.request, self.resolved, self.store)
+        scenario = scenario_of(self.request, self.resolved, self.profiled, fitted.accuracy, fitted.epochs)
+        trained = trained_families(fitted.trained, facts.learned_as, self.request.epochs)
         scenario = scenario.limited_to(leading_families(scenario.families, trained, facts.learned_as))
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
         self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))
         self._first = self._first or scenario
         # A design that breaks a limit is not chosen whatever a probe finds, unless every design breaks one.
         feasible = [e for e in evaluated if e.feasible] or evaluated
-        self._compared = scenario, feasible, trained_before(evidence, facts.learned_as)
+        self._compared = scenario, feasible, trained_before(fitted.trained, facts.learned_as)
         return self._compared
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:

@@ -77,7 +77,7 @@ def advised_designs(
             threshold_of(row.evaluated, switchovers),
             None if row is rows[0] else beats_first(row.evaluated),
             evidence,
-            _predicted(row, scenario.likelihood, price_per_hour),
+            predicted_figures(row.evaluated, row.test_error, scenario.likelihood, price_per_hour),
         )
         for row in rows
     )
@@ -117,13 +117,24 @@ def _advised(
     )
 
 
-def _predicted(
-    row: Recommendation, likelihood: LikelihoodPredictor | None, price_per_hour: float | None
+def predicted_figures(
+    evaluated: Evaluated,
+    test_error: Estimate,
+    likelihood: LikelihoodPredictor | None,
+    price_per_hour: float | None,
 ) -> PredictedFigures:
-    evaluated, priced = row.evaluated, row.evaluated.priced
+    """Return predicted error and cost of a design.
+
+    Args:
+        evaluated: the design.
+        test_error: its predicted test error, a share.
+        likelihood: predictor of likelihood and calibration; None forecasts neither.
+        price_per_hour: price of the machine in USD per hour, None for no cost.
+    """
+    priced = evaluated.priced
     drawn = evaluated.errors, len(evaluated.design.members), evaluated.seed_std
     return PredictedFigures(
-        test_error=row.test_error,
+        test_error=test_error,
         epoch_seconds=priced.epoch_seconds,
         train_seconds=priced.train_seconds,
         inference_ms_per_image=priced.inference_ms_per_image,

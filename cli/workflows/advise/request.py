@@ -27,7 +27,6 @@ from advisor.plans.recipes.choice import RecipeName, patience_of, usual_batch
 from advisor.plans.schedule import MOST_EPOCHS, check_patience
 from cli.quantities import check_amount, check_price, check_seed
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
-from cli.workflows.forecast.convergence import epoch_predictor
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
 from cli.workflows.forecast.planning import asked_patience
 from cli.workflows.home import Home
@@ -161,7 +160,7 @@ def scenario_of(
     resolved: ResolvedRequest,
     profiled: Profiled,
     accuracy: AccuracyPredictor,
-    store: Store,
+    epochs: EpochPredictor,
 ) -> Scenario:
     """Return the scenario in which the designs of a request are priced and compared.
 
@@ -170,7 +169,7 @@ def scenario_of(
         resolved: what it stands for.
         profiled: predictor of cost, and the settings to train with.
         accuracy: predictor of the error.
-        store: database with the trainings that tell of epochs to convergence.
+        epochs: predictor of the epochs to convergence.
     """
     return Scenario(
         candidates=resolved.candidates,
@@ -182,7 +181,7 @@ def scenario_of(
         batch=resolved.batch,
         recipe=RecipeName(request.recipe),
         patience=asked_patience(request.patience, until_converged=request.until_converged),
-        epoch_predictor=EpochPredictor() if used_patience(request) is None else epoch_predictor(store),
+        epoch_predictor=epochs,
         seed=request.seed,
         execution=profiled.execution,
         limits=Limits(

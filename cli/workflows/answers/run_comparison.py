@@ -34,6 +34,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMean:
+    """The mean of a figure over a group.
+
+    Attributes:
+        value: mean over the seeds of the group, with a 90 % interval.
+        basis: what the interval takes into account, as for a difference.
+    """
+
+    value: Estimate
+    basis: DifferenceBasis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunGroup:
     """Runs that differ by nothing but their seed; a run that has none like it is a group of its own.
 
@@ -45,6 +58,8 @@ class RunGroup:
         test_error: mean test error of these runs, a share; null where no run is finished.
         nll: mean negative log-likelihood in nats; null where it is not known.
         calibration_error: mean expected calibration error; null where it is not known.
+        test_error_mean: mean test error with its interval; null where no run is finished.
+        train_seconds_mean: mean training time in seconds with its interval; null with fewer than two seeds.
     """
 
     runs: tuple[int, ...]
@@ -54,6 +69,8 @@ class RunGroup:
     test_error: float | None
     nll: float | None
     calibration_error: float | None
+    test_error_mean: GroupMean | None = None
+    train_seconds_mean: GroupMean | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

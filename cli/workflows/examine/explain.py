@@ -16,9 +16,10 @@ from advisor.estimate import Estimate
 from advisor.plans.plan import TrainingPlan
 from cli.quantities import check_price
 from cli.workflows.answers.examine.explanation import Explanation, PredictedTotals
-from cli.workflows.examine.explain_run import explain_run
+from cli.workflows.examine.explain_run import RunProgress, explain_run
 from cli.workflows.examine.layer_forecast import forecast_layers
 from cli.workflows.examine.plan_clusters import explained_clusters
+from cli.workflows.examine.plan_networks import explained_networks
 from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
@@ -26,7 +27,8 @@ from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store, reading_store, run_id_of, stored_run
+from cli.workflows.reading import known_store
+from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
 
 
@@ -61,7 +63,7 @@ def explain(
     return Explanation(
         plan=explained_plan(plan, price_per_hour),
         run=None,
-        steps=explained_steps(plan, _seconds_of_steps(plan_forecast.priced), {}, {}),
+        steps=explained_steps(plan, _seconds_of_steps(plan_forecast.priced), {}, {}, {}),
         predicted=_predicted(plan_forecast, price_per_hour),
         actual=None,
         deviation=None,
@@ -71,6 +73,7 @@ def explain(
         coverage=coverage,
         corrections=plan_forecast.corrections,
         clusters=explained_clusters(plan),
+        networks=explained_networks(plan),
     )
 
 
@@ -85,7 +88,12 @@ def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool)
     with reading_store(home) as store:
         run = stored_run(store, home, number)
         coverage = coverage_of(store, {run.fingerprint})
-        return explain_run(run, store.steps(run.id), store.epoch_counts(run.id), price, coverage)
+        progress = RunProgress(
+            records={record.step: record for record in store.steps(run.id)},
+            epochs=store.epoch_counts(run.id),
+            seconds=store.epoch_seconds(run.id),
+        )
+        return explain_run(run, progress, price, coverage)
 
 
 def _seconds_of_steps(priced: PricedPlan | None) -> dict[str, Estimate]:

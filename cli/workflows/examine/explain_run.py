@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from advisor.cost.money.machine_price import usd_of_seconds, usd_of_training
 from advisor.estimate import Estimate
@@ -17,17 +18,28 @@ from cli.workflows.answers.examine.explanation import (
 )
 from cli.workflows.answers.examine.parts import Deviation, QuantityCoverage
 from cli.workflows.examine.plan_clusters import explained_clusters
-from cli.workflows.examine.plan_steps import (
-    about_plan,
-    explained_plan,
-    explained_steps,
-)
+from cli.workflows.examine.plan_networks import networks_of_run
+from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgress:
+    """What the database knows of the steps of a run.
+
+    Attributes:
+        records: executed steps by step.
+        epochs: finished epochs by step.
+        seconds: seconds of these epochs by step.
+    """
+
+    records: Mapping[str, StepRecord]
+    epochs: Mapping[str, int]
+    seconds: Mapping[str, float]
 
 
 def explain_run(
     run: Run,
-    records: Sequence[StepRecord],
-    epochs: Mapping[str, int],
+    progress: RunProgress,
     price: float | None,
     coverage: tuple[QuantityCoverage, ...] = (),
 ) -> Explanation:
@@ -35,17 +47,17 @@ def explain_run(
 
     Args:
         run: run as the database knows it.
-        records: executed steps.
-        epochs: finished epochs by step.
+        progress: executed steps and finished epochs.
         price: price of the machine in USD per hour, None for no cost.
         coverage: how many of the newest forecasts on the machine held.
     """
     seconds = {s.step: Estimate(s.mean, s.low, s.high) for s in run.forecast.steps} if run.forecast else {}
-    predicted, actual = _predicted(run.forecast, price), _actual(run, records, price)
+    records = progress.records
+    predicted, actual = _predicted(run.forecast, price), _actual(run, list(records.values()), price)
     return Explanation(
         plan=explained_plan(run.plan, price),
         run=ExplainedRun(id=run.id, created_at=run.created_at, status=run.status, message=run.message),
-        steps=explained_steps(run.plan, seconds, {record.step: record for record in records}, epochs),
+        steps=explained_steps(run.plan, seconds, records, progress.epochs, progress.seconds),
         predicted=predicted,
         actual=actual,
         deviation=_deviation(predicted, actual, complete=run.status is RunStatus.DONE),
@@ -55,6 +67,7 @@ def explain_run(
         coverage=coverage,
         corrections=run.forecast.corrections if run.forecast else (),
         clusters=explained_clusters(run.plan),
+        networks=networks_of_run(run, records, progress.epochs),
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from advisor.cost.pricing import EVALUATE
+from advisor.cost.timeline import Span, timeline_of
 from advisor.estimate import Estimate
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.convergence.expectation import converging_epochs
 from advisor.plans.placement import devices_of
-from advisor.plans.plan import HatchStep, Role, TrainingPlan
+from advisor.plans.plan import HatchStep, Role, TrainingPlan, TrainStep
 from advisor.plans.records import StepRecord, StepStatus
 from advisor.plans.schedule import Schedule
-from cli.workflows.answers.examine.explanation import ExplainedPlan, ExplainedStep
+from cli.workflows.answers.examine.explanation import ExplainedPlan, ExplainedStep, SlotSpan
 from cli.workflows.answers.examine.parts import Deviation, PlanFacts, fields_of
 
 
@@ -26,6 +27,7 @@ def explained_steps(
     predicted: Mapping[str, Estimate],
     records: Mapping[str, StepRecord],
     epochs: Mapping[str, int],
+    so_far: Mapping[str, float],
 ) -> tuple[ExplainedStep, ...]:
     """Return the steps of a plan, and after them what is beyond its steps: the evaluation of all members.
 
@@ -34,10 +36,16 @@ def explained_steps(
         predicted: predicted seconds by step.
         records: executed steps by step; empty for a plan that is not a run.
         epochs: finished epochs by step; empty for a plan that is not a run.
+        so_far: seconds of these epochs by step.
     """
+    spans = _Spans(plan, predicted, records, so_far)
 
     def explained(
-        step: str, network: str | None, after: tuple[str, ...], schedule: Schedule | None
+        step: str,
+        name: str | None = None,
+        network: str | None = None,
+        after: tuple[str, ...] = (),
+        schedule: Schedule | None = None,
     ) -> ExplainedStep:
         seconds, record = predicted.get(step), records.get(step)
         actual = None if record is None else record.seconds
@@ -55,11 +63,16 @@ def explained_steps(
             status=None if record is None else record.status,
             actual_seconds=actual,
             deviation=Deviation.of(seconds, actual) if done else None,
+            network_name=name,
+            expected_span_epochs=_slot_span(spans.expected, step),
+            predicted_span_seconds=_slot_span(spans.predicted, step),
+            actual_span_seconds=_slot_span(spans.actual, step),
         )
 
     planned = [
         explained(
             step.id,
+            step.network,
             plan.network(step.network).network,
             step.after,
             None if isinstance(step, HatchStep) else step.schedule,
@@ -69,7 +82,47 @@ def explained_steps(
     ids = {step.id for step in plan.steps}
     further = [name for name in dict.fromkeys([*predicted, *records, EVALUATE]) if name not in ids]
     last = tuple(plan.train_steps_of(member.name)[-1].id for member in plan.members)
-    return (*planned, *(explained(name, None, last, None) for name in further))
+    return (*planned, *(explained(name, after=last) for name in further))
+
+
+class _Spans:
+    """Spans of the steps of a plan: in expected epochs, in predicted seconds, and in actual ones.
+
+    Args:
+        plan, predicted, records, so_far: as for `explained_steps`.
+    """
+
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        predicted: Mapping[str, Estimate],
+        records: Mapping[str, StepRecord],
+        so_far: Mapping[str, float],
+    ) -> None:
+        trained = {s.id: s.schedule.expected_epochs for s in plan.steps if isinstance(s, TrainStep)}
+        self.expected = timeline_of(plan, {step.id: float(trained.get(step.id, 0)) for step in plan.steps})
+        seconds = {step: estimate.mean for step, estimate in predicted.items()}
+        self.predicted = _with_evaluation(plan, timeline_of(plan, seconds), seconds)
+        ended = {step: record.seconds for step, record in records.items()}
+        done = {step for step, record in records.items() if record.status is StepStatus.DONE}
+        actual = dict(so_far) | ended
+        spans = timeline_of(plan, actual, unfinished=actual.keys() - done)
+        self.actual = _with_evaluation(plan, spans, ended)
+
+
+def _with_evaluation(
+    plan: TrainingPlan, spans: dict[str, Span], seconds: Mapping[str, float]
+) -> dict[str, Span]:
+    """Add the evaluation of the members, which comes after all steps."""
+    if EVALUATE not in seconds or len(spans) < len(plan.steps):
+        return spans
+    start = max(span.end for span in spans.values())
+    return spans | {EVALUATE: Span(start, start + seconds[EVALUATE], (1,))}
+
+
+def _slot_span(spans: Mapping[str, Span], step: str) -> SlotSpan | None:
+    span = spans.get(step)
+    return None if span is None else SlotSpan(start=span.start, end=span.end, slots=span.slots)
 
 
 def about_plan(plan: TrainingPlan) -> list[str]:

@@ -40,7 +40,8 @@ from cli.workflows.forecast.forecasting import (
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store, reading_store, run_id_of, stored_run
+from cli.workflows.reading import known_store
+from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
 from db.queries import Store
 from profiler.device import choose_device

@@ -6,7 +6,7 @@ digests of its fingerprint under several settings.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from advisor.conformal import MOST_OWN, Corrections, Quantity
 from advisor.plans.outcomes import FinishedForecast, finished_forecasts, scores_by_basis
@@ -37,13 +37,26 @@ def coverage_of(store: Store, machine: Collection[str]) -> tuple[QuantityCoverag
         store: database with runs.
         machine: digests of the machine of time and memory.
     """
-    history = list(_history(store, machine))
-    found = []
-    for quantity in Quantity:
-        newest = [forecast.inside for forecast in history if forecast.quantity is quantity][:STATED]
-        if newest:
-            found.append(QuantityCoverage(quantity=quantity, forecasts=len(newest), inside=sum(newest)))
-    return tuple(found)
+    return coverage_among(_history(store, machine), STATED)
+
+
+def coverage_among(
+    forecasts: Iterable[FinishedForecast], most: int | None = None
+) -> tuple[QuantityCoverage, ...]:
+    """Return how many forecasts of each quantity held; quantities without any are left out.
+
+    Args:
+        forecasts: finished forecasts, newest first.
+        most: number of forecasts of a quantity that are counted at most, the newest; None for all.
+    """
+    by_quantity: dict[Quantity, list[bool]] = {quantity: [] for quantity in Quantity}
+    for forecast in forecasts:
+        by_quantity[forecast.quantity].append(forecast.inside)
+    newest = {quantity: inside[:most] for quantity, inside in by_quantity.items() if inside}
+    return tuple(
+        QuantityCoverage(quantity=quantity, forecasts=len(inside), inside=sum(inside))
+        for quantity, inside in newest.items()
+    )
 
 
 def _history(store: Store, machine: Collection[str]) -> Iterator[FinishedForecast]:

@@ -12,7 +12,13 @@ from statistics import fmean
 
 from advisor.accuracy.cases import case_of
 from advisor.accuracy.noise import ensemble_seed_std
-from advisor.decision.group_difference import CountedError, difference_by_counting, difference_over_seeds
+from advisor.decision.group_difference import (
+    CountedError,
+    difference_by_counting,
+    difference_over_seeds,
+    mean_by_counting,
+    mean_over_seeds,
+)
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
 from advisor.plans.plan import TrainingPlan, plan_to_json
@@ -22,6 +28,7 @@ from cli.workflows.answers.run_comparison import (
     Difference,
     DifferenceBasis,
     GroupDifference,
+    GroupMean,
     RunComparison,
     RunGroup,
 )
@@ -51,11 +58,12 @@ def compare_runs(home: Home, runs: Sequence[str], price_per_hour: float | None =
         shown = tuple(describe_run(store, home, number, price_per_hour) for number in numbers)
         groups = grouped([store.run(number) for number in dict.fromkeys(numbers)])
         names = {group.plan.dataset.learned_as for group in groups}
-        # Without two groups nothing is subtracted.
-        seed_stds = seed_stds_of(store, names) if len(groups) > 1 else {}
+        # A group of several seeds has its noise with it.
+        forecast = any(len(group.counted) == 1 for group in groups)
+        seed_stds = seed_stds_of(store, names) if forecast else {}
     return RunComparison(
         runs=shown,
-        groups=tuple(map(_described, groups)),
+        groups=tuple(_described(group, seed_stds) for group in groups),
         differences=tuple(
             _difference(index, group, groups[0], seed_stds) for index, group in enumerate(groups) if index
         ),
@@ -115,7 +123,7 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
-def _described(group: Group) -> RunGroup:
+def _described(group: Group, seed_stds: Mapping[str, float]) -> RunGroup:
     means = {name: fmean(values) if (values := group.values(of)) else None for name, of in FIGURES.items()}
     return RunGroup(
         runs=tuple(run.id for run in group.runs),
@@ -123,7 +131,32 @@ def _described(group: Group) -> RunGroup:
         method=group.plan.method,
         counted=tuple(run.id for run in group.counted),
         **means,
+        test_error_mean=_mean_error(group, seed_stds),
+        train_seconds_mean=_mean_seconds(group),
     )
+
+
+def _mean_error(group: Group, seed_stds: Mapping[str, float]) -> GroupMean | None:
+    errors, images = group.values(FIGURES["test_error"]), group.plan.dataset.test_images
+    if len(errors) > 1:
+        value = mean_over_seeds(errors, _resolution(group, "test_error"))
+        return GroupMean(value=value, basis=DifferenceBasis.SEEDS)
+    if not errors or not images:
+        return None
+    value = mean_by_counting(_counted_error(group, seed_stds))
+    return GroupMean(value=value, basis=DifferenceBasis.COUNTING)
+
+
+def _mean_seconds(group: Group) -> GroupMean | None:
+    seconds = [run.train_seconds for run in group.counted]
+    if len(seconds) < 2:
+        return None
+    return GroupMean(value=mean_over_seeds(seconds), basis=DifferenceBasis.SEEDS)
+
+
+def _resolution(group: Group, name: str) -> float:
+    """Return the smallest difference of two figures: an image of the test images for an error."""
+    return 1 / max(group.plan.dataset.test_images, 1) if name == "test_error" else 0.0
 
 
 def _difference(
@@ -146,8 +179,8 @@ def _over_seeds(group: Group, reference: Group, name: str, of: Figure) -> Differ
     values, others = group.values(of), reference.values(of)
     if min(len(values), len(others)) < 2:
         return None
-    resolution = 1 / max(group.plan.dataset.test_images, 1) if name == "test_error" else 0.0
-    return Difference(value=difference_over_seeds(values, others, resolution), basis=DifferenceBasis.SEEDS)
+    value = difference_over_seeds(values, others, _resolution(group, name))
+    return Difference(value=value, basis=DifferenceBasis.SEEDS)
 
 
 def _by_counting(group: Group, reference: Group, seed_stds: Mapping[str, float]) -> Difference | None:

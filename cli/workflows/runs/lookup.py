@@ -7,16 +7,13 @@ status only after the run is resumed.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
 from cli.workflows.home import Home, is_locked
 from db.listing import list_runs
+from db.schema import folder_of
 
 if TYPE_CHECKING:
     from advisor.plans.records import Run
@@ -45,6 +42,19 @@ def run_id_of(text: str, home: Home) -> int:
     return int(text)
 
 
+def trains_now(home: Home, run: str) -> bool:
+    """Return whether a process trains a run; one that does not exist is trained by none.
+
+    Args:
+        home: home of the run.
+        run: its number, or ``last``.
+    """
+    try:
+        return home.trains(folder_of(run_id_of(run, home)))
+    except UsageError:
+        return False
+
+
 def existing_store(home: Home) -> Store:
     """Open the database, which must exist, for a command that changes its runs.
 
@@ -69,20 +79,6 @@ def reading_store(home: Home) -> Store:
     from db.session import open_reader
 
     return open_reader(home.database)
-
-
-@contextmanager
-def known_store(home: Home) -> Iterator[Store]:
-    """Open the database to read; one that does not exist yet is as good as an empty one elsewhere."""
-    from db.session import open_reader, open_store
-
-    path = home.database
-    if path.exists():
-        with open_reader(path) as store:
-            yield store
-        return
-    with tempfile.TemporaryDirectory() as nowhere, open_store(Path(nowhere) / path.name) as store:
-        yield store
 
 
 def stored_run(store: Store, home: Home, number: int) -> Run:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.conformal import Corrections, Quantity
-from advisor.cost.pricing import HATCH_SECONDS, epoch_seconds, price, timeline
+from advisor.cost.pricing import HATCH_SECONDS, epoch_seconds, price
+from advisor.cost.timeline import timeline, timeline_of
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, total
 from advisor.networks.architecture import lower, parse_network
@@ -93,7 +94,7 @@ class Stub:
 
 
 def makespan(*plan):
-    return max((end for _, end in timeline(*plan).values()), default=0.0)
+    return max((span.end for span in timeline(*plan).values()), default=0.0)
 
 
 def test_one_process_takes_the_sum():
@@ -415,7 +416,7 @@ def test_a_step_waits_until_enough_slots_are_free():
     # a takes two of three slots, b does not fit beside it but c does: a 0-2, c 0-1, b 2-5.
     names, devices = ["a", "b", "c"], {"a": 2, "b": 2}
     found = timeline(names, [(), (), ()], [2.0, 3.0, 1.0], 3, 1.0, devices)
-    assert found == {"a": (0.0, 2.0), "c": (0.0, 1.0), "b": (2.0, 5.0)}
+    assert found == {"a": (0.0, 2.0, (1, 2)), "c": (0.0, 1.0, (3,)), "b": (2.0, 5.0, (1, 2))}
 
 
 def test_a_step_on_all_devices_runs_alone():
@@ -444,3 +445,13 @@ def test_a_mother_on_four_devices_and_then_members_on_two_each():
     assert priced.epoch_seconds.mean == pytest.approx(1.5 * epoch / 1.8)
     # Power of every device while it is in use: hatching takes one each.
     assert priced.energy_joules.mean == pytest.approx(10 * (4 * mother + 2 * 1.5 * hatch + 4 * member))
+
+
+def test_durations_beside_neighbours_give_the_timeline_of_the_price_again():
+    plan = planned("3xresnet-8-4+2xresnet-8-6@g2", processes=3, epochs=20)
+    priced = price(plan, Stub({"resnet-8-4": 1.0, "resnet-8-6": 1.7}, slowdown=1.4))
+    spans = timeline_of(plan, {step.step: step.seconds.mean for step in priced.steps})
+    assert max(span.end for span in spans.values()) == pytest.approx(priced.train_seconds.mean)
+    for slot in (1, 2, 3):
+        beside = sorted((s.start, s.end) for s in spans.values() if slot in s.slots)
+        assert all(before[1] <= after[0] for before, after in zip(beside, beside[1:], strict=False))

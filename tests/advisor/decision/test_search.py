@@ -13,7 +13,16 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import price
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import OBJECTIVES, Limits, Scenario, evaluate_choices, plan_of, planned, search
+from advisor.decision.search import (
+    OBJECTIVES,
+    Limits,
+    Scenario,
+    evaluate_choices,
+    first_look,
+    plan_of,
+    planned,
+    search,
+)
 from advisor.decision.search_space import Choice
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.designs.design import parse_design
@@ -65,6 +74,17 @@ def everything(where):
 
 def starts(where, trials=80):
     return starting_points(where.choices, where.accuracy, where.dataset, where.epochs, trials)
+
+
+@pytest.mark.parametrize("number", [1, 10, 40])
+def test_a_first_look_judges_the_first_starting_points_as_the_search_does(number):
+    where = scenario()
+    found = first_look(where, number)
+    assert 1 <= len(found) <= number
+    known = {e.key: e for e in evaluate_choices(where, starts(where))}
+    for e in found:
+        assert e.errors == pytest.approx(known[e.key].errors)
+        assert e.priced.train_seconds == known[e.key].priced.train_seconds
 
 
 def test_designs_that_converge_are_priced_and_judged_by_the_epochs_that_they_are_expected_to_take():

@@ -5,11 +5,13 @@ from itertools import product
 
 import optuna
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices, methods_for
 from advisor.designs.mixtures import Mixture, enumerate_mixtures
 from advisor.designs.space import enumerate_candidates
-from advisor.errors import UsageError
+from advisor.errors import InfeasibleError, UsageError
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT, Method
@@ -39,6 +41,21 @@ def plan_of(choice):
         execution=EXECUTION,
         options=PlanOptions(method=choice.method),
     )
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sets(st.sampled_from(("resnet", "vgg", "mlp", "densenet", "wrn")), min_size=1, max_size=2),
+    st.sets(st.sampled_from((1, 2, 3, 5)), min_size=1),
+    st.sets(st.sampled_from(tuple(Method)), min_size=1),
+    st.sampled_from((8_000, 25_000, 60_000)),
+)
+def test_the_number_of_choices_is_counted_without_making_them(families, members, methods, budget):
+    try:
+        space = choices(tuple(sorted(families)), tuple(sorted(members)), tuple(sorted(methods)), budget)
+    except InfeasibleError:
+        assume(False)
+    assert len(space) == len(space.all) == len(set(space.all))
 
 
 def test_of_every_choice_the_plan_can_be_made_and_trains_that_design():

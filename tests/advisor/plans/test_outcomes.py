@@ -19,6 +19,9 @@ FORECAST = Forecast(
 )
 RUN = FinishedRun(
     id=1,
+    design="resnet-8-4",
+    dataset="digits",
+    device="cpu",
     fingerprint="here",
     forecast=FORECAST,
     train_seconds=80.0,

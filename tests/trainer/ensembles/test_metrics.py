@@ -315,10 +315,7 @@ def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
 
 @pytest.mark.slow
 def test_what_only_the_end_of_a_run_needs_is_imported_there():
-    script = (
-        "import sys, trainer.execution.execute\n"
-        "sys.exit(bool({'torchmetrics', 'scipy.optimize'} & set(sys.modules)))"
-    )
+    script = "import sys, trainer.execution.execute\nsys.exit('scipy.optimize' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

@@ -8,6 +8,7 @@ from advisor.conformal import Correction
 from advisor.estimate import Estimate
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.examine.explained_networks import ExplainedNetwork
 from cli.workflows.answers.examine.layers import NetworkForecast
 from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts, QuantityCoverage
 
@@ -41,6 +42,20 @@ class ExplainedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSpan:
+    """When and where a step runs, by the rule of `advisor.cost.timeline`.
+
+    Attributes:
+        start, end: beginning and end, counted from the beginning of the plan.
+        slots: numbers of its slots, from 1: worker processes, and on CUDA GPUs.
+    """
+
+    start: float
+    end: float
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedStep:
     """A step of a plan; its actual figures are null for a plan that is not a run.
 
@@ -59,6 +74,13 @@ class ExplainedStep:
         status: status of an executed step; null if it has none.
         actual_seconds: seconds that the step took; null if it was not executed.
         deviation: actual seconds of a finished step beside their forecast.
+        network_name: name of the network in the plan; null for all members.
+        expected_span_epochs: span of the step in expected epochs, where steps that do not train take none;
+            null for the evaluation.
+        predicted_span_seconds: span of the step in predicted seconds; null where nothing was measured.
+        actual_span_seconds: span of a begun step in actual seconds, up to its last finished epoch where it
+            has not ended. Beginnings are not recorded: they follow from the actual seconds by the rule that
+            starts steps. Null where nothing is known.
     """
 
     step: str
@@ -73,6 +95,10 @@ class ExplainedStep:
     status: str | None = None
     actual_seconds: float | None = None
     deviation: Deviation | None = None
+    network_name: str | None = None
+    expected_span_epochs: SlotSpan | None = None
+    predicted_span_seconds: SlotSpan | None = None
+    actual_span_seconds: SlotSpan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +215,7 @@ class Explanation(Answer):
         coverage: how many of the newest forecasts on the machine held; a quantity without any is left out.
         corrections: corrections that the intervals of a plan have; for a run those stored with its forecast.
         clusters: clusters of the plan, as it has them stored; empty for a method without clusters.
+        networks: networks of the plan that have weights of their own, in its order.
     """
 
     plan: ExplainedPlan
@@ -203,3 +230,4 @@ class Explanation(Answer):
     coverage: tuple[QuantityCoverage, ...] = ()
     corrections: tuple[Correction, ...] = ()
     clusters: tuple[ExplainedCluster, ...] = ()
+    networks: tuple[ExplainedNetwork, ...] = ()

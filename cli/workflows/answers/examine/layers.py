@@ -26,6 +26,24 @@ class TimedLayer(LayerTime):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedLayer(TimedLayer):
+    """A layer, or the loss, with predicted seconds and counted memory for a whole batch.
+
+    Attributes:
+        optimizer_seconds: the layer's part of the seconds of updating the weights, by its share of the
+            parameters. The forecast is of the whole update.
+        parameters: trainable scalars.
+        parameter_bytes: bytes of weights, gradients and momentum.
+        saved_bytes: bytes kept for the backward pass, besides weights and outputs of earlier layers.
+    """
+
+    optimizer_seconds: float
+    parameters: int
+    parameter_bytes: int
+    saved_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherParts:
     """Parts of a step that belong to no layer.
 
@@ -71,5 +89,5 @@ class NetworkForecast:
     batch: int
     predicted_step_seconds: Estimate
     step: PredictedStep
-    layers: tuple[TimedLayer, ...]
+    layers: tuple[PredictedLayer, ...]
     parts: OtherParts

@@ -35,11 +35,11 @@ class ForecastEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantityCoverage:
-    """How many of the newest finished forecasts of a quantity held.
+    """How many finished forecasts of a quantity held.
 
     Attributes:
         quantity: time, memory or error.
-        forecasts: number of forecasts, at most 30.
+        forecasts: number of forecasts; the 30 newest at most where a plan is explained.
         inside: number of them whose outcome lies in the 90 % interval.
     """
 

@@ -36,7 +36,7 @@ from cli.workflows.forecast.forecasting import Predictors, forecast_evidence, pr
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store
+from cli.workflows.reading import known_store
 from cli.workflows.views import Say, silent
 
 # Numbers of members of the picture.

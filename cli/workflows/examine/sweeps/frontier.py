@@ -43,7 +43,7 @@ from cli.workflows.forecast.machine import digests_of, workers_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import known_store
+from cli.workflows.reading import known_store
 from cli.workflows.views import Say, silent
 
 

@@ -49,7 +49,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(probe.time, "monotonic", lambda: now.seconds)
     monkeypatch.setattr(probe, "search", search)
     monkeypatch.setattr(probe, "next_probe", choose)
-    monkeypatch.setattr(probe, "accuracy_for", lambda *_: (None, []))
+    fitted = SimpleNamespace(accuracy=None, epochs=None, trained=[])
+    monkeypatch.setattr(probe.Fitted, "of", lambda *_: fitted)
     monkeypatch.setattr(probe, "scenario_of", lambda *_: SCENARIO)
     return now
 

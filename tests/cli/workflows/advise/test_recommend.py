@@ -20,9 +20,10 @@ from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import InfeasibleError, InterruptedRunError, StorageError
 from advisor.plans.dataset import DATASETS
 from cli.render.formats import design_lines
-from cli.workflows.advise.last_request import completed_request
+from cli.workflows.advise.comparison import saying_what_usd_buy
+from cli.workflows.advise.last_recommendation import completed_request
 from cli.workflows.advise.probe import ProbingSession
-from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, _saying_what_usd_buy, recommend
+from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
 from cli.workflows.advise.request import seconds_allowed
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_request import RecommendRequest
@@ -297,7 +298,7 @@ def test_of_many_searches_the_newest_can_be_looked_at(tmp_path):
     home.studies.mkdir()
     for number in range(60):
         (home.studies / f"2026-01-01T00-00-{number:02}.log").touch()
-    _journal(home, "2026-01-02")
+    _journal(home)
     left = sorted(path.name for path in home.studies.glob("*.log"))
     assert len(left) in (KEPT_STUDIES - 1, KEPT_STUDIES)
     assert "2026-01-01T00-00-59.log" in left
@@ -307,7 +308,7 @@ def test_a_file_in_place_of_the_studies_is_named(tmp_path):
     home = Home(tmp_path)
     home.studies.touch()
     with pytest.raises(StorageError, match="studies"):
-        _journal(home, "2026-01-02")
+        _journal(home)
 
 
 def test_a_saved_plan_is_explained_and_trained_as_it_stands(measured_home, advisor):
@@ -365,7 +366,7 @@ def test_a_limit_in_usd_that_nothing_keeps_says_which_time_it_buys():
         pytest.raises(
             InfeasibleError, match=r"raise a limit \(--max-usd 0.001 buys 1 s at 3.6 USD an hour\)"
         ),
-        _saying_what_usd_buy(request),
+        saying_what_usd_buy(request),
     ):
         raise InfeasibleError("no design keeps the limits: …; raise a limit")
 

@@ -204,6 +204,14 @@ def test_the_table_of_a_plan_has_every_step_and_total_with_its_interval(advisor,
     assert "cost " not in out
 
 
+def test_the_picture_of_a_plan_has_its_networks_above_its_steps(advisor, priced, tmp_path):
+    answer = advisor(*HATCHED, "--json", "--plot", str(tmp_path / "plan.svg")).json
+    assert [network["name"] for network in answer["networks"]] == ["mother-1", "member-1", "member-2"]
+    assert answer["steps"][-2]["predicted_span_seconds"] == {"start": 40.0, "end": 60.0, "slots": [2]}
+    svg = (tmp_path / "plan.svg").read_text()
+    assert 0 < svg.index("its networks and how they begin") < svg.index("when each step runs")
+
+
 def test_a_price_gives_the_cost_with_the_interval_of_the_time(advisor, priced):
     answer = advisor(*HATCHED, "--price-per-hour", "2.5", "--json").json
     assert answer["predicted"]["cost_usd"] == {"mean": 5.0, "low": 2.5, "high": 7.5}
@@ -355,6 +363,12 @@ def test_predicted_layers_and_parts_add_up_to_the_predicted_step(advisor, measur
         assert whole == pytest.approx(predicted["mean"])
         assert predicted["low"] < predicted["mean"] < predicted["high"]
         assert network["step"]["step_seconds"] == predicted["mean"]
+        updates = sum(layer["optimizer_seconds"] for layer in network["layers"])
+        assert updates == pytest.approx(network["parts"]["optimizer_seconds"])
+        # 9 weights, gradients and momenta a filter, and the batch of 32 images of 8×8 pixels, in 4 bytes.
+        filters = int(network["network"].split("-")[-1])
+        assert network["layers"][0]["parameter_bytes"] == 9 * filters * 3 * 4
+        assert network["layers"][0]["saved_bytes"] == 32 * 64 * 4
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -1,4 +1,4 @@
-"""The request of a probe that names no budget or no epochs: that of the last recommendation."""
+"""The last recommendation: its answer, and its request, which completes that of a probe."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import fields
 from typing import Any
 
 from advisor.errors import UsageError
+from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.stored import answer_of
 from cli.workflows.home import Home
 from cli.workflows.names import full_name_of
+from db.recommendations import StoredRecommendation
 from db.session import open_reader
 
 
@@ -38,15 +41,49 @@ def _is_given(value: Any) -> bool:
     return value not in (None, ()) and value is not False
 
 
+def last_advice(home: Home) -> tuple[str, Advice]:
+    """Return the last recommendation as it was, with the time in UTC at which it was made.
+
+    Args:
+        home: folder whose database has the recommendations.
+
+    Raises:
+        UsageError: there is none, or an older program made it.
+    """
+    last = _last(home)
+    if last is None:
+        raise UsageError("there is no recommendation yet: `advisor recommend` makes one")
+    try:
+        return last.created_at, answer_of(Advice, last.payload)
+    except ValueError as error:
+        raise UsageError(
+            f"the last recommendation is of an older program ({error}): ask `advisor recommend` again"
+        ) from None
+
+
+def stored_last_request(home: Home) -> dict[str, Any] | None:
+    """Return the request of the last recommendation as it is stored, None if there is none.
+
+    Args:
+        home: folder whose database has the recommendations.
+    """
+    last = _last(home)
+    return None if last is None else last.request
+
+
+def _last(home: Home) -> StoredRecommendation | None:
+    if not home.database.exists():
+        return None
+    with open_reader(home.database) as store:
+        return store.last_recommendation()
+
+
 def _last_request(home: Home, dataset: str) -> dict[str, Any]:
-    last = None
-    if home.database.exists():
-        with open_reader(home.database) as store:
-            last = store.last_recommendation()
-    if last is None or last.request["dataset"] != dataset:
-        which = "there is no recommendation" if last is None else f"the last is for {last.request['dataset']}"
+    last = stored_last_request(home)
+    if last is None or last["dataset"] != dataset:
+        which = "there is no recommendation" if last is None else f"the last is for {last['dataset']}"
         raise UsageError(
             f"no recommendation for {dataset} to probe for ({which}): give --budget and --epochs, or ask "
             "`advisor recommend` first"
         )
-    return last.request
+    return last

@@ -1,0 +1,1 @@
+"""The local page as a web application."""

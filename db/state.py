@@ -1,0 +1,67 @@
+"""Whether a database has changed, without reading what is in it: for who keeps what was derived from it.
+
+Like `db.listing`, this module imports neither SQLAlchemy nor anything that needs numpy.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from db.reading import reading_connection
+from db.schema import refusal
+
+# Tables and conditions of the rows that predictors learn from.
+_EVIDENCE = (
+    ("runs", "status != 'running'"),
+    ("measurements", "1"),
+    ("reported_trainings", "1"),
+    ("looks", "1"),
+)
+BUSY_SECONDS = 5.0
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return numbers that change with every change of a database: times and sizes of its files.
+
+    Args:
+        path: path of the database; a missing file has a state, too.
+    """
+    found: list[int] = []
+    for each in (path, path.with_name(path.name + "-wal")):
+        try:
+            about = each.stat()
+        except OSError:
+            continue
+        # A reader makes an empty file -wal.
+        if about.st_size == 0 and each != path:
+            continue
+        found += (about.st_mtime_ns, about.st_size)
+    return tuple(found)
+
+
+def evidence_state(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when predictors have something new to learn from.
+
+    An epoch of a run that still trains is too little for that.
+
+    Args:
+        path: path of the database; a missing file has a state, too.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    if not path.exists():
+        return ()
+    try:
+        with closing(reading_connection(path, BUSY_SECONDS)) as connection:
+            return tuple(
+                int(number)
+                for table, condition in _EVIDENCE
+                for number in connection.execute(
+                    f"SELECT count(*), coalesce(max(id), 0) FROM {table} WHERE {condition}"
+                ).fetchone()
+            )
+    except sqlite3.Error as error:
+        raise refusal(path, error) from None

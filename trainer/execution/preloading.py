@@ -1,0 +1,18 @@
+"""Worker processes that begin with everything imported.
+
+This module imports nothing slow, so that a command can let the imports of its workers begin before its own.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.context import ForkServerContext, SpawnContext
+
+from advisor.spawning import forked_context
+
+# The first optimizer of a process would import the second, which takes a second.
+MODULES = ("trainer.execution.pool", "torch._dynamo")
+
+
+def worker_context() -> ForkServerContext | SpawnContext:
+    """Return the context of worker processes; the first call lets their imports begin."""
+    return forked_context(MODULES)
