@@ -26,7 +26,8 @@ class Figure:
         name: name of the figure, unique on its page; files that a reader saves have it.
         title: what the chart shows, in one line.
         caption: designs, data, evidence, date and device.
-        specification: Vega-Lite specification as JSON that may stand in a script element.
+        specification: Vega-Lite specification as JSON that may stand in a script element; empty where a
+            report has it elsewhere.
     """
 
     name: str

@@ -1,14 +1,16 @@
 """`advisor report`: the pages as one file that opens offline.
 
 It has the last recommendation, all runs, chosen runs in detail, and what became of forecasts. Contents,
-template of the answers, style and script are those of the local page. Vega is in it once. Links to pages that
-a file does not have become text.
+template of the answers, style and script are those of the local page. Vega is in it once. Charts of many runs
+are alike, so all of them are packed into one. Links to pages that a file does not have become text.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -63,9 +65,11 @@ def write_report(path: Path, home: Home, options: ReportOptions, today: date) ->
     ]
     if not contents:
         raise UsageError("there is nothing to report yet: `advisor recommend` or `advisor train` comes first")
+    charts = {figure.name: figure.specification for content in contents for figure in content.figures}
     text = rendered(
         "report.html",
-        contents=contents,
+        contents=[_without_charts(content) for content in contents],
+        charts=packed(charts),
         policy=POLICY,
         style=static_text("page.css"),
         script=static_text("page.js"),
@@ -77,6 +81,20 @@ def write_report(path: Path, home: Home, options: ReportOptions, today: date) ->
             part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(path, REPORT, error) from None
+
+
+def packed(charts: Mapping[str, str]) -> str:
+    """Return specifications by the names of their charts as compressed JSON, in base 64.
+
+    Args:
+        charts: specifications as JSON.
+    """
+    parts = (f"{json.dumps(name)}:{specification}" for name, specification in charts.items())
+    return base64.b64encode(zlib.compress(f"{{{','.join(parts)}}}".encode(), 9)).decode()
+
+
+def _without_charts(content: Content) -> Content:
+    return replace(content, figures=[replace(figure, specification="") for figure in content.figures])
 
 
 def _contents(home: Home, options: ReportOptions, today: date) -> Iterator[Content]:

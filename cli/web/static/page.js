@@ -4,6 +4,7 @@
 
 const SETTLED_MS = 450; // a reader who has not moved for so long has chosen
 const ON_LIGHT = "#101418"; // as in cli/web/charts/theme.py
+const AT_ONCE = 12; // more charts are drawn when they come into view
 const READER = String(Math.random()); // a newer question of this page ends the older one
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const answer = document.getElementById("answer");
@@ -11,7 +12,16 @@ const form = document.querySelector("form[data-live]");
 
 // Charts ------------------------------------------------------------------------------------------------------
 
-function specification(name) {
+// A report has the specifications of all its charts packed into one element.
+const packed = document.getElementById("charts") ? unpacked(document.getElementById("charts").textContent) : null;
+
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
+}
+
+async function specification(name) {
+  if (packed) return structuredClone((await packed)[name]);
   return JSON.parse(document.querySelector(`[data-chart="${CSS.escape(name)}"]`).textContent);
 }
 
@@ -67,13 +77,22 @@ function lightened(value) {
 }
 
 async function draw(root) {
-  for (const place of root.querySelectorAll(".chart")) {
-    if (place.closest("details:not([open])")) continue;
-    const spec = specification(place.id);
-    const { view } = await vegaEmbed(place, fitted(spec, place.clientWidth),
-                                     { ast: true, actions: false, renderer: "svg" });
-    try { view.addSignalListener("brush", (_, chosen) => filter(chosen)); } catch { /* it has no selection */ }
-  }
+  const places = [...root.querySelectorAll(".chart")].filter((place) => !place.closest("details:not([open])"));
+  if (places.length <= AT_ONCE) return Promise.all(places.map(drawIn));
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+      seen.unobserve(target);
+      drawIn(target);
+    }
+  }, { rootMargin: "800px" });
+  places.forEach((place) => seen.observe(place));
+}
+
+async function drawIn(place) {
+  const spec = await specification(place.id);
+  const { view } = await vegaEmbed(place, fitted(spec, place.clientWidth),
+                                   { ast: true, actions: false, renderer: "svg" });
+  try { view.addSignalListener("brush", (_, chosen) => filter(chosen)); } catch { /* it has no selection */ }
 }
 
 // Rows of the tables that lie outside a selection disappear; without a selection all are there.
@@ -97,7 +116,7 @@ function download(name, content, type) {
 }
 
 async function save(name, form) {
-  const spec = specification(name);
+  const spec = await specification(name);
   if (form === "CSV") return download(`${name}.csv`, csv(rowsOf(spec)), "text/csv");
   const { view } = await vegaEmbed(document.createElement("div"), spec, { ast: true, actions: false });
   const content = form === "SVG" ? await view.toSVG() : await view.toImageURL("png", 2);
