@@ -104,7 +104,7 @@ def picture(browser: Browser, address: str, path: str, width: int) -> Image.Imag
     page.wait_for_url(lambda url: "token" not in url)
     page.goto(f"{address.split('?')[0]}{path}")
     expect(page.locator("[data-unfinished]")).to_have_count(0, timeout=WAIT_MILLISECONDS)
-    charts = page.locator(".chart")
+    charts = page.locator(".chart:not(details .chart)")
     for place in range(charts.count()):
         expect(charts.nth(place).locator("svg").first).to_be_visible(timeout=WAIT_MILLISECONDS)
     # It names the folder of the home.
