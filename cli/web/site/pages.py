@@ -42,7 +42,7 @@ class Site:
         Thread(target=vega_script, daemon=True).start()
         with suppress(AdvisorError):
             form = PAGES[""].form(self, Query())
-            self.previews.answer(form.request, whole=False)
+            self.previews.prepare(form.request)
 
     def state(self, page: Page, query: Query) -> tuple[object, ...]:
         """Return what the answer of a page depends on, beside its address."""

@@ -92,6 +92,20 @@ class Previews:
         compared = compare(request, resolved, profiled, fitted, look)
         return _preview(request, resolved, profiled, compared, whole=whole)
 
+    def prepare(self, request: RecommendRequest) -> None:
+        """Fit the predictors for a request, so that its first answer comes sooner.
+
+        Args:
+            request: request for advice.
+
+        Raises:
+            UsageError: the request cannot be understood.
+            InfeasibleError: the smallest network has more parameters than the budget.
+        """
+        resolved = ResolvedRequest.of(request, self.home, silent)
+        with self._fitting:
+            self._fitted(request, resolved)
+
     def _while_newest(self, reader: str) -> Callable[[], None]:
         """Return a function that raises an error once the reader has asked again."""
         number = next(self._numbers)
