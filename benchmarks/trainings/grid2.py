@@ -89,15 +89,18 @@ SETTINGS = (
 
 
 def jobs(rows: Sequence[Row]) -> list[Job]:
-    """Return the trainings as far as the rows so far decide on them: seed by seed, small budgets first."""
+    """Return the trainings as far as the rows so far decide on them.
+
+    The first seed comes first, small budgets before large ones, then the further seeds of small budgets: one
+    training tells more of a cell that has none than of one that has some.
+    """
     cells = [(setting, budget) for setting in SETTINGS for budget in setting.budgets]
     cells.sort(key=lambda cell: cell[1] > SMALL)
-    return [
-        job
-        for seed in range(SEEDS)
-        for setting, budget in cells
-        for job in _cell(setting, budget, seed, rows)
-    ]
+    small, large = ([cell for cell in cells if (cell[1] > SMALL) is is_large] for is_large in (False, True))
+    later = range(1, SEEDS)
+    order = [(0, cell) for cell in cells]
+    order += [(seed, cell) for some in (small, large) for seed in later for cell in some]
+    return [job for seed, (setting, budget) in order for job in _cell(setting, budget, seed, rows)]
 
 
 def _cell(setting: Setting, budget: int, seed: int, rows: Sequence[Row]) -> Iterator[Job]:
