@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -60,14 +60,3 @@ class Query:
         kept = [(key, value) for key, value in self.pairs if key not in changes and value]
         added = [(key, str(value)) for key, value in changes.items() if value is not None]
         return "?" + urlencode([*kept, *added])
-
-
-def query_of(values: Mapping[str, str | Sequence[str]]) -> Query:
-    """Return a query from values by name."""
-    return Query(
-        [
-            (name, each)
-            for name, value in values.items()
-            for each in ([value] if isinstance(value, str) else value)
-        ]
-    )

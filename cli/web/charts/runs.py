@@ -10,12 +10,13 @@ import altair as alt
 from cli.render.formats import count, duration
 from cli.web.charts.theme import ENSEMBLE, PALETTE, SINGLE, chart_of, cost_axis, finished
 from cli.workflows.answers.run_list import ListedRun
+from cli.workflows.runs.watching.sample import even_sample
 
 SIZE = {"width": 760, "height": 320}
 # Name of the selection that a reader draws.
 BRUSH = "brush"
 MARGIN = 1.1
-# Points of a chart at most; a sample of equal steps takes the place of more.
+# Points of a chart at most; an even sample takes the place of more.
 MOST_POINTS = 3_000
 KINDS = {"single network": SINGLE, "independent ensemble": ENSEMBLE, "ensemble of fewer clusters": PALETTE[2]}
 SHAPES = ["square", "circle", "triangle-up"]
@@ -28,8 +29,7 @@ def runs_chart(runs: Sequence[ListedRun]) -> alt.LayerChart:
     Args:
         runs: runs that have a test error, at least one.
     """
-    step = -(-len(runs) // MOST_POINTS)
-    rows = [_row(run) for run in runs[::step]]
+    rows = [_row(run) for run in even_sample(runs, MOST_POINTS)]
     ends = min(r["time"] for r in rows) / MARGIN, max(r["time"] for r in rows) * MARGIN
     x = alt.X(
         "time:Q",
@@ -57,7 +57,9 @@ def runs_chart(runs: Sequence[ListedRun]) -> alt.LayerChart:
         )
         .add_params(brush)
     )
-    shown = f"{len(rows)} of {len(runs)} finished runs" if step > 1 else f"{len(runs)} finished runs"
+    shown = (
+        f"{len(rows)} of {len(runs)} finished runs" if len(rows) < len(runs) else f"{len(runs)} finished runs"
+    )
     devices = ", ".join(sorted({run.device for run in runs}))
     days = sorted(run.created_at[:10] for run in runs)
     return finished(

@@ -162,16 +162,13 @@ def size_ticks(low: float, high: float) -> list[float]:
     return [unit * tick for tick in log_ticks(low / unit, high / unit)]
 
 
-def log_ticks(low: float, high: float, *, binary: bool = False) -> list[float]:
-    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, more if few, or powers of 2.
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round values of a logarithmic axis: 1, 2 and 5 of every decade, more if few.
 
     Args:
         low: least value of the axis, positive.
         high: largest value of the axis.
-        binary: whether values are counted in powers of 2.
     """
-    if binary:
-        return [2.0**n for n in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
 
     def ticks(steps: Sequence[float]) -> list[float]:

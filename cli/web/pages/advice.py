@@ -16,13 +16,14 @@ from cli.render.formats import bounds, count, duration, percent, size
 from cli.render.verdict import verdict_lines
 from cli.web.charts.advice import NAMES, advice_chart
 from cli.web.charts.designs import QUANTITIES, designs_chart, plan_link
+from cli.web.command_line import command_line
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.advise.preview import Previews
 from cli.workflows.answers.advice import Advice, AdvisedDesign
 from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
 from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
-from cli.workflows.defaults import DATASET, OBJECTIVE, SEED
+from cli.workflows.defaults import DATASET, OBJECTIVE, RECIPE, SEED
 
 BUDGET, EPOCHS = "1M", 60
 # Ends of the sliders.
@@ -178,10 +179,12 @@ def _warnings(answer: AdvicePreview) -> Iterator[str]:
     unmeasured = list(dict.fromkeys(text for row in answer.recommendations for text in row.unmeasured))
     if unmeasured:
         request = answer.request
+        command = command_line(
+            "recommend", dataset=request.dataset, budget=request.budget, epochs=request.epochs
+        )
         yield (
             f"Never measured on this machine: {', '.join(unmeasured)}. Times and memory of such designs are "
-            "guesses, or left out. To measure: advisor recommend "
-            f"--dataset {request.dataset} --budget {request.budget} --epochs {request.epochs}"
+            f"guesses, or left out. To measure: {command}"
         )
 
 
@@ -244,11 +247,20 @@ def _cells(request: AnsweredRequest, row: AdvisedDesign) -> Iterator[Cell | str]
 
 def train_command(request: AnsweredRequest, row: AdvisedDesign) -> str:
     """Return the command that trains a design of the ranking."""
-    parts = ["advisor train", row.design, f"--dataset {request.dataset}", f"--epochs {request.epochs}"]
-    if named(row.design, row.method) != row.design:
-        parts.append(f"--method {row.method}")
-    if request.batch is not None:
-        parts.append(f"--batch {request.batch}")
-    if row.tuned_weight_decay is not None:
-        parts.append(f"--weight-decay {row.tuned_weight_decay:g}")
-    return " ".join(parts)
+    shown = named(row.design, row.method) != row.design
+    return command_line(
+        "train",
+        row.design,
+        dataset=request.dataset,
+        resize=request.resize,
+        skip_damaged=request.skip_damaged,
+        epochs=request.epochs,
+        batch=request.batch,
+        augment=request.augmentation,
+        method=row.method if shown else None,
+        weight_decay=None if row.tuned_weight_decay is None else f"{row.tuned_weight_decay:g}",
+        recipe=None if request.recipe == RECIPE else request.recipe,
+        until_converged=request.until_converged,
+        patience=request.patience,
+        seed=request.seed or None,
+    )

@@ -8,6 +8,7 @@ from datetime import date
 
 from cli.render.formats import duration, percent
 from cli.web.charts.run_comparison import comparison_chart
+from cli.web.command_line import command_line
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.answers.run_comparison import GroupDifference, RunComparison
@@ -60,7 +61,7 @@ def compare_content(form: CompareForm, home: Home, today: date) -> Content:
         verdict=_verdict(answer),
         figures=[figure_of("comparison", lambda: comparison_chart(answer, today, curves))],
         tables=[_table(answer)],
-        command=f"advisor runs compare {form.text}",
+        command=command_line("runs compare", *form.runs),
     )
 
 

@@ -11,6 +11,7 @@ from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import CLUSTERED
 from cli.render.formats import bounds, duration, percent, size
 from cli.web.charts.frontier import frontier_chart, in_words
+from cli.web.command_line import command_line
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
@@ -66,7 +67,6 @@ def frontier_content(form: FrontierForm, home: Home, today: date) -> Content:
     """
     request = PlanRequest(target=form.ensemble, dataset=form.dataset, epochs=form.epochs)
     answer = frontier(request, None, home)
-    epochs = "" if form.epochs is None else f" --epochs {form.epochs}"
     return Content(
         heading="Frontier",
         verdict=_verdict(answer),
@@ -80,7 +80,7 @@ def frontier_content(form: FrontierForm, home: Home, today: date) -> Content:
                 numeric=(1, 2, 3, 4, 5, 6),
             )
         ],
-        command=f"advisor frontier {form.ensemble} --dataset {form.dataset}{epochs}",
+        command=command_line("frontier", form.ensemble, dataset=form.dataset, epochs=form.epochs),
     )
 
 

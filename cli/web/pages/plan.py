@@ -14,6 +14,7 @@ from cli.web.charts.plans.explanation import MOST_NETWORKS
 from cli.web.charts.plans.layer_costs import layers_chart
 from cli.web.charts.plans.networks import networks_chart
 from cli.web.charts.plans.timeline import timeline_chart
+from cli.web.command_line import command_line
 from cli.web.content import Content, Figure, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.answers.examine.explanation import ExplainedStep, Explanation
@@ -81,9 +82,6 @@ def plan_content(form: PlanForm, home: Home, today: date) -> Content:
         target=form.target, dataset=form.dataset, epochs=form.epochs, method=form.method or None
     )
     answer = explain(request, None, home, layers=True)
-    parts = [f"advisor train {form.target} --dataset {form.dataset}"]
-    parts += [] if form.epochs is None else [f"--epochs {form.epochs}"]
-    parts += [f"--method {form.method}"] if form.method else []
     return Content(
         heading="Plan",
         verdict=predicted_sentence(answer),
@@ -91,7 +89,9 @@ def plan_content(form: PlanForm, home: Home, today: date) -> Content:
         figures=plan_figures(answer, today),
         tables=[steps_table(answer)],
         details=_layer_figures(answer, today),
-        command=" ".join(parts),
+        command=command_line(
+            "train", form.target, dataset=form.dataset, epochs=form.epochs, method=form.method or None
+        ),
     )
 
 

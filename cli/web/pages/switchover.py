@@ -16,6 +16,7 @@ from advisor.plans.dataset import DATASETS
 from cli.render.examine.switchover import training_in_words
 from cli.render.formats import count
 from cli.web.charts.switchover import switchover_chart
+from cli.web.command_line import command_line
 from cli.web.content import Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.answers.examine.switchover import EstRequest, SwitchoverMap, TrainingMap
@@ -102,13 +103,22 @@ def switchover_content(form: SwitchoverForm, home: Home, today: date) -> Content
     """
     answer = est(form.request, home)
     request = form.request
-    command = f"advisor est {request.dataset} --family {request.family} --members {request.members}"
     return Content(
         heading="Switchover",
         verdict=_verdict(answer, form),
         figures=[figure_of("switchover", lambda: switchover_chart(answer, today, form.point))],
         tables=[_thresholds(answer)],
-        command=" ".join([command, *_options(request)]),
+        command=command_line(
+            "est",
+            family=request.family,
+            members=request.members,
+            dataset=request.dataset,
+            budget=request.budget,
+            epochs=request.epochs,
+            g=request.clusters,
+            axis=request.axis,
+            reading=request.reading,
+        ),
     )
 
 
@@ -150,15 +160,6 @@ def _chance(answer: SwitchoverMap, found: TrainingMap, asked: int, column: int) 
         return None
     budgets, chances = zip(*rows, strict=True)
     return float(np.interp(np.log(asked), budgets, chances))
-
-
-def _options(request: EstRequest) -> Iterator[str]:
-    """Yield the options of the command that a form describes."""
-    yield f"--g {request.clusters}"
-    yield f"--reading {request.reading}"
-    yield f"--axis {request.axis}"
-    yield from [f"--budget {request.budget}"] if request.budget else []
-    yield from [f"--epochs {request.epochs}"] if request.epochs else []
 
 
 def _interval(threshold: Threshold) -> str:

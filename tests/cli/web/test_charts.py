@@ -10,7 +10,7 @@ import pytest
 
 from cli.web.charts.files import write_chart
 from cli.web.charts.switchover import edges, switchover_chart
-from cli.web.charts.theme import chart_of, finished, log_ticks, time_ticks
+from cli.web.charts.theme import chart_of, finished, log_ticks, size_ticks, time_ticks
 from cli.workflows.answers.examine.switchover import EstRequest
 from cli.workflows.examine.switchover import est
 from cli.workflows.home import Home
@@ -128,7 +128,10 @@ def test_a_page_loads_nothing_and_its_data_are_text(answer, tmp_path):
 def test_round_times_are_those_a_person_counts():
     assert time_ticks(50, 4000) == [60, 120, 300, 600, 1800, 3600]
     assert log_ticks(0.9, 6) == [1, 2, 5]
-    assert log_ticks(3, 20, binary=True) == [4, 8, 16]
+    # Within a minute and a half there are too few of them.
+    assert time_ticks(70, 170) == [90, 120]
+    assert size_ticks(3 * 2**20, 300 * 2**20) == [n * 2**20 for n in (5, 10, 20, 50, 100, 200)]
+    assert size_ticks(3 * 2**20, 9 * 2**20) == [n * 2**20 for n in (3, 4, 5, 6, 7, 8)]
 
 
 def test_a_long_title_takes_several_lines():

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.errors import UsageError
-from cli.web.query import Query, query_of
+from cli.web.query import Query
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 
 def test_the_last_value_that_is_not_empty_counts():
-    query = query_of({"id": ["3", "7", ""], "family": ["vgg", "resnet", "vgg"]})
+    families = [("family", name) for name in ("vgg", "resnet", "vgg")]
+    query = Query([("id", "3"), ("id", "7"), ("id", ""), *families])
     assert query.text("id") == "7"
     assert query.text("none", "other") == "other"
     assert query.texts("family") == ("vgg", "resnet")
