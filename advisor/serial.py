@@ -2,7 +2,7 @@
 
 `to_plain` writes every dataclass as an object of its fields; each carries its class name as ``"kind"``,
 which distinguishes the members of a union; bytes are base64. `from_plain` follows the type annotations and
-names the field that is wrong.
+names the field that is wrong. Other plain data have other keys, which a `Form` tells.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -23,6 +23,22 @@ LARGEST = 2**63 - 1
 
 class MalformedError(ValueError):
     """Plain data that does not describe the dataclass; the message names the field."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How plain data write a dataclass.
+
+    Attributes:
+        fields_of: function from a class to its keys with their fields.
+        beside: keys that no field has.
+    """
+
+    fields_of: Callable[[Any], Iterable[tuple[str, dataclasses.Field[Any]]]]
+    beside: frozenset[str]
+
+
+STORED = Form(lambda kind: ((f.name, f) for f in dataclasses.fields(kind)), frozenset({"kind"}))
 
 
 def to_plain(value: Any) -> Any:
@@ -41,23 +57,29 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
+def from_plain(kind: type[T], plain: Any, where: str = "", form: Form = STORED) -> T:
     """Return an instance of the dataclass `kind`.
+
+    Args:
+        kind: the class.
+        plain: the plain data.
+        where: path of the data in the document, for errors.
+        form: how they write a dataclass; by default as `to_plain` does.
 
     Raises:
         MalformedError: a field is missing, unknown, of a wrong type or breaks a rule of its class.
     """
     if not isinstance(plain, dict):
         raise MalformedError(f"{where or 'the document'} must be an object, got {type(plain).__name__}")
-    hints = _hints(kind)  # type: ignore[arg-type]
-    unknown = plain.keys() - hints.keys() - {"kind"}
+    hints, fields = _hints(kind), dict(form.fields_of(kind))  # type: ignore[arg-type]
+    unknown = plain.keys() - fields.keys() - form.beside
     if unknown:
         raise MalformedError(f"{where or 'the document'} has the unknown field {sorted(unknown)[0]!r}")
     values = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        path = f"{where}.{field.name}" if where else field.name
-        if field.name in plain:
-            values[field.name] = _convert(hints[field.name], plain[field.name], path)
+    for key, field in fields.items():
+        path = f"{where}.{key}" if where else key
+        if key in plain:
+            values[field.name] = _convert(hints[field.name], plain[key], path, form)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise MalformedError(f"the field {path!r} is missing")
     try:
@@ -74,10 +96,10 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def _convert(hint: Any, value: Any, where: str, form: Form) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return _convert_union(args, value, where)
+        return _convert_union(args, value, where, form)
     if hint is Any:
         return value
     if origin is tuple:
@@ -87,27 +109,27 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if len(kinds) != len(value):
             raise MalformedError(f"{where} must have {len(kinds)} entries")
         return tuple(
-            _convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
+            _convert(k, v, f"{where}[{i}]", form) for i, (k, v) in enumerate(zip(kinds, value, strict=True))
         )
-    if origin is dict:
+    if origin in (dict, Mapping):
         if not isinstance(value, dict):
             raise MalformedError(f"{where} must be an object")
-        return {key: _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _convert(args[1], item, f"{where}.{key}", form) for key, item in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return from_plain(hint, value, where)
+        return from_plain(hint, value, where, form)
     return _convert_scalar(hint, value, where)
 
 
-def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+def _convert_union(args: tuple[Any, ...], value: Any, where: str, form: Form) -> Any:
     if value is None and type(None) in args:
         return None
     choices = [arg for arg in args if arg is not type(None)]
     if len(choices) == 1:
-        return _convert(choices[0], value, where)
+        return _convert(choices[0], value, where, form)
     kind = value.get("kind") if isinstance(value, dict) else None
     for choice in choices:
         if choice.__name__ == kind:
-            return from_plain(choice, value, where)
+            return from_plain(choice, value, where, form)
     raise MalformedError(f"{where} has the unknown kind {kind!r}")
 
 

@@ -48,7 +48,7 @@ def last_advice(home: Home) -> tuple[str, Advice]:
         home: folder whose database has the recommendations.
 
     Raises:
-        UsageError: there is none, or an older program made it.
+        UsageError: there is none, or another version of this program made it.
     """
     last = _last(home)
     if last is None:
@@ -57,7 +57,8 @@ def last_advice(home: Home) -> tuple[str, Advice]:
         return last.created_at, answer_of(Advice, last.payload)
     except ValueError as error:
         raise UsageError(
-            f"the last recommendation is of an older program ({error}): ask `advisor recommend` again"
+            f"the last recommendation is of another version of this program ({error}): ask "
+            "`advisor recommend` again"
         ) from None
 
 
