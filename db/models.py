@@ -4,7 +4,8 @@
 
     runs ─┬─< epochs       one row a run, step and epoch
           ├─< steps        one row a run and step
-          └── confusion_matrices    one row a finished run, since schema 0006
+          ├── validation_classes    one row a run, since schema 0011
+          └── confusion_matrices    one row a finished run, since schema 0008
     measurements           measurements of the profiler, by fingerprint of the machine
     recommendations        requests and answers, as JSON
     reported_trainings     trainings that were done elsewhere, imported from CSV files
@@ -12,8 +13,8 @@
 
 A run's plan is the JSON that `advisor.plans.plan.plan_to_json` writes. The columns beside it repeat the parts
 that a listing filters and sorts by. Ids are AUTOINCREMENT, so the number of a deleted run is never used
-again. Deleting a run deletes its epochs, steps and confusion matrix (foreign keys are on in every connection
-of `db.engine`).
+again. Deleting a run deletes its rows in the tables below it (foreign keys are on in every connection of
+`db.engine`).
 """
 
 from __future__ import annotations
@@ -161,6 +162,20 @@ class ConfusionRow(Base):
     images: Mapped[str]
     confused: Mapped[str]
     names: Mapped[str]
+
+
+class ValidationClassesRow(Base):
+    """The true classes of the validation images of a run, in their order, packed by `db.conversion`.
+
+    With the probabilities of the members' epochs they give the error of the ensemble while it trains.
+    """
+
+    __tablename__ = "validation_classes"
+    __table_args__ = (UniqueConstraint("run_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    classes: Mapped[bytes]
 
 
 class MeasurementRow(Base):

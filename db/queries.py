@@ -51,6 +51,7 @@ from db.conversion.runs import (
     values_of_epoch,
     values_of_step,
 )
+from db.conversion.validation_classes import Classes, classes_of, values_of_classes
 from db.engine import storage_errors, writer_of
 from db.finished import finished_runs_of
 from db.imports import Imported, import_rows
@@ -65,6 +66,7 @@ from db.models import (
     ReportedTrainingRow,
     RunRow,
     StepRow,
+    ValidationClassesRow,
 )
 from db.recommendations import StoredRecommendation, recommendation_of, row_of_recommendation
 from db.schema import folder_of
@@ -251,9 +253,7 @@ class Store:
         """Store a step; it replaces an earlier record of the same step."""
         self._upsert(StepRow, values_of_step(run_id, record), ("run_id", "step"))
 
-    def _upsert(
-        self, table: type[EpochRow] | type[StepRow], values: dict[str, Any], key: tuple[str, ...]
-    ) -> None:
+    def _upsert(self, table: type[Base], values: dict[str, Any], key: tuple[str, ...]) -> None:
         with self._session(self._writer) as session:
             _run_row(session, values["run_id"])
             session.execute(_upserted(table, values, key))
@@ -434,11 +434,25 @@ class Store:
             return [step_of(row) for row in session.scalars(query)]
 
     def confusion(self, run_id: int) -> ConfusionMatrix | None:
-        """Return the confusion matrix of a run; None before its end, and if it ended before schema 0006."""
+        """Return the confusion matrix of a run; None before its end, and if it ended before schema 0008."""
         query = select(ConfusionRow).where(ConfusionRow.run_id == run_id)
         with self._session(self.engine) as session:
             row = session.scalar(query)
             return None if row is None else confusion_of(row)
+
+    def set_validation_classes(self, run_id: int, classes: Sequence[int] | Classes) -> None:
+        """Store the true classes of the validation images of a run, in their order; they replace others."""
+        self._upsert(ValidationClassesRow, values_of_classes(run_id, classes), ("run_id",))
+
+    def validation_classes(self, run_id: int) -> Classes | None:
+        """Return the true classes of the validation images, int64 (images,).
+
+        They are None for a run that has not begun, or began before schema 0011.
+        """
+        query = select(ValidationClassesRow).where(ValidationClassesRow.run_id == run_id)
+        with self._session(self.engine) as session:
+            row = session.scalar(query)
+            return None if row is None else classes_of(row)
 
     def delete_run(self, run_id: int) -> None:
         """Delete a run with its epochs and steps; the caller removes its folder."""

@@ -21,6 +21,7 @@ from db.conversion.looks import look_of
 from db.conversion.measurements import measurement_of
 from db.conversion.reported import reported_of
 from db.conversion.runs import epoch_of, run_of, step_of
+from db.conversion.validation_classes import classes_of
 from db.engine import BUSY_SECONDS, storage_errors
 from db.models import (
     Base,
@@ -32,6 +33,7 @@ from db.models import (
     ReportedTrainingRow,
     RunRow,
     StepRow,
+    ValidationClassesRow,
 )
 from db.reading import reading_connection
 from db.recommendations import recommendation_of
@@ -43,6 +45,7 @@ _READERS: dict[type[Base], Callable[[Any], object]] = {
     EpochRow: epoch_of,
     StepRow: step_of,
     ConfusionRow: confusion_of,
+    ValidationClassesRow: classes_of,
     MeasurementRow: measurement_of,
     RecommendationRow: recommendation_of,
     ReportedTrainingRow: reported_of,

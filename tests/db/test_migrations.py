@@ -242,6 +242,16 @@ def test_a_saved_run_has_a_confusion_matrix_since_0008(dump: Path, path: Path) -
 
 
 @pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_run_has_the_classes_of_its_validation_images_since_0011(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        found = store.validation_classes(1)
+    assert (None if found is None else found.tolist()) == (
+        [i % 10 for i in range(360)] if dump.stem >= "schema_0011" else None
+    )
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
 def test_a_saved_forecast_has_corrections_since_0009(dump: Path, path: Path) -> None:
     load(dump, path)
     with open_store(path) as store:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -304,6 +305,46 @@ def test_a_damaged_confusion_matrix_is_named_and_refuses(
         store.confusion(run.id)
     (line,) = store.check()
     assert "row 1 of confusion_matrices is damaged" in line
+
+
+def test_the_classes_of_validation_images_come_back_are_replaced_and_go_with_their_run(
+    store: Store, new_run: NewRun
+) -> None:
+    run, other = new_run(store), new_run(store)
+    assert store.validation_classes(run.id) is None
+    for classes in ([0, 9, 999_999, 3], [2, 1], []):
+        store.set_validation_classes(run.id, classes)
+        found = store.validation_classes(run.id)
+        assert found is not None
+        assert found.tolist() == classes
+    assert store.validation_classes(other.id) is None
+    store.delete_run(run.id)
+    assert store.validation_classes(run.id) is None
+    with pytest.raises(UsageError, match=f"there is no run {run.id}"):
+        store.set_validation_classes(run.id, [1])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"no zlib", "cannot be unpacked"),
+        (zlib.compress(b"12345"), "multiple of element size"),
+        (zlib.compress(b"\xff\xff\xff\xff"), "classes are numbers from 0 on, got -1"),
+        ("text", "classes"),
+    ],
+)
+def test_damaged_classes_of_validation_images_are_named_and_refuse(
+    store: Store, new_run: NewRun, value: object, words: str
+) -> None:
+    run = new_run(store)
+    store.set_validation_classes(run.id, [1, 2])
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE validation_classes SET classes = ?", (value,))
+    with pytest.raises(StorageError, match="row 1 of validation_classes is damaged") as refused:
+        store.validation_classes(run.id)
+    assert words in str(refused.value)
+    (line,) = store.check()
+    assert "row 1 of validation_classes is damaged" in line
 
 
 def test_runs_are_listed_oldest_first_and_by_status(store: Store, new_run: NewRun) -> None:

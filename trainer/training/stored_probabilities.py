@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
-Answers = NDArray[np.int64]
+Levels = NDArray[np.uint8]
 
 # A resolution of 1/255 is enough for learning curves of ensembles, in a quarter of the bytes of float32.
 LEVELS = 255
@@ -30,19 +30,14 @@ def unpack_probabilities(packed: bytes, classes: int) -> Probabilities:
         packed: compressed bytes.
         classes: number of classes.
     """
-    return _levels(packed, classes).astype(np.float32) / np.float32(LEVELS)
+    return unpack_levels(packed, classes).astype(np.float32) / np.float32(LEVELS)
 
 
-def unpack_answers(packed: bytes, classes: int) -> Answers:
-    """Return the most probable class of each image, int64 (images,); of equals the first.
+def unpack_levels(packed: bytes, classes: int) -> Levels:
+    """Return probabilities as they are stored, uint8 (images, classes); `LEVELS` stands for 1.
 
     Args:
         packed: compressed bytes.
         classes: number of classes.
     """
-    answers: Answers = _levels(packed, classes).argmax(axis=1)
-    return answers
-
-
-def _levels(packed: bytes, classes: int) -> NDArray[np.uint8]:
     return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, classes)

@@ -1,4 +1,4 @@
-"""The curves of a run: validation error of every network by epoch, and how much the members disagree."""
+"""The curves of a run: validation errors of every network and of the ensemble, and members' disagreement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ NAMES = {
     Role.TEACHER: "teacher",
 }
 ONE = "networks"
-MEAN, JOINT, PREDICTED, ACTUAL = "mean of members", "ensemble", "test error, forecast", "test error, actual"
+MEAN, AVERAGED = "mean of members", "ensemble"
+PREDICTED, ACTUAL = "test error, forecast", "test error, actual"
 # Least end of the axis as a share of the least error: an interval may go down to nearly nothing.
 BELOW = 0.25
 # Room beyond the last epoch, as a factor.
@@ -202,14 +203,12 @@ def _mean(answer: RunCurves) -> Rows:
     """Return the ensemble by epoch: its error where the database knows it, else the mean of its members."""
     if len([n for n in answer.networks if n.role is Role.MEMBER]) < 2:
         return []
-    joint = all(p.validation_error is not None for p in answer.ensemble)
-    found = []
-    for point in even_sample(answer.ensemble, MOST_POINTS // 6):
-        error = point.validation_error if joint else point.mean_member_error
-        if error is not None:
-            line = JOINT if joint else MEAN
-            found.append({"line": line, "epoch": point.epoch, "error": round(_shown(answer, error), 4)})
-    return found
+    own = [(p.epoch, p.validation_error) for p in answer.ensemble if p.validation_error is not None]
+    mean = [(p.epoch, p.mean_member_error) for p in answer.ensemble if p.mean_member_error is not None]
+    return [
+        {"line": AVERAGED if own else MEAN, "epoch": epoch, "error": round(_shown(answer, error), 4)}
+        for epoch, error in even_sample(own or mean, MOST_POINTS // 6)
+    ]
 
 
 def _curves(answer: RunCurves, lines: Rows, x: alt.X, y: alt.Y, colour: alt.Color) -> list[alt.Chart]:

@@ -65,11 +65,12 @@ class EnsemblePoint:
     Attributes:
         epoch: epochs trained so far, counted as in `CurvePoint`.
         mean_member_error: mean validation error of the members, a share; null where one diverged.
-        validation_error: validation error of the averaged probabilities, a share; null where several networks
-            compute them, because that needs the true classes, which the database lacks.
+        validation_error: validation error of the averaged probabilities, a share; null where it is not
+            computed, between the epochs of an even sample where there are many, and for a run before schema
+            0011, of which the true classes are not stored.
         disagreement: share of validation images on which two members differ, averaged over pairs; null where
-            it is not computed, for members without probabilities of their own, and between the epochs of an
-            even sample where there are many.
+            it is not computed, for members without probabilities of their own, and between the epochs of that
+            sample.
     """
 
     epoch: int

@@ -214,6 +214,7 @@ def carry_out(
         try:
             write_description(folder, describe(run.plan, data))
             recorder.begin()
+            store.set_validation_classes(run.id, data.validation.labels.numpy())
             ended = _executed(run.plan, files, data, recorder, signals)
             close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:

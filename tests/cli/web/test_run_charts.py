@@ -102,6 +102,19 @@ def test_a_run_is_drawn_with_its_hatching_its_forecast_and_its_disagreement():
     assert all(part in words for part in (HOSTILE, "cpu", "2026-11-29", "running", "1 s left", "hatching"))
 
 
+def test_the_error_of_the_ensemble_is_drawn_where_it_is_known():
+    ensemble = tuple(
+        EnsemblePoint(epoch=4 + i, mean_member_error=0.14, validation_error=error, disagreement=0.06)
+        for i, error in enumerate((0.1, None, 0.04))
+    )
+    drawn = run_curves_chart(replace(CURVES, ensemble=ensemble), TODAY).to_dict()
+    _, line = (values_of(drawn, layer) for layer in layers_of(drawn["vconcat"][0], "line"))
+    assert line == [
+        {"line": "ensemble", "epoch": 4, "error": 10},
+        {"line": "ensemble", "epoch": 6, "error": 4},
+    ]
+
+
 def mean_axis(panel):
     return layers_of(panel, "line")[0]["encoding"]["y"]
 

@@ -23,13 +23,14 @@ Epochs = Mapping[str, Sequence[EpochFigures]]
 ENDED = (StepStatus.DONE, StepStatus.FAILED, StepStatus.DIVERGED)
 
 
-def run_curves(home: Home, run: str, *, disagreement: bool = True) -> RunCurves:
+def run_curves(home: Home, run: str, *, probabilities: bool = True) -> RunCurves:
     """Return how the networks of a run learned so far; nothing is written.
 
     Args:
         home: home of the run.
         run: its number, or ``last``.
-        disagreement: whether the disagreement of members is computed, which takes most of the time.
+        probabilities: whether the error of the ensemble and the disagreement of its members are computed from
+            the members' probabilities, which takes most of the time.
 
     Raises:
         UsageError: no such run.
@@ -37,11 +38,11 @@ def run_curves(home: Home, run: str, *, disagreement: bool = True) -> RunCurves:
     """
     number = run_id_of(run, home)
     with reading_store(home) as store:
-        return curves_of_run(store, home, number, disagreement=disagreement)
+        return curves_of_run(store, home, number, probabilities=probabilities)
 
 
 def curves_of_runs(home: Home, runs: Sequence[int]) -> tuple[RunCurves, ...]:
-    """Return the curves of several runs, each once and without disagreements.
+    """Return the curves of several runs, each once and without what needs the members' probabilities.
 
     Args:
         home: home of the runs.
@@ -52,10 +53,10 @@ def curves_of_runs(home: Home, runs: Sequence[int]) -> tuple[RunCurves, ...]:
         StorageError: a row of a run is damaged.
     """
     with reading_store(home) as store:
-        return tuple(curves_of_run(store, home, run, disagreement=False) for run in dict.fromkeys(runs))
+        return tuple(curves_of_run(store, home, run, probabilities=False) for run in dict.fromkeys(runs))
 
 
-def curves_of_run(store: Store, home: Home, number: int, *, disagreement: bool = True) -> RunCurves:
+def curves_of_run(store: Store, home: Home, number: int, *, probabilities: bool = True) -> RunCurves:
     """Return how the networks of a run learned, from an open database; arguments as for `run_curves`."""
     run = stored_run(store, home, number)
     plan = run.plan
@@ -81,7 +82,7 @@ def curves_of_run(store: Store, home: Home, number: int, *, disagreement: bool =
         device=plan.execution.device,
         validation_images=plan.dataset.validation_images,
         networks=_networks(plan, epochs, lineage),
-        ensemble=_ensemble(store, run, _members(plan, epochs, lineage, ended, lost), disagreement),
+        ensemble=_ensemble(store, run, _members(plan, epochs, lineage, ended, lost), probabilities),
         predicted_test_error=_predicted(run),
         test_error=None if run.test is None else run.test.error,
         progress=progress_of(run, steps),
@@ -143,9 +144,9 @@ def _members(
 
 
 def _ensemble(
-    store: Store, run: Run, members: list[MemberCurve] | None, disagreement: bool
+    store: Store, run: Run, members: list[MemberCurve] | None, probabilities: bool
 ) -> tuple[EnsemblePoint, ...]:
-    return ensemble_curve(store, run, members, disagreeing=disagreement) if members else ()
+    return ensemble_curve(store, run, members, probabilities=probabilities) if members else ()
 
 
 def _predicted(run: Run) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""The ensemble by epoch: the mean error of its members, and on how many images they disagree.
+"""The ensemble by epoch: its own error, the mean error of its members, and on how many images they disagree.
 
 A member that has ended stays as it was. So the ensemble has a point at every epoch that some member has, from
 the one on at which the last member has its first, unless a member that still trains is behind.
@@ -11,17 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.plans.records import Run
 from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint
 from cli.workflows.runs.watching.sample import even_sample
+from db.conversion.validation_classes import Classes
 from db.queries import Store
 from trainer.ensembles.metrics import disagreement
-from trainer.training.stored_probabilities import Answers, unpack_answers
+from trainer.training.stored_probabilities import Levels, unpack_levels
 
-# Most epochs at which the ensemble is shown, and most packed probabilities that are read for it, which takes
-# most of the time.
-MOST_POINTS, MOST_UNPACKED = 400, 480
+# Most epochs at which the ensemble is shown. Reading packed probabilities takes most of the time: most of
+# them, and most bytes.
+MOST_POINTS, MOST_UNPACKED, MOST_BYTES = 400, 480, 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,16 @@ class MemberCurve:
         return bisect_right(self.points, epoch, key=lambda point: point.epoch) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the probabilities of all members give at an epoch; attributes as in `EnsemblePoint`."""
+
+    validation_error: float | None = None
+    disagreement: float | None = None
+
+
 def ensemble_curve(
-    store: Store, run: Run, members: Sequence[MemberCurve], *, disagreeing: bool
+    store: Store, run: Run, members: Sequence[MemberCurve], *, probabilities: bool
 ) -> tuple[EnsemblePoint, ...]:
     """Return the ensemble at every epoch that has one, or an even sample of them.
 
@@ -54,14 +64,17 @@ def ensemble_curve(
         store: database of the run.
         run: the run.
         members: networks that compute its members and did not fail; at least one.
-        disagreeing: whether the disagreement is computed.
+        probabilities: whether what needs the probabilities of several networks is computed.
     """
     epochs = even_sample(_common_epochs(members), MOST_POINTS)
-    shares: dict[int, float | None] = {}
-    if disagreeing and len(members) > 1 and all(member.members == 1 for member in members):
-        sample = even_sample(epochs, max(MOST_UNPACKED // len(members), 2))
-        shares = _disagreements(store, run, members, sample)
-    return tuple(_point(epoch, members, shares.get(epoch)) for epoch in epochs)
+    found: dict[int, Together] = {}
+    if probabilities and len(members) > 1:
+        task = run.plan.dataset
+        size = max(task.validation_images * task.task.classes, 1)
+        sample = even_sample(epochs, max(min(MOST_UNPACKED, MOST_BYTES // size) // len(members), 2))
+        true = store.validation_classes(run.id)
+        found = {epoch: _together(store, run, members, epoch, true) for epoch in sample}
+    return tuple(_point(epoch, members, found.get(epoch, Together())) for epoch in epochs)
 
 
 def _common_epochs(members: Sequence[MemberCurve]) -> list[int]:
@@ -71,7 +84,7 @@ def _common_epochs(members: Sequence[MemberCurve]) -> list[int]:
     return sorted(epoch for epoch in found if first <= epoch and (last is None or epoch <= last))
 
 
-def _point(epoch: int, members: Sequence[MemberCurve], share: float | None) -> EnsemblePoint:
+def _point(epoch: int, members: Sequence[MemberCurve], together: Together) -> EnsemblePoint:
     errors = [member.points[member.at(epoch)].validation_error for member in members]
     known = [error for error in errors if error is not None]
     return EnsemblePoint(
@@ -82,36 +95,34 @@ def _point(epoch: int, members: Sequence[MemberCurve], share: float | None) -> E
             if len(known) == len(errors) and all(member.members == 1 for member in members)
             else None
         ),
-        validation_error=errors[0] if len(errors) == 1 else None,
-        disagreement=share,
+        validation_error=errors[0] if len(errors) == 1 else together.validation_error,
+        disagreement=together.disagreement,
     )
 
 
-def _disagreements(
-    store: Store, run: Run, members: Sequence[MemberCurve], epochs: Sequence[int]
-) -> dict[int, float | None]:
-    """Return the disagreement of the members by epoch; None where a member stored no probabilities."""
-    classes = run.plan.dataset.task.classes
-    answers = [_answers(store, run.id, member, epochs, classes) for member in members]
-    return {epoch: _disagreement([each[i] for each in answers]) for i, epoch in enumerate(epochs)}
+def _together(
+    store: Store, run: Run, members: Sequence[MemberCurve], epoch: int, true: Classes | None
+) -> Together:
+    """Return what the members give together; nothing where one of them stored no probabilities."""
+    answers: list[NDArray[np.int64]] = []
+    total: NDArray[np.int64] | None = None
+    for member in members:
+        levels = _levels(store, run, member, epoch)
+        if levels is None or (answers and len(levels) != len(answers[0])):
+            return Together()
+        answers.append(levels.argmax(axis=1))
+        share = levels.astype(np.int64) * member.members
+        total = share if total is None else total + share
+    assert total is not None
+    comparable = true is not None and len(true) == len(total)
+    return Together(
+        validation_error=float((total.argmax(axis=1) != true).mean()) if comparable else None,
+        disagreement=disagreement(np.stack(answers)) if all(m.members == 1 for m in members) else None,
+    )
 
 
-def _answers(
-    store: Store, number: int, member: MemberCurve, epochs: Sequence[int], classes: int
-) -> list[Answers | None]:
-    """Return the most probable classes of a member at epochs."""
-    keys = [member.keys[member.at(epoch)] for epoch in epochs]
-    unpacked: dict[tuple[str, int], Answers] = {}
-    for step in {step for step, _ in keys}:
-        wanted = {epoch for own, epoch in keys if own == step}
-        for epoch, packed in store.probabilities(number, step, wanted).items():
-            if packed:
-                unpacked[step, epoch] = unpack_answers(packed, classes)
-    return [unpacked.get(key) for key in keys]
-
-
-def _disagreement(answers: Sequence[Answers | None]) -> float | None:
-    known = [each for each in answers if each is not None]
-    if len(known) < len(answers) or len({len(each) for each in known}) != 1:
-        return None
-    return disagreement(np.stack(known))
+def _levels(store: Store, run: Run, member: MemberCurve, epoch: int) -> Levels | None:
+    """Return the probabilities of a member at an epoch, or at its last one before."""
+    step, own = member.keys[member.at(epoch)]
+    packed = store.probabilities(run.id, step, [own]).get(own)
+    return unpack_levels(packed, run.plan.dataset.task.classes) if packed else None

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
-from recorded_runs import DIGITS, epoch_of, record_run
+from recorded_runs import DIGITS, epoch_of, packed, record_run
 from sqlalchemy import Engine, event
 
+import advisor as face
 from advisor.conformal import Correction, Quantity
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
@@ -18,12 +19,15 @@ from advisor.plans.records import Forecast, PredictedStep, RunStatus
 from cli.workflows.answers.examine.parts import QuantityCoverage
 from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint
 from cli.workflows.answers.schema import schema_of
+from cli.workflows.forecast import machine
 from cli.workflows.home import Home
 from cli.workflows.runs.watching.curves import run_curves
-from cli.workflows.runs.watching.ensemble_curve import MemberCurve, _common_epochs
+from cli.workflows.runs.watching.ensemble_curve import MemberCurve, _common_epochs, ensemble_curve
 from cli.workflows.runs.watching.forecast_history import forecast_history
 from cli.workflows.runs.watching.sample import even_sample
 from db.session import open_store
+from trainer.data.loading import load_data
+from trainer.training.stored_probabilities import unpack_probabilities
 
 # A cluster of two members and one of one: a mother of 10 epochs, members of 3, and one of 10 from scratch.
 CLUSTERED = "3xmlp-1-8@g2"
@@ -93,8 +97,52 @@ def test_members_disagree_on_the_images_that_are_counted_by_hand(store, home):
     record_run(store, "3xmlp-1-8", {name: [0.5, 0.4] for name in answers}, epochs=2, answers=answers)
     shares = [p.disagreement for p in run_curves(Home(home), "1").ensemble]
     assert shares == pytest.approx([2 / 3 / 4, 0.0])
-    without = run_curves(Home(home), "1", disagreement=False)
+    without = run_curves(Home(home), "1", probabilities=False)
     assert [(p.epoch, p.disagreement) for p in without.ensemble] == [(1, None), (2, None)]
+
+
+def test_the_error_of_the_ensemble_is_that_of_the_averaged_probabilities(store, home):
+    # Answers are given with a probability of 0.9: of three members, two outvote the third.
+    answers = {
+        "member-1": [[0, 1, 5, 3], [0, 1, 2, 3]],
+        "member-2": [[0, 1, 5, 7], [0, 1, 2, 3]],
+        "member-3": [[0, 6, 2, 3], [0, 1, 2, 9]],
+    }
+    curves = {name: [0.5, 0.4] for name in answers}
+    run = record_run(store, "3xmlp-1-8", curves, epochs=2, answers=answers)
+    assert [p.validation_error for p in run_curves(Home(home), "1").ensemble] == [None, None]
+    store.set_validation_classes(run, [0, 1, 2, 3])
+    assert [p.validation_error for p in run_curves(Home(home), "1").ensemble] == [0.25, 0.0]
+    without = run_curves(Home(home), "1", probabilities=False)
+    assert [p.validation_error for p in without.ensemble] == [None, None]
+    # Classes of other images than those that the members answered for.
+    store.set_validation_classes(run, [0, 1, 2])
+    assert [p.validation_error for p in run_curves(Home(home), "1").ensemble] == [None, None]
+
+
+def test_a_network_of_several_members_counts_as_often_as_it_has_members(store, home):
+    joint, single = MemberCurve([point(1)], [("a", 0)], True, 3), MemberCurve([point(1)], [("b", 0)], True, 1)
+    run = record_run(store, "2xmlp-1-8", {}, epochs=1)
+    store.set_validation_classes(run, [0, 1])
+    for step, answers in (("a", [0, 5]), ("b", [7, 1])):
+        store.record_epoch(run, replace(epoch_of("member-1", 0, 0.5, packed(answers)), step=step))
+    (found,) = ensemble_curve(store, store.run(run), [joint, single], probabilities=True)
+    # Both answers of the joint network stand, the right and the wrong one.
+    assert (found.validation_error, found.mean_member_error, found.disagreement) == (0.5, None, None)
+
+
+def test_a_real_training_has_the_error_that_its_probabilities_and_its_data_give(home, monkeypatch):
+    monkeypatch.setattr(machine, "usable_cores", lambda: 1)
+    face.train("2xmlp-1-8", dataset="digits", epochs=2, home=home)
+    point = run_curves(Home(home), "last").ensemble[-1]
+    with open_store(Home(home).database) as store:
+        last = [e for e in store.epochs(1) if e.epoch == 1]
+    members = [unpack_probabilities(e.validation_probabilities, 10) for e in last]
+    answers = (members[0] / 2 + members[1] / 2).argmax(axis=1)
+    labels = load_data(DIGITS, home / "data").validation.labels.numpy()
+    # Two averages may be equal in one way of counting and not in the other.
+    assert point.validation_error == pytest.approx((answers != labels).mean(), abs=2.1 / len(labels))
+    assert 0 < point.validation_error <= point.mean_member_error + 2.1 / len(labels)
 
 
 def test_a_run_without_any_epoch_has_its_plan_and_nothing_else(store, home):
@@ -170,7 +218,7 @@ def test_snapshots_follow_each_other_and_one_network_is_its_own_ensemble(store, 
     )
 
 
-def test_without_disagreement_the_large_probabilities_are_not_read(store, home):
+def test_without_probabilities_the_large_probabilities_are_not_read(store, home):
     record_run(store, "2xmlp-1-8", {"member-1": [0.5], "member-2": [0.5]}, epochs=1)
     asked: list[str] = []
 
@@ -179,7 +227,7 @@ def test_without_disagreement_the_large_probabilities_are_not_read(store, home):
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        run_curves(Home(home), "1", disagreement=False)
+        run_curves(Home(home), "1", probabilities=False)
         assert not any("validation_probabilities" in sql for sql in asked)
         run_curves(Home(home), "1")
         assert any("validation_probabilities" in sql for sql in asked)
