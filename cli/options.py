@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.progress import Speaker
+    from cli.workflows.clusters import ClusterAddress
     from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.home import Home
 
@@ -156,6 +157,15 @@ PRICE_HELP = (
     + "; adds the cost of training."
 )
 Price = Annotated[str | None, typer.Option("--price-per-hour", metavar="USD|MACHINE", help=PRICE_HELP)]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS",
+        metavar="auto|ADDRESS",
+        help="Train on the nodes of a Ray cluster: that of this machine, or that of a head node, host:port.",
+    ),
+]
+Insecure = Annotated[bool, typer.Option("--insecure-cluster", help="Accept a cluster that demands no token.")]
 UntilError = Annotated[
     str | None,
     typer.Option(
@@ -200,6 +210,13 @@ def price_of(ctx: typer.Context) -> float | None:
     given = parse_price(ctx.params["price_per_hour"], "--price-per-hour")
     program: Globals = ctx.obj
     return program.price_per_hour if given is None else given
+
+
+def cluster_of(ctx: typer.Context) -> ClusterAddress | None:
+    """Return the cluster whose nodes train; None for this machine."""
+    from cli.workflows.clusters import cluster_address
+
+    return cluster_address(ctx.params["cluster"], ctx.params["insecure_cluster"])
 
 
 def plan_request(ctx: typer.Context) -> PlanRequest:

@@ -6,9 +6,10 @@ Worker processes put the same events into a mailbox, and the parent process tell
 1. `TrainingStarted` once, after all processes have loaded the data;
 2. an `EpochRecord` after every epoch of every network;
 3. a `StepRecord` at the end of every step, unless the step was asked to stop;
-4. a `Notice` at any time, even before the start.
+4. a `CheckpointWritten` after every checkpoint, for whoever carries it to another machine;
+5. a `Notice` at any time, even before the start.
 
-Every event can be pickled.
+Every event can be pickled, and is written as JSON by `advisor.serial`.
 """
 
 from __future__ import annotations
@@ -35,5 +36,16 @@ class Notice:
     text: str
 
 
-Event = TrainingStarted | EpochRecord | StepRecord | Notice
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten:
+    """A checkpoint of a network is on the disk of the machine that trains it.
+
+    Attributes:
+        network: name of the network in the plan.
+    """
+
+    network: str
+
+
+Event = TrainingStarted | EpochRecord | StepRecord | CheckpointWritten | Notice
 Tell = Callable[[Event], None]

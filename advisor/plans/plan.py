@@ -251,7 +251,7 @@ def _check_plan(plan: TrainingPlan) -> None:
     for step in plan.steps:
         # It is a key of the database and of random seeds.
         check_step(step.id)
-        if not {step.network, *_read_by(step)} <= set(names):
+        if not {step.network, *networks_read_by(step)} <= set(names):
             raise PlanError(f"step {step.id!r} names a network that the plan does not have")
         if not done.issuperset(step.after):
             raise PlanError(f"step {step.id!r} comes before a step that it needs")
@@ -280,7 +280,7 @@ def _check_network(plan: TrainingPlan, network: PlannedNetwork) -> None:
         raise PlanError(f"{network.name!r} is no output of a joint network of the plan")
 
 
-def _read_by(step: Step) -> list[str]:
+def networks_read_by(step: Step) -> list[str]:
     """Return the names of the networks that a step reads besides its own."""
     if isinstance(step, HatchStep):
         return [step.source]

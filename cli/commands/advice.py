@@ -15,12 +15,14 @@ from cli.options import (
     Batch,
     Budget,
     Classes,
+    Cluster,
     CountedDataset,
     Device,
     Download,
     Epochs,
     Families,
     Input,
+    Insecure,
     Members,
     Methods,
     Patience,
@@ -31,6 +33,7 @@ from cli.options import (
     SkipDamaged,
     Tune,
     UntilConverged,
+    cluster_of,
     price_of,
     print_answer,
 )
@@ -101,6 +104,8 @@ def recommend(
             "or a number of minutes, 0 for none.",
         ),
     ] = PROBE,
+    cluster: Cluster = None,
+    insecure_cluster: Insecure = False,
     download: Download = False,
     save: Annotated[Path | None, typer.Option(help="File that the plan of rank 1 is written to.")] = None,
     plot: Plot = None,
@@ -113,7 +118,7 @@ def recommend(
     from cli.workflows.advise.recommend import recommend as run
 
     check_picture(plot, RANKING)
-    probing = probe_options(probe, download=download, take_signals=True)
+    probing = probe_options(probe, download=download, take_signals=True, cluster=cluster_of(ctx))
     advice = run(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing)
     if plot is not None:
         from cli.web.charts.advice import advice_chart

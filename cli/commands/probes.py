@@ -12,13 +12,16 @@ from cli.options import (
     AsJson,
     Augment,
     Batch,
+    Cluster,
     Device,
     Download,
     Families,
+    Insecure,
     Members,
     Resize,
     SkipDamaged,
     Tune,
+    cluster_of,
     print_answer,
 )
 from cli.workflows.defaults import PROBE_PROFILE_SECONDS, SEED, TUNE
@@ -56,6 +59,8 @@ def probe(
     profile_seconds: Annotated[
         float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
     ] = PROBE_PROFILE_SECONDS,
+    cluster: Cluster = None,
+    insecure_cluster: Insecure = False,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +92,9 @@ def probe(
         skip_damaged=skip_damaged,
         tune=tune,
     )
-    options = ProbeOptions(seconds=60 * minutes, download=download, take_signals=True)
+    options = ProbeOptions(
+        seconds=60 * minutes, download=download, take_signals=True, cluster=cluster_of(ctx)
+    )
     print_answer(run(request, options, ctx.obj.home, ctx.obj.speaker()), as_json, probing)
 
 

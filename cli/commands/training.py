@@ -11,12 +11,14 @@ from cli.options import (
     AsJson,
     Augment,
     Batch,
+    Cluster,
     Dataset,
     Decay,
     Device,
     Download,
     Epochs,
     Hatched,
+    Insecure,
     Method,
     MovedTo,
     Noise,
@@ -36,6 +38,7 @@ from cli.options import (
     UntilError,
     UntilTime,
     UntilUsd,
+    cluster_of,
     plan_request,
     price_of,
     print_answer,
@@ -81,6 +84,8 @@ def train(
     until_time: UntilTime = None,
     until_usd: UntilUsd = None,
     price_per_hour: Price = None,
+    cluster: Cluster = None,
+    insecure_cluster: Insecure = False,
     download: Download = False,
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +98,7 @@ def train(
     from cli.workflows.runs.train import train as run
 
     price, request = price_of(ctx), plan_request(ctx)
-    options = _options(time_limit, download, price=price)
+    options = _options(ctx, download, price=price)
     targets = _targets(until_error, until_time, until_usd, price)
     home, say = ctx.obj.home, ctx.obj.speaker()
     answer = (
@@ -126,6 +131,8 @@ def resume(
     run: RunArgument = "last",
     dataset: MovedTo = None,
     time_limit: TimeLimit = None,
+    cluster: Cluster = None,
+    insecure_cluster: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
@@ -136,7 +143,7 @@ def resume(
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.navigation.navigate import resume as continued
 
-    options = _options(time_limit, moved_to=dataset)
+    options = _options(ctx, moved_to=dataset)
     number = run_id_of(run, ctx.obj.home)
     print_answer(continued(number, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
@@ -153,6 +160,8 @@ def extend(
     ] = None,
     dataset: MovedTo = None,
     time_limit: TimeLimit = None,
+    cluster: Cluster = None,
+    insecure_cluster: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
     """Add members to a trained MotherNets ensemble without training its networks again."""
@@ -164,23 +173,27 @@ def extend(
     from cli.workflows.runs.extend import extend as extended
     from cli.workflows.runs.lookup import run_id_of
 
-    options = _options(time_limit, moved_to=dataset)
+    options = _options(ctx, moved_to=dataset)
     extension = Extension(members=add_members, cluster=add_cluster)
     number = run_id_of(run, ctx.obj.home)
     print_answer(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
 
 
 def _options(
-    time_limit: str | None,
+    ctx: typer.Context,
     download: bool = False,
     moved_to: str | None = None,
     price: float | None = None,
 ) -> TrainOptions:
     from cli.workflows.runs.train import TrainOptions
 
-    seconds = parse_seconds(time_limit, "--time-limit")
     return TrainOptions(
-        time_limit=seconds, download=download, moved_to=moved_to, take_signals=True, price_per_hour=price
+        time_limit=parse_seconds(ctx.params["time_limit"], "--time-limit"),
+        download=download,
+        moved_to=moved_to,
+        take_signals=True,
+        price_per_hour=price,
+        cluster=cluster_of(ctx),
     )
 
 

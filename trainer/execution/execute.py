@@ -4,7 +4,7 @@ A step depends on nothing but the plan, the data and the checkpoints in the run'
 (`trainer.execution.plan_step`). Executing a plan again therefore continues where it stopped. If the plan has
 more than one process, every network trains in a worker process (`trainer.execution.pool`) with the plan's
 number of threads, on CUDA on a GPU of its own. Idle workers share its batches where the plan says so
-(`trainer.training.parallel`).
+(`trainer.training.parallel`). Nodes of a cluster can train instead (`trainer.execution.cluster`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Callable
 
 import torch
 
+from advisor.errors import UsageError
 from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import StepRecord
 from trainer.data.loading import Data
 from trainer.events import Tell, TrainingStarted
+from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.plan_step import run_step
 from trainer.execution.pool import Pool
 from trainer.execution.ready_steps import ReadySteps
@@ -26,7 +28,12 @@ from trainer.training.parallel import check_devices
 
 
 def execute(
-    plan: TrainingPlan, files: RunFiles, data: Data, tell: Tell, stop: Callable[[], bool]
+    plan: TrainingPlan,
+    files: RunFiles,
+    data: Data,
+    tell: Tell,
+    stop: Callable[[], bool],
+    cluster: ClusterAddress | None = None,
 ) -> dict[str, StepRecord]:
     """Execute the steps of a plan that have not ended yet.
 
@@ -36,14 +43,19 @@ def execute(
         data: images of all splits in the memory of this process, for a plan of one process.
         tell: receiver of the events, called in this process and thread.
         stop: question whether to stop; after the first yes, running steps write checkpoints and end.
+        cluster: cluster whose nodes train; None for this machine.
 
     Returns:
         Record of every step that ended, by the id of the step; stopped and waiting steps are missing.
 
     Raises:
         StorageError: a checkpoint could not be written.
-        RunError: the plan needs more GPUs than there are, or a worker process died while it started.
+        RunError: the plan needs more GPUs than there are, a worker process died while it started, or the
+            cluster cannot be used.
+        UsageError: the extra for clusters is not installed, or the address is of another kind.
     """
+    if cluster is not None:
+        return _executor_of_clusters()(plan, files, tell, stop, cluster)
     check_devices(plan)
     torch.set_num_threads(plan.execution.threads)
     if slots(plan) > 1:
@@ -56,3 +68,18 @@ def execute(
     while (step := steps.next_ready()) is not None and not stop():
         steps.finish(run_step(plan, step, files, on_device, tell, stop))
     return steps.ended
+
+
+def _executor_of_clusters() -> Callable[..., dict[str, StepRecord]]:
+    """Return `execute_on_cluster`, whose module imports Ray.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    try:
+        from trainer.execution.cluster.executor import execute_on_cluster
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError("--cluster needs Ray: pip install 'ensemble-advisor[cluster]'") from None
+    return execute_on_cluster

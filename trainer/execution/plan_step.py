@@ -17,13 +17,19 @@ from advisor.plans.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.data.batches import epoch_order, normalised
 from trainer.data.loading import Data
-from trainer.events import Event, Notice, Tell
+from trainer.events import CheckpointWritten, Event, Notice, Tell
 from trainer.execution.outbox import Outbox
 from trainer.execution.ready_steps import failed_record, stopped_record
 from trainer.networks.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
 from trainer.run_files import RunFiles
 from trainer.seeds import derived_seed
-from trainer.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from trainer.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    begin_attempt,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.training.loop import DivergedError, StoppedError, load_network
 from trainer.training.parallel import Rendezvous, train
 
@@ -123,7 +129,7 @@ def _hatch(
     done = load_checkpoint(folder, lambda text: tell(Notice(text)), plan.step_ids_of(step.network))
     if done is not None:
         return Progress(step=step.id, hatch_difference=done.progress.hatch_difference), ""
-    started = time.perf_counter()
+    attempt, started = begin_attempt(folder), time.perf_counter()
     mother = load_network(plan, step.source, files.of_network(step.source))[0].cpu().double()
     seed = derived_seed(plan.seed, step.id)
     images = _calibration_images(data, seed)
@@ -138,7 +144,8 @@ def _hatch(
     progress = Progress(
         step=step.id, done=True, hatch_difference=difference, seconds=time.perf_counter() - started
     )
-    save_checkpoint(folder, Checkpoint(progress, dict(member.state_dict())))
+    save_checkpoint(folder, Checkpoint(progress, dict(member.state_dict())), attempt)
+    tell(CheckpointWritten(step.network))
     return progress, _drift_text(drift)
 
 

@@ -5,6 +5,10 @@ of SGD (``momentum/…``). A JSON manifest contains the progress and the SHA-256
 file is written under a temporary name, flushed to the disk and renamed. The manifest comes last, so a
 checkpoint exists if its manifest exists. The newest two are kept. If the newest one fails its checksum, the
 one before is read.
+
+A training is an *attempt* with a number, higher than that of every earlier one on the same network. A save of
+an earlier attempt is refused: a machine that was cut off from its cluster may train on while another one has
+taken over.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +29,9 @@ from advisor.serial import from_plain, to_plain
 
 # Number of checkpoints in a folder.
 KEPT = 2
+# File with the number of the newest attempt, in the same folder.
+ATTEMPT = "attempt"
+SUFFIXES = ("safetensors", "json")
 
 # Errors that a truncated, overwritten or missing file can raise when it is read.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError, safetensors.SafetensorError)
@@ -79,37 +86,96 @@ class Checkpoint:
     momentum: dict[str, Tensor] = field(default_factory=dict)
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def begin_attempt(folder: Path) -> int:
+    """Return the number of a new attempt to train a network; saves of earlier ones are refused from now on.
+
+    Args:
+        folder: folder of the network's checkpoints, created if it is missing.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    number = newest_attempt(folder) + 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / ATTEMPT, str(number).encode())
+    except OSError as error:
+        raise _refused(folder, error) from None
+    return number
+
+
+def newest_attempt(folder: Path) -> int:
+    """Return the number of the newest attempt in a folder; 0 if there was none, or its file is damaged."""
+    try:
+        return int((folder / ATTEMPT).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, attempt: int | None = None) -> None:
     """Write a checkpoint and delete all but the newest two.
 
     Args:
         folder: folder of the network's checkpoints, created if it is missing.
         checkpoint: state to write.
+        attempt: number of the attempt that saves it; None where no other can have begun.
+
+    Raises:
+        StorageError: a later attempt has begun, or the disk refuses; earlier checkpoints stay as they were.
+    """
+    if attempt is not None and (newest := newest_attempt(folder)) > attempt:
+        raise StorageError(
+            f"{folder.name} is trained by somebody else since: this is attempt {attempt}, and the newest is "
+            f"{newest}; nothing was overwritten"
+        )
+    tensors = {f"weights/{k}": v.detach().cpu().contiguous() for k, v in checkpoint.weights.items()}
+    tensors |= {f"momentum/{k}": v.detach().cpu().contiguous() for k, v in checkpoint.momentum.items()}
+    content = safetensors.torch.save(tensors)
+    progress = to_plain(checkpoint.progress)
+    manifest = {"sha256": _digest(progress, content), "progress": progress}
+    tensors_file, manifest_file = checkpoint_files(folder, (newest_checkpoint(folder) or 0) + 1)
+    write_checkpoint_files(
+        folder, {tensors_file.name: content, manifest_file.name: json.dumps(manifest).encode()}
+    )
+
+
+def checkpoint_files(folder: Path, number: int) -> tuple[Path, Path]:
+    """Return the files of a checkpoint in the order in which they are written: tensors, then manifest."""
+    tensors, manifest = (folder / f"checkpoint-{number:06d}.{suffix}" for suffix in SUFFIXES)
+    return tensors, manifest
+
+
+def newest_checkpoint(folder: Path) -> int | None:
+    """Return the number of the newest complete checkpoint of a folder, whose content may be damaged."""
+    return max(_numbers(folder), default=None)
+
+
+def write_checkpoint_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a checkpoint and delete all but the newest two.
+
+    Args:
+        folder: folder of the network's checkpoints, created if it is missing.
+        files: content by the name of the file, in the order in which they are written.
 
     Raises:
         StorageError: the disk refuses; earlier checkpoints stay as they were.
     """
-    tensors = {f"weights/{k}": v.detach().cpu().contiguous() for k, v in checkpoint.weights.items()}
-    tensors |= {f"momentum/{k}": v.detach().cpu().contiguous() for k, v in checkpoint.momentum.items()}
-    content = safetensors.torch.save(tensors)
-    numbers = _numbers(folder)
-    name = f"checkpoint-{max(numbers, default=0) + 1:06d}"
-    progress = to_plain(checkpoint.progress)
-    manifest = {"sha256": _digest(progress, content), "progress": progress}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / f"{name}.safetensors", content)
-        write_durably(folder / f"{name}.json", json.dumps(manifest).encode())
-        for number in numbers[: len(numbers) + 1 - KEPT]:
-            for suffix in ("json", "safetensors"):
-                (folder / f"checkpoint-{number:06d}.{suffix}").unlink(missing_ok=True)
+        for name, content in files.items():
+            write_durably(folder / name, content)
+        for number in _numbers(folder)[:-KEPT]:
+            for path in reversed(checkpoint_files(folder, number)):
+                path.unlink(missing_ok=True)
         # Left over from a killed process. A folder has only one writer.
         for unfinished in folder.glob(".checkpoint-*.tmp"):
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(
-            f"cannot write a checkpoint to {folder}: {error.strerror}; make room and resume"
-        ) from None
+        raise _refused(folder, error) from None
+
+
+def _refused(folder: Path, error: OSError) -> StorageError:
+    return StorageError(f"cannot write a checkpoint to {folder}: {error.strerror}; make room and resume")
 
 
 def load_checkpoint(

@@ -25,10 +25,16 @@ from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from trainer.data.batches import bootstrap_sample, epoch_order
 from trainer.data.loading import Data
-from trainer.events import Notice, Tell
+from trainer.events import CheckpointWritten, Notice, Tell
 from trainer.networks.network import SpecNetwork, average_shared, build_network
 from trainer.seeds import derived_seed
-from trainer.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from trainer.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    begin_attempt,
+    load_checkpoint,
+    save_checkpoint,
+)
 from trainer.training.distillation import Teacher
 from trainer.training.step import (
     WHOLE,
@@ -91,7 +97,12 @@ class NetworkTraining:
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
         self.progress = Progress(step=step.id)
         self.loss_of = self._loss()
+        self.attempt: int | None = None
         self._restore()
+
+    def _begin(self) -> int:
+        """Return the number of this attempt at the network."""
+        return begin_attempt(self.folder)
 
     def _restore(self) -> None:
         """Continue from the newest checkpoint, which may be of this step or of an earlier one.
@@ -137,6 +148,8 @@ class NetworkTraining:
         if self.progress.last_epoch is not None:
             # It may have been lost after its checkpoint was written.
             self.tell(self.progress.last_epoch)
+        if not self.progress.done:
+            self.attempt = self._begin()
         while not self.step.schedule.finished(list(self.progress.train_errors)):
             self._run_epoch()
         if not self.progress.done:
@@ -355,7 +368,9 @@ class NetworkTraining:
             for name, parameter in self.network.named_parameters()
             if "momentum_buffer" in self.optimizer.state[parameter]
         }
-        save_checkpoint(self.folder, Checkpoint(self.progress, dict(self.network.state_dict()), momentum))
+        weights = dict(self.network.state_dict())
+        save_checkpoint(self.folder, Checkpoint(self.progress, weights, momentum), self.attempt)
+        self.tell(CheckpointWritten(self.step.network))
 
 
 def load_network(plan: TrainingPlan, name: str, folder: Path) -> tuple[SpecNetwork, Progress]:

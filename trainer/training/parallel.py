@@ -210,6 +210,10 @@ class SharedTraining(NetworkTraining):
             seconds=0.0,
         )
 
+    def _begin(self) -> int:
+        # Only rank 0 saves.
+        return super()._begin() if self.share.rank == 0 else 0
+
     def _save(self) -> None:
         if self.share.rank == 0:
             super()._save()

@@ -43,6 +43,7 @@ from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store
 from trainer.data.loading import Data, load_new_data, part_of
+from trainer.execution.cluster.address import ClusterAddress
 
 
 def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say) -> Probing:
@@ -91,6 +92,7 @@ class ProbingSession:
         _first: scenario before the first probe.
         _trained: times of the finished probes.
         _full_seconds: time of the first full trainings by forecast, seconds, where no time is given.
+        _cluster: cluster whose nodes train; None for this machine.
     """
 
     request: RecommendRequest
@@ -107,6 +109,7 @@ class ProbingSession:
     _first: Scenario | None = field(default=None, init=False)
     _trained: list[TrainedProbe] = field(default_factory=list, init=False)
     _full_seconds: float | None = field(default=None, init=False)
+    _cluster: ClusterAddress | None = field(default=None, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -118,7 +121,7 @@ class ProbingSession:
             InterruptedRunError: a signal ended the session; finished probes are kept.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        given = options.seconds
+        given, self._cluster = options.seconds, options.cluster
         if given is None:
             # Fitting and searching are not probing yet.
             self._compare()
@@ -219,7 +222,7 @@ class ProbingSession:
         self.say(f"probe {len(self.finished) + 1}: {chosen.key}, {_words_of(chosen)}")
         began = time.monotonic()
         with temporary_folder(self.home.probes) as folder:
-            result = train_probe(chosen, folder, self.home, data, self.say, signals)
+            result = train_probe(chosen, folder, self.home, data, self.say, signals, self._cluster)
             if result is None:
                 return
             seconds = time.monotonic() - began

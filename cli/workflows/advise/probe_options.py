@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor.errors import UsageError
 from cli.workflows.defaults import PROBE
+from trainer.execution.cluster.address import ClusterAddress
 
 # Time that is reserved before the first probe, for fitting, searching and choosing; a share of a short time.
 PREPARING_SECONDS, PREPARING_SHARE = 20.0, 1 / 3
@@ -22,15 +23,21 @@ class ProbeOptions:
         download: whether a missing data set may be downloaded.
         take_signals: whether the first SIGINT, SIGTERM or SIGHUP ends the session and keeps its finished
             probes. Only the main thread of a process can take over signals.
+        cluster: cluster whose nodes train; None for this machine.
     """
 
     seconds: float | None
     download: bool = False
     take_signals: bool = False
+    cluster: ClusterAddress | None = None
 
 
 def probe_options(
-    probe: str | float, *, download: bool = False, take_signals: bool = False
+    probe: str | float,
+    *,
+    download: bool = False,
+    take_signals: bool = False,
+    cluster: ClusterAddress | None = None,
 ) -> ProbeOptions | None:
     """Return the options of probing before an answer; None for none.
 
@@ -38,12 +45,14 @@ def probe_options(
         probe: ``auto``, or a time in minutes, 0 for none.
         download: whether a missing data set may be downloaded.
         take_signals: see `ProbeOptions`.
+        cluster: cluster whose nodes train; None for this machine.
 
     Raises:
         UsageError: neither of the two.
     """
+    options = ProbeOptions(seconds=None, download=download, take_signals=take_signals, cluster=cluster)
     if probe == PROBE:
-        return ProbeOptions(seconds=None, download=download, take_signals=take_signals)
+        return options
     try:
         minutes = float(probe)
     except ValueError:
@@ -52,7 +61,7 @@ def probe_options(
         raise UsageError(f"--probe must be {PROBE}, or a time in minutes that is 0 or more, got {probe}")
     if not minutes:
         return None
-    return ProbeOptions(seconds=60 * minutes, download=download, take_signals=take_signals)
+    return replace(options, seconds=60 * minutes)
 
 
 def check_seconds(seconds: float, option: str) -> None:

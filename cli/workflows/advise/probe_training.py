@@ -22,6 +22,7 @@ from profiler.memory import watch_peak
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import validation_errors
 from trainer.events import Event, Notice, TrainingStarted
+from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.execute import execute
 from trainer.execution.outbox import Outbox
 from trainer.run_files import RunFiles
@@ -46,7 +47,13 @@ class ProbeResult:
 
 
 def train_probe(
-    probe: Probe, folder: Path, home: Home, data: Data, say: Say, signals: StopSignals
+    probe: Probe,
+    folder: Path,
+    home: Home,
+    data: Data,
+    say: Say,
+    signals: StopSignals,
+    cluster: ClusterAddress | None = None,
 ) -> ProbeResult | None:
     """Train a probe to its end.
 
@@ -57,6 +64,7 @@ def train_probe(
         data: images of the probe.
         say: receiver of progress.
         signals: reasons to stop.
+        cluster: cluster whose nodes train; None for this machine.
 
     Returns:
         The result; None if the training was stopped or failed, which teaches nothing.
@@ -68,7 +76,7 @@ def train_probe(
     files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
     watcher = _Watcher(plan, probe.seconds.mean, say, Outbox(folder, plan))
     try:
-        ended = execute(plan, files, data, watcher, signals)
+        ended = execute(plan, files, data, watcher, signals, cluster)
     finally:
         say(TrainingEnded())
     if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):

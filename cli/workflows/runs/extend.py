@@ -71,7 +71,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         look_once(store, plan.dataset, home, say, data)
         run = extended_run(old, plan, forecast_of_added(plan, old, store), store, home)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        carry_out(run, store, home, data, signals, say)
+        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 

@@ -39,6 +39,7 @@ from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.verify import require_plan
+from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.execute import execute
 from trainer.execution.outbox import Outbox
 from trainer.run_files import RunFiles
@@ -55,6 +56,7 @@ class TrainOptions:
         take_signals: whether SIGINT, SIGTERM and SIGHUP let training checkpoint and end, as the command line
             does; only the main thread of a process can do that. Otherwise signals keep their handlers.
         price_per_hour: price of the machine in USD per hour; None for no cost in the answer.
+        cluster: cluster whose nodes train; None for this machine.
     """
 
     time_limit: float | None = None
@@ -62,6 +64,7 @@ class TrainOptions:
     moved_to: str | None = None
     take_signals: bool = False
     price_per_hour: float | None = None
+    cluster: ClusterAddress | None = None
 
 
 def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -80,7 +83,7 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
         run, data = begin(target, options, store, home, say)
-        carry_out(run, store, home, data, signals, say)
+        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -159,7 +162,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        carry_out(run, store, home, data, signals, say)
+        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -189,6 +192,7 @@ def carry_out(
     signals: StopSignals,
     say: Say,
     measure: Measure = tested,
+    cluster: ClusterAddress | None = None,
 ) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
@@ -200,6 +204,7 @@ def carry_out(
         signals: reasons to stop, polled while training.
         say: receiver of progress.
         measure: what is measured after the training: by default the figures on the test images.
+        cluster: cluster whose nodes train; None for this machine.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -215,7 +220,7 @@ def carry_out(
             write_description(folder, describe(run.plan, data))
             recorder.begin()
             store.set_validation_classes(run.id, data.validation.labels.numpy())
-            ended = _executed(run.plan, files, data, recorder, signals)
+            ended = _executed(run.plan, files, data, recorder, signals, cluster)
             close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
@@ -228,11 +233,16 @@ def carry_out(
 
 
 def _executed(
-    plan: TrainingPlan, files: RunFiles, data: Data, recorder: Recorder, signals: StopSignals
+    plan: TrainingPlan,
+    files: RunFiles,
+    data: Data,
+    recorder: Recorder,
+    signals: StopSignals,
+    cluster: ClusterAddress | None,
 ) -> dict[str, StepRecord]:
     """Return the record of every step that ended, by its id."""
     try:
-        ended = execute(plan, files, data, recorder, signals)
+        ended = execute(plan, files, data, recorder, signals, cluster)
         if len(ended) < len(plan.steps):
             recorder.stop_clock()
         return ended

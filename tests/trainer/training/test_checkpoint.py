@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord
-from trainer.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from trainer.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    begin_attempt,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 EPOCH = EpochRecord(
     step="train a",
@@ -321,3 +327,22 @@ def test_a_checkpoint_is_made_of_json_and_safetensors_and_nothing_else(saved):
     content = (saved / "checkpoint-000002.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert sorted(header) == ["momentum/w", "weights/n", "weights/w"]
+
+
+def test_a_save_of_an_earlier_attempt_is_refused_and_overwrites_nothing(folder):
+    first = begin_attempt(folder)
+    save_checkpoint(folder, numbered(1), first)
+    second = begin_attempt(folder)
+    save_checkpoint(folder, numbered(2), second)
+    with pytest.raises(StorageError, match="this is attempt 1, and the newest is 2; nothing was overwritten"):
+        save_checkpoint(folder, numbered(3), first)
+    assert load_checkpoint(folder, silent).progress == numbered(2).progress
+    save_checkpoint(folder, numbered(4), second)
+    assert load_checkpoint(folder, silent).progress == numbered(4).progress
+
+
+def test_a_damaged_number_of_the_attempt_stops_no_training(folder):
+    begin_attempt(folder)
+    (folder / "attempt").write_bytes(b"\xff")
+    save_checkpoint(folder, numbered(1), begin_attempt(folder))
+    assert load_checkpoint(folder, silent).progress == numbered(1).progress

@@ -26,6 +26,7 @@ from db.queries import Store
 from profiler.memory import watch_peak
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import validation_errors
+from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.outbox import Outbox
 from trainer.run_files import RunFiles
 
@@ -42,6 +43,7 @@ class Walk:
         data: data set.
         signals: reasons to stop the command.
         say: receiver of progress.
+        cluster: cluster whose nodes train; None for this machine.
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Walk:
     data: Data
     signals: StopSignals
     say: Say
+    cluster: ClusterAddress | None = None
 
 
 def navigation_of(run: Run) -> Navigation:
@@ -91,7 +94,7 @@ def train_stage(run: Run, walk: Walk) -> tuple[Run, Stage]:
     """
     if navigation_of(run).validation_error is None:
         signals = StopSignals(_deadline(run, walk), walk.signals.handled)
-        carry_out(run, walk.store, walk.home, walk.data, signals, walk.say, _validated)
+        carry_out(run, walk.store, walk.home, walk.data, signals, walk.say, _validated, walk.cluster)
         run = replace(walk.store.run(run.id), plan=run.plan)
     stage = navigation_of(run).stage(run.id, clusters_of_run(run), run.train_seconds)
     if stage is None:

@@ -79,8 +79,8 @@ def test_a_signal_during_the_evaluation_or_while_a_checkpoint_is_written_changes
     assert training.resume(1, SIGNALS, place, silent).test == undisturbed.test
 
     with monkeypatch.context() as patch:
-        terminate, write = terminate_once(), checkpoint.write_durably
-        patch.setattr(checkpoint, "write_durably", lambda *given: (terminate(), write(*given))[1])
+        terminate, write = terminate_once(), checkpoint.write_checkpoint_files
+        patch.setattr(checkpoint, "write_checkpoint_files", lambda *given: (terminate(), write(*given))[1])
         with pytest.raises(InterruptedRunError):
             training.train(REQUEST, SIGNALS, place, silent)
     assert 0 < show_run(place, "2").networks[0].epochs < REQUEST.epochs

@@ -1,0 +1,25 @@
+"""Which cluster trains, from the options of a command."""
+
+from __future__ import annotations
+
+from advisor.errors import UsageError
+from trainer.execution.cluster.address import ClusterAddress
+
+__all__ = ["ClusterAddress", "cluster_address"]
+
+
+def cluster_address(given: str | None, insecure: bool) -> ClusterAddress | None:
+    """Return the cluster that was given; None for this machine.
+
+    Args:
+        given: ``auto``, host and port, or None.
+        insecure: whether a cluster that demands no token is accepted.
+
+    Raises:
+        UsageError: `insecure` without a cluster.
+    """
+    if given:
+        return ClusterAddress(given, insecure)
+    if insecure:
+        raise UsageError("--insecure-cluster is about a cluster: add --cluster auto|ADDRESS, or leave it out")
+    return None

@@ -1,0 +1,290 @@
+"""Plans on a Ray cluster of this machine: same bits as the local pool, whatever happens to its nodes.
+
+Every test has a cluster of its own module: a head node without cores, to which nodes are added.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from ray_nodes import RayNodes, command_lines, wait_until
+
+import trainer.seeds
+from advisor.designs.design import parse_design
+from advisor.errors import RunError, UsageError
+from advisor.plans.dataset import DATASETS
+from advisor.plans.method_traits import Method
+from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.placement import devices_of
+from advisor.plans.plan import TrainStep
+from advisor.plans.records import EpochRecord, StepRecord, StepStatus
+from profiler.memory import watch_peak
+from trainer.events import Notice, TrainingStarted
+from trainer.execution.cluster.address import ClusterAddress
+from trainer.execution.execute import execute
+from trainer.run_files import RunFiles
+from trainer.training.checkpoint import load_checkpoint
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
+]
+
+# Its epochs take about a tenth of a second, so that a node can be killed in the middle of one.
+SLOW = "resnet-14-4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def variables():
+    """What a module sets in the environment is undone."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def nodes(variables):
+    found = RayNodes()
+    yield found
+    found.close()
+    assert not command_lines([str(found.folder)])
+
+
+@pytest.fixture
+def two_nodes(nodes):
+    added = [nodes.add(), nodes.add()]
+    yield added
+    for node in added:
+        if node in nodes.cluster.worker_nodes:
+            nodes.remove(node)
+
+
+@dataclass
+class Story:
+    """What an execution told, and when."""
+
+    events: list = field(default_factory=list)
+    react: object = None
+
+    def __call__(self, event):
+        self.events.append(event)
+        if self.react is not None:
+            self.react(event)
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    def make(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        return RunFiles(folder=folder, data_root=tmp_path / "data", watch=watch_peak)
+
+    return make
+
+
+def plan_by(plain, method, design="2xmlp-1-8", epochs=2):
+    return make_plan(
+        parse_design(design),
+        DATASETS["digits"],
+        epochs=epochs,
+        batch=128,
+        seed=7,
+        execution=plain,
+        options=PlanOptions(method=method, hatched_epochs=1),
+    )
+
+
+def weights_of(plan, files):
+    found = {}
+    for network in plan.networks:
+        if network.output_of is None:
+            checkpoint = load_checkpoint(files.of_network(network.name), pytest.fail)
+            found[network.name] = checkpoint.weights
+    return found
+
+
+@pytest.fixture
+def assert_as_locally(digits, place, same_bits):
+    """Compare weights and records with those of a process that nobody disturbs."""
+
+    def check(plan, files, story):
+        local, undisturbed = place("local"), Story()
+        execute(plan, local, digits, undisturbed, lambda: False)
+        expected, found = weights_of(plan, local), weights_of(plan, files)
+        assert {name: same_bits(expected[name], found[name]) for name in expected} == dict.fromkeys(
+            expected, True
+        )
+        assert newest(story) == newest(undisturbed)
+
+    return check
+
+
+def newest(story):
+    return {(r.step, r.epoch): replace(r, seconds=0.0) for r in story.of(EpochRecord)}
+
+
+@pytest.mark.parametrize("method", [Method.MOTHERNETS, Method.SNAPSHOT, Method.DISTILLATION])
+def test_a_cluster_trains_the_bits_of_this_machine(
+    nodes, two_nodes, plain, digits, place, assert_as_locally, method
+):
+    plan = plan_by(plain, method, "3xmlp-1-8@g2" if method is Method.MOTHERNETS else "2xmlp-1-8")
+    files, story = place("far"), Story()
+    ended = execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
+    assert {record.status for record in ended.values()} == {StepStatus.DONE}
+    assert set(ended) == {step.id for step in plan.steps}
+    assert_as_locally(plan, files, story)
+    assert (len(story.of(TrainingStarted)), story.of(Notice)) == (1, [])
+    assert len(story.of(StepRecord)) == len(plan.steps)
+    # Nothing that belongs to the cluster is left of the run.
+    assert not list(files.folder.glob(".shared-*"))
+    wait_until(lambda: not command_lines(["ray::Worker"]), "end of the workers")
+
+
+def test_a_node_that_is_killed_in_the_middle_of_an_epoch_costs_an_epoch_at_most(
+    nodes, two_nodes, plain, digits, place, assert_as_locally
+):
+    plan = plan_by(plain, Method.FULL_DATA, f"2x{SLOW}", epochs=6)
+    files, killed = place("far"), []
+
+    def kill(event):
+        if isinstance(event, EpochRecord) and event.epoch == 1 and not killed:
+            killed.append(time.monotonic())
+            nodes.kill(two_nodes[0])
+
+    story = Story(react=kill)
+    execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
+    assert_as_locally(plan, files, story)
+    (notice,) = story.of(Notice)
+    assert "is lost; train member-" in notice.text
+    assert "goes on from its checkpoint" in notice.text
+    trained = [(r.step, r.epoch) for r in story.of(EpochRecord)]
+    # The newest epoch may be told again, and the one under way is trained again.
+    assert len(trained) - len(set(trained)) <= 1
+
+
+def test_a_node_that_joins_later_is_waited_for_and_takes_work(
+    nodes, plain, digits, place, assert_as_locally, monkeypatch
+):
+    monkeypatch.setattr("trainer.execution.cluster.executor.WAITING_SECONDS", 0.5)
+    plan, files, late = plan_by(plain, Method.FULL_DATA), place("far"), []
+
+    def add(event):
+        if isinstance(event, Notice):
+            late.append(nodes.add())
+
+    story = Story(react=add)
+    try:
+        execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
+    finally:
+        for node in late:
+            nodes.remove(node)
+    assert [e.text for e in story.of(Notice)] == [
+        "waiting for a node with 1 free core; the cluster has 0 free cores and 0 free GPUs"
+    ]
+    assert_as_locally(plan, files, story)
+
+
+def test_a_stopped_run_has_checkpoints_from_which_this_machine_goes_on(
+    nodes, two_nodes, plain, digits, place, assert_as_locally
+):
+    plan = plan_by(plain, Method.FULL_DATA, f"2x{SLOW}", epochs=6)
+    files, story = place("far"), Story()
+
+    def enough():
+        return len(story.of(EpochRecord)) >= 2
+
+    began = time.monotonic()
+    ended = execute(plan, files, digits, story, enough, ClusterAddress(nodes.address))
+    assert ended == {}
+    assert time.monotonic() - began < 30
+    assert 2 <= len(newest(story)) < 12
+    execute(plan, files, digits, story, lambda: False)
+    assert_as_locally(plan, files, story)
+
+
+def test_a_node_without_the_folder_of_the_run_sends_its_checkpoints(
+    nodes, plain, digits, place, assert_as_locally
+):
+    plan = plan_by(plain, Method.MOTHERNETS, f"2x{SLOW}@g1", epochs=3)
+    files, story, apart, near = place("far"), Story(), [], []
+
+    def replace_node(event):
+        # The mother network was trained where nothing of the run can be seen, and goes on where it can.
+        if isinstance(event, EpochRecord) and event.epoch == 1 and not near:
+            nodes.kill_apart(apart[0])
+            near.append(nodes.add())
+
+    apart.append(nodes.add_apart(f"-t tmpfs tmpfs {files.folder}"))
+    story.react = replace_node
+    try:
+        execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
+    finally:
+        for node in near:
+            nodes.remove(node)
+    assert_as_locally(plan, files, story)
+    assert any("is lost; train mother-1" in e.text for e in story.of(Notice))
+
+
+def test_a_node_with_other_code_is_refused_and_named(nodes, plain, digits, place, tmp_path):
+    own, other = Path(trainer.seeds.__file__), tmp_path / "seeds.py"
+    other.write_text(own.read_text() + "\n# Another line.\n")
+    node = nodes.add_apart(f"--bind {other} {own}")
+    plan = plan_by(plain, Method.FULL_DATA)
+    try:
+        with pytest.raises(RunError) as refused:
+            execute(plan, place("far"), digits, Story(), lambda: False, ClusterAddress(nodes.address))
+    finally:
+        nodes.kill_apart(node)
+    assert re.search(r"node [0-9a-f]{8} \(.*\) has code [0-9a-f]{12}, here it is", str(refused.value))
+    assert "install the same version of the program on every node" in str(refused.value)
+
+
+def test_workers_that_share_a_batch_are_on_one_node(nodes, plain, digits, place):
+    # On a CPU a plan shares no batch by itself; what GPUs do is done by cores here.
+    plan = plan_by(plain, Method.MOTHERNETS, "2xmlp-1-8@g1", epochs=2)
+    steps = tuple(
+        replace(step, devices=2) if isinstance(step, TrainStep) and step.network == "mother-1" else step
+        for step in plan.steps
+    )
+    plan = replace(plan, steps=steps)
+    assert sorted(devices_of(step) for step in plan.steps) == [1, 1, 1, 1, 2]
+    node, story = nodes.add(cores=2), Story()
+    try:
+        ended = execute(plan, place("far"), digits, story, lambda: False, ClusterAddress(nodes.address))
+    finally:
+        nodes.remove(node)
+    assert {record.status for record in ended.values()} == {StepStatus.DONE}
+    assert len(story.of(EpochRecord)) == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("ray://head:10001", UsageError, "leave out ray://"),
+        ("127.0.0.1:1", RunError, "no cluster answers at 127.0.0.1:1"),
+        ("nonsense", RunError, "no cluster answers at nonsense"),
+        ("auto", RunError, "cannot join the cluster auto"),
+    ],
+)
+def test_an_address_without_a_cluster_is_one_line(
+    plain, digits, place, tmp_path, monkeypatch, address, error, words
+):
+    # Where no cluster has left its address.
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with pytest.raises(error) as refused:
+        execute(
+            plan_by(plain, Method.FULL_DATA), place("far"), digits, Story(), lambda: False,
+            ClusterAddress(address),
+        )  # fmt: skip
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
