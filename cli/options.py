@@ -202,24 +202,29 @@ def price_of(ctx: typer.Context) -> float | None:
     return program.price_per_hour if given is None else given
 
 
-def plan_request(ctx: typer.Context) -> PlanRequest:
-    """Return the options of a command that describe a plan; None for an option that the command lacks."""
+def plan_request(ctx: typer.Context, target: str = "target") -> PlanRequest:
+    """Return the options of a command that describe a plan; None for an option that the command lacks.
+
+    Args:
+        ctx: context of the command.
+        target: name of the argument that names the plan.
+    """
     from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params
     return PlanRequest(
-        target=given["target"],
-        rank=given["rank"],
+        target=given[target],
+        rank=given.get("rank"),
         dataset=given["dataset"],
         augmentation=given.get("augment"),
         epochs=given["epochs"],
         batch=given["batch"],
         rate=given.get("lr"),
         weight_decay=given.get("weight_decay"),
-        hatched_epochs=given["hatched_epochs"],
+        hatched_epochs=given.get("hatched_epochs"),
         noise=given.get("noise"),
         shrink=given.get("shrink"),
-        method=given["method"],
+        method=given.get("method"),
         seed=given.get("seed"),
         device=given["device"],
         resize=given["resize"],

@@ -14,10 +14,14 @@ from cli.options import (
     Dataset,
     Device,
     Epochs,
+    Patience,
     Plot,
     Price,
+    Recipe,
     Resize,
     SkipDamaged,
+    UntilConverged,
+    plan_request,
     price_of,
     print_answer,
 )
@@ -37,6 +41,9 @@ def frontier(
     epochs: Epochs = None,
     batch: Batch = None,
     augment: Augment = None,
+    recipe: Recipe = None,
+    until_converged: UntilConverged = False,
+    patience: Patience = None,
     device: Device = None,
     price_per_hour: Price = None,
     plot: Plot = None,
@@ -46,20 +53,9 @@ def frontier(
     from cli.render.examine.frontier import frontier as render
     from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.examine.sweeps.frontier import frontier as swept
-    from cli.workflows.forecast.plan_request import PlanRequest
 
-    request = PlanRequest(
-        target=ensemble,
-        dataset=dataset,
-        augmentation=augment,
-        epochs=epochs,
-        batch=batch,
-        device=device,
-        resize=resize,
-        skip_damaged=skip_damaged,
-    )
     check_picture(plot, PICTURE)
-    answer = swept(request, price_of(ctx), ctx.obj.home, ctx.obj.speaker())
+    answer = swept(plan_request(ctx, "ensemble"), price_of(ctx), ctx.obj.home, ctx.obj.speaker())
     if plot is not None:
         from cli.web.charts.frontier import frontier_chart
 

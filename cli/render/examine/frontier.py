@@ -16,6 +16,7 @@ from cli.render.formats import (
     digits,
     dollars,
     duration,
+    epochs_text,
     interval,
     or_dash,
     percent,
@@ -41,7 +42,7 @@ def frontier(answer: Frontier) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{plan.design} on {plan.dataset}: every g and every method", style="bold"),
         Text(
-            f"{answer.members} members, {plan.epochs} epochs, batch {plan.batch}, "
+            f"{answer.members} members, {epochs_text(plan.epochs, plan.patience)}, batch {plan.batch}, "
             f"{plan.dtype} on {plan.device}"
         ),
         "",

@@ -10,7 +10,7 @@ import altair as alt
 
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import CLUSTERED, Method
-from cli.render.formats import duration
+from cli.render.formats import duration, epochs_text
 from cli.web.charts.theme import PALETTE, SMALL, chart_of, cost_axis, finished
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
 
@@ -42,8 +42,8 @@ def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart:
         alt.LayerChart(layer=_layers(answer.rows, rows, x, y)).properties(**SIZE),
         f"{plan.design}: every g and every method",
         [
-            f"{plan.epochs} epochs of {plan.dataset}, {plan.processes} networks at once on {plan.device}; "
-            "90 % intervals; crosses: finished runs; dotted: the front",
+            f"{epochs_text(plan.epochs, plan.patience)} of {plan.dataset}, {plan.processes} networks at once "
+            f"on {plan.device}; 90 % intervals; crosses: finished runs; dotted: the front",
             f"Forecast of {today.isoformat()} from {evidence.measurements} measurements and {evidence.runs} "
             "trainings",
         ],

@@ -23,8 +23,6 @@ from advisor.designs.design import Design, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.plans.method_traits import Method
-from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
 from cli.quantities import check_price
 from cli.workflows.answers.examine.frontier import (
@@ -37,9 +35,10 @@ from cli.workflows.answers.examine.frontier import (
 )
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts
 from cli.workflows.examine.sweeps.finished_runs import FinishedRuns
+from cli.workflows.examine.sweeps.similar_plans import SimilarPlans
 from cli.workflows.forecast.evidence import error_basis
 from cli.workflows.forecast.forecasting import Predictors, forecast_evidence, predictors_for
-from cli.workflows.forecast.machine import digests_of, workers_of
+from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
@@ -70,9 +69,10 @@ def frontier(
     target = planned_target(replace(request, target=design.name), home, say)
     with known_store(home) as store:
         base = target.with_settings(store)
+        plans = SimilarPlans.of(base, store, usual_length=request.epochs is None)
         predictors = predictors_for(base, store)
         finished = [run for run in store.runs(RunStatus.DONE) if run.test is not None]
-    return _answer(design, base, predictors, finished, price_per_hour)
+    return _answer(design, plans, predictors, finished, price_per_hour)
 
 
 def _ensemble(name: str) -> Design:
@@ -91,23 +91,13 @@ def _ensemble(name: str) -> Design:
 
 def _answer(
     design: Design,
-    base: TrainingPlan,
+    plans: SimilarPlans,
     predictors: Predictors,
     finished: Sequence[Run],
     price_per_hour: float | None,
 ) -> Frontier:
-    def plan_of(tried: Design, method: Method) -> TrainingPlan:
-        return make_plan(
-            tried,
-            base.dataset,
-            epochs=base.epochs,
-            batch=base.batch,
-            seed=base.seed,
-            execution=replace(base.execution, processes=workers_of(base.execution.device)),
-            options=PlanOptions(method=method),
-        )
-
-    ways, inapplicable = ways_to_train(design, plan_of)
+    base = plans.base
+    ways, inapplicable = ways_to_train(design, plans.plan)
     sweep = _Sweep.of(ways, predictors)
     beaten = sweep.beaten()
     measured = FinishedRuns(finished, digests_of(base.execution.device), price_per_hour)

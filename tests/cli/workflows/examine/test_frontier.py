@@ -5,19 +5,25 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
 from measured import home_with_steps
 from rich.console import Console
 
 from advisor.designs.design import parse_design
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.kinds import Kind
+from advisor.plans.convergence.predictor import EpochPredictor, TrainedStep
 from advisor.plans.dataset import dataset_named
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.recipes.choice import RecipeName
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from cli.render.examine.frontier import frontier as rendered
 from cli.web.charts.frontier import frontier_chart, in_words
 from cli.workflows.examine.explain import explain
+from cli.workflows.examine.sweeps.finished_runs import FinishedRuns
 from cli.workflows.examine.sweeps.frontier import frontier
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.machine import plain_execution
@@ -98,6 +104,70 @@ def test_a_row_says_what_explain_says_of_its_plan(answer, measured_home):
         assert row.train_seconds == predicted.train_seconds
         assert row.train_peak_bytes == predicted.train_peak_bytes
         assert row.cost_usd == predicted.cost_usd
+
+
+def test_a_row_of_the_published_recipe_has_the_expected_epochs_that_explain_has(measured_home):
+    published = replace(REQUEST, recipe="published")
+    answer = frontier(published, PRICE, measured_home)
+    assert (answer.plan.recipe, answer.plan.patience, answer.plan.batch) == ("published", 15, 256)
+    for method, target in (
+        (Method.BAGGING, ENSEMBLE),
+        (Method.MOTHERNETS, f"{ENSEMBLE}@g2"),
+        (Method.SNAPSHOT, ENSEMBLE),
+    ):
+        explained = explain(replace(published, target=target, method=method.value), PRICE, measured_home)
+        row = row_of(answer, method, 2 if method is Method.MOTHERNETS else None)
+        assert (row.train_seconds, row.test_error) == (
+            explained.predicted.train_seconds,
+            explained.predicted.test_error,
+        )
+        converging = [step.converging_epochs for step in explained.steps if step.epochs]
+        # Cycles have a fixed length.
+        assert all(found is None for found in converging) is (method is Method.SNAPSHOT)
+
+
+@pytest.mark.slow
+def test_a_patience_without_epochs_leaves_every_method_its_usual_length(measured_home):
+    request = replace(REQUEST, target="2xresnet-8-4", epochs=None, patience=3, recipe="published")
+    answer = frontier(request, None, measured_home)
+    assert answer.plan.patience == 3
+    # A snapshot of the published recipe has 60 of 128 epochs, whatever table A says of ResNets.
+    cycles = explain(
+        replace(request, method="snapshot", patience=None), None, measured_home
+    ).predicted.train_seconds
+    assert row_of(answer, Method.SNAPSHOT).train_seconds == cycles
+
+
+def test_a_finished_run_is_one_of_its_plan_whatever_was_expected_of_it_when_it_began():
+    plan = make_plan(
+        parse_design(ENSEMBLE),
+        DIGITS,
+        epochs=20,
+        batch=32,
+        seed=0,
+        execution=plain_execution("cpu"),
+        options=PlanOptions(recipe=RecipeName.PUBLISHED),
+    )
+    evidence = TrainedStep(
+        dataset="digits",
+        family="resnet",
+        kind=Kind.MEMBER,
+        epochs=20,
+        falling=False,
+        train_errors=(0.5,) * 16,
+    )
+    now = with_expected_epochs(plan, EpochPredictor((evidence,) * 5))
+    assert now != plan
+    test = EnsembleMetrics(error=0.1, member_errors=(0.1,), oracle_error=0.0, disagreement=0.1, nll=1)
+    run = SimpleNamespace(id=7, plan=plan, test=test, train_seconds=1.0, fingerprint="here")
+    assert [found.run for found in FinishedRuns([run], frozenset(), None).of(now)] == [7]
+
+
+def test_the_command_takes_recipe_and_patience(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    asked = ("frontier", "2xresnet-8-4", "--dataset", "digits", "--epochs", "20")
+    out = advisor(*asked, "--recipe", "published", "--patience", "4").out
+    assert "at most 20 epochs (4 without a gain), batch 256" in out
 
 
 def test_members_err_more_than_their_average_and_usd_are_hours_times_the_price(answer):
