@@ -15,6 +15,7 @@ from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
 from advisor.plans.schedule import PATIENCE
 from cli.quantities import parse_price
+from cli.slot_counts import parse_slots
 from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
 
@@ -176,6 +177,18 @@ UntilUsd = Annotated[
     ),
 ]
 Plot = Annotated[Path | None, typer.Option(help="File that the picture is drawn to: .html, .svg or .png.")]
+Slots = Annotated[
+    str | None,
+    typer.Option(
+        "--slots",
+        metavar="N[,N…]",
+        help="Numbers of worker processes, on CUDA of GPUs, to forecast the training time on: 8 or 1,2,4,8; "
+        "the machine need not have them.",
+    ),
+]
+Gpus = Annotated[
+    str | None, typer.Option("--gpus", metavar="N[,N…]", help="The same for GPUs: --device cuda --slots N.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 
 
@@ -233,6 +246,12 @@ def plan_request(ctx: typer.Context, target: str = "target") -> PlanRequest:
         until_converged=given["until_converged"],
         patience=given["patience"],
     )
+
+
+def slots_of(ctx: typer.Context) -> tuple[tuple[int, ...], str | None]:
+    """Return the numbers of slots that a command forecasts on, and its device."""
+    given = ctx.params
+    return parse_slots(given["slots"], given["gpus"], given["device"])
 
 
 def print_answer(answer: T, as_json: bool, render: Callable[[T], RenderableType]) -> None:

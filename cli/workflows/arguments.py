@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from advisor.errors import AdvisorError, UsageError
 from cli.quantities import check_amount, parse_bytes, parse_price, parse_seconds, parse_share
+from cli.slot_counts import parse_slots
 from cli.workflows.home import Home
 from cli.workflows.views import silent
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # One name, or several.
 Names = str | Sequence[str]
 Counts = int | Sequence[int]
+# One number of slots, or several: 8, "1,2,4,8" or [1, 2, 4, 8].
+SlotCounts = int | str | Sequence[int] | None
 # A folder of everything that is written; None is the project's or the user's, as on the command line.
 Folder = Home | Path | str | None
 # A function that receives the messages, "rich" for lines and bars on stderr, None for silence.
@@ -158,6 +161,22 @@ def est_request(given: Given) -> EstRequest:
         **{name: given[name] for name in as_given},
         **{name: _text(given[name]) for name in ("budget", "epochs", "resize", "images")},
     )
+
+
+def slots_given(given: Given) -> tuple[tuple[int, ...], str | None]:
+    """Return the numbers of slots that a function forecasts on, and its device.
+
+    Raises:
+        UsageError: numbers that cannot be understood, or slots and GPUs.
+    """
+    slots, gpus = (_counts(given[name]) for name in ("slots", "gpus"))
+    return parse_slots(slots, gpus, given["device"], prefix="")
+
+
+def _counts(given: SlotCounts) -> str | None:
+    if given is None or isinstance(given, str):
+        return given
+    return ",".join(map(str, (given,) if isinstance(given, int) else given))
 
 
 def train_options(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from cli.workflows.arguments import (
     Folder,
     Progress,
+    SlotCounts,
     changes_given,
     home_of,
     plan_before,
     plan_request,
     price_given,
     say_of,
+    slots_given,
     speaking_of_arguments,
 )
 
@@ -39,6 +41,8 @@ def explain(
     until_converged: bool = False,
     patience: int | None = None,
     device: str | None = None,
+    slots: SlotCounts = None,
+    gpus: SlotCounts = None,
     price_per_hour: str | float | None = None,
     layers: bool = False,
     home: Folder = None,
@@ -60,6 +64,9 @@ def explain(
         until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
         patience: the same after so many epochs without a gain.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
+        slots: numbers of worker processes, on CUDA of GPUs, to forecast the training time on: ``8`` or
+            ``[1, 2, 4, 8]``; the machine need not have them.
+        gpus: the same for GPUs: `device` ``"cuda"`` and `slots`.
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         layers: whether a training step is forecast layer by layer as well.
         home: folder of the database and the runs; see the module.
@@ -69,10 +76,12 @@ def explain(
         PlanError: a plan that is missing or damaged.
         StorageError: the database cannot be read.
     """
-    request = plan_request(locals())
+    given = locals()
     from cli.workflows.examine.explain import explain as workflow
 
-    return workflow(request, price_given(price_per_hour), home_of(home), layers=layers)
+    counts, given["device"] = slots_given(given)
+    price = price_given(price_per_hour)
+    return workflow(plan_request(given), price, home_of(home), layers=layers, slots=counts)
 
 
 @speaking_of_arguments()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from cli.workflows.arguments import (
     Folder,
     Progress,
+    SlotCounts,
     est_request,
     home_of,
     plan_request,
     price_given,
     say_of,
+    slots_given,
     speaking_of_arguments,
 )
 from cli.workflows.defaults import DATASET, MEMBERS, SEED
@@ -36,6 +38,8 @@ def frontier(
     until_converged: bool = False,
     patience: int | None = None,
     device: str | None = None,
+    slots: SlotCounts = None,
+    gpus: SlotCounts = None,
     price_per_hour: str | float | None = None,
     home: Folder = None,
     progress: Progress = None,
@@ -54,6 +58,9 @@ def frontier(
         until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
         patience: the same after so many epochs without a gain.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
+        slots: numbers of worker processes, on CUDA of GPUs, to forecast the training time on: ``8`` or
+            ``[1, 2, 4, 8]``; the machine need not have them.
+        gpus: the same for GPUs: `device` ``"cuda"`` and `slots`.
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         home: folder of the database and the runs; see the module.
         progress: function that receives the messages, or ``"rich"``; see the module.
@@ -62,10 +69,12 @@ def frontier(
         UsageError: an argument that cannot be understood.
         StorageError: the database cannot be read.
     """
-    request = plan_request(locals(), "ensemble")
+    given = locals()
     from cli.workflows.examine.sweeps.frontier import frontier as workflow
 
-    return workflow(request, price_given(price_per_hour), home_of(home), say_of(progress))
+    counts, given["device"] = slots_given(given)
+    request, price = plan_request(given, "ensemble"), price_given(price_per_hour)
+    return workflow(request, price, home_of(home), say_of(progress), slots=counts)
 
 
 @speaking_of_arguments()

@@ -22,6 +22,7 @@ from advisor.plans.recipes.choice import RecipeName
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from cli.render.examine.frontier import frontier as rendered
 from cli.web.charts.frontier import frontier_chart, in_words
+from cli.web.charts.plans.explanation import explanation_chart
 from cli.workflows.examine.explain import explain
 from cli.workflows.examine.sweeps.finished_runs import FinishedRuns
 from cli.workflows.examine.sweeps.frontier import frontier
@@ -163,6 +164,7 @@ def test_a_finished_run_is_one_of_its_plan_whatever_was_expected_of_it_when_it_b
     assert [found.run for found in FinishedRuns([run], frozenset(), None).of(now)] == [7]
 
 
+@pytest.mark.slow
 def test_the_command_takes_recipe_and_patience(advisor, home, measured_home):
     shutil.copytree(measured_home.path, home)
     asked = ("frontier", "2xresnet-8-4", "--dataset", "digits", "--epochs", "20")
@@ -248,6 +250,111 @@ def test_the_picture_has_every_method_the_front_and_the_finished_runs(answer):
     assert {r["label"] for r in clustered} >= {"g=1"}
     timed = [run for row in answer.rows for run in row.runs if run.train_seconds is not None]
     assert {r["run"] for r in runs} == {run.run for run in timed}
+
+
+@pytest.fixture(scope="module")
+def by_slots(measured_home):
+    """The sweep of MotherNets' appendix D: training time by method and number of slots."""
+    return frontier(replace(REQUEST, target="4xresnet-8-4"), None, measured_home, slots=(1, 2, 4, 8))
+
+
+def test_mothernets_and_full_data_gain_from_slots_and_snapshots_do_not(by_slots):
+    times = {
+        (row.method, row.clusters): [each.train_seconds.mean for each in row.by_slots]
+        for row in by_slots.rows
+    }
+    assert all([each.slots for each in row.by_slots] == [1, 2, 4, 8] for row in by_slots.rows)
+    full, chain = times[Method.FULL_DATA, 4], times[Method.SNAPSHOT, None]
+    mothernets = times[Method.MOTHERNETS, 1]
+    assert chain == [chain[0]] * 4
+    # Four members on four slots and on eight.
+    assert full[0] > full[1] > full[2] == full[3]
+    assert mothernets[0] > mothernets[1] > mothernets[2] == mothernets[3]
+    for row in by_slots.rows:
+        for each in row.by_slots:
+            shortest = max(each.critical_path_seconds.mean, each.work_seconds.mean / each.slots)
+            assert each.train_seconds.mean >= shortest - 1e-9
+            assert each.times_faster == pytest.approx(
+                row.by_slots[0].train_seconds.mean / each.train_seconds.mean
+            )
+            assert each.time_over_full_data == pytest.approx(each.train_seconds.mean / full[0])
+        # The machine has two slots.
+        assert row.by_slots[1].train_seconds == row.train_seconds
+
+
+def test_the_times_by_slots_fit_into_a_terminal_and_are_a_picture(by_slots):
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(rendered(by_slots))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "how many times faster than on one" in captured.get()
+    (heading,) = (line for line in lines if line.split() == ["method", "slot", "slots", "slots", "slots"])
+    assert len([line for line in lines[lines.index(heading) :] if line.startswith("mothernets g=")]) == 3
+    errors, slots = frontier_chart(by_slots, date(2026, 11, 29)).to_dict()["vconcat"]
+    assert slots["title"]["text"] == ["4xresnet-8-4: training time by slots"]
+    assert len(errors["layer"]) == 6
+
+
+@pytest.mark.slow
+def test_slots_are_in_json_and_where_nothing_was_measured_they_are_ratios(advisor, home):
+    asked = ("frontier", "2xmlp-1-8", "--dataset", "digits", "--epochs", "5", "--slots", "2, 1")
+    rows = advisor(*asked, "--json").json["rows"]
+    for row in rows:
+        one, two = row["by_slots"]
+        assert one["train_seconds"] is one["work_seconds"] is one["critical_path_seconds"] is None
+        assert (one["slots"], two["slots"], one["times_faster"]) == (1, 2, 1)
+        gains = row["method"] in ("full_data", "bagging", "distillation", "mothernets")
+        assert (two["times_faster"] > 1) is gains
+    (full,) = (row["by_slots"] for row in rows if row["method"] == "full_data")
+    assert full[0]["time_over_full_data"] == 1
+
+
+def test_explain_says_how_long_a_plan_takes_on_slots_that_the_machine_has_not(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    asked = ("explain", "4xresnet-8-4@g1", "--dataset", "digits", "--epochs", "20", "--slots", "8,2")
+    answer = advisor(*asked, "--json").json
+    two, eight = answer["by_slots"]
+    assert (two["slots"], two["used"], eight["slots"], eight["used"]) == (2, 2, 8, 4)
+    assert two["train_seconds"] == answer["predicted"]["train_seconds"]
+    assert eight["train_seconds"]["mean"] < two["train_seconds"]["mean"]
+    steps = {step["step"]: step["seconds"]["mean"] for step in answer["steps"]}
+    # The mother trains alone; her members are slowed by each other, but for the longest chain.
+    assert eight["critical_path_seconds"]["mean"] >= steps["train mother-1"]
+    out = advisor(*asked).out
+    assert "longest chain" in out
+    assert "No training is shorter than the chain" in " ".join(out.split())
+
+
+def test_the_picture_of_a_plan_has_its_time_by_slots_and_both_bounds(measured_home):
+    request = replace(REQUEST, target="4xresnet-8-4@g1")
+    answer = explain(request, None, measured_home, slots=(8,))
+    parts = explanation_chart(answer, date(2026, 11, 29)).to_dict()
+    (panel,) = (p for p in parts["vconcat"] if p["title"]["text"] == ["Training time by slots"])
+    rows = parts["datasets"][panel["layer"][0]["data"]["name"]]
+    (found,) = answer.by_slots
+    assert {row["line"]: row["seconds"] for row in rows} == {
+        "training": found.train_seconds.mean,
+        "all steps over the slots": found.work_seconds.mean / 8,
+        "longest chain of steps": found.critical_path_seconds.mean,
+    }
+
+
+SLOTS_REFUSED = {
+    ("--slots", "0"): "--slots: cannot read '0': write 8 or 1,2,4,8, each 1 to 4,096",
+    ("--slots", "1,,2"): "--slots: cannot read '1,,2'",
+    ("--gpus", "1,2,3,4,5,6,7"): "--gpus: cannot read '1,2,3,4,5,6,7': write 8 or 1,2,4,8",
+    ("--gpus", "8", "--slots", "8"): "--gpus 8 is --slots 8 of CUDA: leave out one",
+    ("--gpus", "8", "--device", "cpu"): "--gpus 8: the device is cpu, so give --slots",
+}
+
+
+@pytest.mark.parametrize("options", SLOTS_REFUSED)
+@pytest.mark.parametrize("command", ["frontier", "explain"])
+def test_numbers_of_slots_that_make_no_sense_are_one_line(advisor, command, options):
+    refused = advisor(command, "2xmlp-1-8", "--dataset", "digits", *options)
+    assert refused.code == 2
+    assert SLOTS_REFUSED[options] in refused.error_line
 
 
 @pytest.mark.slow
