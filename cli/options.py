@@ -15,6 +15,7 @@ from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
 from advisor.plans.schedule import PATIENCE
 from cli.quantities import parse_price
+from cli.slot_counts import parse_slots
 from cli.streams import write_out
 from cli.workflows.answers.answer import Answer
 
@@ -186,6 +187,18 @@ UntilUsd = Annotated[
     ),
 ]
 Plot = Annotated[Path | None, typer.Option(help="File that the picture is drawn to: .html, .svg or .png.")]
+Slots = Annotated[
+    str | None,
+    typer.Option(
+        "--slots",
+        metavar="N[,N…]",
+        help="Numbers of worker processes, on CUDA of GPUs, to forecast the training time on: 8 or 1,2,4,8; "
+        "the machine need not have them.",
+    ),
+]
+Gpus = Annotated[
+    str | None, typer.Option("--gpus", metavar="N[,N…]", help="The same for GPUs: --device cuda --slots N.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 
 
@@ -219,24 +232,29 @@ def cluster_of(ctx: typer.Context) -> ClusterAddress | None:
     return cluster_address(ctx.params["cluster"], ctx.params["insecure_cluster"])
 
 
-def plan_request(ctx: typer.Context) -> PlanRequest:
-    """Return the options of a command that describe a plan; None for an option that the command lacks."""
+def plan_request(ctx: typer.Context, target: str = "target") -> PlanRequest:
+    """Return the options of a command that describe a plan; None for an option that the command lacks.
+
+    Args:
+        ctx: context of the command.
+        target: name of the argument that names the plan.
+    """
     from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params
     return PlanRequest(
-        target=given["target"],
-        rank=given["rank"],
+        target=given[target],
+        rank=given.get("rank"),
         dataset=given["dataset"],
         augmentation=given.get("augment"),
         epochs=given["epochs"],
         batch=given["batch"],
         rate=given.get("lr"),
         weight_decay=given.get("weight_decay"),
-        hatched_epochs=given["hatched_epochs"],
+        hatched_epochs=given.get("hatched_epochs"),
         noise=given.get("noise"),
         shrink=given.get("shrink"),
-        method=given["method"],
+        method=given.get("method"),
         seed=given.get("seed"),
         device=given["device"],
         resize=given["resize"],
@@ -245,6 +263,12 @@ def plan_request(ctx: typer.Context) -> PlanRequest:
         until_converged=given["until_converged"],
         patience=given["patience"],
     )
+
+
+def slots_of(ctx: typer.Context) -> tuple[tuple[int, ...], str | None]:
+    """Return the numbers of slots that a command forecasts on, and its device."""
+    given = ctx.params
+    return parse_slots(given["slots"], given["gpus"], given["device"])
 
 
 def print_answer(answer: T, as_json: bool, render: Callable[[T], RenderableType]) -> None:

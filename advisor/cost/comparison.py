@@ -35,8 +35,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from advisor.cost.parallel.spans import epoch_seconds
 from advisor.cost.predictor import CostPredictor
-from advisor.cost.pricing import PricedPlan, epoch_seconds
+from advisor.cost.pricing import PricedPlan
 from advisor.cost.step_cost import Workpiece
 from advisor.estimate import Estimate, Floats, Z, total
 from advisor.plans.plan import TrainingPlan, TrainStep

@@ -1,32 +1,23 @@
 """The price of a plan: seconds of every step and of the whole training, peak memory and latency.
 
-Training time comes from a simulation of the plan's concurrency (`advisor.cost.timeline`). While several steps
-run, each takes longer by the measured contention. The simulation runs three times, with all durations at
-their mean, low and high, because the errors of one predictor go the same way. Last, every interval of the
-price is corrected (`advisor.conformal`).
+Training time comes from a simulation of the plan's concurrency (`advisor.cost.parallel`). Last, every
+interval of the price is corrected (`advisor.conformal`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from advisor.conformal import Correction, Quantity
 from advisor.cost.memory.liveness import FLOAT_BYTES
+from advisor.cost.parallel.spans import Spans, epochs_alone, shared_by, spans_of, training_spans
 from advisor.cost.predictor import CostPredictor
-from advisor.cost.timeline import timeline
 from advisor.estimate import Estimate, total
 from advisor.networks.shared_layers import graph_of
-from advisor.plans.convergence.expectation import epochs_of
 from advisor.plans.placement import devices_of, slots
-from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
+from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, PredictedStep
 
-# Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
-HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
-# Efficiency of data parallelism: speed of n devices that share a network's batches, as a share of n times the
-# speed of one. An assumption, not measured; the interval reaches from an efficiency of 1 to no gain at all.
-SHARING_EFFICIENCY = 0.9
 # Name of the last step, which no plan lists: the evaluation of the members after training.
 EVALUATE = "evaluate"
 
@@ -106,10 +97,9 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         done: names of steps that are done already and cost nothing more.
     """
     task, batch = plan.dataset.task, plan.batch
-    # Members of one shape are one network to the predictor.
-    names = sorted({network.network for network in plan.built})
-    epochs = {name: epoch_seconds(name, plan, predictor) for name in names}
-    spans = _training_spans(plan, epochs, predictor, done)
+    epochs = epochs_alone(plan, predictor)
+    names = list(epochs)
+    spans = training_spans(plan, epochs, predictor, done)
     asked = [plan.network(name).network for name in plan.asked]
     latency = total([predictor.inference_seconds(name, task, batch) for name in asked])
     evaluated = plan.dataset.validation_images + plan.dataset.test_images
@@ -158,28 +148,12 @@ def _corrected(priced: PricedPlan, predictor: CostPredictor) -> PricedPlan:
     )
 
 
-def _training_spans(
-    plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor, done: frozenset[str]
-) -> _Spans:
-    """Return the durations of all steps at the plan's concurrency."""
-    devices = {step.id: devices_of(step) for step in plan.steps}
-    seconds = [
-        Estimate.exact(0.0)
-        if step.id in done
-        else _shared(_alone(step, plan, epochs, predictor), devices[step.id])
-        for step in plan.steps
-    ]
-    contention = predictor.contention(plan.execution.processes)
-    after = [step.after for step in plan.steps]
-    return _spans([step.id for step in plan.steps], after, seconds, slots(plan), contention, devices)
-
-
 def _epoch_of_all(plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor) -> Estimate:
     """Return the seconds of one epoch of every member at the plan's concurrency."""
     devices = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
-    seconds = [_shared(epochs[plan.network(name).network], shared) for name, shared in devices.items()]
+    seconds = [shared_by(epochs[plan.network(name).network], shared) for name, shared in devices.items()]
     contention = predictor.contention(plan.execution.processes)
-    return _spans(list(devices), [()] * len(devices), seconds, slots(plan), contention, devices).whole
+    return spans_of(list(devices), [()] * len(devices), seconds, slots(plan), contention, devices).whole
 
 
 def _training_peak(plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
@@ -199,7 +173,7 @@ def _training_reserved(plan: TrainingPlan, predictor: CostPredictor) -> Estimate
     return _at_once(found, plan.execution.processes) if len(found) == len(names) else None
 
 
-def _energy(plan: TrainingPlan, spans: _Spans, predictor: CostPredictor) -> Estimate | None:
+def _energy(plan: TrainingPlan, spans: Spans, predictor: CostPredictor) -> Estimate | None:
     """Return the energy of the whole training; on CUDA every GPU counts while it is in use."""
     if predictor.watts is None:
         return None
@@ -209,39 +183,6 @@ def _energy(plan: TrainingPlan, spans: _Spans, predictor: CostPredictor) -> Esti
             [span.scaled(devices_of(step)) for step, span in zip(plan.steps, spans.each, strict=True)]
         )
     return busy.scaled(predictor.watts)
-
-
-def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
-    """Return the seconds of one epoch of a network that trains alone, with its evaluation."""
-    data = plan.dataset
-    return predictor.epoch_seconds(
-        network,
-        data.task,
-        plan.batch,
-        steps=data.steps_per_epoch(plan.batch),
-        evaluated=data.validation_images,
-    )
-
-
-def _alone(
-    step: TrainStep | HatchStep, plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor
-) -> Estimate:
-    """Return the seconds of a step while no other runs."""
-    if isinstance(step, HatchStep):
-        return HATCH_SECONDS
-    epoch = epochs[plan.network(step.network).network]
-    if step.distillation is not None:
-        teacher = plan.network(step.distillation.teacher).network
-        answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
-        epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
-    return epoch.times(epochs_of(step.schedule))
-
-
-def _shared(seconds: Estimate, devices: int) -> Estimate:
-    """Return the seconds of a step whose batches are shared by devices."""
-    if devices == 1:
-        return seconds
-    return Estimate(seconds.mean / (SHARING_EFFICIENCY * devices), seconds.low / devices, seconds.high)
 
 
 def _at_once(peaks: list[Estimate], processes: int) -> Estimate:
@@ -259,36 +200,6 @@ def _evaluating(members: list[str], plan: TrainingPlan, predictor: CostPredictor
         return predictor.inference_peak_bytes(name, task, plan.batch).plus(all_weights - weights[name])
 
     return max((beside_others(name) for name in weights), key=lambda peak: peak.mean)
-
-
-@dataclass(frozen=True, slots=True)
-class _Spans:
-    """Seconds of each step of a plan, and of the plan as a whole."""
-
-    each: list[Estimate]
-    whole: Estimate
-
-
-def _spans(
-    names: list[str],
-    after: list[tuple[str, ...]],
-    seconds: list[Estimate],
-    slots: int,
-    contention: float,
-    devices: Mapping[str, int],
-) -> _Spans:
-    """Simulate a plan with all durations at their mean, low and high; arguments as for `timeline`."""
-    runs = [
-        timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
-        for end in ("mean", "low", "high")
-    ]
-    each = [_ordered(*(run[name].end - run[name].start for run in runs)) for name in names]
-    return _Spans(each, _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs)))
-
-
-def _ordered(mean: float, low: float, high: float) -> Estimate:
-    """Return an estimate; steps that meet others than at the mean durations may end out of order."""
-    return Estimate(mean, min(low, mean), max(high, mean))
 
 
 def _triple(estimate: Estimate) -> tuple[float, float, float]:

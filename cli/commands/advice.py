@@ -34,6 +34,7 @@ from cli.options import (
     Tune,
     UntilConverged,
     cluster_of,
+    plan_request,
     price_of,
     print_answer,
 )
@@ -200,6 +201,9 @@ def equivalents(
     epochs: Epochs = None,
     batch: Batch = None,
     augment: Augment = None,
+    recipe: Recipe = None,
+    until_converged: UntilConverged = False,
+    patience: Patience = None,
     device: Device = None,
     price_per_hour: Price = None,
     plot: Plot = None,
@@ -218,7 +222,10 @@ def equivalents(
 
 
 # Options of `equivalents` that only a forecast needs, and those that describe images without a data set.
-FORECAST_OPTIONS = ("epochs", "batch", "augment", "device", "price_per_hour", "plot")
+FORECAST_OPTIONS = (
+    *("epochs", "batch", "augment", "recipe", "until_converged", "patience", "device", "price_per_hour"),
+    "plot",
+)
 IMAGE_OPTIONS = ("input", "classes")
 # Content of the file of `--plot`, as errors name it.
 COMPARISON = "the comparison"
@@ -226,7 +233,7 @@ COMPARISON = "the comparison"
 
 def _refuse_without_compare(ctx: typer.Context) -> None:
     for name in FORECAST_OPTIONS:
-        if ctx.params[name] is not None:
+        if ctx.params[name] is not None and ctx.params[name] is not False:
             raise UsageError(f"--{name.replace('_', '-')} is for forecasts: add --compare, or leave it out")
 
 
@@ -235,25 +242,14 @@ def _compare(ctx: typer.Context) -> None:
     from cli.render.examine.class_comparison import class_comparison
     from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.examine.sweeps.class_comparison import compare_classes
-    from cli.workflows.forecast.plan_request import PlanRequest
 
     given = ctx.params
     for name in IMAGE_OPTIONS:
         if given[name] is not None:
             raise UsageError(f"--{name} names no data: --compare forecasts on one, so give --dataset")
-    request = PlanRequest(
-        target=given["network"],
-        dataset=given["dataset"],
-        augmentation=given["augment"],
-        epochs=given["epochs"],
-        batch=given["batch"],
-        device=given["device"],
-        resize=given["resize"],
-        skip_damaged=given["skip_damaged"],
-    )
     check_picture(given["plot"], COMPARISON)
     answer = compare_classes(
-        request,
+        plan_request(ctx, "network"),
         given["members"],
         given["tolerance"],
         price_of(ctx),

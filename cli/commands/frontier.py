@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -14,12 +15,19 @@ from cli.options import (
     Dataset,
     Device,
     Epochs,
+    Gpus,
+    Patience,
     Plot,
     Price,
+    Recipe,
     Resize,
     SkipDamaged,
+    Slots,
+    UntilConverged,
+    plan_request,
     price_of,
     print_answer,
+    slots_of,
 )
 
 # Content of the file of `--plot`, as errors name it.
@@ -37,7 +45,12 @@ def frontier(
     epochs: Epochs = None,
     batch: Batch = None,
     augment: Augment = None,
+    recipe: Recipe = None,
+    until_converged: UntilConverged = False,
+    patience: Patience = None,
     device: Device = None,
+    slots: Slots = None,
+    gpus: Gpus = None,
     price_per_hour: Price = None,
     plot: Plot = None,
     as_json: AsJson = False,
@@ -46,20 +59,11 @@ def frontier(
     from cli.render.examine.frontier import frontier as render
     from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.examine.sweeps.frontier import frontier as swept
-    from cli.workflows.forecast.plan_request import PlanRequest
 
-    request = PlanRequest(
-        target=ensemble,
-        dataset=dataset,
-        augmentation=augment,
-        epochs=epochs,
-        batch=batch,
-        device=device,
-        resize=resize,
-        skip_damaged=skip_damaged,
-    )
     check_picture(plot, PICTURE)
-    answer = swept(request, price_of(ctx), ctx.obj.home, ctx.obj.speaker())
+    counts, device = slots_of(ctx)
+    request = replace(plan_request(ctx, "ensemble"), device=device)
+    answer = swept(request, price_of(ctx), ctx.obj.home, ctx.obj.speaker(), slots=counts)
     if plot is not None:
         from cli.web.charts.frontier import frontier_chart
 

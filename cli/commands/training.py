@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from cli.options import (
     Device,
     Download,
     Epochs,
+    Gpus,
     Hatched,
     Insecure,
     Method,
@@ -33,6 +35,7 @@ from cli.options import (
     Seed,
     Shrink,
     SkipDamaged,
+    Slots,
     TimeLimit,
     UntilConverged,
     UntilError,
@@ -42,6 +45,7 @@ from cli.options import (
     plan_request,
     price_of,
     print_answer,
+    slots_of,
 )
 from cli.quantities import check_amount, parse_seconds, parse_share
 
@@ -219,6 +223,8 @@ def explain(
     until_converged: UntilConverged = False,
     patience: Patience = None,
     device: Device = None,
+    slots: Slots = None,
+    gpus: Gpus = None,
     price_per_hour: Price = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")
@@ -232,7 +238,9 @@ def explain(
     from cli.workflows.examine.explain import explain as explained
 
     check_picture(plot, PICTURE)
-    answer = explained(plan_request(ctx), price_of(ctx), ctx.obj.home, layers=layers, say=ctx.obj.speaker())
+    counts, device = slots_of(ctx)
+    request, say = replace(plan_request(ctx), device=device), ctx.obj.speaker()
+    answer = explained(request, price_of(ctx), ctx.obj.home, layers=layers, slots=counts, say=say)
     if plot is not None:
         from cli.web.charts.plans.explanation import explanation_chart
 

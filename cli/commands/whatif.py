@@ -23,10 +23,6 @@ from cli.options import (
     print_answer,
 )
 
-CHANGES = (
-    *("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay"),
-    *("recipe", "patience"),
-)
 FORMS = "32, +6, -6, x2 or /2"
 
 
@@ -87,7 +83,7 @@ def whatif(
     """Show what changes when a design or its training is changed: error, time, memory, with intervals."""
     from cli.render.examine.whatif import comparison
     from cli.workflows.examine.whatif import whatif as compared
-    from cli.workflows.forecast.plan_request import PlanRequest
+    from cli.workflows.forecast.plan_request import PlanRequest, changes_of
 
     base = PlanRequest(
         target=target,
@@ -102,7 +98,5 @@ def whatif(
         resize=resize,
         skip_damaged=skip_damaged,
     )
-    given = ((name, ctx.params[name]) for name in CHANGES)
-    written = {name.replace("_", "-"): text for name, text in given if text is not None}
-    answer = compared(base, written, ctx.obj.home, ctx.obj.speaker(), price_of(ctx))
+    answer = compared(base, changes_of(ctx.params), ctx.obj.home, ctx.obj.speaker(), price_of(ctx))
     print_answer(answer, as_json, comparison)

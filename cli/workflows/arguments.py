@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from advisor.errors import AdvisorError, UsageError
 from cli.quantities import check_amount, parse_bytes, parse_price, parse_seconds, parse_share
+from cli.slot_counts import parse_slots
 from cli.workflows.home import Home
 from cli.workflows.views import silent
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from advisor.plans.navigation.path import Targets
     from cli.workflows.advise.probe_options import ProbeOptions
     from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.answers.examine.switchover import EstRequest
     from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.runs.train import TrainOptions
     from cli.workflows.views import Said, Say
@@ -24,16 +26,19 @@ if TYPE_CHECKING:
 # One name, or several.
 Names = str | Sequence[str]
 Counts = int | Sequence[int]
+# One number of slots, or several: 8, "1,2,4,8" or [1, 2, 4, 8].
+SlotCounts = int | str | Sequence[int] | None
 # A folder of everything that is written; None is the project's or the user's, as on the command line.
 Folder = Home | Path | str | None
 # A function that receives the messages, "rich" for lines and bars on stderr, None for silence.
 Progress = Callable[["Said"], None] | Literal["rich"] | None
 
+_OWN = ("recommend", "probe", "train", "explain", "whatif", "frontier", "equivalents", "est")
 # Commands that an error may name, and what stands for them here.
 _CALLS = (
     (r"`advisor resume (\w+)`", r"`advisor.train(resume=\1)`"),
     (r"`advisor runs list`", "`advisor.runs()`"),
-    (r"`advisor (recommend|probe|train|explain)\b[^`]*`", r"`advisor.\1`"),
+    (rf"`advisor ({'|'.join(_OWN)})\b[^`]*`", r"`advisor.\1`"),
     (r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_")),
 )
 
@@ -111,12 +116,17 @@ def session_options(minutes: float, download: bool) -> ProbeOptions:
     return ProbeOptions(seconds=60 * minutes, download=download)
 
 
-def plan_request(given: Given) -> PlanRequest:
-    """Return what the arguments of `train` or `explain` say of a plan."""
+def plan_request(given: Given, target: str = "target") -> PlanRequest:
+    """Return what the arguments of a function say of a plan.
+
+    Args:
+        given: the arguments by name.
+        target: name of the argument that names the plan.
+    """
     from cli.workflows.forecast.plan_request import PlanRequest
 
     return PlanRequest(
-        target=_text(given.get("target")),
+        target=_text(given.get(target)),
         augmentation=given.get("augment"),
         resize=_text(given.get("resize")),
         rate=given.get("lr"),
@@ -125,6 +135,48 @@ def plan_request(given: Given) -> PlanRequest:
         until_converged=bool(given.get("until_converged")),
         **{name: given.get(name) for name in _PLANNED},
     )
+
+
+def plan_before(given: Given) -> PlanRequest:
+    """Return what the arguments of `whatif` say of the plan before the changes."""
+    before = {name.removeprefix("base_"): given[name] for name in given if name.startswith("base_")}
+    kept = ("target", "dataset", "resize", "skip_damaged", "augment", "device")
+    return plan_request({name: given[name] for name in kept} | before)
+
+
+def changes_given(given: Given) -> dict[str, str]:
+    """Return the changes that the arguments of `whatif` name, as the command line has them."""
+    from cli.workflows.forecast.plan_request import changes_of
+
+    return changes_of({name: None if value is None else str(value) for name, value in given.items()})
+
+
+def est_request(given: Given) -> EstRequest:
+    """Return the request that the arguments of `est` make."""
+    from cli.workflows.answers.examine.switchover import EstRequest
+
+    as_given = ("family", "members", "dataset", "reading", "seed", "skip_damaged", "axis")
+    return EstRequest(
+        clusters=given["g"],
+        **{name: given[name] for name in as_given},
+        **{name: _text(given[name]) for name in ("budget", "epochs", "resize", "images")},
+    )
+
+
+def slots_given(given: Given) -> tuple[tuple[int, ...], str | None]:
+    """Return the numbers of slots that a function forecasts on, and its device.
+
+    Raises:
+        UsageError: numbers that cannot be understood, or slots and GPUs.
+    """
+    slots, gpus = (_counts(given[name]) for name in ("slots", "gpus"))
+    return parse_slots(slots, gpus, given["device"], prefix="")
+
+
+def _counts(given: SlotCounts) -> str | None:
+    if given is None or isinstance(given, str):
+        return given
+    return ",".join(map(str, (given,) if isinstance(given, int) else given))
 
 
 def train_options(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import advisor
 from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED, ReportedTraining, read_reported
 from advisor.cost.money.machine_price import MACHINES
 from advisor.decision.threshold.epoch_axis import ScheduleReading
@@ -46,8 +47,8 @@ DESIGNS_TEXT = (DOCS / "designs.md").read_text()
 RECIPES_TEXT = (DOCS / "recipes.md").read_text()
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "README.md")
 DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("adr/*.md"), *DOCS.glob("pa*/*.md")]
-# The eight names of the public face.
-FACE = {"recommend", "probe", "explain", "train", "runs", "load", "Home", "AdvisorError"}
+# The names of the public face.
+FACE = set(advisor.__all__)
 
 
 def block(text: str, language: str) -> str:

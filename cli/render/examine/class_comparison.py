@@ -12,7 +12,7 @@ from advisor.conformal import CostBasis
 from advisor.decision.threshold.switchover import Threshold
 from advisor.estimate import Estimate
 from cli.render.examine.explain import evidence_notes
-from cli.render.formats import count, dollars, duration, interval, percent, size, tight_table
+from cli.render.formats import count, dollars, duration, epochs_text, interval, percent, size, tight_table
 from cli.workflows.answers.examine.class_comparison import (
     ComparedDesign,
     ComparedKind,
@@ -41,7 +41,7 @@ LEGEND = (
 def class_comparison(answer: EquivalentComparison) -> RenderableType:
     """Return the table of the designs, and in sentences what the comparison says."""
     plan = answer.plan
-    settings = f"{plan.epochs} epochs, batch {plan.batch}, {plan.dtype} on {plan.device}"
+    settings = f"{epochs_text(plan.epochs, plan.patience)}, batch {plan.batch}, {plan.dtype} on {plan.device}"
     title = f"{plan.design} and {answer.members} members of its size on {plan.dataset}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings), ""]
     parts.append(_table(answer))
@@ -69,20 +69,21 @@ def _lines(answer: EquivalentComparison) -> list[tuple[str, Cell]]:
     ]
     if answer.price_per_hour_usd is not None:
         lines.append(("  USD", _cell(lambda d: d.cost_usd, dollars)))
-    epochs = answer.plan.epochs
+    # The single network has its own error after its last epoch.
+    longest = 2 * (answer.single.epochs_to_single_error.median or answer.plan.epochs)
     return [
         *lines,
         ("latency", _cell(lambda d: d.inference_ms_per_image, lambda ms: duration(ms / 1000))),
         ("memory", _cell(lambda d: d.train_peak_bytes, size)),
         (
             "to its error",
-            lambda d: _reached(d.epochs_to_single_error, "{:.0f}".format, f">{2 * epochs}"),
+            lambda d: _reached(d.epochs_to_single_error, "{:.0f}".format, f">{longest:.0f}"),
         ),
-        ("  time", lambda d: _time_to_error(d, 2 * epochs)),
+        ("  time", lambda d: _time_to_error(d, longest)),
     ]
 
 
-def _time_to_error(design: ComparedDesign, longest: int) -> str:
+def _time_to_error(design: ComparedDesign, longest: float) -> str:
     """Return the time to the single network's error; beyond `longest` epochs it is unknown."""
     if design.seconds_to_single_error is None or design.epoch_seconds is None:
         return "–"

@@ -17,6 +17,7 @@ from rich.text import Text
 from advisor.conformal import Correction, CostBasis, ErrorBasis, Quantity
 from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
+from cli.render.examine.slots import BOUNDS, slot_notes, slots_of_plan
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
     bounds,
@@ -98,6 +99,8 @@ def explanation(answer: Explanation) -> RenderableType:
     if answer.clusters:
         parts += ["", _clusters(answer.clusters)]
     parts += ["", _table(answer), "", *map(Text, _schedules(answer)), ""]
+    if answer.by_slots:
+        parts += [slots_of_plan(answer.by_slots, plan.device), ""]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
 
 
@@ -244,6 +247,8 @@ def _notes(answer: Explanation) -> list[str]:
     if answer.run is not None:
         legend = f"error: actual ÷ predicted − 1; {OUTSIDE} lies outside the 90 % interval."
         return [legend, *notes, *_coverage_notes(answer)]
+    if answer.by_slots:
+        notes += [BOUNDS, *slot_notes(answer.by_slots)]
     if answer.evidence is not None:
         notes += evidence_notes(answer.evidence)
     return [*notes, *_coverage_notes(answer)]

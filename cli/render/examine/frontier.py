@@ -11,11 +11,13 @@ from rich.text import Text
 from advisor.conformal import CostBasis
 from advisor.plans.method_traits import CLUSTERED, Method
 from cli.render.examine.explain import evidence_notes
+from cli.render.examine.slots import slot_notes, slots_of_ways
 from cli.render.formats import (
     design_lines,
     digits,
     dollars,
     duration,
+    epochs_text,
     interval,
     or_dash,
     percent,
@@ -32,6 +34,7 @@ LEGEND = (
     f"{ON_FRONT} on the front: no other row has both less expected error and less expected time. Members: "
     "mean error of a member. 90 % intervals."
 )
+FASTER = "By slots: training time, and how many times faster than on one."
 FORMULA = "Times are ratios to full data by a formula that knows no machine, until something is measured."
 
 
@@ -41,7 +44,7 @@ def frontier(answer: Frontier) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{plan.design} on {plan.dataset}: every g and every method", style="bold"),
         Text(
-            f"{answer.members} members, {plan.epochs} epochs, batch {plan.batch}, "
+            f"{answer.members} members, {epochs_text(plan.epochs, plan.patience)}, batch {plan.batch}, "
             f"{plan.dtype} on {plan.device}"
         ),
         "",
@@ -49,6 +52,8 @@ def frontier(answer: Frontier) -> RenderableType:
     ]
     if any(row.runs for row in answer.rows):
         parts += ["", _runs(answer)]
+    if answer.rows[0].by_slots:
+        parts += ["", _slots(answer)]
     parts += ["", *(Text(line) for line in words(answer))]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
 
@@ -90,6 +95,11 @@ def _way(row: FrontierRow, design: str) -> list[str]:
         else f"{size(row.train_peak_bytes.mean)}\n"
         + or_dash(None if latency is None else latency.mean / 1000, duration),
     ]
+
+
+def _slots(answer: Frontier) -> Table:
+    ways = [(way_in_words(row.method, row.clusters), row.by_slots) for row in answer.rows]
+    return slots_of_ways(ways, answer.plan.device)
 
 
 def _runs(answer: Frontier) -> Table:
@@ -145,6 +155,8 @@ def _notes(answer: Frontier) -> list[str]:
         notes.append(f"USD: hours of training at {answer.price_per_hour_usd:g} USD an hour.")
     if answer.evidence.cost is CostBasis.NOMINAL:
         notes.append(FORMULA)
+    if answer.rows[0].by_slots:
+        notes += [FASTER, *slot_notes([each for row in answer.rows for each in row.by_slots])]
     if answer.other_runs:
         notes.append(_other_runs(answer.other_runs))
     return [*notes, *evidence_notes(answer.evidence)]

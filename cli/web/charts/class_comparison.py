@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from advisor.estimate import Estimate
-from cli.render.formats import duration, size
+from cli.render.formats import duration, epochs_text, size
 from cli.web.charts.theme import chart_of, cost_axis, finished
 from cli.workflows.answers.examine.class_comparison import ComparedKind, EquivalentComparison, SizedDesign
 
@@ -52,8 +52,8 @@ def class_comparison_chart(answer: EquivalentComparison, today: date) -> alt.VCo
         chart,
         f"{plan.design} and k members of its size",
         [
-            f"{plan.epochs} epochs of {plan.dataset} on {plan.device}; 90 % intervals; dashed: the single "
-            "network",
+            f"{epochs_text(plan.epochs, plan.patience)} of {plan.dataset} on {plan.device}; 90 % intervals; "
+            "dashed: the single network",
             f"Forecast of {today.isoformat()} from {evidence.measurements} measurements and {evidence.runs} "
             "trainings",
         ],

@@ -10,23 +10,46 @@ import altair as alt
 
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import CLUSTERED, Method
-from cli.render.formats import duration
-from cli.web.charts.theme import PALETTE, SMALL, chart_of, cost_axis, finished
+from cli.render.examine.slots import slot_name
+from cli.render.formats import duration, epochs_text
+from cli.web.charts.slots import ways_panel
+from cli.web.charts.theme import PALETTE, SMALL, chart_of, cost_axis, in_theme, titled
 from cli.workflows.answers.examine.frontier import Frontier, FrontierRow
 
+SLOTS_CAPTION = "Members of a mother network train side by side, snapshots of a chain one after the other"
 SIZE = {"width": 560, "height": 360}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "stroke")
 # Room beside the least and the largest time, as a factor.
 MARGIN = 1.15
 
 
-def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart:
-    """Return the answer of `advisor frontier` as a chart.
+def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart | alt.VConcatChart:
+    """Return the answer of `advisor frontier` as a chart; where it has them, with the times by slots below.
 
     Args:
         answer: the answer.
         today: date for the caption.
     """
+    errors = titled(_errors(answer), *_caption(answer, today))
+    if not answer.rows[0].by_slots:
+        return in_theme(errors)
+    name = slot_name(answer.plan.device)
+    slots = titled(_by_slots(answer, name), f"{answer.plan.design}: training time by {name}", [SLOTS_CAPTION])
+    below: alt.VConcatChart = alt.VConcatChart(vconcat=[errors, slots], spacing=36)
+    apart: alt.VConcatChart = below.resolve_scale(color="independent", shape="independent")
+    return in_theme(apart)
+
+
+def _by_slots(answer: Frontier, name: str) -> alt.LayerChart:
+    ways = [
+        (in_words(row.method), f"g={row.clusters}" if row.method in CLUSTERED else "", row.by_slots)
+        for row in answer.rows
+    ]
+    return ways_panel(ways, _colours(list(dict.fromkeys(method for method, _, _ in ways))), name)
+
+
+def _errors(answer: Frontier) -> alt.LayerChart:
+    """Return error against time."""
     measured = any(row.train_seconds for row in answer.rows)
     rows = [_row(row) for row in answer.rows]
     ends = min(r["from"] for r in rows) / MARGIN, max(r["to"] for r in rows) * MARGIN
@@ -37,13 +60,16 @@ def frontier_chart(answer: Frontier, today: date) -> alt.LayerChart:
         axis=cost_axis(*ends, duration if measured else "{:g}".format),
     )
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
+    return alt.LayerChart(layer=_layers(answer.rows, rows, x, y)).properties(**SIZE)
+
+
+def _caption(answer: Frontier, today: date) -> tuple[str, list[str]]:
     plan, evidence = answer.plan, answer.evidence
-    return finished(
-        alt.LayerChart(layer=_layers(answer.rows, rows, x, y)).properties(**SIZE),
+    return (
         f"{plan.design}: every g and every method",
         [
-            f"{plan.epochs} epochs of {plan.dataset}, {plan.processes} networks at once on {plan.device}; "
-            "90 % intervals; crosses: finished runs; dotted: the front",
+            f"{epochs_text(plan.epochs, plan.patience)} of {plan.dataset}, {plan.processes} networks at once "
+            f"on {plan.device}; 90 % intervals; crosses: finished runs; dotted: the front",
             f"Forecast of {today.isoformat()} from {evidence.measurements} measurements and {evidence.runs} "
             "trainings",
         ],
@@ -54,7 +80,7 @@ def _layers(
     answered: Sequence[FrontierRow], rows: Sequence[dict[str, Any]], x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    colours = alt.Scale(domain=methods, range=[PALETTE[i % len(PALETTE)] for i in range(len(methods))])
+    colours = _colours(methods)
     shapes = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     legend = alt.Legend(symbolOpacity=1)
     colour = alt.Color("method:N", title=None, scale=colours, legend=legend)
@@ -82,6 +108,10 @@ def _layers(
         tooltip = [alt.Tooltip("run:Q"), alt.Tooltip("error:Q")]
         layers.append(crosses.encode(x=x, y=y, color=colour, tooltip=tooltip))
     return layers
+
+
+def _colours(methods: Sequence[str]) -> alt.Scale:
+    return alt.Scale(domain=list(methods), range=[PALETTE[i % len(PALETTE)] for i in range(len(methods))])
 
 
 def time_of(row: FrontierRow) -> Estimate:

@@ -7,6 +7,7 @@ outcome. A deviation is actual ÷ predicted − 1; it is only given for what was
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from advisor.cost.money.machine_price import usd_of_training
 from advisor.cost.pricing import PricedPlan
@@ -21,6 +22,7 @@ from cli.workflows.examine.layer_forecast import forecast_layers
 from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.examine.plan_networks import explained_networks
 from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
+from cli.workflows.examine.slot_forecasts import refuse_slots_of_a_run, slot_forecasts
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.machine import digests_of
@@ -38,6 +40,7 @@ def explain(
     home: Home,
     *,
     layers: bool = False,
+    slots: Sequence[int] = (),
     say: Say = silent,
 ) -> Explanation:
     """Return a plan, or a run, with predicted and actual cost.
@@ -47,6 +50,7 @@ def explain(
         price_per_hour: price of the machine in USD per hour, None for no cost.
         home: folder of the database.
         layers: whether the steps of every network are forecast layer by layer.
+        slots: numbers of slots that the training time of a plan is forecast on as well.
         say: receiver of what is peculiar about a data folder.
 
     Raises:
@@ -54,6 +58,7 @@ def explain(
     """
     check_price(price_per_hour, "--price-per-hour")
     if request.names_run:
+        refuse_slots_of_a_run(slots, str(request.target))
         return _run(request, price_per_hour, home, layers=layers)
     target = planned_target(request, home, say)
     with known_store(home) as store:
@@ -74,6 +79,7 @@ def explain(
         corrections=plan_forecast.corrections,
         clusters=explained_clusters(plan),
         networks=explained_networks(plan),
+        by_slots=slot_forecasts(plan, plan_forecast.predictor, slots),
     )
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from advisor.errors import UsageError
 
 # Options that only concern members that are hatched.
 HATCHING = ("hatched_epochs", "noise", "shrink")
+# Options of `whatif` that change a plan, in the order in which changes are made.
+CHANGES = (
+    *("depth", "width", "members", "g", "batch", "epochs", "method", "images", "weight_decay"),
+    *("recipe", "patience"),
+)
 # Name of the run with the highest number.
 LAST_RUN = "last"
 
@@ -93,3 +99,12 @@ class PlanRequest:
         if fixed:
             names = ", ".join(fixed).replace("_", " ")
             raise UsageError(f"a run fixes its {names}: leave the option out, or name a design")
+
+
+def changes_of(given: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the changes of a plan that are given, as they are written, by option.
+
+    Args:
+        given: options of `whatif`; None for one that is not given.
+    """
+    return {name.replace("_", "-"): text for name in CHANGES if (text := given[name]) is not None}

@@ -28,6 +28,7 @@ from cli.workflows.runs.adoption import adopt, set_aside
 from cli.workflows.runs.conclusion import Closing, failing, reason_of, tested
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
+from cli.workflows.runs.navigation.first_stage import require_time
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.runs.recording import Recorder
 from cli.workflows.stopping import STOPPING, StopSignals
@@ -106,6 +107,7 @@ def begin(
         navigation: what the first stage of a path knows of it; None for a run of its own.
 
     Raises:
+        InfeasibleError: the first stage of a path does not fit into its time.
         AdvisorError: the run cannot begin.
     """
     plan = target.with_settings(store)
@@ -120,6 +122,8 @@ def begin(
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
     plan_forecast = forecast_plan(plan, store)
+    if navigation is not None and kept is None:
+        require_time(plan, plan_forecast.priced, navigation.targets, say)
     if plan_forecast.priced is None:
         say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
     run = store.create_run(

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.conformal import Corrections, Quantity
-from advisor.cost.pricing import HATCH_SECONDS, epoch_seconds, price
+from advisor.cost.parallel.spans import HATCH_SECONDS, epoch_seconds
+from advisor.cost.pricing import price
 from advisor.cost.timeline import timeline, timeline_of
 from advisor.designs.design import parse_design
 from advisor.estimate import Estimate, total

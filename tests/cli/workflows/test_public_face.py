@@ -1,4 +1,4 @@
-"""`import advisor`: eight names, the commands as functions, and nothing that a library must not do."""
+"""`import advisor`: thirteen names, the commands as functions, and nothing that a library must not do."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ import pytest
 import advisor as face
 from cli.app import COMMANDS
 from cli.commands.probes import probe
+from cli.commands.runs import diversity
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.run import Run
+from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import RunList
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ["AdvisorError", "Home", "explain", "load", "probe", "recommend", "runs", "train"]
+NAMES = [
+    *("AdvisorError", "Home", "diversity", "equivalents", "est", "explain", "frontier", "load", "probe"),
+    *("recommend", "runs", "train", "whatif"),
+]
+COMMANDS_OF_FACE = {**COMMANDS, "probe": probe, "diversity": diversity}
 # Arguments that only a program needs, or only the command line.
 OF_PROGRAMS = {"home", "progress", "resume"}
 OF_THE_COMMAND_LINE = {"ctx", "as_json", "plot"}
+# What `equivalents` takes where it does not compare.
+OF_COUNTING = {"compare", "input", "classes"}
 QUICK = {"budget": "15k", "epochs": 3, "dataset": "digits", "family": "resnet", "trials": 20, "probe": 0}
 
 
@@ -42,12 +50,12 @@ def apart(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_face_has_eight_names_and_no_more():
+def test_the_face_has_thirteen_names_and_no_more():
     assert sorted(face.__all__) == NAMES
     assert set(NAMES) <= set(dir(face))
     assert all(getattr(face, name).__doc__ for name in NAMES)
-    with pytest.raises(AttributeError, match="no attribute 'whatif'"):
-        face.whatif  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'space'"):
+        face.space  # noqa: B018
 
 
 def test_the_import_is_quick_and_loads_nothing_heavy(tmp_path):
@@ -70,11 +78,11 @@ def test_no_module_below_advisor_uses_the_face():
         assert path == ROOT / "advisor" / "__init__.py" or not names & set(NAMES), path
 
 
-@pytest.mark.parametrize("name", ["recommend", "probe", "train", "explain"])
+@pytest.mark.parametrize("name", sorted(COMMANDS_OF_FACE.keys() & set(NAMES) - {"runs"}))
 def test_arguments_are_named_as_the_options_and_have_their_defaults(name):
-    options = inspect.signature({**COMMANDS, "probe": probe}[name]).parameters
+    options = inspect.signature(COMMANDS_OF_FACE[name]).parameters
     arguments = inspect.signature(getattr(face, name)).parameters
-    assert arguments.keys() - OF_PROGRAMS == options.keys() - OF_THE_COMMAND_LINE
+    assert arguments.keys() - OF_PROGRAMS == options.keys() - OF_THE_COMMAND_LINE - OF_COUNTING
     for argument in arguments.keys() - OF_PROGRAMS:
         default = arguments[argument].default
         # A command with commands of its own refuses what it lacks itself, as it needs nothing for those.
@@ -89,7 +97,7 @@ def test_a_recommendation_is_trained_explained_and_loaded(home, capfd):
     advice = face.recommend(**QUICK, profile_seconds=0, home=home, progress=said.append)
     assert isinstance(advice, Advice)
     assert "searching" in said
-    run = face.train("mlp-1-8", dataset="digits", epochs=3, seed=1, home=str(home))
+    run = face.train("2xmlp-1-8", method="snapshot", dataset="digits", epochs=2, seed=1, home=str(home))
     assert isinstance(run, Run)
     explained = face.explain(run.id, home=face.Home(home))
     assert isinstance(explained, Explanation)
@@ -102,9 +110,40 @@ def test_a_recommendation_is_trained_explained_and_loaded(home, capfd):
     assert all(torch.equal(answer, answers[0]) for answer in answers)
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
-    for answer in (advice, run, explained, listed):
+    different = face.diversity(run.id, on="validation", home=home)
+    assert isinstance(different, RunDiversity)
+    assert [group.runs for group in different.groups] == [(run.id,)]
+    for answer in (advice, run, explained, listed, different):
         assert "<pre" in answer._repr_html_()
         assert answer.to_json()["schema_version"] == 1
+
+
+DATA = ("--dataset", "digits")
+SAME = {
+    ("frontier", "2xmlp-1-8", *DATA, "--epochs", "5", "--patience", "2"): lambda home: face.frontier(
+        "2xmlp-1-8", dataset="digits", epochs=5, patience=2, home=home
+    ),
+    ("equivalents", "mlp-2-40", "--compare", *DATA, "--members", "2", "--recipe", "published"): (
+        lambda home: face.equivalents("mlp-2-40", dataset="digits", members=2, recipe="published", home=home)
+    ),
+    ("whatif", "mlp-1-8", *DATA, "--base-epochs", "5", "--weight-decay", "1e-07", "--width", "x2"): (
+        lambda home: face.whatif(
+            "mlp-1-8", dataset="digits", base_epochs=5, weight_decay=1e-7, width="x2", home=home
+        )
+    ),
+    ("est", "--family", "mlp", *DATA, "--members", "2", "--budget", "1k-4k", "--epochs", "20"): (
+        lambda home: face.est(family="mlp", dataset="digits", members=2, budget="1k-4k", epochs=20, home=home)
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "command", [c if c[0] == "whatif" else pytest.param(c, marks=pytest.mark.slow) for c in SAME]
+)
+def test_a_function_answers_as_its_command_does(advisor, home, command):
+    answer = SAME[command](home)
+    assert answer.to_json() == advisor(*command, "--json").json
+    assert "<pre" in answer._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +159,11 @@ def test_a_recommendation_is_trained_explained_and_loaded(home, capfd):
         (lambda home: face.train("mlp-1-8", resume=1, home=home), "resume continues a run"),
         (lambda home: face.train("mlp-1-8", dataset="digits", time_limit=0, home=home), "time_limit"),
         (lambda home: face.explain("mlp-1-8", price_per_hour=-1, home=home), "price_per_hour must be"),
+        (lambda home: face.frontier("V5@g1", home=home), "leave out @g1"),
+        (lambda home: face.equivalents("resnet-8-4", recipe="own", home=home), "unknown recipe 'own'"),
+        (lambda home: face.whatif("mlp-1-8", home=home), "give depth, width"),
+        (lambda home: face.est(family="mlp", budget="8M-1M", home=home), "budget"),
+        (lambda home: face.diversity(1, home=home), "there is no run yet"),
         (lambda home: face.runs(where={"datset": "digits"}, home=home), "dataset"),
         (lambda home: face.load(1, home=home), "there is no run yet"),
         (lambda home: face.load("nowhere.safetensors", home=home), "nowhere"),

@@ -6,10 +6,13 @@ from datetime import date
 
 import altair as alt
 
+from cli.render.examine.slots import slot_name
 from cli.web.charts.plans.layer_costs import layer_names_width, layers_part
 from cli.web.charts.plans.networks import names_width, networks_part
+from cli.web.charts.plans.parts import settings_line
 from cli.web.charts.plans.timeline import SLOT_NAMES, timeline_part
-from cli.web.charts.theme import chart_of, in_theme
+from cli.web.charts.slots import slots_are_known, slots_panel
+from cli.web.charts.theme import chart_of, in_theme, titled
 from cli.workflows.answers.examine.explanation import Explanation
 
 # Most networks whose steps are drawn layer by layer.
@@ -27,6 +30,7 @@ def explanation_chart(answer: Explanation, today: date) -> alt.VConcatChart:
     parts: list[alt.HConcatChart | alt.LayerChart] = [
         networks_part(answer, today),
         timeline_part(answer, today),
+        *([_slots_part(answer)] if slots_are_known(answer.by_slots) else []),
         *(layers_part(answer, network, today) for network in layers),
     ]
     left = max(names_width(answer), SLOT_NAMES, *(layer_names_width(network) for network in layers))
@@ -37,6 +41,16 @@ def explanation_chart(answer: Explanation, today: date) -> alt.VConcatChart:
         color="independent", opacity="independent", stroke="independent"
     )
     return in_theme(apart)
+
+
+def _slots_part(answer: Explanation) -> alt.LayerChart:
+    """Return the training time on the numbers of slots that were asked for."""
+    name = slot_name(answer.plan.device)
+    lines = [
+        settings_line(answer),
+        "90 % intervals of the training; the other lines are bounds below it",
+    ]
+    return titled(slots_panel(answer.by_slots, name), f"Training time by {name}", lines)
 
 
 def _begin_at(part: alt.HConcatChart | alt.LayerChart, left: float) -> None:

@@ -11,6 +11,7 @@ from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.examine.explained_networks import ExplainedNetwork
 from cli.workflows.answers.examine.layers import NetworkForecast
 from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts, QuantityCoverage
+from cli.workflows.answers.examine.slot_forecast import SlotForecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,7 @@ class Explanation(Answer):
         corrections: corrections that the intervals of a plan have; for a run those stored with its forecast.
         clusters: clusters of the plan, as it has them stored; empty for a method without clusters.
         networks: networks of the plan that have weights of their own, in its order.
+        by_slots: training time on the numbers of slots that were asked for, rising; empty for a run.
     """
 
     plan: ExplainedPlan
@@ -231,3 +233,4 @@ class Explanation(Answer):
     corrections: tuple[Correction, ...] = ()
     clusters: tuple[ExplainedCluster, ...] = ()
     networks: tuple[ExplainedNetwork, ...] = ()
+    by_slots: tuple[SlotForecast, ...] = ()

@@ -8,6 +8,7 @@ from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts
+from cli.workflows.answers.examine.slot_forecast import SlotForecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class FrontierRow:
         on_front: whether no other row has both less expected error and less expected time.
         beaten_by: row on the front that is better in both; null for a row on the front.
         runs: finished runs of this way.
+        by_slots: training time on the numbers of slots that were asked for, rising.
     """
 
     method: Method
@@ -83,6 +85,7 @@ class FrontierRow:
     on_front: bool
     beaten_by: BetterWay | None
     runs: tuple[MeasuredRun, ...]
+    by_slots: tuple[SlotForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

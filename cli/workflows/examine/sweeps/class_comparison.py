@@ -30,6 +30,7 @@ from cli.workflows.answers.examine.class_comparison import (
     SizedDesign,
 )
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts, fields_of
+from cli.workflows.examine.sweeps.similar_plans import SimilarPlans
 from cli.workflows.examine.sweeps.sized_designs import SizedDesigns, SizedForecast
 from cli.workflows.forecast.evidence import error_basis
 from cli.workflows.forecast.forecasting import Predictors, forecast_evidence, predictors_for
@@ -77,7 +78,8 @@ def compare_classes(
         # An irregular network, one member or a negative tolerance is refused before anything is fitted.
         equivalents(single, members, base.dataset.task, tolerance)
         predictors = predictors_for(base, store)
-    return _Comparison(SizedDesigns(base, single, tolerance, predictors), price_per_hour).answer(members)
+        plans = SimilarPlans.of(base, store)
+    return _Comparison(SizedDesigns(plans, single, tolerance, predictors), price_per_hour).answer(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,9 @@ class _Comparison:
 
     def _epochs_to_error_of(self, single: SizedForecast, forecast: SizedForecast) -> Floats:
         """Return draws of the epochs after which a design has the single network's error at its end."""
-        epochs = self._base.epochs
+        epochs = self.designs.epochs
         if forecast.kind is ComparedKind.SINGLE:
-            return np.full_like(single.errors, float(epochs))
+            return np.full_like(single.errors, epochs)
         lengths = sorted({max(round(e), 1) for e in np.geomspace(1, LONGEST * epochs, LENGTHS)} | {epochs})
         found = self.designs.errors_after([forecast.network], len(forecast.plan.members), lengths)[:, 0]
         return crossing(np.log(single.errors)[:, None] - np.log(found), lengths)

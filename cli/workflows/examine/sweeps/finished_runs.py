@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from advisor.cost.money.machine_price import usd_of_seconds
 from advisor.decision.frontier.sweep import Way
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.predictor import EpochPredictor
 from advisor.plans.plan import TrainingPlan, plan_to_json
 from advisor.plans.records import Run
 from cli.workflows.answers.examine.frontier import MeasuredRun
@@ -60,6 +62,8 @@ class FinishedRuns:
 
 
 def _same_training(plan: TrainingPlan) -> str:
-    """Return a plan as text without its seed, its arithmetic and the place of its data."""
+    """Return a plan as text without seed, arithmetic, place of the data and expected epochs."""
     data = replace(plan.dataset, name=plan.dataset.key)
-    return plan_to_json(replace(plan, seed=0, dataset=data, execution=plain_execution("cpu")))
+    same = replace(plan, seed=0, dataset=data, execution=plain_execution("cpu"))
+    # The epochs to convergence that are expected change with every run.
+    return plan_to_json(with_expected_epochs(same, EpochPredictor()))

@@ -23,8 +23,6 @@ from advisor.designs.design import Design, parse_design
 from advisor.errors import UsageError
 from advisor.estimate import Estimate, Floats
 from advisor.plans.method_traits import Method
-from advisor.plans.methods import PlanOptions, make_plan
-from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
 from cli.quantities import check_price
 from cli.workflows.answers.examine.frontier import (
@@ -36,10 +34,12 @@ from cli.workflows.answers.examine.frontier import (
     NeverWorth,
 )
 from cli.workflows.answers.examine.parts import ForecastEvidence, PlanFacts
+from cli.workflows.examine.slot_forecasts import slot_forecasts
 from cli.workflows.examine.sweeps.finished_runs import FinishedRuns
+from cli.workflows.examine.sweeps.similar_plans import SimilarPlans
 from cli.workflows.forecast.evidence import error_basis
 from cli.workflows.forecast.forecasting import Predictors, forecast_evidence, predictors_for
-from cli.workflows.forecast.machine import digests_of, workers_of
+from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
@@ -52,6 +52,8 @@ def frontier(
     price_per_hour: float | None,
     home: Home,
     say: Say = silent,
+    *,
+    slots: Sequence[int] = (),
 ) -> Frontier:
     """Return every way to train an ensemble.
 
@@ -60,6 +62,7 @@ def frontier(
         price_per_hour: price of the machine in USD per hour, None for no cost.
         home: folder of the database.
         say: receiver of what is peculiar about a data folder.
+        slots: numbers of slots that the training time of every way is forecast on as well.
 
     Raises:
         UsageError: a request that cannot be understood.
@@ -70,9 +73,10 @@ def frontier(
     target = planned_target(replace(request, target=design.name), home, say)
     with known_store(home) as store:
         base = target.with_settings(store)
+        plans = SimilarPlans.of(base, store, usual_length=request.epochs is None)
         predictors = predictors_for(base, store)
         finished = [run for run in store.runs(RunStatus.DONE) if run.test is not None]
-    return _answer(design, base, predictors, finished, price_per_hour)
+    return _answer(design, plans, predictors, finished, price_per_hour, slots)
 
 
 def _ensemble(name: str) -> Design:
@@ -91,27 +95,25 @@ def _ensemble(name: str) -> Design:
 
 def _answer(
     design: Design,
-    base: TrainingPlan,
+    plans: SimilarPlans,
     predictors: Predictors,
     finished: Sequence[Run],
     price_per_hour: float | None,
+    slots: Sequence[int],
 ) -> Frontier:
-    def plan_of(tried: Design, method: Method) -> TrainingPlan:
-        return make_plan(
-            tried,
-            base.dataset,
-            epochs=base.epochs,
-            batch=base.batch,
-            seed=base.seed,
-            execution=replace(base.execution, processes=workers_of(base.execution.device)),
-            options=PlanOptions(method=method),
-        )
-
-    ways, inapplicable = ways_to_train(design, plan_of)
+    base = plans.base
+    ways, inapplicable = ways_to_train(design, plans.plan)
     sweep = _Sweep.of(ways, predictors)
     beaten = sweep.beaten()
     measured = FinishedRuns(finished, digests_of(base.execution.device), price_per_hour)
-    rows = tuple(sweep.row(i, beaten[i], measured.of(way.plan), price_per_hour) for i, way in enumerate(ways))
+    full_data = next(way.plan for way in ways if way.method is Method.FULL_DATA)
+    rows = tuple(
+        replace(
+            sweep.row(i, beaten[i], measured.of(way.plan), price_per_hour),
+            by_slots=slot_forecasts(way.plan, predictors.cost, slots, full_data),
+        )
+        for i, way in enumerate(ways)
+    )
     shown = {each.run for row in rows for each in row.runs}
     return Frontier(
         plan=PlanFacts.of(base),

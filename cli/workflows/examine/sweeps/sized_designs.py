@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from advisor.cost.pricing import PricedPlan, price
 from advisor.decision.threshold.error_source import DataErrors
@@ -13,11 +13,11 @@ from advisor.estimate import Floats
 from advisor.networks.architecture import NetworkSpec, regular_network
 from advisor.networks.families import family_named
 from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
-from advisor.plans.methods import make_plan
+from advisor.plans.convergence.kinds import scratch_epochs
 from advisor.plans.plan import TrainingPlan
 from cli.workflows.answers.examine.class_comparison import ComparedKind
+from cli.workflows.examine.sweeps.similar_plans import SimilarPlans
 from cli.workflows.forecast.forecasting import Predictors
-from cli.workflows.forecast.machine import workers_of
 
 # Class, member and number of members of a design.
 Sized = tuple[ComparedKind, NetworkSpec, int]
@@ -49,16 +49,26 @@ class SizedDesigns:
     """The designs of a single network's size.
 
     Attributes:
-        base: plan of the single network.
+        plans: plan of the single network, and plans of other designs that are trained alike.
         single: the single network.
         tolerance: share of its parameters by which an equivalent ensemble may exceed them.
         predictors: predictors of all plans.
     """
 
-    base: TrainingPlan
+    plans: SimilarPlans
     single: NetworkSpec
     tolerance: float
     predictors: Predictors
+
+    @property
+    def base(self) -> TrainingPlan:
+        """Plan of the single network."""
+        return self.plans.base
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of the single network, those expected where convergence ends its training."""
+        return scratch_epochs(self.base)
 
     def ensembles(self, members: int) -> Iterator[Sized]:
         """Yield width- and depth-equivalent ensemble, and the best of any depth, as far as they exist."""
@@ -82,7 +92,7 @@ class SizedDesigns:
         networks = [regular_network(family, d, w) for d, w in widths.items() if w is not None]
         if not networks:
             return None
-        errors = self.errors_after(networks, members, [float(self.base.epochs)])[:, :, 0]
+        errors = self.errors_after(networks, members, [self.epochs])[:, :, 0]
         return networks[int(errors.mean(axis=0).argmin())]
 
     def errors_after(self, networks: Sequence[NetworkSpec], members: int, epochs: Sequence[float]) -> Floats:
@@ -112,12 +122,4 @@ class SizedDesigns:
         ]
 
     def _plan(self, network: NetworkSpec, members: int) -> TrainingPlan:
-        base = self.base
-        return make_plan(
-            homogeneous(network, members),
-            base.dataset,
-            epochs=base.epochs,
-            batch=base.batch,
-            seed=base.seed,
-            execution=replace(base.execution, processes=workers_of(base.execution.device)),
-        )
+        return self.plans.plan(homogeneous(network, members))

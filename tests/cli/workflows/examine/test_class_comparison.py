@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -73,6 +75,34 @@ def test_a_design_has_the_figures_that_explain_has(answer, measured_home):
     )
     assert deq.inference_ms_per_image == predicted.inference_ms_per_image
     assert deq.train_peak_bytes == predicted.train_peak_bytes
+
+
+def test_designs_that_train_to_convergence_have_the_expected_epochs_that_explain_has(measured_home):
+    request = replace(REQUEST, patience=4)
+    answer = compare_classes(request, 2, 0.0, None, measured_home)
+    assert answer.plan.patience == 4
+    deq = by_kind(answer)[ComparedKind.DEPTH_EQUIVALENT]
+    explained = explain(replace(request, target=deq.design), None, measured_home)
+    predicted = explained.predicted
+    assert (deq.train_seconds, deq.test_error) == (predicted.train_seconds, predicted.test_error)
+    single = explain(request, None, measured_home).steps[0].converging_epochs
+    assert single.mean < 20
+    # The single network is as accurate as itself after its last epoch.
+    assert answer.single.epochs_to_single_error.median == pytest.approx(single.mean)
+
+
+@pytest.mark.parametrize("option", [("--recipe", "ours"), ("--until-converged",), ("--patience", "4")])
+def test_recipe_and_patience_are_for_forecasts(advisor, option):
+    refused = advisor("equivalents", NETWORK, *option)
+    assert refused.code == 2
+    assert f"{option[0]} is for forecasts: add --compare" in refused.error_line
+
+
+def test_the_command_takes_recipe_and_patience(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    options = ("--dataset", "digits", "--members", "2", "--recipe", "published", "--patience", "4")
+    plan = advisor("equivalents", NETWORK, "--compare", *options, "--json").json["plan"]
+    assert (plan["recipe"], plan["patience"], plan["batch"]) == ("published", 4, 256)
 
 
 def test_an_epoch_is_the_layers_times_the_time_of_a_layer(answer):

@@ -550,6 +550,7 @@ def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, wid
         (("1", "--epochs", "3"), "a run fixes its epochs"),
         (("1", "--device", "cpu"), "a run fixes its device"),
         (("3", "--layers"), "stored by step, not by layer: name a design"),
+        (("3", "--slots", "8"), "--slots 3: a run has the slots that it began with: name a design"),
         (("7",), "no run"),
         (("last",), "no run"),
     ],

@@ -5,19 +5,26 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
 from measured import home_with_steps
 from rich.console import Console
 
 from advisor.designs.design import parse_design
+from advisor.plans.convergence.expectation import with_expected_epochs
+from advisor.plans.convergence.kinds import Kind
+from advisor.plans.convergence.predictor import EpochPredictor, TrainedStep
 from advisor.plans.dataset import dataset_named
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
+from advisor.plans.recipes.choice import RecipeName
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from cli.render.examine.frontier import frontier as rendered
 from cli.web.charts.frontier import frontier_chart, in_words
+from cli.web.charts.plans.explanation import explanation_chart
 from cli.workflows.examine.explain import explain
+from cli.workflows.examine.sweeps.finished_runs import FinishedRuns
 from cli.workflows.examine.sweeps.frontier import frontier
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.machine import plain_execution
@@ -100,6 +107,71 @@ def test_a_row_says_what_explain_says_of_its_plan(answer, measured_home):
         assert row.cost_usd == predicted.cost_usd
 
 
+def test_a_row_of_the_published_recipe_has_the_expected_epochs_that_explain_has(measured_home):
+    published = replace(REQUEST, recipe="published")
+    answer = frontier(published, PRICE, measured_home)
+    assert (answer.plan.recipe, answer.plan.patience, answer.plan.batch) == ("published", 15, 256)
+    for method, target in (
+        (Method.BAGGING, ENSEMBLE),
+        (Method.MOTHERNETS, f"{ENSEMBLE}@g2"),
+        (Method.SNAPSHOT, ENSEMBLE),
+    ):
+        explained = explain(replace(published, target=target, method=method.value), PRICE, measured_home)
+        row = row_of(answer, method, 2 if method is Method.MOTHERNETS else None)
+        assert (row.train_seconds, row.test_error) == (
+            explained.predicted.train_seconds,
+            explained.predicted.test_error,
+        )
+        converging = [step.converging_epochs for step in explained.steps if step.epochs]
+        # Cycles have a fixed length.
+        assert all(found is None for found in converging) is (method is Method.SNAPSHOT)
+
+
+@pytest.mark.slow
+def test_a_patience_without_epochs_leaves_every_method_its_usual_length(measured_home):
+    request = replace(REQUEST, target="2xresnet-8-4", epochs=None, patience=3, recipe="published")
+    answer = frontier(request, None, measured_home)
+    assert answer.plan.patience == 3
+    # A snapshot of the published recipe has 60 of 128 epochs, whatever table A says of ResNets.
+    cycles = explain(
+        replace(request, method="snapshot", patience=None), None, measured_home
+    ).predicted.train_seconds
+    assert row_of(answer, Method.SNAPSHOT).train_seconds == cycles
+
+
+def test_a_finished_run_is_one_of_its_plan_whatever_was_expected_of_it_when_it_began():
+    plan = make_plan(
+        parse_design(ENSEMBLE),
+        DIGITS,
+        epochs=20,
+        batch=32,
+        seed=0,
+        execution=plain_execution("cpu"),
+        options=PlanOptions(recipe=RecipeName.PUBLISHED),
+    )
+    evidence = TrainedStep(
+        dataset="digits",
+        family="resnet",
+        kind=Kind.MEMBER,
+        epochs=20,
+        falling=False,
+        train_errors=(0.5,) * 16,
+    )
+    now = with_expected_epochs(plan, EpochPredictor((evidence,) * 5))
+    assert now != plan
+    test = EnsembleMetrics(error=0.1, member_errors=(0.1,), oracle_error=0.0, disagreement=0.1, nll=1)
+    run = SimpleNamespace(id=7, plan=plan, test=test, train_seconds=1.0, fingerprint="here")
+    assert [found.run for found in FinishedRuns([run], frozenset(), None).of(now)] == [7]
+
+
+@pytest.mark.slow
+def test_the_command_takes_recipe_and_patience(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    asked = ("frontier", "2xresnet-8-4", "--dataset", "digits", "--epochs", "20")
+    out = advisor(*asked, "--recipe", "published", "--patience", "4").out
+    assert "at most 20 epochs (4 without a gain), batch 256" in out
+
+
 def test_members_err_more_than_their_average_and_usd_are_hours_times_the_price(answer):
     for row in answer.rows:
         if row.method is not Method.SHARED_MOTHERNETS:
@@ -178,6 +250,111 @@ def test_the_picture_has_every_method_the_front_and_the_finished_runs(answer):
     assert {r["label"] for r in clustered} >= {"g=1"}
     timed = [run for row in answer.rows for run in row.runs if run.train_seconds is not None]
     assert {r["run"] for r in runs} == {run.run for run in timed}
+
+
+@pytest.fixture(scope="module")
+def by_slots(measured_home):
+    """The sweep of MotherNets' appendix D: training time by method and number of slots."""
+    return frontier(replace(REQUEST, target="4xresnet-8-4"), None, measured_home, slots=(1, 2, 4, 8))
+
+
+def test_mothernets_and_full_data_gain_from_slots_and_snapshots_do_not(by_slots):
+    times = {
+        (row.method, row.clusters): [each.train_seconds.mean for each in row.by_slots]
+        for row in by_slots.rows
+    }
+    assert all([each.slots for each in row.by_slots] == [1, 2, 4, 8] for row in by_slots.rows)
+    full, chain = times[Method.FULL_DATA, 4], times[Method.SNAPSHOT, None]
+    mothernets = times[Method.MOTHERNETS, 1]
+    assert chain == [chain[0]] * 4
+    # Four members on four slots and on eight.
+    assert full[0] > full[1] > full[2] == full[3]
+    assert mothernets[0] > mothernets[1] > mothernets[2] == mothernets[3]
+    for row in by_slots.rows:
+        for each in row.by_slots:
+            shortest = max(each.critical_path_seconds.mean, each.work_seconds.mean / each.slots)
+            assert each.train_seconds.mean >= shortest - 1e-9
+            assert each.times_faster == pytest.approx(
+                row.by_slots[0].train_seconds.mean / each.train_seconds.mean
+            )
+            assert each.time_over_full_data == pytest.approx(each.train_seconds.mean / full[0])
+        # The machine has two slots.
+        assert row.by_slots[1].train_seconds == row.train_seconds
+
+
+def test_the_times_by_slots_fit_into_a_terminal_and_are_a_picture(by_slots):
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(rendered(by_slots))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "how many times faster than on one" in captured.get()
+    (heading,) = (line for line in lines if line.split() == ["method", "slot", "slots", "slots", "slots"])
+    assert len([line for line in lines[lines.index(heading) :] if line.startswith("mothernets g=")]) == 3
+    errors, slots = frontier_chart(by_slots, date(2026, 11, 29)).to_dict()["vconcat"]
+    assert slots["title"]["text"] == ["4xresnet-8-4: training time by slots"]
+    assert len(errors["layer"]) == 6
+
+
+@pytest.mark.slow
+def test_slots_are_in_json_and_where_nothing_was_measured_they_are_ratios(advisor, home):
+    asked = ("frontier", "2xmlp-1-8", "--dataset", "digits", "--epochs", "5", "--slots", "2, 1")
+    rows = advisor(*asked, "--json").json["rows"]
+    for row in rows:
+        one, two = row["by_slots"]
+        assert one["train_seconds"] is one["work_seconds"] is one["critical_path_seconds"] is None
+        assert (one["slots"], two["slots"], one["times_faster"]) == (1, 2, 1)
+        gains = row["method"] in ("full_data", "bagging", "distillation", "mothernets")
+        assert (two["times_faster"] > 1) is gains
+    (full,) = (row["by_slots"] for row in rows if row["method"] == "full_data")
+    assert full[0]["time_over_full_data"] == 1
+
+
+def test_explain_says_how_long_a_plan_takes_on_slots_that_the_machine_has_not(advisor, home, measured_home):
+    shutil.copytree(measured_home.path, home)
+    asked = ("explain", "4xresnet-8-4@g1", "--dataset", "digits", "--epochs", "20", "--slots", "8,2")
+    answer = advisor(*asked, "--json").json
+    two, eight = answer["by_slots"]
+    assert (two["slots"], two["used"], eight["slots"], eight["used"]) == (2, 2, 8, 4)
+    assert two["train_seconds"] == answer["predicted"]["train_seconds"]
+    assert eight["train_seconds"]["mean"] < two["train_seconds"]["mean"]
+    steps = {step["step"]: step["seconds"]["mean"] for step in answer["steps"]}
+    # The mother trains alone; her members are slowed by each other, but for the longest chain.
+    assert eight["critical_path_seconds"]["mean"] >= steps["train mother-1"]
+    out = advisor(*asked).out
+    assert "longest chain" in out
+    assert "No training is shorter than the chain" in " ".join(out.split())
+
+
+def test_the_picture_of_a_plan_has_its_time_by_slots_and_both_bounds(measured_home):
+    request = replace(REQUEST, target="4xresnet-8-4@g1")
+    answer = explain(request, None, measured_home, slots=(8,))
+    parts = explanation_chart(answer, date(2026, 11, 29)).to_dict()
+    (panel,) = (p for p in parts["vconcat"] if p["title"]["text"] == ["Training time by slots"])
+    rows = parts["datasets"][panel["layer"][0]["data"]["name"]]
+    (found,) = answer.by_slots
+    assert {row["line"]: row["seconds"] for row in rows} == {
+        "training": found.train_seconds.mean,
+        "all steps over the slots": found.work_seconds.mean / 8,
+        "longest chain of steps": found.critical_path_seconds.mean,
+    }
+
+
+SLOTS_REFUSED = {
+    ("--slots", "0"): "--slots: cannot read '0': write 8 or 1,2,4,8, each 1 to 4,096",
+    ("--slots", "1,,2"): "--slots: cannot read '1,,2'",
+    ("--gpus", "1,2,3,4,5,6,7"): "--gpus: cannot read '1,2,3,4,5,6,7': write 8 or 1,2,4,8",
+    ("--gpus", "8", "--slots", "8"): "--gpus 8 is --slots 8 of CUDA: leave out one",
+    ("--gpus", "8", "--device", "cpu"): "--gpus 8: the device is cpu, so give --slots",
+}
+
+
+@pytest.mark.parametrize("options", SLOTS_REFUSED)
+@pytest.mark.parametrize("command", ["frontier", "explain"])
+def test_numbers_of_slots_that_make_no_sense_are_one_line(advisor, command, options):
+    refused = advisor(command, "2xmlp-1-8", "--dataset", "digits", *options)
+    assert refused.code == 2
+    assert SLOTS_REFUSED[options] in refused.error_line
 
 
 @pytest.mark.slow

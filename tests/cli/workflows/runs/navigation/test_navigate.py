@@ -14,19 +14,22 @@ import pytest
 import torch
 
 from advisor.errors import InfeasibleError, InterruptedRunError, UsageError
+from advisor.estimate import Estimate
 from advisor.plans.navigation.path import Targets
 from advisor.plans.records import EpochRecord, Forecast, RunStatus
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.runs import conclusion
 from cli.workflows.runs import train as training
 from cli.workflows.runs.description import show_run
+from cli.workflows.runs.navigation import first_stage, stages
 from cli.workflows.runs.navigation import navigate as path
-from cli.workflows.runs.navigation import stages
 from cli.workflows.runs.train import TrainOptions
 from cli.workflows.runs.trained import load_run
 from db.session import open_store
+from profiler.steps import StepTimes
 from trainer.training.checkpoint import load_checkpoint
 
 DESIGN = "mlp-1-8+mlp-1-12+mlp-2-16"
@@ -34,6 +37,9 @@ REQUEST = PlanRequest(target=DESIGN, dataset="digits", epochs=2, batch=128, seed
 UNKNOWN = Forecast(
     train_seconds=None, train_peak_bytes=None, inference_ms_per_image=None, test_error=None, steps=()
 )
+
+
+measured_now = first_stage._measured_now
 
 
 def silent(said):
@@ -48,6 +54,7 @@ def without_forecasts(monkeypatch):
     nothing = SimpleNamespace(priced=None, forecast=None)
     monkeypatch.setattr(training, "forecast_plan", lambda plan, store: nothing)
     monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store: UNKNOWN)
+    monkeypatch.setattr(first_stage, "_measured_now", lambda plan, say: None)
 
 
 @pytest.fixture
@@ -169,7 +176,81 @@ def test_without_a_forecast_a_stage_is_expected_to_take_what_its_networks_took(h
     assert navigated(home, seconds=1000.0).id == 1
 
 
-def test_a_time_too_short_for_a_mother_is_one_line_and_resume_completes_the_stage(home):
+@pytest.mark.parametrize("targets", [{"seconds": 99.0}, {"usd": 0.099, "price_per_hour": 3.6}])
+def test_a_first_stage_that_is_forecast_not_to_fit_is_refused_before_anything_is_stored(
+    home, monkeypatch, targets
+):
+    priced = SimpleNamespace(train_seconds=Estimate(100.0, 50.0, 200.0))
+    known = SimpleNamespace(priced=priced, forecast=None)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store: known)
+    with pytest.raises(
+        InfeasibleError, match=r"99 s .* 100 s are expected \(50 to 200\); nothing was trained"
+    ):
+        navigated(home, **targets)
+    assert statuses(home) == []
+    assert not (home / "runs").exists()
+
+
+class FakeProcess:
+    """A process that answers every measurement alike."""
+
+    times = StepTimes()
+
+    def __init__(self, device, threads, cores):
+        self.networks = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *given):
+        pass
+
+    def wait_until_ready(self):
+        return True
+
+    def begin(self, workload, seconds, longest):
+        # The largest network that all members grow from.
+        assert workload.network == "mlp-1-8"
+
+    def finish(self, timeout):
+        return self.times
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_without_measurements_the_mother_is_timed_before_anything_is_stored(home, monkeypatch, given_up):
+    monkeypatch.setattr(first_stage, "_measured_now", measured_now)
+    monkeypatch.setattr(first_stage, "MeasuringProcess", FakeProcess)
+    times = StepTimes(forward=3.0, backward=6.0, optimizer=0.5, step=10.0, inference=2.0, spent=30.0)
+    monkeypatch.setattr(FakeProcess, "times", StepTimes(given_up=True, step=10.0) if given_up else times)
+    # Two epochs of the mother alone: 8 batches of 128 of the 1077 digits, 10 s each.
+    with pytest.raises(InfeasibleError, match=r"nothing was trained"):
+        navigated(home, seconds=159.9)
+    assert statuses(home) == []
+    assert not (home / "runs").exists()
+
+
+@pytest.mark.parametrize("times", [None, StepTimes(fits=False)])
+def test_a_mother_that_cannot_be_timed_refuses_nothing(monkeypatch, times):
+    monkeypatch.setattr(first_stage, "MeasuringProcess", FakeProcess)
+    monkeypatch.setattr(FakeProcess, "times", times)
+    plan = planned_target(replace(REQUEST, target=f"{DESIGN}@g1")).plan
+    assert measured_now(plan, silent) is None
+
+
+@pytest.mark.slow
+def test_the_command_times_a_mother_where_nothing_was_measured_and_stores_no_measurement(
+    advisor, home, monkeypatch
+):
+    monkeypatch.setattr(first_stage, "_measured_now", measured_now)
+    found = advisor("train", DESIGN, "--dataset", "digits", "--until-time", "0.001s", "-q")
+    assert found.code == 1
+    assert "are too short for the first stage" in found.error_line
+    assert statuses(home) == []
+    with open_store(home / "advisor.sqlite") as store:
+        assert store.measurements() == []
+
+
+def test_a_time_that_ends_within_the_first_stage_is_one_line_and_resume_completes_it(home):
     with pytest.raises(InfeasibleError, match=r"1e-06 s of training are too short .* run 1 keeps"):
         navigated(home, seconds=1e-6)
     assert statuses(home) == [RunStatus.DEADLINE]

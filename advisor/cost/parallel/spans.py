@@ -1,0 +1,130 @@
+"""Seconds of the steps of a plan alone, and side by side at the plan's concurrency.
+
+The simulation of the concurrency (`advisor.cost.timeline`) runs three times, with all durations at their
+mean, low and high, because the errors of one predictor go the same way. While several steps run, each takes
+longer by the measured contention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from advisor.cost.predictor import CostPredictor
+from advisor.cost.timeline import timeline
+from advisor.estimate import Estimate, total
+from advisor.plans.convergence.expectation import epochs_of
+from advisor.plans.placement import devices_of, slots
+from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
+
+# Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
+HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
+# Efficiency of data parallelism: speed of n devices that share a network's batches, as a share of n times the
+# speed of one. An assumption, not measured; the interval reaches from an efficiency of 1 to no gain at all.
+SHARING_EFFICIENCY = 0.9
+
+
+def training_spans(
+    plan: TrainingPlan, epochs: Mapping[str, Estimate], predictor: CostPredictor, done: frozenset[str]
+) -> Spans:
+    """Return the durations of all steps at the plan's concurrency.
+
+    Args:
+        plan: the plan.
+        epochs: seconds of an epoch of every network alone, by short name (`epochs_alone`).
+        predictor: predictor of the machine.
+        done: ids of steps that are done already and cost nothing more.
+    """
+    seconds = [
+        Estimate.exact(0.0) if step.id in done else own
+        for step, own in zip(plan.steps, seconds_alone(plan, epochs, predictor), strict=True)
+    ]
+    names, after = [step.id for step in plan.steps], [step.after for step in plan.steps]
+    devices = {step.id: devices_of(step) for step in plan.steps}
+    contention = predictor.contention(plan.execution.processes)
+    return spans_of(names, after, seconds, slots(plan), contention, devices)
+
+
+def epochs_alone(plan: TrainingPlan, predictor: CostPredictor) -> dict[str, Estimate]:
+    """Return the seconds of an epoch of every network alone, by short name.
+
+    Members of one shape are one network to the predictor.
+    """
+    names = sorted({network.network for network in plan.built})
+    return {name: epoch_seconds(name, plan, predictor) for name in names}
+
+
+def seconds_alone(
+    plan: TrainingPlan, epochs: Mapping[str, Estimate], predictor: CostPredictor
+) -> list[Estimate]:
+    """Return the seconds of every step while no other runs, on the devices that it occupies.
+
+    Args:
+        plan: the plan.
+        epochs: seconds of an epoch of every network alone, by short name.
+        predictor: predictor of the machine.
+    """
+    return [shared_by(_on_one(step, plan, epochs, predictor), devices_of(step)) for step in plan.steps]
+
+
+def epoch_seconds(network: str, plan: TrainingPlan, predictor: CostPredictor) -> Estimate:
+    """Return the seconds of one epoch of a network that trains alone, with its evaluation."""
+    data = plan.dataset
+    return predictor.epoch_seconds(
+        network,
+        data.task,
+        plan.batch,
+        steps=data.steps_per_epoch(plan.batch),
+        evaluated=data.validation_images,
+    )
+
+
+def _on_one(
+    step: TrainStep | HatchStep, plan: TrainingPlan, epochs: Mapping[str, Estimate], predictor: CostPredictor
+) -> Estimate:
+    """Return the seconds of a step on one device while no other runs."""
+    if isinstance(step, HatchStep):
+        return HATCH_SECONDS
+    epoch = epochs[plan.network(step.network).network]
+    if step.distillation is not None:
+        teacher = plan.network(step.distillation.teacher).network
+        answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
+        epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
+    return epoch.times(epochs_of(step.schedule))
+
+
+def shared_by(seconds: Estimate, devices: int) -> Estimate:
+    """Return the seconds of a step whose batches are shared by devices."""
+    if devices == 1:
+        return seconds
+    return Estimate(seconds.mean / (SHARING_EFFICIENCY * devices), seconds.low / devices, seconds.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Seconds of each step of a plan, and of the plan as a whole."""
+
+    each: list[Estimate]
+    whole: Estimate
+
+
+def spans_of(
+    names: list[str],
+    after: list[tuple[str, ...]],
+    seconds: list[Estimate],
+    slots: int,
+    contention: float,
+    devices: Mapping[str, int],
+) -> Spans:
+    """Simulate a plan with all durations at their mean, low and high; arguments as for `timeline`."""
+    runs = [
+        timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
+        for end in ("mean", "low", "high")
+    ]
+    each = [_ordered(*(run[name].end - run[name].start for run in runs)) for name in names]
+    return Spans(each, _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs)))
+
+
+def _ordered(mean: float, low: float, high: float) -> Estimate:
+    """Return an estimate; steps that meet others than at the mean durations may end out of order."""
+    return Estimate(mean, min(low, mean), max(high, mean))
