@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
-from cli.workflows.home import Home, is_locked
+from cli.workflows.home import Home, is_trained
 from db.listing import list_runs
 from db.schema import folder_of
 
@@ -90,7 +90,7 @@ def stored_run(store: Store, home: Home, number: int) -> Run:
     from advisor.plans.records import RunStatus
 
     run = store.run(number)
-    if run.status is not RunStatus.RUNNING or is_locked(home.run_folder(run.folder)):
+    if run.status is not RunStatus.RUNNING or is_trained(home.run_folder(run.folder)):
         return run
     # Read again: a run that ended in between stored its status before it released its folder.
     run = store.run(number)

@@ -39,6 +39,7 @@ from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.verify import require_plan
+from trainer.events import Tell
 from trainer.execution.execute import execute
 from trainer.execution.outbox import Outbox
 from trainer.run_files import RunFiles
@@ -179,6 +180,8 @@ def signals_of(options: TrainOptions) -> StopSignals:
 
 # What is measured after the training of a run, and what then stores how it ended.
 Measure = Callable[[Run, RunFiles, Data, dict[str, StepRecord], StopSignals], Closing]
+# Executes the steps of a plan that have not ended, and returns the records of those that ended by their ids.
+Execute = Callable[[TrainingPlan, RunFiles, Data, Tell, Callable[[], bool]], dict[str, StepRecord]]
 
 
 def carry_out(
@@ -189,6 +192,7 @@ def carry_out(
     signals: StopSignals,
     say: Say,
     measure: Measure = tested,
+    executing: Execute | None = None,
 ) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
@@ -200,6 +204,7 @@ def carry_out(
         signals: reasons to stop, polled while training.
         say: receiver of progress.
         measure: what is measured after the training: by default the figures on the test images.
+        executing: what executes the steps; None for as many processes as the plan has.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -215,7 +220,7 @@ def carry_out(
             write_description(folder, describe(run.plan, data))
             recorder.begin()
             store.set_validation_classes(run.id, data.validation.labels.numpy())
-            ended = _executed(run.plan, files, data, recorder, signals)
+            ended = _executed(executing or execute, run.plan, files, data, recorder, signals)
             close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
@@ -228,11 +233,16 @@ def carry_out(
 
 
 def _executed(
-    plan: TrainingPlan, files: RunFiles, data: Data, recorder: Recorder, signals: StopSignals
+    executing: Execute,
+    plan: TrainingPlan,
+    files: RunFiles,
+    data: Data,
+    recorder: Recorder,
+    signals: StopSignals,
 ) -> dict[str, StepRecord]:
     """Return the record of every step that ended, by its id."""
     try:
-        ended = execute(plan, files, data, recorder, signals)
+        ended = executing(plan, files, data, recorder, signals)
         if len(ended) < len(plan.steps):
             recorder.stop_clock()
         return ended
