@@ -95,3 +95,16 @@ def stored_run(store: Store, home: Home, number: int) -> Run:
     # Read again: a run that ended in between stored its status before it released its folder.
     run = store.run(number)
     return replace(run, status=RunStatus.INTERRUPTED) if run.status is RunStatus.RUNNING else run
+
+
+def refuse_stage(run: Run) -> None:
+    """Refuse a run that is a stage of a path, which goes on with other runs.
+
+    Raises:
+        UsageError: it is.
+    """
+    if run.navigation is not None:
+        raise UsageError(
+            f"run {run.id} is a stage of a path, whose next plan depends on this one: "
+            f"`advisor resume {run.id}` goes on with it"
+        )

@@ -110,10 +110,11 @@ def jobs_of(run: Run, home: Home) -> RunJobs:
         )
         for step in plan.steps
     ]
+    awaited = {number for job in jobs for number in job.after}
     evaluation = Job(
         number=len(jobs) + 1,
         step=EVALUATE,
-        after=tuple(job.number for job in jobs),
+        after=tuple(job.number for job in jobs if job.number not in awaited),
         cpus=plan.execution.threads,
         gpus=1 if plan.execution.device == "cuda" else 0,
         minutes=_minutes(most.get(EVALUATE)),

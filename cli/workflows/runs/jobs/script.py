@@ -10,8 +10,7 @@ from cli.workflows.home import Home
 from cli.workflows.runs.jobs.job import RunJobs, jobs_of
 from cli.workflows.runs.jobs.makefile import makefile
 from cli.workflows.runs.jobs.slurm import slurm_script
-from cli.workflows.runs.lookup import reading_store, run_id_of
-from cli.workflows.runs.steps.found import refuse_stage
+from cli.workflows.runs.lookup import reading_store, refuse_stage, run_id_of
 
 # Content of the file, as errors name it.
 CONTENT = "the jobs of the run"

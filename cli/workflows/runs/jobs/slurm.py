@@ -50,7 +50,7 @@ submit() {{
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   shift
   id=$(sbatch --parsable --job-name="$name" --dependency="$after" --kill-on-invalid-dep=yes --requeue \\
-    --nodes=1 --ntasks=1 --output="$logs_pattern/%x.%j.log" "${{options[@]}}" "$0" step "$@")
+    --nodes=1 --ntasks=1 --output="$logs_pattern/%x.%j.log" "${{options[@]}}" "$0" step "$@") || exit
   echo "${{id%%;*}}"
 }}
 

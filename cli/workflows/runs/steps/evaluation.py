@@ -12,14 +12,14 @@ from dataclasses import replace
 from advisor.errors import UsageError
 from advisor.plans.execution import MOST_WORKERS
 from advisor.plans.plan import TrainingPlan
-from advisor.plans.records import RunStatus, StepRecord
+from advisor.plans.records import EpochRecord, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.runs.description import describe_run
-from cli.workflows.runs.lookup import existing_store
+from cli.workflows.runs.lookup import existing_store, refuse_stage
 from cli.workflows.runs.own_data import data_of_run
-from cli.workflows.runs.steps.found import MOST_NAMES, refuse_stage
+from cli.workflows.runs.steps.found import MOST_NAMES
 from cli.workflows.runs.train import TrainOptions, carry_out, resumable, signals_of
 from cli.workflows.views import Say
 from trainer.data.loading import Data
@@ -56,7 +56,7 @@ def evaluate_run(number: int, options: TrainOptions, home: Home, say: Say) -> Ru
                 raise _not_done(number, missing)
             run = replace(run, plan=with_data_at(run.plan, options.moved_to))
             data = data_of_run(run, home, download=False)
-            carry_out(run, store, home, data, signals, say, executing=one_by_one)
+            carry_out(run, store, home, data, signals, _without_epochs(say), executing=one_by_one)
         else:
             say(f"run {number} is done")
         return describe_run(store, home, number, options.price_per_hour)
@@ -77,9 +77,14 @@ def one_by_one(
     return steps.ended
 
 
+def _without_epochs(say: Say) -> Say:
+    """Return a receiver that leaves out epochs, which whoever trained them has shown."""
+    return lambda said: None if isinstance(said, EpochRecord) else say(said)
+
+
 def _not_done(number: int, missing: list[str]) -> UsageError:
     names = ", ".join(map(repr, missing[:MOST_NAMES])) + ", …" * (len(missing) > MOST_NAMES)
     return UsageError(
-        f"run {number} is evaluated when all of its steps are done, and {names} is not: "
+        f"run {number} is evaluated when all of its steps are done, and these are not: {names}; "
         f"`advisor resume {number}` trains what is left"
     )

@@ -15,7 +15,7 @@ from advisor.errors import RunError, StorageError, UsageError
 from advisor.plans.plan import Step
 from advisor.plans.records import Run, RunStatus
 from cli.workflows.home import Home
-from cli.workflows.runs.lookup import existing_store
+from cli.workflows.runs.lookup import existing_store, refuse_stage
 from cli.workflows.runs.steps.mounts import is_on_network
 from cli.workflows.views import Say
 from db.checks.damage import DamagedRowError
@@ -74,19 +74,6 @@ def _stored(home: Home, number: int, stack: ExitStack, say: Say) -> Found | None
         return None
     refuse_stage(run)
     return Found(run, store)
-
-
-def refuse_stage(run: Run) -> None:
-    """Refuse a run that is a stage of a path, which goes on with other runs.
-
-    Raises:
-        UsageError: it is.
-    """
-    if run.navigation is not None:
-        raise UsageError(
-            f"run {run.id} is a stage of a path, whose next plan depends on this one: "
-            f"`advisor resume {run.id}` goes on with it"
-        )
 
 
 def described_run(home: Home, number: int) -> Run:

@@ -92,7 +92,7 @@ def run_one_step(request: StepRequest, options: TrainOptions, home: Home, say: S
         ):
             # Another process may have ended either while this one waited for the locks.
             run = _startable(found, step, folder, say)
-            if is_done(run.plan, step, folder, say):
+            if is_done(run.plan, step, folder, _unheard):
                 return _already(run, step)
             run = replace(run, plan=with_data_at(run.plan, options.moved_to))
             record = _executed(replace(found, run=run), step, home, signals, say)
@@ -114,8 +114,8 @@ def _startable(found: Found, step: Step, folder: Path, say: Say) -> Run:
         raise UsageError(f"run {run.id} is {run.status.value}: none of its steps can go on")
     needed = [each for each in run.plan.steps if each.id in step.after]
     if missing := unfinished(run.plan, needed, folder, say):
-        names = ", ".join(map(repr, missing))
-        raise UsageError(f"{step.id!r} of run {run.id} needs {names} to be done first, which it is not")
+        commands = " and ".join(f"`advisor step {run.id} {shlex.quote(name)}`" for name in missing)
+        raise UsageError(f"{step.id} of run {run.id} needs what is not done yet: first {commands}")
     return run
 
 
