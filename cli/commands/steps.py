@@ -60,7 +60,7 @@ def plan(
     output: Annotated[
         Path | None, typer.Argument(metavar="[OUT]", help="File that is written; default: standard output.")
     ] = None,
-    format: Annotated[
+    form: Annotated[
         str, typer.Option("--format", help="Form of the jobs: slurm for a script, make for a Makefile.")
     ] = "slurm",
 ) -> None:
@@ -71,7 +71,7 @@ def plan(
     file = None if output is None or is_stdout(str(output)) else output
     if file is not None:
         check_writable(file, CONTENT)
-    text = script_of(run, format, ctx.obj.home)
+    text = script_of(run, form, ctx.obj.home)
     if file is None:
         write_file_content(text)
     else:

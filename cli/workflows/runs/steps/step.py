@@ -10,6 +10,7 @@ network alone. Commands that train or delete a whole run have its folder alone.
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from contextlib import suppress
@@ -29,6 +30,7 @@ from cli.workflows.runs.steps.recording import KeepingRecorder, StepRecorder
 from cli.workflows.runs.train import TrainOptions, signals_of
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say, TrainingEnded
+from db.schema import folder_of
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
 from trainer.data.loading import Data
@@ -78,6 +80,7 @@ def run_one_step(request: StepRequest, options: TrainOptions, home: Home, say: S
         StorageError: a checkpoint could not be written.
     """
     signals = signals_of(options)
+    _require_writable(home.run_folder(folder_of(request.run)))
     with found_run(home, request.run, request.records_later, say) as found:
         step, folder = step_named(found.run, request.step), home.run_folder(found.run.folder)
         _require_folder(folder, found.run)
@@ -150,6 +153,12 @@ def _describe(folder: Path, run: Run, data: Data) -> None:
         read_description(folder)
     except (RunError, StorageError):
         write_description(folder, describe(run.plan, data))
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written before anything is opened; a missing one is told of later."""
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise StorageError(f"cannot write to {folder}: a step needs a home that is writable")
 
 
 def _require_folder(folder: Path, run: Run) -> None:

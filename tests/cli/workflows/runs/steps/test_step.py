@@ -54,7 +54,7 @@ def evaluate(home):
 
 @pytest.fixture(scope="module")
 def quiet():
-    """One process and no forecast, which takes longer than these trainings; a database that refuses at once."""
+    """One process, no forecast, which takes longer than the training, and a database that refuses at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "usable_cores", lambda: 1)
         nothing = SimpleNamespace(priced=None, forecast=None)
