@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sqlite3
+import tempfile
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ from cli.workflows.home import Home, locked, shared, step_folder
 from cli.workflows.runs import train as training
 from cli.workflows.runs.deletion import delete_run
 from cli.workflows.runs.description import show_run
+from cli.workflows.runs.lookup import refuse_stage
 from cli.workflows.runs.steps.accounting import ELSEWHERE, MACHINE
 from cli.workflows.runs.steps.evaluation import evaluate_run
 from cli.workflows.runs.steps.step import StepRequest, run_one_step
@@ -231,3 +234,36 @@ def test_seconds_of_another_machine_do_not_count_as_those_of_the_planning_one(st
     with open_store(stored.database) as store:
         assert store.run(1).fingerprint == ELSEWHERE
         assert store.trained_epochs(own) == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_step_and_the_same_command_goes_on(stored, at_once, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.training.checkpoint.write_durably", full)
+        with pytest.raises(StorageError, match="cannot write a checkpoint to .*No space left on device"):
+            step(stored, STEPS[0])
+    for name in STEPS:
+        step(stored, name)
+    evaluate(stored)
+    assert outcome(stored) == at_once
+
+
+def test_a_stage_of_a_path_has_no_steps_to_execute():
+    with pytest.raises(UsageError, match="run 4 is a stage of a path.*`advisor resume 4`"):
+        refuse_stage(SimpleNamespace(id=4, navigation=object()))
+
+
+def test_a_step_in_a_home_that_cannot_be_written_is_refused_before_anything_is_opened(
+    stored, monkeypatch, without_privileges
+):
+    monkeypatch.setattr("cli.workflows.runs.steps.step.found_run", pytest.fail)
+    run = stored.path / "runs/0001"
+    for folder in (run, *run.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
+        folder.chmod(0o755)
+    with without_privileges(), pytest.raises(StorageError, match="a step needs a home that is writable"):
+        step(stored, STEPS[0])
