@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from advisor.plans.plan import TrainingPlan
+from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from cli.console import progress
 from cli.render.formats import duration, percent
@@ -47,8 +47,8 @@ class Speaker:
             match said:
                 case str():
                     self._show_line(said)
-                case TrainingBegun(plan, expected_seconds, one_of_many):
-                    self._begin(plan, None if one_of_many else expected_seconds)
+                case TrainingBegun(plan, expected_seconds, one_of_many, step):
+                    self._begin(plan, None if one_of_many else expected_seconds, step)
                     self._brief = one_of_many
                 case EpochRecord():
                     self._show_epoch(said)
@@ -62,8 +62,8 @@ class Speaker:
             text = f"[{time.monotonic() - self._created:.1f} s] {text}"
         self.console.print(text, soft_wrap=True, markup=False)
 
-    def _begin(self, plan: TrainingPlan, expected_seconds: float | None) -> None:
-        schedules = [s.schedule for n in plan.built for s in plan.train_steps_of(n.name)]
+    def _begin(self, plan: TrainingPlan, expected_seconds: float | None, step: str | None) -> None:
+        schedules = [s.schedule for s in plan.steps if isinstance(s, TrainStep) and step in (None, s.id)]
         self._total = sum(schedule.expected_epochs for schedule in schedules)
         self._epochs, self._before, self._began = {}, 0, time.monotonic()
         if expected_seconds is not None:

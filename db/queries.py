@@ -293,6 +293,11 @@ class Store:
             if dataset is not None:
                 set_dataset(row, dataset)
 
+    def set_fingerprint(self, run_id: int, fingerprint: str) -> None:
+        """Store to which machine the seconds of a run belong: the digest of its fingerprint."""
+        with self._session(self._writer) as session:
+            _run_row(session, run_id).fingerprint = fingerprint
+
     def set_navigation(self, run_id: int, navigation: Navigation) -> None:
         """Store what a stage knows of its path."""
         with self._session(self._writer) as session:

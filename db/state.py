@@ -14,7 +14,7 @@ from db.schema import refusal
 
 # Tables and conditions of the rows that predictors learn from.
 _EVIDENCE = (
-    ("runs", "status != 'running'"),
+    ("runs", "status NOT IN ('planned', 'running')"),
     ("measurements", "1"),
     ("reported_trainings", "1"),
     ("looks", "1"),

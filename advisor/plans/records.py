@@ -12,8 +12,9 @@ from advisor.plans.plan import TrainingPlan
 
 
 class RunStatus(StrEnum):
-    """State of a run."""
+    """State of a run; a planned one was stored and has not begun."""
 
+    PLANNED = "planned"
     RUNNING = "running"
     DONE = "done"
     PARTIAL = "partial"
@@ -34,6 +35,7 @@ class StepStatus(StrEnum):
 
 # States that `advisor resume` continues. A run that was killed still has the state "running".
 RESUMABLE = (
+    RunStatus.PLANNED,
     RunStatus.RUNNING,
     RunStatus.INTERRUPTED,
     RunStatus.DEADLINE,

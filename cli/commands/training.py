@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from advisor.errors import UsageError
 from cli.options import (
     AsJson,
     Augment,
@@ -91,26 +92,42 @@ def train(
     cluster: Cluster = None,
     insecure_cluster: Insecure = False,
     download: Download = False,
+    no_start: Annotated[
+        bool,
+        typer.Option(
+            "--no-start", help="Store the run without training it: for resume, step, or the jobs of plan."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
     from cli.workflows.workers import let_imports_begin
 
-    let_imports_begin()
+    if not no_start:
+        let_imports_begin()
     from cli.render.runs import run as render
     from cli.workflows.runs.navigation.navigate import navigate
+    from cli.workflows.runs.steps.storing import store_run
     from cli.workflows.runs.train import train as run
 
     price, request = price_of(ctx), plan_request(ctx)
     options = _options(ctx, download, price=price)
     targets = _targets(until_error, until_time, until_usd, price)
     home, say = ctx.obj.home, ctx.obj.speaker()
-    answer = (
-        run(request, options, home, say)
-        if targets is None
-        else navigate(request, targets, options, home, say)
-    )
+    if targets is not None:
+        _refuse_unstarted_path(no_start)
+        answer = navigate(request, targets, options, home, say)
+    else:
+        answer = (store_run if no_start else run)(request, options, home, say)
     print_answer(answer, as_json, render)
+
+
+def _refuse_unstarted_path(no_start: bool) -> None:
+    if no_start:
+        raise UsageError(
+            "--no-start stores one plan, and --until-error, --until-time and --until-usd make one after "
+            "another: leave it or them out"
+        )
 
 
 def _targets(

@@ -23,6 +23,7 @@ from cli.render.probe import probe_list, probing
 from cli.render.profile import profile
 from cli.render.runs import run, run_list
 from cli.render.space import equivalents, space
+from cli.render.steps import executed_step
 from cli.render.watched import advice_preview, forecast_history, run_curves
 from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.advice_preview import AdvicePreview
@@ -44,6 +45,7 @@ from cli.workflows.answers.run_comparison import RunComparison
 from cli.workflows.answers.run_curves import RunCurves
 from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
+from cli.workflows.answers.steps.executed_step import ExecutedStep
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
@@ -56,6 +58,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     ProbeList: probe_list,
     DeletedProbes: facts,
     Run: run,
+    ExecutedStep: executed_step,
     RunComparison: comparison,
     RunDiversity: diversity,
     RunList: run_list,

@@ -109,11 +109,16 @@ def _shared(given: Given) -> dict[str, Any]:
     }
 
 
-def session_options(minutes: float, download: bool) -> ProbeOptions:
-    """Return how long a probing session lasts, and whether missing data may be fetched."""
+def session_options(given: Given) -> ProbeOptions:
+    """Return what the arguments of `probe` say of the execution."""
     from cli.workflows.advise.probe_options import ProbeOptions
+    from cli.workflows.clusters import cluster_address
 
-    return ProbeOptions(seconds=60 * minutes, download=download)
+    return ProbeOptions(
+        seconds=60 * given["minutes"],
+        download=given["download"],
+        cluster=cluster_address(given["cluster"], given["insecure_cluster"]),
+    )
 
 
 def plan_request(given: Given, target: str = "target") -> PlanRequest:
@@ -179,17 +184,17 @@ def _counts(given: SlotCounts) -> str | None:
     return ",".join(map(str, (given,) if isinstance(given, int) else given))
 
 
-def train_options(
-    time_limit: str | float | None,
-    download: bool,
-    moved_to: str | None = None,
-    price: float | None = None,
-) -> TrainOptions:
-    """Return how long to train, whether data may be fetched, where those of a run lie, and the price."""
+def train_options(given: Given) -> TrainOptions:
+    """Return what the arguments of `train` say of the execution."""
+    from cli.workflows.clusters import cluster_address
     from cli.workflows.runs.train import TrainOptions
 
-    seconds = parse_seconds(_text(time_limit), "time_limit")
-    return TrainOptions(time_limit=seconds, download=download, moved_to=moved_to, price_per_hour=price)
+    return TrainOptions(
+        time_limit=parse_seconds(_text(given["time_limit"]), "time_limit"),
+        download=given["download"],
+        price_per_hour=price_given(given["price_per_hour"]),
+        cluster=cluster_address(given["cluster"], given["insecure_cluster"]),
+    )
 
 
 def targets_given(given: Given) -> Targets | None:

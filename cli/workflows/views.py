@@ -22,11 +22,13 @@ class TrainingBegun:
         expected_seconds: forecast of the wall clock, None if there is none.
         one_of_many: whether only a live display shows its epochs, because many such trainings follow each
             other and each is told of at its end.
+        step: id of the one step that is executed; None for all of the plan.
     """
 
     plan: TrainingPlan
     expected_seconds: float | None
     one_of_many: bool = False
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

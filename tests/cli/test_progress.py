@@ -71,6 +71,17 @@ def test_epochs_from_before_a_run_was_resumed_do_not_count_for_the_pace(speaker,
     assert line_of(capfd).endswith("about 19 min left")
 
 
+def test_a_step_by_itself_counts_its_own_epochs_only(clock, capfd):
+    three = make_plan(
+        parse_design("3xmlp-1-4"), DATASETS["digits"], epochs=120, batch=32, seed=0, execution=ONE_CORE
+    )
+    speaker = Speaker(quiet=False)
+    speaker(TrainingBegun(three, None, step="train member-1"))
+    clock[0] = 60.0
+    speaker(EPOCH)
+    assert line_of(capfd).endswith("about 119 min left")
+
+
 def test_a_text_is_one_line_without_markup(speaker, capfd):
     speaker("run 1: [bold] is not markup")
     assert line_of(capfd) == "run 1: [bold] is not markup"

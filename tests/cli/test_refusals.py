@@ -293,7 +293,7 @@ def test_no_command_is_without_help(advisor):
             yield names, command
 
     found = dict(walk(get_command(app), ()))
-    assert len(found) == 29
+    assert len(found) == 31
     for names, command in found.items():
         assert command.help, names
         assert all(getattr(p, "help", True) for p in command.params if p.name != "run"), names

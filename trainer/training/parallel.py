@@ -92,6 +92,11 @@ def make_rendezvous(count: int, within: Path) -> list[Rendezvous | None]:
     return [Rendezvous(Share(rank, count), folder) for rank in range(count)]
 
 
+def reason_file(rendezvous: Rendezvous) -> Path:
+    """Return the file into which a rank writes why it failed; the others end when there is one."""
+    return rendezvous.folder / f"reason-{rendezvous.share.rank}"
+
+
 def choose_gpu(device: str, workers: Barrier) -> None:
     """Make a GPU the current one of this process, another one in each worker as long as there are enough.
 
@@ -238,7 +243,6 @@ def _process_group(device: str, network: str, rendezvous: Rendezvous) -> Iterato
         RunError: another rank failed or was lost.
     """
     left = threading.Event()
-    reason_file = rendezvous.folder / f"reason-{rendezvous.share.rank}"
     threading.Thread(target=_exit_when_stuck, args=(rendezvous.folder, left), daemon=True).start()
     try:
         _join(device, rendezvous)
@@ -251,7 +255,7 @@ def _process_group(device: str, network: str, rendezvous: Rendezvous) -> Iterato
     except Exception as error:
         if _is_lost_connection(error):
             raise RunError(_reason_of_others(rendezvous.folder) or _lost(network, rendezvous)) from None
-        reason_file.write_text(str(error).partition("\n")[0] or type(error).__name__)
+        reason_file(rendezvous).write_text(str(error).partition("\n")[0] or type(error).__name__)
         raise
     finally:
         if distributed.is_initialized():

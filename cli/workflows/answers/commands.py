@@ -19,6 +19,7 @@ from cli.workflows.answers.run import Run
 from cli.workflows.answers.run_comparison import RunComparison
 from cli.workflows.answers.run_diversity import RunDiversity
 from cli.workflows.answers.run_list import DeletedRun, RunList
+from cli.workflows.answers.steps.executed_step import ExecutedStep
 
 # A command that answers in one of several forms has a tuple.
 ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
@@ -32,6 +33,7 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "train": Run,
     "resume": Run,
     "extend": Run,
+    "step": (ExecutedStep, Run),
     "predict": (Prediction, TestSetPrediction),
     "export": Export,
     "runs list": RunList,

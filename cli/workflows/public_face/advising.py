@@ -62,6 +62,8 @@ def recommend(
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
     probe: float | Literal["auto"] = PROBE,
+    cluster: str | None = None,
+    insecure_cluster: bool = False,
     download: bool = False,
     save: Path | str | None = None,
     home: Folder = None,
@@ -97,6 +99,8 @@ def recommend(
         profile_seconds: longest time for new measurements, in seconds.
         probe: time for training probes before advising, in minutes, 0 for none; ``auto`` for what is
             worthwhile where the data are at hand, at most 3 minutes.
+        cluster: Ray cluster whose nodes train probes: ``auto``, or host and port of its head node.
+        insecure_cluster: whether a cluster that demands no token is accepted.
         download: whether a missing data set may be fetched.
         save: file for the plan of rank 1.
         home: folder of the database and the runs; see the module.
@@ -110,8 +114,10 @@ def recommend(
     given = locals()
     from cli.workflows.advise.probe_options import probe_options
     from cli.workflows.advise.recommend import recommend as workflow
+    from cli.workflows.clusters import cluster_address
 
-    options = probe_options(probe, download=download)
+    where = cluster_address(cluster, insecure_cluster)
+    options = probe_options(probe, download=download, cluster=where)
     file = None if save is None else Path(save)
     return workflow(request_of(given), home_of(home), file, say_of(progress), options)
 
@@ -133,6 +139,8 @@ def probe(
     tune: Literal["auto", "off"] = TUNE,
     seed: int = SEED,
     profile_seconds: float = PROBE_PROFILE_SECONDS,
+    cluster: str | None = None,
+    insecure_cluster: bool = False,
     download: bool = False,
     home: Folder = None,
     progress: Progress = None,
@@ -155,6 +163,8 @@ def probe(
             ``off`` for the recipe's.
         seed: origin of all randomness.
         profile_seconds: longest time for new measurements, in seconds.
+        cluster: Ray cluster whose nodes train probes: ``auto``, or host and port of its head node.
+        insecure_cluster: whether a cluster that demands no token is accepted.
         download: whether a missing data set may be fetched.
         home: folder of the database and the runs; see the module.
         progress: function that receives the messages, or ``"rich"``; see the module.
@@ -167,5 +177,5 @@ def probe(
     given = locals()
     from cli.workflows.advise.probe import probe as workflow
 
-    options = session_options(minutes, download)
+    options = session_options(given)
     return workflow(request_to_probe(given), options, home_of(home), say_of(progress))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,6 @@ from cli.workflows.arguments import (
     Progress,
     home_of,
     plan_request,
-    price_given,
     say_of,
     speaking_of_arguments,
     targets_given,
@@ -49,6 +49,8 @@ def train(
     until_time: str | float | None = None,
     until_usd: float | None = None,
     price_per_hour: str | float | None = None,
+    cluster: str | None = None,
+    insecure_cluster: bool = False,
     download: bool = False,
     resume: int | Literal["last"] | None = None,
     home: Folder = None,
@@ -82,6 +84,8 @@ def train(
         until_time: time of all training together until which clusters are added, in seconds or as ``"2h"``.
         until_usd: cost of all training together until which clusters are added; it needs `price_per_hour`.
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``.
+        cluster: Ray cluster whose nodes train: ``auto``, or host and port of its head node; none by default.
+        insecure_cluster: whether a cluster that demands no token is accepted.
         download: whether a missing data set may be fetched.
         resume: number of a run to continue, or ``"last"``; the run fixes its plan.
         home: folder of the database and the runs; see the module.
@@ -102,12 +106,12 @@ def train(
     from cli.workflows.runs.navigation import navigate as path
 
     where, say = home_of(home), say_of(progress)
+    options = train_options(given)
     if resume is None and targets is not None:
-        return path.navigate(request, targets, train_options(time_limit, download), where, say)
+        return path.navigate(request, targets, options, where, say)
     if resume is None:
-        price = price_given(price_per_hour)
-        return workflow.train(request, train_options(time_limit, download, price=price), where, say)
+        return workflow.train(request, options, where, say)
     if request != plan_request({"dataset": dataset}) or targets is not None:
         raise UsageError("resume continues a run, which fixes its plan: leave the other arguments out")
-    options = train_options(time_limit, download, dataset)
+    options = replace(options, moved_to=dataset)
     return path.resume(run_id_of(str(resume), where), options, where, say)

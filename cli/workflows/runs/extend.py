@@ -27,7 +27,7 @@ from cli.workflows.runs.conclusion import failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.own_data import data_of_run
-from cli.workflows.runs.train import TrainOptions, carry_out, signals_of
+from cli.workflows.runs.train import TrainOptions, carry_out, on_cluster, signals_of
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
@@ -71,7 +71,7 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         look_once(store, plan.dataset, home, say, data)
         run = extended_run(old, plan, forecast_of_added(plan, old, store), store, home)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
-from cli.workflows.home import Home, is_locked
+from cli.workflows.home import Home, is_trained
 from db.listing import list_runs
 from db.schema import folder_of
 
@@ -90,8 +90,21 @@ def stored_run(store: Store, home: Home, number: int) -> Run:
     from advisor.plans.records import RunStatus
 
     run = store.run(number)
-    if run.status is not RunStatus.RUNNING or is_locked(home.run_folder(run.folder)):
+    if run.status is not RunStatus.RUNNING or is_trained(home.run_folder(run.folder)):
         return run
     # Read again: a run that ended in between stored its status before it released its folder.
     run = store.run(number)
     return replace(run, status=RunStatus.INTERRUPTED) if run.status is RunStatus.RUNNING else run
+
+
+def refuse_stage(run: Run) -> None:
+    """Refuse a run that is a stage of a path, which goes on with other runs.
+
+    Raises:
+        UsageError: it is.
+    """
+    if run.navigation is not None:
+        raise UsageError(
+            f"run {run.id} is a stage of a path, whose next plan depends on this one: "
+            f"`advisor resume {run.id}` goes on with it"
+        )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord, Evaluation, Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.patience import patiently
+from cli.workflows.runs.steps.accounting import with_seconds_of_steps
 from cli.workflows.views import Say, TrainingBegun
 from db.queries import Store
 from trainer.events import Event, Notice, TrainingStarted
@@ -62,9 +63,11 @@ class Recorder:
             StorageError: the database takes nothing; nothing was trained yet.
         """
         self._recorded = {s.step for s in self.store.steps(self.run.id) if s.status is StepStatus.DONE}
-        waiting = self.outbox.records()
+        waiting = self._left()
         self._waiting.extend(waiting)
-        self._store_waiting(RunStatus.RUNNING)
+        self._store_records()
+        self.run = with_seconds_of_steps(self.run, self.store, self.outbox.run)
+        self._store_state(RunStatus.RUNNING)
         self._recorded |= {
             r.step for r in waiting if isinstance(r, StepRecord) and r.status is StepStatus.DONE
         }
@@ -110,6 +113,10 @@ class Recorder:
         except StorageError:
             return
 
+    def _left(self) -> list[Record]:
+        """Return what a killed process left unstored."""
+        return self.outbox.records()
+
     def _start(self) -> None:
         self._began = self._latest = time.monotonic()
         # The forecast is of the whole run, so it does not fit a resumed one.
@@ -145,9 +152,15 @@ class Recorder:
 
     def _store_waiting(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         """Store the records that wait, in their order, and then the state of the run."""
+        self._store_records()
+        self._store_state(status, message, test)
+
+    def _store_records(self) -> None:
         while self._waiting:
             self._store(self._waiting[0])
             self.outbox.remove(self._waiting.popleft())
+
+    def _store_state(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         self.store.update_run(
             self.run.id,
             status=status,

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
@@ -40,6 +41,7 @@ from profiler.memory import watch_peak
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.verify import require_plan
+from trainer.events import Tell
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.execute import execute
 from trainer.execution.outbox import Outbox
@@ -84,7 +86,7 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
         run, data = begin(target, options, store, home, say)
-        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -166,7 +168,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        carry_out(run, store, home, data, signals, say, cluster=options.cluster)
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -186,6 +188,13 @@ def signals_of(options: TrainOptions) -> StopSignals:
 
 # What is measured after the training of a run, and what then stores how it ended.
 Measure = Callable[[Run, RunFiles, Data, dict[str, StepRecord], StopSignals], Closing]
+# Executes the steps of a plan that have not ended, and returns the records of those that ended by their ids.
+Execute = Callable[[TrainingPlan, RunFiles, Data, Tell, Callable[[], bool]], dict[str, StepRecord]]
+
+
+def on_cluster(cluster: ClusterAddress | None) -> Execute | None:
+    """Return what executes steps on the nodes of a cluster; None for no cluster."""
+    return None if cluster is None else partial(execute, cluster=cluster)
 
 
 def carry_out(
@@ -196,7 +205,7 @@ def carry_out(
     signals: StopSignals,
     say: Say,
     measure: Measure = tested,
-    cluster: ClusterAddress | None = None,
+    executing: Execute | None = None,
 ) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
@@ -208,7 +217,7 @@ def carry_out(
         signals: reasons to stop, polled while training.
         say: receiver of progress.
         measure: what is measured after the training: by default the figures on the test images.
-        cluster: cluster whose nodes train; None for this machine.
+        executing: what executes the steps; None for as many processes as the plan has.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -224,7 +233,7 @@ def carry_out(
             write_description(folder, describe(run.plan, data))
             recorder.begin()
             store.set_validation_classes(run.id, data.validation.labels.numpy())
-            ended = _executed(run.plan, files, data, recorder, signals, cluster)
+            ended = _executed(executing or execute, run.plan, files, data, recorder, signals)
             close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.
@@ -237,16 +246,16 @@ def carry_out(
 
 
 def _executed(
+    executing: Execute,
     plan: TrainingPlan,
     files: RunFiles,
     data: Data,
     recorder: Recorder,
     signals: StopSignals,
-    cluster: ClusterAddress | None,
 ) -> dict[str, StepRecord]:
     """Return the record of every step that ended, by its id."""
     try:
-        ended = execute(plan, files, data, recorder, signals, cluster)
+        ended = executing(plan, files, data, recorder, signals)
         if len(ended) < len(plan.steps):
             recorder.stop_clock()
         return ended

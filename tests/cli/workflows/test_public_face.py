@@ -30,7 +30,8 @@ NAMES = [
 COMMANDS_OF_FACE = {**COMMANDS, "probe": probe, "diversity": diversity}
 # Arguments that only a program needs, or only the command line.
 OF_PROGRAMS = {"home", "progress", "resume"}
-OF_THE_COMMAND_LINE = {"ctx", "as_json", "plot"}
+# Steps of a run that was not started are commands of their own.
+OF_THE_COMMAND_LINE = {"ctx", "as_json", "plot", "no_start"}
 # What `equivalents` takes where it does not compare.
 OF_COUNTING = {"compare", "input", "classes"}
 QUICK = {"budget": "15k", "epochs": 3, "dataset": "digits", "family": "resnet", "trials": 20, "probe": 0}

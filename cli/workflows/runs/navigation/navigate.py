@@ -34,7 +34,7 @@ from cli.workflows.runs.navigation.stages import (
     train_stage,
 )
 from cli.workflows.runs.own_data import data_of_run
-from cli.workflows.runs.train import TrainOptions, begin, resumable, signals_of
+from cli.workflows.runs.train import TrainOptions, begin, on_cluster, resumable, signals_of
 from cli.workflows.runs.train import resume as resume_run
 from cli.workflows.views import Say
 from db.queries import Store
@@ -80,7 +80,7 @@ def navigate(
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
         run, data = begin(target, options, store, home, say, Navigation(targets=targets))
-        return _go_on(run, Walk(store, home, data, signals, say, options.cluster))
+        return _go_on(run, Walk(store, home, data, signals, say, on_cluster(options.cluster)))
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -105,7 +105,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
             run = replace(run, plan=with_data_at(run.plan, options.moved_to))
             data = data_of_run(run, home, download=options.download)
             say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}, a stage of a path")
-            walk = Walk(store, home, data, signals, say, options.cluster)
+            walk = Walk(store, home, data, signals, say, on_cluster(options.cluster))
             adopt_again(run, walk)
             return _go_on(run, walk)
     return resume_run(run_id, options, home, say)

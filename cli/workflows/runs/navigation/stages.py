@@ -19,14 +19,13 @@ from cli.workflows.runs.conclusion import Closing, conclude, is_complete, tested
 from cli.workflows.runs.extend import adopt_kept
 from cli.workflows.runs.navigation.request import seconds_allowed
 from cli.workflows.runs.recording import Recorder
-from cli.workflows.runs.train import carry_out
+from cli.workflows.runs.train import Execute, carry_out
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.memory import watch_peak
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import validation_errors
-from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.outbox import Outbox
 from trainer.run_files import RunFiles
 
@@ -43,7 +42,7 @@ class Walk:
         data: data set.
         signals: reasons to stop the command.
         say: receiver of progress.
-        cluster: cluster whose nodes train; None for this machine.
+        executing: what executes the steps; None for as many processes as a plan has.
     """
 
     store: Store
@@ -51,7 +50,7 @@ class Walk:
     data: Data
     signals: StopSignals
     say: Say
-    cluster: ClusterAddress | None = None
+    executing: Execute | None = None
 
 
 def navigation_of(run: Run) -> Navigation:
@@ -94,7 +93,7 @@ def train_stage(run: Run, walk: Walk) -> tuple[Run, Stage]:
     """
     if navigation_of(run).validation_error is None:
         signals = StopSignals(_deadline(run, walk), walk.signals.handled)
-        carry_out(run, walk.store, walk.home, walk.data, signals, walk.say, _validated, walk.cluster)
+        carry_out(run, walk.store, walk.home, walk.data, signals, walk.say, _validated, walk.executing)
         run = replace(walk.store.run(run.id), plan=run.plan)
     stage = navigation_of(run).stage(run.id, clusters_of_run(run), run.train_seconds)
     if stage is None:

@@ -332,7 +332,7 @@ def test_a_signal_that_comes_twice_at_once_is_one_request_and_a_later_one_ends_t
 
 
 def test_the_time_of_an_epoch_that_was_stopped_counts(advisor, monkeypatch):
-    def training_for_a_while(plan, files, data, tell, stop, cluster):
+    def training_for_a_while(plan, files, data, tell, stop):
         tell(TrainingStarted())
         time.sleep(0.3)
         return {}

@@ -1,0 +1,1 @@
+"""A run that several processes train step by step: storing it, one step, and the evaluation at the end."""
