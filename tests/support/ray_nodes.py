@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,13 @@ def command_lines(words: Sequence[str]) -> list[str]:
         if all(word in line for word in words):
             found.append(line)
     return found
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def wait_until(true: Any, what: str) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import torch
 
-from advisor.errors import UsageError
 from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import StepRecord
@@ -55,7 +54,10 @@ def execute(
         UsageError: the extra for clusters is not installed, or the address is of another kind.
     """
     if cluster is not None:
-        return _executor_of_clusters()(plan, files, tell, stop, cluster)
+        cluster.check()
+        from trainer.execution.cluster.executor import execute_on_cluster
+
+        return execute_on_cluster(plan, files, tell, stop, cluster)
     check_devices(plan)
     torch.set_num_threads(plan.execution.threads)
     if slots(plan) > 1:
@@ -68,18 +70,3 @@ def execute(
     while (step := steps.next_ready()) is not None and not stop():
         steps.finish(run_step(plan, step, files, on_device, tell, stop))
     return steps.ended
-
-
-def _executor_of_clusters() -> Callable[..., dict[str, StepRecord]]:
-    """Return `execute_on_cluster`, whose module imports Ray.
-
-    Raises:
-        UsageError: Ray is not installed.
-    """
-    try:
-        from trainer.execution.cluster.executor import execute_on_cluster
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise UsageError("--cluster needs Ray: pip install 'ensemble-advisor[cluster]'") from None
-    return execute_on_cluster

@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -32,11 +31,6 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 NAMESPACE = "advisor"
-# Prefix of an address of the Ray Client, through which nothing of ours goes.
-CLIENT = "ray://"
-AUTO = "auto"
-# Seconds that the head node has to take a connection.
-REACH_SECONDS = 5.0
 # Seconds that a node has to tell what it is.
 ANSWER_SECONDS = 60.0
 # Seconds after which a node that gives no answer is thought to be alive.
@@ -176,15 +170,9 @@ def connected(address: ClusterAddress) -> Iterator[str]:
         Id of the node that this process runs on.
 
     Raises:
-        UsageError: the address is of a kind that cannot be used.
+        UsageError: this process is the driver of a cluster already.
         RunError: there is no such cluster, or it demands another token.
     """
-    if address.address.startswith(CLIENT):
-        raise UsageError(
-            f"--cluster takes auto, or host and port (6379 by default) of the head node: leave out {CLIENT}, "
-            f"which is for the Ray Client, and give the other port, got {address.address}"
-        )
-    _reach(address.address)
     if ray.is_initialized():
         raise UsageError("this process is connected to a Ray cluster already: call ray.shutdown() before")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -195,23 +183,6 @@ def connected(address: ClusterAddress) -> Iterator[str]:
     finally:
         ray.shutdown()
         _restore(handlers)
-
-
-def _reach(address: str) -> None:
-    """Refuse an address at which nothing answers: Ray tries it again and again for minutes.
-
-    Raises:
-        RunError: nothing answers, or it is no address.
-    """
-    if address == AUTO:
-        return
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise RunError(
-            f"no cluster answers at {address} ({error}): give auto, or host:port of a head node that runs"
-        ) from None
 
 
 def _initialise(address: str) -> None:

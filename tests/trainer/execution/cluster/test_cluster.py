@@ -272,7 +272,8 @@ def test_workers_that_share_a_batch_are_on_one_node(nodes, plain, digits, place)
     [
         ("ray://head:10001", UsageError, "leave out ray://"),
         ("127.0.0.1:1", RunError, "no cluster answers at 127.0.0.1:1"),
-        ("nonsense", RunError, "no cluster answers at nonsense"),
+        ("nonsense", UsageError, "takes auto, or host:port of the head node, got nonsense"),
+        ("no.such.host.invalid:6379", RunError, "no cluster answers at no.such.host.invalid:6379"),
         ("auto", RunError, "cannot join the cluster auto"),
     ],
 )
