@@ -48,9 +48,18 @@ def facts_of_this_node(folder: str, proof: str) -> NodeFacts:
     return NodeFacts(
         versions=versions(),
         host=socket.gethostname(),
-        demands_token=os.environ.get("RAY_AUTH_MODE") == "token",
+        demands_token=_demands_token(),
         shares_home=(Path(folder) / proof).is_file() and os.access(folder, os.W_OK),
     )
+
+
+def _demands_token() -> bool:
+    """Return whether the processes of this node demand tokens: what Ray itself goes by, where it tells."""
+    try:
+        from ray._private.authentication.authentication_utils import is_token_auth_enabled
+    except ImportError:
+        return os.environ.get("RAY_AUTH_MODE") == "token"
+    return bool(is_token_auth_enabled())
 
 
 @lru_cache(maxsize=1)
