@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,19 @@ os.environ.update(SETTINGS)
 class RayNodes:
     """A head node without cores, and nodes that train.
 
+    Args:
+        settings: more environment variables of all nodes.
+
     Attributes:
         address: host and port of the head node.
         environment: variables that a driver needs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         # Paths of sockets are short.
         self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
         (self.folder / "ray").mkdir()
-        self.environment = SETTINGS | {"RAY_TMPDIR": str(self.folder)}
+        self.environment = SETTINGS | {"RAY_TMPDIR": str(self.folder)} | settings
         os.environ.update(self.environment)
         from ray.cluster_utils import Cluster
 
@@ -68,20 +72,57 @@ class RayNodes:
         ):
             pytest.skip("no node can have files of its own: this system has no mount namespaces for users")
         ray = Path(sys.executable).with_name("ray")
-        start = (
-            f"mount {mount} && exec {ray} start --address={self.address} --num-cpus=1 "
-            f"--object-store-memory={STORE_BYTES} --block"
-        )
+        start = " ".join([str(ray), *self._options()])
+        return self._begin(["unshare", "-rm", "sh", "-c", f"mount {mount} && exec {start}"])
+
+    @contextmanager
+    def far_away(self) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
+        """Add a node of a core behind a network of its own, and yield it with what cuts that network."""
+        name, device, here, there = "advisor-far", "advisor0", "10.253.7.1", "10.253.7.2"
+        within = ["ip", "netns", "exec", name]
+        made = [
+            ["ip", "netns", "add", name],
+            ["ip", "link", "add", device, "type", "veth", "peer", "name", "far0", "netns", name],
+            ["ip", "addr", "add", f"{here}/30", "dev", device],
+            ["ip", "link", "set", device, "up"],
+            [*within, "ip", "addr", "add", f"{there}/30", "dev", "far0"],
+            [*within, "ip", "link", "set", "far0", "up"],
+            [*within, "ip", "link", "set", "lo", "up"],
+            [*within, "ip", "route", "add", "default", "via", here],
+        ]
+        if os.geteuid() != 0 or shutil.which("ip") is None or call(made[0]):
+            pytest.skip("no node can have a network of its own: this needs root and network namespaces")
+        try:
+            for command in made[1:]:
+                assert call(command) == 0, command
+            ray = Path(sys.executable).with_name("ray")
+            process = self._begin([*within, str(ray), *self._options(), f"--node-ip-address={there}"])
+            yield process, lambda: assert_none(call(["ip", "link", "set", device, "down"]))
+        finally:
+            call(["ip", "link", "del", device])
+            call(["ip", "netns", "del", name])
+
+    def _options(self) -> list[str]:
+        return [
+            "start",
+            f"--address={self.address}",
+            "--num-cpus=1",
+            f"--object-store-memory={STORE_BYTES}",
+            "--block",
+        ]
+
+    def _begin(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a node by a command, and wait until the cluster has it."""
         before = len(self.alive())
         process = subprocess.Popen(
-            ["unshare", "-rm", "sh", "-c", start],
+            command,
             env=os.environ | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.started.append(process)
-        wait_until(lambda: len(self.alive()) > before, "a node of another mount namespace")
+        wait_until(lambda: len(self.alive()) > before, "node that was started")
         return process
 
     def alive(self) -> list[Any]:
@@ -154,6 +195,15 @@ def command_lines(words: Sequence[str]) -> list[str]:
         if all(word in line for word in words):
             found.append(line)
     return found
+
+
+def call(command: Sequence[str]) -> int:
+    """Return the exit status of a command, whose words are of no interest."""
+    return subprocess.run(command, check=False, capture_output=True).returncode
+
+
+def assert_none(status: int) -> None:
+    assert status == 0
 
 
 def free_port() -> int:

@@ -38,7 +38,7 @@ from trainer.run_files import RunFiles
 
 POLL_SECONDS = 0.1
 # Seconds without any worker after which a message says what is waited for.
-WAITING_SECONDS = 10.0
+WAITING_SECONDS = 20.0
 # Seconds that workers have for their checkpoints after they were asked to stop.
 STOPPING_SECONDS = 30.0
 # Number of workers that a step may lose before it counts as failed: it may be what kills them.
@@ -291,7 +291,7 @@ class _Execution:
             self.latest_team = time.monotonic()
         elif not self.waiting and time.monotonic() > self.latest_team + WAITING_SECONDS:
             self.waiting = True
-            self.tell(Notice(f"waiting for a node with {self._need()}; the cluster has {_has()}"))
+            self.tell(Notice(f"no worker yet: waiting for a node with {self._need()}; there are {_has()}"))
 
     def _need(self) -> str:
         execution = self.plan.execution

@@ -189,7 +189,7 @@ def test_a_node_that_joins_later_is_waited_for_and_takes_work(
         for node in late:
             nodes.remove(node)
     assert [e.text for e in story.of(Notice)] == [
-        "waiting for a node with 1 free core; the cluster has 0 free cores and 0 free GPUs"
+        "no worker yet: waiting for a node with 1 free core; there are 0 free cores and 0 free GPUs"
     ]
     assert_as_locally(plan, files, story)
 
