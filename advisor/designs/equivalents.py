@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from advisor.designs.design import DesignClass
 from advisor.errors import InvalidDesignError, UsageError
-from advisor.networks.architecture import NetworkSpec, regular_network
+from advisor.networks.architecture import NetworkSpec, RegularShape, regular_network
 from advisor.networks.families import family_named
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import DEPTH_LIMIT, RegularCounts, regular_counts
@@ -66,7 +67,15 @@ def equivalents(single: NetworkSpec, members: int, task: Task, tolerance: float 
     )
 
 
-def equivalents_within(budget: float, family: str, members: int, task: Task) -> list[Equivalents]:
+class EquivalentShapes(NamedTuple):
+    """A single network and its two equivalent ensembles, without layers; attributes as in `Equivalents`."""
+
+    single: RegularShape
+    depth_equivalent: RegularShape | None
+    width_equivalent: RegularShape | None
+
+
+def equivalents_within(budget: float, family: str, members: int, task: Task) -> list[EquivalentShapes]:
     """Return the single networks of a budget, the widest of every depth, each with its equivalent ensembles.
 
     The ensembles may use the whole budget too, even where the single network uses less of it. Compared with
@@ -90,11 +99,10 @@ def equivalents_within(budget: float, family: str, members: int, task: Task) -> 
         narrower = counts.widest(depth, budget / members, minimum)
         shallower = counts.deepest(width, budget / members)
         found.append(
-            Equivalents(
-                single=regular_network(family, depth, width),
-                members=members,
-                depth_equivalent=None if narrower is None else regular_network(family, depth, narrower),
-                width_equivalent=None if shallower is None else regular_network(family, shallower, width),
+            EquivalentShapes(
+                single=RegularShape(family, depth, width),
+                depth_equivalent=None if narrower is None else RegularShape(family, depth, narrower),
+                width_equivalent=None if shallower is None else RegularShape(family, shallower, width),
             )
         )
     return found

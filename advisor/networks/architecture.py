@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from advisor.errors import InvalidDesignError
 from advisor.networks import families
@@ -81,8 +82,31 @@ class NetworkSpec:
         _, blocks = families.family_named(self.family).regular_near(self.width, self.blocks)
         return NetworkSpec(family=self.family, width=self.width, blocks=blocks)
 
+    @property
+    def shape(self) -> RegularShape:
+        """Family, depth and width of the regular network that the short name begins with."""
+        return RegularShape(self.family, self.depth, self.width)
+
     def __str__(self) -> str:
         return self.name
+
+
+class RegularShape(NamedTuple):
+    """A regular network by its numbers alone, without layers: a scan over all depths has thousands.
+
+    Attributes:
+        family: name of the family.
+        depth: valid depth of the family.
+        width: base width, at least 1.
+    """
+
+    family: str
+    depth: int
+    width: int
+
+    def network(self) -> NetworkSpec:
+        """Return the network with its layers."""
+        return regular_network(self.family, self.depth, self.width)
 
 
 def regular_network(family: str, depth: int, width: int) -> NetworkSpec:

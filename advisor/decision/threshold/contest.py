@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from advisor.decision.threshold.error_source import ErrorSource, Point
 from advisor.designs.design import DesignClass
-from advisor.designs.equivalents import Equivalents, equivalents_within
+from advisor.designs.equivalents import EquivalentShapes, equivalents_within
 from advisor.estimate import Floats
-from advisor.networks.architecture import NetworkSpec
+from advisor.networks.architecture import NetworkSpec, RegularShape
 
 # Relative difference of error below which single networks of a budget count as equally good. No training
 # could tell them apart, but their widths are rounded differently, and so are those of their equivalents.
@@ -45,10 +45,8 @@ class Contestants:
 
 # The designs of one budget at every point.
 Row = tuple[Contestants, ...]
-# Depth and width. All networks here are regular ones of one family, and these are sooner hashed than layers.
-Shape = tuple[int, int]
 # Mean error of each network at every point.
-Means = Mapping[Shape, Sequence[float]]
+Means = Mapping[RegularShape, Sequence[float]]
 
 
 def contestants(
@@ -80,8 +78,8 @@ def contestants(
         tuple(
             Contestants(
                 budget=b,
-                single=_least([e.single for e in choice], singles, j),
-                ensembles={kind: _least(found, ensembles, j) for kind, found in column[b].items()},
+                single=_least([e.single for e in choice], singles, j).network(),
+                ensembles={kind: _least(found, ensembles, j).network() for kind, found in column[b].items()},
             )
             for j, column in enumerate(good)
         )
@@ -89,22 +87,18 @@ def contestants(
     ]
 
 
-def _equally_good(choice: Sequence[Equivalents], singles: Means, point: int) -> list[Equivalents]:
-    means = [singles[_shape(e.single)][point] for e in choice]
+def _equally_good(choice: Sequence[EquivalentShapes], singles: Means, point: int) -> list[EquivalentShapes]:
+    means = [singles[e.single][point] for e in choice]
     most = (1 + EQUALLY_GOOD) * min(means)
     return [e for e, mean in zip(choice, means, strict=True) if mean <= most]
 
 
-def _shape(network: NetworkSpec) -> Shape:
-    return network.depth, network.width
-
-
-def _least(networks: Sequence[NetworkSpec], means: Means, point: int) -> NetworkSpec:
+def _least(networks: Sequence[RegularShape], means: Means, point: int) -> RegularShape:
     """Return the network of least mean error at a point, given by its position."""
-    return min(networks, key=lambda network: means[_shape(network)][point])
+    return min(networks, key=lambda network: means[network][point])
 
 
-def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpec]]:
+def _by_class(bases: Sequence[EquivalentShapes]) -> dict[DesignClass, list[RegularShape]]:
     """Return the members of the equivalents of single networks by class; an empty class is left out."""
     found = {
         DesignClass.DEPTH_EQUIVALENT: [e.depth_equivalent for e in bases if e.depth_equivalent],
@@ -114,13 +108,13 @@ def _by_class(bases: Sequence[Equivalents]) -> dict[DesignClass, list[NetworkSpe
 
 
 def _means(
-    source: ErrorSource, networks: Sequence[NetworkSpec], members: int, points: Sequence[Point]
+    source: ErrorSource, networks: Sequence[RegularShape], members: int, points: Sequence[Point]
 ) -> Means:
     """Return the mean predicted errors of an independently trained ensemble of each network."""
-    distinct = {_shape(network): network for network in networks}
+    distinct = list(dict.fromkeys(networks))
     if not distinct:
         return {}
-    means = source.errors(list(distinct.values()), members, members, points).mean(axis=0)
+    means = source.errors(distinct, members, members, points).mean(axis=0)
     return dict(zip(distinct, means.tolist(), strict=True))
 
 
@@ -193,9 +187,9 @@ def _errors(
     All networks are asked for at all points: one question is sooner answered than one for each point. An
     error is infinite where there is no network.
     """
-    distinct = {_shape(n): n for row in networks for n in row if n is not None}
-    drawn = source.errors(list(distinct.values()), members, clusters, points)
+    distinct = list(dict.fromkeys(n.shape for row in networks for n in row if n is not None))
+    drawn = source.errors(distinct, members, clusters, points)
     drawn = np.concatenate([drawn, np.full_like(drawn[:, :1], np.inf)], axis=1)
     places = {shape: i for i, shape in enumerate(distinct)}
-    chosen = np.array([[len(places) if n is None else places[_shape(n)] for n in row] for row in networks])
+    chosen = np.array([[len(places) if n is None else places[n.shape] for n in row] for row in networks])
     return np.asarray(drawn[:, chosen, np.arange(len(points))], dtype=float)

@@ -18,7 +18,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.threshold.error_source import DataErrors, ErrorSource, Point, ScheduleReading
 from advisor.errors import InfeasibleError, UsageError, lookup
 from advisor.estimate import Floats
-from advisor.networks.architecture import NetworkSpec
+from advisor.networks.architecture import RegularShape
 from advisor.networks.layers import Task
 
 
@@ -47,7 +47,7 @@ class WholeSchedules:
         return None
 
     def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
+        self, networks: Sequence[RegularShape], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
         """Return draws of the errors of ensembles, shape (draws, networks, points)."""
         errors = DataErrors(self.predictor, self.dataset, self.task)
@@ -91,7 +91,7 @@ class OneLongSchedule:
         return self.epochs
 
     def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
+        self, networks: Sequence[RegularShape], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
         """Return draws of the errors of ensembles, shape (draws, networks, points).
 

@@ -16,7 +16,7 @@ import numpy as np
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import homogeneous
 from advisor.estimate import Floats
-from advisor.networks.architecture import NetworkSpec, regular_network
+from advisor.networks.architecture import RegularShape, regular_network
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
 
@@ -67,7 +67,7 @@ class ErrorSource(Protocol):
         """Input shape and classes."""
 
     def errors(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
+        self, networks: Sequence[RegularShape], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
         """Return draws of the errors of ensembles, shape (draws, networks, points).
 
@@ -104,10 +104,10 @@ class DataErrors:
     task: Task
 
     def hatched(
-        self, networks: Sequence[NetworkSpec], members: int, clusters: int, points: Sequence[Point]
+        self, networks: Sequence[RegularShape], members: int, clusters: int, points: Sequence[Point]
     ) -> Floats:
         """Return draws of the errors of MotherNets ensembles, shape (draws, networks, points)."""
-        designs = [homogeneous(network, members, clusters) for network in networks]
+        designs = [homogeneous(shape.network(), members, clusters) for shape in networks]
         columns = [
             self.predictor.sample_errors(
                 designs, self.dataset, self.task, point.epochs, image_share=point.image_share
@@ -118,7 +118,7 @@ class DataErrors:
 
     def independent(
         self,
-        networks: Sequence[NetworkSpec],
+        networks: Sequence[RegularShape],
         members: int,
         epochs: Sequence[float],
         image_shares: Sequence[float],

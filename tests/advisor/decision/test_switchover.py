@@ -23,7 +23,7 @@ from advisor.decision.threshold.switchover import (
 from advisor.designs.design import DesignClass, homogeneous
 from advisor.designs.equivalents import equivalents_within
 from advisor.errors import InfeasibleError, UnknownNameError, UsageError
-from advisor.networks.architecture import lower, regular_network
+from advisor.networks.architecture import RegularShape, lower, regular_network
 from advisor.networks.layers import Task
 from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
 from advisor.plans.recipes.table import RECIPES, recipe_of
@@ -166,10 +166,10 @@ def test_the_single_network_of_a_budget_has_the_least_predicted_error():
     ((row,),) = contestants(source(), "resnet", 4, [1e6], points(250))
     every = equivalents_within(1e6, "resnet", 4, CIFAR10)
     means = source().errors([e.single for e in every], 1, 1, points(250)).mean(axis=(0, 2))
-    assert row.single == every[int(means.argmin())].single
+    assert row.single.shape == every[int(means.argmin())].single
     alike = [e for e, mean in zip(every, means, strict=True) if mean <= (1 + EQUALLY_GOOD) * means.min()]
-    assert row.ensembles[DEQ] in [e.depth_equivalent for e in alike]
-    assert row.ensembles[WEQ] in [e.width_equivalent for e in alike]
+    assert row.ensembles[DEQ].shape in [e.depth_equivalent for e in alike]
+    assert row.ensembles[WEQ].shape in [e.width_equivalent for e in alike]
     # Members of a width-equivalent ensemble are the shallower ones.
     assert row.ensembles[WEQ].depth < row.ensembles[DEQ].depth
 
@@ -185,7 +185,7 @@ def test_independent_members_have_the_same_errors_by_counts_as_by_their_layers()
     ((row,),) = contestants(source(), "resnet", 4, [1e6], points(250))
     network = row.ensembles[DEQ]
     by_layers = predictor().sample_errors([homogeneous(network, 4)], "cifar10", CIFAR10, 60)
-    assert source().errors([network], 4, 4, points(60))[:, :, 0] == pytest.approx(by_layers)
+    assert source().errors([network.shape], 4, 4, points(60))[:, :, 0] == pytest.approx(by_layers)
 
 
 # A synthetic world, whose thresholds are known by hand.
@@ -310,7 +310,7 @@ def test_without_learning_curves_nothing_is_read_off_one_long_schedule():
 
 
 def test_a_long_schedule_ends_as_a_whole_one_and_has_more_error_before():
-    networks = [regular_network("resnet", 20, 16), regular_network("resnet", 56, 8)]
+    networks = [RegularShape("resnet", 20, 16), RegularShape("resnet", 56, 8)]
     for members in (1, 4):
         long, whole = (
             reading(name).errors(networks, members, members, points(50, 150, 250))
@@ -327,9 +327,7 @@ def test_while_the_rate_is_high_averaging_gains_more():
     """So that read off one long schedule, ensembles take over after fewer epochs."""
 
     def gain(name):
-        one, four = (
-            reading(name).errors([regular_network("resnet", 20, 16)], k, k, points(50)) for k in (1, 4)
-        )
+        one, four = (reading(name).errors([RegularShape("resnet", 20, 16)], k, k, points(50)) for k in (1, 4))
         return float(np.log(one / four).mean())
 
     assert gain("long") > gain("whole")
@@ -338,4 +336,4 @@ def test_while_the_rate_is_high_averaging_gains_more():
 @pytest.mark.parametrize(("members", "clusters", "epochs"), [(4, 1, 100), (4, 4, 251)])
 def test_what_a_long_schedule_does_not_have_is_refused(members, clusters, epochs):
     with pytest.raises(UsageError):
-        reading("long").errors([regular_network("resnet", 20, 16)], members, clusters, points(epochs))
+        reading("long").errors([RegularShape("resnet", 20, 16)], members, clusters, points(epochs))

@@ -51,8 +51,8 @@ def mapped(members=4, clusters=4):
 def drawn(row, kind, epochs, clusters=4):
     """Draws of the error of a class at one cell, one network at a time."""
     if kind is DesignClass.SINGLE:
-        return source().errors([row.single], 1, 1, [Point(epochs)])[:, 0, 0]
-    return source().errors([row.ensembles[kind]], 4, clusters, [Point(epochs)])[:, 0, 0]
+        return source().errors([row.single.shape], 1, 1, [Point(epochs)])[:, 0, 0]
+    return source().errors([row.ensembles[kind].shape], 4, clusters, [Point(epochs)])[:, 0, 0]
 
 
 @pytest.mark.parametrize("clusters", [4, 1])

@@ -184,7 +184,7 @@ class _Comparison:
         if forecast.kind is ComparedKind.SINGLE:
             return np.full_like(single.errors, epochs)
         lengths = sorted({max(round(e), 1) for e in np.geomspace(1, LONGEST * epochs, LENGTHS)} | {epochs})
-        found = self.designs.errors_after([forecast.network], len(forecast.plan.members), lengths)[:, 0]
+        found = self.designs.errors_after([forecast.network.shape], len(forecast.plan.members), lengths)[:, 0]
         return crossing(np.log(single.errors)[:, None] - np.log(found), lengths)
 
     def _evidence(self, forecasts: Sequence[SizedForecast]) -> ForecastEvidence:

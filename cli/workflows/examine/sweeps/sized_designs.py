@@ -10,7 +10,7 @@ from advisor.decision.threshold.error_source import DataErrors
 from advisor.designs.design import homogeneous
 from advisor.designs.equivalents import equivalents
 from advisor.estimate import Floats
-from advisor.networks.architecture import NetworkSpec, regular_network
+from advisor.networks.architecture import NetworkSpec, RegularShape
 from advisor.networks.families import family_named
 from advisor.networks.regular_counts import DEPTH_LIMIT, regular_counts
 from advisor.plans.convergence.kinds import scratch_epochs
@@ -89,13 +89,13 @@ class SizedDesigns:
         counts = regular_counts(family, self.base.dataset.task, max(DEPTH_LIMIT, self.single.depth))
         share = counts.parameters(self.single.depth, self.single.width) / members
         widths = {depth: counts.widest(depth, share, minimum) for depth in counts.depths}
-        networks = [regular_network(family, d, w) for d, w in widths.items() if w is not None]
+        networks = [RegularShape(family, d, w) for d, w in widths.items() if w is not None]
         if not networks:
             return None
         errors = self.errors_after(networks, members, [self.epochs])[:, :, 0]
-        return networks[int(errors.mean(axis=0).argmin())]
+        return networks[int(errors.mean(axis=0).argmin())].network()
 
-    def errors_after(self, networks: Sequence[NetworkSpec], members: int, epochs: Sequence[float]) -> Floats:
+    def errors_after(self, networks: Sequence[RegularShape], members: int, epochs: Sequence[float]) -> Floats:
         """Return draws of errors after whole schedules, shape (draws, networks, schedules)."""
         data = self.base.dataset
         share = self.predictors.images.share(data.train_images)
