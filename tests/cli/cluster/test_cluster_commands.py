@@ -114,6 +114,8 @@ def test_two_drivers_share_a_cluster(nodes, begin, tmp_path):
     drivers = [begin(tmp_path / name, *small, RAY_ADDRESS=nodes.address) for name in ("a", "b")]
     answers = [driver.communicate(timeout=120) for driver in drivers]
     assert [driver.returncode for driver in drivers] == [0, 0], answers
+    # Ray has said nothing.
+    assert not any("ray" in err.lower() for _, err in answers), answers
     first, second = (figures(out) for out, _ in answers)
     assert first == second
 

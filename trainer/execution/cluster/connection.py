@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -187,7 +188,7 @@ def connected(address: ClusterAddress) -> Iterator[str]:
 
 def _initialise(address: str) -> None:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent_stderr():
             warnings.simplefilter("ignore")
             # Some forty lines are printed about every node that is lost, whatever `log_to_driver` says.
             ray._private.worker._worker_logs_enabled = False
@@ -203,6 +204,20 @@ def _initialise(address: str) -> None:
             f"cannot join the cluster {address}: {reason_of(error)}; is it running, is its version of Ray "
             f"{ray.__version__}, and is RAY_AUTH_TOKEN the one of its nodes?"
         ) from None
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drop what is written to stderr meanwhile, by C++ too: Ray says there how much it is going to say."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:
