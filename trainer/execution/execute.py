@@ -9,7 +9,8 @@ number of threads, on CUDA on a GPU of its own. Idle workers share its batches w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -70,16 +71,38 @@ def execute(
     return steps.ended
 
 
+def free_on_cluster(cluster: ClusterAddress) -> dict[str, float]:
+    """Return what a cluster has free now: cores as ``CPU``, GPUs as ``GPU``.
+
+    Args:
+        cluster: the cluster.
+
+    Raises:
+        UsageError: the extra for clusters is not installed, or the address is of another kind.
+        RunError: there is no such cluster.
+    """
+    with _needing_ray():
+        from trainer.execution.cluster.connection import connected, resources
+    with connected(cluster):
+        return resources()
+
+
 def _executor_of_clusters() -> Callable[..., dict[str, StepRecord]]:
     """Return `execute_on_cluster`, whose module imports Ray.
 
     Raises:
         UsageError: Ray is not installed.
     """
-    try:
+    with _needing_ray():
         from trainer.execution.cluster.executor import execute_on_cluster
+    return execute_on_cluster
+
+
+@contextmanager
+def _needing_ray() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         raise UsageError("--cluster needs Ray: pip install 'ensemble-advisor[cluster]'") from None
-    return execute_on_cluster
