@@ -169,7 +169,7 @@ def _data(facts: DatasetFacts, source: Source) -> Data:
 
 
 def _whole_of(facts: DatasetFacts, source: Source) -> DatasetFacts:
-    """Return the facts of all images where the given ones may be of a part: the files are those of the facts."""
+    """Return the facts of all images where the given ones may be of a part of these files."""
     found = len(source.train[1])
     if facts.in_folder:
         known = facts.identity is not None
