@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
@@ -33,6 +34,7 @@ from cli.workflows.kept_probes import folder_of, kept_probes
 from cli.workflows.views import OneOfSeveral, TrainingBegun, TrainingEnded
 from db.session import open_store
 from trainer.data.loading import load_data
+from trainer.execution.cluster.address import ClusterAddress
 from trainer.training.checkpoint import load_checkpoint
 
 CPU = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
@@ -320,7 +322,7 @@ def train(monkeypatch):
     """Train probes in a session of so many places; return what the database has, by design."""
 
     def trained(home, script, count, say=lambda said: None, **options):
-        chosen = list(script)
+        chosen, found = list(script), None if count is None else Places(count)
         monkeypatch.setattr(
             ProbingSession,
             "_choose",
@@ -330,7 +332,8 @@ def train(monkeypatch):
         data = load_data(script[0].plan.dataset, home.data)
         with open_store(home.database) as store:
             resolved = SimpleNamespace(facts=data.facts)
-            session = ProbingSession(None, resolved, None, store, home, data, say, Places(count))
+            profiled = SimpleNamespace(execution=script[0].plan.execution)
+            session = ProbingSession(None, resolved, profiled, store, home, data, say, found)
             try:
                 session.run(ProbeOptions(**({"seconds": 120.0} | options)))
             finally:
@@ -403,3 +406,37 @@ def test_ctrl_c_keeps_the_probe_that_has_ended_and_leaves_nothing_behind(train, 
 def test_the_time_limit_ends_a_probe_in_the_middle(train, tmp_path):
     home = Home(tmp_path / "home")
     assert train(home, [real(home, "3xresnet-14-8", 50)], 2, seconds=12.0) == {}
+
+
+# A cluster.
+
+
+@pytest.fixture
+def nodes():
+    """A cluster of this machine with two nodes of a core."""
+    before = dict(os.environ)
+    # Before Ray is imported.
+    from ray_nodes import RayNodes
+
+    found = RayNodes()
+    for _ in range(2):
+        found.add()
+    yield found
+    found.close()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed")
+def test_on_a_cluster_as_many_probes_train_at_once_as_it_has_room_for(train, nodes, tmp_path):
+    local, far, said = Home(tmp_path / "local"), Home(tmp_path / "far"), []
+    # The images of the second are a part of those that its nodes load.
+    script = [real(local, "mlp-1-8", 60), part_of_real(real(local, "resnet-8-4", 2))]
+    expected = train(local, script, 1)
+    assert train(far, script, None, said.append, cluster=ClusterAddress(nodes.address)) == expected
+    lines = [s for s in said if isinstance(s, str)]
+    begun = next(i for i, line in enumerate(lines) if line.startswith("probe 2: resnet-8-4"))
+    assert begun < next(i for i, line in enumerate(lines) if ": error " in line)
+    assert not any("waiting" in line for line in lines)
