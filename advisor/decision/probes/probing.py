@@ -79,6 +79,7 @@ class Probe:
         image_share: share of the training images.
         full: whether it is the training that the request asks about: all epochs and images, and the plan of
             `advisor.decision.search.planned` but for its number of processes.
+        peak_bytes: upper end of the predicted peak memory of its networks.
     """
 
     plan: TrainingPlan
@@ -87,6 +88,7 @@ class Probe:
     predicted_error: Estimate
     image_share: float
     full: bool
+    peak_bytes: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -298,11 +300,13 @@ def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int, b
     """Return a plan as a probe, with its price and its expected move."""
     image_share, expected = _image_share(plan, scenario), _outcome(plan, scenario)
     log_figures = beside.fantasies.conditioned(expected.log_figures)
+    priced = price(plan, scenario.cost)
     return Probe(
         plan=plan,
-        seconds=price(plan, scenario.cost).train_seconds.scaled(beside.slowdown),
+        seconds=priced.train_seconds.scaled(beside.slowdown),
         move=100 * expected_move(errors, log_figures, expected.stds, seed),
         predicted_error=expected.predicted_error,
         image_share=image_share,
         full=image_share == 1 and plan.epochs == scenario.epochs,
+        peak_bytes=priced.train_peak_bytes.high,
     )

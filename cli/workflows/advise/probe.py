@@ -295,6 +295,10 @@ class ProbingSession:
         if self._crew is None:
             self._train_here(number, chosen, signals)
             return
+        while not self._crew.has_memory(chosen):
+            self._wait(signals)
+            if signals():
+                return
         self._crew.begin(chosen, number)
         if not self._crew.has_room:
             self._wait(signals)

@@ -21,11 +21,16 @@ from advisor.decision.probes.probing import Probe
 from advisor.spawning import apart_from_caller
 from cli.workflows.advise.probe_session.child import Job, Report, train_for_parent
 from cli.workflows.advise.probe_session.places import Places
+from cli.workflows.forecast.measuring_session import MEMORY_SHARE, PROCESS_BYTES
 from cli.workflows.home import Home, temporary_folder
 from cli.workflows.views import OneOfSeveral, Say
+from profiler.capacity import free_bytes
 from trainer.execution.child import POLL_SECONDS, TERMINATION_SECONDS, TRANSFER_SECONDS
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.preloading import worker_context
+
+# Copies of all images that a process has for a moment while it loads them.
+LOADED_COPIES = 2
 
 
 @dataclass
@@ -99,6 +104,15 @@ class Crew:
     def has_room(self) -> bool:
         """Whether another probe can begin."""
         return self.places.have_room([probe.plan for probe in self.running])
+
+    def has_memory(self, probe: Probe) -> bool:
+        """Return whether a probe fits the free memory beside those that train; the first is tried anyway."""
+        if not self.members or self.cluster is not None:
+            return True
+        data, task = probe.plan.dataset, probe.plan.dataset.task
+        images = data.train_images + data.validation_images + data.test_images
+        loaded = LOADED_COPIES * images * task.channels * task.height * task.width
+        return PROCESS_BYTES + loaded + probe.peak_bytes <= MEMORY_SHARE * free_bytes("cpu")
 
     def begin(self, probe: Probe, number: int) -> None:
         """Let a process train a probe.

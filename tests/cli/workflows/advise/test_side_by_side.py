@@ -17,6 +17,7 @@ import torch
 from advisor.decision.probes.probing import Probe
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate
+from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
@@ -108,14 +109,16 @@ def make_crew(monkeypatch, tmp_path, said):
     def make(body, count=2):
         context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=Thread)
         monkeypatch.setattr(crew, "worker_context", lambda: context)
+        monkeypatch.setattr(crew, "free_bytes", lambda device: 6e9)
         monkeypatch.setattr(crew, "train_for_parent", lambda connection, _, job: body(connection, job.probe))
         return Crew(Places(count), Home(tmp_path), said.append, None)
 
     return make
 
 
-def named(key, **fields):
-    return SimpleNamespace(key=key, plan=SimpleNamespace(execution=CPU), **fields)
+def named(key, peak_bytes=0.0):
+    plan = SimpleNamespace(execution=CPU, dataset=DATASETS["digits"])
+    return SimpleNamespace(key=key, plan=plan, peak_bytes=peak_bytes)
 
 
 def obedient(connection, probe):
@@ -163,6 +166,21 @@ def test_a_killed_process_costs_its_probe_in_one_line_and_no_other(make_crew, sa
         kept.close()
     assert kept.report.result == RESULT
     assert said == ["probe 1: its process was killed, perhaps for want of memory; it teaches nothing"]
+
+
+def test_a_probe_that_does_not_fit_the_memory_beside_others_waits(session, monkeypatch):
+    script = [named("a", peak_bytes=0.0), named("b", peak_bytes=6e9)]
+    running = []
+
+    def body(connection, probe):
+        running.append([p.key for p in asked_for._running])
+        connection.send(Report(RESULT))
+
+    asked_for, asked = session(script, body)
+    finished, _ = asked_for.run(ProbeOptions(seconds=60.0))
+    # One that trains alone is tried whatever the memory is.
+    assert (finished, asked[1][0]) == (["a", "b"], ["a"])
+    assert "a" not in running[1]
 
 
 def test_a_stop_reaches_all_processes_and_an_error_ends_them(make_crew, said):
