@@ -195,7 +195,7 @@ class ProbingSession:
         places = self.places or Places.of(self.profiled.execution, self._cluster)
         if places.most == 1:
             return None
-        return resources.enter_context(Crew(places, self.home, self.say, self._cluster))
+        return resources.enter_context(Crew(places, self.home, self.data, self.say, self._cluster))
 
     @property
     def _running(self) -> list[Probe]:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from advisor.decision.probes.probing import Probe
 from advisor.errors import AdvisorError, RunError
+from advisor.plans.dataset import DatasetFacts
 from advisor.plans.records import EpochRecord
+from cli.workflows.advise.probe_session.images import read_images
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.home import Home
 from cli.workflows.views import Said
-from trainer.data.loading import load_data
 from trainer.execution.child import begin, busy
 from trainer.execution.cluster.address import ClusterAddress
 
@@ -32,12 +33,16 @@ class Job:
     Attributes:
         probe: the probe.
         folder: folder of its checkpoints and records.
+        images: file of the session's images.
+        whole: facts of these images.
         home: home of the data sets.
         cluster: cluster whose nodes train; None for this machine.
     """
 
     probe: Probe
     folder: Path
+    images: Path
+    whole: DatasetFacts
     home: Home
     cluster: ClusterAddress | None
 
@@ -76,7 +81,7 @@ def train_for_parent(connection: Connection, environment: Mapping[str, str], job
     # Sending fails when the parent is gone; there is nobody to report it to.
     with suppress(OSError), busy():
         try:
-            data = load_data(job.probe.plan.dataset, job.home.data)
+            data = read_images(job.images, job.whole, job.probe.plan.dataset)
             report = Report(train_probe(job.probe, job.folder, job.home, data, say, stop, job.cluster))
         except Exception as error:
             report = Report(error=_sendable(error))

@@ -20,17 +20,19 @@ from types import TracebackType
 from advisor.decision.probes.probing import Probe
 from advisor.spawning import apart_from_caller
 from cli.workflows.advise.probe_session.child import Job, Report, train_for_parent
+from cli.workflows.advise.probe_session.images import write_images
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.forecast.measuring_session import MEMORY_SHARE, PROCESS_BYTES
 from cli.workflows.home import Home, temporary_folder
 from cli.workflows.views import OneOfSeveral, Say
 from profiler.capacity import free_bytes
+from trainer.data.loading import Data
 from trainer.execution.child import POLL_SECONDS, TERMINATION_SECONDS, TRANSFER_SECONDS
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.preloading import worker_context
 
-# Copies of all images that a process has for a moment while it loads them.
-LOADED_COPIES = 2
+# Modules that every process needs, beside those of every worker.
+IMPORTED = ("cli.workflows.advise.probe_session.child",)
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Crew:
     Args:
         places: what probes can train on.
         home: home of the data sets and of the probes' checkpoints.
+        data: images to train on.
         say: receiver of progress.
         cluster: cluster whose nodes train; None for this machine.
 
@@ -77,13 +80,17 @@ class Crew:
         begun: number of probes that began.
     """
 
-    def __init__(self, places: Places, home: Home, say: Say, cluster: ClusterAddress | None) -> None:
-        self.places, self.home, self.say, self.cluster = places, home, say, cluster
+    def __init__(
+        self, places: Places, home: Home, data: Data, say: Say, cluster: ClusterAddress | None
+    ) -> None:
+        self.places, self.home, self.data, self.say, self.cluster = places, home, data, say, cluster
         self.members: list[Member] = []
         self.begun = 0
         self._halted_at: float | None = None
+        self._resources = ExitStack()
+        self._images: Path | None = None
         # Imports begin while the first probe is chosen.
-        self._context = worker_context()
+        self._context = worker_context(IMPORTED)
 
     def __enter__(self) -> Crew:
         return self
@@ -91,9 +98,10 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self.members:
-            for member in self.wait(lambda: True):
-                member.close()
+        with self._resources:
+            while self.members:
+                for member in self.wait(lambda: True):
+                    member.close()
 
     @property
     def running(self) -> list[Probe]:
@@ -109,10 +117,7 @@ class Crew:
         """Return whether a probe fits the free memory beside those that train; the first is tried anyway."""
         if not self.members or self.cluster is not None:
             return True
-        data, task = probe.plan.dataset, probe.plan.dataset.task
-        images = data.train_images + data.validation_images + data.test_images
-        loaded = LOADED_COPIES * images * task.channels * task.height * task.width
-        return PROCESS_BYTES + loaded + probe.peak_bytes <= MEMORY_SHARE * free_bytes("cpu")
+        return PROCESS_BYTES + probe.peak_bytes <= MEMORY_SHARE * free_bytes("cpu")
 
     def begin(self, probe: Probe, number: int) -> None:
         """Let a process train a probe.
@@ -127,7 +132,7 @@ class Crew:
         with ExitStack() as resources:
             folder = resources.enter_context(temporary_folder(self.home.probes))
             ours, theirs = self._context.Pipe()
-            job = Job(probe, folder, self.home, self.cluster)
+            job = Job(probe, folder, self._file_of_images(), self.data.facts, self.home, self.cluster)
             process = self._context.Process(
                 target=train_for_parent, args=(theirs, dict(os.environ), job), daemon=True
             )
@@ -155,6 +160,12 @@ class Crew:
             ended = [m for m in self.members if m.connection in ready and self._has_ended(m)]
             self.members = [m for m in self.members if m not in ended]
         return ended
+
+    def _file_of_images(self) -> Path:
+        if self._images is None:
+            folder = self._resources.enter_context(temporary_folder(self.home.probes))
+            self._images = write_images(self.data, folder)
+        return self._images
 
     def _has_ended(self, member: Member) -> bool:
         """Read a message of a process; return whether it was the last one."""

@@ -108,10 +108,11 @@ def make_crew(monkeypatch, tmp_path, said):
 
     def make(body, count=2):
         context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=Thread)
-        monkeypatch.setattr(crew, "worker_context", lambda: context)
+        monkeypatch.setattr(crew, "worker_context", lambda also: context)
+        monkeypatch.setattr(crew, "write_images", lambda data, folder: folder)
         monkeypatch.setattr(crew, "free_bytes", lambda device: 6e9)
         monkeypatch.setattr(crew, "train_for_parent", lambda connection, _, job: body(connection, job.probe))
-        return Crew(Places(count), Home(tmp_path), said.append, None)
+        return Crew(Places(count), Home(tmp_path), SimpleNamespace(facts=None), said.append, None)
 
     return make
 
