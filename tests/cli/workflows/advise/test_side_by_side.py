@@ -25,6 +25,7 @@ from cli.workflows.advise.probe_options import ProbeOptions
 from cli.workflows.advise.probe_session import crew, places
 from cli.workflows.advise.probe_session.child import Report
 from cli.workflows.advise.probe_session.crew import Crew
+from cli.workflows.advise.probe_session.images import read_images, write_images
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult
 from cli.workflows.answers.probing import ProbingEnd
@@ -34,7 +35,7 @@ from cli.workflows.home import Home
 from cli.workflows.kept_probes import folder_of, kept_probes
 from cli.workflows.views import OneOfSeveral, TrainingBegun, TrainingEnded
 from db.session import open_store
-from trainer.data.loading import load_data
+from trainer.data.loading import load_data, part_of
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.training.checkpoint import load_checkpoint
 
@@ -71,6 +72,31 @@ def test_on_a_cluster_a_probe_takes_as_many_slots_as_networks_can_train_at_once(
     monkeypatch.setattr(places, "most_at_once", lambda plan: plan)
     assert found.have_room([]), "a probe that is wider than the cluster has to wait for no other"
     assert [found.have_room([2]), found.have_room([1, 1]), found.have_room([1, 2])] == [True, True, False]
+
+
+# The images.
+
+
+def test_processes_read_the_images_of_the_session_and_parts_of_them(tmp_path):
+    digits = load_data(DATASETS["digits"], tmp_path)
+    file = write_images(digits, tmp_path)
+    part = replace(digits.facts, train_images=270)
+    for facts in (digits.facts, part):
+        read, expected = read_images(file, digits.facts, facts), part_of(digits, facts)
+        assert (read.facts, read.classes) == (facts, ())
+        for split in ("train", "validation", "test"):
+            one, other = getattr(read, split), getattr(expected, split)
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
+        assert torch.equal(read.mean, expected.mean)
+        assert torch.equal(read.deviation, expected.deviation)
+
+
+def test_a_disk_that_refuses_the_images_is_an_error_of_one_line(tmp_path):
+    digits = load_data(DATASETS["digits"], tmp_path)
+    with pytest.raises(StorageError, match="cannot write the images .* make room and repeat") as refused:
+        write_images(digits, tmp_path / "missing")
+    assert "\n" not in str(refused.value)
 
 
 # The processes, as threads of this one.
@@ -458,4 +484,3 @@ def test_on_a_cluster_as_many_probes_train_at_once_as_it_has_room_for(train, nod
     lines = [s for s in said if isinstance(s, str)]
     begun = next(i for i, line in enumerate(lines) if line.startswith("probe 2: resnet-8-4"))
     assert begun < next(i for i, line in enumerate(lines) if ": error " in line)
-    assert not any("waiting" in line for line in lines)
