@@ -186,10 +186,10 @@ class Replayer:
 
         return {
             "advised": advised,
-            "probes": [t.name for t in probes],
+            "probes": len(probes),
             "clock_seconds": round(clock, 2),
             "core_seconds": round(sum(t.seconds for t in probes), 2),
-            "regret": raw_regret(self.cell, rule),
+            "regret": round(raw_regret(self.cell, rule) or 0.0, 6),
         }
 
 
@@ -248,7 +248,7 @@ def _figures(own: Mapping[Place, Row], one: Mapping[Place, Row]) -> Row:
     return {
         "replays": len(own),
         "cells": len(cells),
-        "probes": float(np.mean([len(r["probes"]) for r in own.values()])),
+        "probes": float(np.mean([r["probes"] for r in own.values()])),
         "regret": _quartiles([r["regret"] for r in own.values()]),
         "less_one_after_the_other": bootstrapped({c: float(np.mean(x)) for c, x in cells.items()}),
         "better": sum(change < -1e-9 for change in changes.values()),
@@ -284,6 +284,14 @@ def show(found: Sequence[Row]) -> None:
         )
 
 
+def in_columns(about: Row, rows: Sequence[Row]) -> str:
+    """Return JSON in which every replay is one line, of the values of its columns."""
+    columns = list(rows[0])
+    text = json.dumps(about | {"columns": columns}, indent=1)
+    lines = ",\n  ".join(json.dumps([row[name] for name in columns]) for row in rows)
+    return f'{text[:-2]},\n "cells": [\n  {lines}\n ]\n}}'
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     grids = {name: read(RESULTS / name, lambda dataset: dataset != SET_ASIDE) for name in GRIDS}
@@ -302,7 +310,7 @@ def main() -> None:
         "contention": CONTENTION,
         "datasets": sorted({r["dataset"] for r in rows}),
     }
-    RESULT.write_text(json.dumps(about | {"summary": found, "cells": rows}, indent=1) + "\n")
+    RESULT.write_text(in_columns(about | {"summary": found}, rows) + "\n")
 
 
 if __name__ == "__main__":
