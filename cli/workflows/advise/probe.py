@@ -25,14 +25,15 @@ from advisor.decision.probes.probe_value import at_stake, errors_of
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
-from advisor.errors import InterruptedRunError, StorageError
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate, Floats
 from cli.workflows.advise.comparison import Fitted
 from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
-from cli.workflows.advise.probe_evidence import reported_probe, trained_before
+from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.probe_session.answer import best_design, finished_probe, words_of
 from cli.workflows.advise.probe_session.crew import Crew
+from cli.workflows.advise.probe_session.keeping import keep_outcome
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
@@ -42,10 +43,7 @@ from cli.workflows.answers.probing import FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.forecast.probe_source import source_of
-from cli.workflows.home import Home, now, temporary_folder
-from cli.workflows.kept_probes import KeptProbe, keep
-from cli.workflows.patience import patiently
+from cli.workflows.home import Home, temporary_folder
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say
 from db.queries import Store
@@ -320,8 +318,8 @@ class ProbingSession:
         ended = self._crew.wait(signals)
         try:
             for each in ended:
-                seconds = time.monotonic() - each.began
-                self._learn(each.number, each.probe, each.folder, each.report.result, seconds, signals)
+                report = each.report
+                self._learn(each.number, each.probe, each.folder, report.result, report.seconds, signals)
         finally:
             for each in ended:
                 each.close()
@@ -353,27 +351,19 @@ class ProbingSession:
         self.say(
             f"probe {number}: error {100 * result.error:.3g} % on validation images, after {seconds:.3g} s"
         )
-        training = reported_probe(chosen.plan, result.error, result.members, result.curve)
-        patiently(
-            lambda: self.store.add_reported([training], source=source_of(seconds), imported_at=now()),
-            self.say,
-            signals,
+        keep_outcome(
+            chosen,
+            result,
+            seconds,
+            folder,
+            store=self.store,
+            home=self.home,
+            say=self.say,
+            stop=signals,
         )
         self._compared = None
         self.finished.append(finished_probe(chosen, seconds, result))
         self._trained.append(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
-        if chosen.full:
-            kept = KeptProbe(
-                plan=chosen.plan, training=training, trained_at=now(), seconds=result.train_seconds
-            )
-            self._keep(folder, kept)
-
-    def _keep(self, folder: Path, kept: KeptProbe) -> None:
-        try:
-            keep(folder, kept, self.home)
-        except StorageError as error:
-            # What it taught is stored, and `advisor train` trains the networks again.
-            self.say(str(error))
 
     def _answer(self, ended: ProbingEnd) -> Probing:
         after, evaluated = self.best[-1], [] if self._compared is None else self._compared[1]

@@ -7,6 +7,7 @@ it is to stop, and so does the end of the parent.
 from __future__ import annotations
 
 import pickle
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,10 +55,12 @@ class Report:
     Attributes:
         result: result of the probe; None if it was stopped or failed.
         error: error that ended the training; None for none.
+        seconds: time that training and evaluation took, seconds.
     """
 
     result: ProbeResult | None = None
     error: Exception | None = None
+    seconds: float = 0.0
 
 
 def train_for_parent(connection: Connection, environment: Mapping[str, str], job: Job) -> None:
@@ -68,7 +71,7 @@ def train_for_parent(connection: Connection, environment: Mapping[str, str], job
         environment: environment variables of the parent.
         job: what is trained.
     """
-    terminated = begin(environment)
+    began, terminated = time.monotonic(), begin(environment)
 
     def stop() -> bool:
         return terminated.is_set() or connection.poll()
@@ -82,7 +85,8 @@ def train_for_parent(connection: Connection, environment: Mapping[str, str], job
     with suppress(OSError), busy():
         try:
             data = read_images(job.images, job.whole, job.probe.plan.dataset)
-            report = Report(train_probe(job.probe, job.folder, job.home, data, say, stop, job.cluster))
+            result = train_probe(job.probe, job.folder, job.home, data, say, stop, job.cluster)
+            report = Report(result, seconds=time.monotonic() - began)
         except Exception as error:
             report = Report(error=_sendable(error))
         connection.send(report)

@@ -43,14 +43,12 @@ class Member:
         number: number of the probe in its session.
         probe: the probe.
         folder: folder of its checkpoints and records, which `close` removes.
-        began: beginning by the monotonic clock, seconds.
         report: what its process reported at its end.
     """
 
     number: int
     probe: Probe
     folder: Path
-    began: float
     process: BaseProcess
     connection: Connection
     resources: ExitStack
@@ -141,9 +139,7 @@ class Crew:
             # Its end is seen as the end of what it sends.
             theirs.close()
             self.begun = number
-            self.members.append(
-                Member(number, probe, folder, time.monotonic(), process, ours, resources.pop_all())
-            )
+            self.members.append(Member(number, probe, folder, process, ours, resources.pop_all()))
 
     def wait(self, stop: Callable[[], bool]) -> list[Member]:
         """Show what the processes tell until a probe ends; return those that ended, which are to be closed.
