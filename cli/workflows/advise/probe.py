@@ -12,6 +12,7 @@ meanwhile: measuring ends before a session begins.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from cli.workflows.advise.default_probing import announcement, default_seconds, 
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.probe_session.answer import best_design, finished_probe, words_of
-from cli.workflows.advise.probe_session.crew import Crew
+from cli.workflows.advise.probe_session.crew import Crew, Member
 from cli.workflows.advise.probe_session.keeping import keep_outcome
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
@@ -132,12 +133,14 @@ class ProbingSession:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         given, self._cluster = options.seconds, options.cluster
+        began = time.monotonic()
         with ExitStack() as resources:
             self._crew = self._opened_crew(resources)
             if given is None:
                 # Fitting and searching are not probing yet.
                 self._compare()
-            until = time.monotonic() + (LONGEST_SECONDS if given is None else given)
+                began = time.monotonic()
+            until = began + (LONGEST_SECONDS if given is None else given)
             signals = StopSignals(until)
             if options.take_signals:
                 resources.enter_context(signals.listening())
@@ -156,6 +159,9 @@ class ProbingSession:
         """
         done: set[str] = set()
         while True:
+            if self._crew is not None:
+                # Some may have ended while another was chosen.
+                self._take(self._crew.look(), signals)
             time_left = self._default_left(until) if given is None else (until, longest_probe_seconds(given))
             chosen = self._choose(*time_left, done)
             # What trains may teach what to train next.
@@ -309,13 +315,16 @@ class ProbingSession:
             self._learn(number, chosen, folder, result, time.monotonic() - began, signals)
 
     def _wait(self, signals: StopSignals) -> None:
-        """Wait until a probe of the crew ends, and keep its outcome.
+        """Wait until a probe of the crew ends, and keep its outcome."""
+        if self._crew is not None:
+            self._take(self._crew.wait(signals), signals)
+
+    def _take(self, ended: Sequence[Member], signals: StopSignals) -> None:
+        """Keep the outcomes of probes of the crew.
 
         Raises:
             AdvisorError: a process could not train its probe.
         """
-        assert self._crew is not None
-        ended = self._crew.wait(signals)
         try:
             for each in ended:
                 report = each.report

@@ -35,7 +35,7 @@ from trainer.execution.preloading import worker_context
 IMPORTED = ("cli.workflows.advise.probe_session.child",)
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """A probe and its process.
 
@@ -151,11 +151,22 @@ class Crew:
         while self.members and not ended:
             if stop():
                 self._halt()
-            open_ends = [member.connection for member in self.members]
-            ready = multiprocessing.connection.wait(open_ends, POLL_SECONDS)
-            ended = [m for m in self.members if m.connection in ready and self._has_ended(m)]
-            self.members = [m for m in self.members if m not in ended]
+            ended = self.look(POLL_SECONDS)
         return ended
+
+    def look(self, seconds: float = 0.0) -> list[Member]:
+        """Show what the processes have told, and return the probes that ended, which are to be closed.
+
+        Args:
+            seconds: longest wait for a message.
+        """
+        before = self.members
+        while self.members and (
+            ready := multiprocessing.connection.wait([m.connection for m in self.members], seconds)
+        ):
+            self.members = [m for m in self.members if m.connection not in ready or not self._has_ended(m)]
+            seconds = 0.0
+        return [member for member in before if member not in self.members]
 
     def _file_of_images(self) -> Path:
         if self._images is None:

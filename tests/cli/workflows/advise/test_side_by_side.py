@@ -176,6 +176,22 @@ def test_what_a_process_tells_is_shown_with_its_number_and_its_report_ends_it(ma
     assert not ended.folder.exists()
 
 
+def test_what_ended_while_another_was_chosen_is_known_before_the_next_choice(make_crew, said):
+    reported = threading.Event()
+
+    def body(connection, probe):
+        connection.send("a notice")
+        connection.send(Report(RESULT))
+        reported.set()
+
+    with make_crew(body) as two:
+        two.begin(named("a"), 1)
+        reported.wait(10)
+        (ended,) = two.look()
+        ended.close()
+    assert (ended.report.result, said) == (RESULT, ["probe 1: a notice"])
+
+
 def test_a_killed_process_costs_its_probe_in_one_line_and_no_other(make_crew, said):
     def body(connection, probe):
         if probe.key == "b":
