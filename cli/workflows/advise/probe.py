@@ -209,7 +209,7 @@ class ProbingSession:
     @property
     def _begun(self) -> int:
         """Number of the probes that began."""
-        return len(self.finished) if self._crew is None else self._crew.begun
+        return max(len(self.finished), 0 if self._crew is None else self._crew.begun)
 
     def _beside(self, scenario: Scenario) -> Beside:
         """Return what the next probe trains beside, as far as its time goes."""
@@ -296,7 +296,7 @@ class ProbingSession:
         """Train a probe and keep its outcome; or let it begin beside others, and wait where no more fit."""
         number = self._begun + 1
         self.say(f"probe {number}: {chosen.key}, {words_of(chosen)}")
-        if self._crew is None:
+        if self._crew is None or not self._crew.is_worth(chosen):
             self._train_here(number, chosen, signals)
             return
         while not self._crew.has_memory(chosen):

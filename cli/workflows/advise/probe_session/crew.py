@@ -31,6 +31,8 @@ from trainer.execution.child import POLL_SECONDS, TERMINATION_SECONDS, TRANSFER_
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.preloading import worker_context
 
+# Seconds that the first process may take to start: it is a copy of one that imports torch first. Chosen.
+STARTING_SECONDS = 5.0
 # Modules that every process needs, beside those of every worker.
 IMPORTED = ("cli.workflows.advise.probe_session.child",)
 
@@ -87,8 +89,6 @@ class Crew:
         self._halted_at: float | None = None
         self._resources = ExitStack()
         self._images: Path | None = None
-        # Imports begin while the first probe is chosen.
-        self._context = worker_context(IMPORTED)
 
     def __enter__(self) -> Crew:
         return self
@@ -111,6 +111,10 @@ class Crew:
         """Whether another probe can begin."""
         return self.places.have_room([probe.plan for probe in self.running])
 
+    def is_worth(self, probe: Probe) -> bool:
+        """Return whether a process for a probe is worth its start; the first waits for imports."""
+        return self.begun > 0 or probe.seconds.mean > STARTING_SECONDS
+
     def has_memory(self, probe: Probe) -> bool:
         """Return whether a probe fits the free memory beside those that train; the first is tried anyway."""
         if not self.members or self.cluster is not None:
@@ -129,9 +133,10 @@ class Crew:
         """
         with ExitStack() as resources:
             folder = resources.enter_context(temporary_folder(self.home.probes))
-            ours, theirs = self._context.Pipe()
+            context = worker_context(IMPORTED)
+            ours, theirs = context.Pipe()
             job = Job(probe, folder, self._file_of_images(), self.data.facts, self.home, self.cluster)
-            process = self._context.Process(
+            process = context.Process(
                 target=train_for_parent, args=(theirs, dict(os.environ), job), daemon=True
             )
             with apart_from_caller():

@@ -143,9 +143,9 @@ def make_crew(monkeypatch, tmp_path, said):
     return make
 
 
-def named(key, peak_bytes=0.0):
+def named(key, peak_bytes=0.0, seconds=60.0):
     plan = SimpleNamespace(execution=CPU, dataset=DATASETS["digits"])
-    return SimpleNamespace(key=key, plan=plan, peak_bytes=peak_bytes)
+    return SimpleNamespace(key=key, plan=plan, peak_bytes=peak_bytes, seconds=Estimate.exact(seconds))
 
 
 def obedient(connection, probe):
@@ -323,6 +323,21 @@ def test_with_one_place_a_probe_trains_in_this_process(session, monkeypatch):
     assert [(number, chosen.key) for number, chosen in trained] == [(1, "a")]
 
 
+def test_probes_of_seconds_train_here_until_a_process_is_worth_its_start(session, monkeypatch):
+    here = []
+
+    def train_here(self, number, chosen, signals):
+        here.append((number, chosen.key))
+        self.finished.append(chosen.key)
+
+    script = [named("a", seconds=1.0), named("b"), named("c", seconds=1.0)]
+    asked_for, asked = session(script, lambda connection, _: connection.send(Report(RESULT)))
+    monkeypatch.setattr(ProbingSession, "_train_here", train_here)
+    finished, _ = asked_for.run(ProbeOptions(seconds=60.0))
+    assert (here, finished[0], sorted(finished)) == ([(1, "a")], "a", ["a", "b", "c"])
+    assert asked_for._begun == 3
+
+
 def test_no_process_of_a_probe_begins_before_measuring_has_ended(monkeypatch, tmp_path):
     order = []
     profiled = SimpleNamespace(execution=CPU)
@@ -364,7 +379,7 @@ def real(home, design, epochs):
         )
     return Probe(
         plan=replace(plan, execution=replace(plan.execution, processes=1)),
-        seconds=Estimate.exact(1.0),
+        seconds=Estimate.exact(60.0),
         move=0.1,
         predicted_error=Estimate.exact(0.5),
         image_share=1.0,
