@@ -8,14 +8,51 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from advisor.plans.plan import TrainingPlan, TrainStep
+from advisor.plans.plan import TrainStep
 from advisor.plans.records import EpochRecord
 from cli.console import progress
 from cli.render.formats import duration, percent
-from cli.workflows.views import Said, TrainingBegun, TrainingEnded
+from cli.workflows.views import OneOfSeveral, Said, TrainingBegun, TrainingEnded
+
+
+@dataclass
+class _Training:
+    """How far a training has come.
+
+    Attributes:
+        total: expected epochs of its networks.
+        began: beginning by the monotonic clock, seconds.
+        brief: whether only a bar shows its epochs.
+        bar: its bar, None without a terminal.
+        epochs: epochs of each step so far.
+        before: epochs from before a run was resumed.
+    """
+
+    total: float
+    began: float
+    brief: bool
+    bar: TaskID | None = None
+    epochs: dict[str, int] = field(default_factory=dict)
+    before: int = 0
+
+    def count(self, record: EpochRecord) -> int:
+        """Count an epoch; return the number of all epochs so far."""
+        if record.step not in self.epochs and record.epoch > 0:
+            # A resumed run reports its last finished epoch again.
+            self.before += record.epoch + 1
+        self.epochs[record.step] = record.epoch + 1
+        return sum(self.epochs.values())
+
+    def left(self, done: float) -> str:
+        """Return the time left at the mean pace so far, empty before the first epoch and after the last."""
+        if not self.before < done < self.total:
+            return ""
+        seconds = (time.monotonic() - self.began) / (done - self.before) * (self.total - done)
+        return f"about {duration(seconds)} left"
 
 
 class Speaker:
@@ -30,30 +67,26 @@ class Speaker:
         self.quiet, self.verbose = quiet, verbose
         self.console = progress()
         self._created = time.monotonic()
-        self._bar: Progress | None = None
-        self._epochs: dict[str, int] = {}
-        # Epochs from before a run was resumed.
-        self._before = 0
-        self._total = 0.0
-        self._began = 0.0
-        self._brief = False
+        self._bars: Progress | None = None
+        # By label; a training that has none beside it has the label "".
+        self._trainings: dict[str, _Training] = {}
 
     def __call__(self, said: Said) -> None:
         """Show a line, or the progress of a training.
 
         Nothing ends because nobody reads any more: the terminal was closed, or a pipe.
         """
+        label, said = (said.label, said.said) if isinstance(said, OneOfSeveral) else ("", said)
         with suppress(OSError):
             match said:
                 case str():
                     self._show_line(said)
-                case TrainingBegun(plan, expected_seconds, one_of_many, step):
-                    self._begin(plan, None if one_of_many else expected_seconds, step)
-                    self._brief = one_of_many
+                case TrainingBegun():
+                    self._begin(label, said)
                 case EpochRecord():
-                    self._show_epoch(said)
+                    self._show_epoch(label, said)
                 case TrainingEnded():
-                    self._end()
+                    self._end(label)
 
     def _show_line(self, text: str) -> None:
         if self.quiet:
@@ -62,49 +95,51 @@ class Speaker:
             text = f"[{time.monotonic() - self._created:.1f} s] {text}"
         self.console.print(text, soft_wrap=True, markup=False)
 
-    def _begin(self, plan: TrainingPlan, expected_seconds: float | None, step: str | None) -> None:
-        schedules = [s.schedule for s in plan.steps if isinstance(s, TrainStep) and step in (None, s.id)]
-        self._total = sum(schedule.expected_epochs for schedule in schedules)
-        self._epochs, self._before, self._began = {}, 0, time.monotonic()
-        if expected_seconds is not None:
-            self._show_line(f"expected to take {duration(expected_seconds)}")
+    def _begin(self, label: str, begun: TrainingBegun) -> None:
+        schedules = [
+            s.schedule for s in begun.plan.steps if isinstance(s, TrainStep) and begun.step in (None, s.id)
+        ]
+        total = sum(schedule.expected_epochs for schedule in schedules)
+        training = self._trainings[label] = _Training(total, time.monotonic(), begun.one_of_many)
+        if begun.expected_seconds is not None and not begun.one_of_many:
+            self._show_line(f"expected to take {duration(begun.expected_seconds)}")
         if self.console.is_terminal and not self.quiet:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=self.console,
-                transient=True,
-            )
-            self._bar.add_task("training", total=self._total, left="")
-            self._bar.start()
+            if self._bars is None:
+                self._bars = self._new_bars()
+            training.bar = self._bars.add_task(label or "training", total=total, left="")
 
-    def _show_epoch(self, record: EpochRecord) -> None:
-        if record.step not in self._epochs and record.epoch > 0:
-            # A resumed run reports its last finished epoch again.
-            self._before += record.epoch + 1
-        self._epochs[record.step] = record.epoch + 1
-        done = sum(self._epochs.values())
-        left = self._left(done)
+    def _new_bars(self) -> Progress:
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            transient=True,
+        )
+        bars.start()
+        return bars
+
+    def _show_epoch(self, label: str, record: EpochRecord) -> None:
+        training = self._trainings.setdefault(label, _Training(0.0, time.monotonic(), brief=False))
+        done = training.count(record)
+        left = training.left(done)
         line = (
             f"{record.network} epoch {record.epoch + 1}: training error {percent(record.train_error)}, "
             f"validation error {percent(record.validation_error)}"
         )
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, description=line, left=left)
-        elif not self._brief:
+        if self._bars is not None and training.bar is not None:
+            description = f"{label}: {line}" if label else line
+            self._bars.update(training.bar, completed=done, description=description, left=left)
+        elif not training.brief:
             self._show_line(f"{line}, {duration(record.seconds)}{', ' * bool(left)}{left}")
 
-    def _end(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def _left(self, done: float) -> str:
-        """Return the time left at the mean pace so far, empty before the first epoch and after the last."""
-        if not self._before < done < self._total:
-            return ""
-        seconds = (time.monotonic() - self._began) / (done - self._before) * (self._total - done)
-        return f"about {duration(seconds)} left"
+    def _end(self, label: str) -> None:
+        training = self._trainings.pop(label, None)
+        if self._bars is None or training is None or training.bar is None:
+            return
+        self._bars.remove_task(training.bar)
+        if not self._bars.tasks:
+            self._bars.stop()
+            self._bars = None

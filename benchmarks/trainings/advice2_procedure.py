@@ -14,7 +14,7 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import SimpleNamespace
 
 from advice import forecast_of
@@ -24,6 +24,7 @@ from advice_replay import Cell, Training
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of
+from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
 from advisor.decision.search import Evaluated
@@ -43,7 +44,7 @@ def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:
     """
     name, accuracy = known.facts.learned_as, first
     evaluated = compared(cell, known, accuracy)
-    allowed = left = _default_seconds(cell, known, evaluated)
+    allowed = left = allowed_seconds(cell, known, evaluated)
     probes: list[Training] = []
     while (chosen := next_training(cell, known, accuracy, evaluated, probes, left)) is not None:
         probes.append(chosen)
@@ -85,6 +86,8 @@ def next_training(
     evaluated: Sequence[Evaluated],
     probes: Sequence[Training],
     left: float,
+    running: Sequence[Training] = (),
+    seconds: Callable[[Training], float] = lambda training: training.seconds,
 ) -> Training | None:
     """Return the next probe as `next_probe` would, or None where none is worthwhile.
 
@@ -94,28 +97,36 @@ def next_training(
         accuracy: predictor that has learned from the probes so far.
         evaluated: designs of the cell, by this predictor.
         probes: probes so far.
-        left: core seconds that are left.
+        left: seconds that are left.
+        running: probes that train at the same time, whose results are not known.
+        seconds: time of a probe.
     """
+    expected = [outcome(accuracy, parse_design(t.reported.design), known.facts, cell.epochs) for t in running]
+    begun = len(probes) + len(running)
+    fantasies = Fantasies.of(expected, begun)
+    evaluated = fantasies.evaluated(evaluated)
     errors = errors_of(evaluated)
     if 100 * at_stake(errors) < WORTHWHILE:
         return None
-    done = {_key(t.reported.design, cell) for t in probes}
+    done = {_key(t.reported.design, cell) for t in (*probes, *running)}
     for e in first_to_train(evaluated, known.facts, cell.epochs, done):
-        if _training(cell, e).seconds <= left:
+        if seconds(_training(cell, e)) <= left:
             return _training(cell, e)
     rates: dict[float, Training] = {}
     for e in contenders(evaluated):
         training = _training(cell, e)
-        if training.seconds > left or _is_done(training, cell, done):
+        if seconds(training) > left or _is_done(training, cell, done):
             continue
-        expected = outcome(accuracy, e.design, known.facts, cell.epochs)
-        move = 100 * expected_move(errors, expected.log_figures, expected.stds, len(probes))
+        result = outcome(accuracy, e.design, known.facts, cell.epochs)
+        log_figures = fantasies.conditioned(result.log_figures)
+        move = 100 * expected_move(errors, log_figures, result.stds, begun)
         if move >= WORTHWHILE:
-            rates[move / (training.seconds + BESIDE_SECONDS)] = training
+            rates[move / (seconds(training) + BESIDE_SECONDS)] = training
     return rates[max(rates)] if rates else None
 
 
-def _default_seconds(cell: Cell, known: Known, evaluated: Sequence[Evaluated]) -> float:
+def allowed_seconds(cell: Cell, known: Known, evaluated: Sequence[Evaluated]) -> float:
+    """Return the core seconds that the probes of a cell may cost by default."""
     first = [_training(cell, e) for e in first_to_train(evaluated, known.facts, cell.epochs, ())]
     recommended = min(evaluated, key=lambda e: float(e.errors.mean()))
     probes = [SimpleNamespace(seconds=Estimate.exact(t.seconds)) for t in first]

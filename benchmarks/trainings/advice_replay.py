@@ -42,6 +42,7 @@ class Training:
         independent: whether the members have no mother network.
         curve: validation errors of the ensemble after every epoch; those of a mother come first.
         spent: core seconds until each point of the curve.
+        networks: core seconds of each network, mothers first.
     """
 
     reported: ReportedTraining
@@ -52,6 +53,7 @@ class Training:
     independent: bool
     curve: tuple[float, ...]
     spent: tuple[float, ...]
+    networks: tuple[float, ...]
 
     @property
     def name(self) -> str:
@@ -96,6 +98,7 @@ def _training(reported: ReportedTraining, row: Mapping[str, str]) -> Training:
         independent=design.independent,
         curve=curve,
         spent=tuple(spent),
+        networks=tuple(networks),
     )
 
 

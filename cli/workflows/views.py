@@ -36,8 +36,21 @@ class TrainingEnded:
     """The execution of a plan ended, successfully or not; it may not even have begun."""
 
 
+@dataclass(frozen=True, slots=True)
+class OneOfSeveral:
+    """What is told of one of several trainings side by side.
+
+    Attributes:
+        label: name of the training, for example ``probe 2``.
+        said: what is told of it.
+    """
+
+    label: str
+    said: TrainingBegun | EpochRecord | TrainingEnded
+
+
 # A text is one line.
-Said = str | TrainingBegun | EpochRecord | TrainingEnded
+Said = str | TrainingBegun | EpochRecord | TrainingEnded | OneOfSeveral
 Say = Callable[[Said], None]
 
 

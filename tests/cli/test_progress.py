@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
@@ -13,7 +15,7 @@ from advisor.plans.methods import make_plan
 from advisor.plans.records import EpochRecord
 from cli import progress
 from cli.progress import Speaker
-from cli.workflows.views import TrainingBegun, TrainingEnded
+from cli.workflows.views import OneOfSeveral, TrainingBegun, TrainingEnded
 
 ONE_CORE = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="contiguous")
 EPOCH = EpochRecord(
@@ -98,6 +100,30 @@ def test_without_a_terminal_one_of_many_trainings_shows_no_epochs(plan, capfd):
     speaker(EPOCH)
     speaker(TrainingEnded())
     assert capfd.readouterr().err == ""
+
+
+def test_on_a_terminal_trainings_side_by_side_have_a_bar_each(plan, monkeypatch):
+    written = io.StringIO()
+    monkeypatch.setattr(
+        progress, "progress", lambda: Console(file=written, force_terminal=True, width=150, color_system=None)
+    )
+    speaker = Speaker(quiet=False)
+    for name in ("probe 1", "probe 2"):
+        speaker(OneOfSeveral(name, TrainingBegun(plan, 90.0, one_of_many=True)))
+    speaker(OneOfSeveral("probe 2", EPOCH))
+    one, two = speaker._bars.tasks
+    assert (one.description, one.completed) == ("probe 1", 0)
+    assert two.description.startswith("probe 2: member-1 epoch 1: training error 50")
+    assert (two.completed, two.total) == (1, 120)
+    speaker(OneOfSeveral("probe 1", TrainingEnded()))
+    speaker("a line between them")
+    assert "a line between them" in written.getvalue()
+    speaker(OneOfSeveral("probe 2", TrainingEnded()))
+    # Both bars are gone at the end, and a training by itself begins a new one.
+    assert speaker._bars is None
+    speaker(TrainingBegun(plan, None))
+    speaker(TrainingEnded())
+    assert speaker._bars is None
 
 
 def test_a_training_may_end_before_it_began(capfd):

@@ -111,17 +111,18 @@ def is_at_hand(facts: DatasetFacts, root: Path) -> bool:
 
 
 def load_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
-    """Return a data set in memory.
+    """Return the data set of a plan in memory.
 
     Args:
-        facts: facts of the data set.
+        facts: facts of the data set, or of a part of its training images as a probe may have.
         root: folder of downloaded data sets.
         download: whether a missing data set is fetched.
 
     Raises:
         DataError: files are missing or damaged, contradict the facts, or are others than those of the facts.
     """
-    return _data(facts, _source(facts, root, download))
+    source = _source(facts, root, download)
+    return part_of(_data(_whole_of(facts, source), source), facts)
 
 
 def load_new_data(facts: DatasetFacts, root: Path, *, download: bool = False) -> Data:
@@ -165,6 +166,18 @@ def _data(facts: DatasetFacts, source: Source) -> Data:
         torch.from_numpy(np.maximum(moments[:, 1], 1e-3)),
         source.classes,
     )
+
+
+def _whole_of(facts: DatasetFacts, source: Source) -> DatasetFacts:
+    """Return the facts of all images where the given ones may be of a part of these files."""
+    found = len(source.train[1])
+    if facts.in_folder:
+        known = facts.identity is not None
+    else:
+        published = DATASETS[facts.name]
+        known = found == published.train_images + published.validation_images
+    whole = max(found - facts.validation_images, facts.train_images)
+    return replace(facts, train_images=whole) if known else facts
 
 
 def _facts_of_whole_files(facts: DatasetFacts, source: Source) -> DatasetFacts:

@@ -70,3 +70,20 @@ def execute(
     while (step := steps.next_ready()) is not None and not stop():
         steps.finish(run_step(plan, step, files, on_device, tell, stop))
     return steps.ended
+
+
+def free_on_cluster(cluster: ClusterAddress) -> dict[str, float]:
+    """Return what a cluster has free now: cores as ``CPU``, GPUs as ``GPU``.
+
+    Args:
+        cluster: the cluster.
+
+    Raises:
+        UsageError: the extra for clusters is not installed, or the address is of another kind.
+        RunError: there is no such cluster.
+    """
+    cluster.check()
+    from trainer.execution.cluster.connection import connected, resources
+
+    with connected(cluster):
+        return resources()

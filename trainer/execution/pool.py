@@ -3,9 +3,8 @@
 Every worker has the data in its own memory and, on CUDA, a GPU of its own. Workers put their events into a
 mailbox, and only the parent process tells them.
 
-Signals may reach the workers as well as the parent. Workers ignore Ctrl-C and SIGHUP, which a terminal sends
-to all of them: the parent decides. A worker that receives SIGTERM ends after it has written the checkpoint of
-its step. While a run is being stopped, the loss of a worker is not a failure.
+Signals may reach the workers as well as the parent (`trainer.execution.child`). While a run is being stopped,
+the loss of a worker is not a failure.
 """
 
 from __future__ import annotations
@@ -13,10 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import signal
-import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,13 +23,13 @@ from multiprocessing.queues import Queue
 import torch
 
 from advisor.errors import DataError, RunError
-from advisor.library_messages import take_over_as_parent
 from advisor.plans.placement import devices_of, slots
 from advisor.plans.plan import Step, TrainingPlan
 from advisor.plans.records import StepRecord, StepStatus
-from advisor.spawning import OF_TERMINALS, apart_from_caller
+from advisor.spawning import apart_from_caller
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Notice, Tell, TrainingStarted
+from trainer.execution.child import POLL_SECONDS, TERMINATION_SECONDS, TRANSFER_SECONDS, begin, busy
 from trainer.execution.mailbox import Mailbox
 from trainer.execution.plan_step import run_step
 from trainer.execution.preloading import worker_context
@@ -43,11 +39,6 @@ from trainer.training.parallel import Rendezvous, choose_gpu, make_rendezvous
 
 # Folder in the folder of a run in which processes that share a batch find each other.
 RENDEZVOUS = "rendezvous"
-POLL_SECONDS = 0.1
-# Time that a terminated worker has for its batch and its checkpoint,
-TERMINATION_SECONDS = 30.0
-# and then for the transfer of its events to the parent.
-TRANSFER_SECONDS = 1.0
 
 
 class Pool:
@@ -200,8 +191,6 @@ class _Worker:
 
 
 _worker: list[_Worker] = []
-# Set while this process executes a step.
-_busy = threading.Event()
 
 
 def _start_worker(
@@ -212,15 +201,7 @@ def _start_worker(
     halt: synchronize.Event,
     barrier: synchronize.Barrier,
 ) -> None:
-    # That of the process that this one is a copy of may be older.
-    os.environ.clear()
-    os.environ.update(environment)
-    take_over_as_parent()
-    # They may reach the whole process group. The parent decides, and `halt` passes its decision on.
-    for number in OF_TERMINALS:
-        signal.signal(number, signal.SIG_IGN)
-    terminated = _exit_on_sigterm()
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    terminated = begin(environment)
     torch.set_num_threads(plan.execution.threads)
     choose_gpu(plan.execution.device, barrier)
     try:
@@ -236,50 +217,11 @@ def _start_worker(
     _worker.append(_Worker(plan, files, data, inbox.put, stop, barrier))
 
 
-def _exit_on_sigterm() -> threading.Event:
-    """On SIGTERM, end this process as soon as its step has written its checkpoint.
-
-    Returns:
-        Event that is set when the signal arrives.
-    """
-    terminated, (received, sender) = threading.Event(), socket.socketpair()
-
-    def wait_and_exit(received: socket.socket, sender: socket.socket) -> None:
-        # `sender` is an argument so that it stays open.
-        while received.recv(1) != bytes([signal.SIGTERM]):
-            continue
-        terminated.set()
-        latest = time.monotonic() + TERMINATION_SECONDS
-        while _busy.is_set() and time.monotonic() < latest:
-            time.sleep(POLL_SECONDS)
-        time.sleep(TRANSFER_SECONDS)
-        os._exit(128 + signal.SIGTERM)
-
-    # A Python handler would wait for the end of an operation of torch. The wakeup descriptor does not.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    sender.setblocking(False)
-    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=wait_and_exit, args=(received, sender), daemon=True).start()
-    return terminated
-
-
-def _exit_with_parent() -> None:
-    """End this process when its parent was killed, since no other process receives its events."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _worker_ready() -> None:
     _worker[0].barrier.wait()
 
 
 def _run_in_worker(step: Step, rendezvous: Rendezvous | None) -> StepRecord:
     worker = _worker[0]
-    _busy.set()
-    try:
+    with busy():
         return run_step(worker.plan, step, worker.files, worker.data, worker.tell, worker.stop, rendezvous)
-    finally:
-        _busy.clear()

@@ -5,6 +5,7 @@ This module imports nothing slow, so that a command can let the imports of its w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 from advisor.spawning import forked_context
@@ -13,6 +14,10 @@ from advisor.spawning import forked_context
 MODULES = ("trainer.execution.pool", "torch._dynamo")
 
 
-def worker_context() -> ForkServerContext | SpawnContext:
-    """Return the context of worker processes; the first call lets their imports begin."""
-    return forked_context(MODULES)
+def worker_context(also: Sequence[str] = ()) -> ForkServerContext | SpawnContext:
+    """Return the context of worker processes; the first call lets their imports begin.
+
+    Args:
+        also: names of further modules, which count in the first call.
+    """
+    return forked_context((*MODULES, *also))

@@ -7,8 +7,6 @@ that end a job, because schedulers send them to every process, and end with thei
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import signal
 import threading
@@ -26,6 +24,7 @@ from advisor.plans.records import StepRecord
 from advisor.spawning import OF_TERMINALS, apart_from_caller
 from trainer.data.loading import Data, load_data
 from trainer.events import Event, Tell
+from trainer.execution.child import exit_with_parent
 from trainer.execution.free_gpus import free_gpus
 from trainer.execution.plan_step import run_step
 from trainer.execution.preloading import worker_context
@@ -111,7 +110,7 @@ def _take_part(
     take_over_as_parent()
     for number in (*OF_TERMINALS, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     torch.set_num_threads(plan.execution.threads)
     if gpu is not None:
         torch.cuda.set_device(gpu)
@@ -119,13 +118,6 @@ def _take_part(
     with suppress(Exception):
         # Rank 0 fails with it, and tells.
         run_step(plan, step, files, data, _discard, _never, rendezvous)
-
-
-def _exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _discard(event: Event) -> None:

@@ -13,6 +13,10 @@ for half of the schedule or of the images at least: what weight decay does shows
 ones (family, depth, members, clusters, shares of budget, epochs and images). The one of largest move per
 second is chosen. Probing ends where less than `WORTHWHILE` points are at stake: where perfect knowledge of
 all errors would save less, or where no probe moves the comparison by as much.
+
+Several probes may train side by side. Then the next one is chosen as if those that run had ended with what is
+expected of them (`advisor.decision.probes.fantasies`), until their results are there. Its time is that of a
+machine which is shared.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ import optuna
 from advisor.accuracy.cases import weight_decay_of
 from advisor.cost.pricing import price
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of, with_other_weight_decays
-from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
+from advisor.decision.probes.fantasies import ALONE, Beside, Fantasies
+from advisor.decision.probes.probe_value import Outcome, at_stake, errors_of, expected_move, outcome
 from advisor.decision.search import Evaluated, Scenario, plan_of
 from advisor.decision.weight_decay import other_than_recipe, tuned_weight_decay_of
 from advisor.designs.design import Design, homogeneous, parse_design
@@ -67,12 +72,14 @@ class Probe:
 
     Attributes:
         plan: plan of the training.
-        seconds: predicted training time. Its upper end is at most the time that is left.
+        seconds: predicted training time, beside what else trains. Its upper end is at most the time that is
+            left.
         move: expected move of the comparison of the designs, in points of test error.
         predicted_error: predicted validation error of its ensemble, share.
         image_share: share of the training images.
         full: whether it is the training that the request asks about: all epochs and images, and the plan of
             `advisor.decision.search.planned` but for its number of processes.
+        peak_bytes: upper end of the predicted peak memory of its networks.
     """
 
     plan: TrainingPlan
@@ -81,6 +88,7 @@ class Probe:
     predicted_error: Estimate
     image_share: float
     full: bool
+    peak_bytes: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -111,6 +119,8 @@ def next_probe(
     seconds: float,
     done: Collection[str],
     seed: int,
+    running: Sequence[Probe] = (),
+    slowdown: float = 1.0,
 ) -> Probe | None:
     """Return the next probe, or None where none is worthwhile: a leading design's, else the most informative.
 
@@ -120,18 +130,23 @@ def next_probe(
         budget: parameter budget of the request.
         seconds: time that is left for probing. Where it is infinite, no training is preferred for being a
             leading design's.
-        done: keys of the trainings that were made before, as of `key_of`.
+        done: keys of the trainings that were made before or are being made, as of `key_of`.
         seed: random seed of Optuna's sampler, of the simulated measurements and of the probe's training; a
             full training has that of the scenario.
+        running: probes that train already, in the order of their choice; what is expected of them counts as
+            observed.
+        slowdown: factor on the time of a probe by what trains beside it.
     """
+    beside = Beside(Fantasies.of([_outcome(p.plan, scenario) for p in running], seed), slowdown)
+    evaluated = beside.fantasies.evaluated(evaluated)
     errors = errors_of(evaluated)
     if 100 * at_stake(errors) < WORTHWHILE:
         return None
     if math.isfinite(seconds):
-        first = full_probes(scenario, evaluated, done, seed)
+        first = full_probes(scenario, evaluated, done, seed, beside)
         if fitting := next((p for p in first if p.seconds.high <= seconds), None):
             return fitting
-    found = {p.key: p for p in _of_leading(scenario, evaluated, errors, seconds, done, seed)}
+    found = {p.key: p for p in _of_leading(scenario, evaluated, errors, seconds, done, seed, beside)}
 
     def value(trial: optuna.Trial) -> float:
         plan = _proposed(trial, scenario, budget, seed)
@@ -141,7 +156,7 @@ def next_probe(
         if key in done:
             raise optuna.TrialPruned
         if key not in found:
-            found[key] = _valued(plan, scenario, errors, seed)
+            found[key] = _valued(plan, scenario, errors, seed, beside)
         probe = found[key]
         # A probe that takes too long is valued by its time, which leads the sampler to shorter ones.
         return probe.rate if probe.seconds.high <= seconds else -probe.seconds.high
@@ -154,7 +169,11 @@ def next_probe(
 
 
 def full_probes(
-    scenario: Scenario, evaluated: Sequence[Evaluated], done: Collection[str], seed: int
+    scenario: Scenario,
+    evaluated: Sequence[Evaluated],
+    done: Collection[str],
+    seed: int,
+    beside: Beside = ALONE,
 ) -> list[Probe]:
     """Return the full trainings to make first: of the leading design and its rival, unless one like it was.
 
@@ -163,10 +182,11 @@ def full_probes(
         evaluated: designs of the request with the draws of their errors.
         done: keys of the trainings that were made before, as of `key_of`.
         seed: random seed of the simulated measurements.
+        beside: what trains at the same time.
     """
     leading = first_to_train(evaluated, scenario.dataset, scenario.epochs, done)
     errors = errors_of(evaluated)
-    return [_valued(_full_plan(e, scenario), scenario, errors, seed) for e in leading]
+    return [_valued(_full_plan(e, scenario), scenario, errors, seed, beside) for e in leading]
 
 
 def _of_leading(
@@ -176,13 +196,14 @@ def _of_leading(
     seconds: float,
     done: Collection[str],
     seed: int,
+    beside: Beside = ALONE,
 ) -> Iterator[Probe]:
     """Yield the probes of leading designs: the whole training where it fits the time, else parts of it."""
     leading = contenders(evaluated)
     others = with_other_weight_decays(leading, scenario.weight_decays)
     parts = [(e, SHORTENED) for e in leading] + [(e, SHORTENED_BY_HALF) for e in others]
     for each, shortened in parts:
-        whole = _valued(_full_plan(each, scenario), scenario, errors, seed)
+        whole = _valued(_full_plan(each, scenario), scenario, errors, seed, beside)
         if whole.seconds.high <= seconds:
             if whole.key not in done:
                 yield whole
@@ -192,7 +213,7 @@ def _of_leading(
             decay = each.weight_decay
             plan = _plan(each.design, scenario, epochs, image_share, seed, decay)
             if plan is not None and key_of(plan.design, plan.epochs, image_share, decay) not in done:
-                yield _valued(plan, scenario, errors, seed)
+                yield _valued(plan, scenario, errors, seed, beside)
 
 
 def _full_plan(leading: Evaluated, scenario: Scenario) -> TrainingPlan:
@@ -263,17 +284,29 @@ def _plan(
         return None
 
 
-def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int) -> Probe:
-    """Return a plan as a probe, with its price and its expected move."""
-    image_share, design = _image_share(plan, scenario), parse_design(plan.design)
-    expected = outcome(
-        scenario.accuracy, design, plan.dataset, plan.epochs, image_share, weight_decay_of(plan)
+def _outcome(plan: TrainingPlan, scenario: Scenario) -> Outcome:
+    """Return the predicted result of a plan, by the draws of the scenario."""
+    return outcome(
+        scenario.accuracy,
+        parse_design(plan.design),
+        plan.dataset,
+        plan.epochs,
+        _image_share(plan, scenario),
+        weight_decay_of(plan),
     )
+
+
+def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int, beside: Beside) -> Probe:
+    """Return a plan as a probe, with its price and its expected move."""
+    image_share, expected = _image_share(plan, scenario), _outcome(plan, scenario)
+    log_figures = beside.fantasies.conditioned(expected.log_figures)
+    priced = price(plan, scenario.cost)
     return Probe(
         plan=plan,
-        seconds=price(plan, scenario.cost).train_seconds,
-        move=100 * expected_move(errors, expected.log_figures, expected.stds, seed),
+        seconds=priced.train_seconds.scaled(beside.slowdown),
+        move=100 * expected_move(errors, log_figures, expected.stds, seed),
         predicted_error=expected.predicted_error,
         image_share=image_share,
         full=image_share == 1 and plan.epochs == scenario.epochs,
+        peak_bytes=priced.train_peak_bytes.high,
     )

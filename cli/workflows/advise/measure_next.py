@@ -80,6 +80,7 @@ def measure_next(
     evaluated: Sequence[Evaluated],
     done: Collection[str],
     train_seconds: float,
+    slowdown: float = 1.0,
 ) -> MeasureNext:
     """Return the training that is most informative per second, and the command that makes it.
 
@@ -92,12 +93,21 @@ def measure_next(
         evaluated: designs that the search looked at.
         done: keys (`key_of`) of earlier trainings.
         train_seconds: predicted seconds of training the first design of the ranking.
+        slowdown: factor on the time of a probe by those that the command trains beside it.
     """
     feasible = [e for e in evaluated if e.feasible]
     budget, allowed = parse_budget(request.budget), allowed_seconds(train_seconds)
 
     def chosen(seconds: float) -> Probe | None:
-        return next_probe(scenario, feasible, budget=budget, seconds=seconds, done=done, seed=request.seed)
+        return next_probe(
+            scenario,
+            feasible,
+            budget=budget,
+            seconds=seconds,
+            done=done,
+            seed=request.seed,
+            slowdown=slowdown,
+        )
 
     within = chosen(allowed)
     probe = within or chosen(math.inf)
@@ -124,6 +134,7 @@ def measure_untried(
     families: Sequence[str],
     done: Collection[str],
     train_seconds: float,
+    slowdown: float = 1.0,
 ) -> MeasureNext | None:
     """Return the most informative training of families without one, or None where none is worth its cost.
 
@@ -136,12 +147,14 @@ def measure_untried(
         families: families without a training on the data.
         done: keys (`key_of`) of earlier trainings.
         train_seconds: predicted seconds of training the first design of the ranking.
+        slowdown: factor on the time of a probe by those that the command trains beside it.
     """
     own = scenario.limited_to(families)
     evaluated = search(own, optuna.storages.InMemoryStorage(), "untried", request.trials)
     if not any(e.feasible for e in evaluated):
         return None
-    found = measure_next(replace(request, families=tuple(families)), own, evaluated, done, train_seconds)
+    asked = replace(request, families=tuple(families))
+    found = measure_next(asked, own, evaluated, done, train_seconds, slowdown)
     return None if found.probe is None else replace(found, untried=named_design(untried))
 
 

@@ -3,12 +3,17 @@
 Probes are scored on validation images, so that no design is chosen by the test set. The database keeps a
 finished probe in the same form as an imported training. The trained networks of a probe that is what the
 request asks about are kept for `advisor train` (`cli.workflows.kept_probes`); those of others are deleted.
+
+Where there is room, several probes train at once (`cli.workflows.advise.probe_session`). Each is chosen with
+the evidence of those that have ended, and as if those that train had ended as expected. Nothing is measured
+meanwhile: measuring ends before a session begins.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,28 +21,30 @@ import numpy as np
 import optuna
 
 from advisor.decision.leading import leading_families, trained_families
+from advisor.decision.probes.fantasies import Beside
 from advisor.decision.probes.probe_value import at_stake, errors_of
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
 from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
-from advisor.errors import InterruptedRunError, StorageError
+from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate, Floats
 from cli.workflows.advise.comparison import Fitted
 from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
-from cli.workflows.advise.probe_evidence import reported_probe, trained_before
+from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
+from cli.workflows.advise.probe_session.answer import best_design, finished_probe, words_of
+from cli.workflows.advise.probe_session.crew import Crew, Member
+from cli.workflows.advise.probe_session.keeping import keep_outcome
+from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
 from cli.workflows.answers.advice_request import RecommendRequest
-from cli.workflows.answers.probing import BestDesign, FinishedProbe, Probing, ProbingEnd
+from cli.workflows.answers.probing import FinishedProbe, Probing, ProbingEnd
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.forecast.probe_source import source_of
-from cli.workflows.home import Home, now, temporary_folder
-from cli.workflows.kept_probes import KeptProbe, keep
-from cli.workflows.patience import patiently
+from cli.workflows.home import Home, temporary_folder
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say
 from db.queries import Store
@@ -75,7 +82,7 @@ def probe(request: RecommendRequest, options: ProbeOptions, home: Home, say: Say
 
 @dataclass(slots=True)
 class ProbingSession:
-    """A probing session: probes one after the other, each chosen with the evidence of those before it.
+    """A probing session: probes one after the other or side by side, each chosen with the evidence so far.
 
     Attributes:
         request: request for advice, whose designs are compared.
@@ -85,7 +92,8 @@ class ProbingSession:
         home: home of the data sets and of the probes' checkpoints.
         data: images to train on.
         say: receiver of progress.
-        finished: finished probes in the order of their training.
+        places: what probes can train on at the same time; None for what this machine or the cluster has.
+        finished: finished probes in the order of their end.
         best: design of least expected error before each probe and after the last.
         _choosing: seconds that the last choice of a probe took.
         _compared: what the evidence so far says, where a probe has not made it stale.
@@ -93,6 +101,7 @@ class ProbingSession:
         _trained: times of the finished probes.
         _full_seconds: time of the first full trainings by forecast, seconds, where no time is given.
         _cluster: cluster whose nodes train; None for this machine.
+        _crew: probes that train side by side; None where one trains at a time, in this process.
     """
 
     request: RecommendRequest
@@ -102,6 +111,7 @@ class ProbingSession:
     home: Home
     data: Data
     say: Say
+    places: Places | None = None
     finished: list[FinishedProbe] = field(default_factory=list)
     best: list[Evaluated] = field(default_factory=list)
     _choosing: float = field(default=0.0, init=False)
@@ -110,6 +120,7 @@ class ProbingSession:
     _trained: list[TrainedProbe] = field(default_factory=list, init=False)
     _full_seconds: float | None = field(default=None, init=False)
     _cluster: ClusterAddress | None = field(default=None, init=False)
+    _crew: Crew | None = field(default=None, init=False)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -122,28 +133,87 @@ class ProbingSession:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         given, self._cluster = options.seconds, options.cluster
-        if given is None:
-            # Fitting and searching are not probing yet.
-            self._compare()
-        signals = StopSignals(until := time.monotonic() + (LONGEST_SECONDS if given is None else given))
+        began = time.monotonic()
+        with ExitStack() as resources:
+            self._crew = self._opened_crew(resources)
+            if given is None:
+                # Fitting and searching are not probing yet.
+                self._compare()
+                began = time.monotonic()
+            until = began + (LONGEST_SECONDS if given is None else given)
+            signals = StopSignals(until)
+            if options.take_signals:
+                resources.enter_context(signals.listening())
+            return self._until_the_end(given, until, signals)
+
+    def _until_the_end(self, given: float | None, until: float, signals: StopSignals) -> Probing:
+        """Choose and train until nothing is left to choose, and nothing trains.
+
+        Args:
+            given: time of the session, seconds; None where none is given.
+            until: end of the session by the clock, seconds.
+            signals: reasons to stop.
+
+        Raises:
+            InterruptedRunError: a signal ended the session; finished probes are kept.
+        """
         done: set[str] = set()
-        with signals.listening() if options.take_signals else nullcontext():
-            while True:
-                time_left = (
-                    self._default_left(until) if given is None else (until, longest_probe_seconds(given))
-                )
-                chosen = self._choose(*time_left, done)
-                if not isinstance(chosen, ProbingEnd):
-                    done.add(chosen.key)
-                    self._train(chosen, signals)
-                if signals.received is not None:
-                    raise InterruptedRunError(
-                        f"probing is interrupted; finished probes, which are kept: {len(self.finished)}; "
-                        "`advisor recommend --probe 0` answers from what there is",
-                        exit_code=128 + signals.received,
-                    )
-                if isinstance(chosen, ProbingEnd):
-                    return self._answer(chosen)
+        while True:
+            if self._crew is not None:
+                # Some may have ended while another was chosen.
+                self._take(self._crew.look(), signals)
+            time_left = self._default_left(until) if given is None else (until, longest_probe_seconds(given))
+            chosen = self._choose(*time_left, done)
+            # What trains may teach what to train next.
+            last = isinstance(chosen, ProbingEnd) and not self._running
+            if not isinstance(chosen, ProbingEnd):
+                done.add(chosen.key)
+                self._train(chosen, signals)
+            elif not last:
+                self._wait(signals)
+            if signals.received is not None:
+                self._interrupt(signals)
+            if last and isinstance(chosen, ProbingEnd):
+                return self._answer(chosen)
+
+    def _interrupt(self, signals: StopSignals) -> None:
+        """End a session that a signal came to.
+
+        Raises:
+            InterruptedRunError: always.
+        """
+        while self._running:
+            self._wait(signals)
+        raise InterruptedRunError(
+            f"probing is interrupted; finished probes, which are kept: {len(self.finished)}; "
+            "`advisor recommend --probe 0` answers from what there is",
+            exit_code=128 + (signals.received or 0),
+        )
+
+    def _opened_crew(self, resources: ExitStack) -> Crew | None:
+        """Return the processes for probes side by side; None where there is room for one probe only.
+
+        Args:
+            resources: owner of the processes.
+        """
+        places = self.places or Places.of(self.profiled.execution, self._cluster)
+        if places.most == 1:
+            return None
+        return resources.enter_context(Crew(places, self.home, self.data, self.say, self._cluster))
+
+    @property
+    def _running(self) -> list[Probe]:
+        """Probes that train now."""
+        return [] if self._crew is None else self._crew.running
+
+    @property
+    def _begun(self) -> int:
+        """Number of the probes that began."""
+        return max(len(self.finished), 0 if self._crew is None else self._crew.begun)
+
+    def _beside(self, scenario: Scenario) -> Beside:
+        """Return what the next probe trains beside, as far as its time goes."""
+        return Beside() if self._crew is None else Beside(slowdown=self._crew.places.slowdown(scenario.cost))
 
     def _default_left(self, until: float) -> tuple[float, float]:
         """Return when the next probe must have ended, by the clock, and how long it may take by default.
@@ -154,14 +224,17 @@ class ProbingSession:
         scenario, evaluated, before = self._compare()
         if 100 * at_stake(errors_of(evaluated)) < WORTHWHILE:
             return until, 0.0
-        first = full_probes(scenario, evaluated, before, self.request.seed)
+        before = before | {probe.key for probe in self._running}
+        first = full_probes(scenario, evaluated, before, self.request.seed, self._beside(scenario))
         if self._full_seconds is None:
             self._full_seconds = full_seconds_of(first)
         train_seconds = self.best[-1].priced.train_seconds.mean
-        seconds = default_seconds(first, self._full_seconds, train_seconds, self._trained)
-        if seconds > 0 and not self._trained:
+        # Probes that train have their share of the time as if they ended as forecast.
+        spent = [*self._trained, *map(TrainedProbe.as_forecast, self._running)]
+        seconds = default_seconds(first, self._full_seconds, train_seconds, spent)
+        if seconds > 0 and not spent:
             self.say(announcement(first, seconds))
-        return default_left(seconds, until, self._trained)
+        return default_left(seconds, until, spent)
 
     def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
         """Return the next probe, or the reason why there is none.
@@ -175,7 +248,8 @@ class ProbingSession:
         if longest <= 0:
             settled = 100 * at_stake(errors_of(evaluated)) < WORTHWHILE
             return ProbingEnd.NOTHING_WORTHWHILE if settled else ProbingEnd.TIME_IS_UP
-        budget, number = int(parse_budget(self.request.budget)), len(self.finished)
+        budget, number = int(parse_budget(self.request.budget)), self._begun
+        running, slowdown = self._running, self._beside(scenario).slowdown
 
         def chosen(seconds: float) -> Probe | None:
             return next_probe(
@@ -185,6 +259,8 @@ class ProbingSession:
                 seconds=seconds,
                 done=done | before,
                 seed=self.request.seed + number,
+                running=running,
+                slowdown=slowdown,
             )
 
         # Choosing takes time as well. A probe that does not end in time would be stopped and teach nothing.
@@ -217,42 +293,86 @@ class ProbingSession:
         return self._compared
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
-        """Train a probe and keep its outcome; a probe that is stopped teaches nothing."""
+        """Train a probe and keep its outcome; or let it begin beside others, and wait where no more fit."""
+        number = self._begun + 1
+        self.say(f"probe {number}: {chosen.key}, {words_of(chosen)}")
+        if self._crew is None or not self._crew.is_worth(chosen):
+            self._train_here(number, chosen, signals)
+            return
+        while not self._crew.has_memory(chosen):
+            self._wait(signals)
+            if signals():
+                return
+        self._crew.begin(chosen, number)
+        if not self._crew.has_room:
+            self._wait(signals)
+
+    def _train_here(self, number: int, chosen: Probe, signals: StopSignals) -> None:
         data = part_of(self.data, chosen.plan.dataset)
-        self.say(f"probe {len(self.finished) + 1}: {chosen.key}, {_words_of(chosen)}")
         began = time.monotonic()
         with temporary_folder(self.home.probes) as folder:
             result = train_probe(chosen, folder, self.home, data, self.say, signals, self._cluster)
-            if result is None:
-                return
-            seconds = time.monotonic() - began
-            self.say(
-                f"probe {len(self.finished) + 1}: error {100 * result.error:.3g} % on validation images, "
-                f"after {seconds:.3g} s"
-            )
-            training = reported_probe(chosen.plan, result.error, result.members, result.curve)
-            patiently(
-                lambda: self.store.add_reported([training], source=source_of(seconds), imported_at=now()),
-                self.say,
-                signals,
-            )
-            self._compared = None
-            self.finished.append(_finished(chosen, seconds, result))
-            self._trained.append(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
-            if chosen.full:
-                self._keep(
-                    folder,
-                    KeptProbe(
-                        plan=chosen.plan, training=training, trained_at=now(), seconds=result.train_seconds
-                    ),
-                )
+            self._learn(number, chosen, folder, result, time.monotonic() - began, signals)
 
-    def _keep(self, folder: Path, kept: KeptProbe) -> None:
+    def _wait(self, signals: StopSignals) -> None:
+        """Wait until a probe of the crew ends, and keep its outcome."""
+        if self._crew is not None:
+            self._take(self._crew.wait(signals), signals)
+
+    def _take(self, ended: Sequence[Member], signals: StopSignals) -> None:
+        """Keep the outcomes of probes of the crew.
+
+        Raises:
+            AdvisorError: a process could not train its probe.
+        """
         try:
-            keep(folder, kept, self.home)
-        except StorageError as error:
-            # What it taught is stored, and `advisor train` trains the networks again.
-            self.say(str(error))
+            for each in ended:
+                report = each.report
+                self._learn(each.number, each.probe, each.folder, report.result, report.seconds, signals)
+        finally:
+            for each in ended:
+                each.close()
+        for each in ended:
+            if each.report.error is not None:
+                raise each.report.error
+
+    def _learn(
+        self,
+        number: int,
+        chosen: Probe,
+        folder: Path,
+        result: ProbeResult | None,
+        seconds: float,
+        signals: StopSignals,
+    ) -> None:
+        """Keep the outcome of a probe; one that was stopped, or failed, teaches nothing.
+
+        Args:
+            number: number of the probe in this session.
+            chosen: probe as it was chosen.
+            folder: folder of its networks.
+            result: its result, if it has any.
+            seconds: time that it took, seconds.
+            signals: reasons to stop.
+        """
+        if result is None:
+            return
+        self.say(
+            f"probe {number}: error {100 * result.error:.3g} % on validation images, after {seconds:.3g} s"
+        )
+        keep_outcome(
+            chosen,
+            result,
+            seconds,
+            folder,
+            store=self.store,
+            home=self.home,
+            say=self.say,
+            stop=signals,
+        )
+        self._compared = None
+        self.finished.append(finished_probe(chosen, seconds, result))
+        self._trained.append(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
 
     def _answer(self, ended: ProbingEnd) -> Probing:
         after, evaluated = self.best[-1], [] if self._compared is None else self._compared[1]
@@ -263,8 +383,8 @@ class ProbingSession:
             probes=tuple(self.finished),
             ended=ended,
             worthwhile_points=WORTHWHILE,
-            before=_best(self.best[0]),
-            after=_best(after),
+            before=best_design(self.best[0]),
+            after=best_design(after),
             after_as_before=Estimate.of_samples(self._as_before(after)),
             at_stake_points=100 * at_stake(errors_of(evaluated)),
         )
@@ -283,34 +403,3 @@ class ProbingSession:
             weight_decays=[after.weight_decay],
         )
         return np.ravel(errors)
-
-
-def _words_of(chosen: Probe) -> str:
-    """Return how long a probe takes, and what it is for."""
-    seconds = f"about {chosen.seconds.mean:.0f} s" if chosen.seconds.mean >= 1 else "less than 1 s"
-    if chosen.full:
-        return f"{seconds}, which is what is asked about: `advisor train` goes on from its networks"
-    return f"{seconds}, to move the choice by {chosen.move:.2f} points"
-
-
-def _finished(chosen: Probe, seconds: float, result: ProbeResult) -> FinishedProbe:
-    return FinishedProbe(
-        design=chosen.plan.design,
-        epochs=chosen.plan.epochs,
-        share_of_images=chosen.image_share,
-        predicted_seconds=chosen.seconds.mean,
-        seconds=seconds,
-        move_points=chosen.move,
-        predicted_error=chosen.predicted_error,
-        error=result.error,
-        member_errors=result.members,
-        tuned_weight_decay=chosen.tuned_weight_decay,
-    )
-
-
-def _best(evaluated: Evaluated) -> BestDesign:
-    return BestDesign(
-        design=evaluated.design.name,
-        test_error=Estimate.of_samples(evaluated.errors),
-        tuned_weight_decay=evaluated.tuned_weight_decay,
-    )

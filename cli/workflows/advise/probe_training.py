@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +16,6 @@ from advisor.plans.method_traits import Method
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from cli.workflows.home import Home
-from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say, TrainingBegun, TrainingEnded
 from profiler.memory import watch_peak
 from trainer.data.loading import Data
@@ -52,7 +51,7 @@ def train_probe(
     home: Home,
     data: Data,
     say: Say,
-    signals: StopSignals,
+    stop: Callable[[], bool],
     cluster: ClusterAddress | None = None,
 ) -> ProbeResult | None:
     """Train a probe to its end.
@@ -63,7 +62,7 @@ def train_probe(
         home: home of the data sets.
         data: images of the probe.
         say: receiver of progress.
-        signals: reasons to stop.
+        stop: question whether to stop.
         cluster: cluster whose nodes train; None for this machine.
 
     Returns:
@@ -76,7 +75,7 @@ def train_probe(
     files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
     watcher = _Watcher(plan, probe.seconds.mean, say, Outbox(folder, plan))
     try:
-        ended = execute(plan, files, data, watcher, signals, cluster)
+        ended = execute(plan, files, data, watcher, stop, cluster)
     finally:
         say(TrainingEnded())
     if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):

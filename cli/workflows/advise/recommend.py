@@ -34,6 +34,7 @@ from cli.workflows.advise.measure_next import measure_next, measure_untried
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions
+from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.reasons import advised_designs, would_change
 from cli.workflows.advise.request import (
     ResolvedRequest,
@@ -190,25 +191,25 @@ def _advice(
             trials=request.trials, designs=len(compared.evaluated), seconds=compared.search_seconds
         ),
         would_change=would_change(request, scenario, rows, compared.evaluated, switchovers, compared.leading),
-        measure_next=_measure_next(request, compared),
+        measure_next=_measure_next(request, compared, Places.of(profiled.execution)),
         probing=probed,
     )
 
 
-def _measure_next(request: RecommendRequest, compared: Comparison) -> MeasureNext:
+def _measure_next(request: RecommendRequest, compared: Comparison, places: Places) -> MeasureNext:
     """Return the training to make next: of the untried family that could lead, where there is one."""
     scenario, rows = compared.scenario, compared.rows
     learned_as = scenario.dataset.learned_as
     done = trained_before(compared.trained, learned_as)
-    seconds = rows[0].evaluated.priced.train_seconds.mean
+    seconds, slowdown = rows[0].evaluated.priced.train_seconds.mean, places.slowdown(scenario.cost)
     untried = could_lead(rows, scenario.accuracy, Objective(request.objective))
     trained = trained_families(compared.trained, learned_as, request.epochs)
     if untried is not None and any(family in trained for family in compared.leading):
         families = [family for family in untried.design.families if family not in compared.leading]
-        offered = measure_untried(request, scenario, untried, families, done, seconds)
+        offered = measure_untried(request, scenario, untried, families, done, seconds, slowdown)
         if offered is not None:
             return offered
-    return measure_next(request, scenario, compared.evaluated, done, seconds)
+    return measure_next(request, scenario, compared.evaluated, done, seconds, slowdown)
 
 
 def _save_plan(path: Path, compared: Comparison) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from advisor.decision.probes.probing import BESIDE_SECONDS, Probe
 from cli.workflows.advise.probe_options import PREPARING_SECONDS
 
 # Longest session where no time is given, seconds.
@@ -19,7 +20,7 @@ LONGEST_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class TrainedProbe:
-    """The time of a finished probe.
+    """The time of a finished probe, or of one that trains.
 
     Attributes:
         forecast: upper end of its forecast, with what a probe costs beside its training, seconds.
@@ -30,6 +31,12 @@ class TrainedProbe:
     forecast: float
     actual: float
     full: bool
+
+    @classmethod
+    def as_forecast(cls, probe: Probe) -> TrainedProbe:
+        """Return the time of a probe that has not ended, as it is expected."""
+        seconds = probe.seconds.high + BESIDE_SECONDS
+        return cls(seconds, seconds, probe.full)
 
 
 def default_left(seconds: float, until: float, trained: Sequence[TrainedProbe]) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class Probing(Answer):
         dataset: name of the data set.
         budget_parameters: parameter budget of the request.
         epochs: schedule of the request.
-        probes: finished probes in the order of their training.
+        probes: finished probes in the order of their end.
         ended: reason why no further probe was trained.
         worthwhile_points: least expected move, in percentage points of test error, that is worth a probe.
         before: best design before the first probe.

@@ -12,8 +12,8 @@ answer as a frozen dataclass (`cli.workflows.answers`): attributes for programs,
 
 Two arguments are the same everywhere. `home` is the folder of everything that is written; by default it is
 the project's or the user's, as on the command line. `progress` is a function that receives messages: lines
-of text, the start of a training, its epochs, its end (`cli.workflows.views.Said`); ``"rich"`` shows them on
-stderr, and by default nothing is shown.
+of text, the start of a training, its epochs, its end, the last three with a name where trainings run side by
+side (`cli.workflows.views.Said`); ``"rich"`` shows them on stderr, and by default nothing is shown.
 
 Nothing is printed and no signal is taken over, so a function may be called from any thread. Errors are
 `AdvisorError`s that speak of arguments. `advisor/__init__.py` resolves the names here when they are first

@@ -9,6 +9,7 @@ from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.conformal import Corrections
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of
+from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
 from advisor.decision.probes.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
 from advisor.decision.search import Evaluated, Limits, Scenario, planned
@@ -162,8 +163,8 @@ def open_choice(scenario):
     return scenario, [named(name, error) for name, error in OPEN]
 
 
-def chosen(scenario, evaluated, seconds, done=()):
-    return next_probe(scenario, evaluated, budget=60_000, seconds=seconds, done=done, seed=1)
+def chosen(scenario, evaluated, seconds=1e6, done=(), **beside):
+    return next_probe(scenario, evaluated, budget=60_000, seconds=seconds, done=done, seed=1, **beside)
 
 
 def test_the_first_probe_is_the_leading_design_as_it_would_be_trained(open_choice):
@@ -225,3 +226,37 @@ def test_what_a_probe_cannot_report_does_not_lead():
     chain = named("4xresnet-8-7", 0.01, Method.SNAPSHOT)
     mixed = named("resnet-8-4+resnet-14-4", 0.01)
     assert contenders([chain, mixed, *every])[0].design.name == "4xresnet-8-6"
+
+
+# Side by side.
+
+
+def test_where_nothing_trains_a_choice_is_that_of_one_probe_after_the_other(open_choice):
+    scenario, evaluated = open_choice
+    errors = errors_of(evaluated)
+    nothing = Fantasies.of([], seed=1)
+    assert nothing.conditioned(errors) is errors
+    assert nothing.evaluated(evaluated) is evaluated
+    assert chosen(scenario, evaluated, running=(), slowdown=1.0) == chosen(scenario, evaluated)
+
+
+def test_beside_the_leading_design_trains_its_rival_and_then_what_teaches_most(open_choice):
+    scenario, evaluated = open_choice
+    running, done = [], set()
+    for _ in range(3):
+        running.append(chosen(scenario, evaluated, done=done, running=tuple(running)))
+        done.add(running[-1].key)
+    assert [p.key for p in running[:2]] == [key_of("4xresnet-8-6", 20, 1.0), key_of("resnet-26-6", 20, 1.0)]
+    assert running[2].key not in {p.key for p in running[:2]}
+    again = chosen(scenario, evaluated, done=done - {running[2].key}, running=tuple(running[:2]))
+    assert again == running[2]
+
+
+def test_a_probe_that_a_shared_machine_slows_down_has_to_fit_the_time(open_choice):
+    scenario, evaluated = open_choice
+    # 80 s, and at most twice that.
+    alone = chosen(scenario, evaluated, seconds=200)
+    shared = chosen(scenario, evaluated, seconds=200, slowdown=1.2)
+    assert shared == replace(alone, seconds=alone.seconds.scaled(1.2))
+    assert shared.seconds.high == pytest.approx(192)
+    assert chosen(scenario, evaluated, seconds=190, slowdown=1.2).key != alone.key

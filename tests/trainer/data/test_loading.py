@@ -59,6 +59,15 @@ def test_a_part_of_the_data_keeps_every_class_in_proportion_and_the_other_splits
     assert part_of(digits, digits.facts) is digits
 
 
+def test_a_plan_of_a_part_of_the_images_loads_that_part_wherever_it_is_executed(digits, tmp_path):
+    facts = replace(digits.facts, train_images=270)
+    loaded, part = load_data(facts, tmp_path), part_of(digits, facts)
+    assert loaded.facts == facts
+    assert torch.equal(loaded.train.images, part.train.images)
+    assert torch.equal(loaded.validation.images, digits.validation.images)
+    assert torch.equal(loaded.mean, digits.mean)
+
+
 def test_the_digits_have_the_sizes_that_their_facts_promise(digits):
     facts = DATASETS["digits"]
     assert (len(digits.train), len(digits.validation), len(digits.test)) == (1077, 360, 360)
@@ -102,7 +111,7 @@ def test_mean_and_deviation_are_those_of_the_training_pixels_alone(digits):
 
 
 def test_facts_that_do_not_fit_the_files_are_refused(tmp_path):
-    refused(lambda: load_data(small("digits", 1000, 360, 360), tmp_path), "digits", "1437", "fetch it anew")
+    refused(lambda: load_data(small("digits", 1078, 360, 360), tmp_path), "digits", "1437", "fetch it anew")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):

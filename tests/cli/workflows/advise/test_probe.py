@@ -13,6 +13,7 @@ from advisor.estimate import Estimate
 from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
+from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.answers.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
@@ -59,7 +60,7 @@ def clock(monkeypatch):
 def session(clock):
     facts = SimpleNamespace(name="digits", learned_as="digits", train_images=1)
     request = SimpleNamespace(seed=0, trials=1, budget="60k", epochs=5)
-    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, print)
+    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, print, Places(1))
 
 
 def taking(high):

@@ -1,0 +1,1 @@
+"""A probing session: how many probes train at once, their processes, and the answer."""
