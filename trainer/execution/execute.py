@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 import torch
 
-from advisor.errors import UsageError
 from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import StepRecord
 from trainer.data.loading import Data
 from trainer.events import Tell, TrainingStarted
-from trainer.execution.cluster.address import ClusterAddress
+from trainer.execution.cluster.address import ClusterAddress, needing_ray
 from trainer.execution.plan_step import run_step
 from trainer.execution.pool import Pool
 from trainer.execution.ready_steps import ReadySteps
@@ -76,10 +75,6 @@ def _executor_of_clusters() -> Callable[..., dict[str, StepRecord]]:
     Raises:
         UsageError: Ray is not installed.
     """
-    try:
+    with needing_ray():
         from trainer.execution.cluster.executor import execute_on_cluster
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise UsageError("--cluster needs Ray: pip install 'ensemble-advisor[cluster]'") from None
     return execute_on_cluster

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from advisor.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +20,18 @@ class ClusterAddress:
 
     address: str
     insecure: bool = False
+
+
+@contextmanager
+def needing_ray() -> Iterator[None]:
+    """Import modules that import Ray meanwhile.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError("--cluster needs Ray: pip install 'ensemble-advisor[cluster]'") from None
