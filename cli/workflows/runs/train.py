@@ -117,6 +117,7 @@ def begin(
         AdvisorError: the run cannot begin.
     """
     plan = target.with_settings(store)
+    nodes = None if cluster is None else cluster.kinds_to_train(plan.execution.device)
     data = load_new_data(plan.dataset, home.data, download=options.download)
     if data.facts != plan.dataset:
         say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
@@ -127,7 +128,6 @@ def begin(
     if (kept := usable_probe(home, plan, say)) is not None:
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
-    nodes = None if cluster is None else cluster.kinds_to_train(plan.execution.device)
     plan_forecast = forecast_plan(plan, store, nodes=nodes)
     for line in () if plan_forecast.cluster is None else plan_forecast.cluster.lines(plan):
         say(line)

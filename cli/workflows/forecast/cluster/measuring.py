@@ -80,7 +80,7 @@ def profile_cluster(
                     say(str(answer))
                 return None
 
-            profiled = tuple(_profiled(kind, plan, seconds, store, on_one) for kind in found.kinds)
+            profiled = tuple(profiled_kind(kind, plan, seconds, store, on_one) for kind in found.kinds)
     if all(kind.failed for kind in profiled):
         raise RunError("no node of the cluster could be measured: the lines above say why")
     return ClusterProfile(
@@ -88,7 +88,7 @@ def profile_cluster(
     )
 
 
-def _profiled(
+def profiled_kind(
     kind: KindOfNode, plan: TrainingPlan, seconds: float, store: Store, on_one: MeasureOne
 ) -> ProfiledKind:
     """Measure a kind of node unless enough is known of it, and store what was found."""
