@@ -9,6 +9,7 @@ no forecast.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from advisor.conformal import CostBasis
@@ -59,10 +60,12 @@ class ClusterPrices:
         Args:
             plan: plan that they train.
         """
-        return [*self._about_unmeasured(), *self._about_slowest(plan), *self._about_room(plan)]
+        return [*self._about_unmeasured(plan), *self._about_slowest(plan), *self._about_room(plan)]
 
-    def _about_unmeasured(self) -> list[str]:
-        remedy = f"`advisor profile --cluster {self.known.address.address}` measures each kind once"
+    def _about_unmeasured(self, plan: TrainingPlan) -> list[str]:
+        asked = ("advisor", "profile", plan.design, "--dataset", plan.dataset.name)
+        command = shlex.join((*asked, "--cluster", self.known.address.address))
+        remedy = f"`{command}` measures each kind once"
         if not self.known.kinds:
             return ["no node of the cluster has a slot for the plan yet, so there is no forecast of its time"]
         if not self.kinds:

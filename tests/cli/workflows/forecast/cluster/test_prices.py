@@ -24,6 +24,7 @@ from cli.workflows.forecast.cluster.prices import UNMEASURED_FACTOR
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.home import Home
+from cli.workflows.runs.cluster.execution import train_alike
 from db.session import open_store
 from profiler.device import fingerprint
 from trainer.execution.cluster.address import ClusterAddress
@@ -119,7 +120,7 @@ def test_a_kind_that_was_never_measured_has_the_figures_of_this_machine_with_wid
     assert found.priced.train_seconds.low < here.mean / UNMEASURED_FACTOR
     (line,) = found.cluster.lines(plan)
     assert "Third, 8 cores (2 nodes) was never measured: its times are those of this machine" in line
-    assert "`advisor profile --cluster head:6379` measures each kind once" in line
+    assert "`advisor profile mlp-1-8 --dataset digits --cluster head:6379` measures each kind once" in line
     assert cluster_forecast(plan, found.cluster).kinds[0].measurements == 0
 
 
@@ -222,6 +223,27 @@ def test_nodes_are_of_one_kind_if_their_fingerprints_are_equal_and_failures_are_
     found = kinds_of(survey, ClusterAddress("head:6379"), "cpu")
     assert [[each.id for each in kind.nodes] for kind in found.kinds] == [["1", "3"], ["2"]]
     assert found.problems == ("node 5 is old", failure)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "processes", "belongs"),
+    [
+        ({"own": [2]}, 2, True),
+        # Full nodes, as many steps on each as the plan has on this machine.
+        ({"own": [2, 2]}, 2, True),
+        # Three steps beside each other, not two.
+        ({"own": [3]}, 2, False),
+        # Some nodes have one step and some have two, and nobody knows which.
+        ({"own": [2, 2, 2]}, 2, False),
+        ({"own": [2], "other": [2]}, 2, False),
+        ({}, 2, False),
+    ],
+)
+def test_seconds_of_nodes_are_those_of_this_machine_where_they_train_as_it_does(nodes, processes, belongs):
+    plan = replace(planned("4xmlp-1-8"), execution=replace(PLAIN, processes=processes))
+    found = cluster(**nodes)
+    machines = {kind.machine(plan.execution).digest for kind in found.kinds}
+    assert (machines == {fingerprint(plan.execution).digest} and train_alike(found, plan)) is belongs
 
 
 def test_kinds_with_one_processor_have_different_names():
