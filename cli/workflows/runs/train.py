@@ -129,8 +129,9 @@ def begin(
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
     plan_forecast = forecast_plan(plan, store, nodes=nodes)
-    for line in () if plan_forecast.cluster is None else plan_forecast.cluster.lines(plan):
-        say(line)
+    if nodes is not None and plan_forecast.cluster is not None:
+        for line in plan_forecast.cluster.lines(plan):
+            say(line)
     if navigation is not None and kept is None:
         require_time(plan, plan_forecast.priced, navigation.targets, say)
     if plan_forecast.priced is None and nodes is None:
