@@ -62,28 +62,31 @@ def profile(
         raise UsageError("name a network, for example resnet-26-16; without one --cluster measures nodes")
     if profile_seconds is not None:
         raise UsageError("--profile-seconds is for nodes: add --cluster auto|ADDRESS, or leave it out")
+    _profile_network(ctx)
+
+
+def _profile_network(ctx: typer.Context) -> None:
+    """Measure the network that the options name on this machine."""
     from cli.render.profile import profile as render
     from cli.workflows.examine.profile import ProfileRequest
     from cli.workflows.examine.profile import profile as measured
     from cli.workflows.examine.profile_csv import layers_as_csv
     from cli.workflows.files import is_stdout
 
+    given = ctx.params
     request = ProfileRequest(
-        design=design,
-        dataset=dataset or DATASET,
-        augmentation=augment,
-        batch=batch,
-        device=device,
-        csv=csv,
-        as_json=as_json,
-        resize=resize,
-        skip_damaged=skip_damaged,
+        dataset=given["dataset"] or DATASET,
+        augmentation=given["augment"],
+        **{
+            name: given[name]
+            for name in ("design", "batch", "device", "csv", "as_json", "resize", "skip_damaged")
+        },
     )
     answer = measured(request, ctx.obj.home, ctx.obj.speaker())
-    if is_stdout(csv):
+    if is_stdout(given["csv"]):
         write_file_content(layers_as_csv(answer))
     else:
-        print_answer(answer, as_json, render)
+        print_answer(answer, given["as_json"], render)
 
 
 def _profile_cluster(ctx: typer.Context) -> None:

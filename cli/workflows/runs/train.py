@@ -13,8 +13,8 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
-from cli.workflows.forecast.cluster.kinds import Cluster
-from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
+from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import (
@@ -128,10 +128,7 @@ def begin(
     if (kept := usable_probe(home, plan, say)) is not None:
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
-    plan_forecast = forecast_plan(plan, store, nodes=nodes)
-    if nodes is not None and plan_forecast.cluster is not None:
-        for line in plan_forecast.cluster.lines(plan):
-            say(line)
+    plan_forecast = _forecast(plan, store, nodes, say)
     if navigation is not None and kept is None:
         require_time(plan, plan_forecast.priced, navigation.targets, say)
     if plan_forecast.priced is None and nodes is None:
@@ -154,6 +151,15 @@ def begin(
         f"augmentation {plan.dataset.augmentation}"
     )
     return run, data
+
+
+def _forecast(plan: TrainingPlan, store: Store, nodes: ClusterKinds | None, say: Say) -> PlanForecast:
+    """Return the forecast of a plan, and say what must be known of the nodes that it is for."""
+    found = forecast_plan(plan, store, nodes=nodes)
+    if nodes is not None and found.cluster is not None:
+        for line in found.cluster.lines(plan):
+            say(line)
+    return found
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:

@@ -362,7 +362,7 @@ from cli.workflows.runs.navigation import navigate as path
 
 machine.usable_cores = lambda: 1
 training.look_once = lambda *given: None
-training.forecast_plan = lambda plan, store: SimpleNamespace(priced=None, forecast=None)
+training.forecast_plan = lambda plan, store, nodes=None: SimpleNamespace(priced=None, forecast=None)
 unknown = Forecast(
     train_seconds=None, train_peak_bytes=None, inference_ms_per_image=None, test_error=None, steps=()
 )
