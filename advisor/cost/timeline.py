@@ -95,25 +95,29 @@ def timeline_on(
     home = {slot: number for number, node in enumerate(nodes) for slot in node.slots}
     waiting, free = list(names), sorted(home)
     running: dict[str, tuple[int, ...]] = {}
+    on: dict[str, int] = {}
     left: dict[str, float] = {}
     starts: dict[str, float] = {}
     done: dict[str, Span] = {}
     clock = 0.0
     while waiting or running:
         for name in [n for n in waiting if done.keys() >= set(needs[n])]:
+            if not free:
+                break
             own = _slots_for(taken[name], free, home)
             if not own:
                 continue
             waiting.remove(name)
-            running[name], free = own, [slot for slot in free if slot not in own]
-            left[name] = seconds[nodes[home[own[0]]].kind][places[name]]
+            running[name], on[name] = own, home[own[0]]
+            free = free[1:] if len(own) == 1 else [slot for slot in free if slot not in own]
+            left[name] = seconds[nodes[on[name]].kind][places[name]]
             starts[name] = clock
-        passed, progress = _until_next_end(left, {name: home[own[0]] for name, own in running.items()}, nodes)
+        passed, progress = _until_next_end(left, on, nodes)
         clock += passed
         for name in list(running):
-            left[name] -= progress[home[running[name][0]]]
+            left[name] -= progress[on[name]]
             if left[name] <= 0:
-                del left[name]
+                del left[name], on[name]
                 done[name] = Span(starts[name], clock, running.pop(name))
                 free = sorted([*free, *done[name].slots])
     return done
@@ -136,18 +140,18 @@ def _slots_for(count: int, free: Sequence[int], home: Mapping[int, int]) -> tupl
 
 
 def _until_next_end(
-    left: Mapping[str, float], home: Mapping[str, int], nodes: Sequence[Node]
+    left: Mapping[str, float], on: Mapping[str, int], nodes: Sequence[Node]
 ) -> tuple[float, dict[int, float]]:
     """Return the time until the next step ends, and by how much the steps of each node progress in it.
 
     Args:
         left: time that every running step has left, without neighbours.
-        home: number of the node of every running step.
+        on: number of the node of every running step.
         nodes: the nodes.
     """
     shortest: dict[int, float] = {}
     crowd: dict[int, int] = {}
-    for name, node in home.items():
+    for name, node in on.items():
         shortest[node] = min(left[name], shortest.get(node, left[name]))
         crowd[node] = crowd.get(node, 0) + 1
     slowdown = {node: nodes[node].contention if count > 1 else 1.0 for node, count in crowd.items()}
