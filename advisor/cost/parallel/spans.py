@@ -150,7 +150,8 @@ def spans_of(
     """Simulate a plan with all durations at their mean, low and high.
 
     Where nodes differ, the order in which their slots are taken is not known. At the low durations the
-    fastest kinds are taken first, at the high ones the slowest, and at the mean all in turn.
+    fastest kinds are taken first, at the high ones the slowest, and at the mean all in turn. The interval of
+    a step reaches over all kinds.
 
     Args:
         names: names of the steps.
@@ -174,6 +175,15 @@ def spans_of(
         for end, order in (("mean", None), ("low", fastest), ("high", fastest[::-1]))
     ]
     each = [_ordered(*(run[name].end - run[name].start for run in runs)) for name in names]
+    if len(seconds) > 1:
+        each = [
+            Estimate(
+                own.mean,
+                min(own.low, *(alone[place].low for alone in seconds)),
+                max(own.high, *(alone[place].high for alone in seconds)),
+            )
+            for place, own in enumerate(each)
+        ]
     whole = _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs))
     return Spans(each, whole, runs[0])
 

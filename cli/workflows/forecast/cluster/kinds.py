@@ -82,7 +82,7 @@ class Cluster:
     _known: dict[str, ClusterKinds] = field(default_factory=dict, init=False)
 
     def kinds(self, device: str) -> ClusterKinds:
-        """Return its nodes.
+        """Return its nodes; those that are left out are said once.
 
         Args:
             device: ``cpu`` or ``cuda``.
@@ -91,15 +91,11 @@ class Cluster:
             UsageError: Ray is not installed, or the address is of a kind that cannot be used.
             RunError: there is no such cluster.
         """
-        if device not in self._known:
-            with needing_ray():
-                from trainer.execution.cluster.survey import surveyed
-            with surveyed(self.address) as survey:
-                found = kinds_of(survey, self.address, device)
-            for problem in found.problems:
-                self.say(problem)
-            self._known[device] = found
-        return self._known[device]
+        said = device in self._known
+        found = self._asked(device)
+        for problem in () if said else found.problems:
+            self.say(problem)
+        return found
 
     def kinds_to_train(self, device: str) -> ClusterKinds:
         """Return its nodes, all of which may train; there need not be any yet.
@@ -108,18 +104,18 @@ class Cluster:
             UsageError: as `kinds`.
             RunError: as `kinds`, or a node may not train.
         """
-        said, self.say = self.say, _unheard
-        try:
-            found = self.kinds(device)
-        finally:
-            self.say = said
+        found = self._asked(device)
         if found.problems:
             raise RunError(found.problems[0])
         return found
 
-
-def _unheard(said: object) -> None:
-    """Take no notice: the line is raised instead."""
+    def _asked(self, device: str) -> ClusterKinds:
+        if device not in self._known:
+            with needing_ray():
+                from trainer.execution.cluster.survey import surveyed
+            with surveyed(self.address) as survey:
+                self._known[device] = kinds_of(survey, self.address, device)
+        return self._known[device]
 
 
 def kinds_of(survey: Survey, address: ClusterAddress, device: str) -> ClusterKinds:

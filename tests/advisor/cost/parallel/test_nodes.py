@@ -88,6 +88,8 @@ def test_the_next_step_takes_a_free_slot_however_slow_it_is():
     priced = price(planned("3xresnet-8-8"), Speed(), cluster=[FAST, SLOW])
     assert priced.train_seconds == Estimate.exact(40.0)
     assert [step.seconds.mean for step in priced.steps[:3]] == [20.0, 40.0, 20.0]
+    # Nor does anybody know which step the slow node takes.
+    assert {(step.seconds.low, step.seconds.high) for step in priced.steps[:3]} == {(20.0, 40.0)}
     assert [priced.placed[step.step].slots for step in priced.steps[:3]] == [(1,), (2,), (1,)]
     # At 40 s both are free, and nobody knows which one takes the fourth.
     assert price(planned("4xresnet-8-8"), Speed(), cluster=[FAST, SLOW]).train_seconds == Estimate(60, 60, 80)

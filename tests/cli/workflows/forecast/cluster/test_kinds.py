@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,12 +11,15 @@ import pytest
 from measured import step_of
 from node_kinds import DIGITS, NETWORKS, OTHER, OWN, PLAIN, THIRD, cluster, node, planned
 
+from advisor.errors import RunError
 from advisor.plans.execution import Execution
 from advisor.serial import from_plain, to_plain
-from cli.workflows.forecast.cluster.kinds import KindOfNode, kinds_of
+from cli.workflows.forecast.cluster.kinds import Cluster, KindOfNode, kinds_of
 from cli.workflows.forecast.cluster.measuring import profiled_kind
 from cli.workflows.forecast.cluster.on_node import NodeTask, fingerprint_of_node
+from cli.workflows.runs.cluster import execution
 from cli.workflows.runs.cluster.execution import train_alike
+from cli.workflows.runs.steps.accounting import ELSEWHERE
 from db.session import open_store
 from profiler.device import fingerprint
 from trainer.execution.cluster.address import ClusterAddress
@@ -128,3 +132,43 @@ def test_a_kind_whose_time_is_spent_is_not_measured_again_and_one_that_fails_say
         KindOfNode("third", THIRD, (node(1),)), planned(), 60.0, store, lambda *asked: None
     )
     assert (failed.failed, failed.measured_on) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "joins", "elsewhere"),
+    [({"own": [1]}, False, 0), ({"own": [1]}, True, 1), ({"other": [1]}, False, 1)],
+)
+def test_seconds_of_a_run_belong_to_no_machine_if_a_node_is_or_may_be_of_another_kind(
+    monkeypatch, nodes, joins, elsewhere
+):
+    plan, stored, asked = planned(), [], []
+    run = SimpleNamespace(id=3, plan=plan, fingerprint=fingerprint(plan.execution).digest)
+    store = SimpleNamespace(set_fingerprint=lambda *given: stored.append(given))
+
+    def executed(plan, files, data, tell, stop, address):
+        asked.extend([stop(), stop(), address.address])
+        return {}
+
+    monkeypatch.setattr(Cluster, "kinds_to_train", lambda self, device: cluster(**nodes))
+    monkeypatch.setattr(execution, "execute", executed)
+    survey = SimpleNamespace(Newcomers=lambda seen: SimpleNamespace(any=lambda: joins))
+    monkeypatch.setitem(sys.modules, "trainer.execution.cluster.survey", survey)
+    of_run = execution.OnCluster(Cluster(ClusterAddress("head:6379"), pytest.fail)).of_run(run, store)
+    assert of_run(plan, None, None, None, lambda: False) == {}
+    # A question whether to stop is answered as ever.
+    assert asked == [False, False, "head:6379"]
+    assert set(stored) == ({(3, ELSEWHERE)} if elsewhere else set())
+
+
+def test_a_node_that_may_not_train_ends_a_training_before_it_begins_and_a_forecast_says_so_once(monkeypatch):
+    said = []
+    found = Cluster(ClusterAddress("head:6379"), said.append)
+    old = replace(cluster(own=[1]), problems=("node 5 is old",))
+    monkeypatch.setattr(found, "_asked", lambda device: found._known.setdefault(device, old))
+    with pytest.raises(RunError, match="node 5 is old"):
+        found.kinds_to_train("cpu")
+    assert said == []
+    another = Cluster(ClusterAddress("head:6379"), said.append)
+    monkeypatch.setattr(another, "_asked", lambda device: another._known.setdefault(device, old))
+    assert another.kinds("cpu") == another.kinds("cpu") == old
+    assert said == ["node 5 is old"]
