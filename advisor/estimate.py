@@ -61,6 +61,10 @@ class Estimate:
         """Return the estimate of the quantity plus an exactly known amount."""
         return Estimate(self.mean + amount, self.low + amount, self.high + amount)
 
+    def widened(self, factor: float) -> Estimate:
+        """Return the estimate with an interval that reaches further by a factor ≥ 1 on both sides."""
+        return Estimate(self.mean, self.low / factor, self.high * factor)
+
     @classmethod
     def exact(cls, value: float) -> Estimate:
         """Return the estimate of an exactly known quantity: its interval has no width."""

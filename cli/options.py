@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from advisor.cost.money.machine_price import MACHINES
+from advisor.errors import UsageError
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
 from advisor.plans.method_traits import Method as TrainingMethod
 from advisor.plans.schedule import PATIENCE
@@ -166,6 +167,25 @@ Cluster = Annotated[
         help="Train on the nodes of a Ray cluster: that of this machine, or that of a head node, host:port.",
     ),
 ]
+PricedCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        envvar="RAY_ADDRESS",
+        metavar="auto|ADDRESS",
+        help="Price a plan for the nodes of a Ray cluster: that of this machine, or that of a head node, "
+        "host:port.",
+    ),
+]
+MeasuredCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="auto|ADDRESS",
+        help="Measure one node of each kind of a Ray cluster: that of this machine, or that of a head node, "
+        "host:port.",
+    ),
+]
 Insecure = Annotated[bool, typer.Option("--insecure-cluster", help="Accept a cluster that demands no token.")]
 UntilError = Annotated[
     str | None,
@@ -230,6 +250,21 @@ def cluster_of(ctx: typer.Context) -> ClusterAddress | None:
     from cli.workflows.clusters import cluster_address
 
     return cluster_address(ctx.params["cluster"], ctx.params["insecure_cluster"])
+
+
+def refuse_cluster_of_a_run(ctx: typer.Context) -> None:
+    """Refuse a cluster for a run, whose forecast is that of its beginning; one of the environment is passed.
+
+    Raises:
+        UsageError: a cluster was given on the command line.
+    """
+    source = ctx.get_parameter_source("cluster")
+    if source is not None and source.name == "COMMANDLINE":
+        raise UsageError(
+            f"--cluster {ctx.params['cluster']}: a run has the forecast of its beginning: name a design or a "
+            "plan, or leave it out"
+        )
+    ctx.params["cluster"] = None
 
 
 def plan_request(ctx: typer.Context, target: str = "target") -> PlanRequest:

@@ -1,20 +1,24 @@
 """The price of a plan: seconds of every step and of the whole training, peak memory and latency.
 
-Training time comes from a simulation of the plan's concurrency (`advisor.cost.parallel`). Last, every
-interval of the price is corrected (`advisor.conformal`).
+Training time comes from a simulation of the plan's concurrency (`advisor.cost.parallel`), on the slots of a
+machine or of a cluster. Memory and latency are those of one machine. Last, every interval of the price is
+corrected (`advisor.conformal`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from advisor.conformal import Correction, Quantity
 from advisor.cost.memory.liveness import FLOAT_BYTES
-from advisor.cost.parallel.spans import Spans, epochs_alone, shared_by, spans_of, training_spans
+from advisor.cost.parallel.nodes import NodeKind, Place
+from advisor.cost.parallel.spans import Spans, epochs_on, seconds_alone, shared_by, spans_of, step_spans
 from advisor.cost.predictor import CostPredictor
+from advisor.cost.timeline import Span
 from advisor.estimate import Estimate, total
 from advisor.networks.shared_layers import graph_of
-from advisor.plans.placement import devices_of, slots
+from advisor.plans.placement import devices_of
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, PredictedStep
 
@@ -37,7 +41,7 @@ class PricedPlan:
 
     Attributes:
         steps: cost of each step, and of the evaluation on validation and test images after training.
-        train_seconds: seconds of the whole training at the plan's concurrency.
+        train_seconds: seconds of the whole training at the plan's concurrency, or on the slots of a cluster.
         epoch_seconds: seconds of one epoch of every member at the plan's concurrency.
         inference_ms_per_image: milliseconds an image of all members one after the other, at the plan's batch.
         train_peak_bytes: peak memory of the networks that train at the same time.
@@ -49,6 +53,7 @@ class PricedPlan:
         unmeasured: properties of the plan's networks that were never measured, in words; intervals are wider
             for them.
         corrections: corrections that the intervals have.
+        placed: when and where each step runs at the mean durations.
     """
 
     steps: tuple[PricedStep, ...]
@@ -62,6 +67,7 @@ class PricedPlan:
     energy_joules: Estimate | None = None
     unmeasured: tuple[str, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    placed: Mapping[str, Span] = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> Estimate:
@@ -88,18 +94,26 @@ class PricedPlan:
         )
 
 
-def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = frozenset()) -> PricedPlan:
-    """Return the price of a plan on the machine of the predictor.
+def price(
+    plan: TrainingPlan,
+    predictor: CostPredictor,
+    done: frozenset[str] = frozenset(),
+    cluster: Sequence[NodeKind] = (),
+) -> PricedPlan:
+    """Return the price of a plan on the machine of the predictor, or on the nodes of a cluster.
 
     Args:
         plan: plan to price.
-        predictor: predictor of the machine.
+        predictor: predictor of the machine; on a cluster, of the one that evaluates the members.
         done: names of steps that are done already and cost nothing more.
+        cluster: nodes that train the plan, by their kinds; none for the machine of the predictor.
     """
     task, batch = plan.dataset.task, plan.batch
-    epochs = epochs_alone(plan, predictor)
-    names = list(epochs)
-    spans = training_spans(plan, epochs, predictor, done)
+    place = Place.cluster(plan, cluster) if cluster else Place.machine(plan, predictor)
+    epochs = [epochs_on(plan, kind) for kind in place.kinds]
+    names = list(epochs[0])
+    alone = [seconds_alone(plan, own, kind.predictor) for own, kind in zip(epochs, place.kinds, strict=True)]
+    spans = step_spans(plan, place, alone, done)
     asked = [plan.network(name).network for name in plan.asked]
     latency = total([predictor.inference_seconds(name, task, batch) for name in asked])
     evaluated = plan.dataset.validation_images + plan.dataset.test_images
@@ -108,27 +122,29 @@ def price(plan: TrainingPlan, predictor: CostPredictor, done: frozenset[str] = f
         for step, span in zip(plan.steps, spans.each, strict=True)
     ]
     steps.append(PricedStep(step=EVALUATE, network="", seconds=latency.scaled(evaluated / batch)))
-    unmeasured = (text for name in names for text in predictor.unmeasured(name, task, batch))
+    predictors = [kind.predictor for kind in place.kinds]
+    unmeasured = (text for own in predictors for name in names for text in own.unmeasured(name, task, batch))
     priced = PricedPlan(
         steps=tuple(steps),
         train_seconds=spans.whole,
-        epoch_seconds=_epoch_of_all(plan, epochs, predictor),
+        epoch_seconds=_epoch_of_all(plan, epochs, place),
         inference_ms_per_image=latency.scaled(1000 / batch),
         train_peak_bytes=_training_peak(plan, predictor),
         train_reserved_bytes=_training_reserved(plan, predictor),
         inference_peak_bytes=_evaluating(asked, plan, predictor),
-        fits=all(predictor.fits(name, task, batch) for name in names),
-        energy_joules=_energy(plan, spans, predictor),
+        fits=place.holds(plan) and all(own.fits(name, task, batch) for own in predictors for name in names),
+        # What nodes draw is not known of all of them.
+        energy_joules=None if cluster else _energy(plan, spans, predictor),
         unmeasured=tuple(dict.fromkeys(unmeasured)),
+        placed=spans.placed,
     )
-    return _corrected(priced, predictor)
+    return _corrected(priced, predictor, place)
 
 
-def _corrected(priced: PricedPlan, predictor: CostPredictor) -> PricedPlan:
+def _corrected(priced: PricedPlan, predictor: CostPredictor, place: Place) -> PricedPlan:
     """Return a price whose intervals are corrected; means stay."""
-    time, memory, latency = (
-        predictor.correction(quantity) for quantity in (Quantity.TIME, Quantity.MEMORY, Quantity.LATENCY)
-    )
+    time = place.correction()
+    memory, latency = (predictor.correction(quantity) for quantity in (Quantity.MEMORY, Quantity.LATENCY))
     reserved, energy = priced.train_reserved_bytes, priced.energy_joules
     steps = (
         replace(step, seconds=(latency if step.step == EVALUATE else time).applied(step.seconds))
@@ -148,12 +164,20 @@ def _corrected(priced: PricedPlan, predictor: CostPredictor) -> PricedPlan:
     )
 
 
-def _epoch_of_all(plan: TrainingPlan, epochs: dict[str, Estimate], predictor: CostPredictor) -> Estimate:
-    """Return the seconds of one epoch of every member at the plan's concurrency."""
+def _epoch_of_all(plan: TrainingPlan, epochs: Sequence[Mapping[str, Estimate]], place: Place) -> Estimate:
+    """Return the seconds of one epoch of every member at the plan's concurrency.
+
+    Args:
+        plan: the plan.
+        epochs: seconds of an epoch of every network alone, by kind of node.
+        place: nodes that train the plan.
+    """
     devices = {name: plan.train_steps_of(name)[-1].devices for name in plan.asked}
-    seconds = [shared_by(epochs[plan.network(name).network], shared) for name, shared in devices.items()]
-    contention = predictor.contention(plan.execution.processes)
-    return spans_of(list(devices), [()] * len(devices), seconds, slots(plan), contention, devices).whole
+    seconds = [
+        [shared_by(own[plan.network(name).network], shared) for name, shared in devices.items()]
+        for own in epochs
+    ]
+    return spans_of(list(devices), [()] * len(devices), seconds, place, devices).whole
 
 
 def _training_peak(plan: TrainingPlan, predictor: CostPredictor) -> Estimate:

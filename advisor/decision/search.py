@@ -24,6 +24,7 @@ import optuna
 
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.cost.parallel.nodes import NodeKind
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
@@ -101,6 +102,7 @@ class Scenario:
         cost: predictor of times and memory.
         accuracy: predictor of test errors.
         likelihood: predictor of likelihood and calibration; None where nothing needs them.
+        cluster: nodes that train, by their kinds; none for the machine of `cost`.
     """
 
     candidates: Sequence[Candidate]
@@ -119,6 +121,7 @@ class Scenario:
     cost: CostPredictor
     accuracy: AccuracyPredictor
     likelihood: LikelihoodPredictor | None = None
+    cluster: Sequence[NodeKind] = ()
 
     @property
     def choices(self) -> Choices:
@@ -251,7 +254,7 @@ def evaluate_choices(scenario: Scenario, choices: Sequence[Choice]) -> list[Eval
     designs = [choice.design for choice in choices]
     methods = [choice.method for choice in choices]
     plans = [planned(scenario, design, method) for design, method in zip(designs, methods, strict=True)]
-    prices = [price(plan, scenario.cost) for plan in plans]
+    prices = [price(plan, scenario.cost, cluster=scenario.cluster) for plan in plans]
     data, likelihood = scenario.dataset, scenario.likelihood
     errors = scenario.accuracy.sample_errors(
         designs, data.learned_as, data.task, [scratch_epochs(plan) for plan in plans], methods=methods

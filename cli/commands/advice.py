@@ -119,8 +119,9 @@ def recommend(
     from cli.workflows.advise.recommend import recommend as run
 
     check_picture(plot, RANKING)
-    probing = probe_options(probe, download=download, take_signals=True, cluster=cluster_of(ctx))
-    advice = run(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing)
+    where = cluster_of(ctx)
+    probing = probe_options(probe, download=download, take_signals=True, cluster=where)
+    advice = run(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing, where)
     if plot is not None:
         from cli.web.charts.advice import advice_chart
 

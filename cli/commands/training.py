@@ -28,6 +28,7 @@ from cli.options import (
     Patience,
     Plot,
     Price,
+    PricedCluster,
     Rank,
     Rate,
     Recipe,
@@ -46,6 +47,7 @@ from cli.options import (
     plan_request,
     price_of,
     print_answer,
+    refuse_cluster_of_a_run,
     slots_of,
 )
 from cli.quantities import check_amount, parse_seconds, parse_share
@@ -242,6 +244,8 @@ def explain(
     device: Device = None,
     slots: Slots = None,
     gpus: Gpus = None,
+    cluster: PricedCluster = None,
+    insecure_cluster: Insecure = False,
     price_per_hour: Price = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Add the forecast of a training step, layer by layer.")
@@ -257,7 +261,17 @@ def explain(
     check_picture(plot, PICTURE)
     counts, device = slots_of(ctx)
     request, say = replace(plan_request(ctx), device=device), ctx.obj.speaker()
-    answer = explained(request, price_of(ctx), ctx.obj.home, layers=layers, slots=counts, say=say)
+    if request.names_run:
+        refuse_cluster_of_a_run(ctx)
+    answer = explained(
+        request,
+        price_of(ctx),
+        ctx.obj.home,
+        layers=layers,
+        slots=counts,
+        cluster=cluster_of(ctx),
+        say=say,
+    )
     if plot is not None:
         from cli.web.charts.plans.explanation import explanation_chart
 

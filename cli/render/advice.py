@@ -85,6 +85,17 @@ def recommendation(advice: Advice) -> RenderableType:
     parts += ["", _thresholds(advice), Text(ENDS if known else f"{ENDS}\n{ELSEWHERE}.", style="dim")]
     parts += ["", Text(_basis(rows[0].evidence, advice), style="dim")]
     parts.append(Text(_augmentation(advice), style="dim"))
+    if advice.cluster is not None:
+        kinds = len(advice.cluster.kinds)
+        parts.append(
+            Text(
+                f"Times are those of the cluster {advice.cluster.cluster}: {advice.cluster.slots} slots on "
+                f"{kinds} kind{'s' * (kinds != 1)} of nodes; memory and latency are those of this machine."
+                if kinds
+                else "Times are those of this machine: nothing was measured on the nodes of the cluster.",
+                style="dim",
+            )
+        )
     parts += ["", Text(_next(advice.verdict))]
     return Group(*parts)
 

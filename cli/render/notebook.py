@@ -12,6 +12,7 @@ from cli.render.advice import recommendation
 from cli.render.evaluation.comparison import comparison
 from cli.render.evaluation.diversity import diversity
 from cli.render.examine.class_comparison import class_comparison
+from cli.render.examine.cluster import profiled_kinds
 from cli.render.examine.data import data_look
 from cli.render.examine.explain import explanation
 from cli.render.examine.frontier import frontier
@@ -30,6 +31,7 @@ from cli.workflows.answers.advice_preview import AdvicePreview
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.class_comparison import EquivalentComparison
+from cli.workflows.answers.examine.clusters import ClusterProfile
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.forecast_history import ForecastHistory
@@ -74,6 +76,7 @@ RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {
     WhatIf: changes,
     Frontier: frontier,
     Profile: profile,
+    ClusterProfile: profiled_kinds,
     SwitchoverMap: switchover,
     RunCurves: run_curves,
     ForecastHistory: forecast_history,

@@ -3,18 +3,21 @@
 The simulation of the concurrency (`advisor.cost.timeline`) runs three times, with all durations at their
 mean, low and high, because the errors of one predictor go the same way. While several steps run, each takes
 longer by the measured contention.
+
+Slots are those of nodes (`advisor.cost.parallel.nodes`). A machine is one node of one kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from advisor.cost.parallel.nodes import NodeKind, Place
 from advisor.cost.predictor import CostPredictor
-from advisor.cost.timeline import timeline
+from advisor.cost.timeline import Span, timeline_on
 from advisor.estimate import Estimate, total
 from advisor.plans.convergence.expectation import epochs_of
-from advisor.plans.placement import devices_of, slots
+from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 
 # Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
@@ -27,7 +30,7 @@ SHARING_EFFICIENCY = 0.9
 def training_spans(
     plan: TrainingPlan, epochs: Mapping[str, Estimate], predictor: CostPredictor, done: frozenset[str]
 ) -> Spans:
-    """Return the durations of all steps at the plan's concurrency.
+    """Return the durations of all steps on a machine, at the plan's concurrency.
 
     Args:
         plan: the plan.
@@ -35,14 +38,31 @@ def training_spans(
         predictor: predictor of the machine.
         done: ids of steps that are done already and cost nothing more.
     """
+    alone = seconds_alone(plan, epochs, predictor)
+    return step_spans(plan, Place.machine(plan, predictor), [alone], done)
+
+
+def step_spans(
+    plan: TrainingPlan,
+    place: Place,
+    alone: Sequence[Sequence[Estimate]],
+    done: frozenset[str] = frozenset(),
+) -> Spans:
+    """Return the durations of all steps on nodes.
+
+    Args:
+        plan: the plan.
+        place: nodes that train it.
+        alone: seconds of every step while no other runs, by kind of node.
+        done: ids of steps that are done already and cost nothing more.
+    """
     seconds = [
-        Estimate.exact(0.0) if step.id in done else own
-        for step, own in zip(plan.steps, seconds_alone(plan, epochs, predictor), strict=True)
+        [Estimate.exact(0.0) if step.id in done else own for step, own in zip(plan.steps, each, strict=True)]
+        for each in alone
     ]
     names, after = [step.id for step in plan.steps], [step.after for step in plan.steps]
     devices = {step.id: devices_of(step) for step in plan.steps}
-    contention = predictor.contention(plan.execution.processes)
-    return spans_of(names, after, seconds, slots(plan), contention, devices)
+    return spans_of(names, after, seconds, place, devices)
 
 
 def epochs_alone(plan: TrainingPlan, predictor: CostPredictor) -> dict[str, Estimate]:
@@ -52,6 +72,11 @@ def epochs_alone(plan: TrainingPlan, predictor: CostPredictor) -> dict[str, Esti
     """
     names = sorted({network.network for network in plan.built})
     return {name: epoch_seconds(name, plan, predictor) for name in names}
+
+
+def epochs_on(plan: TrainingPlan, kind: NodeKind) -> dict[str, Estimate]:
+    """Return the seconds of an epoch of every network alone on a kind of node, by short name."""
+    return {name: own.widened(kind.widening) for name, own in epochs_alone(plan, kind.predictor).items()}
 
 
 def seconds_alone(
@@ -102,27 +127,65 @@ def shared_by(seconds: Estimate, devices: int) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Seconds of each step of a plan, and of the plan as a whole."""
+    """Seconds of each step of a plan, and of the plan as a whole.
+
+    Attributes:
+        each: seconds of every step, slowed by its neighbours.
+        whole: seconds from the first beginning to the last end.
+        placed: when and where each step runs at the mean durations.
+    """
 
     each: list[Estimate]
     whole: Estimate
+    placed: Mapping[str, Span]
 
 
 def spans_of(
     names: list[str],
     after: list[tuple[str, ...]],
-    seconds: list[Estimate],
-    slots: int,
-    contention: float,
+    seconds: Sequence[Sequence[Estimate]],
+    place: Place,
     devices: Mapping[str, int],
 ) -> Spans:
-    """Simulate a plan with all durations at their mean, low and high; arguments as for `timeline`."""
+    """Simulate a plan with all durations at their mean, low and high.
+
+    Where nodes differ, the order in which their slots are taken is not known. At the low durations the
+    fastest kinds are taken first, at the high ones the slowest, and at the mean all in turn. The interval of
+    a step reaches over all kinds.
+
+    Args:
+        names: names of the steps.
+        after: names of the steps that each step waits for.
+        seconds: duration of each step while no other runs, by kind of node.
+        place: nodes that train it.
+        devices: number of slots that each step occupies.
+    """
+    # A step that no node has the slots for is known not to fit (`Place.holds`).
+    devices = {name: min(count, place.largest) for name, count in devices.items()}
+    speeds = [sum(own.mean for own in each) for each in seconds]
+    fastest = sorted(range(len(seconds)), key=speeds.__getitem__)
     runs = [
-        timeline(names, after, [getattr(s, end) for s in seconds], slots, contention, devices)
-        for end in ("mean", "low", "high")
+        timeline_on(
+            place.numbered(order),
+            names,
+            after,
+            [[getattr(own, end) for own in each] for each in seconds],
+            devices,
+        )
+        for end, order in (("mean", None), ("low", fastest), ("high", fastest[::-1]))
     ]
     each = [_ordered(*(run[name].end - run[name].start for run in runs)) for name in names]
-    return Spans(each, _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs)))
+    if len(seconds) > 1:
+        each = [
+            Estimate(
+                own.mean,
+                min(own.low, *(alone[place].low for alone in seconds)),
+                max(own.high, *(alone[place].high for alone in seconds)),
+            )
+            for place, own in enumerate(each)
+        ]
+    whole = _ordered(*(max((span.end for span in run.values()), default=0.0) for run in runs))
+    return Spans(each, whole, runs[0])
 
 
 def _ordered(mean: float, low: float, high: float) -> Estimate:

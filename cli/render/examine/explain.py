@@ -17,6 +17,7 @@ from rich.text import Text
 from advisor.conformal import Correction, CostBasis, ErrorBasis, Quantity
 from advisor.decision.weight_decay import with_weight_decay
 from advisor.estimate import Estimate
+from cli.render.examine.cluster import cluster_of_plan
 from cli.render.examine.slots import BOUNDS, slot_notes, slots_of_plan
 from cli.render.formats import (
     BEYOND_THREE_DIGITS,
@@ -89,7 +90,7 @@ def explanation(answer: Explanation) -> RenderableType:
     plan, run = answer.plan, answer.run
     design = with_weight_decay(plan.design, plan.tuned_weight_decay)
     title = f"{design} on {plan.dataset}, {epochs_text(plan.epochs, plan.patience)}"
-    settings = f"{plan.method}, batch {plan.batch}, {plan.processes} at a time, {plan.dtype} on {plan.device}"
+    settings = f"{plan.method}, batch {plan.batch}, {_at_a_time(answer)}, {plan.dtype} on {plan.device}"
     parts: list[RenderableType] = [Text(title, style="bold"), Text(settings)]
     if run is not None:
         message = f" ({run.message})" if run.message else ""
@@ -99,9 +100,18 @@ def explanation(answer: Explanation) -> RenderableType:
     if answer.clusters:
         parts += ["", _clusters(answer.clusters)]
     parts += ["", _table(answer), "", *map(Text, _schedules(answer)), ""]
+    if answer.cluster is not None and answer.cluster.kinds:
+        parts += [cluster_of_plan(answer.cluster), ""]
     if answer.by_slots:
         parts += [slots_of_plan(answer.by_slots, plan.device), ""]
     return Group(*parts, *(Text(note, style="dim") for note in _notes(answer)))
+
+
+def _at_a_time(answer: Explanation) -> str:
+    """Return how many steps run at the same time: on the slots of the plan, or of a cluster."""
+    cluster = answer.cluster
+    count = answer.plan.processes if cluster is None or not cluster.kinds else cluster.used
+    return f"{count} at a time"
 
 
 def _plain_table() -> Table:
@@ -192,7 +202,7 @@ def _time_and_memory(answer: Explanation) -> Iterator[_Total]:
     actual, error = answer.actual or ActualTotals(), answer.deviation or DeviationOfTotals()
     yield _Total(
         "training",
-        f"{answer.plan.processes} at a time",
+        _at_a_time(answer),
         duration,
         predicted.train_seconds,
         actual.train_seconds,

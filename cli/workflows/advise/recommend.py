@@ -27,7 +27,7 @@ from advisor.decision.threshold.epoch_axis import WholeSchedules
 from advisor.decision.threshold.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
-from advisor.plans.plan import plan_to_json
+from advisor.plans.plan import TrainingPlan, plan_to_json
 from cli.workflows.advise.comparison import Comparison, Fitted, compare, device_of, evidence_of, whole_search
 from cli.workflows.advise.default_probing import data_to_probe, lesson, probed_before
 from cli.workflows.advise.measure_next import measure_next, measure_untried
@@ -49,12 +49,17 @@ from cli.workflows.answers.advice_reasons import MeasureNext
 from cli.workflows.answers.advice_request import RecommendRequest
 from cli.workflows.answers.probing import Probing
 from cli.workflows.files import check_writable, write_file
+from cli.workflows.forecast.cluster.by_kind import cluster_forecast
+from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
+from cli.workflows.forecast.cluster.prices import ClusterPrices, cluster_prices
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home, now
 from cli.workflows.views import Say
+from db.queries import Store
 from db.session import open_store
+from trainer.execution.cluster.address import ClusterAddress
 
 # Member counts whose thresholds are shown if the request names none.
 SHOWN_MEMBERS = (2, 4, 8)
@@ -70,6 +75,7 @@ def recommend(
     save: Path | None,
     say: Say,
     probing: ProbeOptions | None = None,
+    cluster: ClusterAddress | None = None,
 ) -> Advice:
     """Return the advice for a request, and store it for `advisor train`.
 
@@ -80,9 +86,11 @@ def recommend(
         say: receiver of progress.
         probing: options of a probing session before the answer; None trains nothing. Without a time, data
             that are at hand are probed for as long as it is worthwhile, once for a request.
+        cluster: cluster that plans are priced for; None for this machine.
 
     Raises:
         UsageError: the request cannot be understood.
+        RunError: there is no such cluster.
         DataError: the data set is missing and probes are requested.
         InfeasibleError: no design fits the budget or the limits.
         InterruptedRunError: a signal ended the probing session; finished probes are kept.
@@ -92,6 +100,7 @@ def recommend(
     if save is not None:
         check_writable(save, PLAN)
     resolved = ResolvedRequest.of(request, home, say)
+    nodes = None if cluster is None else Cluster(cluster, say).kinds(resolved.device)
     # Loaded before a minute of measuring, so that a request that cannot be probed is refused at once.
     data = None if probing is None else data_to_probe(resolved.facts, home, probing, say)
     if data is not None:
@@ -106,8 +115,13 @@ def recommend(
         fitted = Fitted.of(request, resolved, store)
         say_of_earlier_contents(store, resolved.facts, say)
         say("searching")
+        prices = None if nodes is None else _prices_on(nodes, resolved, profiled, store)
+        if prices is not None:
+            profiled = replace(profiled, cluster=prices.kinds)
         compared = compare(request, resolved, profiled, fitted, whole_search(request.trials, _journal(home)))
-        advice = _advice(request, resolved, profiled, compared, probed)
+        advice = _advice(request, resolved, profiled, compared, probed, prices)
+        for line in () if prices is None else prices.lines(_first_plan(compared)):
+            say(line)
         store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
         # Last, so that a disk that refuses the file costs the file only.
         if save is not None:
@@ -172,6 +186,7 @@ def _advice(
     profiled: Profiled,
     compared: Comparison,
     probed: Probing | None,
+    prices: ClusterPrices | None,
 ) -> Advice:
     scenario, rows = compared.scenario, compared.rows
     switchovers = _switchovers(request, resolved, scenario.accuracy, rows[0].evaluated)
@@ -193,7 +208,21 @@ def _advice(
         would_change=would_change(request, scenario, rows, compared.evaluated, switchovers, compared.leading),
         measure_next=_measure_next(request, compared, Places.of(profiled.execution)),
         probing=probed,
+        cluster=None if prices is None else cluster_forecast(_first_plan(compared), prices),
     )
+
+
+def _prices_on(
+    nodes: ClusterKinds, resolved: ResolvedRequest, profiled: Profiled, store: Store
+) -> ClusterPrices:
+    """Return the nodes of a cluster with the predictors of the plans of a request."""
+    augmentation = resolved.facts.augmentation.key
+    return cluster_prices(nodes, profiled.execution, augmentation, store, profiled.predictor)
+
+
+def _first_plan(compared: Comparison) -> TrainingPlan:
+    """Return the plan of rank 1."""
+    return plan_of(compared.scenario, compared.rows[0].evaluated)
 
 
 def _measure_next(request: RecommendRequest, compared: Comparison, places: Places) -> MeasureNext:
@@ -213,5 +242,4 @@ def _measure_next(request: RecommendRequest, compared: Comparison, places: Place
 
 
 def _save_plan(path: Path, compared: Comparison) -> None:
-    plan = plan_of(compared.scenario, compared.rows[0].evaluated)
-    write_file(path, PLAN, plan_to_json(plan))
+    write_file(path, PLAN, plan_to_json(_first_plan(compared)))

@@ -191,6 +191,7 @@ def scenario_of(
         ),
         cost=profiled.predictor,
         accuracy=accuracy,
+        cluster=profiled.cluster,
     )
 
 

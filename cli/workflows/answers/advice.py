@@ -14,6 +14,7 @@ from advisor.plans.method_traits import Method
 from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
 from cli.workflows.answers.advice_request import AnsweredRequest
 from cli.workflows.answers.answer import Answer, key
+from cli.workflows.answers.examine.clusters import ClusterForecast
 from cli.workflows.answers.probing import Probing
 
 
@@ -203,6 +204,7 @@ class Advice(Answer):
         measure_next: probe to make before training.
         probing: probes that were made for this answer; null where none were wanted, the data are not at hand,
             or those of an earlier answer are used again.
+        cluster: nodes that plans were priced for, with the steps of rank 1; null for this machine.
     """
 
     request: AnsweredRequest
@@ -215,3 +217,4 @@ class Advice(Answer):
     would_change: WouldChange
     measure_next: MeasureNext
     probing: Probing | None
+    cluster: ClusterForecast | None = None

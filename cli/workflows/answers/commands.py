@@ -6,6 +6,7 @@ from cli.workflows.answers.advice import Advice
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.class_comparison import EquivalentComparison
+from cli.workflows.answers.examine.clusters import ClusterProfile
 from cli.workflows.answers.examine.data import DataLook
 from cli.workflows.answers.examine.explanation import Explanation
 from cli.workflows.answers.examine.frontier import Frontier
@@ -49,6 +50,6 @@ ANSWERS: dict[str, type[Answer] | tuple[type[Answer], ...]] = {
     "explain": Explanation,
     "whatif": WhatIf,
     "frontier": Frontier,
-    "profile": Profile,
+    "profile": (Profile, ClusterProfile),
     "est": SwitchoverMap,
 }

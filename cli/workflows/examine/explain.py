@@ -23,6 +23,8 @@ from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.examine.plan_networks import explained_networks
 from cli.workflows.examine.plan_steps import about_plan, explained_plan, explained_steps
 from cli.workflows.examine.slot_forecasts import refuse_slots_of_a_run, slot_forecasts
+from cli.workflows.forecast.cluster.by_kind import cluster_forecast
+from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.coverage import coverage_of
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.machine import digests_of
@@ -32,6 +34,7 @@ from cli.workflows.home import Home
 from cli.workflows.reading import known_store
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.views import Say, silent
+from trainer.execution.cluster.address import ClusterAddress
 
 
 def explain(
@@ -41,6 +44,7 @@ def explain(
     *,
     layers: bool = False,
     slots: Sequence[int] = (),
+    cluster: ClusterAddress | None = None,
     say: Say = silent,
 ) -> Explanation:
     """Return a plan, or a run, with predicted and actual cost.
@@ -51,10 +55,13 @@ def explain(
         home: folder of the database.
         layers: whether the steps of every network are forecast layer by layer.
         slots: numbers of slots that the training time of a plan is forecast on as well.
-        say: receiver of what is peculiar about a data folder.
+        cluster: cluster that a plan is priced for; None for this machine. A run has the forecast of its
+            beginning.
+        say: receiver of what is peculiar about a data folder, and about nodes of the cluster.
 
     Raises:
         UsageError: the request cannot be understood, or the price is not positive and finite.
+        RunError: there is no such cluster.
     """
     check_price(price_per_hour, "--price-per-hour")
     if request.names_run:
@@ -63,23 +70,31 @@ def explain(
     target = planned_target(request, home, say)
     with known_store(home) as store:
         plan = target.with_settings(store)
-        plan_forecast = forecast_plan(plan, store)
+        nodes = None if cluster is None else Cluster(cluster, say).kinds(plan.execution.device)
+        plan_forecast = forecast_plan(plan, store, nodes=nodes)
         coverage = coverage_of(store, digests_of(plan.execution.device))
+    prices, priced = plan_forecast.cluster, plan_forecast.priced
+    placed = None if prices is None or priced is None else priced.placed
     return Explanation(
         plan=explained_plan(plan, price_per_hour),
         run=None,
-        steps=explained_steps(plan, _seconds_of_steps(plan_forecast.priced), {}, {}, {}),
+        steps=explained_steps(plan, _seconds_of_steps(priced), {}, {}, {}, placed),
         predicted=_predicted(plan_forecast, price_per_hour),
         actual=None,
         deviation=None,
         layers=forecast_layers(plan, plan_forecast.predictor) if layers else None,
         evidence=plan_forecast.evidence,
-        notes=(*about_plan(plan), *_about_clusters(request.target, plan)),
+        notes=(
+            *about_plan(plan, on_cluster=prices is not None),
+            *([] if prices is None else prices.lines(plan)),
+            *_about_clusters(request.target, plan),
+        ),
         coverage=coverage,
         corrections=plan_forecast.corrections,
         clusters=explained_clusters(plan),
         networks=explained_networks(plan),
         by_slots=slot_forecasts(plan, plan_forecast.predictor, slots),
+        cluster=None if prices is None else cluster_forecast(plan, prices),
     )
 
 

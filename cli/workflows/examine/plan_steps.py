@@ -28,6 +28,7 @@ def explained_steps(
     records: Mapping[str, StepRecord],
     epochs: Mapping[str, int],
     so_far: Mapping[str, float],
+    placed: Mapping[str, Span] | None = None,
 ) -> tuple[ExplainedStep, ...]:
     """Return the steps of a plan, and after them what is beyond its steps: the evaluation of all members.
 
@@ -37,8 +38,9 @@ def explained_steps(
         records: executed steps by step; empty for a plan that is not a run.
         epochs: finished epochs by step; empty for a plan that is not a run.
         so_far: seconds of these epochs by step.
+        placed: predicted span of each step on the nodes of a cluster; None for the slots of the plan.
     """
-    spans = _Spans(plan, predicted, records, so_far)
+    spans = _Spans(plan, predicted, records, so_far, placed)
 
     def explained(
         step: str,
@@ -89,7 +91,7 @@ class _Spans:
     """Spans of the steps of a plan: in expected epochs, in predicted seconds, and in actual ones.
 
     Args:
-        plan, predicted, records, so_far: as for `explained_steps`.
+        plan, predicted, records, so_far, placed: as for `explained_steps`.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class _Spans:
         predicted: Mapping[str, Estimate],
         records: Mapping[str, StepRecord],
         so_far: Mapping[str, float],
+        placed: Mapping[str, Span] | None,
     ) -> None:
         trained = {s.id: s.schedule.expected_epochs for s in plan.steps if isinstance(s, TrainStep)}
         self.expected = timeline_of(plan, {step.id: float(trained.get(step.id, 0)) for step in plan.steps})
         seconds = {step: estimate.mean for step, estimate in predicted.items()}
-        self.predicted = _with_evaluation(plan, timeline_of(plan, seconds), seconds)
+        spans = timeline_of(plan, seconds) if placed is None else dict(placed)
+        self.predicted = _with_evaluation(plan, spans, seconds)
         ended = {step: record.seconds for step, record in records.items()}
         done = {step for step, record in records.items() if record.status is StepStatus.DONE}
         actual = dict(so_far) | ended
@@ -125,9 +129,14 @@ def _slot_span(spans: Mapping[str, Span], step: str) -> SlotSpan | None:
     return None if span is None else SlotSpan(start=span.start, end=span.end, slots=span.slots)
 
 
-def about_plan(plan: TrainingPlan) -> list[str]:
-    """Return remarks on what the networks of a plan share, and on what runs at the same time."""
-    return _about_sharing(plan) + _about_concurrency(plan)
+def about_plan(plan: TrainingPlan, *, on_cluster: bool = False) -> list[str]:
+    """Return remarks on what the networks of a plan share, and on what runs at the same time.
+
+    Args:
+        plan: the plan.
+        on_cluster: whether the nodes of a cluster train it, so that its processes do not count.
+    """
+    return _about_sharing(plan) + ([] if on_cluster else _about_concurrency(plan))
 
 
 def _about_sharing(plan: TrainingPlan) -> list[str]:

@@ -1,9 +1,9 @@
-"""Forecasts of a plan: its cost on this machine, and its test error."""
+"""Forecasts of a plan: its cost on this machine or on a cluster, and its test error."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.likelihood import LikelihoodPredictor
@@ -17,6 +17,8 @@ from advisor.plans.convergence.kinds import scratch_epochs
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import ForecastEvidence
+from cli.workflows.forecast.cluster.kinds import ClusterKinds
+from cli.workflows.forecast.cluster.prices import ClusterPrices, cluster_prices
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.known_images import KnownImages, known_images
 from cli.workflows.forecast.machine import predictor_for
@@ -28,7 +30,7 @@ class PlanForecast:
     """Predicted cost and error of a plan.
 
     Attributes:
-        priced: predicted cost; None where nothing was measured on this machine.
+        priced: predicted cost; None where nothing was measured on the machines that train.
         test_error: predicted test error, a share.
         test_nll: predicted negative log-likelihood, nats; it is not stored with a run.
         calibration_error: predicted calibration error, a share; it is not stored with a run.
@@ -36,6 +38,7 @@ class PlanForecast:
         runs: number of trainings that the predicted error rests on.
         error_basis: best evidence behind the predicted error.
         error_correction: correction that the interval of the predicted error has; None if it is unknown.
+        cluster: nodes that train, with their predictors; None for this machine.
     """
 
     priced: PricedPlan | None
@@ -46,6 +49,7 @@ class PlanForecast:
     runs: int
     error_basis: ErrorBasis
     error_correction: Correction | None = None
+    cluster: ClusterPrices | None = None
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -72,7 +76,15 @@ class PlanForecast:
     def evidence(self) -> ForecastEvidence:
         """Measurements and trainings that the forecast rests on."""
         unmeasured = () if self.priced is None else self.priced.unmeasured
-        return forecast_evidence(self.predictor, self.error_basis, self.runs, unmeasured)
+        found = forecast_evidence(self.predictor, self.error_basis, self.runs, unmeasured)
+        nodes = () if self.cluster is None else self.cluster.measured
+        if not nodes:
+            return found
+        return replace(
+            found,
+            cost=min((kind.predictor.basis for kind in nodes), key=list(CostBasis).index),
+            measurements=sum(kind.predictor.count for kind in nodes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ class Predictors:
         likelihood: predictor of likelihood and calibration on the data set.
         runs: number of trainings that the accuracy predictor has learned from.
         images: numbers of training images that the data set and the evidence have.
+        cluster: nodes that train, with their predictors; None for this machine.
     """
 
     cost: CostPredictor
@@ -92,14 +105,21 @@ class Predictors:
     likelihood: LikelihoodPredictor
     runs: int
     images: KnownImages
+    cluster: ClusterPrices | None = None
+
+    def priced(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PricedPlan | None:
+        """Return the price of a plan; None where nothing was measured on the machines that train it."""
+        if self.cluster is not None:
+            kinds = self.cluster.kinds
+            return price(plan, self.cluster.base, done, kinds) if kinds else None
+        return None if self.cost.basis == "nominal" else price(plan, self.cost, done)
 
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
-        priced = None if self.cost.basis == "nominal" else price(plan, self.cost, done)
         errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
         members = len(plan.members)
         return PlanForecast(
-            priced,
+            self.priced(plan, done),
             self.accuracy.predict(errors, seed_std, plan.dataset.test_images),
             self.likelihood.predict_nll(errors, members, seed_std),
             self.likelihood.predict_calibration(errors, members, seed_std),
@@ -107,6 +127,7 @@ class Predictors:
             self.runs,
             error_basis(self.accuracy, self.runs),
             self.accuracy.correction,
+            self.cluster,
         )
 
     def sampled_errors(self, plan: TrainingPlan) -> Floats:
@@ -158,22 +179,37 @@ def forecast_evidence(
     )
 
 
-def predictors_for(plan: TrainingPlan, store: Store) -> Predictors:
-    """Return predictors for a plan, and for others that differ in design, epochs, batch, method or images."""
-    cost = predictor_for(store, plan.execution, plan.dataset.augmentation.key)
-    accuracy, evidence = accuracy_for(store, plan.dataset, 0)
-    data = plan.dataset
+def predictors_for(plan: TrainingPlan, store: Store, nodes: ClusterKinds | None = None) -> Predictors:
+    """Return predictors for a plan, and for others that differ in design, epochs, batch, method or images.
+
+    Args:
+        plan: the plan.
+        store: database with measurements and trainings.
+        nodes: nodes that train; None for this machine.
+    """
+    data, execution = plan.dataset, plan.execution
+    cost = predictor_for(store, execution, data.augmentation.key)
+    accuracy, evidence = accuracy_for(store, data, 0)
     likelihood = LikelihoodPredictor.of(data.learned_as, data.task.classes, evidence)
     images = known_images(store, data, evidence)
-    return Predictors(cost, accuracy, likelihood, len(evidence), images)
+    cluster = None
+    if nodes is not None:
+        cluster = cluster_prices(nodes, execution, data.augmentation.key, store, cost)
+    return Predictors(cost, accuracy, likelihood, len(evidence), images, cluster)
 
 
-def forecast_plan(plan: TrainingPlan, store: Store, done: frozenset[str] = frozenset()) -> PlanForecast:
+def forecast_plan(
+    plan: TrainingPlan,
+    store: Store,
+    done: frozenset[str] = frozenset(),
+    nodes: ClusterKinds | None = None,
+) -> PlanForecast:
     """Return the predicted cost and error of a plan.
 
     Args:
         plan: plan to be trained.
         store: database with measurements and trainings.
         done: ids of finished steps, which cost nothing more.
+        nodes: nodes that train; None for this machine.
     """
-    return predictors_for(plan, store).forecast_plan(plan, done)
+    return predictors_for(plan, store, nodes).forecast_plan(plan, done)

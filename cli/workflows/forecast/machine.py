@@ -1,4 +1,6 @@
-"""This machine: its workers, its measurements, and the settings to train with.
+"""This machine, or a node of a cluster: its workers, its measurements, and the settings to train with.
+
+A machine is given by what returns its fingerprint under settings, by default that of the one at hand.
 
 The settings of a plan (arithmetic and memory format) are chosen per machine and input shape, by the time of a
 reference network (`advisor.cost.reference`). bfloat16 has to win clearly, so that noise does not decide.
@@ -6,7 +8,7 @@ reference network (`advisor.cost.reference`). bfloat16 has to win clearly, so th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from advisor.cost.acquisition import Wanted
@@ -23,6 +25,8 @@ from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes
 
 BFLOAT16_ADVANTAGE = 1.15
+# Fingerprint of a machine under the settings of a plan and the augmentation of its batches.
+Machine = Callable[[Execution, str], Fingerprint]
 
 
 def workers_of(device: str) -> int:
@@ -51,26 +55,32 @@ def executions(device: str) -> list[Execution]:
     ]
 
 
-def digests_of(device: str) -> frozenset[str]:
-    """Return the digests of this machine under all settings to choose from, which runs are stored with."""
-    return frozenset(fingerprint(execution).digest for execution in executions(device))
+def digests_of(device: str, machine: Machine = fingerprint) -> frozenset[str]:
+    """Return the digests of a machine under all settings to choose from, which runs are stored with."""
+    return frozenset(machine(execution, "").digest for execution in executions(device))
 
 
-def stored_measurements(store: Store, device: str, augmentation: str = "") -> list[Measurement]:
-    """Return the measurements of this machine under all settings to choose from.
+def stored_measurements(
+    store: Store, device: str, augmentation: str = "", machine: Machine = fingerprint
+) -> list[Measurement]:
+    """Return the measurements of a machine under all settings to choose from.
 
     Args:
         store: database with measurements.
         device: ``cpu`` or ``cuda``.
         augmentation: augmentation of the batches (`Augmentation.key`); measurements without it are converted.
+        machine: the machine.
     """
-    own = [m for e in executions(device) for m in store.measurements(fingerprint(e, augmentation).digest)]
-    return [*transferred(own, stored_measurements(store, device)), *own] if augmentation else own
+    own = [m for e in executions(device) for m in store.measurements(machine(e, augmentation).digest)]
+    plain = stored_measurements(store, device, machine=machine) if augmentation else []
+    return [*transferred(own, plain), *own] if augmentation else own
 
 
-def trained_epochs(store: Store, execution: Execution, augmentation: str = "") -> list[TrainedEpochs]:
-    """Return the epochs that were trained on this machine under given settings and augmentation."""
-    epochs = store.trained_epochs(fingerprint(execution).digest)
+def trained_epochs(
+    store: Store, execution: Execution, augmentation: str = "", machine: Machine = fingerprint
+) -> list[TrainedEpochs]:
+    """Return the epochs that were trained on a machine under given settings and augmentation."""
+    epochs = store.trained_epochs(machine(execution, "").digest)
     return [e for e in epochs if e.augmentation == augmentation]
 
 
@@ -143,11 +153,14 @@ def chosen_execution(store: Store, device: str, task: Task, augmentation: str = 
     return fastest_execution(stored_measurements(store, device, augmentation), device, task)
 
 
-def predictor_for(store: Store, execution: Execution, augmentation: str = "") -> CostPredictor:
-    """Return the predictor of this machine under given settings and augmentation (`Augmentation.key`)."""
-    measured = stored_measurements(store, execution.device, augmentation)
-    epochs = trained_epochs(store, execution, augmentation)
-    return CostPredictor(measured, execution, epochs, corrections_of(store, digests_of(execution.device)))
+def predictor_for(
+    store: Store, execution: Execution, augmentation: str = "", machine: Machine = fingerprint
+) -> CostPredictor:
+    """Return the predictor of a machine under given settings and augmentation (`Augmentation.key`)."""
+    measured = stored_measurements(store, execution.device, augmentation, machine)
+    epochs = trained_epochs(store, execution, augmentation, machine)
+    corrections = corrections_of(store, digests_of(execution.device, machine))
+    return CostPredictor(measured, execution, epochs, corrections)
 
 
 def measurement_of(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.cost.measurement import Fingerprint, Measurement
+from advisor.cost.parallel.nodes import NodeKind
 from advisor.cost.predictor import CostPredictor
 from advisor.designs.space import Candidate
 from advisor.networks.architecture import family_of
@@ -40,6 +41,7 @@ class Profiled:
         seconds: seconds that measuring and fitting took.
         new: number of new measurements.
         reused: number of measurements that were stored before.
+        cluster: nodes that plans are priced for, by their kinds; none for this machine.
     """
 
     predictor: CostPredictor
@@ -48,6 +50,7 @@ class Profiled:
     seconds: float
     new: int
     reused: int
+    cluster: tuple[NodeKind, ...] = ()
 
 
 def profile_candidates(
@@ -77,7 +80,7 @@ def profile_candidates(
     reused = sum(not m.given_up for m in known)
     families = sorted({c.family for c in candidates})
     own = [m for m in known if m.task == facts.task and m.fingerprint.augmentation == augmentation]
-    left = _seconds_left(own, families, seconds)
+    left = seconds_left(own, families, seconds)
     session = MeasuringSession(store, facts, device, known, say)
     if left > 0:
         session.run(candidates, batch, began, left)
@@ -92,7 +95,7 @@ def profile_candidates(
     )
 
 
-def _seconds_left(known: list[Measurement], families: list[str], seconds: float) -> float:
+def seconds_left(known: list[Measurement], families: list[str], seconds: float) -> float:
     """Return the seconds that may still be spent: all of them while a family has hardly any measurements.
 
     Args:

@@ -99,7 +99,8 @@ def recommend(
         profile_seconds: longest time for new measurements, in seconds.
         probe: time for training probes before advising, in minutes, 0 for none; ``auto`` for what is
             worthwhile where the data are at hand, at most 3 minutes.
-        cluster: Ray cluster whose nodes train probes: ``auto``, or host and port of its head node.
+        cluster: Ray cluster whose nodes train probes, and that plans are priced for: ``auto``, or host and
+            port of its head node.
         insecure_cluster: whether a cluster that demands no token is accepted.
         download: whether a missing data set may be fetched.
         save: file for the plan of rank 1.
@@ -119,7 +120,7 @@ def recommend(
     where = cluster_address(cluster, insecure_cluster)
     options = probe_options(probe, download=download, cluster=where)
     file = None if save is None else Path(save)
-    return workflow(request_of(given), home_of(home), file, say_of(progress), options)
+    return workflow(request_of(given), home_of(home), file, say_of(progress), options, where)
 
 
 @speaking_of_arguments()

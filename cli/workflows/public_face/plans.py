@@ -43,6 +43,8 @@ def explain(
     device: str | None = None,
     slots: SlotCounts = None,
     gpus: SlotCounts = None,
+    cluster: str | None = None,
+    insecure_cluster: bool = False,
     price_per_hour: str | float | None = None,
     layers: bool = False,
     home: Folder = None,
@@ -67,6 +69,9 @@ def explain(
         slots: numbers of worker processes, on CUDA of GPUs, to forecast the training time on: ``8`` or
             ``[1, 2, 4, 8]``; the machine need not have them.
         gpus: the same for GPUs: `device` ``"cuda"`` and `slots`.
+        cluster: Ray cluster that a plan is priced for: ``auto``, or host and port of its head node; this
+            machine by default.
+        insecure_cluster: whether a cluster that demands no token is accepted.
         price_per_hour: price of the machine in USD an hour, or ``"k80"`` or ``"v100"``; adds the cost.
         layers: whether a training step is forecast layer by layer as well.
         home: folder of the database and the runs; see the module.
@@ -74,14 +79,22 @@ def explain(
     Raises:
         UsageError: an argument that cannot be understood, or a run that does not exist.
         PlanError: a plan that is missing or damaged.
+        RunError: there is no such cluster.
         StorageError: the database cannot be read.
     """
     given = locals()
+    from cli.workflows.clusters import cluster_address
     from cli.workflows.examine.explain import explain as workflow
 
     counts, given["device"] = slots_given(given)
-    price = price_given(price_per_hour)
-    return workflow(plan_request(given), price, home_of(home), layers=layers, slots=counts)
+    return workflow(
+        plan_request(given),
+        price_given(price_per_hour),
+        home_of(home),
+        layers=layers,
+        slots=counts,
+        cluster=cluster_address(cluster, insecure_cluster),
+    )
 
 
 @speaking_of_arguments()

@@ -18,6 +18,7 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.level import look_once
@@ -27,7 +28,7 @@ from cli.workflows.runs.conclusion import failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store, stored_run
 from cli.workflows.runs.own_data import data_of_run
-from cli.workflows.runs.train import TrainOptions, carry_out, on_cluster, signals_of
+from cli.workflows.runs.train import TrainOptions, carry_out, cluster_of, on_cluster, signals_of
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.device import fingerprint
@@ -69,9 +70,10 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         require_plan(home.run_folder(old.folder), old.plan)
         data = data_of_run(replace(old, plan=plan), home, download=options.download)
         look_once(store, plan.dataset, home, say, data)
-        run = extended_run(old, plan, forecast_of_added(plan, old, store), store, home)
+        cluster = cluster_of(options, say)
+        run = extended_run(old, plan, forecast_of_added(plan, old, store, cluster), store, home)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -122,16 +124,18 @@ def _extended(old: Run, extension: Extension, store: Store) -> TrainingPlan:
     return with_learned_epochs(plan, store, {step.id for step in old.plan.steps})
 
 
-def forecast_of_added(plan: TrainingPlan, old: Run, store: Store) -> Forecast:
+def forecast_of_added(plan: TrainingPlan, old: Run, store: Store, cluster: Cluster | None = None) -> Forecast:
     """Return the forecast of what is added; steps of the old run keep the one that they had.
 
     Args:
         plan: plan of the extended run.
         old: run that it extends.
         store: database with measurements and trainings.
+        cluster: cluster whose nodes train it; None for this machine.
     """
     done = kept_steps(old.plan, plan)
-    forecast = forecast_plan(plan, store, done).forecast
+    nodes = None if cluster is None else cluster.kinds_to_train(plan.execution.device)
+    forecast = forecast_plan(plan, store, done, nodes).forecast
     kept = tuple(s for s in old.forecast.steps if s.step in done) if old.forecast else ()
     return replace(forecast, steps=(*kept, *(s for s in forecast.steps if s.step not in done)))
 

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
@@ -14,7 +13,8 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.run import Run as RunAnswer
-from cli.workflows.forecast.forecasting import forecast_plan
+from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
+from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import (
@@ -26,6 +26,7 @@ from cli.workflows.forecast.planning import (
 from cli.workflows.home import Home, locked, make_folder, now
 from cli.workflows.kept_probes import usable_probe
 from cli.workflows.runs.adoption import adopt, set_aside
+from cli.workflows.runs.cluster.execution import OnCluster
 from cli.workflows.runs.conclusion import Closing, failing, reason_of, tested
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store
@@ -84,9 +85,10 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     """
     signals = signals_of(options)
     target = planned_target(request, home, say)
+    cluster = cluster_of(options, say)
     with open_store(home.database) as store:
-        run, data = begin(target, options, store, home, say)
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
+        run, data = begin(target, options, store, home, say, cluster=cluster)
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -97,6 +99,7 @@ def begin(
     home: Home,
     say: Say,
     navigation: Navigation | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[Run, Data]:
     """Make a run of a plan, and load its data; networks of a probe by the same plan become those of the run.
 
@@ -107,12 +110,14 @@ def begin(
         home: home of the run.
         say: receiver of progress.
         navigation: what the first stage of a path knows of it; None for a run of its own.
+        cluster: cluster whose nodes will train; None for this machine.
 
     Raises:
         InfeasibleError: the first stage of a path does not fit into its time.
         AdvisorError: the run cannot begin.
     """
     plan = target.with_settings(store)
+    nodes = None if cluster is None else cluster.kinds_to_train(plan.execution.device)
     data = load_new_data(plan.dataset, home.data, download=options.download)
     if data.facts != plan.dataset:
         say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
@@ -123,10 +128,10 @@ def begin(
     if (kept := usable_probe(home, plan, say)) is not None:
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
-    plan_forecast = forecast_plan(plan, store)
+    plan_forecast = _forecast(plan, store, nodes, say)
     if navigation is not None and kept is None:
         require_time(plan, plan_forecast.priced, navigation.targets, say)
-    if plan_forecast.priced is None:
+    if plan_forecast.priced is None and nodes is None:
         say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
     run = store.create_run(
         created_at=now(),
@@ -146,6 +151,15 @@ def begin(
         f"augmentation {plan.dataset.augmentation}"
     )
     return run, data
+
+
+def _forecast(plan: TrainingPlan, store: Store, nodes: ClusterKinds | None, say: Say) -> PlanForecast:
+    """Return the forecast of a plan, and say what must be known of the nodes that it is for."""
+    found = forecast_plan(plan, store, nodes=nodes)
+    if nodes is not None and found.cluster is not None:
+        for line in found.cluster.lines(plan):
+            say(line)
+    return found
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -168,7 +182,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
         data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(options.cluster))
+        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster_of(options, say)))
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -192,9 +206,14 @@ Measure = Callable[[Run, RunFiles, Data, dict[str, StepRecord], StopSignals], Cl
 Execute = Callable[[TrainingPlan, RunFiles, Data, Tell, Callable[[], bool]], dict[str, StepRecord]]
 
 
-def on_cluster(cluster: ClusterAddress | None) -> Execute | None:
+def cluster_of(options: TrainOptions, say: Say) -> Cluster | None:
+    """Return the cluster whose nodes train; None for this machine."""
+    return None if options.cluster is None else Cluster(options.cluster, say)
+
+
+def on_cluster(cluster: Cluster | None) -> OnCluster | None:
     """Return what executes steps on the nodes of a cluster; None for no cluster."""
-    return None if cluster is None else partial(execute, cluster=cluster)
+    return None if cluster is None else OnCluster(cluster)
 
 
 def carry_out(
@@ -205,7 +224,7 @@ def carry_out(
     signals: StopSignals,
     say: Say,
     measure: Measure = tested,
-    executing: Execute | None = None,
+    executing: Execute | OnCluster | None = None,
 ) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
@@ -233,7 +252,8 @@ def carry_out(
             write_description(folder, describe(run.plan, data))
             recorder.begin()
             store.set_validation_classes(run.id, data.validation.labels.numpy())
-            ended = _executed(executing or execute, run.plan, files, data, recorder, signals)
+            own = executing.of_run(run, store) if isinstance(executing, OnCluster) else executing
+            ended = _executed(own or execute, run.plan, files, data, recorder, signals)
             close = measure(run, files, data, ended, signals)
         except KeyboardInterrupt:
             # Work since the last epoch may have no checkpoint. Its time is left out, as after a kill.

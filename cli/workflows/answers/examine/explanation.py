@@ -8,6 +8,7 @@ from advisor.conformal import Correction
 from advisor.estimate import Estimate
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import Answer
+from cli.workflows.answers.examine.clusters import ClusterForecast
 from cli.workflows.answers.examine.explained_networks import ExplainedNetwork
 from cli.workflows.answers.examine.layers import NetworkForecast
 from cli.workflows.answers.examine.parts import Deviation, ForecastEvidence, PlanFacts, QuantityCoverage
@@ -218,6 +219,7 @@ class Explanation(Answer):
         clusters: clusters of the plan, as it has them stored; empty for a method without clusters.
         networks: networks of the plan that have weights of their own, in its order.
         by_slots: training time on the numbers of slots that were asked for, rising; empty for a run.
+        cluster: nodes that the plan was priced for; null for this machine.
     """
 
     plan: ExplainedPlan
@@ -234,3 +236,4 @@ class Explanation(Answer):
     clusters: tuple[ExplainedCluster, ...] = ()
     networks: tuple[ExplainedNetwork, ...] = ()
     by_slots: tuple[SlotForecast, ...] = ()
+    cluster: ClusterForecast | None = None

@@ -16,6 +16,7 @@ from advisor.plans.navigation.splitting import Split, best_split, with_split
 from advisor.plans.plan import HatchStep, Role, TrainingPlan, TrainStep
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target, with_data_at
@@ -34,7 +35,7 @@ from cli.workflows.runs.navigation.stages import (
     train_stage,
 )
 from cli.workflows.runs.own_data import data_of_run
-from cli.workflows.runs.train import TrainOptions, begin, on_cluster, resumable, signals_of
+from cli.workflows.runs.train import TrainOptions, begin, cluster_of, on_cluster, resumable, signals_of
 from cli.workflows.runs.train import resume as resume_run
 from cli.workflows.views import Say
 from db.queries import Store
@@ -79,8 +80,9 @@ def navigate(
     signals = signals_of(options)
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
-        run, data = begin(target, options, store, home, say, Navigation(targets=targets))
-        return _go_on(run, Walk(store, home, data, signals, say, on_cluster(options.cluster)))
+        cluster = cluster_of(options, say)
+        run, data = begin(target, options, store, home, say, Navigation(targets=targets), cluster)
+        return _go_on(run, Walk(store, home, data, signals, say, on_cluster(cluster)))
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -105,7 +107,7 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
             run = replace(run, plan=with_data_at(run.plan, options.moved_to))
             data = data_of_run(run, home, download=options.download)
             say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}, a stage of a path")
-            walk = Walk(store, home, data, signals, say, on_cluster(options.cluster))
+            walk = Walk(store, home, data, signals, say, on_cluster(cluster_of(options, say)))
             adopt_again(run, walk)
             return _go_on(run, walk)
     return resume_run(run_id, options, home, say)
@@ -122,7 +124,7 @@ def _go_on(run: Run, walk: Walk) -> RunAnswer:
                 raise
             return _out_of_time(run, walk)
         walk.say(_after(run, stage))
-        following = _next(run, stage, walk.store)
+        following = _next(run, stage, walk.store, None if walk.executing is None else walk.executing.cluster)
         if isinstance(following, str):
             walk.say(following)
             return _end(run, stage, walk)
@@ -136,7 +138,7 @@ def _go_on(run: Run, walk: Walk) -> RunAnswer:
         run = extended_run(run, following.plan, following.forecast, walk.store, walk.home, navigation)
 
 
-def _next(run: Run, stage: Stage, store: Store) -> _Next | str:
+def _next(run: Run, stage: Stage, store: Store, cluster: Cluster | None) -> _Next | str:
     """Return the stage to come, or the reason why the path ends."""
     wanted = navigation_of(run).targets.error
     if wanted is not None and stage.validation_error <= wanted:
@@ -146,7 +148,7 @@ def _next(run: Run, stage: Stage, store: Store) -> _Next | str:
         return "the path ends: every member has a cluster of its own"
     plan = with_split(run.plan, split)
     plan = with_learned_epochs(plan, store, kept_steps(run.plan, plan))
-    forecast, left = forecast_of_added(plan, run, store), seconds_left(run)
+    forecast, left = forecast_of_added(plan, run, store, cluster), seconds_left(run)
     expected = forecast.train_seconds[0] if forecast.train_seconds else _seconds_as_before(plan, run, store)
     if left is not None and expected > left:
         return f"the path ends: {max(left, 0):.3g} s are left for a stage of {expected:.3g} s"

@@ -15,11 +15,12 @@ from advisor.plans.extension import kept_steps
 from advisor.plans.navigation.path import Navigation, Stage
 from advisor.plans.records import Run, RunStatus, StepRecord, StepStatus
 from cli.workflows.home import Home, locked
+from cli.workflows.runs.cluster.execution import OnCluster
 from cli.workflows.runs.conclusion import Closing, conclude, is_complete, tested
 from cli.workflows.runs.extend import adopt_kept
 from cli.workflows.runs.navigation.request import seconds_allowed
 from cli.workflows.runs.recording import Recorder
-from cli.workflows.runs.train import Execute, carry_out
+from cli.workflows.runs.train import carry_out
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say
 from db.queries import Store
@@ -42,7 +43,7 @@ class Walk:
         data: data set.
         signals: reasons to stop the command.
         say: receiver of progress.
-        executing: what executes the steps; None for as many processes as a plan has.
+        executing: cluster that executes the steps; None for as many processes as a plan has.
     """
 
     store: Store
@@ -50,7 +51,7 @@ class Walk:
     data: Data
     signals: StopSignals
     say: Say
-    executing: Execute | None = None
+    executing: OnCluster | None = None
 
 
 def navigation_of(run: Run) -> Navigation:

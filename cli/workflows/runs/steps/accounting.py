@@ -1,5 +1,7 @@
 """What is known of the steps that processes of their own have executed: their time, and their machine.
 
+Nodes of a cluster are machines as well (`cli.workflows.runs.cluster`).
+
 Such steps need not run at the same time, or on one machine. The training time of the run is therefore that
 of its steps on the slots of the plan (`advisor.cost.timeline`), as the forecast has it: waiting for a place
 on a cluster does not count. Seconds of one machine are no evidence for another, so a run whose steps were
@@ -8,7 +10,7 @@ executed elsewhere belongs to no machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +52,34 @@ def with_seconds_of_steps(run: Run, store: Store, folder: Path) -> Run:
     """
     if not (folder / STEPS).is_dir():
         return run
-    machines = {path.name.removeprefix(MACHINE) for path in (folder / STEPS).glob(f"*/{MACHINE}*")}
-    if machines - {run.fingerprint}:
-        store.set_fingerprint(run.id, ELSEWHERE)
+    keep_machines(
+        run, store, {path.name.removeprefix(MACHINE) for path in (folder / STEPS).glob(f"*/{MACHINE}*")}
+    )
     return replace(run, train_seconds=max(run.train_seconds, seconds_of_steps(run, store)))
+
+
+def keep_machines(run: Run, store: Store, machines: Collection[str]) -> None:
+    """Let a run belong to no machine if steps are executed on others than the one that planned it.
+
+    Args:
+        run: the run.
+        store: its database.
+        machines: digests of the fingerprints of the machines that execute steps.
+
+    Raises:
+        StorageError: the database refuses.
+    """
+    if set(machines) - {run.fingerprint}:
+        belongs_elsewhere(run, store)
+
+
+def belongs_elsewhere(run: Run, store: Store) -> None:
+    """Let a run belong to no machine: nothing about the speed of one is learned from it.
+
+    Raises:
+        StorageError: the database refuses.
+    """
+    store.set_fingerprint(run.id, ELSEWHERE)
 
 
 def seconds_of_steps(run: Run, store: Store) -> float:

@@ -83,7 +83,9 @@ def test_the_answer_has_the_promised_form(asked):
         "would_change",
         "measure_next",
         "probing",
+        "cluster",
     }
+    assert answer["cluster"] is None
     assert set(answer["profile"]) == {"seconds", "measurements_new", "measurements_reused"}
     assert answer["profile"]["measurements_new"] > 0
     rows = answer["recommendations"]

@@ -52,8 +52,8 @@ def without_forecasts(monkeypatch):
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
     monkeypatch.setattr(training, "look_once", lambda *given: None)
     nothing = SimpleNamespace(priced=None, forecast=None)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store: nothing)
-    monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store: UNKNOWN)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: nothing)
+    monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store, cluster: UNKNOWN)
     monkeypatch.setattr(first_stage, "_measured_now", lambda plan, say: None)
 
 
@@ -155,7 +155,7 @@ def test_a_path_ends_at_the_first_stage_whose_error_is_low_enough_and_reads_test
 @pytest.mark.slow
 def test_a_path_ends_before_a_stage_that_is_forecast_not_to_fit(home, monkeypatch):
     slow = replace(UNKNOWN, train_seconds=(2000.0, 1000.0, 3000.0))
-    monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store: slow)
+    monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store, cluster: slow)
     said = []
     run = navigated(home, said.append, error=1e-4, usd=1.0, price_per_hour=3.6)
     assert (run.id, run.status) == (1, RunStatus.DONE)
@@ -182,7 +182,7 @@ def test_a_first_stage_that_is_forecast_not_to_fit_is_refused_before_anything_is
 ):
     priced = SimpleNamespace(train_seconds=Estimate(100.0, 50.0, 200.0))
     known = SimpleNamespace(priced=priced, forecast=None)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store: known)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: known)
     with pytest.raises(
         InfeasibleError, match=r"99 s .* 100 s are expected \(50 to 200\); nothing was trained"
     ):
@@ -362,11 +362,11 @@ from cli.workflows.runs.navigation import navigate as path
 
 machine.usable_cores = lambda: 1
 training.look_once = lambda *given: None
-training.forecast_plan = lambda plan, store: SimpleNamespace(priced=None, forecast=None)
+training.forecast_plan = lambda plan, store, nodes=None: SimpleNamespace(priced=None, forecast=None)
 unknown = Forecast(
     train_seconds=None, train_peak_bytes=None, inference_ms_per_image=None, test_error=None, steps=()
 )
-path.forecast_of_added = lambda plan, old, store: unknown
+path.forecast_of_added = lambda plan, old, store, cluster: unknown
 left = int(sys.argv[2])
 
 def say(said):
