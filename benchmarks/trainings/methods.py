@@ -8,9 +8,9 @@
 Every ensemble is trained by every method with both recipes (`methods_grid.py`). All trainings but cycles of
 snapshots end by the rule of 15 epochs without a gain in training accuracy, after 60 epochs at most by `ours`
 and 120 by `published`. Two trainings run side by side in one thread each, with low priority. Ctrl-C or a kill
-of this process ends them. Each is a row of results/methods_converged-cpu.csv when it ends, and lies in
-.methods/ until then (`methods_train.py`): the next call continues it. Seconds are processor time, so other
-work beside it hardly counts.
+of this process ends them. Each is a row of results/methods_converged-cpu.csv when it ends. Until then it lies
+in .methods/ of the working directory (`methods_train.py`), and the next call from there continues it. Seconds
+are processor time, so other work beside it hardly counts.
 
 Expected hours of two cores that also do other work (a load of 5 to 8), before any training. `--count` takes
 seconds and epochs from the rows as soon as there are any. Data are 2,000 training images of Fashion-MNIST at

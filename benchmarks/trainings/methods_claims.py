@@ -213,7 +213,7 @@ def _of_clusters(block: Block) -> Iterator[Claim]:
     for text, found, limit in (
         ("error falls with g", falls, 0.0),
         ("time rises with g", rises, 1.0),
-        ("the front is convex", bends, 0.0),
+        ("the front is convex, by seeds whose times rise", bends, 0.0),
     ):
         if not any(found.values()):
             continue
