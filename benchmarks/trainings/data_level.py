@@ -41,8 +41,8 @@ import torch
 from advice_grid import SETTINGS
 from advice_train import data_named as grid_data
 from data_level_sets import WORK, data_of
-from methods_train import processor_watch
 from numpy.typing import NDArray
+from processor_time import processor_watch
 
 from advisor.accuracy.data_level import ETA, ETA_STD, CountedError
 from advisor.designs.design import parse_design

@@ -28,14 +28,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from methods_train import EXECUTION, Clock, processor_watch
+from processor_time import EXECUTION, Clock, processor_watch
 
 from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED
 from advisor.designs.design import parse_design
@@ -108,16 +108,21 @@ class Grid:
         columns: columns of the file.
         jobs: the trainings in their order, given the rows that the file has.
         data: images of a job's data set; a function of a module, which worker processes import.
+        keys: columns that tell a training from all others, as far as the file has them.
+        train: what trains a job and returns its row, None if it was stopped before its end; a function of a
+            module.
     """
 
     file: Path
     columns: tuple[str, ...]
     jobs: Callable[[Sequence[Row]], list[Job]]
     data: Callable[[Job], Data]
+    keys: tuple[str, ...] = KEY
+    train: Callable[[Job, Callable[[Job], Data]], Row | None] = field(default_factory=lambda: train)
 
     def missing(self, rows: Sequence[Row]) -> list[Job]:
         """Return the jobs that no row has the training of."""
-        names = [name for name in KEY if name in self.columns]
+        names = [name for name in self.keys if name in self.columns]
         done = {tuple(row[name] for name in names) for row in rows}
         return [job for job in self.jobs(rows) if tuple(job.key[name] for name in names) not in done]
 
@@ -245,7 +250,7 @@ def run(grid: Grid, until: float) -> Iterator[Row]:
         until: time by `time.monotonic` after which no training starts.
     """
     rows, begun = mended_rows(grid), set[Job]()
-    running: dict[Future[Row], Job] = {}
+    running: dict[Future[Row | None], Job] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context, _follow_parent) as pool:
         while True:
@@ -253,7 +258,7 @@ def run(grid: Grid, until: float) -> Iterator[Row]:
             waiting = iter([job for job in grid.missing(rows) if job not in begun])
             while len(running) < WORKERS and time.monotonic() < until and (job := next(waiting, None)):
                 begun.add(job)
-                running[pool.submit(train, job, grid.data)] = job
+                running[pool.submit(grid.train, job, grid.data)] = job
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -263,7 +268,9 @@ def run(grid: Grid, until: float) -> Iterator[Row]:
                         f"{job.key} failed and is tried again next time: {future.exception()!r}", flush=True
                     )
                     continue
-                row = {name: future.result()[name] for name in grid.columns}
+                if (found := future.result()) is None:
+                    continue
+                row = {name: found[name] for name in grid.columns}
                 _add(grid, row)
                 rows.append(row)
                 yield row
@@ -288,7 +295,7 @@ def mended_rows(grid: Grid) -> list[Row]:
     file.parent.mkdir(parents=True, exist_ok=True)
     header = (",".join(grid.columns) + "\n").encode()
     content = file.read_bytes() if file.exists() else b""
-    whole = content[: content.rfind(b"\n") + 1]
+    whole = _whole_lines(content)
     if whole and not whole.startswith(header):
         raise SystemExit(f"{file} has other columns than this script writes: move it away")
     if not whole:
@@ -296,7 +303,17 @@ def mended_rows(grid: Grid) -> list[Row]:
     elif whole != content:
         # The file is shortened in place: a kill while it is written again would lose hours of training.
         os.truncate(file, len(whole))
-    return list(csv.DictReader(whole.decode().splitlines()))
+    return read_rows(file)
+
+
+def read_rows(file: Path) -> list[Row]:
+    """Return the rows of a file without an unfinished line; none if there is no file."""
+    content = _whole_lines(file.read_bytes()) if file.exists() else b""
+    return list(csv.DictReader(content.decode().splitlines()))
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _add(grid: Grid, row: Row) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from data_level_sets import data_of
 from grid2_sets import data_named
-from methods_train import EXECUTION, processor_watch
+from processor_time import EXECUTION, processor_watch
 
 from advisor.designs.design import parse_design
 from advisor.networks.layers import Task

@@ -1,314 +1,224 @@
-"""MotherNets compared with other methods, all trained by this project on real data.
+"""MotherNets compared with other methods, all trained to convergence by this project on real data.
 
-    python benchmarks/trainings/methods.py   # resumable; some hours on two cores
-    python benchmarks/trainings/methods.py --quick  # one small ensemble on digits, one seed: under 10 minutes
-    python benchmarks/trainings/methods.py --judge   # evaluates earlier trainings only
+    python benchmarks/trainings/methods.py --minutes 60  # a part; a kill at any time costs an epoch at most
+    python benchmarks/trainings/methods.py --count       # hours that are left, by ensemble; trains nothing
+    python benchmarks/trainings/methods.py --judge       # evaluates what there is; trains nothing
+    python benchmarks/trainings/methods.py --quick       # a small ensemble on digits, one seed: some minutes
 
-The ensembles are VGGs, ResNets and DenseNets of several shapes (`methods_train.py`), on digits and on 1,500
-images of Fashion-MNIST at 14×14. Every method uses the same networks, batch, recipe and two processes. Chains
-(Snapshot, FGE) can use one process only.
+Every ensemble is trained by every method with both recipes (`methods_grid.py`). All trainings but cycles of
+snapshots end by the rule of 15 epochs without a gain in training accuracy, after 60 epochs at most by `ours`
+and 120 by `published`. Two trainings run side by side in one thread each, with low priority. Ctrl-C or a kill
+of this process ends them. Each is a row of results/methods_converged-cpu.csv when it ends. Until then it lies
+in .methods/ of the working directory (`methods_train.py`), and the next call from there continues it. Seconds
+are processor time, so other work beside it hardly counts.
 
-Errors are means over seeds with 90 % t-intervals. Seconds are the least over seeds, because other programs
-can only add to them. Two methods are compared on the seeds that both have: the least seconds of one over the
-least of the other, with the range of the ratios of single seeds. All seconds but `wall_seconds` are processor
-time. `seconds` runs from the first step to the last on two cores, as the plan schedules the steps.
-`core_seconds` is the sum of all steps. `wall_seconds` includes the effect of other programs.
+Expected hours of two cores that also do other work (a load of 5 to 8), before any training. `--count` takes
+seconds and epochs from the rows as soon as there are any. Data are 2,000 training images of Fashion-MNIST at
+14×14, with 1,000 for validation and 5,000 for test, and the 1,077 digits.
 
-Writes results/methods-cpu.json, methods-cpu.svg and methods-members-cpu.svg.
+| ensemble | members | data | seeds | MotherNets g | snapshots | trainings | `ours` | `published` |
+|---|---:|---|---:|---|---:|---:|---:|---:|
+| V5 | 5 | Fashion-MNIST | 3 | 1, 2, 3, 5 | 10 | 48 | 0.37 h | 0.45 h |
+| V5 digits | 5 | digits | 3 | 1, 2, 3, 5 | 10 | 48 | 0.25 h | 0.15 h |
+| R5 | 5 | Fashion-MNIST | 3 | 1, 2, 3, 5 | 10 | 48 | 0.62 h | 0.84 h |
+| R5 digits | 5 | digits | 3 | 1, 2, 3, 5 | 10 | 48 | 0.26 h | 0.20 h |
+| D3 | 3 | Fashion-MNIST | 3 | 1, 2, 3 | 10 | 42 | 0.40 h | 0.67 h |
+| D3 digits | 3 | digits | 3 | 1, 2, 3 | 10 | 42 | 0.18 h | 0.14 h |
+| V25 | 25 | Fashion-MNIST | 2 | 1, 2, 4, 8, 25 | 25 | 36 | 1.60 h | 1.71 h |
+| all | | | | | | 312 | 3.68 h | 4.16 h |
+
+MotherNets of as many clusters as members are full data, and trained once.
+
+`--judge` writes results/methods_converged-cpu.json, methods_converged-cpu.svg and
+methods_converged-members-cpu.svg. `--quick` writes nothing there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
+import os
+import shutil
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from grid_runner import Grid, Row, mended_rows, read_rows
+from grid_runner import run as run_grid
 from methods_charts import draw
-from methods_train import CUT, EQUAL, read, run
-from scipy.stats import t as student
+from methods_claims import Block, Claim, Figure, blocks_of, claims_of, figure
+from methods_ensembles import CHAIN, G1, QUICK, SCENARIOS, Scenario
+from methods_epochs import epoch_claims
+from methods_grid import KEYS, numbers, ready
+from methods_left import hours_left, show_left
+from methods_train import COLUMNS, data_of, train
 
-from trainer.ensembles.metrics import probability_covariance, variance_of_average
+from cli.workflows.home import locked
 
 RESULTS = Path(__file__).parent / "results"
+ROWS = RESULTS / "methods_converged-cpu.csv"
+NICE = 15
 
 
-def interval(values: Sequence[float]) -> dict[str, float]:
-    """Return the mean and half the width of its 90 % interval."""
-    half = float("nan")
-    if len(values) > 1:
-        error = np.std(values, ddof=1) / np.sqrt(len(values))
-        half = float(student.ppf(0.95, len(values) - 1) * error)
-    return {"mean": float(np.mean(values)), "half": half}
+def grid_of(file: Path, scenarios: Sequence[Scenario], work: Path, until: float) -> Grid:
+    """Return the grid of the benchmark.
 
-
-def by_seed(rows: Sequence[dict], method: str, key: str) -> dict[int, float]:
-    return {r["seed"]: r[key] for r in rows if r["method"] == method}
-
-
-def compared(rows: Sequence[dict], other: str, base: str = "mothernets g1") -> dict[str, object]:
-    """Return the ratio of a method's seconds to those of MotherNets, and the difference of their errors.
-
-    Both are taken on the seeds that the two have in common.
+    Args:
+        file: CSV file of the rows.
+        scenarios: ensembles and data.
+        work: folder of the trainings under way.
+        until: time by `time.monotonic` at which trainings stop.
     """
-    keys = ("seconds", "core_seconds", "error", "validation_error")
-    figures = {key: (by_seed(rows, other, key), by_seed(rows, base, key)) for key in keys}
-    seeds = sorted(set.intersection(*(set(found) for found in figures["seconds"])))
-    if not seeds:
-        return {}
-    # By key, shape (methods, seeds): the other method first, then MotherNets.
-    pairs = {key: np.array([[found[s] for s in seeds] for found in two]) for key, two in figures.items()}
-    return {
-        "seeds": len(seeds),
-        "times_slower": _fastest_ratio(pairs["seconds"]),
-        "range": _range_of_ratios(pairs["seconds"]),
-        "core_times_slower": _fastest_ratio(pairs["core_seconds"]),
-        "core_range": _range_of_ratios(pairs["core_seconds"]),
-        "points_more_error": _points_more(pairs["error"]),
-        "points_more_validation_error": _points_more(pairs["validation_error"]),
-    }
-
-
-def _fastest_ratio(pair: np.ndarray) -> float:
-    least = pair.min(axis=1)
-    return float(least[0] / least[1])
-
-
-def _range_of_ratios(pair: np.ndarray) -> list[float]:
-    ratios = pair[0] / pair[1]
-    return [float(ratios.min()), float(ratios.max())]
-
-
-def _points_more(pair: np.ndarray) -> dict[str, float]:
-    return interval(100 * (pair[0] - pair[1]))
-
-
-def claims(found: dict[str, dict]) -> list[dict[str, object]]:
-    """Return the published claims by scenario: the measured figure and its verdict.
-
-    The verdict on a difference of errors is open where the 90 % interval contains the limit.
-    """
-    rows = []
-    for scenario, figures in found.items():
-        against = figures["against_mothernets_g1"]
-        for other, times, points in (
-            ("full_data", 2.5, -0.5),
-            (CUT, None, 0.0),
-            ("distillation", 2.0, 0.0),
-            ("bagging", 2.5, 0.0),
-            (EQUAL, None, 0.0),
-            ("shared_mothernets", None, None),
-            ("treenets", 1.0, None),
-        ):
-            seen = against.get(other)
-            if not seen:
-                continue
-            more = seen["points_more_error"]
-            rows.append(
-                {
-                    "scenario": scenario,
-                    "against": other,
-                    "seeds": seen["seeds"],
-                    "times_slower": seen["times_slower"],
-                    "range": seen["range"],
-                    "core_times_slower": seen["core_times_slower"],
-                    "time": None if times is None else _verdict(seen["range"], times),
-                    "points_more_error": more,
-                    "error": None if points is None else _verdict(_ends(more), points),
-                }
-            )
-    return rows
-
-
-def _ends(figure: dict[str, float]) -> list[float]:
-    return [figure["mean"] - figure["half"], figure["mean"] + figure["half"]]
-
-
-def _verdict(ends: Sequence[float], least: float) -> str:
-    if not ends[0] <= ends[1]:
-        return "one run"
-    return "holds" if ends[0] >= least else "does not" if ends[1] < least else "open"
-
-
-def covariances(root: Path, scenario: str, method: str) -> dict[str, object] | None:
-    """Return variance and covariance of the true-class probability over repeated trainings.
-
-    The variance of the average follows from them, and is measured for comparison.
-    """
-    name = f"{scenario} {method}".replace(" ", "-")
-    files = sorted((root / "probabilities").glob(f"{name}-[0-9].npy"))
-    if len(files) < 2:
-        return None
-    repeats = np.stack([np.load(file).astype(np.float64) for file in files])
-    matrix = probability_covariance(repeats)
-    if len(matrix) < 2:
-        return None
-    pairs = matrix[~np.eye(len(matrix), dtype=bool)]
-    averages = repeats.mean(axis=1)
-    return {
-        # Only small ensembles have the matrix: 25 by 25 figures add nothing to their mean.
-        "matrix": np.round(matrix, 5).tolist() if len(matrix) <= 6 else None,
-        "variance": float(np.diag(matrix).mean()),
-        "covariance": float(pairs.mean()),
-        "share": float(pairs.mean() / np.diag(matrix).mean()),
-        "variance_of_average": variance_of_average(matrix),
-        "measured_variance_of_average": float(averages.var(axis=0, ddof=1).mean()),
-    }
-
-
-def summary(rows: Sequence[dict], root: Path) -> dict[str, dict]:
-    """Return the figures of every scenario and method."""
-    found: dict[str, dict] = {}
-    for scenario in dict.fromkeys(r["scenario"] for r in rows):
-        own = [r for r in rows if r["scenario"] == scenario]
-        methods = {}
-        for method in dict.fromkeys(r["method"] for r in own):
-            same = [r for r in own if r["method"] == method]
-            keys = (
-                "error",
-                "voting",
-                "super_learner",
-                "oracle",
-                "mean_member",
-                "calibration",
-                "disagreement",
-                "validation_error",
-            )
-            methods[method] = {
-                "runs": len(same),
-                "epochs": same[0]["epochs"],
-                "design": same[0]["design"],
-                "parameters": same[0]["parameters"],
-                # The minimum counts, because other programs can only add to the time.
-                "seconds": min(r["seconds"] for r in same),
-                "core_seconds": min(r["core_seconds"] for r in same),
-                "network_seconds": {
-                    n: min(r["network_seconds"].get(n, 0.0) for r in same) for n in same[0]["network_seconds"]
-                },
-                "errors_by_members": np.mean([r["errors_by_members"] for r in same], axis=0).tolist(),
-                **{key: interval([r[key] for r in same]) for key in keys},
-                "covariance": covariances(root, scenario, method),
-            }
-        others = [m for m in methods if m != "mothernets g1"]
-        found[scenario] = {
-            "methods": methods,
-            "against_mothernets_g1": {m: compared(own, m) for m in others if "mothernets g1" in methods},
-        }
-    return found
-
-
-def show(found: dict[str, dict]) -> None:
-    for scenario, figures in found.items():
-        print(f"\n{scenario}: {next(iter(figures['methods'].values()))['design'][:90]}")
-        print(
-            f"{'method':36}{'runs':>5}{'seconds':>9}{'× g1':>7}{'error %':>16}{'member':>8}{'oracle':>8}"
-            f"{'cov':>6}"
-        )
-        order = sorted(figures["methods"].items(), key=lambda item: item[1]["seconds"])
-        for method, m in order:
-            against = figures["against_mothernets_g1"].get(method) or {}
-            share = m["covariance"]["share"] if m["covariance"] else float("nan")
-            error = f"{100 * m['error']['mean']:.2f} ± {100 * m['error']['half']:.2f}"
-            print(
-                f"{method:36}{m['runs']:5}{m['seconds']:9.1f}{against.get('times_slower', 1.0):7.2f}"
-                f"{error:>16}{100 * m['mean_member']['mean']:8.2f}{100 * m['oracle']['mean']:8.2f}"
-                f"{share:6.2f}"
-            )
-
-
-def show_claims(rows: Sequence[dict]) -> None:
-    """Print the comparison of MotherNets of one cluster with each other method."""
-    print(
-        f"\n{'scenario':10}{'against':36}{'× time':>8}  {'single':11}{'× work':>8}  {'':9}"
-        f"{'points more error':>18}"
+    return Grid(
+        file=file,
+        columns=COLUMNS,
+        jobs=partial(ready, scenarios),
+        data=data_of,
+        keys=KEYS,
+        train=partial(train, work=work, known_from=file, until=until),
     )
-    for r in rows:
-        more, (low, high) = r["points_more_error"], r["range"]
-        print(
-            f"{r['scenario']:10}{r['against']:36}{r['times_slower']:8.2f}  {low:4.2f}–{high:4.2f}  "
-            f"{r['core_times_slower']:8.2f}  "
-            f"{r['time'] or '':9}{more['mean']:10.2f} ± {more['half']:5.2f}  {r['error'] or ''}"
-        )
 
 
-def growth(found: dict[str, dict]) -> dict[str, object]:
-    """Return error and processor seconds by the number of members of the largest ensemble, by method."""
-    methods = found.get("V25", {}).get("methods", {})
-    curves = {}
-    for name, figures in methods.items():
-        spent = figures["network_seconds"]
-        mother = spent.get("mother-1", 0.0)
-        members = [spent[f"member-{i + 1}"] for i in range(len(figures["errors_by_members"]))]
-        curves[name] = {
-            "errors": figures["errors_by_members"],
-            "core_seconds": (mother + np.cumsum(members)).tolist(),
-        }
-    return curves
+def run(file: Path, scenarios: Sequence[Scenario], work: Path, minutes: float) -> None:
+    """Train what the file lacks for some minutes, and print a line for each row.
 
-
-def chain_at_equal_cost(rows: Sequence[dict]) -> dict[str, object]:
-    """Return the chain of the largest ensemble, stopped at the work or the time of MotherNets of one cluster.
-
-    The figures are the number of snapshots that fit, by seed, and the error of their average minus that of
-    MotherNets. A chain uses one core, so its time is its work.
+    Args:
+        file: CSV file of the rows.
+        scenarios: ensembles and data.
+        work: folder of the trainings under way.
+        minutes: minutes after which the trainings under way are stopped.
     """
-    own = {(r["method"], r["seed"]): r for r in rows if r["scenario"] == "V25"}
-    seeds = [s for m, s in own if m == "snapshot" and ("mothernets g1", s) in own]
-    found: dict[str, object] = {}
-    for key in ("core_seconds", "seconds"):
-        counts, points = [], []
-        for seed in seeds:
-            chain, hatched = own["snapshot", seed], own["mothernets g1", seed]
-            errors = chain["errors_by_members"]
-            spent = np.cumsum([chain["network_seconds"][f"member-{i + 1}"] for i in range(len(errors))])
-            counts.append(max(int((spent <= hatched[key]).sum()), 1))
-            points.append(100 * (errors[counts[-1] - 1] - hatched["error"]))
+    os.nice(NICE)
+    until = time.monotonic() + 60 * minutes
+    with locked(work, "the benchmark of methods"):
+        grid = grid_of(file, scenarios, work, until)
+        for row in mended_rows(grid):
+            _forget(row, work)
+        for row in run_grid(grid, until):
+            _forget(row, work)
+            print(
+                f"{row['scenario']:10} {row['recipe']:9} {row['method']:36} seed {row['seed']} "
+                f"{float(row['seconds']):7.1f} s {float(row['error']):.2%}",
+                flush=True,
+            )
+
+
+def _forget(row: Row, work: Path) -> None:
+    """Remove the folder of a training whose row is in the file."""
+    name = "-".join(row[key] for key in KEYS).replace(" ", "_")
+    shutil.rmtree(work / name, ignore_errors=True)
+
+
+def judged(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return claims, figures and what the pictures show, from whatever rows there are."""
+    found = blocks_of(rows)
+    on_epochs, epochs = epoch_claims(rows)
+    claims = [claim for block in found for claim in claims_of(block)] + on_epochs
+    return {
+        "devices": sorted({r["device"] for r in rows}),
+        "versions": {name: sorted({r[name] for r in rows}) for name in ("python", "torch", "numpy")},
+        "dates": [min(r["date"] for r in rows), max(r["date"] for r in rows)],
+        "trainings": len(rows),
+        "claims": [asdict(claim) for claim in claims],
+        "epochs": epochs,
+        "blocks": [summary(block) for block in found],
+    }
+
+
+def summary(block: Block) -> dict[str, Any]:
+    """Return the figures of every method of a scenario and recipe."""
+    methods = dict.fromkeys(r["method"] for r in block.rows)
+    return {
+        "scenario": block.scenario,
+        "recipe": block.recipe,
+        "members": block.members,
+        "methods": {method: _of_method(block, method) for method in methods},
+        "chain_at_equal_cost": chain_at_equal_cost(block),
+    }
+
+
+def _of_method(block: Block, method: str) -> dict[str, Any]:
+    own = [r for r in block.rows if r["method"] == method]
+    columns = (
+        "seconds", "core_seconds", "wall_seconds", "error", "validation_error", "oracle_error",
+        "disagreement",
+    )  # fmt: skip
+    return {
+        "design": own[0]["design"],
+        "clusters": int(own[0]["clusters"]),
+        **{name: asdict(figure([float(r[name]) for r in own])) for name in columns},
+        "mean_member_error": asdict(figure([np.mean(numbers(r["member_errors"])) for r in own])),
+        "epochs": [numbers(r["epochs"]) for r in own],
+        "kinds": own[0]["kinds"].split(";"),
+        "errors_by_members": np.mean([numbers(r["errors_by_members"]) for r in own], axis=0).tolist(),
+    }
+
+
+def chain_at_equal_cost(block: Block) -> dict[str, Any]:
+    """Return the long chain, stopped at the seconds or the work of MotherNets of one cluster.
+
+    A chain uses one core, so its seconds are its work. By column: the number of snapshots that fit, by seed,
+    and the error of their average beyond that of MotherNets, points.
+    """
+    errors = block.of(G1, "error")
+    chains, spent = block.cells(CHAIN, "errors_by_members"), block.cells(CHAIN, "network_seconds")
+    found: dict[str, Any] = {}
+    for column in ("seconds", "core_seconds"):
+        given = block.of(G1, column)
+        seeds = sorted(given.keys() & chains.keys())
+        counts = [max(int((np.cumsum(spent[s]) <= given[s]).sum()), 1) for s in seeds]
+        points = [100 * (chains[s][n - 1] - errors[s]) for s, n in zip(seeds, counts, strict=True)]
         if seeds:
-            found[key] = {"snapshots": counts, "points_more_error": interval(points)}
+            found[column] = {"snapshots": counts, "points_more_error": asdict(figure(points))}
     return found
+
+
+def show_claims(claims: Sequence[dict[str, Any]]) -> None:
+    """Print the table of claims, ensemble by ensemble."""
+    last = ""
+    for each in claims:
+        claim = Claim(**each)
+        if (name := f"{claim.scenario}, recipe {claim.recipe}") != last:
+            print(f"\n{name}")
+            last = name
+        text = ""
+        if each["figure"] is not None:
+            found = Figure(**each["figure"])
+            between = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
+            text = f"{found.mean:.2f}{between}: "
+        print(f"  {claim.claim:62}{claim.goal:7}{text}{claim.verdict}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="train one small ensemble on digits with one seed"
-    )
+    parser.add_argument("--quick", action="store_true", help="one small ensemble on digits with one seed")
     parser.add_argument("--judge", action="store_true", help="evaluate earlier trainings only")
+    parser.add_argument("--count", action="store_true", help="only print the hours that are left")
     parser.add_argument(
-        "--work", type=Path, default=None, help="working file, whose folder also has the data"
+        "--minutes", type=float, default=float("inf"), help="minutes after which trainings stop"
     )
+    parser.add_argument("--work", type=Path, default=None, help="folder of the trainings under way")
     given = parser.parse_args()
-    work = given.work or Path(".methods-quick" if given.quick else ".methods") / "runs.jsonl"
+    scenarios = QUICK if given.quick else SCENARIOS
+    work = given.work or Path(".methods-quick" if given.quick else ".methods")
+    file = work / "rows.csv" if given.quick else ROWS
+    if given.count:
+        return show_left(hours_left(read_rows(file), scenarios))
     if not given.judge:
-        for row in run(work, given.quick):
-            print(
-                f"{row['scenario']:10} {row['method']:36} seed {row['seed']} {row['seconds']:7.1f} s "
-                f"{row['error']:.2%}"
-            )
-    rows = read(work)
-    found = summary(rows, work.parent)
-    show(found)
-    show_claims(claims(found))
-    if given.quick:
-        return
-    result = {
-        "device": f"{platform.machine()} CPU, 2 processes of one thread",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "scipy")},
-        # The date of the last training, not of this evaluation.
-        "date": datetime.fromtimestamp(work.stat().st_mtime, UTC).date().isoformat(),
-        "follow_others": [CUT, EQUAL],
-        "claims": claims(found),
-        "growth": growth(found),
-        "chain_at_equal_cost": chain_at_equal_cost(rows),
-        "scenarios": found,
-    }
-    (RESULTS / "methods-cpu.json").write_text(json.dumps(result) + "\n")
-    draw(result)
+        run(file, scenarios, work, given.minutes)
+    rows = read_rows(file)
+    if not rows:
+        raise SystemExit(f"{file} has no training yet: start without --judge")
+    result = judged(rows)
+    show_claims(result["claims"])
+    if not given.quick and given.judge:
+        (RESULTS / "methods_converged-cpu.json").write_text(json.dumps(result) + "\n")
+        draw(result)
+    return None
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from methods_train import vgg_ensemble
+from methods_ensembles import vgg_ensemble
 
 from advisor.designs.design import parse_design
 from advisor.networks.layers import Task
