@@ -11,6 +11,7 @@ from cli.workflows.forecast.cluster.prices import UNMEASURED_FACTOR
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.home import Home
 from db.session import open_store
+from trainer.execution.cluster.address import ClusterAddress
 
 
 @pytest.fixture
@@ -90,6 +91,8 @@ def mixed(monkeypatch, home):
         measure(opened, OWN)
         measure(opened, OTHER, 2.0)
     monkeypatch.setattr(Cluster, "kinds", lambda self, device: cluster(own=[1], other=[1]))
+    # Nobody answers there.
+    monkeypatch.setattr(ClusterAddress, "check", lambda self: None)
 
 
 def test_explain_has_the_steps_on_each_kind_and_their_places(mixed, advisor):
