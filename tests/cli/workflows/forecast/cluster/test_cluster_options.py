@@ -11,9 +11,12 @@ import pytest
 def without_ray(monkeypatch):
     """A machine on which Ray is not installed, however much of it was imported before."""
     for name in [*sys.modules]:
-        if name.split(".")[0] == "ray" or name.startswith("trainer.execution.cluster."):
+        # The address imports nothing of Ray, and others hold its class.
+        ours = name.startswith("trainer.execution.cluster.") and not name.endswith(".address")
+        if name.split(".")[0] == "ray" or ours:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr("trainer.execution.cluster.address.find_spec", lambda name: None)
 
 
 @pytest.mark.parametrize(
