@@ -62,7 +62,9 @@ class Nodes:
 
     def ask_all(self) -> list[str]:
         """Ask every node what it is; return why some of them may not train."""
-        return [reason for node in alive_nodes() if (reason := self._ask(node))]
+        # All at once: each starts a process, which takes a second or two.
+        asked = {node: self._asked(node) for node in alive_nodes()}
+        return [reason for node, answer in asked.items() if (reason := self._refusal(node, answer))]
 
     def objection(self, node: str, facts: NodeFacts, problem: str = "") -> str:
         """Return why a node may not train, empty if it may; one that may not is refused from now on.
@@ -88,10 +90,14 @@ class Nodes:
         """Return a node as a message names it: the beginning of its id, and its machine."""
         return f"node {node[:8]}" + (f" ({self.hosts[node]})" if node in self.hosts else "")
 
-    def _ask(self, node: str) -> str:
+    def _asked(self, node: str) -> Any:
         ask = ray.remote(num_cpus=0, max_retries=0)(_facts).options(scheduling_strategy=on_node(node))
+        return ask.remote(str(self.folder), self.proof)
+
+    def _refusal(self, node: str, answer: Any) -> str:
+        """Return why a node may not train, by its answer; empty if it may, or is gone."""
         try:
-            plain = ray.get(ask.remote(str(self.folder), self.proof), timeout=ANSWER_SECONDS)
+            plain = ray.get(answer, timeout=ANSWER_SECONDS)
         except ray.exceptions.GetTimeoutError:
             return f"{self.name(node)} gave no answer within {ANSWER_SECONDS:.0f} s: restart it"
         except ray.exceptions.RayError as error:

@@ -70,8 +70,6 @@ def execute_on_cluster(
     """
     with connected(address) as here, proof_in(files.folder) as proof:
         nodes = Nodes(files.folder, proof, address.insecure)
-        if reasons := nodes.ask_all():
-            raise RunError(reasons[0])
         mail = ray.remote(num_cpus=0, scheduling_strategy=on_node(here))(Mail).remote()
         return _Execution(plan, files, tell, stop, nodes, mail).run()
 
@@ -102,8 +100,17 @@ class _Execution:
         self.halted_at = 0.0
 
     def run(self) -> dict[str, StepRecord]:
-        """Execute the plan, and end all workers."""
+        """Execute the plan, and end all workers.
+
+        Raises:
+            RunError: a node may not train.
+        """
         try:
+            # Teams start while nodes answer: both take seconds.
+            if self._goes_on():
+                self._assign()
+            if reasons := self.nodes.ask_all():
+                raise RunError(reasons[0])
             while self._goes_on():
                 self._assign()
                 self._say_if_waiting()
