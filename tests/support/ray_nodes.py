@@ -146,8 +146,10 @@ class RayNodes:
         wait_until(lambda: len(self.alive()) < before, "end of a node")
 
     def remove(self, node: Any) -> None:
-        """Let a node leave."""
+        """Let a node leave, and wait until the cluster knows."""
+        before = len(self.alive())
         self.cluster.remove_node(node)
+        wait_until(lambda: len(self.alive()) < before, "end of a node")
 
     def close(self) -> None:
         """End all nodes, and remove what they wrote."""

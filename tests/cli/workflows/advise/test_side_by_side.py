@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -217,6 +218,10 @@ def test_a_probe_that_does_not_fit_the_memory_beside_others_waits(session, monke
 
     def body(connection, probe):
         running.append([p.key for p in asked_for._running])
+        # The first one trains until the second one was chosen.
+        ends = time.monotonic() + 10
+        while len(asked) < 2 and time.monotonic() < ends:
+            time.sleep(0.01)
         connection.send(Report(RESULT))
 
     asked_for, asked = session(script, body)

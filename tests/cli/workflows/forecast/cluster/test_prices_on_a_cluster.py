@@ -19,6 +19,8 @@ from db.session import open_store
 from profiler.device import fingerprint, usable_cores
 
 pytestmark = [
+    # Starts two clusters, which takes a minute.
+    pytest.mark.slow,
     pytest.mark.cluster,
     pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
 ]
