@@ -163,7 +163,7 @@ class _Execution:
         files = {} if team.shares_home else self._files_for(step)
         # A hatching needs one worker of a team.
         workers = team.workers[: devices_of(step)]
-        folder = ray.get(workers[0].meeting_place.remote()) if len(workers) > 1 else ""
+        folder = ray.get(workers[0].own_folder.remote()) if len(workers) > 1 else ""
         results = [
             worker.run.remote(step.id, number, files, rank, len(workers), folder)
             for rank, worker in enumerate(workers)

@@ -17,6 +17,8 @@ from trainer.run_files import RunFiles
 
 # Label that Ray gives every node.
 NODE_LABEL = "ray.io/node-id"
+# Seconds that idle workers have to remove their own folders.
+LEAVING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ class Team:
 
     def dismiss(self) -> None:
         """End the workers; what they hold is free again."""
+        if self.idle:
+            with suppress(Exception):
+                ray.get([worker.leave.remote() for worker in self.workers], timeout=LEAVING_SECONDS)
         for worker in self.workers:
             with suppress(Exception):
                 ray.kill(worker, no_restart=True)

@@ -50,7 +50,9 @@ class Worker:
         self.plan: TrainingPlan = plan_from_json(plan)
         self.mail = mail
         self.facts = facts_of_this_node(folder, proof)
-        place = Path(folder) if self.facts.shares_home else Path(tempfile.mkdtemp(prefix="advisor-"))
+        # Folders of this node alone, which go with the worker.
+        self.own: list[str] = []
+        place = Path(folder if self.facts.shares_home else self.own_folder())
         self.files = RunFiles(folder=place, data_root=Path(data_root), watch=_function(watch))
         self.data: Data | None = None
 
@@ -69,9 +71,10 @@ class Worker:
         node = ray.get_runtime_context().get_node_id()
         return {"node": node, "facts": asdict(self.facts), "problem": problem}
 
-    def meeting_place(self) -> str:
-        """Return a new folder of this node through which the workers of a team find each other."""
-        return tempfile.mkdtemp(prefix="advisor-")
+    def own_folder(self) -> str:
+        """Return a new folder of this node, such as one through which the workers of a team meet."""
+        self.own.append(tempfile.mkdtemp(prefix="advisor-"))
+        return self.own[-1]
 
     def run(
         self, step: str, assignment: int, files: dict[str, Files], rank: int, ranks: int, folder: str
@@ -110,8 +113,8 @@ class Worker:
 
     def leave(self) -> None:
         """Remove what this worker wrote beside the folder of the run."""
-        if not self.facts.shares_home:
-            shutil.rmtree(self.files.folder, ignore_errors=True)
+        for folder in self.own:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Report:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -22,7 +23,7 @@ from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import devices_of
-from advisor.plans.plan import TrainStep
+from advisor.plans.plan import TrainStep, plan_to_json
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from profiler.memory import watch_peak
 from trainer.events import Notice, TrainingStarted
@@ -258,7 +259,8 @@ def test_a_node_with_other_code_is_refused_and_named(nodes, plain, digits, place
 
 
 @pytest.mark.slow
-def test_workers_that_share_a_batch_are_on_one_node(nodes, plain, digits, place):
+def test_workers_that_share_a_batch_are_on_one_node_and_leave_no_folder(nodes, plain, digits, place):
+    before = set(Path(tempfile.gettempdir()).glob("advisor-*"))
     # On a CPU a plan shares no batch by itself; what GPUs do is done by cores here.
     plan = plan_by(plain, Method.MOTHERNETS, "2xmlp-1-8@g1", epochs=2)
     steps = tuple(
@@ -274,6 +276,18 @@ def test_workers_that_share_a_batch_are_on_one_node(nodes, plain, digits, place)
         nodes.remove(node)
     assert {record.status for record in ended.values()} == {StepStatus.DONE}
     assert len(story.of(EpochRecord)) == 4
+    assert set(Path(tempfile.gettempdir()).glob("advisor-*")) <= before
+
+
+def test_a_worker_without_the_folder_of_the_run_removes_its_own_when_it_leaves(plain, tmp_path):
+    from trainer.execution.cluster.worker import Worker
+
+    plan, missing = plan_by(plain, Method.FULL_DATA), str(tmp_path / "missing")
+    worker = Worker(plan_to_json(plan), missing, missing, "profiler.memory:watch_peak", "proof", None)
+    folders = [worker.files.folder, Path(worker.own_folder())]
+    assert all(folder.is_dir() for folder in folders)
+    worker.leave()
+    assert not any(folder.exists() for folder in folders)
 
 
 @pytest.mark.parametrize(
