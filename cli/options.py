@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -159,33 +159,22 @@ PRICE_HELP = (
     + "; adds the cost of training."
 )
 Price = Annotated[str | None, typer.Option("--price-per-hour", metavar="USD|MACHINE", help=PRICE_HELP)]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        envvar="RAY_ADDRESS",
-        metavar="auto|ADDRESS",
-        help="Train on the nodes of a Ray cluster: that of this machine, or that of a head node, host:port.",
-    ),
-]
-PricedCluster = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _cluster(purpose: str, variable: str | None = "RAY_ADDRESS") -> Any:
+    """Return the option that names a cluster; `purpose` begins a sentence that ends with the cluster."""
+    return typer.Option(
         "--cluster",
-        envvar="RAY_ADDRESS",
+        envvar=variable,
         metavar="auto|ADDRESS",
-        help="Price a plan for the nodes of a Ray cluster: that of this machine, or that of a head node, "
-        "host:port.",
-    ),
-]
-MeasuredCluster = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        metavar="auto|ADDRESS",
-        help="Measure one node of each kind of a Ray cluster: that of this machine, or that of a head node, "
-        "host:port.",
-    ),
-]
+        help=f"{purpose} of a Ray cluster: that of this machine, or that of a head node, host:port.",
+    )
+
+
+Cluster = Annotated[str | None, _cluster("Train on the nodes")]
+PricedCluster = Annotated[str | None, _cluster("Price a plan for the nodes")]
+# Measuring takes a node for a minute, so nobody gets it by a variable.
+MeasuredCluster = Annotated[str | None, _cluster("Measure one node of each kind", None)]
 Insecure = Annotated[bool, typer.Option("--insecure-cluster", help="Accept a cluster that demands no token.")]
 UntilError = Annotated[
     str | None,

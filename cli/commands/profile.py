@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from cli.options import (
 )
 from cli.streams import write_file_content
 from cli.workflows.defaults import DATASET, RECOMMEND_PROFILE_SECONDS
+
+if TYPE_CHECKING:
+    from cli.workflows.clusters import ClusterAddress
 
 
 def profile(
@@ -55,8 +58,8 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Measure time and memory of a network, layer by layer and as a whole step; or the nodes of a cluster."""
-    if cluster_of(ctx) is not None:
-        _profile_cluster(ctx)
+    if (address := cluster_of(ctx)) is not None:
+        _profile_cluster(ctx, address)
         return
     if design is None:
         raise UsageError("name a network, for example resnet-26-16; without one --cluster measures nodes")
@@ -89,16 +92,15 @@ def _profile_network(ctx: typer.Context) -> None:
         print_answer(answer, given["as_json"], render)
 
 
-def _profile_cluster(ctx: typer.Context) -> None:
-    """Measure one node of each kind of the cluster that the options name."""
-    given, address = ctx.params, cluster_of(ctx)
+def _profile_cluster(ctx: typer.Context, address: ClusterAddress) -> None:
+    """Measure one node of each kind of a cluster."""
+    given = ctx.params
     if given["csv"] is not None:
         raise UsageError("--csv has the layers of a network: leave it or --cluster out")
     from cli.render.examine.cluster import profiled_kinds
     from cli.workflows.forecast.cluster.measuring import profile_cluster
     from cli.workflows.forecast.plan_request import PlanRequest
 
-    assert address is not None
     request = PlanRequest(
         target=given["design"],
         augmentation=given["augment"],
