@@ -44,7 +44,7 @@ from advisor.plans.recipes.table import RECIPES, Recipe
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from cli.app import app
 from cli.render import runs as render_runs
-from cli.workflows.answers.run import EnsembleFigures
+from cli.workflows.answers.runs.run import EnsembleFigures
 from db.conversion import runs as conversion
 from db.session import open_store
 from trainer.data.images import Source

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from advisor.networks.layers import Task
-    from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.answers.advise.request import RecommendRequest
     from cli.workflows.answers.examine.space import DesignSpace
 
 Ranking = Annotated[str, typer.Option(help="Objective of the ranking: error, nll, time or balanced.")]
@@ -140,7 +140,7 @@ _AS_GIVEN = (
 
 def _request(ctx: typer.Context) -> RecommendRequest:
     """Return the request that the options of `recommend` make."""
-    from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.answers.advise.request import RecommendRequest
 
     given = ctx.params
     return RecommendRequest(

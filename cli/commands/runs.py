@@ -14,7 +14,7 @@ from cli.streams import write_file_content
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cli.workflows.answers.run_list import RunList
+    from cli.workflows.answers.runs.listing import RunList
 
 # Contents of the files of `--plot`, as errors name them.
 CURVES, COMPARISON = "the curves of the run", "the comparison of the runs"
@@ -109,7 +109,7 @@ def diversity(
     """
     from advisor.errors import lookup
     from cli.render.evaluation.diversity import diversity as render
-    from cli.workflows.answers.run_diversity import ImageSplit
+    from cli.workflows.answers.runs.diversity import ImageSplit
     from cli.workflows.runs.diversity.probabilities import ProbabilityOptions
     from cli.workflows.runs.diversity.report import diversity_of_runs
 

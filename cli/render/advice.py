@@ -29,7 +29,7 @@ from cli.render.formats import (
 )
 from cli.render.reasons import length, measure_next, total_size, why, would_change
 from cli.render.verdict import ELSEWHERE, verdict_lines
-from cli.workflows.answers.advice import Advice, AdvisedDesign, Verdict
+from cli.workflows.answers.advise.advice import Advice, AdvisedDesign, Verdict
 
 # Rule of the ranking by objective.
 _RANKED = {

@@ -26,8 +26,9 @@ from cli.render.runs import run, run_list
 from cli.render.space import equivalents, space
 from cli.render.steps import executed_step
 from cli.render.watched import advice_preview, forecast_history, run_curves
-from cli.workflows.answers.advice import Advice
-from cli.workflows.answers.advice_preview import AdvicePreview
+from cli.workflows.answers.advise.advice import Advice
+from cli.workflows.answers.advise.preview import AdvicePreview
+from cli.workflows.answers.advise.probing import DeletedProbes, ProbeList, Probing
 from cli.workflows.answers.answer import Answer
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
 from cli.workflows.answers.examine.class_comparison import EquivalentComparison
@@ -40,14 +41,13 @@ from cli.workflows.answers.examine.profile import Profile
 from cli.workflows.answers.examine.space import DesignSpace, EquivalentDesigns
 from cli.workflows.answers.examine.switchover import SwitchoverMap
 from cli.workflows.answers.examine.whatif import WhatIf
-from cli.workflows.answers.prediction import Export, Prediction, TestSetPrediction
-from cli.workflows.answers.probing import DeletedProbes, ProbeList, Probing
-from cli.workflows.answers.run import Run
-from cli.workflows.answers.run_comparison import RunComparison
-from cli.workflows.answers.run_curves import RunCurves
-from cli.workflows.answers.run_diversity import RunDiversity
-from cli.workflows.answers.run_list import DeletedRun, RunList
-from cli.workflows.answers.steps.executed_step import ExecutedStep
+from cli.workflows.answers.runs.comparison import RunComparison
+from cli.workflows.answers.runs.curves import RunCurves
+from cli.workflows.answers.runs.diversity import RunDiversity
+from cli.workflows.answers.runs.executed_step import ExecutedStep
+from cli.workflows.answers.runs.listing import DeletedRun, RunList
+from cli.workflows.answers.runs.prediction import Export, Prediction, TestSetPrediction
+from cli.workflows.answers.runs.run import Run
 
 COLUMNS = 100
 RENDERERS: dict[type[Answer], Callable[[Any], RenderableType]] = {

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from cli.render.evaluation.class_errors import errors_by_class
 from cli.render.formats import percent, size, table
-from cli.workflows.answers.prediction import (
+from cli.workflows.answers.runs.prediction import (
     Export,
     PredictedClass,
     PredictedImage,

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from cli.render.formats import count, design_lines, duration, or_dash, percent, table
-from cli.workflows.answers.probing import (
+from cli.workflows.answers.advise.probing import (
     BestDesign,
     FinishedProbe,
     ListedProbe,

@@ -28,8 +28,8 @@ from cli.render.formats import (
     size,
     table,
 )
-from cli.workflows.answers.advice import AdvisedDesign
-from cli.workflows.answers.advice_reasons import (
+from cli.workflows.answers.advise.advice import AdvisedDesign
+from cli.workflows.answers.advise.reasons import (
     MeasureNext,
     Need,
     OtherObjective,

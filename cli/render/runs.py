@@ -15,8 +15,8 @@ from cli.render.formats import bounds, dollars, duration, or_dash, percent, size
 
 if TYPE_CHECKING:
     from advisor.estimate import Estimate
-    from cli.workflows.answers.run import EnsembleFigures, NavigationPath, Run, RunStep
-    from cli.workflows.answers.run_list import RunList
+    from cli.workflows.answers.runs.listing import RunList
+    from cli.workflows.answers.runs.run import EnsembleFigures, NavigationPath, Run, RunStep
 
 # Figures of the test set by label, all shares: errors of other combinations of the members, parts of the
 # error, and the calibration of the probabilities. `runs show` and `runs compare` show all of them.

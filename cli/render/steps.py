@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cli.render.formats import duration
-from cli.workflows.answers.steps.executed_step import ExecutedStep
+from cli.workflows.answers.runs.executed_step import ExecutedStep
 
 
 def executed_step(answer: ExecutedStep) -> RenderableType:

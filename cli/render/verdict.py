@@ -11,8 +11,8 @@ from advisor.errors import require_entries
 from advisor.estimate import Estimate
 from advisor.networks.families import FAMILIES
 from advisor.plans.plan import named
-from cli.workflows.answers.advice import Verdict, VerdictKind
-from cli.workflows.answers.advice_reasons import NamedDesign
+from cli.workflows.answers.advise.advice import Verdict, VerdictKind
+from cli.workflows.answers.advise.reasons import NamedDesign
 
 UNKNOWN = (
     "Nothing is known of this data: no network was trained on it, and none has published errors. "

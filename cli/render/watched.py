@@ -10,9 +10,9 @@ from rich.text import Text
 from advisor.plans.plan import named
 from cli.render.formats import bounds, digits, duration, or_dash, percent, table
 from cli.render.verdict import verdict_lines
-from cli.workflows.answers.advice_preview import AdvicePreview
+from cli.workflows.answers.advise.preview import AdvicePreview
 from cli.workflows.answers.examine.forecast_history import ForecastHistory
-from cli.workflows.answers.run_curves import RunCurves
+from cli.workflows.answers.runs.curves import RunCurves
 
 # Most rows of a table.
 MOST_ROWS = 30

@@ -17,7 +17,7 @@ from cli.workflows.views import silent
 if TYPE_CHECKING:
     from advisor.plans.navigation.path import Targets
     from cli.workflows.advise.probe_options import ProbeOptions
-    from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.answers.advise.request import RecommendRequest
     from cli.workflows.answers.examine.switchover import EstRequest
     from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.runs.train import TrainOptions
@@ -78,7 +78,7 @@ _PLANNED = (
 
 def request_of(given: Given) -> RecommendRequest:
     """Return the request that the arguments of `recommend` make."""
-    from cli.workflows.answers.advice_request import RecommendRequest
+    from cli.workflows.answers.advise.request import RecommendRequest
 
     return RecommendRequest(
         budget=_text(given["budget"]),

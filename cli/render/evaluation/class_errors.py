@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.render.formats import or_dash, percent, table
-from cli.workflows.answers.class_errors import Confusion, ErrorOfClass, ErrorsByClass
+from cli.workflows.answers.runs.class_errors import Confusion, ErrorOfClass, ErrorsByClass
 
 # Most classes whose matrix is drawn: its columns of up to 5 digits fit into 80 characters.
 MATRIX_CLASSES = 12

@@ -11,14 +11,14 @@ from rich.text import Text
 
 from cli.render import runs as one_run
 from cli.render.formats import count, design_lines, dollars, duration, or_dash, percent, table
-from cli.workflows.answers.run import Run
-from cli.workflows.answers.run_comparison import (
+from cli.workflows.answers.runs.comparison import (
     Difference,
     DifferenceBasis,
     GroupDifference,
     RunComparison,
     RunGroup,
 )
+from cli.workflows.answers.runs.run import Run
 
 # Mark of a difference whose interval does not rest on several seeds.
 COUNTED = "*"

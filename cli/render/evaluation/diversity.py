@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.render.formats import design_lines, or_dash, percent, table
-from cli.workflows.answers.run_diversity import GroupDiversity, ImageSplit, RunDiversity, VarianceBasis
+from cli.workflows.answers.runs.diversity import GroupDiversity, ImageSplit, RunDiversity, VarianceBasis
 
 # Most members whose covariances fit into a line of 80 characters.
 MOST_SHOWN = 9

@@ -16,7 +16,7 @@ from advisor.estimate import Estimate
 from advisor.plans.plan import named
 from cli.render.formats import duration, size
 from cli.web.charts.theme import ENSEMBLE, SINGLE, SMALL, THIRD, chart_of, cost_axis, finished
-from cli.workflows.answers.advice import Advice, AdvisedDesign, PredictedFigures
+from cli.workflows.answers.advise.advice import Advice, AdvisedDesign, PredictedFigures
 
 SIZE = {"width": 560, "height": 360}
 NAMES = {

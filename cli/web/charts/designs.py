@@ -17,8 +17,8 @@ from advisor.plans.plan import named
 from cli.render.formats import count, duration, size
 from cli.web.charts.advice import COLOURS, NAMES, SHAPES
 from cli.web.charts.theme import chart_of, cost_axis, finished
-from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
-from cli.workflows.answers.advice_request import AnsweredRequest
+from cli.workflows.answers.advise.preview import AdvicePreview, EvaluatedDesign
+from cli.workflows.answers.advise.request import AnsweredRequest
 
 SIZE = {"width": 760, "height": 360}
 # Name of the selection that a reader draws; the page leaves out the rows of other designs.

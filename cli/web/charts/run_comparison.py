@@ -25,9 +25,9 @@ from cli.web.charts.theme import (
     cost_axis,
     finished,
 )
-from cli.workflows.answers.run import Run
-from cli.workflows.answers.run_comparison import DifferenceBasis, RunComparison, RunGroup
-from cli.workflows.answers.run_curves import RunCurves
+from cli.workflows.answers.runs.comparison import DifferenceBasis, RunComparison, RunGroup
+from cli.workflows.answers.runs.curves import RunCurves
+from cli.workflows.answers.runs.run import Run
 from cli.workflows.runs.watching.sample import even_sample
 
 WIDTH, ROW, CURVES = 265, 30, {"width": 560, "height": 260}

@@ -24,7 +24,7 @@ from cli.web.charts.theme import (
     chart_of,
     finished,
 )
-from cli.workflows.answers.run_curves import CurvePoint, NetworkCurve, RunCurves
+from cli.workflows.answers.runs.curves import CurvePoint, NetworkCurve, RunCurves
 from cli.workflows.runs.watching.sample import even_sample
 
 SIZE, LOWER = {"width": 560, "height": 300}, {"width": 560, "height": 90}

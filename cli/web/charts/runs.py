@@ -9,7 +9,7 @@ import altair as alt
 
 from cli.render.formats import count, duration
 from cli.web.charts.theme import ENSEMBLE, PALETTE, SINGLE, chart_of, cost_axis, finished
-from cli.workflows.answers.run_list import ListedRun
+from cli.workflows.answers.runs.listing import ListedRun
 from cli.workflows.runs.watching.sample import even_sample
 
 SIZE = {"width": 760, "height": 320}

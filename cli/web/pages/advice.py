@@ -20,9 +20,9 @@ from cli.web.command_line import command_line
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
 from cli.workflows.advise.preview import Previews
-from cli.workflows.answers.advice import Advice, AdvisedDesign
-from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
-from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
+from cli.workflows.answers.advise.advice import Advice, AdvisedDesign
+from cli.workflows.answers.advise.preview import AdvicePreview, EvaluatedDesign
+from cli.workflows.answers.advise.request import AnsweredRequest, RecommendRequest
 from cli.workflows.defaults import DATASET, OBJECTIVE, RECIPE, SEED
 
 BUDGET, EPOCHS = "1M", 60

@@ -11,7 +11,7 @@ from cli.web.charts.run_comparison import comparison_chart
 from cli.web.command_line import command_line
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
-from cli.workflows.answers.run_comparison import GroupDifference, RunComparison
+from cli.workflows.answers.runs.comparison import GroupDifference, RunComparison
 from cli.workflows.home import Home
 from cli.workflows.runs.comparison import compare_runs
 from cli.workflows.runs.watching.curves import curves_of_runs

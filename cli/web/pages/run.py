@@ -14,10 +14,10 @@ from cli.web.charts.run_curves import run_curves_chart
 from cli.web.content import Content, Row, Table, figure_of
 from cli.web.pages.plan import plan_figures, steps_table
 from cli.web.query import Query
-from cli.workflows.answers.class_errors import ErrorsByClass
 from cli.workflows.answers.examine.explanation import Explanation
-from cli.workflows.answers.run import Run
-from cli.workflows.answers.run_curves import RunCurves
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.curves import RunCurves
+from cli.workflows.answers.runs.run import Run
 from cli.workflows.examine.explain import explain
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.home import Home

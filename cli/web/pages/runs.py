@@ -9,7 +9,7 @@ from cli.render.formats import count, duration, percent
 from cli.web.charts.runs import runs_chart
 from cli.web.content import Cell, Content, Row, Table, figure_of
 from cli.web.query import Query
-from cli.workflows.answers.run_list import ListedRun
+from cli.workflows.answers.runs.listing import ListedRun
 from cli.workflows.home import Home
 from cli.workflows.runs.listing import list_runs
 

@@ -27,8 +27,8 @@ from advisor.decision.search import Evaluated, Scenario, first_look, go_on_alway
 from advisor.errors import InfeasibleError
 from advisor.plans.convergence.predictor import EpochPredictor
 from cli.workflows.advise.request import ResolvedRequest, scenario_of, used_patience
-from cli.workflows.answers.advice import Device
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.advice import Device
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.convergence import epoch_predictor
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.measuring import Profiled

@@ -22,8 +22,8 @@ from advisor.plans.dataset import DatasetFacts
 from cli.workflows.advise.probe_options import ProbeOptions
 from cli.workflows.advise.request import ResolvedRequest, stored_request
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
-from cli.workflows.answers.advice_request import RecommendRequest
-from cli.workflows.answers.probing import Probing, ProbingEnd
+from cli.workflows.answers.advise.probing import Probing, ProbingEnd
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.defaults import TUNE
 from cli.workflows.home import Home
 from cli.workflows.views import Say

@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from advisor.errors import UsageError
-from cli.workflows.answers.advice import Advice
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.advice import Advice
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.answers.stored import answer_of
 from cli.workflows.home import Home
 from cli.workflows.names import full_name_of

@@ -14,8 +14,8 @@ from advisor.decision.search import Evaluated, Scenario, search
 from advisor.designs.budget import parse_budget
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, longest_probe_seconds
 from cli.workflows.advise.reasons import named_design
-from cli.workflows.answers.advice_reasons import MeasureNext, ProposedProbe
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.reasons import MeasureNext, ProposedProbe
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.defaults import (
     OBJECTIVE,
     PROBE_PROFILE_SECONDS,

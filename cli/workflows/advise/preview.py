@@ -30,9 +30,9 @@ from cli.workflows.advise.comparison import (
 from cli.workflows.advise.reasons import advised_designs, predicted_figures
 from cli.workflows.advise.request import ResolvedRequest, answered_request, check_request, profiled_for
 from cli.workflows.advise.verdict import verdict_of
-from cli.workflows.answers.advice import SearchEffort
-from cli.workflows.answers.advice_preview import AdvicePreview, EvaluatedDesign
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.advice import SearchEffort
+from cli.workflows.answers.advise.preview import AdvicePreview, EvaluatedDesign
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.measuring import Profiled
 from cli.workflows.home import Home
 from cli.workflows.reading import known_store

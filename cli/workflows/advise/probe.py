@@ -39,8 +39,8 @@ from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
-from cli.workflows.answers.advice_request import RecommendRequest
-from cli.workflows.answers.probing import FinishedProbe, Probing, ProbingEnd
+from cli.workflows.answers.advise.probing import FinishedProbe, Probing, ProbingEnd
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled

@@ -13,7 +13,7 @@ from advisor.decision.weight_decay import other_than_recipe
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
 from advisor.plans.dataset import FOLDER_PREFIX, learned_name
-from cli.workflows.answers.probing import DeletedProbes, ListedProbe, ProbeList
+from cli.workflows.answers.advise.probing import DeletedProbes, ListedProbe, ProbeList
 from cli.workflows.forecast.evidence import sizes_of
 from cli.workflows.forecast.probe_source import is_probe, seconds_in
 from cli.workflows.home import Home

@@ -33,8 +33,8 @@ from advisor.decision.weight_decay import absolute
 from advisor.designs.budget import parse_budget
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate, Floats
-from cli.workflows.answers.advice import AdvisedDesign, PredictedFigures
-from cli.workflows.answers.advice_reasons import (
+from cli.workflows.answers.advise.advice import AdvisedDesign, PredictedFigures
+from cli.workflows.answers.advise.reasons import (
     DesignTrade,
     NamedDesign,
     Need,
@@ -43,7 +43,7 @@ from cli.workflows.answers.advice_reasons import (
     TighterLimit,
     WouldChange,
 )
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.request import RecommendRequest
 
 
 def advised_designs(

@@ -44,10 +44,10 @@ from cli.workflows.advise.request import (
     stored_request,
 )
 from cli.workflows.advise.verdict import verdict_of
-from cli.workflows.answers.advice import Advice, MeasuringEffort, SearchEffort
-from cli.workflows.answers.advice_reasons import MeasureNext
-from cli.workflows.answers.advice_request import RecommendRequest
-from cli.workflows.answers.probing import Probing
+from cli.workflows.answers.advise.advice import Advice, MeasuringEffort, SearchEffort
+from cli.workflows.answers.advise.probing import Probing
+from cli.workflows.answers.advise.reasons import MeasureNext
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.files import check_writable, write_file
 from cli.workflows.forecast.cluster.by_kind import cluster_forecast
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds

@@ -1,6 +1,6 @@
 """A request for advice: its check, and what its words stand for.
 
-Recommending and probing share both. `cli.workflows.answers.advice_request` defines the request.
+Recommending and probing share both. `cli.workflows.answers.advise.request` defines the request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from advisor.plans.method_traits import JOINT, Method
 from advisor.plans.recipes.choice import RecipeName, patience_of, usual_batch
 from advisor.plans.schedule import MOST_EPOCHS, check_patience
 from cli.quantities import check_amount, check_price, check_seed
-from cli.workflows.answers.advice_request import AnsweredRequest, RecommendRequest
+from cli.workflows.answers.advise.request import AnsweredRequest, RecommendRequest
 from cli.workflows.forecast.measuring import Profiled, profile_candidates
 from cli.workflows.forecast.planning import asked_patience
 from cli.workflows.home import Home

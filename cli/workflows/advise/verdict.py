@@ -8,7 +8,7 @@ from advisor.decision.ranking import Recommendation
 from advisor.decision.search import Scenario
 from advisor.designs.design import DesignClass
 from cli.workflows.advise.reasons import design_trade, trade_between
-from cli.workflows.answers.advice import Verdict, VerdictKind
+from cli.workflows.answers.advise.advice import Verdict, VerdictKind
 
 
 def verdict_of(scenario: Scenario, rows: Sequence[Recommendation], *, known: bool) -> Verdict:

@@ -30,8 +30,8 @@ from cli.workflows.defaults import (
 )
 
 if TYPE_CHECKING:
-    from cli.workflows.answers.advice import Advice
-    from cli.workflows.answers.probing import Probing
+    from cli.workflows.answers.advise.advice import Advice
+    from cli.workflows.answers.advise.probing import Probing
 
 
 @speaking_of_arguments()

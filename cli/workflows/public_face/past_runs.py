@@ -10,9 +10,9 @@ from cli.workflows.arguments import Folder, Progress, home_of, say_of, speaking_
 from cli.workflows.views import silent
 
 if TYPE_CHECKING:
-    from cli.workflows.answers.run import Run
-    from cli.workflows.answers.run_diversity import RunDiversity
-    from cli.workflows.answers.run_list import RunList
+    from cli.workflows.answers.runs.diversity import RunDiversity
+    from cli.workflows.answers.runs.listing import RunList
+    from cli.workflows.answers.runs.run import Run
     from trainer.ensembles.ensemble import Ensemble
 
 
@@ -73,7 +73,7 @@ def diversity(
         StorageError: a file of a run is damaged.
     """
     from advisor.errors import lookup
-    from cli.workflows.answers.run_diversity import ImageSplit
+    from cli.workflows.answers.runs.diversity import ImageSplit
     from cli.workflows.runs.diversity.probabilities import ProbabilityOptions
     from cli.workflows.runs.diversity.report import diversity_of_runs
 

@@ -19,7 +19,7 @@ from cli.workflows.arguments import (
 )
 
 if TYPE_CHECKING:
-    from cli.workflows.answers.run import Run
+    from cli.workflows.answers.runs.run import Run
 
 
 @speaking_of_arguments()

@@ -24,7 +24,7 @@ from advisor.errors import UsageError
 from advisor.plans.plan import TrainingPlan, plan_to_json
 from advisor.plans.records import EnsembleMetrics, RunStatus
 from advisor.plans.records import Run as StoredRun
-from cli.workflows.answers.run_comparison import (
+from cli.workflows.answers.runs.comparison import (
     Difference,
     DifferenceBasis,
     GroupDifference,

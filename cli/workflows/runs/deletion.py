@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from advisor.errors import StorageError
-from cli.workflows.answers.run_list import DeletedRun
+from cli.workflows.answers.runs.listing import DeletedRun
 from cli.workflows.home import Home, locked
 from cli.workflows.runs.lookup import existing_store, run_id_of
 

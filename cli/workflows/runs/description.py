@@ -21,8 +21,8 @@ from advisor.plans.records import (
     StepRecord,
 )
 from advisor.plans.records import Run as StoredRun
-from cli.workflows.answers.class_errors import ErrorsByClass
-from cli.workflows.answers.run import (
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.run import (
     EnsembleFigures,
     PredictedFigures,
     Run,

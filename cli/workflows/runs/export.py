@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.plans.dataset import DatasetFacts
-from cli.workflows.answers.prediction import Export
+from cli.workflows.answers.runs.prediction import Export
 from cli.workflows.home import Home
 from cli.workflows.runs.trained import load_run
 from cli.workflows.views import Say

@@ -17,7 +17,7 @@ from advisor.plans.extension import kept_steps, with_cluster, with_members
 from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
-from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.forecasting import forecast_plan

@@ -11,7 +11,7 @@ from typing import Any
 
 from advisor.errors import UnknownNameError, UsageError
 from cli.workflows.answers.answer import keyed_fields, plain
-from cli.workflows.answers.run_list import ListedRun, RunList
+from cli.workflows.answers.runs.listing import ListedRun, RunList
 from cli.workflows.home import Home
 from db.listing import list_runs as stored_rows
 from db.schema import folder_of

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from advisor.errors import DataError, PartialRunError, UsageError
 from cli.workflows.answers.answer import plain
-from cli.workflows.answers.class_errors import ErrorsByClass
-from cli.workflows.answers.prediction import (
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.prediction import (
     PredictedClass,
     PredictedImage,
     Prediction,

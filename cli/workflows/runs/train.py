@@ -12,7 +12,7 @@ from advisor.errors import UsageError
 from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
-from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once

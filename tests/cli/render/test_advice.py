@@ -18,7 +18,7 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.method_traits import Method
 from cli.render.advice import _basis, recommendation
 from cli.render.formats import table
-from cli.workflows.answers.advice import (
+from cli.workflows.answers.advise.advice import (
     Advice,
     AdvisedDesign,
     Device,
@@ -28,7 +28,7 @@ from cli.workflows.answers.advice import (
     Verdict,
     VerdictKind,
 )
-from cli.workflows.answers.advice_reasons import (
+from cli.workflows.answers.advise.reasons import (
     DesignTrade,
     MeasureNext,
     NamedDesign,
@@ -36,7 +36,7 @@ from cli.workflows.answers.advice_reasons import (
     ProposedProbe,
     WouldChange,
 )
-from cli.workflows.answers.advice_request import AnsweredRequest
+from cli.workflows.answers.advise.request import AnsweredRequest
 from cli.workflows.files import write_file
 
 EVIDENCE = Evidence(

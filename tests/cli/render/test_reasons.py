@@ -16,8 +16,8 @@ from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from cli.render.reasons import COMMAND_COLUMNS, _threshold, measure_next, why, would_change
-from cli.workflows.answers.advice import AdvisedDesign
-from cli.workflows.answers.advice_reasons import (
+from cli.workflows.answers.advise.advice import AdvisedDesign
+from cli.workflows.answers.advise.reasons import (
     DesignTrade,
     MeasureNext,
     NamedDesign,

@@ -19,9 +19,9 @@ from advisor.plans.records import RunStatus
 from cli.console import shortened
 from cli.render.evaluation.comparison import comparison
 from cli.render.runs import run, run_list
-from cli.workflows.answers.run import EnsembleFigures, Run
-from cli.workflows.answers.run_comparison import RunComparison
-from cli.workflows.answers.run_list import RunList
+from cli.workflows.answers.runs.comparison import RunComparison
+from cli.workflows.answers.runs.listing import RunList
+from cli.workflows.answers.runs.run import EnsembleFigures, Run
 
 TEST = EnsembleFigures(
     error=0.04,

@@ -12,9 +12,9 @@ from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from cli.render.probe import probe_list
 from cli.render.verdict import UNKNOWN, in_words, verdict_lines
-from cli.workflows.answers.advice import Verdict, VerdictKind
-from cli.workflows.answers.advice_reasons import DesignTrade, NamedDesign
-from cli.workflows.answers.probing import ListedProbe, ProbeList
+from cli.workflows.answers.advise.advice import Verdict, VerdictKind
+from cli.workflows.answers.advise.probing import ListedProbe, ProbeList
+from cli.workflows.answers.advise.reasons import DesignTrade, NamedDesign
 
 
 def verdict(

@@ -18,7 +18,7 @@ from cli.web.charts.run_comparison import comparison_chart
 from cli.web.charts.run_curves import run_curves_chart
 from cli.workflows.answers.examine.forecast_history import ForecastHistory, PastForecast
 from cli.workflows.answers.examine.parts import QuantityCoverage
-from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint, NetworkCurve, RunCurves, RunProgress
+from cli.workflows.answers.runs.curves import CurvePoint, EnsemblePoint, NetworkCurve, RunCurves, RunProgress
 from cli.workflows.home import Home
 from cli.workflows.runs.comparison import compare_runs
 from cli.workflows.runs.watching.curves import curves_of_runs

@@ -16,11 +16,11 @@ import advisor as face
 from cli.app import COMMANDS
 from cli.commands.probes import probe
 from cli.commands.runs import diversity
-from cli.workflows.answers.advice import Advice
+from cli.workflows.answers.advise.advice import Advice
 from cli.workflows.answers.examine.explanation import Explanation
-from cli.workflows.answers.run import Run
-from cli.workflows.answers.run_diversity import RunDiversity
-from cli.workflows.answers.run_list import RunList
+from cli.workflows.answers.runs.diversity import RunDiversity
+from cli.workflows.answers.runs.listing import RunList
+from cli.workflows.answers.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [

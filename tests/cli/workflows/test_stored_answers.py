@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from advisor.errors import UsageError
 from cli.workflows.advise.last_recommendation import last_advice, stored_last_request
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.answers.answer import Answer, key
 from cli.workflows.answers.stored import answer_of
 from cli.workflows.home import Home

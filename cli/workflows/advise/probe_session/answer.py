@@ -6,7 +6,7 @@ from advisor.decision.probes.probing import Probe
 from advisor.decision.search import Evaluated
 from advisor.estimate import Estimate
 from cli.workflows.advise.probe_training import ProbeResult
-from cli.workflows.answers.probing import BestDesign, FinishedProbe
+from cli.workflows.answers.advise.probing import BestDesign, FinishedProbe
 
 
 def words_of(chosen: Probe) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from advisor.errors import RunError
 from advisor.plans.records import EpochRecord, Run
-from cli.workflows.answers.run_diversity import ImageSplit
+from cli.workflows.answers.runs.diversity import ImageSplit
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import reading_store

@@ -14,7 +14,7 @@ from advisor.errors import RunError
 from advisor.plans.method_traits import CHAINS, CLUSTERED, JOINT
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, RunStatus
-from cli.workflows.answers.run_diversity import (
+from cli.workflows.answers.runs.diversity import (
     ChebyshevBound,
     GroupDiversity,
     RunDiversity,

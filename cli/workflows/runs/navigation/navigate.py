@@ -15,7 +15,7 @@ from advisor.plans.navigation.path import Navigation, Stage, Targets
 from advisor.plans.navigation.splitting import Split, best_split, with_split
 from advisor.plans.plan import HatchStep, Role, TrainingPlan, TrainStep
 from advisor.plans.records import Forecast, Run, RunStatus
-from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.plan_request import PlanRequest

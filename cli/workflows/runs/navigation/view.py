@@ -7,7 +7,7 @@ from itertools import accumulate
 from advisor.cost.money.machine_price import usd_of_seconds
 from advisor.designs.design import parse_design
 from advisor.plans.records import Run
-from cli.workflows.answers.run import NavigationPath, PathStage
+from cli.workflows.answers.runs.run import NavigationPath, PathStage
 
 
 def path_of(run: Run, price_per_hour: float | None) -> NavigationPath | None:

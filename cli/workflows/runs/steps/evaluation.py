@@ -13,7 +13,7 @@ from advisor.errors import UsageError
 from advisor.plans.execution import MOST_WORKERS
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, RunStatus, StepRecord
-from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home
 from cli.workflows.runs.description import describe_run

@@ -20,7 +20,7 @@ from pathlib import Path
 from advisor.errors import DeadlineError, InterruptedRunError, LockedError, RunError, StorageError, UsageError
 from advisor.plans.plan import Step
 from advisor.plans.records import RESUMABLE, Run, StepRecord, StepStatus
-from cli.workflows.answers.steps.executed_step import ExecutedStep
+from cli.workflows.answers.runs.executed_step import ExecutedStep
 from cli.workflows.forecast.planning import with_data_at
 from cli.workflows.home import Home, locked, shared, step_folder
 from cli.workflows.runs.own_data import data_of_run

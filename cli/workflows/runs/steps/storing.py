@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from advisor.errors import StorageError, UsageError
 from advisor.plans.records import RunStatus
-from cli.workflows.answers.run import Run as RunAnswer
+from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home, locked

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from advisor.estimate import Estimate
 from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochFigures, Run, StepStatus
-from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint, NetworkCurve, RunCurves
+from cli.workflows.answers.runs.curves import CurvePoint, EnsemblePoint, NetworkCurve, RunCurves
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.runs.watching.ensemble_curve import MemberCurve, ensemble_curve

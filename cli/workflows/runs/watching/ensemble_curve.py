@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.plans.records import Run
-from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint
+from cli.workflows.answers.runs.curves import CurvePoint, EnsemblePoint
 from cli.workflows.runs.watching.sample import even_sample
 from db.conversion.validation_classes import Classes
 from db.queries import Store

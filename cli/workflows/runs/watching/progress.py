@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from advisor.estimate import Estimate
 from advisor.plans.plan import TrainStep
 from advisor.plans.records import Forecast, Run
-from cli.workflows.answers.run_curves import RunProgress
+from cli.workflows.answers.runs.curves import RunProgress
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from advisor.plans.confusion import ConfusionMatrix
 from cli.render.evaluation.class_errors import errors_by_class
-from cli.workflows.answers.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
 
 PETS = ConfusionMatrix(
     images=(10, 20, 0), confused=((0, 1, 3), (0, 2, 1), (1, 0, 5)), names=("cat", "dog", "fox")

@@ -25,7 +25,7 @@ from cli.workflows.advise.default_probing import (
 )
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
 from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
-from cli.workflows.answers.probing import BestDesign, Probing, ProbingEnd
+from cli.workflows.answers.advise.probing import BestDesign, Probing, ProbingEnd
 from cli.workflows.home import Home
 from trainer.data import archives, loading
 

@@ -13,7 +13,7 @@ from advisor.decision.probes.probing import WORTHWHILE
 from advisor.estimate import Estimate
 from cli.workflows.advise import measure_next
 from cli.workflows.advise.measure_next import ADVICE_OPTIONS, OPTIONS, allowed_seconds, command
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.request import RecommendRequest
 
 PLAIN = RecommendRequest(
     budget="60k",

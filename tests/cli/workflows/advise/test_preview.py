@@ -13,8 +13,8 @@ from advisor.plans.records import RunStatus
 from cli.workflows.advise import preview
 from cli.workflows.advise.preview import FIRST_LOOK, Previews, SupersededError
 from cli.workflows.advise.recommend import recommend
-from cli.workflows.answers.advice import Advice
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.advice import Advice
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.answers.stored import answer_of
 from cli.workflows.forecast.machine import plain_execution
 from cli.workflows.home import Home

@@ -14,7 +14,7 @@ from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
 from cli.workflows.advise.probe_session.places import Places
-from cli.workflows.answers.probing import ProbingEnd
+from cli.workflows.answers.advise.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
 SCENARIO = SimpleNamespace(families=["resnet"], limited_to=lambda _: None)

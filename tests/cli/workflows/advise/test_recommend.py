@@ -25,8 +25,8 @@ from cli.workflows.advise.last_recommendation import completed_request
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.recommend import KEPT_STUDIES, _journal, recommend
 from cli.workflows.advise.request import seconds_allowed
-from cli.workflows.answers.advice import Advice
-from cli.workflows.answers.advice_request import RecommendRequest
+from cli.workflows.answers.advise.advice import Advice
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.answers.schema import schema_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target

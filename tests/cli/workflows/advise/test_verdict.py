@@ -8,7 +8,7 @@ from handmade import ACCURACY, evaluated
 
 from advisor.decision.ranking import Objective, rank
 from cli.workflows.advise.verdict import choice
-from cli.workflows.answers.advice import VerdictKind
+from cli.workflows.answers.advise.advice import VerdictKind
 
 SINGLE = evaluated("resnet-26-16", 0.100, 100)
 WORSE_SINGLE = evaluated("resnet-20-16", 0.120, 50)

@@ -10,7 +10,7 @@ from dataclasses import fields
 import pytest
 
 from advisor.plans.records import RunStatus
-from cli.workflows.answers.run_list import ListedRun
+from cli.workflows.answers.runs.listing import ListedRun
 from cli.workflows.forecast import machine
 from cli.workflows.home import Home, locked
 from cli.workflows.runs import listing

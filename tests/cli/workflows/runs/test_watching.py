@@ -17,7 +17,7 @@ from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from advisor.plans.records import Forecast, PredictedStep, RunStatus
 from cli.workflows.answers.examine.parts import QuantityCoverage
-from cli.workflows.answers.run_curves import CurvePoint, EnsemblePoint
+from cli.workflows.answers.runs.curves import CurvePoint, EnsemblePoint
 from cli.workflows.answers.schema import schema_of
 from cli.workflows.forecast import machine
 from cli.workflows.home import Home

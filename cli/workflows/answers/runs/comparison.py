@@ -8,7 +8,7 @@ from enum import StrEnum
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
 from cli.workflows.answers.answer import Answer
-from cli.workflows.answers.run import Run
+from cli.workflows.answers.runs.run import Run
 
 
 class DifferenceBasis(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cli.workflows.answers.answer import NO_KEY, Answer, key
-from cli.workflows.answers.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from advisor.plans.method_traits import Method
 from advisor.plans.plan import Role, TrainingPlan
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.answer import NO_KEY, Answer
-from cli.workflows.answers.class_errors import ErrorsByClass
+from cli.workflows.answers.runs.class_errors import ErrorsByClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

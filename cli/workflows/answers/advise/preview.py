@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from advisor.designs.design import DesignClass
 from advisor.plans.method_traits import Method
-from cli.workflows.answers.advice import AdvisedDesign, Device, PredictedFigures, SearchEffort, Verdict
-from cli.workflows.answers.advice_request import AnsweredRequest
+from cli.workflows.answers.advise.advice import AdvisedDesign, Device, PredictedFigures, SearchEffort, Verdict
+from cli.workflows.answers.advise.request import AnsweredRequest
 from cli.workflows.answers.answer import Answer, key
 
 

@@ -11,11 +11,11 @@ from advisor.decision.threshold.switchover import Switchover
 from advisor.designs.design import DesignClass
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
-from cli.workflows.answers.advice_reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
-from cli.workflows.answers.advice_request import AnsweredRequest
+from cli.workflows.answers.advise.probing import Probing
+from cli.workflows.answers.advise.reasons import DesignTrade, MeasureNext, NamedDesign, WouldChange
+from cli.workflows.answers.advise.request import AnsweredRequest
 from cli.workflows.answers.answer import Answer, key
 from cli.workflows.answers.examine.clusters import ClusterForecast
-from cli.workflows.answers.probing import Probing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Advice, what it rests on, and probes."""
