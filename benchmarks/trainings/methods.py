@@ -57,7 +57,7 @@ from methods_grid import KEYS, numbers, ready
 from methods_left import hours_left, show_left
 from methods_train import COLUMNS, data_of, train
 
-from cli.workflows.home import locked
+from cli.workflows.locks import locked
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = RESULTS / "methods_converged-cpu.csv"

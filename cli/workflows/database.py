@@ -7,7 +7,8 @@ from pathlib import Path
 from advisor.errors import DataError, StorageError
 from advisor.files import read_regular
 from cli.workflows.answers.database import DatabaseBackup, DatabaseCheck, DatabasePath, ImportedTrainings
-from cli.workflows.home import Home, now
+from cli.workflows.clock import now
+from cli.workflows.home import Home
 from db.schema import shown
 
 # Bytes of some ten thousand trainings with their curves.

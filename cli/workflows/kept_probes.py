@@ -27,7 +27,8 @@ from advisor.files import read_regular
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from advisor.serial import from_plain, to_plain
-from cli.workflows.home import Home, make_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import make_folder
 from cli.workflows.views import Say
 from trainer.ensembles.verify import problems_of_run
 from trainer.execution.outbox import UNSTORED, Outbox

@@ -44,7 +44,8 @@ from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.home import Home, temporary_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import temporary_folder
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import Say
 from db.queries import Store

@@ -48,6 +48,7 @@ from cli.workflows.answers.advise.advice import Advice, MeasuringEffort, SearchE
 from cli.workflows.answers.advise.probing import Probing
 from cli.workflows.answers.advise.reasons import MeasureNext
 from cli.workflows.answers.advise.request import RecommendRequest
+from cli.workflows.clock import now
 from cli.workflows.files import check_writable, write_file
 from cli.workflows.forecast.cluster.by_kind import cluster_forecast
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
@@ -55,7 +56,7 @@ from cli.workflows.forecast.cluster.prices import ClusterPrices, cluster_prices
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.measuring import Profiled
-from cli.workflows.home import Home, now
+from cli.workflows.home import Home
 from cli.workflows.views import Say
 from db.queries import Store
 from db.session import open_store

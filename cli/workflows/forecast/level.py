@@ -13,8 +13,9 @@ from __future__ import annotations
 from advisor.accuracy.data_level import Look
 from advisor.errors import DataError
 from advisor.plans.dataset import DatasetFacts
+from cli.workflows.clock import now
 from cli.workflows.defaults import SEED
-from cli.workflows.home import Home, now
+from cli.workflows.home import Home
 from cli.workflows.views import Say
 from db.queries import Store
 from trainer.data.loading import Data, load_new_data

@@ -18,8 +18,8 @@ from advisor.cost.predictor import CostPredictor
 from advisor.cost.reference import references
 from advisor.networks.layers import Task
 from advisor.plans.execution import Execution
+from cli.workflows.clock import now
 from cli.workflows.forecast.coverage import corrections_of
-from cli.workflows.home import now
 from db.queries import Store
 from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from advisor.errors import StorageError
 from cli.workflows.answers.runs.listing import DeletedRun
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from cli.workflows.runs.lookup import existing_store, run_id_of
 
 BEGUN = "its deletion was begun: delete it again"

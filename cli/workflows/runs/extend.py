@@ -18,12 +18,13 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Forecast, Run, RunStatus
 from cli.workflows.answers.runs.run import Run as RunAnswer
+from cli.workflows.clock import now
 from cli.workflows.forecast.cluster.kinds import Cluster
 from cli.workflows.forecast.convergence import with_learned_epochs
 from cli.workflows.forecast.forecasting import forecast_plan
 from cli.workflows.forecast.level import look_once
 from cli.workflows.forecast.planning import with_data_at
-from cli.workflows.home import Home, now
+from cli.workflows.home import Home
 from cli.workflows.runs.conclusion import failing, reason_of
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.lookup import existing_store, stored_run

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.errors import UsageError
-from cli.workflows.home import Home, is_trained
+from cli.workflows.home import Home
+from cli.workflows.locks import is_trained
 from db.listing import list_runs
 from db.schema import folder_of
 

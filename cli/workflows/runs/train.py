@@ -13,6 +13,7 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.runs.run import Run as RunAnswer
+from cli.workflows.clock import now
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once
@@ -23,8 +24,9 @@ from cli.workflows.forecast.planning import (
     unmeasured_settings,
     with_data_at,
 )
-from cli.workflows.home import Home, locked, make_folder, now
+from cli.workflows.home import Home
 from cli.workflows.kept_probes import usable_probe
+from cli.workflows.locks import locked, make_folder
 from cli.workflows.runs.adoption import adopt, set_aside
 from cli.workflows.runs.cluster.execution import OnCluster
 from cli.workflows.runs.conclusion import Closing, failing, reason_of, tested

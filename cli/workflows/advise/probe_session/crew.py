@@ -23,7 +23,8 @@ from cli.workflows.advise.probe_session.child import Job, Report, train_for_pare
 from cli.workflows.advise.probe_session.images import write_images
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.forecast.measuring_session import MEMORY_SHARE, PROCESS_BYTES
-from cli.workflows.home import Home, temporary_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import temporary_folder
 from cli.workflows.views import OneOfSeveral, Say
 from profiler.capacity import free_bytes
 from trainer.data.loading import Data

@@ -9,8 +9,9 @@ from advisor.decision.probes.probing import Probe
 from advisor.errors import StorageError
 from cli.workflows.advise.probe_evidence import reported_probe
 from cli.workflows.advise.probe_training import ProbeResult
+from cli.workflows.clock import now
 from cli.workflows.forecast.probe_source import source_of
-from cli.workflows.home import Home, now
+from cli.workflows.home import Home
 from cli.workflows.kept_probes import KeptProbe, keep
 from cli.workflows.patience import patiently
 from cli.workflows.views import Say

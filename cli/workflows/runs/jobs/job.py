@@ -16,7 +16,8 @@ from advisor.cost.pricing import EVALUATE
 from advisor.errors import UsageError
 from advisor.plans.placement import devices_of
 from advisor.plans.records import Run
-from cli.workflows.home import STEPS, Home
+from cli.workflows.home import Home
+from cli.workflows.locks import STEPS
 
 # Minutes for what no forecast of a step has: the start of the program, loading of the data, the checkpoint.
 EXTRA_MINUTES = 10

@@ -14,7 +14,8 @@ from advisor.designs.design import parse_design
 from advisor.plans.extension import kept_steps
 from advisor.plans.navigation.path import Navigation, Stage
 from advisor.plans.records import Run, RunStatus, StepRecord, StepStatus
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from cli.workflows.runs.cluster.execution import OnCluster
 from cli.workflows.runs.conclusion import Closing, conclude, is_complete, tested
 from cli.workflows.runs.extend import adopt_kept

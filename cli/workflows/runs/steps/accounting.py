@@ -18,7 +18,7 @@ from pathlib import Path
 from advisor.cost.timeline import timeline_of
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import Run, StepStatus
-from cli.workflows.home import STEPS
+from cli.workflows.locks import STEPS
 from db.queries import Store
 
 # Fingerprint of a run whose steps were executed on other machines than the one that planned it.

@@ -22,7 +22,8 @@ from advisor.plans.plan import Step
 from advisor.plans.records import RESUMABLE, Run, StepRecord, StepStatus
 from cli.workflows.answers.runs.executed_step import ExecutedStep
 from cli.workflows.forecast.planning import with_data_at
-from cli.workflows.home import Home, locked, shared, step_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import locked, shared, step_folder
 from cli.workflows.runs.own_data import data_of_run
 from cli.workflows.runs.steps.accounting import note_machine
 from cli.workflows.runs.steps.found import Found, found_run, step_named

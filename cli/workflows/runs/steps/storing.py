@@ -7,7 +7,8 @@ from advisor.plans.records import RunStatus
 from cli.workflows.answers.runs.run import Run as RunAnswer
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from cli.workflows.runs.description import describe_run
 from cli.workflows.runs.train import TrainOptions, begin
 from cli.workflows.views import Say

@@ -30,7 +30,8 @@ from web_browser import (
 
 from advisor.plans.plan import named
 from cli.web.report import ReportOptions, write_report
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from db.schema import folder_of
 from db.session import open_store
 

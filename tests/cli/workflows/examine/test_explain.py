@@ -28,7 +28,8 @@ from cli.workflows.examine import explain as workflow
 from cli.workflows.examine.plan_clusters import explained_clusters
 from cli.workflows.forecast.forecasting import PlanForecast
 from cli.workflows.forecast.machine import plain_execution
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from db.schema import folder_of
 from db.session import open_store
 from profiler.device import fingerprint

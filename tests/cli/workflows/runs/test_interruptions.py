@@ -22,7 +22,8 @@ from advisor.errors import DeadlineError, InterruptedRunError, RunError, UsageEr
 from advisor.plans.records import RunStatus
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.home import Home, is_locked, locked, temporary_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import is_locked, locked, temporary_folder
 from cli.workflows.runs import conclusion
 from cli.workflows.runs import train as training
 from cli.workflows.runs.description import show_run

@@ -12,7 +12,8 @@ import pytest
 from advisor.plans.records import RunStatus
 from cli.workflows.answers.runs.listing import ListedRun
 from cli.workflows.forecast import machine
-from cli.workflows.home import Home, locked
+from cli.workflows.home import Home
+from cli.workflows.locks import locked
 from cli.workflows.runs import listing
 from cli.workflows.runs.listing import list_runs
 from db.listing import COLUMNS

@@ -19,7 +19,8 @@ from advisor.errors import DeadlineError, InterruptedRunError, RunError, Storage
 from advisor.plans.records import EpochRecord, RunStatus
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.plan_request import PlanRequest
-from cli.workflows.home import Home, locked, shared, step_folder
+from cli.workflows.home import Home
+from cli.workflows.locks import locked, shared, step_folder
 from cli.workflows.runs import train as training
 from cli.workflows.runs.deletion import delete_run
 from cli.workflows.runs.description import show_run
@@ -175,7 +176,7 @@ def test_a_step_that_is_killed_while_the_database_is_locked_loses_no_record(stor
 
 
 def test_locks_let_steps_run_side_by_side_and_keep_all_else_out(stored, monkeypatch):
-    monkeypatch.setattr("cli.workflows.home.LOCK_SECONDS", 0.01)
+    monkeypatch.setattr("cli.workflows.locks.LOCK_SECONDS", 0.01)
     run = stored.path / "runs/0001"
     with shared(run, "run 1"), locked(step_folder(run, "mother-1"), "train mother-1 of run 1"):
         assert stored.trains("runs/0001")
