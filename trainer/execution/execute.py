@@ -54,7 +54,6 @@ def execute(
         UsageError: the extra for clusters is not installed, or the address is of another kind.
     """
     if cluster is not None:
-        cluster.check()
         from trainer.execution.cluster.executor import execute_on_cluster
 
         return execute_on_cluster(plan, files, tell, stop, cluster)
@@ -82,7 +81,6 @@ def free_on_cluster(cluster: ClusterAddress) -> dict[str, float]:
         UsageError: the extra for clusters is not installed, or the address is of another kind.
         RunError: there is no such cluster.
     """
-    cluster.check()
     from trainer.execution.cluster.connection import connected, resources
 
     with connected(cluster):

@@ -177,9 +177,10 @@ def connected(address: ClusterAddress) -> Iterator[str]:
         Id of the node that this process runs on.
 
     Raises:
-        UsageError: this process is the driver of a cluster already.
+        UsageError: the address is of another kind, or this process is the driver of a cluster already.
         RunError: there is no such cluster, or it demands another token.
     """
+    address.check()
     if ray.is_initialized():
         raise UsageError("this process is connected to a Ray cluster already: call ray.shutdown() before")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

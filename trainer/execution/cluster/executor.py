@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any
 import ray
 
 from advisor.errors import RunError, StorageError
-from advisor.plans.placement import devices_of, most_at_once
+from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Step, TrainingPlan, networks_read_by
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from advisor.serial import from_plain
@@ -129,9 +130,8 @@ class _Execution:
         if self.halted:
             busy = any(team.assignment for team in self.teams)
             return busy and time.monotonic() < self.halted_at + STOPPING_SECONDS
-        while (
-            step := self.steps.next_ready(most_at_once(self.plan) * devices_of_most(self.plan))
-        ) is not None:
+        # Whatever is ready, however many slots there are: nodes may join.
+        while (step := self.steps.next_ready(sys.maxsize)) is not None:
             self.queue.append(step)
         return bool(self.queue) or any(team.assignment for team in self.teams)
 
@@ -304,11 +304,6 @@ class _Execution:
         execution = self.plan.execution
         cores = f"{execution.threads} free core" + ("s" if execution.threads > 1 else "")
         return cores if execution.device == "cpu" else f"a free GPU and {cores}"
-
-
-def devices_of_most(plan: TrainingPlan) -> int:
-    """Return the largest number of devices of a step."""
-    return max(devices_of(step) for step in plan.steps)
 
 
 def _fits(step: Step, team: Team) -> bool:

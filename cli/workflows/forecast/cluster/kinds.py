@@ -111,7 +111,6 @@ class Cluster:
 
     def _asked(self, device: str) -> ClusterKinds:
         if device not in self._known:
-            self.address.check()
             from trainer.execution.cluster.survey import surveyed
 
             with surveyed(self.address) as survey:

@@ -56,7 +56,6 @@ def profile_cluster(
     """
     if not 0 < seconds < float("inf"):
         raise UsageError(f"--profile-seconds must be positive, got {seconds:g}")
-    address.check()
     from trainer.execution.cluster.survey import surveyed
 
     target = planned_target(request, home, say)
