@@ -281,13 +281,10 @@ def main() -> None:
     chosen = [name for name in parts if only in (None, name)]
     if chosen:
         data = load_data(DIGITS, Path("not needed"))
-        nodes = RayNodes()
-        try:
+        with RayNodes() as nodes:
             for name in chosen:
                 result[name] = parts[name](nodes, data)
                 _keep(result)
-        finally:
-            nodes.close()
     _keep(result)
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,15 @@ STORE_BYTES = 80 * 2**20
 SECONDS = 60.0
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 os.environ.update(SETTINGS)
+# Marks of a test, or a module, that starts nodes.
+NEEDS_RAY = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
+]
 
 
 class RayNodes:
-    """A head node without cores, and nodes that train.
+    """A head node without cores, and nodes that train; as a context, all end with it and nothing is left.
 
     Args:
         settings: more environment variables of all nodes.
@@ -39,6 +45,7 @@ class RayNodes:
     """
 
     def __init__(self, **settings: str) -> None:
+        self._before = dict(os.environ)
         # Paths of sockets are short.
         self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
         (self.folder / "ray").mkdir()
@@ -151,14 +158,20 @@ class RayNodes:
         self.cluster.remove_node(node)
         wait_until(lambda: len(self.alive()) < before, "end of a node")
 
-    def close(self) -> None:
-        """End all nodes, and remove what they wrote."""
+    def __enter__(self) -> RayNodes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End all nodes, remove what they wrote, and undo what was set in the environment."""
         for process in self.started:
             for pid in [process.pid, *descendants(process.pid)]:
                 with_suppressed_kill(pid)
             process.wait()
         self.cluster.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.environ.clear()
+        os.environ.update(self._before)
+        assert not command_lines([str(self.folder)])
 
 
 def with_suppressed_kill(pid: int) -> None:

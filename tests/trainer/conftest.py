@@ -14,6 +14,7 @@ from torch import Tensor
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
@@ -46,7 +47,15 @@ def digits() -> Data:
 def plan_of(plain: Execution) -> Callable[..., TrainingPlan]:
     """Plan of a design on the digits: 2 epochs of 8 batches of 128 images."""
 
-    def make(design: str, *, epochs: int = 2, processes: int = 1, rate: float = 0.05, **execution: object):
+    def make(
+        design: str,
+        *,
+        epochs: int = 2,
+        processes: int = 1,
+        rate: float = 0.05,
+        method: Method | None = None,
+        **execution: object,
+    ):
         return make_plan(
             parse_design(design),
             DATASETS["digits"],
@@ -54,7 +63,7 @@ def plan_of(plain: Execution) -> Callable[..., TrainingPlan]:
             batch=128,
             seed=7,
             execution=replace(plain, processes=processes, **execution),
-            options=PlanOptions(rate=rate, hatched_epochs=1),
+            options=PlanOptions(rate=rate, hatched_epochs=1, method=method),
         )
 
     return make

@@ -11,18 +11,14 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from ray_nodes import SETTINGS, RayNodes, command_lines, free_port, wait_until
+from ray_nodes import NEEDS_RAY, SETTINGS, RayNodes, command_lines, free_port, wait_until
 
 from cli.workflows.home import Home
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
-]
+pytestmark = NEEDS_RAY
 
 # Some ten epochs a second, so that a run can be caught in the middle.
 LONG = ("train", "2xresnet-14-4", "--dataset", "digits", "--epochs", "12")
@@ -30,13 +26,9 @@ LONG = ("train", "2xresnet-14-4", "--dataset", "digits", "--epochs", "12")
 
 @pytest.fixture(scope="module")
 def nodes():
-    before = dict(os.environ)
-    found = RayNodes()
-    found.add(cores=2)
-    yield found
-    found.close()
-    os.environ.clear()
-    os.environ.update(before)
+    with RayNodes() as found:
+        found.add(cores=2)
+        yield found
 
 
 @pytest.fixture

@@ -495,22 +495,19 @@ def test_the_time_limit_ends_a_probe_in_the_middle(train, tmp_path):
 @pytest.fixture
 def nodes():
     """A cluster of this machine with two nodes of a core."""
-    before = dict(os.environ)
+    if find_spec("ray") is None:
+        pytest.skip("no clusters: Ray is not installed")
     # Before Ray is imported.
     from ray_nodes import RayNodes
 
-    found = RayNodes()
-    for _ in range(2):
-        found.add()
-    yield found
-    found.close()
-    os.environ.clear()
-    os.environ.update(before)
+    with RayNodes() as found:
+        for _ in range(2):
+            found.add()
+        yield found
 
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed")
 def test_on_a_cluster_as_many_probes_train_at_once_as_it_has_room_for(train, nodes, tmp_path):
     local, far, said = Home(tmp_path / "local"), Home(tmp_path / "far"), []
     # The images of the second are a part of those that its nodes load.

@@ -5,23 +5,18 @@ Every test has a cluster of its own module: a head node without cores, to which 
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from ray_nodes import RayNodes, command_lines, wait_until
+from ray_nodes import NEEDS_RAY, RayNodes, command_lines, wait_until
 
 import trainer.seeds
-from advisor.designs.design import parse_design
 from advisor.errors import RunError, UsageError
-from advisor.plans.dataset import DATASETS
 from advisor.plans.method_traits import Method
-from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import TrainStep, plan_to_json
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
@@ -32,30 +27,16 @@ from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training.checkpoint import load_checkpoint
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
-]
+pytestmark = NEEDS_RAY
 
 # Its epochs take about a tenth of a second, so that a node can be killed in the middle of one.
 SLOW = "resnet-14-4"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def variables():
-    """What a module sets in the environment is undone."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture(scope="module")
-def nodes(variables):
-    found = RayNodes()
-    yield found
-    found.close()
-    assert not command_lines([str(found.folder)])
+def nodes():
+    with RayNodes() as found:
+        yield found
 
 
 @pytest.fixture
@@ -91,18 +72,6 @@ def place(tmp_path):
         return RunFiles(folder=folder, data_root=tmp_path / "data", watch=watch_peak)
 
     return make
-
-
-def plan_by(plain, method, design="2xmlp-1-8", epochs=2):
-    return make_plan(
-        parse_design(design),
-        DATASETS["digits"],
-        epochs=epochs,
-        batch=128,
-        seed=7,
-        execution=plain,
-        options=PlanOptions(method=method, hatched_epochs=1),
-    )
 
 
 def weights_of(plan, files):
@@ -143,9 +112,9 @@ def newest(story):
     ],
 )
 def test_a_cluster_trains_the_bits_of_this_machine(
-    nodes, two_nodes, plain, digits, place, assert_as_locally, method
+    nodes, two_nodes, plan_of, digits, place, assert_as_locally, method
 ):
-    plan = plan_by(plain, method, "3xmlp-1-8@g2" if method is Method.MOTHERNETS else "2xmlp-1-8")
+    plan = plan_of("3xmlp-1-8@g2" if method is Method.MOTHERNETS else "2xmlp-1-8", method=method)
     files, story = place("far"), Story()
     ended = execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
     assert {record.status for record in ended.values()} == {StepStatus.DONE}
@@ -159,9 +128,9 @@ def test_a_cluster_trains_the_bits_of_this_machine(
 
 
 def test_a_node_that_is_killed_in_the_middle_of_an_epoch_costs_an_epoch_at_most(
-    nodes, two_nodes, plain, digits, place, assert_as_locally
+    nodes, two_nodes, plan_of, digits, place, assert_as_locally
 ):
-    plan = plan_by(plain, Method.FULL_DATA, f"2x{SLOW}", epochs=6)
+    plan = plan_of(f"2x{SLOW}", epochs=6)
     files, killed = place("far"), []
 
     def kill(event):
@@ -181,10 +150,10 @@ def test_a_node_that_is_killed_in_the_middle_of_an_epoch_costs_an_epoch_at_most(
 
 
 def test_a_node_that_joins_later_is_waited_for_and_takes_work(
-    nodes, plain, digits, place, assert_as_locally, monkeypatch
+    nodes, plan_of, digits, place, assert_as_locally, monkeypatch
 ):
     monkeypatch.setattr("trainer.execution.cluster.executor.WAITING_SECONDS", 0.5)
-    plan, files, late = plan_by(plain, Method.FULL_DATA), place("far"), []
+    plan, files, late = plan_of("2xmlp-1-8"), place("far"), []
 
     def add(event):
         if isinstance(event, Notice) and not late:
@@ -204,9 +173,9 @@ def test_a_node_that_joins_later_is_waited_for_and_takes_work(
 
 
 def test_a_stopped_run_has_checkpoints_from_which_this_machine_goes_on(
-    nodes, two_nodes, plain, digits, place, assert_as_locally
+    nodes, two_nodes, plan_of, digits, place, assert_as_locally
 ):
-    plan = plan_by(plain, Method.FULL_DATA, f"2x{SLOW}", epochs=6)
+    plan = plan_of(f"2x{SLOW}", epochs=6)
     files, story = place("far"), Story()
 
     def enough():
@@ -222,9 +191,9 @@ def test_a_stopped_run_has_checkpoints_from_which_this_machine_goes_on(
 
 
 def test_a_node_without_the_folder_of_the_run_sends_its_checkpoints(
-    nodes, plain, digits, place, assert_as_locally
+    nodes, plan_of, digits, place, assert_as_locally
 ):
-    plan = plan_by(plain, Method.MOTHERNETS, f"2x{SLOW}@g1", epochs=3)
+    plan = plan_of(f"2x{SLOW}@g1", epochs=3)
     files, story, apart, near = place("far"), Story(), [], []
 
     def replace_node(event):
@@ -244,11 +213,11 @@ def test_a_node_without_the_folder_of_the_run_sends_its_checkpoints(
     assert any("is lost; train mother-1" in e.text for e in story.of(Notice))
 
 
-def test_a_node_with_other_code_is_refused_and_named(nodes, plain, digits, place, tmp_path):
+def test_a_node_with_other_code_is_refused_and_named(nodes, plan_of, digits, place, tmp_path):
     own, other = Path(trainer.seeds.__file__), tmp_path / "seeds.py"
     other.write_text(own.read_text() + "\n# Another line.\n")
     node = nodes.add_apart(f"--bind {other} {own}")
-    plan = plan_by(plain, Method.FULL_DATA)
+    plan = plan_of("2xmlp-1-8")
     try:
         with pytest.raises(RunError) as refused:
             execute(plan, place("far"), digits, Story(), lambda: False, ClusterAddress(nodes.address))
@@ -259,10 +228,10 @@ def test_a_node_with_other_code_is_refused_and_named(nodes, plain, digits, place
 
 
 @pytest.mark.slow
-def test_workers_that_share_a_batch_are_on_one_node_and_leave_no_folder(nodes, plain, digits, place):
+def test_workers_that_share_a_batch_are_on_one_node_and_leave_no_folder(nodes, plan_of, digits, place):
     before = set(Path(tempfile.gettempdir()).glob("advisor-*"))
     # On a CPU a plan shares no batch by itself; what GPUs do is done by cores here.
-    plan = plan_by(plain, Method.MOTHERNETS, "2xmlp-1-8@g1", epochs=2)
+    plan = plan_of("2xmlp-1-8@g1")
     steps = tuple(
         replace(step, devices=2) if isinstance(step, TrainStep) and step.network == "mother-1" else step
         for step in plan.steps
@@ -279,10 +248,10 @@ def test_workers_that_share_a_batch_are_on_one_node_and_leave_no_folder(nodes, p
     assert set(Path(tempfile.gettempdir()).glob("advisor-*")) <= before
 
 
-def test_a_worker_without_the_folder_of_the_run_removes_its_own_when_it_leaves(plain, tmp_path):
+def test_a_worker_without_the_folder_of_the_run_removes_its_own_when_it_leaves(plan_of, tmp_path):
     from trainer.execution.cluster.worker import Worker
 
-    plan, missing = plan_by(plain, Method.FULL_DATA), str(tmp_path / "missing")
+    plan, missing = plan_of("2xmlp-1-8"), str(tmp_path / "missing")
     worker = Worker(plan_to_json(plan), missing, missing, "profiler.memory:watch_peak", "proof", None)
     folders = [worker.files.folder, Path(worker.own_folder())]
     assert all(folder.is_dir() for folder in folders)
@@ -299,10 +268,10 @@ def test_a_worker_without_the_folder_of_the_run_removes_its_own_when_it_leaves(p
         ("no.such.host.invalid:6379", RunError, "no cluster answers at no.such.host.invalid:6379"),
     ],
 )
-def test_an_address_without_a_cluster_is_one_line(plain, digits, place, address, error, words):
+def test_an_address_without_a_cluster_is_one_line(plan_of, digits, place, address, error, words):
     with pytest.raises(error) as refused:
         execute(
-            plan_by(plain, Method.FULL_DATA), place("far"), digits, Story(), lambda: False,
+            plan_of("2xmlp-1-8"), place("far"), digits, Story(), lambda: False,
             ClusterAddress(address),
         )  # fmt: skip
     assert words in str(refused.value)

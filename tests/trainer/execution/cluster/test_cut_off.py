@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from importlib.util import find_spec
 
 import pytest
-from ray_nodes import RayNodes, wait_until
+from ray_nodes import NEEDS_RAY, RayNodes, wait_until
 
-from advisor.designs.design import parse_design
-from advisor.plans.dataset import DATASETS
-from advisor.plans.methods import make_plan
 from advisor.plans.records import EpochRecord, StepStatus
 from profiler.memory import watch_peak
 from trainer.events import Notice
@@ -22,8 +17,7 @@ from trainer.training.checkpoint import load_checkpoint, newest_attempt
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.cluster,
-    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
+    *NEEDS_RAY,
 ]
 
 # The head node believes a node dead that was silent for some seconds, in place of half a minute.
@@ -37,18 +31,12 @@ IMPATIENT = {
 
 @pytest.fixture
 def nodes():
-    before = dict(os.environ)
-    found = RayNodes(**IMPATIENT)
-    yield found
-    found.close()
-    os.environ.clear()
-    os.environ.update(before)
+    with RayNodes(**IMPATIENT) as found:
+        yield found
 
 
-def test_what_a_node_saves_that_was_cut_off_is_refused(nodes, plain, digits, tmp_path, same_bits):
-    plan = make_plan(
-        parse_design("resnet-14-4"), DATASETS["digits"], epochs=30, batch=128, seed=7, execution=plain
-    )
+def test_what_a_node_saves_that_was_cut_off_is_refused(nodes, plan_of, digits, tmp_path, same_bits):
+    plan = plan_of("resnet-14-4", epochs=30)
     files = RunFiles(folder=tmp_path / "far", data_root=tmp_path, watch=watch_peak)
     local = RunFiles(folder=tmp_path / "local", data_root=tmp_path, watch=watch_peak)
     files.folder.mkdir()

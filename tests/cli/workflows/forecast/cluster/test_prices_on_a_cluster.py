@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from measured import step_of
-from ray_nodes import RayNodes, command_lines
+from ray_nodes import NEEDS_RAY, RayNodes
 
 from advisor.plans.dataset import DATASETS
 from cli.workflows.forecast.machine import plain_execution
@@ -21,8 +19,7 @@ from profiler.device import fingerprint, usable_cores
 pytestmark = [
     # Starts two clusters, which takes a minute.
     pytest.mark.slow,
-    pytest.mark.cluster,
-    pytest.mark.skipif(find_spec("ray") is None, reason="no clusters: Ray is not installed"),
+    *NEEDS_RAY,
 ]
 
 PLAN = ("2xmlp-1-8", "--dataset", "digits", "--epochs", "2")
@@ -31,21 +28,10 @@ MEASURED = ("2xmlp-1-16", "--dataset", "digits")
 PRETENDED = "Pretended processor"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def variables():
-    """What a module sets in the environment is undone."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture(scope="module")
-def nodes(variables):
-    found = RayNodes()
-    yield found
-    found.close()
-    assert not command_lines([str(found.folder)])
+def nodes():
+    with RayNodes() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
