@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch.optim.sgd import sgd
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -58,14 +59,32 @@ def _load_libraries() -> None:
         torch.nn.Flatten(),
         torch.nn.Linear(16 * 16 * 16, 10),
     )
-    optimizer = torch.optim.SGD(layers.parameters(), lr=0.0, momentum=0.9, fused=True)
+    weights: list[torch.Tensor] = list(layers.parameters())
     images = torch.zeros(16, 3, 16, 16)
     for dtype in (torch.float32, torch.bfloat16):
         for layout in (torch.contiguous_format, torch.channels_last):
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
                 loss = layers(images.contiguous(memory_format=layout)).float().square().sum()
             loss.backward()
-            optimizer.step()
+            _step(weights)
+
+
+@torch.no_grad()
+def _step(weights: list[torch.Tensor]) -> None:
+    """Run the kernels of a step of SGD, without the class of torch, which imports a compiler."""
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    sgd(
+        weights,
+        gradients,
+        [None] * len(weights),
+        fused=True,
+        weight_decay=0.0,
+        momentum=0.9,
+        lr=0.0,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+    )
 
 
 def _watch_resident() -> Callable[[], int | None]:

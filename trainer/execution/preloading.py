@@ -10,8 +10,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 
 from advisor.spawning import forked_context
 
-# The first optimizer of a process would import the second, which takes a second.
-MODULES = ("trainer.execution.pool", "torch._dynamo")
+MODULES = ("trainer.execution.pool",)
 
 
 def worker_context(also: Sequence[str] = ()) -> ForkServerContext | SpawnContext:

@@ -36,11 +36,11 @@ from trainer.training.checkpoint import (
     save_checkpoint,
 )
 from trainer.training.distillation import Teacher
+from trainer.training.optimizer import SGD
 from trainer.training.step import (
     WHOLE,
     Loss,
     label_loss,
-    make_optimizer,
     prepare_module,
     probabilities,
     ran_out_of_memory,
@@ -112,7 +112,7 @@ class NetworkTraining:
         self.module = prepare_module(self.network, self.plan.execution)
         if len(self.network.graph.outputs) > 1:
             average_shared(self.network)
-        self.optimizer = make_optimizer(self.network, self.step.momentum, self.step.weight_decay)
+        self.optimizer = SGD(self.network, self.step.momentum, self.step.weight_decay)
         steps = self.plan.step_ids_of(self.step.network)
         checkpoint = load_checkpoint(self.folder, self._notify, steps)
         if checkpoint is None:
@@ -122,16 +122,10 @@ class NetworkTraining:
             self.progress = replace(self.progress, hatch_difference=checkpoint.progress.hatch_difference)
             return
         self.progress = checkpoint.progress
-        for name, parameter in self.network.named_parameters():
-            if name in checkpoint.momentum:
-                # A copy would stretch a smaller one without a word.
-                if checkpoint.momentum[name].shape != parameter.shape:
-                    raise StorageError(
-                        f"the momentum of {name} in {self.folder} must have the shape of its weights, got "
-                        f"{tuple(checkpoint.momentum[name].shape)}: train again"
-                    )
-                buffer = torch.empty_like(parameter).copy_(checkpoint.momentum[name])
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+        try:
+            self.optimizer.restore(checkpoint.momentum)
+        except ValueError as error:
+            raise StorageError(f"{self.folder}: {error}; train again") from None
 
     def run(self) -> Progress:
         """Train to the end of the schedule.
@@ -293,8 +287,7 @@ class NetworkTraining:
         return rate * ROLLBACK_FACTOR**self.progress.rollbacks
 
     def _set_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.rate = rate
 
     def _evaluated(self, train_loss: float, train_error: float, started: float) -> EpochRecord:
         """Return the record of the epoch that has just been trained.
@@ -363,12 +356,7 @@ class NetworkTraining:
         self._save()
 
     def _save(self) -> None:
-        momentum = {
-            name: self.optimizer.state[parameter]["momentum_buffer"]
-            for name, parameter in self.network.named_parameters()
-            if "momentum_buffer" in self.optimizer.state[parameter]
-        }
-        weights = dict(self.network.state_dict())
+        weights, momentum = dict(self.network.state_dict()), dict(self.optimizer.momentum)
         save_checkpoint(self.folder, Checkpoint(self.progress, weights, momentum), self.attempt)
         self.tell(CheckpointWritten(self.step.network))
 

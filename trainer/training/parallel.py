@@ -264,7 +264,8 @@ def _process_group(device: str, network: str, rendezvous: Rendezvous) -> Iterato
 
 
 def _join(device: str, rendezvous: Rendezvous) -> None:
-    # The first optimizer imports this module for seconds. Other ranks would wait in the middle of a batch.
+    # DistributedDataParallel imports it for seconds, in which the other ranks would wait for this one. If its
+    # constructor were the first to do so, the group would not end with it, and they would wait in vain.
     import torch._dynamo  # noqa: F401
 
     if sys.platform in LOOPBACK:

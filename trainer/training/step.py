@@ -24,6 +24,7 @@ from advisor.plans.execution import Execution
 from trainer.data.augmentation import augmented
 from trainer.data.batches import normalised
 from trainer.training.heap import keep_freed_memory
+from trainer.training.optimizer import SGD
 
 # Receiver of the names of finished phases.
 Mark = Callable[[str], None]
@@ -116,16 +117,9 @@ def prepare_module(network: nn.Module, execution: Execution) -> nn.Module:
     return network
 
 
-def make_optimizer(network: nn.Module, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """Return SGD with momentum and rate 0; the rate must be set before every step."""
-    return torch.optim.SGD(
-        network.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay, fused=True
-    )
-
-
 def training_step(
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     images: Tensor,
     labels: Tensor,
     *,
@@ -167,7 +161,7 @@ def training_step(
         share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
     )
     divisor, labels = len(labels) / share.count, share.of(labels)
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     mark("data")
     loss_sum = torch.zeros((), device=labels.device)
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)

@@ -15,7 +15,8 @@ from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.networks.network import build_network
-from trainer.training.step import Mark, autocast, make_optimizer, prepare_module, training_step
+from trainer.training.optimizer import SGD
+from trainer.training.step import Mark, autocast, prepare_module, training_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class PreparedStep:
         self.module: nn.Module = prepare_module(
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
-        self._optimizer = make_optimizer(self.module, 0.9, 1e-4)
+        self._optimizer = SGD(self.module, 0.9, 1e-4)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
         # As in the training loop, the images of a batch are gathered from random places.

@@ -138,7 +138,7 @@ def test_the_record_of_an_epoch_does_not_change_the_optimizer(plan_of, files, di
     rates, records = [], []
 
     def tell(event):
-        rates.append(training.optimizer.param_groups[0]["lr"])
+        rates.append(training.optimizer.rate)
         records.append(event)
 
     folder = files.of_network("member-1")

@@ -22,7 +22,8 @@ from trainer.run_files import RunFiles
 from trainer.training import parallel
 from trainer.training.checkpoint import load_checkpoint
 from trainer.training.loop import StoppedError
-from trainer.training.step import Share, make_optimizer, training_step
+from trainer.training.optimizer import SGD
+from trainer.training.step import Share, training_step
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 # A rank that is waited for in vain would be given up after half an hour.
@@ -98,8 +99,7 @@ class Ranks:
         self.training = plan, step, data, files.of_network(step.network)
         self.rendezvous = parallel.make_rendezvous(count, within)
         self.context = multiprocessing.get_context("forkserver")
-        # Optimizers import torch._dynamo when the first one is made, for seconds.
-        self.context.set_forkserver_preload([__name__, "torch._dynamo"])
+        self.context.set_forkserver_preload([__name__])
 
     def end(self, stop=None, **constants):
         """Return the story of the ranks.
@@ -192,7 +192,7 @@ def test_gradients_of_the_slices_have_the_gradient_of_the_batch_as_their_mean(pl
         network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
         loss, wrong = training_step(
             network,
-            make_optimizer(network, 0.0, 0.0),
+            SGD(network, 0.0, 0.0),
             images,
             labels,
             mean=digits.mean,

@@ -13,8 +13,8 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.data.batches import normalised
 from trainer.networks.network import build_network
+from trainer.training.optimizer import SGD
 from trainer.training.step import (
-    make_optimizer,
     prepare_module,
     probabilities,
     ran_out_of_memory,
@@ -34,8 +34,8 @@ def batch_of(count, seed=0):
 
 def step(network, images, labels, execution, rate=0.1, **settings):
     """One step without augmentation, on pixels between 0 and 1."""
-    optimizer = make_optimizer(network, settings.pop("momentum", 0.0), settings.pop("weight_decay", 0.0))
-    optimizer.param_groups[0]["lr"] = rate
+    optimizer = SGD(network, settings.pop("momentum", 0.0), settings.pop("weight_decay", 0.0))
+    optimizer.rate = rate
     return training_step(
         network.train(),
         optimizer,
@@ -97,8 +97,8 @@ def test_momentum_and_weight_decay_are_those_of_sgd():
     layer = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         layer.weight.fill_(2.0)
-    optimizer = make_optimizer(layer, 0.9, 0.5)
-    optimizer.param_groups[0]["lr"] = 0.1
+    optimizer = SGD(layer, 0.9, 0.5)
+    optimizer.rate = 0.1
     expected, velocity = 2.0, 0.0
     for gradient in (1.0, -3.0, 0.5):
         layer.weight.grad = torch.full((1, 1), gradient)
@@ -114,7 +114,7 @@ def test_pixels_are_normalised_before_the_network_sees_them(plain):
     network.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].clone()))
     training_step(
         network,
-        make_optimizer(network, 0.9, 0.0),
+        SGD(network, 0.9, 0.0),
         IMAGES,
         LABELS,
         mean=torch.tensor([0.5]),

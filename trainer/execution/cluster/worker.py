@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 
 from advisor.errors import DataError, StorageError
 from advisor.plans.plan import Step, TrainingPlan, plan_from_json
@@ -58,9 +59,6 @@ class Worker:
 
     def load(self) -> dict[str, Any]:
         """Load the data; return the node, its facts, and why it cannot train: empty if it can."""
-        # The first optimizer of a process would import it, in the time of the first epoch.
-        import torch._dynamo  # noqa: F401
-
         torch.set_num_threads(self.plan.execution.threads)
         problem = ""
         try:

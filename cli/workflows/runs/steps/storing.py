@@ -10,7 +10,7 @@ from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.locks import locked
 from cli.workflows.runs.description import describe_run
-from cli.workflows.runs.train import TrainOptions, begin
+from cli.workflows.runs.train import TrainOptions, begin, cluster_of
 from cli.workflows.views import Say
 from db.session import open_store
 from trainer.ensembles.description import describe, write_description
@@ -24,7 +24,8 @@ def store_run(request: PlanRequest, options: TrainOptions, home: Home, say: Say)
 
     Args:
         request: the plan, or what it is made from.
-        options: whether a missing data set may be fetched, and the price of the machine.
+        options: whether a missing data set may be fetched, the price of the machine, and the cluster by
+            whose nodes the run is forecast.
         home: home of the run.
         say: receiver of progress.
 
@@ -36,7 +37,7 @@ def store_run(request: PlanRequest, options: TrainOptions, home: Home, say: Say)
         raise UsageError("--time-limit is for training, and --no-start does not train: give it to what does")
     target = planned_target(request, home, say)
     with open_store(home.database) as store:
-        run, data = begin(target, options, store, home, say)
+        run, data = begin(target, options, store, home, say, cluster=cluster_of(options, say))
         folder = home.run_folder(run.folder)
         with locked(folder, f"run {run.id}"):
             write_description(folder, describe(run.plan, data))
