@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from advisor.errors import DataError, require_entries
@@ -30,6 +32,9 @@ from trainer.data.splitting import stratified, with_every_class
 COPIED_PIXELS = 2**28
 LEVELS = 256
 COUNTED_IMAGES = 4096
+
+# Where scikit-learn keeps its digits, in its own folder.
+DIGITS_FILE = "datasets/data/digits.csv.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,13 +256,26 @@ def _folder(folder: Path, facts: DatasetFacts) -> Source:
 
 def _digits(facts: DatasetFacts, root: Path, download: bool) -> Source:
     """Return the digits of scikit-learn, 8×8 pixels with 17 grey levels; a fifth of them is the test set."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = (digits.images * 15).astype(np.uint8)[:, None]
-    labels = digits.target.astype(np.int64)
+    pixels, labels = _digits_of_sklearn()
+    images = (pixels * 15).astype(np.uint8).reshape(-1, 1, 8, 8)
     kept, test = stratified(labels, facts.test_images)
     return Source((images[kept], labels[kept]), (images[test], labels[test]))
+
+
+def _digits_of_sklearn() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the pixels, (images, 64), 0 to 16, and the classes, (images,).
+
+    The module that loads them takes a second to import, in every process of a training. So its file is read.
+    """
+    package = find_spec("sklearn")
+    file = Path(package.origin if package and package.origin else "").parent / DIGITS_FILE
+    if not file.is_file():
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        return found.data, found.target.astype(np.int64)
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)
 
 
 def _archive(facts: DatasetFacts, root: Path, download: bool) -> Source:

@@ -60,10 +60,14 @@ class Nodes:
     hosts: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
+    def left(self) -> bool:
+        """Return whether a node is left that offers a core and may train."""
+        return bool(set(alive_nodes(with_cores=True)) - self.refused)
+
     def ask_all(self) -> list[str]:
         """Ask every node what it is; return why some of them may not train."""
         # All at once: each starts a process, which takes a second or two.
-        asked = {node: self._asked(node) for node in alive_nodes()}
+        asked = {node: self._asked(node) for node in set(alive_nodes()) - self.refused}
         return [reason for node, answer in asked.items() if (reason := self._refusal(node, answer))]
 
     def objection(self, node: str, facts: NodeFacts, problem: str = "") -> str:
@@ -154,10 +158,15 @@ def on_node(node: str) -> Any:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
-def alive_nodes() -> list[str]:
-    """Return the ids of the nodes that are alive."""
+def alive_nodes(*, with_cores: bool = False) -> list[str]:
+    """Return the ids of the nodes that are alive.
+
+    Args:
+        with_cores: only of those that offer a core.
+    """
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["NodeID"] for node in nodes if node["Alive"]]
+    alive = [node for node in nodes if node["Alive"]]
+    return [node["NodeID"] for node in alive if not with_cores or node["Resources"].get("CPU", 0) >= 1]
 
 
 def resources() -> dict[str, float]:

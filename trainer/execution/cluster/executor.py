@@ -99,6 +99,7 @@ class _Execution:
         self.started = self.halted = self.waiting = False
         self.latest_team = time.monotonic()
         self.halted_at = 0.0
+        self.lost_at_start = 0
 
     def run(self) -> dict[str, StepRecord]:
         """Execute the plan, and end all workers.
@@ -107,11 +108,6 @@ class _Execution:
             RunError: a node may not train.
         """
         try:
-            # Teams start while nodes answer: both take seconds.
-            if self._goes_on():
-                self._assign()
-            if reasons := self.nodes.ask_all():
-                raise RunError(reasons[0])
             while self._goes_on():
                 self._assign()
                 self._say_if_waiting()
@@ -199,10 +195,10 @@ class _Execution:
         try:
             answers = ray.get(team.loading)
         except ray.exceptions.RayError as error:
-            self.tell(Notice(f"a worker was lost while it started ({reason_of(error)}); another one starts"))
             self._dismiss(team)
+            self._could_not_start(error)
             return
-        team.loading, team.node = None, answers[0]["node"]
+        team.loading, team.node, self.lost_at_start = None, answers[0]["node"], 0
         for answer in answers:
             facts = NodeFacts(**answer["facts"])
             team.shares_home = facts.shares_home
@@ -214,14 +210,37 @@ class _Execution:
             self.started = True
             self.tell(TrainingStarted())
 
+    def _could_not_start(self, error: Exception) -> None:
+        """Find out which nodes cannot start a worker; if all can, this one was lost with its node.
+
+        Raises:
+            RunError: no node can, or one worker after the other was lost.
+        """
+        self.lost_at_start += 1
+        for reason in self.nodes.ask_all():
+            self._go_on_without(reason)
+        if self.lost_at_start >= MOST_LOSSES:
+            raise RunError(
+                f"{MOST_LOSSES} workers one after the other were lost while they started: {reason_of(error)}"
+            )
+        self.tell(Notice(f"a worker was lost while it started ({reason_of(error)}); another one starts"))
+
     def _refuse(self, team: Team, reason: str) -> None:
-        """Go on without a node.
+        """Go on without the node of a team.
 
         Raises:
             RunError: no other node is left.
         """
         self._dismiss(team)
-        if not set(self.nodes.hosts) - self.nodes.refused:
+        self._go_on_without(reason)
+
+    def _go_on_without(self, reason: str) -> None:
+        """Say why a node was refused, or raise it where no other node is left.
+
+        Raises:
+            RunError: no other node is left.
+        """
+        if not self.nodes.left():
             raise RunError(reason)
         self.tell(Notice(f"{reason}; the run goes on without it"))
 
