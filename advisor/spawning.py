@@ -32,6 +32,9 @@ _TRACES = ("__spec__", "__file__")
 # over (`advisor.library_messages`) would be shown raw.
 _ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 
+# What the process imports first that others are copies of; those do not end by it.
+QUICK_END = "advisor.quick_end"
+
 # Signals of a terminal to all processes that belong to it; Windows has no SIGHUP.
 OF_TERMINALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP"))
 
@@ -61,7 +64,7 @@ def forked_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
     if sys.platform != "linux":
         return context
     forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(list(modules))
+    forked.set_forkserver_preload([QUICK_END, *modules])
     with apart_from_caller(), _deaf_to((signal.SIGTERM,)):
         forkserver.ensure_running()
     return forked

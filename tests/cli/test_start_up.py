@@ -1,4 +1,4 @@
-"""What answers at once must not import what is slow."""
+"""What answers at once must not import what is slow, and what has answered ends at once."""
 
 from __future__ import annotations
 
@@ -45,3 +45,40 @@ def test_the_console_script_begins_with_a_module_that_imports_no_other_of_ours()
 def test_importing_the_command_line_does_not_import_torch():
     script = "import cli.app, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+ENDING = """
+import atexit, sys
+import cli.app
+from cli.__main__ import main
+
+class Module:
+    def __del__(self):
+        print("taken apart")
+
+def command(run=cli.app.main):
+    # As a library that is imported by a command.
+    atexit.register(print, "a library's own end")
+    sys.modules["module"] = Module()
+    run()
+
+cli.app.main = command
+sys.argv = ["advisor", *{arguments!r}]
+main()
+"""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["equivalents", "resnet-27-16"], 2)])
+def test_the_process_ends_with_its_code_after_what_libraries_do_and_takes_no_module_apart(arguments, code):
+    done = _script(ENDING.format(arguments=arguments))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (code, "a library's own end")
+    assert "taken apart" not in done.stdout
+
+
+def test_an_error_that_is_shown_whole_ends_as_python_ends_it():
+    done = _script(ENDING.format(arguments=["--debug", "equivalents", "resnet-27-16"]))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, True)
+
+
+def _script(text):
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
