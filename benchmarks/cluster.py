@@ -60,7 +60,7 @@ from trainer.training.checkpoint import load_checkpoint
 
 RESULT = Path(__file__).parent / "results" / "cluster.json"
 DIGITS = DATASETS["digits"]
-COUNTS, TURNS, DEATHS = (1, 2, 4), 2, 3
+COUNTS, TURNS, DEATHS = (1, 2, 4), 3, 3
 # The plan that is timed takes about a minute on one core.
 NETWORK, MEMBERS, EPOCHS = "resnet-14-16", 4, 24
 SLOTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
