@@ -37,7 +37,10 @@ from trainer.execution.outbox import Outbox
 from trainer.execution.ready_steps import ReadySteps, failed_record
 from trainer.run_files import RunFiles
 
+# Seconds between two questions whether to stop.
 POLL_SECONDS = 0.1
+# Seconds after which letters are asked for again, if there were none.
+LETTER_SECONDS = 20.0
 # Seconds without any worker after which a message says what is waited for.
 WAITING_SECONDS = 20.0
 # Seconds that workers have for their checkpoints after they were asked to stop.
@@ -91,6 +94,7 @@ class _Execution:
         self.nodes, self.mail = nodes, mail
         self.recruiter = Recruiter(plan, files, nodes.proof, mail)
         self.outbox = Outbox(files.folder, plan)
+        self.letters = self._next_letters()
         self.steps = ReadySteps(plan, tell)
         self.queue: list[Step] = []
         self.teams: list[Team] = []
@@ -112,7 +116,6 @@ class _Execution:
                 self._assign()
                 self._say_if_waiting()
                 self._wait()
-                self._read_mail()
             return self.steps.ended
         finally:
             for team in self.teams:
@@ -178,15 +181,14 @@ class _Execution:
     # What workers answer
 
     def _wait(self) -> None:
-        """Wait a moment for an answer of a team, and act on it."""
+        """Wait a moment for an answer of a team, or for letters, and act on it."""
         awaited = {reference: team for team in self.teams for reference in team.awaited()}
-        if not awaited:
-            time.sleep(POLL_SECONDS)
-            return
-        ready, _ = ray.wait(list(awaited), num_returns=1, timeout=POLL_SECONDS)
+        ready, _ = ray.wait([self.letters, *awaited], num_returns=1, timeout=POLL_SECONDS)
         for reference in ready:
-            team = awaited[reference]
-            if team in self.teams:
+            team = awaited.get(reference)
+            if team is None:
+                self._read_letters()
+            elif team in self.teams:
                 self._loaded(team) if team.loading is not None else self._answered(team)
 
     def _loaded(self, team: Team) -> None:
@@ -293,8 +295,20 @@ class _Execution:
 
     # What workers report
 
+    def _next_letters(self) -> Any:
+        return self.mail.take.remote(LETTER_SECONDS)
+
     def _read_mail(self) -> None:
-        for letter in ray.get(self.mail.take.remote()):
+        """Read all letters that workers have sent."""
+        one_more = ray.get(self.mail.hurry.remote())
+        self._read_letters()
+        if one_more:
+            self._read_letters()
+
+    def _read_letters(self) -> None:
+        """Read the letters that were asked for, and ask for the next ones."""
+        letters, self.letters = ray.get(self.letters), self._next_letters()
+        for letter in letters:
             self._read(Letter(*letter))
 
     def _read(self, letter: Letter) -> None:

@@ -4,11 +4,17 @@ It lives on the node of the driver, the process that keeps the run. A worker wai
 so whatever it reported before it ended is here when its end is noticed. An *assignment* is one step on one
 team of workers, with a number. Letters of an assignment that is no longer under way are thrown away: while a
 part of the cluster is cut off, two workers may believe that they train the same network.
+
+Nobody asks again and again: a call that has nothing to answer yet waits here until it has. All calls take
+turns in one thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 
@@ -34,32 +40,71 @@ class Mail:
     def __init__(self) -> None:
         self.letters: deque[Letter] = deque()
         self.under_way: set[int] = set()
-        self.halted = False
+        self.halted = self.hurried = self.awaited = False
+        self.changed = asyncio.Condition()
 
-    def put(self, assignment: int, event: str, files: dict[str, bytes]) -> bool:
+    async def put(self, assignment: int, event: str, files: dict[str, bytes]) -> bool:
         """Take a letter, and return whether its writer should stop."""
         if assignment in self.under_way:
             self.letters.append(Letter(assignment, event, files))
-        return self.must_stop(assignment)
+            await self._tell()
+        return self._must_stop(assignment)
 
-    def must_stop(self, assignment: int) -> bool:
-        """Return whether the workers of an assignment should stop."""
-        return self.halted or assignment not in self.under_way
+    async def stopping(self, assignment: int, seconds: float) -> bool:
+        """Return whether the workers of an assignment should stop: as soon as they should, or after a while.
 
-    def take(self) -> list[tuple[int, str, dict[str, bytes]]]:
-        """Hand out all letters, field by field."""
+        Args:
+            assignment: number of the assignment.
+            seconds: how long to wait for a yes.
+        """
+        await self._until(lambda: self._must_stop(assignment), seconds)
+        return self._must_stop(assignment)
+
+    async def take(self, seconds: float) -> list[tuple[int, str, dict[str, bytes]]]:
+        """Hand out all letters, field by field, as soon as there are some, or in a hurry, or after a while.
+
+        Args:
+            seconds: how long to wait for the first letter.
+        """
+        self.awaited = True
+        await self._until(lambda: bool(self.letters) or self.hurried, seconds)
+        self.awaited = self.hurried = False
         taken = [(letter.assignment, letter.event, letter.files) for letter in self.letters]
         self.letters.clear()
         return taken
 
-    def begin(self, assignment: int) -> None:
+    async def hurry(self) -> bool:
+        """Let `take` hand out at once what is here, if only nothing.
+
+        Returns:
+            Whether the last one had ended already: then it is the next one that does so.
+        """
+        self.hurried, ended = True, not self.awaited
+        await self._tell()
+        return ended
+
+    async def begin(self, assignment: int) -> None:
         """Accept letters of an assignment from now on."""
         self.under_way.add(assignment)
 
-    def end(self, assignment: int) -> None:
+    async def end(self, assignment: int) -> None:
         """Accept no further letter of an assignment."""
         self.under_way.discard(assignment)
+        await self._tell()
 
-    def halt(self) -> None:
+    async def halt(self) -> None:
         """Ask everybody to stop."""
         self.halted = True
+        await self._tell()
+
+    def _must_stop(self, assignment: int) -> bool:
+        return self.halted or assignment not in self.under_way
+
+    async def _until(self, true: Callable[[], bool], seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self.changed:
+                await self.changed.wait_for(true)
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()

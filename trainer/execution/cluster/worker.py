@@ -31,8 +31,8 @@ from trainer.run_files import MemoryWatch, RunFiles
 from trainer.training.parallel import Rendezvous
 from trainer.training.step import Share
 
-# Seconds between two questions whether to stop.
-ASKING_SECONDS = 0.5
+# Seconds after which the question whether to stop is asked again; a yes comes at once.
+ASKING_SECONDS = 20.0
 
 
 class Worker:
@@ -147,12 +147,12 @@ class _Report:
         return self.stopping.is_set()
 
     def asking(self) -> _Asking:
-        """Ask now and then whether to stop, as long as the context lasts."""
+        """Be ready to be asked to stop, as long as the context lasts."""
         return _Asking(self)
 
 
 class _Asking:
-    """A thread that asks the mail actor whether to stop."""
+    """A thread that waits for the mail actor to say so."""
 
     def __init__(self, report: _Report) -> None:
         self.report = report
@@ -166,9 +166,9 @@ class _Asking:
 
     def _ask(self) -> None:
         report = self.report
-        while not report.over.wait(ASKING_SECONDS):
+        while not report.over.is_set() and not report.stopping.is_set():
             try:
-                if ray.get(report.worker.mail.must_stop.remote(report.assignment)):
+                if ray.get(report.worker.mail.stopping.remote(report.assignment, ASKING_SECONDS)):
                     report.stopping.set()
             except ray.exceptions.RayError:
                 # The driver is gone, and with it the run.

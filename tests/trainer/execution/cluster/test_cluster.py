@@ -141,9 +141,11 @@ def test_a_node_that_is_killed_in_the_middle_of_an_epoch_costs_an_epoch_at_most(
     story = Story(react=kill)
     execute(plan, files, digits, story, lambda: False, ClusterAddress(nodes.address))
     assert_as_locally(plan, files, story)
-    (notice,) = story.of(Notice)
-    assert "is lost; train member-" in notice.text
-    assert "goes on from its checkpoint" in notice.text
+    # A worker may have been sent to the node before the cluster knew that it was gone.
+    texts = [notice.text for notice in story.of(Notice) if "while it started" not in notice.text]
+    assert [re.sub("^node .* is lost; train member-.", "", text) for text in texts] == [
+        " goes on from its checkpoint on another one"
+    ]
     trained = [(r.step, r.epoch) for r in story.of(EpochRecord)]
     # The newest epoch is told again, and so is the one under way if it was told before its checkpoint.
     assert len(trained) - len(set(trained)) <= 2
