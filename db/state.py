@@ -12,12 +12,13 @@ from pathlib import Path
 from db.reading import reading_connection
 from db.schema import refusal
 
-# Tables and conditions of the rows that predictors learn from.
+# Tables and conditions of the rows that predictors learn from. A run that ended and was resumed has the same
+# number; what it took in all has changed then.
 _EVIDENCE = (
-    ("runs", "status NOT IN ('planned', 'running')"),
-    ("measurements", "1"),
-    ("reported_trainings", "1"),
-    ("looks", "1"),
+    ("runs", "status NOT IN ('planned', 'running')", "1000 * total(train_seconds) + sum(status = 'done')"),
+    ("measurements", "1", "0"),
+    ("reported_trainings", "1", "0"),
+    ("looks", "1", "0"),
 )
 BUSY_SECONDS = 5.0
 
@@ -58,9 +59,10 @@ def evidence_state(path: Path) -> tuple[int, ...]:
         with closing(reading_connection(path, BUSY_SECONDS)) as connection:
             return tuple(
                 int(number)
-                for table, condition in _EVIDENCE
+                for table, condition, more in _EVIDENCE
                 for number in connection.execute(
-                    f"SELECT count(*), coalesce(max(id), 0) FROM {table} WHERE {condition}"
+                    f"SELECT count(*), coalesce(max(id), 0), coalesce({more}, 0) FROM {table} "
+                    f"WHERE {condition}"
                 ).fetchone()
             )
     except sqlite3.Error as error:

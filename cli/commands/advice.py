@@ -116,12 +116,12 @@ def recommend(
     from cli.render.advice import recommendation
     from cli.web.charts.files import check_picture, write_chart
     from cli.workflows.advise.probe_options import probe_options
-    from cli.workflows.advise.recommend import recommend as run
+    from cli.workflows.advise.repeated import answered
 
     check_picture(plot, RANKING)
     where = cluster_of(ctx)
     probing = probe_options(probe, download=download, take_signals=True, cluster=where)
-    advice = run(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing, where)
+    advice = answered(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing, where)
     if plot is not None:
         from cli.web.charts.advice import advice_chart
 

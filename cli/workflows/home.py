@@ -90,6 +90,11 @@ class Home:
         """Folder of what is known of the files of data folders; it may be deleted at any time."""
         return self.path / "cache" / "headers"
 
+    @property
+    def answers(self) -> Path:
+        """Folder of answers that a repeated question may get; it may be deleted at any time."""
+        return self.path / "cache" / "answers"
+
     def run_folder(self, relative: str) -> Path:
         """Return the folder of a run from its path in the home, which a link must not lead out of.
 

@@ -39,6 +39,15 @@ def test_every_change_is_one_of_the_file_and_a_new_outcome_one_of_the_evidence(t
         assert evidence_state(path) != evidence
 
 
+def test_a_run_that_ended_and_was_resumed_to_its_end_is_new_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "advisor.sqlite"
+    with open_store(path) as store:
+        run = record_run(store, "2xmlp-1-8", {"member-1": [0.5]}, epochs=2, status=RunStatus.INTERRUPTED)
+        before = evidence_state(path)
+        store.update_run(run, status=RunStatus.DONE, train_seconds=store.run(run).train_seconds, test=None)
+        assert evidence_state(path) != before
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "advisor.sqlite"
     with open_store(path) as store:

@@ -36,6 +36,7 @@ from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.reasons import advised_designs, would_change
+from cli.workflows.advise.repeated import keep, stamp_of
 from cli.workflows.advise.request import (
     ResolvedRequest,
     answered_request,
@@ -113,6 +114,8 @@ def recommend(
         if probing is not None and data is not None:
             session = ProbingSession(request, resolved, profiled, store, home, data, say)
             probed = _probed(session, probing)
+        # Whatever another process stores from here on, this answer does not rest on it.
+        stamp = stamp_of(request, home, probing) if profiled.complete and nodes is None else None
         fitted = Fitted.of(request, resolved, store)
         say_of_earlier_contents(store, resolved.facts, say)
         say("searching")
@@ -123,7 +126,9 @@ def recommend(
         advice = _advice(request, resolved, profiled, compared, probed, prices)
         for line in () if prices is None else prices.lines(_first_plan(compared)):
             say(line)
-        store.add_recommendation(now(), stored_request(request, resolved), advice.to_json())
+        asked = stored_request(request, resolved)
+        store.add_recommendation(now(), asked, advice.to_json())
+        keep(advice, asked, stamp, home)
         # Last, so that a disk that refuses the file costs the file only.
         if save is not None:
             _save_plan(save, compared)

@@ -41,6 +41,7 @@ class Profiled:
         seconds: seconds that measuring and fitting took.
         new: number of new measurements.
         reused: number of measurements that were stored before.
+        complete: whether the same call would measure nothing more.
         cluster: nodes that plans are priced for, by their kinds; none for this machine.
     """
 
@@ -50,6 +51,7 @@ class Profiled:
     seconds: float
     new: int
     reused: int
+    complete: bool = False
     cluster: tuple[NodeKind, ...] = ()
 
 
@@ -85,13 +87,16 @@ def profile_candidates(
     if left > 0:
         session.run(candidates, batch, began, left)
     measured = [m for m in known if not m.given_up]
+    new = len(measured) - reused
+    own = [m for m in known if m.task == facts.task and m.fingerprint.augmentation == augmentation]
     return Profiled(
         predictor=session.predictor or session.fitted(),
         execution=session.execution,
         fingerprint=fingerprint(session.execution, augmentation),
         seconds=time.perf_counter() - began,
-        new=len(measured) - reused,
+        new=new,
         reused=reused,
+        complete=not new or seconds_left(own, families, seconds) == 0,
     )
 
 

@@ -114,13 +114,13 @@ def recommend(
     """
     given = locals()
     from cli.workflows.advise.probe_options import probe_options
-    from cli.workflows.advise.recommend import recommend as workflow
+    from cli.workflows.advise.repeated import answered
     from cli.workflows.clusters import cluster_address
 
     where = cluster_address(cluster, insecure_cluster)
     options = probe_options(probe, download=download, cluster=where)
     file = None if save is None else Path(save)
-    return workflow(request_of(given), home_of(home), file, say_of(progress), options, where)
+    return answered(request_of(given), home_of(home), file, say_of(progress), options, where)
 
 
 @speaking_of_arguments()
