@@ -103,10 +103,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a design, a saved plan, or the top of the last recommendation."""
-    from cli.workflows.workers import let_imports_begin
-
     if not no_start:
-        let_imports_begin()
+        _let_imports_begin(ctx)
     from cli.render.runs import run as render
     from cli.workflows.runs.navigation.navigate import navigate
     from cli.workflows.runs.steps.storing import store_run
@@ -159,9 +157,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, killed or stopped by its time limit."""
-    from cli.workflows.workers import let_imports_begin
-
-    let_imports_begin()
+    _let_imports_begin(ctx)
     from cli.render.runs import run as render
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.navigation.navigate import resume as continued
@@ -188,9 +184,7 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """Add members to a trained MotherNets ensemble without training its networks again."""
-    from cli.workflows.workers import let_imports_begin
-
-    let_imports_begin()
+    _let_imports_begin(ctx)
     from cli.render.runs import run as render
     from cli.workflows.runs.extend import Extension
     from cli.workflows.runs.extend import extend as extended
@@ -200,6 +194,14 @@ def extend(
     extension = Extension(members=add_members, cluster=add_cluster)
     number = run_id_of(run, ctx.obj.home)
     print_answer(extended(number, extension, options, ctx.obj.home, ctx.obj.speaker()), as_json, render)
+
+
+def _let_imports_begin(ctx: typer.Context) -> None:
+    """Let the imports of worker processes begin, unless a cluster has them."""
+    from cli.workflows.workers import let_imports_begin
+
+    if ctx.params["cluster"] is None:
+        let_imports_begin()
 
 
 def _options(

@@ -66,7 +66,7 @@ Trained = tuple[Path, dict[str, Any]]
 @pytest.fixture(scope="session")
 def command_apart() -> list[str]:
     """The command line as a process of its own."""
-    return [sys.executable, "-c", "from cli.app import main; main()"]
+    return [sys.executable, "-c", "from cli.__main__ import main; main()"]
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def asked(tmp_path_factory):
             [
                 sys.executable,
                 "-c",
-                "from cli.app import main; main()",
+                "from cli.__main__ import main; main()",
                 *("--home", str(home), *QUICK),
                 *("--profile-seconds", seconds, "--trials", "60", "--quiet", "--json"),
             ],
