@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_HOME ?= .demo
 
-.PHONY: demo test check schema format clean
+.PHONY: demo test test-apart check schema format clean
 
 # The stamp is newer than both files as long as the environment is up to date.
 .venv/.installed: pyproject.toml constraints.txt
@@ -24,8 +24,14 @@ check: .venv/.installed  ## lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## everything that CI runs
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+test: check  ## all quick tests but those of test-apart
+	$(PYTEST) -m "not slow and not gpu and not browser and not cluster"
+
+# Beside the others they would wait for cores until their patience ends.
+test-apart: .venv/.installed  ## the quick tests in Chromium, and on a Ray cluster of this machine
+	$(PYTEST) -m "(browser or cluster) and not slow and not gpu"
 
 schema: .venv/.installed  ## the JSON schemas of all commands, from the classes of their answers
 	$(BIN)/python -m cli.workflows.answers.schema docs/schema
