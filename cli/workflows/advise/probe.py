@@ -17,28 +17,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import optuna
 
-from advisor.decision.leading import leading_families, trained_families
-from advisor.decision.probes.fantasies import Beside
-from advisor.decision.probes.probe_value import at_stake, errors_of
-from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe, full_probes, next_probe
-from advisor.decision.search import Evaluated, Scenario, search
+from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError
-from advisor.estimate import Estimate, Floats
-from cli.workflows.advise.comparison import Fitted
-from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
-from cli.workflows.advise.probe_evidence import trained_before
+from advisor.estimate import Estimate
 from cli.workflows.advise.probe_options import ProbeOptions, check_seconds, longest_probe_seconds
 from cli.workflows.advise.probe_session.answer import best_design, finished_probe, words_of
+from cli.workflows.advise.probe_session.choosing import Choosing, Others
 from cli.workflows.advise.probe_session.crew import Crew, Member
 from cli.workflows.advise.probe_session.keeping import keep_outcome
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
-from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for, scenario_of
-from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
+from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for
+from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.answers.advise.probing import FinishedProbe, Probing, ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.evidence import say_of_earlier_contents
@@ -95,12 +88,7 @@ class ProbingSession:
         say: receiver of progress.
         places: what probes can train on at the same time; None for what this machine or the cluster has.
         finished: finished probes in the order of their end.
-        best: design of least expected error before each probe and after the last.
-        _choosing: seconds that the last choice of a probe took.
-        _compared: what the evidence so far says, where a probe has not made it stale.
-        _first: scenario before the first probe.
-        _trained: times of the finished probes.
-        _full_seconds: time of the first full trainings by forecast, seconds, where no time is given.
+        choosing: what chooses the next probe.
         _cluster: cluster whose nodes train; None for this machine.
         _crew: probes that train side by side; None where one trains at a time, in this process.
     """
@@ -114,14 +102,12 @@ class ProbingSession:
     say: Say
     places: Places | None = None
     finished: list[FinishedProbe] = field(default_factory=list)
-    best: list[Evaluated] = field(default_factory=list)
-    _choosing: float = field(default=0.0, init=False)
-    _compared: tuple[Scenario, list[Evaluated], set[str]] | None = field(default=None, init=False)
-    _first: Scenario | None = field(default=None, init=False)
-    _trained: list[TrainedProbe] = field(default_factory=list, init=False)
-    _full_seconds: float | None = field(default=None, init=False)
+    choosing: Choosing = field(init=False)
     _cluster: ClusterAddress | None = field(default=None, init=False)
     _crew: Crew | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.choosing = Choosing(self.request, self.resolved, self.profiled, self.store, self.say)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.
@@ -139,7 +125,7 @@ class ProbingSession:
             self._crew = self._opened_crew(resources)
             if given is None:
                 # Fitting and searching are not probing yet.
-                self._compare()
+                self.choosing.compare()
                 began = time.monotonic()
             until = began + (LONGEST_SECONDS if given is None else given)
             signals = StopSignals(until)
@@ -163,7 +149,10 @@ class ProbingSession:
             if self._crew is not None:
                 # Some may have ended while another was chosen.
                 self._take(self._crew.look(), signals)
-            time_left = self._default_left(until) if given is None else (until, longest_probe_seconds(given))
+            if given is None:
+                time_left = self.choosing.default_left(until, self._others)
+            else:
+                time_left = until, longest_probe_seconds(given)
             chosen = self._choose(*time_left, done)
             # What trains may teach what to train next.
             last = isinstance(chosen, ProbingEnd) and not self._running
@@ -212,86 +201,16 @@ class ProbingSession:
         """Number of the probes that began."""
         return max(len(self.finished), 0 if self._crew is None else self._crew.begun)
 
-    def _beside(self, scenario: Scenario) -> Beside:
-        """Return what the next probe trains beside, as far as its time goes."""
-        return Beside() if self._crew is None else Beside(slowdown=self._crew.places.slowdown(scenario.cost))
-
-    def _default_left(self, until: float) -> tuple[float, float]:
-        """Return when the next probe must have ended, by the clock, and how long it may take by default.
-
-        Args:
-            until: end of the session by the clock, seconds.
-        """
-        scenario, evaluated, before = self._compare()
-        if 100 * at_stake(errors_of(evaluated)) < WORTHWHILE:
-            return until, 0.0
-        before = before | {probe.key for probe in self._running}
-        first = full_probes(scenario, evaluated, before, self.request.seed, self._beside(scenario))
-        if self._full_seconds is None:
-            self._full_seconds = full_seconds_of(first)
-        train_seconds = self.best[-1].priced.train_seconds.mean
-        # Probes that train have their share of the time as if they ended as forecast.
-        spent = [*self._trained, *map(TrainedProbe.as_forecast, self._running)]
-        seconds = default_seconds(first, self._full_seconds, train_seconds, spent)
-        if seconds > 0 and not spent:
-            self.say(announcement(first, seconds))
-        return default_left(seconds, until, spent)
+    @property
+    def _others(self) -> Others:
+        """The other probes, as the next one sees them."""
+        if self._crew is None:
+            return Others(begun=len(self.finished))
+        return Others(self._begun, self._running, self._crew.places.slowdown)
 
     def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
-        """Return the next probe, or the reason why there is none.
-
-        Args:
-            ends: end of the session by the monotonic clock, seconds.
-            longest: longest time that a probe may take, seconds.
-            done: keys of the probes of this session.
-        """
-        scenario, evaluated, before = self._compare()
-        if longest <= 0:
-            settled = 100 * at_stake(errors_of(evaluated)) < WORTHWHILE
-            return ProbingEnd.NOTHING_WORTHWHILE if settled else ProbingEnd.TIME_IS_UP
-        budget, number = int(parse_budget(self.request.budget)), self._begun
-        running, slowdown = self._running, self._beside(scenario).slowdown
-
-        def chosen(seconds: float) -> Probe | None:
-            return next_probe(
-                scenario,
-                evaluated,
-                budget=budget,
-                seconds=seconds,
-                done=done | before,
-                seed=self.request.seed + number,
-                running=running,
-                slowdown=slowdown,
-            )
-
-        # Choosing takes time as well. A probe that does not end in time would be stopped and teach nothing.
-        while (left := ends - self._choosing - time.monotonic()) > 0:
-            began = time.monotonic()
-            found = chosen(min(left, longest))
-            self._choosing = time.monotonic() - began
-            if found is None:
-                nothing = chosen(float("inf")) is None
-                return ProbingEnd.NOTHING_WORTHWHILE if nothing else ProbingEnd.TOO_LITTLE_TIME
-            if found.seconds.high <= ends - time.monotonic():
-                return found
-        return ProbingEnd.TIME_IS_UP
-
-    def _compare(self) -> tuple[Scenario, list[Evaluated], set[str]]:
-        """Return the scenario, its designs, and the keys of earlier trainings, all by the evidence so far."""
-        if self._compared is not None:
-            return self._compared
-        facts = self.resolved.facts
-        fitted = Fitted.of(self.request, self.resolved, self.store)
-        scenario = scenario_of(self.request, self.resolved, self.profiled, fitted.accuracy, fitted.epochs)
-        trained = trained_families(fitted.trained, facts.learned_as, self.request.epochs)
-        scenario = scenario.limited_to(leading_families(scenario.families, trained, facts.learned_as))
-        evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)
-        self.best.append(min(evaluated, key=lambda e: (not e.feasible, e.objectives[0])))
-        self._first = self._first or scenario
-        # A design that breaks a limit is not chosen whatever a probe finds, unless every design breaks one.
-        feasible = [e for e in evaluated if e.feasible] or evaluated
-        self._compared = scenario, feasible, trained_before(fitted.trained, facts.learned_as)
-        return self._compared
+        """Return the next probe, or the reason why there is none; arguments as for `Choosing.next`."""
+        return self.choosing.next(ends, longest, done, self._others)
 
     def _train(self, chosen: Probe, signals: StopSignals) -> None:
         """Train a probe and keep its outcome; or let it begin beside others, and wait where no more fit."""
@@ -371,12 +290,11 @@ class ProbingSession:
             say=self.say,
             stop=signals,
         )
-        self._compared = None
         self.finished.append(finished_probe(chosen, seconds, result))
-        self._trained.append(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
+        self.choosing.learn(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
 
     def _answer(self, ended: ProbingEnd) -> Probing:
-        after, evaluated = self.best[-1], [] if self._compared is None else self._compared[1]
+        best = self.choosing.best
         return Probing(
             dataset=self.resolved.facts.name,
             budget_parameters=int(parse_budget(self.request.budget)),
@@ -384,23 +302,8 @@ class ProbingSession:
             probes=tuple(self.finished),
             ended=ended,
             worthwhile_points=WORTHWHILE,
-            before=best_design(self.best[0]),
-            after=best_design(after),
-            after_as_before=Estimate.of_samples(self._as_before(after)),
-            at_stake_points=100 * at_stake(errors_of(evaluated)),
+            before=best_design(best[0]),
+            after=best_design(best[-1]),
+            after_as_before=Estimate.of_samples(self.choosing.as_before(best[-1])),
+            at_stake_points=self.choosing.at_stake_points,
         )
-
-    def _as_before(self, after: Evaluated) -> Floats:
-        """Return the draws of a design's error as they were before the first probe, shape (draws,)."""
-        if not self.finished or self._first is None:
-            return after.errors
-        data = self.resolved.facts
-        errors: Floats = self._first.accuracy.sample_errors(
-            [after.design],
-            data.learned_as,
-            data.task,
-            self.request.epochs,
-            methods=[after.method],
-            weight_decays=[after.weight_decay],
-        )
-        return np.ravel(errors)

@@ -10,14 +10,14 @@ import pytest
 
 from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
-from cli.workflows.advise import probe
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
+from cli.workflows.advise.probe_session import choosing
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.answers.advise.probing import ProbingEnd
 
 PREPARING, CHOOSING = 6.0, 4.0
-SCENARIO = SimpleNamespace(families=["resnet"], limited_to=lambda _: None)
+SCENARIO = SimpleNamespace(families=["resnet"], cost=None, limited_to=lambda _: SCENARIO)
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def clock(monkeypatch):
         now.seconds += now.choosing
         return next((p for p in now.probes if p.seconds.high <= seconds), None)
 
-    monkeypatch.setattr(probe.time, "monotonic", lambda: now.seconds)
-    monkeypatch.setattr(probe, "search", search)
-    monkeypatch.setattr(probe, "next_probe", choose)
+    monkeypatch.setattr(choosing.time, "monotonic", lambda: now.seconds)
+    monkeypatch.setattr(choosing, "search", search)
+    monkeypatch.setattr(choosing, "next_probe", choose)
     fitted = SimpleNamespace(accuracy=None, epochs=None, trained=[])
-    monkeypatch.setattr(probe.Fitted, "of", lambda *_: fitted)
-    monkeypatch.setattr(probe, "scenario_of", lambda *_: SCENARIO)
+    monkeypatch.setattr(choosing.Fitted, "of", lambda *_: fitted)
+    monkeypatch.setattr(choosing, "scenario_of", lambda *_: SCENARIO)
     return now
 
 
@@ -86,7 +86,7 @@ def test_a_later_probe_may_take_what_is_left_when_it_is_chosen(session, clock):
     chosen(session, clock, 60.0)
     clock.asked.clear()
     # As after a training, which makes another comparison.
-    session._compared = None
+    session.choosing._compared = None
     ends = clock.seconds + 30.0
     found = session._choose(ends, longest_probe_seconds(60.0), set())
     # 30 s less 6 for fitting and searching, less the 4 that the last choice took.
@@ -139,12 +139,12 @@ def test_by_default_a_settled_decision_is_not_probed(session, clock):
 
 def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(session, clock, monkeypatch):
     said = []
-    session.say = said.append
+    session.choosing.say = said.append
     leading = SimpleNamespace(
         plan=SimpleNamespace(design="resnet-8-4"), tuned_weight_decay=None, **vars(taking(30.0))
     )
-    monkeypatch.setattr(probe, "full_probes", lambda *_: [leading])
-    monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
+    monkeypatch.setattr(choosing, "full_probes", lambda *_: [leading])
+    monkeypatch.setattr(choosing, "at_stake", lambda _: 0.01)
     answer = session.run(ProbeOptions(seconds=None))
     # 30 s, 5 s beside them, and 5 % of the 100 s of the recommended design.
     assert said == ["probing first: full training of resnet-8-4, at most 40 s (--probe 0 for none)"]
@@ -161,10 +161,10 @@ def test_an_interrupt_ends_a_session_and_keeps_what_is_finished(session, clock, 
         signals.received = 2
 
     monkeypatch.setattr(ProbingSession, "_train", train)
-    monkeypatch.setattr(probe, "full_probes", lambda *_: [])
-    monkeypatch.setattr(probe, "at_stake", lambda _: 0.01)
-    monkeypatch.setattr(probe, "default_seconds", lambda *_: 50.0)
-    monkeypatch.setattr(probe, "announcement", lambda *_: "")
+    monkeypatch.setattr(choosing, "full_probes", lambda *_: [])
+    monkeypatch.setattr(choosing, "at_stake", lambda _: 0.01)
+    monkeypatch.setattr(choosing, "default_seconds", lambda *_: 50.0)
+    monkeypatch.setattr(choosing, "announcement", lambda *_: "")
     with pytest.raises(InterruptedRunError, match="which are kept: 1; .*--probe 0") as stopped:
         session.run(ProbeOptions(seconds=seconds))
     assert stopped.value.exit_code == 130
