@@ -48,7 +48,8 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
-from advisor.decision.search import OBJECTIVES, Evaluated, Limits, Scenario, evaluate_choices, explore
+from advisor.decision.scenario import OBJECTIVES, Evaluated, Limits, Scenario, evaluate_choices
+from advisor.decision.search import explore
 from advisor.decision.search_space import DEFAULT_METHODS, Choice, Choices
 from advisor.decision.starting_points import starting_points
 from advisor.designs.design import DesignClass

@@ -18,7 +18,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import PricedPlan
 from advisor.decision.ranking import Objective, Recommendation, ordered, probability_better
 from advisor.decision.reasons import threshold_of
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.decision.threshold.switchover import EPOCH_GRID, PARAMETER_GRID, Switchover, crossing
 from advisor.designs.design import DesignClass
 from advisor.estimate import LEVEL, Estimate, Floats

@@ -41,7 +41,7 @@ from enum import StrEnum
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.frontier.dominance import probability_below_one
 from advisor.decision.rows import selected_rows
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass
 from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate, Floats

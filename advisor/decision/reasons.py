@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from advisor.cost.comparison import PriceRatios, Side, price_ratios
 from advisor.decision.ranking import Recommendation
-from advisor.decision.search import Evaluated, Scenario, plan_of
+from advisor.decision.scenario import Evaluated, Scenario, plan_of
 from advisor.decision.threshold.switchover import Switchover
 from advisor.decision.weight_decay import weight_decay_words, with_weight_decay
 from advisor.designs.clustering import clusters_of

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 
 # Rows of the advice, and the most rows of one family, class and number of members.
 ROWS = 8

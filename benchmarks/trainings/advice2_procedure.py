@@ -27,7 +27,7 @@ from advisor.decision.probes.contenders import contenders, first_to_train, key_o
 from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method

@@ -4,7 +4,7 @@ import numpy as np
 
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import PricedPlan
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.decision.threshold.switchover import Switchover
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate

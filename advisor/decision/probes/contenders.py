@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.decision.weight_decay import times_words
 from advisor.designs.design import Design, parse_design
 from advisor.networks.layers import Task

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from advisor.decision.probes.probe_value import Outcome
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.estimate import Floats
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from advisor.accuracy.cases import case_of
 from advisor.accuracy.noise import ensemble_seed_std, ratio_std, training_std
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.search import Evaluated
+from advisor.decision.scenario import Evaluated
 from advisor.designs.design import Design, homogeneous
 from advisor.estimate import Estimate, Floats
 from advisor.plans.dataset import DatasetFacts

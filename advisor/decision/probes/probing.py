@@ -33,7 +33,7 @@ from advisor.cost.pricing import price
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of, with_other_weight_decays
 from advisor.decision.probes.fantasies import ALONE, Beside, Fantasies
 from advisor.decision.probes.probe_value import Outcome, at_stake, errors_of, expected_move, outcome
-from advisor.decision.search import Evaluated, Scenario, plan_of
+from advisor.decision.scenario import Evaluated, Scenario, plan_of
 from advisor.decision.weight_decay import other_than_recipe, tuned_weight_decay_of
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.errors import UsageError
@@ -78,7 +78,7 @@ class Probe:
         predicted_error: predicted validation error of its ensemble, share.
         image_share: share of the training images.
         full: whether it is the training that the request asks about: all epochs and images, and the plan of
-            `advisor.decision.search.planned` but for its number of processes.
+            `advisor.decision.scenario.planned` but for its number of processes.
         peak_bytes: upper end of the predicted peak memory of its networks.
     """
 

@@ -23,7 +23,8 @@ from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, rank
 from advisor.decision.reasons import Evidence, compared_prices
-from advisor.decision.search import Evaluated, Scenario, first_look, go_on_always, search
+from advisor.decision.scenario import Evaluated, Scenario
+from advisor.decision.search import first_look, go_on_always, search
 from advisor.errors import InfeasibleError
 from advisor.plans.convergence.predictor import EpochPredictor
 from cli.workflows.advise.request import ResolvedRequest, scenario_of, used_patience

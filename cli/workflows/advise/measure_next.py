@@ -10,7 +10,8 @@ from dataclasses import fields, replace
 import optuna
 
 from advisor.decision.probes.probing import WORTHWHILE, Probe, next_probe
-from advisor.decision.search import Evaluated, Scenario, search
+from advisor.decision.scenario import Evaluated, Scenario
+from advisor.decision.search import search
 from advisor.designs.budget import parse_budget
 from cli.workflows.advise.probe_options import PREPARING_SECONDS, longest_probe_seconds
 from cli.workflows.advise.reasons import named_design

@@ -27,7 +27,7 @@ from advisor.decision.reasons import (
     threshold_of,
     trade,
 )
-from advisor.decision.search import Evaluated, Scenario
+from advisor.decision.scenario import Evaluated, Scenario
 from advisor.decision.threshold.switchover import EPOCH_GRID, Switchover
 from advisor.decision.weight_decay import absolute
 from advisor.designs.budget import parse_budget

@@ -22,7 +22,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.leading import trained_families
 from advisor.decision.ranking import Objective, could_lead
 from advisor.decision.reasons import has_threshold, threshold_of
-from advisor.decision.search import Evaluated, plan_of
+from advisor.decision.scenario import Evaluated, plan_of
 from advisor.decision.threshold.epoch_axis import WholeSchedules
 from advisor.decision.threshold.switchover import Switchover, thresholds
 from advisor.designs.budget import parse_budget

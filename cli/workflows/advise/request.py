@@ -12,7 +12,7 @@ from typing import Any
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.ranking import Objective
-from advisor.decision.search import Limits, Scenario
+from advisor.decision.scenario import Limits, Scenario
 from advisor.decision.search_space import DEFAULT_METHODS
 from advisor.decision.weight_decay import Tune, multiples_of
 from advisor.designs.budget import parse_budget

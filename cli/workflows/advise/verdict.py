@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.decision.ranking import Recommendation
-from advisor.decision.search import Scenario
+from advisor.decision.scenario import Scenario
 from advisor.designs.design import DesignClass
 from cli.workflows.advise.reasons import design_trade, trade_between
 from cli.workflows.answers.advise.advice import Verdict, VerdictKind

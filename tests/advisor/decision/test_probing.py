@@ -12,7 +12,7 @@ from advisor.decision.probes.contenders import contenders, first_to_train, key_o
 from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
 from advisor.decision.probes.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
-from advisor.decision.search import Evaluated, Limits, Scenario, planned
+from advisor.decision.scenario import Evaluated, Limits, Scenario, planned
 from advisor.designs.design import DesignClass, parse_design
 from advisor.designs.space import enumerate_candidates
 from advisor.estimate import Estimate

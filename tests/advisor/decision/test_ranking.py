@@ -11,7 +11,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.pricing import PricedPlan
 from advisor.decision.ranking import NEAR_THRESHOLD, Objective, rank
 from advisor.decision.rows import ROWS, ROWS_ALIKE
-from advisor.decision.search import Evaluated, Limits
+from advisor.decision.scenario import Evaluated, Limits
 from advisor.designs.design import DesignClass, parse_design
 from advisor.errors import InfeasibleError
 from advisor.estimate import Estimate

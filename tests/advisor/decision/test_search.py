@@ -13,16 +13,8 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import price
 from advisor.decision.pareto import non_dominated
-from advisor.decision.search import (
-    OBJECTIVES,
-    Limits,
-    Scenario,
-    evaluate_choices,
-    first_look,
-    plan_of,
-    planned,
-    search,
-)
+from advisor.decision.scenario import OBJECTIVES, Limits, Scenario, evaluate_choices, plan_of, planned
+from advisor.decision.search import first_look, search
 from advisor.decision.search_space import Choice
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
 from advisor.designs.design import parse_design

@@ -18,7 +18,8 @@ from advisor.decision.probes.probe_value import at_stake, errors_of, expected_mo
 from advisor.decision.probes.probing import WORTHWHILE, _of_leading, full_probes, next_probe
 from advisor.decision.ranking import Objective, rank
 from advisor.decision.reasons import Evidence, compared_prices, reasons, trade
-from advisor.decision.search import Limits, Scenario, plan_of, search
+from advisor.decision.scenario import Limits, Scenario, plan_of
+from advisor.decision.search import search
 from advisor.decision.weight_decay import (
     MULTIPLES,
     RECIPE_ONLY,

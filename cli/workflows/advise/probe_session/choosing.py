@@ -14,7 +14,8 @@ from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.probes.fantasies import Beside
 from advisor.decision.probes.probe_value import at_stake, errors_of
 from advisor.decision.probes.probing import WORTHWHILE, Probe, full_probes, next_probe
-from advisor.decision.search import Evaluated, Scenario, search
+from advisor.decision.scenario import Evaluated, Scenario
+from advisor.decision.search import search
 from advisor.designs.budget import parse_budget
 from advisor.estimate import Floats
 from cli.workflows.advise.comparison import Fitted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from advisor.decision.search import Limits, Scenario, planned
+from advisor.decision.scenario import Limits, Scenario, planned
 from advisor.designs.design import parse_design
 from advisor.plans.plan import TrainStep
 from cli.workflows.forecast import machine, planning
