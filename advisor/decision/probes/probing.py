@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
@@ -111,6 +111,46 @@ class Probe:
         return tuned_weight_decay_of(self.plan)
 
 
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """What a plan would be worth as a probe.
+
+    Attributes:
+        scenario: scenario of the request.
+        errors: draws of the errors of the request's designs, shape (draws, designs).
+        seed: random seed of the simulated measurements.
+        beside: what trains at the same time.
+        known: probes that are valued already, by their keys.
+    """
+
+    scenario: Scenario
+    errors: Floats
+    seed: int
+    beside: Beside = ALONE
+    known: dict[str, Probe] = field(default_factory=dict)
+
+    def of(self, plan: TrainingPlan) -> Probe:
+        """Return a plan as a probe, with its price and its expected move."""
+        scenario, beside = self.scenario, self.beside
+        image_share = _image_share(plan, scenario)
+        key = key_of(plan.design, plan.epochs, image_share, weight_decay_of(plan))
+        if (known := self.known.get(key)) is not None and known.plan == plan:
+            return known
+        expected = _outcome(plan, scenario)
+        log_figures = beside.fantasies.conditioned(expected.log_figures)
+        priced = price(plan, scenario.cost)
+        self.known[key] = Probe(
+            plan=plan,
+            seconds=priced.train_seconds.scaled(beside.slowdown),
+            move=100 * expected_move(self.errors, log_figures, expected.stds, self.seed),
+            predicted_error=expected.predicted_error,
+            image_share=image_share,
+            full=image_share == 1 and plan.epochs == scenario.epochs,
+            peak_bytes=priced.train_peak_bytes.high,
+        )
+        return self.known[key]
+
+
 def next_probe(
     scenario: Scenario,
     evaluated: Sequence[Evaluated],
@@ -121,6 +161,7 @@ def next_probe(
     seed: int,
     running: Sequence[Probe] = (),
     slowdown: float = 1.0,
+    valued: dict[str, Probe] | None = None,
 ) -> Probe | None:
     """Return the next probe, or None where none is worthwhile: a leading design's, else the most informative.
 
@@ -136,17 +177,20 @@ def next_probe(
         running: probes that train already, in the order of their choice; what is expected of them counts as
             observed.
         slowdown: factor on the time of a probe by what trains beside it.
+        valued: probes that earlier calls have valued, by their keys; they differ by their time only. This
+            call adds its own.
     """
     beside = Beside(Fantasies.of([_outcome(p.plan, scenario) for p in running], seed), slowdown)
     evaluated = beside.fantasies.evaluated(evaluated)
     errors = errors_of(evaluated)
+    valuation = Valuation(scenario, errors, seed, beside, {} if valued is None else valued)
     if 100 * at_stake(errors) < WORTHWHILE:
         return None
     if math.isfinite(seconds):
-        first = full_probes(scenario, evaluated, done, seed, beside)
+        first = _of_first(valuation, evaluated, done)
         if fitting := next((p for p in first if p.seconds.high <= seconds), None):
             return fitting
-    found = {p.key: p for p in _of_leading(scenario, evaluated, errors, seconds, done, seed, beside)}
+    found = {p.key: p for p in _of_leading(valuation, evaluated, seconds, done)}
 
     def value(trial: optuna.Trial) -> float:
         plan = _proposed(trial, scenario, budget, seed)
@@ -156,7 +200,7 @@ def next_probe(
         if key in done:
             raise optuna.TrialPruned
         if key not in found:
-            found[key] = _valued(plan, scenario, errors, seed, beside)
+            found[key] = valuation.of(plan)
         probe = found[key]
         # A probe that takes too long is valued by its time, which leads the sampler to shorter ones.
         return probe.rate if probe.seconds.high <= seconds else -probe.seconds.high
@@ -184,26 +228,25 @@ def full_probes(
         seed: random seed of the simulated measurements.
         beside: what trains at the same time.
     """
+    return _of_first(Valuation(scenario, errors_of(evaluated), seed, beside), evaluated, done)
+
+
+def _of_first(valuation: Valuation, evaluated: Sequence[Evaluated], done: Collection[str]) -> list[Probe]:
+    """Return the full trainings to make first; arguments as for `full_probes`."""
+    scenario = valuation.scenario
     leading = first_to_train(evaluated, scenario.dataset, scenario.epochs, done)
-    errors = errors_of(evaluated)
-    return [_valued(_full_plan(e, scenario), scenario, errors, seed, beside) for e in leading]
+    return [valuation.of(_full_plan(e, scenario)) for e in leading]
 
 
 def _of_leading(
-    scenario: Scenario,
-    evaluated: Sequence[Evaluated],
-    errors: Floats,
-    seconds: float,
-    done: Collection[str],
-    seed: int,
-    beside: Beside = ALONE,
+    valuation: Valuation, evaluated: Sequence[Evaluated], seconds: float, done: Collection[str]
 ) -> Iterator[Probe]:
     """Yield the probes of leading designs: the whole training where it fits the time, else parts of it."""
-    leading = contenders(evaluated)
+    scenario, leading = valuation.scenario, contenders(evaluated)
     others = with_other_weight_decays(leading, scenario.weight_decays)
     parts = [(e, SHORTENED) for e in leading] + [(e, SHORTENED_BY_HALF) for e in others]
     for each, shortened in parts:
-        whole = _valued(_full_plan(each, scenario), scenario, errors, seed, beside)
+        whole = valuation.of(_full_plan(each, scenario))
         if whole.seconds.high <= seconds:
             if whole.key not in done:
                 yield whole
@@ -211,9 +254,9 @@ def _of_leading(
         for epoch_share, image_share in shortened:
             epochs = max(round(epoch_share * scenario.epochs), 1)
             decay = each.weight_decay
-            plan = _plan(each.design, scenario, epochs, image_share, seed, decay)
+            plan = _plan(each.design, scenario, epochs, image_share, valuation.seed, decay)
             if plan is not None and key_of(plan.design, plan.epochs, image_share, decay) not in done:
-                yield _valued(plan, scenario, errors, seed, beside)
+                yield valuation.of(plan)
 
 
 def _full_plan(leading: Evaluated, scenario: Scenario) -> TrainingPlan:
@@ -293,20 +336,4 @@ def _outcome(plan: TrainingPlan, scenario: Scenario) -> Outcome:
         plan.epochs,
         _image_share(plan, scenario),
         weight_decay_of(plan),
-    )
-
-
-def _valued(plan: TrainingPlan, scenario: Scenario, errors: Floats, seed: int, beside: Beside) -> Probe:
-    """Return a plan as a probe, with its price and its expected move."""
-    image_share, expected = _image_share(plan, scenario), _outcome(plan, scenario)
-    log_figures = beside.fantasies.conditioned(expected.log_figures)
-    priced = price(plan, scenario.cost)
-    return Probe(
-        plan=plan,
-        seconds=priced.train_seconds.scaled(beside.slowdown),
-        move=100 * expected_move(errors, log_figures, expected.stds, seed),
-        predicted_error=expected.predicted_error,
-        image_share=image_share,
-        full=image_share == 1 and plan.epochs == scenario.epochs,
-        peak_bytes=priced.train_peak_bytes.high,
     )

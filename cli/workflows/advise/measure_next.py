@@ -99,6 +99,8 @@ def measure_next(
     feasible = [e for e in evaluated if e.feasible]
     budget, allowed = parse_budget(request.budget), allowed_seconds(train_seconds)
 
+    valued: dict[str, Probe] = {}
+
     def chosen(seconds: float) -> Probe | None:
         return next_probe(
             scenario,
@@ -108,6 +110,7 @@ def measure_next(
             done=done,
             seed=request.seed,
             slowdown=slowdown,
+            valued=valued,
         )
 
     within = chosen(allowed)

@@ -8,10 +8,11 @@ import pytest
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.conformal import Corrections
+from advisor.decision.probes import probing
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of
 from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
-from advisor.decision.probes.probing import LEAST_EPOCHS, WORTHWHILE, _of_leading, next_probe
+from advisor.decision.probes.probing import LEAST_EPOCHS, WORTHWHILE, Valuation, _of_leading, next_probe
 from advisor.decision.scenario import Evaluated, Limits, Scenario, planned
 from advisor.designs.design import DesignClass, parse_design
 from advisor.designs.space import enumerate_candidates
@@ -191,13 +192,13 @@ def test_the_second_is_its_closest_rival_of_the_other_kind(open_choice):
 def test_where_no_full_training_fits_leading_designs_are_shortened(open_choice):
     scenario, evaluated = open_choice
     assert chosen(scenario, evaluated, 30) is None or not chosen(scenario, evaluated, 30).full
-    errors = errors_of(evaluated)
-    proposed = {p.key for p in _of_leading(scenario, evaluated, errors, 30, (), 1)}
+    valuation = Valuation(scenario, errors_of(evaluated), 1)
+    proposed = {p.key for p in _of_leading(valuation, evaluated, 30, ())}
     assert key_of("4xresnet-8-6", 5, 1.0) in proposed
     assert key_of("resnet-26-6", 20, 0.5) in proposed
-    assert not any(p.full for p in _of_leading(scenario, evaluated, errors, 30, (), 1))
+    assert not any(p.full for p in _of_leading(valuation, evaluated, 30, ()))
     # A training that fits as it stands is not proposed for less.
-    fitting = {p.key for p in _of_leading(scenario, evaluated, errors, 50, (), 1)}
+    fitting = {p.key for p in _of_leading(valuation, evaluated, 50, ())}
     assert key_of("resnet-26-6", 20, 1.0) in fitting
     assert key_of("resnet-26-6", 20, 0.5) not in fitting
 
@@ -260,3 +261,13 @@ def test_a_probe_that_a_shared_machine_slows_down_has_to_fit_the_time(open_choic
     assert shared == replace(alone, seconds=alone.seconds.scaled(1.2))
     assert shared.seconds.high == pytest.approx(192)
     assert chosen(scenario, evaluated, seconds=190, slowdown=1.2).key != alone.key
+
+
+def test_what_a_first_choice_valued_is_not_valued_again_for_another_time(open_choice, monkeypatch):
+    scenario, evaluated = open_choice
+    alone = [chosen(scenario, evaluated, seconds) for seconds in (30, float("inf"))]
+    priced, valued = [], {}
+    price = probing.price
+    monkeypatch.setattr(probing, "price", lambda plan, cost: priced.append(plan) or price(plan, cost))
+    assert [chosen(scenario, evaluated, seconds, valued=valued) for seconds in (30, float("inf"))] == alone
+    assert all(priced.count(plan) == 1 for plan in priced)

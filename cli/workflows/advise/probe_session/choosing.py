@@ -167,30 +167,32 @@ class Choosing:
         if longest <= 0:
             settled = compared.at_stake_points < WORTHWHILE
             return ProbingEnd.NOTHING_WORTHWHILE if settled else ProbingEnd.TIME_IS_UP
+        valued: dict[str, Probe] = {}
+
+        def chosen(seconds: float) -> Probe | None:
+            return next_probe(
+                compared.scenario,
+                compared.evaluated,
+                budget=int(parse_budget(self.request.budget)),
+                seconds=seconds,
+                done=done | compared.before,
+                seed=self.request.seed + others.begun,
+                running=others.running,
+                slowdown=others.beside(compared.scenario).slowdown,
+                valued=valued,
+            )
+
         # Choosing takes time as well. A probe that does not end in time would be stopped and teach nothing.
         while (left := ends - self._seconds - time.monotonic()) > 0:
             began = time.monotonic()
-            found = self._within(min(left, longest), compared, done, others)
+            found = chosen(min(left, longest))
             self._seconds = time.monotonic() - began
             if found is None:
-                nothing = self._within(float("inf"), compared, done, others) is None
+                nothing = chosen(float("inf")) is None
                 return ProbingEnd.NOTHING_WORTHWHILE if nothing else ProbingEnd.TOO_LITTLE_TIME
             if found.seconds.high <= ends - time.monotonic():
                 return found
         return ProbingEnd.TIME_IS_UP
-
-    def _within(self, seconds: float, compared: Compared, done: set[str], others: Others) -> Probe | None:
-        """Return the best probe that takes so many seconds at most; None if there is none."""
-        return next_probe(
-            compared.scenario,
-            compared.evaluated,
-            budget=int(parse_budget(self.request.budget)),
-            seconds=seconds,
-            done=done | compared.before,
-            seed=self.request.seed + others.begun,
-            running=others.running,
-            slowdown=others.beside(compared.scenario).slowdown,
-        )
 
     def as_before(self, after: Evaluated) -> Floats:
         """Return the draws of a design's error as they were before the first probe, shape (draws,)."""

@@ -119,7 +119,7 @@ def next_of(monkeypatch, *seconds, train_seconds=100.0):
     """What is measured next, where `next_probe` knows probes that take so long, the best a second first."""
     asked = []
 
-    def chosen(scenario, evaluated, *, budget, seconds, done, seed, slowdown):
+    def chosen(scenario, evaluated, *, budget, seconds, done, seed, slowdown, valued):
         asked.append(seconds)
         assert (budget, done, seed) == (60_000, {"resnet-8-4 for 5"}, 0)
         return next((p for p in probes if p.seconds.high <= seconds), None)
