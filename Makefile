@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_HOME ?= .demo
 
-.PHONY: demo test test-apart check schema format clean
+.PHONY: demo test test-apart check gpu-check schema format clean
 
 # The stamp is newer than both files as long as the environment is up to date.
 .venv/.installed: pyproject.toml constraints.txt
@@ -32,6 +32,9 @@ test: check  ## all quick tests but those of test-apart
 # Beside the others they would wait for cores until their patience ends.
 test-apart: .venv/.installed  ## the quick tests in Chromium, and on a Ray cluster of this machine
 	$(PYTEST) -m "(browser or cluster) and not slow and not gpu"
+
+gpu-check:  ## whatever was never run on a GPU, on the machine that has one, with its own Python and torch
+	$(PYTHON) benchmarks/gpu_check.py
 
 schema: .venv/.installed  ## the JSON schemas of all commands, from the classes of their answers
 	$(BIN)/python -m cli.workflows.answers.schema docs/schema

@@ -1,0 +1,358 @@
+"""The first minutes with a GPU: whatever was never run on one, in the order of what it tells.
+
+    make gpu-check                                     # on the machine of the device, 8 minutes at most
+    python benchmarks/gpu_check.py --part training     # one part; those that are finished stay
+    python benchmarks/gpu_check.py --dry               # tiny sizes on a CPU: that the script itself works
+
+1. `tests`: the tests that need a CUDA device.
+2. `layers`: one network of every family, layer by layer: what the layers do not account for, and the peak of
+   memory by formula beside the measured one.
+3. `cost`: the cost model, fitted to a few measurements and judged on others (`cost/cost_model.py`).
+4. `thin`: 1, 4, 8 and 16 thin ResNets, one step of each after the other: images a second. Graphs, streams and
+   stacked training join here when they exist.
+5. `classes`: an epoch of a single network, and of its width- and depth-equivalent ensembles of four. The
+   paper has 1 and 2 times the single network's (V100).
+6. `training`: recommend, train, kill -9 in the middle, resume: the results of an undisturbed training.
+
+Every part is kept as soon as it ends, so that a check that was stopped goes on. Needs no network. Writes
+benchmarks/results/gpu-DEVICE.json; `--dry` writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+LONGEST = 480.0
+# Numbers of thin networks.
+THIN = (1, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured, on a device or dry.
+
+    Attributes:
+        device: ``cuda`` or ``cpu``.
+        networks: one network of every family.
+        dataset: data set whose images they see.
+        single: single network whose equivalents are compared.
+        thin: thin network.
+        steps: steps of a thin network.
+        trained: design that is trained, killed and resumed.
+        epochs: its epochs.
+        members: members of the equivalents.
+        tested: folders or files of the tests.
+    """
+
+    device: str
+    networks: tuple[str, ...]
+    dataset: str
+    single: str
+    thin: str
+    steps: int
+    trained: str
+    epochs: int
+    members: int
+    tested: tuple[str, ...]
+
+
+REAL = Sizes(
+    device="cuda",
+    networks=("resnet-20-16", "wrn-16-4", "vgg-16-64", "densenet-40-12", "mlp-3-512"),
+    dataset="cifar10",
+    single="resnet-26-16",
+    thin="resnet-20-8",
+    steps=50,
+    trained="4xresnet-20-16@g1",
+    epochs=12,
+    members=4,
+    tested=("tests",),
+)
+DRY = Sizes(
+    device="cpu",
+    networks=("resnet-8-4", "mlp-1-8"),
+    dataset="digits",
+    single="resnet-14-8",
+    thin="resnet-8-4",
+    steps=2,
+    trained="2xresnet-8-4@g1",
+    epochs=8,
+    members=2,
+    tested=("tests/profiler/test_clock.py",),
+)
+
+
+def advisor(home: Path, *arguments: str) -> dict[str, Any]:
+    """Return the answer of a command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "--home", str(home), *arguments, "--json", "--quiet"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"advisor {' '.join(arguments)}: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout)
+
+
+def tests(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Run the tests that need a device."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *sizes.tested],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stdout.strip().splitlines()[-1]
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return {"summary": last, "tests_that_failed": failed}
+
+
+def layers(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Profile one network of every family."""
+    found = {}
+    for network in sizes.networks:
+        one = advisor(home, "profile", network, "--dataset", sizes.dataset, "--device", sizes.device)
+        memory = one["memory"]
+        measured = memory["measured_peak_bytes"]
+        found[network] = {
+            "step_ms": round(1e3 * one["step"]["step_seconds"], 3),
+            "remainder_share": round(one["remainder_share"], 3),
+            "formula_over_measured": round(memory["formula_bytes"] / measured, 3) if measured else None,
+            "inference_ms_per_image": round(one["step"]["inference_ms_per_image"], 4),
+            "watts": one["conditions"]["watts"],
+        }
+    return found
+
+
+def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Judge the cost model."""
+    if sizes.device == "cpu":
+        # Minutes, whatever the sizes: it has a committed result of its own on a CPU.
+        return {"skipped": "dry"}
+    with tempfile.TemporaryDirectory() as folder:
+        script = ROOT / "benchmarks" / "cost" / "cost_model.py"
+        work = Path(folder) / "work.jsonl"
+        done = subprocess.run(
+            [sys.executable, str(script), "--device", sizes.device, "--quick", "--work", str(work)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return {"table": done.stdout.splitlines()}
+
+
+def thin(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Train thin networks one step after the other, in one process."""
+    from advisor.plans.dataset import DATASETS
+    from advisor.plans.execution import Execution
+    from trainer.training.step import unmarked
+    from trainer.training.workload import StepWorkload
+
+    facts = DATASETS[sizes.dataset]
+    execution = Execution(
+        device=sizes.device, processes=1, threads=1, dtype="bfloat16", memory_format="channels_last"
+    )
+    workload = StepWorkload(
+        network=sizes.thin,
+        task=facts.task,
+        batch=facts.batch,
+        augmentation=facts.augmentation,
+        execution=execution,
+    )
+    found = {}
+    for count in THIN:
+        networks = [workload.prepare() for _ in range(count)]
+
+        def step(networks: list[Any] = networks) -> None:
+            for network in networks:
+                network.train_step(unmarked)
+
+        seconds = timed(step, sizes)
+        found[str(count)] = {
+            "one_after_the_other": {
+                "images_a_second": round(count * facts.batch / seconds),
+                "step_ms": round(1e3 * seconds / count, 3),
+            }
+        }
+    return {"network": sizes.thin, "batch": facts.batch, "networks": found}
+
+
+def timed(step: Callable[[], None], sizes: Sizes) -> float:
+    """Return the seconds of a step, after some that are not counted."""
+    for _ in range(max(sizes.steps // 5, 1)):
+        step()
+    _wait(sizes.device)
+    began = time.perf_counter()
+    for _ in range(sizes.steps):
+        step()
+    _wait(sizes.device)
+    return (time.perf_counter() - began) / sizes.steps
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def classes(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Compare the steps of the three classes, one network after the other."""
+    found = advisor(
+        home, "equivalents", sizes.single, "--members", str(sizes.members), "--dataset", sizes.dataset
+    )
+    seconds = {}
+    for kind in ("single", "width_equivalent", "depth_equivalent"):
+        design = found[kind]["design"]
+        count, _, network = design.rpartition("x") if "x" in design else ("1", "", design)
+        one = advisor(home, "profile", network, "--dataset", sizes.dataset, "--device", sizes.device)
+        seconds[kind] = int(count) * one["step"]["step_seconds"]
+    ratios = {kind: round(each / seconds["single"], 2) for kind, each in seconds.items()}
+    return {"designs": {kind: found[kind]["design"] for kind in seconds}, "epoch_over_single": ratios}
+
+
+def training(sizes: Sizes, home: Path) -> dict[str, Any]:
+    """Recommend; then train twice by the same plan, once with kill -9 in the middle."""
+    asked = ("--dataset", "digits", "--device", sizes.device)
+    began = time.perf_counter()
+    advice = advisor(
+        home, "recommend", *asked, "--budget", "60k", "--epochs", "20", "--family", "resnet",
+        *("--profile-seconds", "20" if sizes.device == "cuda" else "0", "--probe", "0", "--trials", "40"),
+    )  # fmt: skip
+    recommended = time.perf_counter() - began
+    train = ("train", sizes.trained, *asked, "--epochs", str(sizes.epochs))
+    whole = advisor(home, *train)["run"]
+    killed = _killed_in_the_middle(home, train, whole["id"] + 1)
+    again = advisor(home, "resume", str(whole["id"] + 1))["run"]
+    return {
+        "recommended": advice["recommendations"][0]["design"],
+        "recommend_seconds": round(recommended, 1),
+        "trained": sizes.trained,
+        "train_seconds": round(whole["train_seconds"], 2),
+        "epochs_before_the_kill": killed,
+        "same_results": whole["test"] == again["test"],
+        "test_error": whole["test"]["error"],
+    }
+
+
+def _killed_in_the_middle(home: Path, train: tuple[str, ...], run: int) -> int:
+    """Start a training, kill it after a few epochs, and return how many were stored."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "--home", str(home), *train, "--quiet"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    ends = time.monotonic() + 120
+    while _epochs(home, run) < 3 and process.poll() is None and time.monotonic() < ends:
+        time.sleep(0.01)
+    stored = _epochs(home, run)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return stored
+
+
+def _epochs(home: Path, run: int) -> int:
+    with closing(sqlite3.connect(home / "advisor.sqlite")) as connection:
+        return int(connection.execute("SELECT count(*) FROM epochs WHERE run_id = ?", (run,)).fetchone()[0])
+
+
+PARTS: dict[str, Callable[[Sizes, Path], dict[str, Any]]] = {
+    "tests": tests,
+    "layers": layers,
+    "thin": thin,
+    "classes": classes,
+    "training": training,
+    "cost": cost,
+}
+
+
+def check(sizes: Sizes, chosen: list[str], result: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Run parts that are missing, and keep each; a part that fails is kept as its error.
+
+    Args:
+        sizes: what is measured.
+        chosen: names of the parts.
+        result: parts that are finished, by their names; receives the others.
+        keep: function that writes the result down.
+    """
+    ends = time.monotonic() + LONGEST
+    with tempfile.TemporaryDirectory() as home:
+        for name in chosen:
+            if "failed" not in result.get(name, {"failed": ""}):
+                continue
+            if time.monotonic() > ends:
+                print(f"{name}: no time left; run the check again")
+                continue
+            began = time.monotonic()
+            try:
+                result[name] = PARTS[name](sizes, Path(home))
+            except Exception as error:
+                result[name] = {"failed": " ".join(str(error).split())[:300] or type(error).__name__}
+            result[name]["seconds"] = round(time.monotonic() - began, 1)
+            keep()
+            print(f"{name}: {json.dumps(result[name])}", flush=True)
+
+
+def device_name(device: str) -> str:
+    """Return the name of the device, as a part of a file's name."""
+    name = torch.cuda.get_device_name() if device == "cuda" else "dry"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dry", action="store_true", help="tiny sizes on a CPU; nothing is written")
+    parser.add_argument("--part", choices=PARTS, help="only one of the six, again")
+    given = parser.parse_args()
+    sizes = DRY if given.dry else REAL
+    if sizes.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("torch finds no CUDA device here: run this on a machine that has one, or --dry")
+    path = RESULTS / f"gpu-{device_name(sizes.device)}.json"
+    result = json.loads(path.read_text()) if path.is_file() and not given.dry else {}
+    result["about"] = {
+        "device": device_name(sizes.device),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    if given.part:
+        result.pop(given.part, None)
+
+    def keep() -> None:
+        if not given.dry:
+            path.write_text(json.dumps(result, indent=2) + "\n")
+
+    check(sizes, [given.part] if given.part else list(PARTS), result, keep)
+    failed = [name for name in PARTS if "failed" in result.get(name, {})]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The check of a GPU, dry: it works before it costs device time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def gpu_check(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import gpu_check
+
+    return gpu_check
+
+
+@pytest.fixture
+def checked(gpu_check, monkeypatch):
+    """Check parts made by hand."""
+
+    def run(parts, result, seconds=0.0):
+        clock, kept = iter([0.0, *([seconds] * 50)]), []
+        monkeypatch.setattr(gpu_check, "PARTS", parts)
+        monkeypatch.setattr(gpu_check.time, "monotonic", lambda: next(clock))
+        gpu_check.check(gpu_check.DRY, list(parts), result, lambda: kept.append(dict(result)))
+        return kept
+
+    return run
+
+
+def fails(*given):
+    raise RuntimeError("the device is\non fire")
+
+
+def test_every_part_is_kept_as_soon_as_it_ends_and_one_that_fails_costs_no_other(checked):
+    result = {}
+    kept = checked({"a": lambda *_: {"x": 1}, "b": fails, "c": lambda *_: {"x": 3}}, result)
+    assert [list(each) for each in kept] == [["a"], ["a", "b"], ["a", "b", "c"]]
+    assert result["b"]["failed"] == "the device is on fire"
+    assert result["c"]["x"] == 3
+
+
+def test_a_check_that_was_stopped_does_what_is_missing_or_failed(checked):
+    result = {"a": {"x": 1}, "b": {"failed": "once"}}
+    checked({"a": fails, "b": lambda *_: {"x": 2}, "c": lambda *_: {"x": 3}}, result)
+    assert (result["a"], result["b"]["x"], result["c"]["x"]) == ({"x": 1}, 2, 3)
+
+
+def test_it_begins_nothing_when_its_time_is_over(checked, gpu_check):
+    result = {}
+    assert checked({"a": fails}, result, gpu_check.LONGEST + 1) == []
+    assert result == {}
+
+
+def test_thin_networks_are_stepped_in_one_process(gpu_check, tmp_path):
+    found = gpu_check.thin(gpu_check.DRY, tmp_path)
+    assert list(found["networks"]) == ["1", "4", "8", "16"]
+    assert all(each["one_after_the_other"]["images_a_second"] > 0 for each in found["networks"].values())
+
+
+@pytest.mark.slow
+def test_the_whole_check_runs_dry_and_writes_nothing():
+    results = BENCHMARKS / "results"
+    before = {file: file.stat().st_mtime_ns for file in results.iterdir()}
+    script = str(BENCHMARKS / "gpu_check.py")
+    done = subprocess.run([sys.executable, script, "--dry"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"same_results": true' in done.stdout
+    assert {file: file.stat().st_mtime_ns for file in results.iterdir()} == before
