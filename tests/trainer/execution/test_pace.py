@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import profiler.pace
 from advisor.plans.records import EpochRecord
+from profiler.pace import watch_pace
 from trainer.events import CheckpointWritten, Paced
 
 SECONDS = 0.1
@@ -52,3 +54,16 @@ def test_nothing_is_told_of_a_pace_that_nobody_wants(plan_of, run):
     events = run(plan_of("mlp-1-8")).events
     assert not any(isinstance(event, Paced) for event in events)
     assert any(isinstance(event, CheckpointWritten) for event in events)
+
+
+def test_the_reference_convolution_between_epochs_changes_no_bit(
+    plan_of, run, files, weights, same_bits, monkeypatch
+):
+    monkeypatch.setattr(profiler.pace, "INTERVAL", 0.0)
+    monkeypatch.setattr(profiler.pace, "BETWEEN_SECONDS", 0.01)
+    plan = plan_of("resnet-8-4")
+    watched, unwatched = (replace(files, folder=files.folder.with_name(name)) for name in ("a", "b"))
+    story = run(plan, replace(watched, pace=watch_pace))
+    assert sum(isinstance(event, Paced) for event in story.events) == len(story.epochs)
+    assert run(plan, unwatched).epoch_records() == story.epoch_records()
+    assert same_bits(weights("member-1", watched), weights("member-1", unwatched))

@@ -22,6 +22,7 @@ from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.home import Home
 from cli.workflows.runs import train as training
+from cli.workflows.runs.description import show_run
 from cli.workflows.runs.recording import Recorder
 from cli.workflows.runs.steps.accounting import DISTURBED, ELSEWHERE, belongs_elsewhere, mark_disturbed
 from cli.workflows.runs.train import TrainOptions
@@ -80,6 +81,10 @@ def test_a_busy_machine_is_said_with_both_forecasts_and_its_run_is_no_evidence(k
     expected = busy.forecast.train_seconds[0]
     assert f"about {2 * expected:.3g} s now, {expected:.3g} s at the usual speed" in line
     assert busy.fingerprint == DISTURBED + quiet.fingerprint
+    shown = show_run(known_home, "last")
+    assert shown.busy_machine
+    assert shown.predicted.train_seconds.mean == expected
+    assert not show_run(known_home, "1").busy_machine
     with open_store(known_home.database) as store:
         (own,) = trained_epochs(store, quiet.plan.execution)
         assert own.epochs == 2
