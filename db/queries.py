@@ -72,6 +72,12 @@ from db.recommendations import StoredRecommendation, recommendation_of, row_of_r
 from db.schema import folder_of
 from db.watching import epoch_figures_of, probabilities_of
 
+# Columns that tell one measurement from another.
+IDENTIFYING = (
+    *("digest", "network", "channels", "height", "width", "classes", "batch"),
+    *("processes", "measured_at", "step_seconds"),
+)
+
 
 class Store:
     """The opened database. `db.session.open_store` makes one; use it in a ``with`` statement.
@@ -116,6 +122,14 @@ class Store:
         """Store a measurement."""
         with self._session(self._writer) as session:
             session.add(row_of_measurement(m))
+
+    def delete_measurements(self, measurements: Sequence[Measurement]) -> None:
+        """Delete measurements, all or none; those that are not stored are passed."""
+        with self._session(self._writer) as session:
+            for m in measurements:
+                row = row_of_measurement(m)
+                same = (getattr(MeasurementRow, name) == getattr(row, name) for name in IDENTIFYING)
+                session.execute(delete(MeasurementRow).where(*same))
 
     def measurements(self, fingerprint: str | None = None) -> list[Measurement]:
         """Return measurements, oldest first.

@@ -131,6 +131,12 @@ class Reference:
         self._samples.append(self._last - began)
         self.spent += self._last - began
 
+    def once(self) -> float:
+        """Return the seconds of one convolution now; it is not a sample."""
+        began = time.perf_counter()
+        self._convolve()
+        return time.perf_counter() - began
+
     @property
     def seconds(self) -> float | None:
         """Median seconds of the samples; None if there are none."""

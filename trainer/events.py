@@ -7,7 +7,8 @@ Worker processes put the same events into a mailbox, and the parent process tell
 2. an `EpochRecord` after every epoch of every network;
 3. a `StepRecord` at the end of every step, unless the step was asked to stop;
 4. a `CheckpointWritten` after every checkpoint, for whoever carries it to another machine;
-5. a `Notice` at any time, even before the start.
+5. a `Paced` after some epochs, where the pace of the processor is watched (`trainer.run_files`);
+6. a `Notice` at any time, even before the start.
 
 Every event can be pickled, and is written as JSON by `advisor.serial`.
 """
@@ -47,5 +48,18 @@ class CheckpointWritten:
     network: str
 
 
-Event = TrainingStarted | EpochRecord | StepRecord | CheckpointWritten | Notice
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """The pace of the processor, measured between two epochs by the process that trains.
+
+    Attributes:
+        step: name of the training step.
+        seconds: mean seconds of the reference now.
+    """
+
+    step: str
+    seconds: float
+
+
+Event = TrainingStarted | EpochRecord | StepRecord | CheckpointWritten | Paced | Notice
 Tell = Callable[[Event], None]

@@ -28,6 +28,7 @@ from advisor.cost.extrapolation import Range
 from advisor.cost.features import features_of, layer_sizes
 from advisor.cost.measurement import LayerTime, Measurement, TrainedEpochs
 from advisor.cost.memory.fit import MemoryFit
+from advisor.cost.parallel.contention import contention_at, measured_contention
 from advisor.cost.step_cost import LOSS, StepFormulas, Workpiece, at_usual_speed, scaled_times
 from advisor.estimate import Estimate, Floats, Z
 from advisor.networks.layers import Task
@@ -41,9 +42,6 @@ SPARSE_STD = float(np.log(2)) / Z
 # data-centre GPU on small networks.
 NOMINAL_RATE = {"cpu": 3e10, "cuda": 3e12}
 NOMINAL_STD = float(np.log(10)) / Z
-# Factor on the time of a step while other networks train too, until it is measured: processes on neighbouring
-# cores share caches and memory.
-UNMEASURED_CONTENTION = 1.15
 
 
 class CostPredictor:
@@ -77,7 +75,7 @@ class CostPredictor:
         self.count = len(alone)
         fitted, unmeasured_setting = _with_transferred(alone, steps, execution)
         self._range = Range.of(fitted, unmeasured_setting)
-        self._contention = _contention([m for m in measurements if m.fits])
+        self._contention = measured_contention(measurements)
         self._times = StepFormulas(fitted) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
         self._inference = Corrected(self._times, "inference") if self._times else None
@@ -203,13 +201,7 @@ class CostPredictor:
 
         It is interpolated between measured numbers of processes; one process has the factor 1.
         """
-        if processes <= 1:
-            return 1.0
-        if not self._contention:
-            return UNMEASURED_CONTENTION
-        counts = [1, *sorted(self._contention)]
-        factors = [self._contention.get(count, 1.0) for count in counts]
-        return float(np.interp(processes, counts, factors))
+        return contention_at(self._contention, processes)
 
     def epoch_correlation(self, pieces: Sequence[Workpiece]) -> Floats:
         """Return the correlation of the errors in different networks' epochs, shape (pieces, pieces)."""
@@ -305,12 +297,3 @@ def _with_transferred(
     added = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
     same = largest[0].fingerprint.dtype == execution.dtype
     return [*alone, *added], execution.memory_format if same else execution.dtype
-
-
-def _contention(measurements: Sequence[Measurement]) -> dict[int, float]:
-    """Return by number of processes the median ratio of a step to the same step alone right before."""
-    ratios: dict[int, list[float]] = {}
-    for m in measurements:
-        if m.processes > 1 and m.reference_seconds:
-            ratios.setdefault(m.processes, []).append(m.step_seconds / m.reference_seconds)
-    return {count: max(float(np.median(r)), 1.0) for count, r in ratios.items()}

@@ -97,6 +97,13 @@ def recommend(
     profile_seconds: Annotated[
         float, typer.Option(help="Upper limit on the time of new measurements, in seconds.")
     ] = RECOMMEND_PROFILE_SECONDS,
+    remeasure: Annotated[
+        bool,
+        typer.Option(
+            "--remeasure",
+            help="Measure again what was measured for such images before, for instance on a busy machine.",
+        ),
+    ] = False,
     probe: Annotated[
         str,
         typer.Option(
@@ -121,7 +128,7 @@ def recommend(
     check_picture(plot, RANKING)
     where = cluster_of(ctx)
     probing = probe_options(probe, download=download, take_signals=True, cluster=where)
-    advice = answered(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing, where)
+    advice = answered(_request(ctx), ctx.obj.home, save, ctx.obj.speaker(), probing, where, remeasure)
     if plot is not None:
         from cli.web.charts.advice import advice_chart
 

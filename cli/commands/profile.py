@@ -52,6 +52,12 @@ def profile(
             f"{RECOMMEND_PROFILE_SECONDS:g}."
         ),
     ] = None,
+    remeasure: Annotated[
+        bool,
+        typer.Option(
+            "--remeasure", help="Delete earlier measurements of the same step, once there is a new one."
+        ),
+    ] = False,
     csv: Annotated[
         str | None, typer.Option(metavar="FILE", help="CSV file with a row for each layer; - for stdout.")
     ] = None,
@@ -82,7 +88,7 @@ def _profile_network(ctx: typer.Context) -> None:
         augmentation=given["augment"],
         **{
             name: given[name]
-            for name in ("design", "batch", "device", "csv", "as_json", "resize", "skip_damaged")
+            for name in ("design", "batch", "device", "csv", "as_json", "resize", "skip_damaged", "remeasure")
         },
     )
     answer = measured(request, ctx.obj.home, ctx.obj.speaker())
@@ -97,6 +103,8 @@ def _profile_cluster(ctx: typer.Context, address: ClusterAddress) -> None:
     given = ctx.params
     if given["csv"] is not None:
         raise UsageError("--csv has the layers of a network: leave it or --cluster out")
+    if given["remeasure"]:
+        raise UsageError("--remeasure is for a network on this machine: leave it or --cluster out")
     from cli.render.examine.cluster import profiled_kinds
     from cli.workflows.forecast.cluster.measuring import profile_cluster
     from cli.workflows.forecast.plan_request import PlanRequest

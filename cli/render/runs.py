@@ -63,6 +63,10 @@ def run_list(answer: RunList) -> RenderableType:
     )
 
 
+# Line below predicted and actual figures.
+BUSY = "The machine was busy: the forecast is for its usual speed, and these seconds are no evidence."
+
+
 def run(r: Run) -> RenderableType:
     """Return one run: outcome, predicted beside actual, networks and steps."""
     head = (
@@ -77,7 +81,10 @@ def run(r: Run) -> RenderableType:
         parts.append(Text(f"Hint: {r.hint}."))
     if r.navigation is not None:
         parts += ["", _path(r.navigation)]
-    parts += ["", _predicted_and_actual(r), "", _networks(r), "", _steps(r.steps)]
+    parts += ["", _predicted_and_actual(r)]
+    if r.busy_machine:
+        parts.append(Text(BUSY, style="dim"))
+    parts += ["", _networks(r), "", _steps(r.steps)]
     return Group(*parts)
 
 

@@ -52,12 +52,14 @@ class KeptProbe:
         training: what the database has of it.
         trained_at: end of the training in UTC, ISO 8601.
         seconds: wall-clock time of the training.
+        disturbed: whether the machine was busy meanwhile, so that its seconds are no evidence.
     """
 
     plan: TrainingPlan
     training: ReportedTraining
     trained_at: str
     seconds: float
+    disturbed: bool = False
 
 
 def digest_of(plan: TrainingPlan) -> str:

@@ -17,7 +17,7 @@ from advisor.plans.plan import HatchStep, Role, Step, TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from trainer.data.batches import epoch_order, normalised
 from trainer.data.loading import Data
-from trainer.events import CheckpointWritten, Event, Notice, Tell
+from trainer.events import CheckpointWritten, Event, Notice, Paced, Tell
 from trainer.execution.outbox import Outbox
 from trainer.execution.ready_steps import failed_record, stopped_record
 from trainer.networks.hatching import hatch, hatch_difference, hatch_drift, hatch_jointly, perturb
@@ -68,6 +68,9 @@ def run_step(
     Raises:
         StorageError: a checkpoint could not be written.
     """
+    # Before the watch of the memory, which would count what the pace is measured on.
+    if isinstance(step, TrainStep):
+        tell = _paced(step, files.pace(plan.execution.device), tell)
     read_peak = files.watch(plan.execution.device)
     tell = _kept(Outbox(files.folder, plan), tell)
     try:
@@ -104,6 +107,17 @@ def _kept(outbox: Outbox, tell: Tell) -> Tell:
         tell(event)
 
     return keep_and_tell
+
+
+def _paced(step: TrainStep, read_pace: Callable[[], float | None], tell: Tell) -> Tell:
+    """Return a receiver that tells of an epoch, whose seconds are known by then, and then of the pace."""
+
+    def tell_both(event: Event) -> None:
+        tell(event)
+        if isinstance(event, EpochRecord) and (seconds := read_pace()) is not None:
+            tell(Paced(step.id, seconds))
+
+    return tell_both
 
 
 def _train(

@@ -36,7 +36,8 @@ from cli.workflows.answers.advise.probing import FinishedProbe, Probing, Probing
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.evidence import say_of_earlier_contents
 from cli.workflows.forecast.level import look_once
-from cli.workflows.forecast.measuring import Profiled
+from cli.workflows.forecast.measuring import REMEASURE, Profiled
+from cli.workflows.forecast.pace import UsualPace, say_if_busy
 from cli.workflows.home import Home
 from cli.workflows.locks import temporary_folder
 from cli.workflows.stopping import StopSignals
@@ -91,6 +92,8 @@ class ProbingSession:
         choosing: what chooses the next probe.
         _cluster: cluster whose nodes train; None for this machine.
         _crew: probes that train side by side; None where one trains at a time, in this process.
+        _usual: usual pace of this machine; None where it is not known, or where a cluster trains.
+        _busy: whether it was said that the machine is busy.
     """
 
     request: RecommendRequest
@@ -105,6 +108,8 @@ class ProbingSession:
     choosing: Choosing = field(init=False)
     _cluster: ClusterAddress | None = field(default=None, init=False)
     _crew: Crew | None = field(default=None, init=False)
+    _usual: UsualPace | None = field(default=None, init=False)
+    _busy: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.choosing = Choosing(self.request, self.resolved, self.profiled, self.store, self.say)
@@ -121,6 +126,7 @@ class ProbingSession:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         given, self._cluster = options.seconds, options.cluster
         began = time.monotonic()
+        self._look_at_the_pace()
         with ExitStack() as resources:
             self._crew = self._opened_crew(resources)
             if given is None:
@@ -132,6 +138,14 @@ class ProbingSession:
             if options.take_signals:
                 resources.enter_context(signals.listening())
             return self._until_the_end(given, until, signals)
+
+    def _look_at_the_pace(self) -> None:
+        """Say that the machine is busy, unless that was said before it was measured."""
+        if self._cluster is not None:
+            return
+        self._usual = self.profiled.usual
+        places = self.places or Places.of(self.profiled.execution)
+        self._busy = self.profiled.busy or say_if_busy(self._usual, places.most, REMEASURE, self.say)
 
     def _until_the_end(self, given: float | None, until: float, signals: StopSignals) -> Probing:
         """Choose and train until nothing is left to choose, and nothing trains.
@@ -189,7 +203,9 @@ class ProbingSession:
         places = self.places or Places.of(self.profiled.execution, self._cluster)
         if places.most == 1:
             return None
-        return resources.enter_context(Crew(places, self.home, self.data, self.say, self._cluster))
+        return resources.enter_context(
+            Crew(places, self.home, self.data, self.say, self._cluster, self._usual)
+        )
 
     @property
     def _running(self) -> list[Probe]:
@@ -231,7 +247,9 @@ class ProbingSession:
         data = part_of(self.data, chosen.plan.dataset)
         began = time.monotonic()
         with temporary_folder(self.home.probes) as folder:
-            result = train_probe(chosen, folder, self.home, data, self.say, signals, self._cluster)
+            result = train_probe(
+                chosen, folder, self.home, data, self.say, signals, self._cluster, self._usual
+            )
             self._learn(number, chosen, folder, result, time.monotonic() - began, signals)
 
     def _wait(self, signals: StopSignals) -> None:
@@ -280,6 +298,9 @@ class ProbingSession:
         self.say(
             f"probe {number}: error {100 * result.error:.3g} % on validation images, after {seconds:.3g} s"
         )
+        if result.disturbed and not self._busy:
+            self._busy = True
+            self.say(f"this machine is slower than usual now: probe {number} took longer")
         keep_outcome(
             chosen,
             result,

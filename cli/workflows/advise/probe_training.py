@@ -13,14 +13,17 @@ import numpy as np
 from advisor.accuracy.evidence import Curve
 from advisor.decision.probes.probing import Probe
 from advisor.plans.method_traits import Method
+from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
+from cli.workflows.forecast.pace import TrainingPace, UsualPace
 from cli.workflows.home import Home
-from cli.workflows.views import Say, TrainingBegun, TrainingEnded
+from cli.workflows.views import Say, TrainingBegun, TrainingEnded, silent
 from profiler.memory import watch_peak
+from profiler.pace import watch_pace
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import validation_errors
-from trainer.events import Event, Notice, TrainingStarted
+from trainer.events import Event, Notice, Paced, TrainingStarted
 from trainer.execution.cluster.address import ClusterAddress
 from trainer.execution.execute import execute
 from trainer.execution.outbox import Outbox
@@ -37,12 +40,14 @@ class ProbeResult:
         members: validation error of each member, share.
         curve: learning curve, None where members were not all trained from scratch.
         train_seconds: wall-clock time of the training.
+        disturbed: whether the machine was busy meanwhile.
     """
 
     error: float
     members: tuple[float, ...]
     curve: Curve | None
     train_seconds: float
+    disturbed: bool = False
 
 
 def train_probe(
@@ -53,6 +58,7 @@ def train_probe(
     say: Say,
     stop: Callable[[], bool],
     cluster: ClusterAddress | None = None,
+    usual: UsualPace | None = None,
 ) -> ProbeResult | None:
     """Train a probe to its end.
 
@@ -64,6 +70,7 @@ def train_probe(
         say: receiver of progress.
         stop: question whether to stop.
         cluster: cluster whose nodes train; None for this machine.
+        usual: usual pace of this machine; None where it is not known.
 
     Returns:
         The result; None if the training was stopped or failed, which teaches nothing.
@@ -72,8 +79,10 @@ def train_probe(
         StorageError: the disk refuses.
     """
     plan = probe.plan
-    files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
-    watcher = _Watcher(plan, probe.seconds.mean, say, Outbox(folder, plan))
+    files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak, pace=watch_pace)
+    # The session has said that the machine is busy.
+    pace = TrainingPace(usual, slots(plan), silent) if usual is not None and cluster is None else None
+    watcher = _Watcher(plan, probe.seconds.mean, say, Outbox(folder, plan), pace)
     try:
         ended = execute(plan, files, data, watcher, stop, cluster)
     finally:
@@ -81,7 +90,13 @@ def train_probe(
     if len(ended) < len(plan.steps) or any(r.status is not StepStatus.DONE for r in ended.values()):
         return None
     error, members = validation_errors(plan, files, data)
-    return ProbeResult(error=error, members=members, curve=watcher.curve(data), train_seconds=watcher.seconds)
+    return ProbeResult(
+        error=error,
+        members=members,
+        curve=watcher.curve(data),
+        train_seconds=watcher.seconds,
+        disturbed=pace is not None and pace.disturbed,
+    )
 
 
 @dataclass
@@ -95,6 +110,7 @@ class _Watcher:
     expected: float
     say: Say
     outbox: Outbox
+    pace: TrainingPace | None = None
     records: list[EpochRecord] = field(default_factory=list)
     seconds: float = 0.0
     _began: float = 0.0
@@ -103,11 +119,18 @@ class _Watcher:
         """Show an event; of the steps only those that failed are shown."""
         match event:
             case TrainingStarted():
+                if self.pace is not None:
+                    self.pace.begin(self.expected)
                 self._began = time.perf_counter()
                 self.say(TrainingBegun(self.plan, self.expected, one_of_many=True))
             case EpochRecord():
                 self.records.append(event)
+                if self.pace is not None:
+                    self.pace.epoch(event.step)
                 self.say(event)
+            case Paced(step, seconds):
+                if self.pace is not None:
+                    self.pace.sample(step, seconds)
             case StepRecord(network=network, status=status, message=message):
                 self.seconds = time.perf_counter() - self._began
                 self.outbox.put(event)

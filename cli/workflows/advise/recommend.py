@@ -78,6 +78,7 @@ def recommend(
     say: Say,
     probing: ProbeOptions | None = None,
     cluster: ClusterAddress | None = None,
+    remeasure: bool = False,
 ) -> Advice:
     """Return the advice for a request, and store it for `advisor train`.
 
@@ -89,6 +90,7 @@ def recommend(
         probing: options of a probing session before the answer; None trains nothing. Without a time, data
             that are at hand are probed for as long as it is worthwhile, once for a request.
         cluster: cluster that plans are priced for; None for this machine.
+        remeasure: whether what was measured on this machine for the task of the request is measured again.
 
     Raises:
         UsageError: the request cannot be understood.
@@ -109,7 +111,7 @@ def recommend(
         resolved = replace(resolved, facts=data.facts)
     with open_store(home.database) as store:
         look_once(store, resolved.facts, home, say, data)
-        profiled = profiled_for(request, resolved, store, say)
+        profiled = profiled_for(request, resolved, store, say, remeasure)
         probed = None
         if probing is not None and data is not None:
             session = ProbingSession(request, resolved, profiled, store, home, data, say)

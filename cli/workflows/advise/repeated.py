@@ -50,18 +50,20 @@ def answered(
     say: Say,
     probing: ProbeOptions | None = None,
     cluster: ClusterAddress | None = None,
+    remeasure: bool = False,
 ) -> Advice:
     """Return the advice for a request, and store it; see `cli.workflows.advise.recommend.recommend`.
 
-    An answer is read again where that is possible: a plan that is to be saved, probes of a given time and
-    nodes of a cluster are always asked for anew.
+    An answer is read again where that is possible: a plan that is to be saved, probes of a given time, nodes
+    of a cluster and new measurements are always asked for anew.
     """
-    stamp = None if save is not None or cluster is not None else stamp_of(request, home, probing)
+    anew = save is not None or cluster is not None or remeasure
+    stamp = None if anew else stamp_of(request, home, probing)
     if stamp is not None and (known := _known(stamp, home)) is not None:
         return _again(*known, home, say)
     from cli.workflows.advise.recommend import recommend
 
-    return recommend(request, home, save, say, probing, cluster)
+    return recommend(request, home, save, say, probing, cluster, remeasure)
 
 
 def keep(

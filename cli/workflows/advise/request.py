@@ -142,8 +142,18 @@ def methods_of(names: Sequence[str], families: Sequence[str]) -> list[Method]:
     return methods
 
 
-def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: Store, say: Say) -> Profiled:
-    """Measure the workloads of a request whose cost is least certain, within its time for measurements."""
+def profiled_for(
+    request: RecommendRequest, resolved: ResolvedRequest, store: Store, say: Say, remeasure: bool = False
+) -> Profiled:
+    """Measure the workloads of a request whose cost is least certain, within its time for measurements.
+
+    Args:
+        request: request for advice.
+        resolved: what it stands for.
+        store: database of measurements.
+        say: receiver of progress.
+        remeasure: whether what was measured for its task before is measured again.
+    """
     return profile_candidates(
         store,
         resolved.candidates,
@@ -152,6 +162,7 @@ def profiled_for(request: RecommendRequest, resolved: ResolvedRequest, store: St
         device=resolved.device,
         seconds=request.profile_seconds,
         say=say,
+        remeasure=remeasure,
     )
 
 

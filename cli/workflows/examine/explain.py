@@ -33,6 +33,7 @@ from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.reading import known_store
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
+from cli.workflows.runs.steps.accounting import machine_of
 from cli.workflows.views import Say, silent
 from trainer.execution.cluster.address import ClusterAddress
 
@@ -108,7 +109,7 @@ def _run(request: PlanRequest, price: float | None, home: Home, *, layers: bool)
     number = run_id_of(target, home)
     with reading_store(home) as store:
         run = stored_run(store, home, number)
-        coverage = coverage_of(store, {run.fingerprint})
+        coverage = coverage_of(store, {machine_of(run.fingerprint)})
         progress = RunProgress(
             records={record.step: record for record in store.steps(run.id)},
             epochs=store.epoch_counts(run.id),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from advisor.conformal import Quantity
-from advisor.cost.measurement import LayerTime
+from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
 from advisor.errors import RunError, UsageError
@@ -30,6 +30,7 @@ from cli.workflows.answers.examine.profile import (
 from cli.workflows.examine.profile_csv import layers_as_csv
 from cli.workflows.files import check_csv, csv_file, write_file
 from cli.workflows.forecast.machine import chosen_execution, measurement_of, predictor_for
+from cli.workflows.forecast.pace import UsualPace, say_if_busy
 from cli.workflows.home import Home
 from cli.workflows.names import facts_of
 from cli.workflows.views import Say
@@ -63,6 +64,7 @@ class ProfileRequest:
         as_json: whether stdout is taken by JSON.
         resize: size that the images of a folder are scaled to cover and cropped to, None for none.
         skip_damaged: whether damaged files of a folder are left out.
+        remeasure: whether earlier measurements of the same step are deleted once there is a new one.
     """
 
     design: str
@@ -74,6 +76,7 @@ class ProfileRequest:
     as_json: bool = False
     resize: str | None = None
     skip_damaged: bool = False
+    remeasure: bool = False
 
 
 def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
@@ -113,8 +116,12 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
         _check_memory(workload, store)
         # The forecast comes first: once the measurement is stored, the predictor knows the outcome.
         predicted = _predicted(workload, store)
+        key = facts.augmentation.key
+        say_if_busy(UsualPace.of(store, device, key), 1, "--remeasure", say)
         say(f"measuring {network} at batch {batch}")
+        earlier = _earlier(workload, store) if request.remeasure else []
         times, layers = _measured(workload, store)
+        store.delete_measurements(earlier)
     answer = _answer(workload, predicted, times, layers)
     file = csv_file(request.csv)
     if file is not None:
@@ -150,6 +157,14 @@ def _check_memory(workload: StepWorkload, store: Store) -> None:
             f"{workload.network} at batch {workload.batch} is expected to need {peak.mean / 1e9:.3g} GB of "
             f"memory, and {free / 1e9:.3g} GB are free: lower --batch"
         )
+
+
+def _earlier(workload: StepWorkload, store: Store) -> list[Measurement]:
+    """Return the stored measurements of a step by a single process."""
+    machine = fingerprint(workload.execution, workload.augmentation.key)
+    what = (workload.network, workload.task, workload.batch)
+    stored = store.measurements(machine.digest)
+    return [m for m in stored if (m.network, m.task, m.batch) == what and m.processes <= 1]
 
 
 def _predicted(workload: StepWorkload, store: Store) -> Estimate | None:

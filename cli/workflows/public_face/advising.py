@@ -61,6 +61,7 @@ def recommend(
     seed: int = SEED,
     trials: int = TRIALS,
     profile_seconds: float = RECOMMEND_PROFILE_SECONDS,
+    remeasure: bool = False,
     probe: float | Literal["auto"] = PROBE,
     cluster: str | None = None,
     insecure_cluster: bool = False,
@@ -97,6 +98,8 @@ def recommend(
         seed: origin of all randomness.
         trials: number of designs that the search looks at.
         profile_seconds: longest time for new measurements, in seconds.
+        remeasure: whether what was measured for such images before is measured again, for instance because
+            the machine was busy.
         probe: time for training probes before advising, in minutes, 0 for none; ``auto`` for what is
             worthwhile where the data are at hand, at most 3 minutes.
         cluster: Ray cluster whose nodes train probes, and that plans are priced for: ``auto``, or host and
@@ -120,7 +123,7 @@ def recommend(
     where = cluster_address(cluster, insecure_cluster)
     options = probe_options(probe, download=download, cluster=where)
     file = None if save is None else Path(save)
-    return answered(request_of(given), home_of(home), file, say_of(progress), options, where)
+    return answered(request_of(given), home_of(home), file, say_of(progress), options, where, remeasure)
 
 
 @speaking_of_arguments()

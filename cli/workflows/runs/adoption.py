@@ -13,6 +13,7 @@ from advisor.errors import StorageError
 from advisor.plans.records import Run, RunStatus
 from cli.workflows.home import Home
 from cli.workflows.kept_probes import KeptProbe, take
+from cli.workflows.runs.steps.accounting import mark_disturbed
 from cli.workflows.views import Say
 from db.queries import Store
 from trainer.execution.outbox import UNSTORED
@@ -35,6 +36,8 @@ def adopt(run: Run, kept: KeptProbe, store: Store, home: Home, say: Say) -> None
     if not take(home, run.plan, home.run_folder(run.folder)):
         return
     store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=kept.seconds)
+    if kept.disturbed:
+        mark_disturbed(run.id, store, True)
     # Evidence counts once.
     same = [each.id for each in store.stored_trainings() if each.training == kept.training]
     store.delete_reported(same)

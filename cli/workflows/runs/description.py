@@ -32,6 +32,7 @@ from cli.workflows.answers.runs.run import (
 from cli.workflows.home import Home
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.runs.navigation.view import path_of
+from cli.workflows.runs.steps.accounting import was_disturbed
 from db.queries import Store
 
 
@@ -93,6 +94,7 @@ def describe_run(store: Store, home: Home, number: int, price_per_hour: float | 
         price_per_hour_usd=price_per_hour,
         cost_usd=_cost(run.train_seconds, price_per_hour),
         navigation=path_of(run, price_per_hour),
+        busy_machine=was_disturbed(run),
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )

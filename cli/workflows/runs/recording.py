@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord, Evaluation, Run, RunStatus, StepRecord, StepStatus
+from cli.workflows.forecast.pace import TrainingPace
 from cli.workflows.patience import patiently
-from cli.workflows.runs.steps.accounting import with_seconds_of_steps
+from cli.workflows.runs.steps.accounting import mark_disturbed, was_disturbed, with_seconds_of_steps
 from cli.workflows.views import Say, TrainingBegun
 from db.queries import Store
-from trainer.events import Event, Notice, TrainingStarted
+from trainer.events import Event, Notice, Paced, TrainingStarted
 from trainer.execution.outbox import Outbox, Record
 
 # SQLite waits for a lock for seconds, and a training in this process waits with it. Attempts to store may
@@ -37,6 +38,7 @@ class Recorder:
         outbox: records that are not stored yet.
         say: receiver of progress.
         stop: question whether the run was asked to stop; then nothing is waited for.
+        pace: pace of the machine while it trains; None where it is not known.
     """
 
     store: Store
@@ -44,12 +46,14 @@ class Recorder:
     outbox: Outbox
     say: Say
     stop: Callable[[], bool] = lambda: False
+    pace: TrainingPace | None = None
     _began: float | None = field(default=None, init=False)
     _latest: float = field(default=0.0, init=False)
     _recorded: set[str] = field(default_factory=set, init=False)
     _waiting: deque[Record] = field(default_factory=deque, init=False)
     _next_attempt: float = field(default=0.0, init=False)
     _refused: bool = field(default=False, init=False)
+    _marked: bool = field(default=False, init=False)
 
     @property
     def seconds(self) -> float:
@@ -82,6 +86,9 @@ class Recorder:
                 self.say(event)
             case StepRecord():
                 self._keep(event)
+            case Paced(step, seconds):
+                if self.pace is not None:
+                    self.pace.sample(step, seconds)
             case Notice(text):
                 self.say(text)
 
@@ -118,16 +125,20 @@ class Recorder:
         return self.outbox.records()
 
     def _start(self) -> None:
-        self._began = self._latest = time.monotonic()
         # The forecast is of the whole run, so it does not fit a resumed one.
         forecast = None if self.run.train_seconds else self.run.forecast
-        expected = forecast.train_seconds if forecast else None
-        self.say(TrainingBegun(self.run.plan, expected[0] if expected else None))
+        expected = forecast.train_seconds[0] if forecast and forecast.train_seconds else None
+        if self.pace is not None:
+            self.pace.begin(expected)
+        self._began = self._latest = time.monotonic()
+        self.say(TrainingBegun(self.run.plan, expected))
 
     def _keep(self, record: Record) -> None:
         """Store a record, or let it wait if the database does not take it."""
         self._latest = time.monotonic()
         self._waiting.append(record)
+        if self.pace is not None and isinstance(record, EpochRecord):
+            self.pace.epoch(record.step)
         if self._latest < self._next_attempt:
             self._put_aside(record)
             return
@@ -153,7 +164,15 @@ class Recorder:
     def _store_waiting(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
         """Store the records that wait, in their order, and then the state of the run."""
         self._store_records()
+        self._store_mark()
         self._store_state(status, message, test)
+
+    def _store_mark(self) -> None:
+        """Store whether the machine is busy, if that has changed; the mark of an earlier part stays."""
+        if self.pace is None or was_disturbed(self.run) or self._marked == self.pace.disturbed:
+            return
+        mark_disturbed(self.run.id, self.store, self.pace.disturbed)
+        self._marked = self.pace.disturbed
 
     def _store_records(self) -> None:
         while self._waiting:

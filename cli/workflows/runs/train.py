@@ -17,6 +17,7 @@ from cli.workflows.clock import now
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once
+from cli.workflows.forecast.pace import TrainingPace
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import (
     PlannedTarget,
@@ -41,6 +42,7 @@ from db.queries import Store
 from db.session import open_store
 from profiler.device import fingerprint
 from profiler.memory import watch_peak
+from profiler.pace import watch_pace
 from trainer.data.loading import Data, load_new_data
 from trainer.ensembles.description import describe, write_description
 from trainer.ensembles.verify import require_plan
@@ -248,8 +250,10 @@ def carry_out(
     with locked(folder, f"run {run.id}"), signals.listening():
         # Another process may have ended or deleted it while this one waited for the lock.
         run = replace(resumable(store, run.id), plan=run.plan)
-        files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak)
-        recorder = Recorder(store, run, Outbox(folder, run.plan), say, signals)
+        files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak, pace=watch_pace)
+        # Nodes of a cluster have a pace of their own.
+        pace = TrainingPace.of(run.plan, store, say) if executing is None else None
+        recorder = Recorder(store, run, Outbox(folder, run.plan), say, signals, pace)
         try:
             write_description(folder, describe(run.plan, data))
             recorder.begin()

@@ -111,6 +111,12 @@ def test_a_single_network_is_shown_without_an_ensembles_figures():
     assert "by members" not in shown
 
 
+def test_a_run_on_a_busy_machine_is_shown_as_one():
+    line = "The machine was busy: the forecast is for its usual speed, and these seconds are no evidence."
+    assert line in text_of(run(replace(run_with(TEST), busy_machine=True)))
+    assert "busy" not in text_of(run(run_with(TEST)))
+
+
 def test_an_older_run_is_shown_with_the_figures_that_it_has():
     shown = text_of(run(run_with(EARLIER)))
     assert "test error 4.00 % averaged over 2 members\n" in shown

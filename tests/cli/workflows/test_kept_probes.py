@@ -17,11 +17,13 @@ from advisor.plans.records import StepRecord
 from cli.workflows import kept_probes
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import reported_probe
-from cli.workflows.forecast import machine
+from cli.workflows.forecast import machine, pace
+from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.kept_probes import KeptProbe, digest_of, keep, usable_probe
+from cli.workflows.runs.steps.accounting import DISTURBED
 from cli.workflows.stopping import StopSignals
 from db.session import open_store
 from trainer.data.loading import load_data
@@ -38,7 +40,7 @@ def _one_process(monkeypatch):
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
 
 
-def probe(home, full=True, stop=False):
+def probe(home, full=True, stop=False, usual=None, say=lambda said: None):
     """Train the design as a probe; return its plan."""
     with open_store(home.database) as store:
         request = PlanRequest(target=DESIGN, dataset="digits", epochs=EPOCHS)
@@ -53,7 +55,8 @@ def probe(home, full=True, stop=False):
         )
         data = load_data(plan.dataset, home.data)
         resolved = SimpleNamespace(facts=data.facts)
-        session = ProbingSession(None, resolved, None, store, home, data, lambda said: None)
+        session = ProbingSession(None, resolved, None, store, home, data, say)
+        session._usual = usual
         session._train(found, StopSignals(0.0 if stop else None))
     return plan
 
@@ -116,6 +119,19 @@ def test_a_training_goes_on_from_a_probe_and_ends_with_the_same_bits(probed, adv
     assert advisor("probe", "list", "--json").json["probes"] == []
     assert not any(probed.kept_probes.iterdir())
     assert advisor("db", "check", "--runs").code == 0
+
+
+def test_a_probe_that_was_trained_on_a_busy_machine_makes_a_run_that_is_no_evidence_of_time(
+    advisor, home, monkeypatch
+):
+    monkeypatch.setattr(pace, "pace_side_by_side", lambda copies: 1.0)
+    said = []
+    probe(Home(home), usual=UsualPace(0.5, {}), say=said.append)
+    assert "this machine is slower than usual now: probe 1 took longer" in said
+    (kept,) = kept_probes.kept_probes(Home(home))
+    assert kept.disturbed
+    assert advisor(*TRAIN, "-q").code == 0
+    assert records_of(home)[2].fingerprint.startswith(DISTURBED)
 
 
 @pytest.mark.parametrize("damage", ["a byte of the weights", "a missing record"])

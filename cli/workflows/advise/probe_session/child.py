@@ -21,6 +21,7 @@ from advisor.plans.dataset import DatasetFacts
 from advisor.plans.records import EpochRecord
 from cli.workflows.advise.probe_session.images import read_images
 from cli.workflows.advise.probe_training import ProbeResult, train_probe
+from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.home import Home
 from cli.workflows.views import Said
 from trainer.execution.child import begin, busy
@@ -38,6 +39,7 @@ class Job:
         whole: facts of these images.
         home: home of the data sets.
         cluster: cluster whose nodes train; None for this machine.
+        usual: usual pace of this machine; None where it is not known.
     """
 
     probe: Probe
@@ -46,6 +48,7 @@ class Job:
     whole: DatasetFacts
     home: Home
     cluster: ClusterAddress | None
+    usual: UsualPace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def train_for_parent(connection: Connection, environment: Mapping[str, str], job
     with suppress(OSError), busy():
         try:
             data = read_images(job.images, job.whole, job.probe.plan.dataset)
-            result = train_probe(job.probe, job.folder, job.home, data, say, stop, job.cluster)
+            result = train_probe(job.probe, job.folder, job.home, data, say, stop, job.cluster, job.usual)
             report = Report(result, seconds=time.monotonic() - began)
         except Exception as error:
             report = Report(error=_sendable(error))

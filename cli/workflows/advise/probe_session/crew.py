@@ -23,6 +23,7 @@ from cli.workflows.advise.probe_session.child import Job, Report, train_for_pare
 from cli.workflows.advise.probe_session.images import write_images
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.forecast.measuring_session import MEMORY_SHARE, PROCESS_BYTES
+from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.home import Home
 from cli.workflows.locks import temporary_folder
 from cli.workflows.views import OneOfSeveral, Say
@@ -75,6 +76,7 @@ class Crew:
         data: images to train on.
         say: receiver of progress.
         cluster: cluster whose nodes train; None for this machine.
+        usual: usual pace of this machine; None where it is not known.
 
     Attributes:
         members: probes that train, in the order of their beginning.
@@ -82,8 +84,16 @@ class Crew:
     """
 
     def __init__(
-        self, places: Places, home: Home, data: Data, say: Say, cluster: ClusterAddress | None
+        self,
+        places: Places,
+        home: Home,
+        data: Data,
+        say: Say,
+        cluster: ClusterAddress | None,
+        usual: UsualPace | None = None,
     ) -> None:
+        # Other probes train beside each.
+        self.usual = None if usual is None else usual.beside(places.most)
         self.places, self.home, self.data, self.say, self.cluster = places, home, data, say, cluster
         self.members: list[Member] = []
         self.begun = 0
@@ -136,7 +146,8 @@ class Crew:
             folder = resources.enter_context(temporary_folder(self.home.probes))
             context = worker_context(IMPORTED)
             ours, theirs = context.Pipe()
-            job = Job(probe, folder, self._file_of_images(), self.data.facts, self.home, self.cluster)
+            images, facts = self._file_of_images(), self.data.facts
+            job = Job(probe, folder, images, facts, self.home, self.cluster, self.usual)
             process = context.Process(
                 target=train_for_parent, args=(theirs, dict(os.environ), job), daemon=True
             )

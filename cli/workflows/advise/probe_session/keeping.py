@@ -48,7 +48,13 @@ def keep_outcome(
     patiently(lambda: store.add_reported([training], source=source_of(seconds), imported_at=now()), say, stop)
     if not chosen.full:
         return
-    kept = KeptProbe(plan=chosen.plan, training=training, trained_at=now(), seconds=result.train_seconds)
+    kept = KeptProbe(
+        plan=chosen.plan,
+        training=training,
+        trained_at=now(),
+        seconds=result.train_seconds,
+        disturbed=result.disturbed,
+    )
     try:
         keep(folder, kept, home)
     except StorageError as error:

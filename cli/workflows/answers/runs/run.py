@@ -193,6 +193,8 @@ class Run(Answer):
         price_per_hour_usd: price of the machine in USD per hour; null if none is given.
         cost_usd: cost of training so far in USD; null where the machine has no price.
         navigation: targets and stages of the path up to this run; null for a run that is not a stage of one.
+        busy_machine: whether it was trained on a busy machine, so that its time is not comparable with the
+            forecast, which is for the usual speed.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -223,5 +225,6 @@ class Run(Answer):
     price_per_hour_usd: float | None = None
     cost_usd: float | None = None
     navigation: NavigationPath | None = None
+    busy_machine: bool = False
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)

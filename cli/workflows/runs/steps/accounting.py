@@ -5,7 +5,8 @@ Nodes of a cluster are machines as well (`cli.workflows.runs.cluster`).
 Such steps need not run at the same time, or on one machine. The training time of the run is therefore that
 of its steps on the slots of the plan (`advisor.cost.timeline`), as the forecast has it: waiting for a place
 on a cluster does not count. Seconds of one machine are no evidence for another, so a run whose steps were
-executed elsewhere belongs to no machine.
+executed elsewhere belongs to no machine. Neither does one that was trained while its machine was busy
+(`cli.workflows.forecast.pace`): nothing about the usual speed is learned from it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from db.queries import Store
 
 # Fingerprint of a run whose steps were executed on other machines than the one that planned it.
 ELSEWHERE = "elsewhere"
+# Beginning of the fingerprint of a run whose machine was busy; the digest of the machine follows.
+DISTURBED = "disturbed-"
 # Beginning of the name of an empty file that ends with the fingerprint of a machine.
 MACHINE = "machine-"
 
@@ -80,6 +83,32 @@ def belongs_elsewhere(run: Run, store: Store) -> None:
         StorageError: the database refuses.
     """
     store.set_fingerprint(run.id, ELSEWHERE)
+
+
+def was_disturbed(run: Run) -> bool:
+    """Return whether a run was trained while its machine was busy."""
+    return run.fingerprint.startswith(DISTURBED)
+
+
+def machine_of(fingerprint: str) -> str:
+    """Return the machine of a run, busy or not, by the fingerprint that the run is stored with."""
+    return fingerprint.removeprefix(DISTURBED)
+
+
+def mark_disturbed(run_id: int, store: Store, disturbed: bool) -> None:
+    """Store whether a run is trained while its machine is busy.
+
+    Args:
+        run_id: number of the run.
+        store: its database.
+        disturbed: whether the machine is busy.
+
+    Raises:
+        StorageError: the database refuses.
+    """
+    machine = machine_of(store.run(run_id).fingerprint)
+    if machine != ELSEWHERE:
+        store.set_fingerprint(run_id, DISTURBED * disturbed + machine)
 
 
 def seconds_of_steps(run: Run, store: Store) -> float:

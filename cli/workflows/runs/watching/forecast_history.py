@@ -7,6 +7,7 @@ from cli.workflows.answers.examine.forecast_history import ForecastHistory, Past
 from cli.workflows.forecast.coverage import coverage_among
 from cli.workflows.home import Home
 from cli.workflows.reading import known_store
+from cli.workflows.runs.steps.accounting import machine_of
 
 
 def forecast_history(home: Home) -> ForecastHistory:
@@ -23,7 +24,7 @@ def forecast_history(home: Home) -> ForecastHistory:
         forecasts=tuple(_past(run, forecast) for run, forecast in found),
         coverage=coverage_among(forecast for _, forecast in found),
         runs=len(counted),
-        machines=len({run.fingerprint for run in counted}),
+        machines=len({machine_of(run.fingerprint) for run in counted}),
         devices=tuple(sorted({run.device for run in counted})),
     )
 

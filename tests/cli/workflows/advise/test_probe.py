@@ -15,6 +15,7 @@ from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_secon
 from cli.workflows.advise.probe_session import choosing
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.answers.advise.probing import ProbingEnd
+from cli.workflows.forecast.pace import UsualPace
 
 PREPARING, CHOOSING = 6.0, 4.0
 SCENARIO = SimpleNamespace(families=["resnet"], cost=None, limited_to=lambda _: SCENARIO)
@@ -60,7 +61,21 @@ def clock(monkeypatch):
 def session(clock):
     facts = SimpleNamespace(name="digits", learned_as="digits", train_images=1)
     request = SimpleNamespace(seed=0, trials=1, budget="60k", epochs=5)
-    return ProbingSession(request, SimpleNamespace(facts=facts), None, None, None, None, print, Places(1))
+    resolved, profiled = SimpleNamespace(facts=facts), SimpleNamespace(usual=None, busy=False)
+    return ProbingSession(request, resolved, profiled, None, None, None, print, Places(1))
+
+
+@pytest.mark.parametrize(("already", "lines"), [(False, 1), (True, 0)])
+def test_before_probes_a_busy_machine_is_said_unless_it_was_before_measuring(
+    session, monkeypatch, already, lines
+):
+    monkeypatch.setattr("cli.workflows.forecast.pace.pace_side_by_side", lambda copies: 1.0)
+    monkeypatch.setattr(session, "profiled", SimpleNamespace(usual=UsualPace(0.5, {}), busy=already))
+    monkeypatch.setattr(ProbingSession, "_until_the_end", lambda *given: "the answer")
+    said = []
+    session.say = said.append
+    assert session.run(ProbeOptions(seconds=1.0, take_signals=False)) == "the answer"
+    assert ["at 50 % of its usual speed" in line for line in said] == [True] * lines
 
 
 def taking(high):

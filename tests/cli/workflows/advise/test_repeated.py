@@ -108,6 +108,19 @@ def test_probes_that_are_asked_for_are_always_made(asked, options):
     assert stamp_of(REQUEST, asked[0], options) is None
 
 
+def test_an_answer_of_then_is_not_the_answer_to_who_asks_for_new_measurements(asked, monkeypatch):
+    home, first = asked
+    given = []
+
+    def recommend(*arguments):
+        given.append(arguments[-1])
+        return first
+
+    monkeypatch.setattr("cli.workflows.advise.recommend.recommend", recommend)
+    assert answered(REQUEST, home, None, lambda line: None, remeasure=True) is first
+    assert given == [True]
+
+
 def test_new_evidence_changes_the_stamp(tmp_path, imported):
     home = Home(tmp_path)
     with open_store(home.database) as store:

@@ -273,7 +273,9 @@ def session(monkeypatch, make_crew):
         monkeypatch.setattr(probe, "words_of", lambda chosen: "")
         found = make_crew(body, count)
         monkeypatch.setattr(probe, "Crew", lambda *_: found)
-        return ProbingSession(None, None, None, None, None, None, lambda said: None, Places(count)), asked
+        profiled = SimpleNamespace(usual=None, busy=False)
+        places = Places(count)
+        return ProbingSession(None, None, profiled, None, None, None, lambda said: None, places), asked
 
     return make
 
@@ -345,7 +347,7 @@ def test_probes_of_seconds_train_here_until_a_process_is_worth_its_start(session
 
 def test_no_process_of_a_probe_begins_before_measuring_has_ended(monkeypatch, tmp_path):
     order = []
-    profiled = SimpleNamespace(execution=CPU)
+    profiled = SimpleNamespace(execution=CPU, usual=None, busy=False)
 
     class Opened(Crew):
         def __init__(self, *_):
@@ -413,7 +415,7 @@ def train(monkeypatch):
         data = load_data(script[0].plan.dataset, home.data)
         with open_store(home.database) as store:
             resolved = SimpleNamespace(facts=data.facts)
-            profiled = SimpleNamespace(execution=script[0].plan.execution)
+            profiled = SimpleNamespace(execution=script[0].plan.execution, usual=None, busy=False)
             session = ProbingSession(None, resolved, profiled, store, home, data, say, found)
             try:
                 session.run(ProbeOptions(**({"seconds": 120.0} | options)))

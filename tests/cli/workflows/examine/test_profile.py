@@ -8,13 +8,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from measured import step_of
 
 from advisor.conformal import Quantity
 from advisor.cost.measurement import LayerTime
 from advisor.plans.dataset import dataset_named
 from cli.workflows.examine import profile as workflow
+from cli.workflows.forecast.machine import plain_execution
 from db.session import open_store
-from profiler.device import choose_device
+from profiler.device import choose_device, fingerprint
 from profiler.layers import LayerFacts
 from profiler.steps import StepTimes
 
@@ -239,6 +241,36 @@ def test_the_measured_step_is_compared_with_its_forecast(advisor, home, measurin
     assert error["share"] == pytest.approx(0.054 / forecast.mean - 1)
     assert error["inside"] == (forecast.low <= 0.054 <= forecast.high)
     assert rows_of(advisor(*MLP).out, "predicted before")[0].count("90 % interval") == 1
+
+
+def test_on_a_busy_machine_one_line_offers_to_measure_again_which_replaces_the_same_step(
+    advisor, home, measuring
+):
+    measuring.setattr(FakeProcess, "times", replace(TIMES, layers=()))
+    measuring.setattr("cli.workflows.forecast.pace.pace_side_by_side", lambda copies: 2 * TIMES.reference)
+    step = step_of("mlp-1-8", dataset_named("digits").task, 4, fingerprint(plain_execution("cpu")))
+    step = replace(step, reference_seconds=TIMES.reference)
+    others = [
+        replace(step, network="mlp-1-9", layers=()),
+        replace(step, batch=16),
+        replace(step, processes=2),
+    ]
+    with open_store(home / "advisor.sqlite") as store:
+        for each in (step, *others):
+            store.add_measurement(each)
+    answer = advisor(*MLP, "--remeasure")
+    assert answer.code == 0
+    assert answer.err.count("this machine is at 50 % of its usual speed") == 1
+    assert "--remeasure measures again when it is quiet" in " ".join(answer.err.split())
+    kept = stored(home)
+    assert kept[:-1] == others
+    assert (kept[-1].network, kept[-1].batch, kept[-1].step_seconds) == ("mlp-1-8", 4, TIMES.step)
+
+
+def test_measuring_again_is_for_this_machine(advisor, home):
+    refused = advisor("profile", "--cluster", "auto", "--remeasure")
+    assert refused.code == 2
+    assert "leave it or --cluster out" in refused.error_line
 
 
 def test_csv_has_a_row_for_every_part_and_units_in_its_columns(advisor, measuring):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -195,6 +196,75 @@ def test_another_augmentation_is_measured_although_the_time_was_spent_before(mac
     augmentations = [m.fingerprint.augmentation for m in store.measurements()]
     assert augmentations[-result.new :] == [facts.augmentation.key] * result.new
     assert not any(augmentations[: -result.new])
+
+
+def measured_again(store, seconds, candidates=CANDIDATES):
+    said = []
+    result = measuring.profile_candidates(
+        store, candidates, DIGITS, batch=32, device="cpu", seconds=seconds, say=said.append, remeasure=True
+    )
+    return result, said
+
+
+def test_measuring_again_takes_its_time_anew_and_replaces_what_was_measured_before(
+    machine, store, monkeypatch
+):
+    moments = count()
+    monkeypatch.setattr("cli.workflows.forecast.machine.now", lambda: f"moment {next(moments)}")
+    profiled(store, 40.0)
+    before = store.measurements()
+    elsewhere = replace(before[0], task=Task(channels=1, height=28, width=28, classes=10))
+    other_family = replace(before[0], network="mlp-1-8")
+    for each in (elsewhere, other_family):
+        store.add_measurement(each)
+    assert profiled(store, 40.0).new == 0
+    result, said = measured_again(store, 40.0)
+    after = store.measurements()
+    assert result.new > 4
+    assert result.reused == 2
+    assert after[:2] == [elsewhere, other_family]
+    # The same networks are the most informative ones again.
+    assert {m.network for m in before} & {m.network for m in after[2:]} > {REFERENCE}
+    assert len(after) == 2 + result.new
+    assert said[-1] == f"{result.new} new measurements are in the place of {len(before)} earlier ones"
+    assert result.predictor.count == sum(
+        m.fingerprint == result.fingerprint and m.processes == 1 for m in after
+    )
+
+
+@pytest.mark.parametrize(("seconds", "slowness"), [(0.0, 1.0), (20.0, 1000.0)])
+def test_without_enough_new_measurements_the_earlier_ones_stay(machine, store, seconds, slowness):
+    profiled(store, 20.0)
+    before = store.measurements()
+    machine.slowness = slowness
+    result, said = measured_again(store, seconds)
+    assert store.measurements()[: len(before)] == before
+    assert "earlier measurements stay, for want of new ones: raise --profile-seconds" in said[-1]
+    assert result.predictor.count
+
+
+def test_measuring_again_what_was_never_measured_is_measuring(machine, store):
+    result, said = measured_again(store, 20.0)
+    assert result.new > 0
+    assert not any("earlier" in line for line in said)
+
+
+def test_before_measuring_a_busy_machine_is_said_once_and_only_if_something_is_measured(
+    machine, store, monkeypatch
+):
+    monkeypatch.setattr("cli.workflows.forecast.pace.pace_side_by_side", lambda copies: 1.0)
+    assert not profiled(store, 20.0).busy
+    for m in store.measurements():
+        store.delete_measurements([m])
+        store.add_measurement(replace(m, reference_seconds=0.5))
+    said = []
+    result = measuring.profile_candidates(
+        store, CANDIDATES, DIGITS, batch=32, device="cpu", seconds=40.0, say=said.append
+    )
+    assert result.busy
+    assert ["50 % of its usual speed" in line for line in said].count(True) == 1
+    assert "`recommend --remeasure` measures again when it is quiet" in said[0]
+    assert not profiled(store, 0.0).busy
 
 
 def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch):
