@@ -15,7 +15,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.predictor import CostPredictor
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of, with_other_weight_decays
 from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move
-from advisor.decision.probes.probing import WORTHWHILE, _of_leading, full_probes, next_probe
+from advisor.decision.probes.probing import WORTHWHILE, Valuation, _of_leading, full_probes, next_probe
 from advisor.decision.ranking import Objective, rank
 from advisor.decision.reasons import Evidence, compared_prices, reasons, trade
 from advisor.decision.scenario import Limits, Scenario, plan_of
@@ -230,15 +230,15 @@ def test_the_leading_designs_are_proposed_with_every_other_weight_decay(open_eff
     single = next(e for e in leading if len(e.design.members) == 1)
     ensembles = [e for e in leading if len(e.design.members) > 1]
     expected = {key_of(e.design.name, 20, 1.0, m) for e in (single, *ensembles) for m in (3.0, 10.0, 30.0)}
-    long = list(_of_leading(scenario, found, errors_of(found), np.inf, (), 1))
+    long = list(_of_leading(Valuation(scenario, errors_of(found), 1), found, np.inf, ()))
     assert {p.key for p in long if p.tuned_weight_decay is not None} == expected
     assert all(p.full for p in long)
-    left = {p.key for p in _of_leading(scenario, found, errors_of(found), np.inf, expected, 1)}
+    left = {p.key for p in _of_leading(Valuation(scenario, errors_of(found), 1), found, np.inf, expected)}
     assert not left & expected
     assert with_other_weight_decays(leading, RECIPE_ONLY) == []
     # Where they do not fit, they are shortened by half at most.
     seconds = min(p.seconds.high for p in long) * 0.99
-    short = [p for p in _of_leading(scenario, found, errors_of(found), seconds, (), 1)]
+    short = [p for p in _of_leading(Valuation(scenario, errors_of(found), 1), found, seconds, ())]
     assert {(p.plan.epochs, round(p.image_share, 1)) for p in short if p.tuned_weight_decay} == {
         (10, 1.0),
         (20, 0.5),
@@ -248,7 +248,7 @@ def test_the_leading_designs_are_proposed_with_every_other_weight_decay(open_eff
 def test_after_the_full_trainings_a_probe_of_weight_decay_is_worth_its_time(open_effect):
     scenario, found = open_effect
     done = {key_of(e.design.name, 20, 1.0) for e in contenders(found)}
-    proposed = list(_of_leading(scenario, found, errors_of(found), 1e5, done, 1))
+    proposed = list(_of_leading(Valuation(scenario, errors_of(found), 1), found, 1e5, done))
     assert {p.tuned_weight_decay for p in proposed} == {3e-4, 1e-3, 3e-3}
     assert all(p.move > WORTHWHILE for p in proposed)
     best = max(p.rate for p in proposed)
@@ -257,4 +257,4 @@ def test_after_the_full_trainings_a_probe_of_weight_decay_is_worth_its_time(open
     # Without tuning nothing is proposed, and nothing is compared with another weight decay.
     off = replace(scenario, weight_decays=RECIPE_ONLY)
     plain = [replace(e, errors_by_weight_decay=None) for e in found]
-    assert list(_of_leading(off, plain, errors_of(plain), 1e5, done, 1)) == []
+    assert list(_of_leading(Valuation(off, errors_of(plain), 1), plain, 1e5, done)) == []
