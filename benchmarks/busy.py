@@ -1,7 +1,7 @@
 """How well the reference convolution shows a busy machine, and how often it cries wolf.
 
-The program calls a machine busy below 0.75 of its usual speed: in no trial on a quiet machine (0.76 at
-least), and in all trials with four endless loops beside on two cores (0.33 to 0.36 in the median). AMD EPYC,
+The program calls a machine busy below 0.75 of its usual speed: in no trial on a quiet machine (0.78 at
+least), and in all trials with four endless loops beside on two cores (0.35 to 0.42 in the median). AMD EPYC,
 2 cores, torch 2.15, 13 to 23 trials of each kind, 2026-11-29.
 
 A quiet machine is compared with one on which 1, 2 or 4 endless loops run beside. `usual` is what a

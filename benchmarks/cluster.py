@@ -4,9 +4,9 @@
     python benchmarks/cluster.py --part hundred
 
 1. `engine`: the same plan on the processes of the local pool and on as many nodes of one core each, in turns:
-   1, 2 and 4 of both, for few and for more epochs. The seconds of both lengths give those of an epoch, and the
-   seconds beside the epochs: processes and data, and that the first worker begins before the last has
-   started. The engine's share of a run of two minutes counts the latter once and the former by their ratio.
+   1, 2 and 4 of both, for few and for more epochs. The seconds of both lengths give those of an epoch, and
+   those beside the epochs: processes and data, and that the first worker begins before the last has started.
+   The engine's share of a run of two minutes counts the latter once and the former by their ratio.
 2. `death`: a node is killed while it trains, and another one is idle. Seconds from the notice to the first
    epoch after it.
 3. `hundred`: 100 members (V100, a sixteenth of the filters) on three nodes, one of which is killed and one of
@@ -30,7 +30,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -65,6 +65,7 @@ COUNTS, TURNS, DEATHS = (1, 2, 4), 2, 3
 NETWORK, MEMBERS, EPOCHS = "resnet-14-16", 4, (6, 24)
 SLOTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TWO_MINUTES = 120.0
+SESSION_GROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 def plan_of(design: str | Design, processes: int, epochs: int, facts: DatasetFacts = DIGITS) -> TrainingPlan:
@@ -123,10 +124,10 @@ def timed(plan: TrainingPlan, data: Data, address: ClusterAddress | None) -> flo
     return whole
 
 
-def engine(nodes: RayNodes, data: Data) -> list[dict[str, Any]]:
+def engine(nodes: RayNodes, data: Data, counts: Sequence[int] = COUNTS) -> list[dict[str, Any]]:
     """Time the local pool and the cluster in turns."""
     rows = []
-    for count in COUNTS:
+    for count in counts:
         added = [nodes.add() for _ in range(count)]
         ways = {"pool": None, "cluster": ClusterAddress(nodes.address)}
         plans = [plan_of(f"{MEMBERS}x{NETWORK}", count, epochs) for epochs in EPOCHS]
@@ -279,7 +280,10 @@ def main() -> None:
         "--part", choices=("engine", "death", "hundred", "slots"), help="only one of the four"
     )
     parts = {"engine": engine, "death": death, "hundred": hundred}
-    only = parser.parse_args().part
+    parser.add_argument("--nodes", type=int, nargs="+", default=COUNTS, help="numbers of nodes of engine")
+    given = parser.parse_args()
+    only = given.part
+    parts["engine"] = partial(engine, counts=given.nodes)
     result = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     if only in (None, "slots"):
         result["slots"] = slots()
@@ -288,9 +292,15 @@ def main() -> None:
         data = load_data(DIGITS, Path("not needed"))
         with RayNodes() as nodes:
             for name in chosen:
-                result[name] = parts[name](nodes, data)
+                result[name + _grouping(name)] = parts[name](nodes, data)
                 _keep(result)
     _keep(result)
+
+
+def _grouping(part: str) -> str:
+    """Return what tells results apart in which Linux weighs sessions as one from those without."""
+    on = not SESSION_GROUPS.is_file() or SESSION_GROUPS.read_text().strip() != "0"
+    return "" if on or part != "engine" else "_without_session_groups"
 
 
 def _keep(result: dict[str, Any]) -> None:
