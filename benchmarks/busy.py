@@ -25,13 +25,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from loops_beside import busy_loops
 
 from advisor.plans.dataset import DATASETS
 from cli.workflows.forecast.machine import plain_execution
@@ -49,21 +52,6 @@ QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 EPOCH_SECONDS = 0.15
 # Trials of one copy and of a copy a core on the quiet machine, for their contention.
 COPIES_TRIALS = 7
-
-
-@contextmanager
-def loops(count: int) -> Iterator[None]:
-    """Let endless loops run beside, and end them; a loop that is forgotten ends by itself."""
-    loop = f"import time\nend = time.monotonic() + {3 * SECONDS}\nwhile time.monotonic() < end: pass"
-    started = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
-    try:
-        time.sleep(0.5)
-        yield
-    finally:
-        for each in started:
-            each.kill()
-        for each in started:
-            each.wait()
 
 
 def usual_seconds() -> float:
@@ -134,7 +122,7 @@ def main() -> None:
         "between epochs": lambda: between_epochs(pace, usual),
     }
     for count in LOOPS:
-        with loops(count):
+        with busy_loops(count):
             found[count] = trials(kinds)
     results = {
         "date": datetime.now(UTC).date().isoformat(),

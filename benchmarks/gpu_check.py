@@ -101,15 +101,15 @@ DRY = Sizes(
 )
 
 
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the checkout."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def advisor(home: Path, *arguments: str) -> dict[str, Any]:
     """Return the answer of a command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "--home", str(home), *arguments, "--json", "--quiet"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", "cli", "--home", str(home), *arguments, "--json", "--quiet")
     if done.returncode:
         raise RuntimeError(f"advisor {' '.join(arguments)}: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout)
@@ -117,13 +117,7 @@ def advisor(home: Path, *arguments: str) -> dict[str, Any]:
 
 def tests(sizes: Sizes, home: Path) -> dict[str, Any]:
     """Run the tests that need a device."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *sizes.tested],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *sizes.tested)
     last = done.stdout.strip().splitlines()[-1]
     failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return {"summary": last, "tests_that_failed": failed}
@@ -154,13 +148,7 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         script = ROOT / "benchmarks" / "cost" / "cost_model.py"
         work = Path(folder) / "work.jsonl"
-        done = subprocess.run(
-            [sys.executable, str(script), "--device", sizes.device, "--quick", "--work", str(work)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = python(str(script), "--device", sizes.device, "--quick", "--work", str(work))
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return {"table": done.stdout.splitlines()}

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from loops_beside import busy_loops
 from measured import step_of
 
 from advisor.conformal import Quantity
@@ -151,21 +147,6 @@ def test_a_run_of_several_machines_belongs_to_none_however_busy_one_is(recording
     for busy in (True, False):
         mark_disturbed(1, store, busy)
         assert store.run(1).fingerprint == ELSEWHERE
-
-
-@contextmanager
-def busy_loops(count: int) -> Iterator[None]:
-    """Processes that compute for a minute at most."""
-    loop = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-    started = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
-    try:
-        time.sleep(1.0)
-        yield
-    finally:
-        for each in started:
-            each.kill()
-        for each in started:
-            each.wait()
 
 
 @pytest.mark.slow
