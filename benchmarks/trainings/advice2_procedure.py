@@ -1,7 +1,7 @@
 """The default procedure of `advisor recommend`, replayed on the trainings of a cell.
 
 1. First sight: forecasts by what is known before any training (`advice2_level.py`).
-2. Probing (`cli.workflows.advise.default_probing`): the leading design is trained as it is asked about, then
+2. Probing (`probe_session.default_probing`): the leading design is trained as it is asked about, then
    its closest rival of the other kind, then leading designs by what their trainings move per second. The
    time is that of the first two, and 5 % of the recommended training beyond that, at most 3 minutes. A probe
    is the training of the file with seed 0, with its core seconds as cost and its errors on validation images.
@@ -31,7 +31,7 @@ from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate
 from advisor.plans.method_traits import Method
-from cli.workflows.advise.default_probing import default_seconds, full_seconds_of
+from cli.workflows.advise.probe_session.default_probing import default_seconds, full_seconds_of
 
 
 def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:

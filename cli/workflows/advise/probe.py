@@ -29,9 +29,9 @@ from cli.workflows.advise.probe_session.choosing import Choosing, Others
 from cli.workflows.advise.probe_session.crew import Crew, Member
 from cli.workflows.advise.probe_session.keeping import keep_outcome
 from cli.workflows.advise.probe_session.places import Places
-from cli.workflows.advise.probe_training import ProbeResult, train_probe
+from cli.workflows.advise.probe_session.session_time import LONGEST_SECONDS, TrainedProbe
+from cli.workflows.advise.probe_session.training import ProbeResult, train_probe
 from cli.workflows.advise.request import ResolvedRequest, check_request, profiled_for
-from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.answers.advise.probing import FinishedProbe, Probing, ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.evidence import say_of_earlier_contents

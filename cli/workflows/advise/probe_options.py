@@ -19,7 +19,7 @@ class ProbeOptions:
 
     Attributes:
         seconds: time for choosing and training all probes, seconds; None for what is worthwhile by default,
-            on data that are at hand (`cli.workflows.advise.default_probing`).
+            on data that are at hand (`cli.workflows.advise.probe_session.default_probing`).
         download: whether a missing data set may be downloaded.
         take_signals: whether the first SIGINT, SIGTERM or SIGHUP ends the session and keeps its finished
             probes. Only the main thread of a process can take over signals.

@@ -29,11 +29,11 @@ from advisor.designs.budget import parse_budget
 from advisor.errors import StorageError
 from advisor.plans.plan import TrainingPlan, plan_to_json
 from cli.workflows.advise.comparison import Comparison, Fitted, compare, device_of, evidence_of, whole_search
-from cli.workflows.advise.default_probing import data_to_probe, lesson, probed_before
 from cli.workflows.advise.measure_next import measure_next, measure_untried
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_options import ProbeOptions
+from cli.workflows.advise.probe_session.default_probing import data_to_probe, lesson, probed_before
 from cli.workflows.advise.probe_session.places import Places
 from cli.workflows.advise.reasons import advised_designs, would_change
 from cli.workflows.advise.repeated import keep, stamp_of

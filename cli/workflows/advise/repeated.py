@@ -31,6 +31,7 @@ from cli.workflows.clock import now
 from cli.workflows.home import Home
 from cli.workflows.reading import state_of_evidence
 from cli.workflows.views import Say
+from trainer.data.archives import DEBIAN_FASHION_MNIST
 from trainer.execution.cluster.address import ClusterAddress
 
 # Number of answers that are kept.
@@ -124,7 +125,7 @@ def stamp_of(request: RecommendRequest, home: Home, probing: ProbeOptions | None
 
 def _state_of_data(request: RecommendRequest, home: Home) -> list[Any]:
     """Return what tells whether a data set was fetched, and whether the files of a folder have changed."""
-    here = [_state_of(home.data)] if home.data.is_dir() else []
+    here = [_state_of(folder) for folder in (home.data, DEBIAN_FASHION_MNIST) if folder.is_dir()]
     if not request.dataset.startswith(FOLDER_PREFIX):
         return here
     folder = Path(request.dataset.removeprefix(FOLDER_PREFIX)).expanduser().absolute()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from advisor.decision.probes.probing import Probe
 from advisor.decision.scenario import Evaluated
 from advisor.estimate import Estimate
-from cli.workflows.advise.probe_training import ProbeResult
+from cli.workflows.advise.probe_session.training import ProbeResult
 from cli.workflows.answers.advise.probing import BestDesign, FinishedProbe
 
 

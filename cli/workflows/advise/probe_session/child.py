@@ -20,7 +20,7 @@ from advisor.errors import AdvisorError, RunError
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.records import EpochRecord
 from cli.workflows.advise.probe_session.images import read_images
-from cli.workflows.advise.probe_training import ProbeResult, train_probe
+from cli.workflows.advise.probe_session.training import ProbeResult, train_probe
 from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.home import Home
 from cli.workflows.views import Said

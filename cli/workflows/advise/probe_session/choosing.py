@@ -19,10 +19,10 @@ from advisor.decision.search import search
 from advisor.designs.budget import parse_budget
 from advisor.estimate import Floats
 from cli.workflows.advise.comparison import Fitted
-from cli.workflows.advise.default_probing import announcement, default_seconds, full_seconds_of
 from cli.workflows.advise.probe_evidence import trained_before
+from cli.workflows.advise.probe_session.default_probing import announcement, default_seconds, full_seconds_of
+from cli.workflows.advise.probe_session.session_time import TrainedProbe, default_left
 from cli.workflows.advise.request import ResolvedRequest, scenario_of
-from cli.workflows.advise.session_time import TrainedProbe, default_left
 from cli.workflows.answers.advise.probing import ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.measuring import Profiled

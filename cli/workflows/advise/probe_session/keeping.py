@@ -8,7 +8,7 @@ from pathlib import Path
 from advisor.decision.probes.probing import Probe
 from advisor.errors import StorageError
 from cli.workflows.advise.probe_evidence import reported_probe
-from cli.workflows.advise.probe_training import ProbeResult
+from cli.workflows.advise.probe_session.training import ProbeResult
 from cli.workflows.clock import now
 from cli.workflows.forecast.probe_source import source_of
 from cli.workflows.home import Home

@@ -14,8 +14,9 @@ from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
 from advisor.plans.methods import make_plan
-from cli.workflows.advise import default_probing
-from cli.workflows.advise.default_probing import (
+from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
+from cli.workflows.advise.probe_session import default_probing
+from cli.workflows.advise.probe_session.default_probing import (
     announcement,
     data_to_probe,
     default_seconds,
@@ -23,8 +24,7 @@ from cli.workflows.advise.default_probing import (
     lesson,
     probed_before,
 )
-from cli.workflows.advise.probe_options import PREPARING_SECONDS, ProbeOptions, probe_options
-from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe, default_left
+from cli.workflows.advise.probe_session.session_time import LONGEST_SECONDS, TrainedProbe, default_left
 from cli.workflows.answers.advise.probing import BestDesign, Probing, ProbingEnd
 from cli.workflows.home import Home
 from trainer.data import archives, loading

@@ -28,7 +28,7 @@ from cli.workflows.advise.probe_session.child import Report
 from cli.workflows.advise.probe_session.crew import Crew
 from cli.workflows.advise.probe_session.images import read_images, write_images
 from cli.workflows.advise.probe_session.places import Places
-from cli.workflows.advise.probe_training import ProbeResult
+from cli.workflows.advise.probe_session.training import ProbeResult
 from cli.workflows.answers.advise.probing import ProbingEnd
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target

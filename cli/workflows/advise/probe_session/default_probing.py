@@ -20,8 +20,8 @@ from advisor.designs.design import parse_design
 from advisor.errors import DataError
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.advise.probe_options import ProbeOptions
+from cli.workflows.advise.probe_session.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.advise.request import ResolvedRequest, stored_request
-from cli.workflows.advise.session_time import LONGEST_SECONDS, TrainedProbe
 from cli.workflows.answers.advise.probing import Probing, ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.defaults import TUNE

@@ -1,6 +1,6 @@
 """The time of a probing session for which none is given.
 
-It is a time of trainings by forecast (`cli.workflows.advise.default_probing`). Choosing them comes on top,
+It is a time of trainings by forecast (`default_probing`). Choosing them comes on top,
 and so does what a training takes beyond its forecast, up to `LONGEST_SECONDS` in all: on a busy machine a
 leading design would else be trained, and not its rival.
 """
