@@ -10,6 +10,7 @@
      ├─ DataError              a data set that is missing, incomplete or inconsistent
      ├─ PlanError              a plan file that is damaged or of a newer schema
      ├─ RunError               training failed
+     │   └─ StepModeError      a faster way of executing a step fails on this machine
      ├─ PartialRunError        some members failed, the others are usable
      ├─ DeadlineError          the time limit is reached; resumable
      ├─ InterruptedRunError    stopped by the user; resumable
@@ -66,6 +67,10 @@ class PlanError(AdvisorError):
 
 class RunError(AdvisorError):
     """Training could not be done."""
+
+
+class StepModeError(RunError):
+    """A step cannot be executed in a mode on this machine; eager steps can."""
 
 
 class PartialRunError(AdvisorError):

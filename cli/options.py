@@ -13,6 +13,7 @@ import typer
 from advisor.cost.money.machine_price import MACHINES
 from advisor.errors import UsageError
 from advisor.plans.dataset import DATASETS, FOLDER_PREFIX, Augmentation
+from advisor.plans.execution import STEP_MODES
 from advisor.plans.method_traits import Method as TrainingMethod
 from advisor.plans.schedule import PATIENCE
 from cli.quantities import parse_price
@@ -124,6 +125,14 @@ Recipe = Annotated[
         metavar="ours|published",
         help="Recipe: ours has steps and a fixed length; published is that of the MotherNets paper, with "
         "batch 256, a constant rate and an end at convergence; default: ours.",
+    ),
+]
+StepMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(STEP_MODES),
+        help="How training steps are executed: compiled ones pay off in long trainings, graphs on CUDA; "
+        "default: what measured fastest, never compiled.",
     ),
 ]
 UntilConverged = Annotated[
@@ -286,6 +295,7 @@ def plan_request(ctx: typer.Context, target: str = "target") -> PlanRequest:
         recipe=given["recipe"],
         until_converged=given["until_converged"],
         patience=given["patience"],
+        step_mode=given.get("step_mode"),
     )
 
 

@@ -91,6 +91,7 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
         memory_format=execution.memory_format,
         protocol=PROTOCOL,
         augmentation=augmentation,
+        step_mode=execution.step_mode,
     )
 
 

@@ -74,7 +74,7 @@ class LayerTimer:
     def train(self, prepared: Prepared) -> PhaseClock:
         """Do one training step and return its clock, with phases (layer, pass) and the step's own."""
         self._begin(after_last=(LOSS, "forward"))
-        prepared.train_step(self._mark)
+        prepared.eager_step(self._mark)
         return self._end()
 
     def infer(self, prepared: Prepared) -> PhaseClock:
@@ -231,7 +231,7 @@ def _bytes_of_layers(prepared: Prepared) -> tuple[dict[str, int], dict[str, int]
         handles.append(module.register_forward_hook(leave(name)))
     try:
         with saved_tensors_hooks(pack, lambda tensor: tensor):
-            prepared.train_step(lambda phase: None)
+            prepared.eager_step(lambda phase: None)
     finally:
         for handle in handles:
             handle.remove()

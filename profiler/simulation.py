@@ -101,7 +101,7 @@ def simulate_inference_bytes(workload: Workload) -> int:
 
 def training_peak(prepared: Prepared) -> int:
     """Return the peak bytes of the second training step of a prepared workload, fake or not."""
-    return _second_peak(prepared, lambda: prepared.train_step(_ignored))
+    return _second_peak(prepared, lambda: prepared.eager_step(_ignored))
 
 
 def inference_peak(prepared: Prepared) -> int:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from advisor.cost.measurement import LayerTime
+from advisor.errors import StepModeError
 from profiler.clock import PhaseClock, Reference, clock_for
 from profiler.layers import LayerTimer
 from profiler.memory import reserved_bytes, watch_peak
@@ -31,6 +32,8 @@ from profiler.workload import Prepared, Workload
 WARM_UP = {"cpu": 2, "cuda": 10}
 # Steps after which a step is taken for a usual one; those before take longer.
 TYPICAL_AFTER = {"cpu": 1, "cuda": 10}
+# Seconds of a step that is not possible in its mode.
+NEVER_SECONDS = 3600.0
 # Share of the longest time in which a measurement is planned to end: other programs may slow it down later.
 # Only the least repetitions may take all of it.
 PLANNED_SHARE = 0.5
@@ -48,11 +51,12 @@ LEAST_LAYERED = 3
 class StepTimes:
     """Result of a measurement: medians in seconds, memory in bytes.
 
-    The fields are those of `advisor.cost.measurement.Measurement`, and three more.
+    The fields are those of `advisor.cost.measurement.Measurement`, and four more.
 
     Attributes:
         given_up: whether the measurement ended after its first steps, because it would have taken too long.
             `step` is the time of such a step then, and all other times are 0.
+        refusal: why the step is not possible in its mode; empty if it is. It is given up then.
         repetitions: number of whole training steps in the medians.
         disturbed: number of whole steps and passes that other programs disturbed. Medians leave them out
             where enough others remain, and disturbed steps timed by layers too.
@@ -60,6 +64,7 @@ class StepTimes:
 
     fits: bool = True
     given_up: bool = False
+    refusal: str = ""
     forward: float = 0.0
     backward: float = 0.0
     optimizer: float = 0.0
@@ -88,7 +93,8 @@ def measure_step(workload: Workload, device: str, seconds: float, longest: float
         longest: seconds in which the measurement has to end; the least number is lowered for it.
 
     Returns:
-        Medians and interquartile range; `fits` is false if memory ran out.
+        Medians and interquartile range; `fits` is false if memory ran out, `refusal` tells if the mode of the
+        step is not possible.
     """
     # Before the watch, which would count the maps of the reference.
     reference = Reference() if device == "cpu" else None
@@ -97,6 +103,10 @@ def measure_step(workload: Workload, device: str, seconds: float, longest: float
     try:
         prepared = workload.prepare()
         return _measured(prepared, device, _Times(began, seconds, longest), reference, read_peak)
+    except StepModeError as error:
+        # Measured again, it would be refused again: as if it took too long.
+        spent = time.perf_counter() - began
+        return StepTimes(given_up=True, refusal=str(error), step=min(longest, NEVER_SECONDS), spent=spent)
     except (RuntimeError, MemoryError) as error:
         # torch has a class for this error on CUDA; on a CPU only the text is specific.
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
@@ -155,7 +165,7 @@ def _measured(
         step=float(np.median(totals)),
         step_iqr=float(np.subtract(*np.quantile(totals, [0.75, 0.25]))),
         inference=passes.median("inference"),
-        layers=timer.times(steps.layered(), passes.layered()) if repetitions.layered else (),
+        layers=_layers(timer, steps, passes, prepared) if repetitions.layered else (),
         reference=None if reference is None else reference.seconds,
         # A first step has no gradients and no momentum of a step before.
         peak_bytes=peak if repetitions.whole else None,
@@ -166,6 +176,26 @@ def _measured(
         repetitions=len(totals),
         disturbed=steps.disturbed + passes.disturbed,
         spent=times.spent,
+    )
+
+
+def _layers(timer: LayerTimer, steps: Samples, passes: Samples, prepared: Prepared) -> tuple[LayerTime, ...]:
+    """Return the times of the layers, whose training passes add up to those of whole steps.
+
+    Layers can be timed in eager steps only. Those of another mode get the same shares of a faster step.
+    """
+    layers = timer.times(steps.layered(), passes.layered())
+    alone = sum(layer.forward_seconds + layer.backward_seconds for layer in layers)
+    if prepared.eager or not alone:
+        return layers
+    factor = (steps.median("forward") + steps.median("backward")) / alone
+    return tuple(
+        replace(
+            layer,
+            forward_seconds=factor * layer.forward_seconds,
+            backward_seconds=factor * layer.backward_seconds,
+        )
+        for layer in layers
     )
 
 

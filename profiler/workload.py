@@ -23,8 +23,15 @@ class Prepared(Protocol):
     def example(self) -> Tensor:
         """Prepared input of one batch, shape (batch, channels, height, width)."""
 
+    @property
+    def eager(self) -> bool:
+        """Whether `train_step` is executed operator by operator."""
+
     def train_step(self, mark: Mark) -> None:
         """Do one training step and mark the end of each phase: data, forward, backward, optimizer."""
+
+    def eager_step(self, mark: Mark) -> None:
+        """Do one training step operator by operator, so that its layers can be timed."""
 
     def inference_step(self) -> Tensor:
         """Return the logits of one batch without gradients."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 from advisor.errors import UsageError
 from advisor.networks.layers import Task
+from advisor.plans.execution import EAGER, text_of
 
 # Version of the way of measuring. A change of it keeps older measurements apart from newer ones.
 PROTOCOL = 4
@@ -42,6 +43,7 @@ class Fingerprint:
         memory_format: ``contiguous`` or ``channels_last``.
         protocol: version of the way of measuring.
         augmentation: augmentation of the batches; empty if it hardly changes the time of a step.
+        step_mode: ``eager``, ``compiled`` or ``graph``.
     """
 
     device: str
@@ -55,13 +57,26 @@ class Fingerprint:
     memory_format: str
     protocol: int = 1
     augmentation: str = ""
+    step_mode: str = EAGER
+
+    @property
+    def arithmetic(self) -> tuple[str, str, str]:
+        """Settings as in `Execution.arithmetic`."""
+        return self.dtype, self.memory_format, self.step_mode
+
+    @property
+    def arithmetic_text(self) -> str:
+        """The arithmetic in words."""
+        return text_of(self.arithmetic)
 
     @property
     def digest(self) -> str:
-        """Short hash of all fields; an empty `augmentation`, a later field, leaves older digests valid."""
+        """Short hash of all fields; later fields leave older digests valid as long as they say nothing."""
         # A subclass may have more fields, which are not part of the fingerprint.
         own = {f.name: getattr(self, f.name) for f in fields(Fingerprint)}
-        text = json.dumps({n: v for n, v in own.items() if n != "augmentation" or v}, sort_keys=True)
+        silent = {"augmentation": "", "step_mode": EAGER}
+        said = {name: value for name, value in own.items() if silent.get(name) != value}
+        text = json.dumps(said, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ The predictor is fitted anew from the stored measurements whenever it is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from advisor.cost.parallel.contention import contention_at, measured_contention
 from advisor.cost.step_cost import LOSS, StepFormulas, Workpiece, at_usual_speed, scaled_times
 from advisor.estimate import Estimate, Floats, Z
 from advisor.networks.layers import Task
-from advisor.plans.execution import Execution
+from advisor.plans.execution import EAGER, Execution
 
 # Fewest measurements for the interval of the Gaussian process. With fewer, it is at least a factor of two.
 LEAST_MEASUREMENTS = 8
@@ -256,8 +257,7 @@ def _process(corrected: Corrected | None) -> Residuals:
 
 
 def _is_own(m: Measurement, execution: Execution) -> bool:
-    machine = m.fingerprint
-    return (machine.dtype, machine.memory_format) == (execution.dtype, execution.memory_format)
+    return m.fingerprint.arithmetic == execution.arithmetic
 
 
 def _refutes(later: Measurement, failed: Measurement) -> bool:
@@ -284,16 +284,19 @@ def _with_transferred(
     """
     if len(alone) >= LEAST_MEASUREMENTS:
         return alone, ""
-    groups: dict[tuple[str, str], list[Measurement]] = {}
+    groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for m in steps:
-        if not _is_own(m, execution):
-            groups.setdefault((m.fingerprint.dtype, m.fingerprint.memory_format), []).append(m)
-    largest = max(groups.values(), key=len, default=[])
+        # Few networks are ever measured compiled or as graphs.
+        if not _is_own(m, execution) and m.fingerprint.step_mode == EAGER:
+            groups.setdefault(m.fingerprint.arithmetic, []).append(m)
+    eager = groups.get(replace(execution, step_mode=EAGER).arithmetic, [])
+    largest = eager if len(eager) > len(alone) else max(groups.values(), key=len, default=[])
     if len(largest) <= len(alone):
         return alone, ""
     here = {Workpiece.of(m): m.step_seconds for m in alone}
     ratios = [here[Workpiece.of(m)] / m.step_seconds for m in largest if Workpiece.of(m) in here]
     ratio = float(np.median(ratios)) if ratios else 1.0
     added = [scaled_times(m, ratio) for m in largest if Workpiece.of(m) not in here]
-    same = largest[0].fingerprint.dtype == execution.dtype
-    return [*alone, *added], execution.memory_format if same else execution.dtype
+    theirs = largest[0].fingerprint.arithmetic
+    differs = next(own for own, other in zip(execution.arithmetic, theirs, strict=True) if own != other)
+    return [*alone, *added], differs

@@ -11,10 +11,15 @@ MOST_WORKERS = 1024
 
 DEVICES = ("cpu", "cuda")
 DTYPES = ("float32", "bfloat16")
+MEMORY_FORMATS = ("contiguous", "channels_last")
+# Ways of executing a step: operator by operator; compiled by `torch.compile`; recorded as CUDA graphs,
+# which are replayed (on a CPU: called again on the same tensors).
+EAGER, COMPILED, GRAPH = STEP_MODES = ("eager", "compiled", "graph")
 _CHOICES = {
     "device": DEVICES,
     "dtype": DTYPES,
-    "memory_format": ("contiguous", "channels_last"),
+    "memory_format": MEMORY_FORMATS,
+    "step_mode": STEP_MODES,
 }
 
 
@@ -28,6 +33,7 @@ class Execution:
         threads: intra-operator threads of each process (CPU).
         dtype: ``float32`` or ``bfloat16`` (autocast).
         memory_format: ``contiguous`` or ``channels_last``.
+        step_mode: ``eager``, ``compiled`` or ``graph``. The last two round otherwise than the first.
     """
 
     device: str
@@ -35,6 +41,17 @@ class Execution:
     threads: int
     dtype: str
     memory_format: str
+    step_mode: str = EAGER
+
+    @property
+    def arithmetic(self) -> tuple[str, str, str]:
+        """Settings that change how a step is computed: type of numbers, memory format and mode of steps."""
+        return self.dtype, self.memory_format, self.step_mode
+
+    @property
+    def arithmetic_text(self) -> str:
+        """The arithmetic in words."""
+        return text_of(self.arithmetic)
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -43,3 +60,8 @@ class Execution:
         for name in ("processes", "threads"):
             if not 1 <= getattr(self, name) <= MOST_WORKERS:
                 raise UsageError(f"{name} must be between 1 and {MOST_WORKERS}, got {getattr(self, name)}")
+
+
+def text_of(arithmetic: tuple[str, str, str]) -> str:
+    """Return an arithmetic in words; that steps are eager goes without saying."""
+    return ", ".join(f"{part} steps" if part in STEP_MODES else part for part in arithmetic if part != EAGER)

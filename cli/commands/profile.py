@@ -16,6 +16,7 @@ from cli.options import (
     MeasuredCluster,
     Resize,
     SkipDamaged,
+    StepMode,
     cluster_of,
     print_answer,
 )
@@ -43,6 +44,7 @@ def profile(
     batch: Batch = None,
     augment: Augment = None,
     device: Device = None,
+    step_mode: StepMode = None,
     cluster: MeasuredCluster = None,
     insecure_cluster: Insecure = False,
     profile_seconds: Annotated[
@@ -88,7 +90,10 @@ def _profile_network(ctx: typer.Context) -> None:
         augmentation=given["augment"],
         **{
             name: given[name]
-            for name in ("design", "batch", "device", "csv", "as_json", "resize", "skip_damaged", "remeasure")
+            for name in (
+                *("design", "batch", "device", "csv", "as_json", "resize", "skip_damaged", "remeasure"),
+                "step_mode",
+            )
         },
     )
     answer = measured(request, ctx.obj.home, ctx.obj.speaker())
@@ -105,6 +110,8 @@ def _profile_cluster(ctx: typer.Context, address: ClusterAddress) -> None:
         raise UsageError("--csv has the layers of a network: leave it or --cluster out")
     if given["remeasure"]:
         raise UsageError("--remeasure is for a network on this machine: leave it or --cluster out")
+    if given["step_mode"] is not None:
+        raise UsageError("--step-mode is for a network on this machine: leave it or --cluster out")
     from cli.render.examine.cluster import profiled_kinds
     from cli.workflows.forecast.cluster.measuring import profile_cluster
     from cli.workflows.forecast.plan_request import PlanRequest

@@ -118,7 +118,7 @@ def _head(answer: Profile) -> list[Text]:
     return [
         Text(f"{answer.network} at batch {answer.batch} of {answer.input}", style="bold"),
         Text(f"{answer.parameters:,} parameters, {count(answer.macs)} MACs an image"),
-        Text(f"on {device.device_name}, {device.dtype}, {device.memory_format}"),
+        Text(f"on {device.device_name}, {device.arithmetic_text}"),
         Text(
             f"step {duration(step.step_seconds)} (IQR {duration(step.step_iqr_seconds)}, "
             f"{step.repetitions} repetitions), inference "

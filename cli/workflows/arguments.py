@@ -73,6 +73,7 @@ _PLANNED = (
     "shrink",
     "recipe",
     "patience",
+    "step_mode",
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from advisor.errors import StepModeError
 from profiler import samples, steps
 from profiler.clock import REFERENCE_INTERVAL, Reference
 from profiler.layers import LayerTimer
@@ -26,6 +27,8 @@ from profiler.steps import (
 class Sleeping:
     """Both a workload and what it builds; every phase sleeps for its seconds."""
 
+    eager = True
+
     def __init__(self, data=0.002, forward=0.004, backward=0.008, optimizer=0.002, inference=0.006):
         self.phases = {"data": data, "forward": forward, "backward": backward, "optimizer": optimizer}
         self.inference = inference
@@ -35,6 +38,9 @@ class Sleeping:
 
     def prepare(self):
         return self
+
+    def eager_step(self, mark):
+        self.train_step(mark)
 
     def train_step(self, mark):
         self.trained += 1
@@ -435,3 +441,39 @@ def test_the_trainers_own_step_is_measured_on_a_gpu(workload, execution):
     assert sum(t.forward_seconds + t.backward_seconds for t in times.layers) == pytest.approx(
         times.forward + times.backward, rel=0.25
     )
+
+
+class Impossible(Sleeping):
+    """A workload whose mode of steps fails on this machine."""
+
+    def prepare(self):
+        raise StepModeError("no graph here")
+
+
+def test_a_mode_that_is_not_possible_is_given_up_with_its_reason():
+    times = measure_step(Impossible(), "cpu", 0.1, longest=30.0)
+    assert (times.given_up, times.refusal, times.step) == (True, "no graph here", 30.0)
+
+
+class Faster(Sleeping):
+    """Whole steps take half the time of eager ones, by whose layers they are timed."""
+
+    eager = False
+
+    def __init__(self):
+        super().__init__(forward=0.004, backward=0.008)
+        self.module = nn.Sequential(nn.Identity())
+
+    def eager_step(self, mark):
+        mark("data")
+        self.module(self.example)
+        for phase, seconds in (("forward", 0.01), ("backward", 0.02), ("optimizer", 0.001)):
+            time.sleep(seconds)
+            mark(phase)
+
+
+def test_layers_of_another_mode_have_their_shares_of_its_faster_steps():
+    times = measure_step(Faster(), "cpu", 0.8)
+    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
+    assert in_layers == pytest.approx(times.forward + times.backward)
+    assert in_layers < 0.025

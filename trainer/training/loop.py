@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advisor.errors import RunError, StorageError
+from advisor.errors import RunError, StepModeError, StorageError
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
@@ -39,6 +39,7 @@ from trainer.training.distillation import Teacher
 from trainer.training.optimizer import SGD
 from trainer.training.step import (
     WHOLE,
+    Descent,
     Loss,
     label_loss,
     prepare_module,
@@ -46,6 +47,7 @@ from trainer.training.step import (
     ran_out_of_memory,
     training_step,
 )
+from trainer.training.step_modes import descent_in_mode
 from trainer.training.stored_probabilities import pack_probabilities
 
 # Number of times that a training may go back to its last checkpoint, and the factor on its rate each time.
@@ -113,6 +115,7 @@ class NetworkTraining:
         if len(self.network.graph.outputs) > 1:
             average_shared(self.network)
         self.optimizer = SGD(self.network, self.step.momentum, self.step.weight_decay)
+        self.descent = self._descent()
         steps = self.plan.step_ids_of(self.step.network)
         checkpoint = load_checkpoint(self.folder, self._notify, steps)
         if checkpoint is None:
@@ -260,12 +263,21 @@ class NetworkTraining:
                     micro_batch=self.progress.micro_batch,
                     loss_of=self.loss_of,
                     share=self.share,
+                    descent=self.descent,
                 )
             except RuntimeError as error:
                 if not ran_out_of_memory(error):
                     raise
             # Outside of the handler: its traceback keeps the activations of the failed attempt in memory.
             self._halve_micro_batch()
+
+    def _descent(self) -> Descent | None:
+        """Return what executes the steps of the plan's mode; None for eager steps."""
+
+        def refuse(error: StepModeError) -> None:
+            self._notify(f"{self.step.network}: {error}; steps are eager")
+
+        return descent_in_mode(self.network, self.optimizer, self.plan.execution, refuse, self.loss_of)
 
     def _halve_micro_batch(self) -> None:
         smaller = (self.progress.micro_batch or self.plan.batch) // 2

@@ -56,14 +56,26 @@ class SGD:
                 )
             self._buffers[name] = torch.empty_like(parameter).copy_(momentum[name])
 
+    def fill_momentum(self) -> None:
+        """Give a momentum of 0 to every parameter that has none; its next step is that of a first step."""
+        if self._momentum:
+            for name, parameter in self._parameters.items():
+                if name not in self._buffers:
+                    self._buffers[name] = torch.zeros_like(parameter)
+
     def zero_grad(self) -> None:
         """Drop all gradients, so that the next backward pass writes new ones."""
         for parameter in self._parameters.values():
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Change all parameters that have a gradient."""
+    def step(self, rate: Tensor | None = None) -> None:
+        """Change all parameters that have a gradient.
+
+        Args:
+            rate: learning rate without dimensions, on the device of the network, in place of `rate`: a
+                recorded step reads it anew every time.
+        """
         moved = {name: p for name, p in self._parameters.items() if p.grad is not None}
         buffers = [self._buffers.get(name) for name in moved] if self._momentum else []
         sgd(
@@ -73,7 +85,7 @@ class SGD:
             fused=True,
             weight_decay=self._weight_decay,
             momentum=self._momentum,
-            lr=self.rate,
+            lr=self.rate if rate is None else rate,
             dampening=0.0,
             nesterov=False,
             maximize=False,

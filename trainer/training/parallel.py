@@ -50,7 +50,7 @@ from trainer.data.loading import Data
 from trainer.events import Event, Tell
 from trainer.training.checkpoint import Progress
 from trainer.training.loop import DivergedError, NetworkTraining, StoppedError
-from trainer.training.step import Share
+from trainer.training.step import Descent, Share
 
 # The other ranks wait while rank 0 evaluates and writes a checkpoint, which takes long on a large data set.
 TIMEOUT = timedelta(minutes=30)
@@ -180,6 +180,10 @@ class SharedTraining(NetworkTraining):
         if self.plan.execution.device == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.module = DistributedDataParallel(self.network)
+
+    def _descent(self) -> Descent | None:
+        # Gradients are averaged between processes during an eager backward pass.
+        return None
 
     def _train_batch(self, which: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         loss, wrong = super()._train_batch(which, number)

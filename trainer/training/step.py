@@ -30,6 +30,8 @@ from trainer.training.optimizer import SGD
 Mark = Callable[[str], None]
 # Summed loss of a batch as a function of inputs, logits and labels.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Descent on prepared images and their classes: sum of the losses and number of wrong answers.
+Descent = Callable[[Tensor, Tensor, Mark], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def training_step(
     loss_of: Loss = label_loss,
     share: Share = WHOLE,
     mark: Mark = unmarked,
+    descent: Descent | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Do one step of SGD on a batch.
 
@@ -151,6 +154,8 @@ def training_step(
         share: slice of the batch that this process computes. Gradients are scaled so that their mean over all
             processes is the gradient of the batch.
         mark: receiver of the names of finished phases.
+        descent: another way of executing forward pass, backward pass and update of a whole batch
+            (`trainer.training.step_modes`); None for the eager way.
 
     Returns:
         Sum of the losses and number of wrong answers in the slice, two scalars on the device.
@@ -161,8 +166,52 @@ def training_step(
         share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
     )
     divisor, labels = len(labels) / share.count, share.of(labels)
+    if descent is not None and not micro_batch:
+        mark("data")
+        return descent(inputs, labels, mark)
     optimizer.zero_grad()
     mark("data")
+    return descend(
+        network,
+        optimizer,
+        inputs,
+        labels,
+        divisor,
+        execution,
+        micro_batch=micro_batch,
+        loss_of=loss_of,
+        mark=mark,
+    )
+
+
+def descend(
+    network: Callable[[Tensor], Tensor],
+    optimizer: SGD,
+    inputs: Tensor,
+    labels: Tensor,
+    divisor: float,
+    execution: Execution,
+    *,
+    micro_batch: int = 0,
+    loss_of: Loss = label_loss,
+    mark: Mark = unmarked,
+) -> tuple[Tensor, Tensor]:
+    """Do forward pass, backward pass and update, without gradients at first.
+
+    Args:
+        network: network in training mode.
+        optimizer: optimizer of the network's parameters.
+        inputs: prepared images, float32 (batch, channels, height, width).
+        labels: true classes, int64 (batch,).
+        divisor: number by which summed gradients are divided.
+        execution: arithmetic.
+        micro_batch: as in `training_step`.
+        loss_of: loss function to minimise.
+        mark: receiver of the names of finished phases.
+
+    Returns:
+        Sum of the losses and number of wrong answers, two scalars on the device.
+    """
     loss_sum = torch.zeros((), device=labels.device)
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
     # The parts are nearly equal, because a part of a single image has no batch statistics.
@@ -177,7 +226,7 @@ def training_step(
 
 
 def _accumulate(
-    network: nn.Module,
+    network: Callable[[Tensor], Tensor],
     inputs: Tensor,
     labels: Tensor,
     divisor: float,

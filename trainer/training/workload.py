@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from advisor.errors import StepModeError
 from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
-from advisor.plans.execution import Execution
+from advisor.plans.execution import EAGER, Execution
 from trainer.networks.network import build_network
 from trainer.training.optimizer import SGD
-from trainer.training.step import Mark, autocast, prepare_module, training_step
+from trainer.training.step import Descent, Mark, autocast, prepare_module, training_step, unmarked
+from trainer.training.step_modes import descent_in_mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,15 @@ class StepWorkload:
     execution: Execution
 
     def prepare(self) -> PreparedStep:
-        """Build the network and synthetic images."""
-        return PreparedStep(self)
+        """Build the network and synthetic images, and what the mode of steps needs.
+
+        Raises:
+            StepModeError: the mode is not possible on this machine.
+        """
+        prepared = PreparedStep(self)
+        if self.execution.step_mode != EAGER:
+            prepared.train_step(unmarked)
+        return prepared
 
 
 class PreparedStep:
@@ -58,6 +67,7 @@ class PreparedStep:
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
         self._optimizer = SGD(self.module, 0.9, 1e-4)
+        self._descent = descent_in_mode(self.module, self._optimizer, workload.execution, _raise)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
         # As in the training loop, the images of a batch are gathered from random places.
@@ -68,12 +78,31 @@ class PreparedStep:
         example = torch.randn(shape, generator=generator).to(device)
         self._example = example.contiguous(memory_format=memory_format) if memory_format else example
 
+    @property
+    def eager(self) -> bool:
+        """Whether training steps are executed operator by operator."""
+        return self._descent is None
+
     def train_step(self, mark: Mark) -> None:
-        """Do one training step.
+        """Do one training step in the mode of the workload.
+
+        Args:
+            mark: receiver of the names of finished phases.
+
+        Raises:
+            StepModeError: the mode is not possible on this machine.
+        """
+        self._train_step(mark, self._descent)
+
+    def eager_step(self, mark: Mark) -> None:
+        """Do one training step operator by operator, whatever the mode of the workload.
 
         Args:
             mark: receiver of the names of finished phases.
         """
+        self._train_step(mark, None)
+
+    def _train_step(self, mark: Mark, descent: Descent | None) -> None:
         if not self.module.training:
             self.module.train()
         training_step(
@@ -87,6 +116,7 @@ class PreparedStep:
             seed=0,
             execution=self.workload.execution,
             mark=mark,
+            descent=descent,
         )
 
     def inference_step(self) -> Tensor:
@@ -102,3 +132,7 @@ class PreparedStep:
     def example(self) -> Tensor:
         """Normalised images of one batch, float32 (batch, channels, height, width)."""
         return self._example
+
+
+def _raise(error: StepModeError) -> None:
+    raise error

@@ -16,12 +16,18 @@ from advisor.cost.parallel.nodes import NodeKind, Place
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.timeline import Span, timeline_on
 from advisor.estimate import Estimate, total
+from advisor.networks.graph import Conv, Linear
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.convergence.expectation import epochs_of
+from advisor.plans.execution import COMPILED
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 
 # Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
 HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
+# Seconds of compiling a step: of any, and for each layer with weights (`benchmarks/step_modes.py`: 5 to 8 s
+# for an MLP of 3 layers, 18 to 45 s for ResNets and VGGs of 8 to 20). The bounds are half and twice as much.
+COMPILE_SECONDS, COMPILE_SECONDS_OF_A_LAYER, COMPILE_FACTOR = 4.0, 1.8, 2.0
 # Efficiency of data parallelism: speed of n devices that share a network's batches, as a share of n times the
 # speed of one. An assumption, not measured; the interval reaches from an efficiency of 1 to no gain at all.
 SHARING_EFFICIENCY = 0.9
@@ -115,7 +121,18 @@ def _on_one(
         teacher = plan.network(step.distillation.teacher).network
         answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
         epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
-    return epoch.times(epochs_of(step.schedule))
+    name = plan.network(step.network).network
+    return total([epoch.times(epochs_of(step.schedule)), building_seconds(name, plan)])
+
+
+def building_seconds(network: str, plan: TrainingPlan) -> Estimate:
+    """Return the seconds before the first training step that the mode of steps takes."""
+    if plan.execution.step_mode != COMPILED:
+        return Estimate.exact(0.0)
+    nodes = graph_of(network, plan.dataset.task).nodes
+    weighted = sum(isinstance(node.operation, Conv | Linear) for node in nodes)
+    mean = COMPILE_SECONDS + COMPILE_SECONDS_OF_A_LAYER * weighted
+    return Estimate(mean, mean / COMPILE_FACTOR, mean * COMPILE_FACTOR)
 
 
 def shared_by(seconds: Estimate, devices: int) -> Estimate:

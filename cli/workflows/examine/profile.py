@@ -6,16 +6,17 @@ which is the part of the uncut forward and backward pass that the layers do not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor.conformal import Quantity
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
-from advisor.errors import RunError, UsageError
+from advisor.errors import RunError, StepModeError, UnknownNameError, UsageError
 from advisor.estimate import Estimate
 from advisor.networks.architecture import parse_network
 from advisor.plans.dataset import DatasetFacts
+from advisor.plans.execution import STEP_MODES
 from advisor.plans.recipes.choice import usual_batch
 from cli.workflows.answers.examine.layers import OtherParts
 from cli.workflows.answers.examine.parts import Deviation, fields_of
@@ -65,6 +66,7 @@ class ProfileRequest:
         resize: size that the images of a folder are scaled to cover and cropped to, None for none.
         skip_damaged: whether damaged files of a folder are left out.
         remeasure: whether earlier measurements of the same step are deleted once there is a new one.
+        step_mode: ``eager``, ``compiled`` or ``graph``; None for the one that measured fastest.
     """
 
     design: str
@@ -77,6 +79,7 @@ class ProfileRequest:
     resize: str | None = None
     skip_damaged: bool = False
     remeasure: bool = False
+    step_mode: str | None = None
 
 
 def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
@@ -94,6 +97,8 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
         StorageError: the CSV file or the database cannot be written.
     """
     check_csv(request.csv, CONTENT, as_json=request.as_json)
+    if request.step_mode is not None and request.step_mode not in STEP_MODES:
+        raise UnknownNameError("step mode", request.step_mode, STEP_MODES)
     facts = facts_of(
         request.dataset,
         request.augmentation,
@@ -106,12 +111,13 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
     batch = _batch_of(request, facts, parse_network(network).family)
     device = choose_device(request.device)
     with open_store(home.database) as store:
+        chosen = chosen_execution(store, device, facts.task, facts.augmentation.key)
         workload = StepWorkload(
             network=network,
             task=facts.task,
             batch=batch,
             augmentation=facts.augmentation,
-            execution=chosen_execution(store, device, facts.task, facts.augmentation.key),
+            execution=replace(chosen, step_mode=request.step_mode or chosen.step_mode),
         )
         _check_memory(workload, store)
         # The forecast comes first: once the measurement is stored, the predictor knows the outcome.
@@ -198,6 +204,8 @@ def _measured(workload: StepWorkload, store: Store) -> tuple[StepTimes, list[Lay
 def _times(process: MeasuringProcess, workload: StepWorkload) -> StepTimes:
     process.begin(workload, SECONDS)
     times = process.finish(LONGEST_SECONDS)
+    if times is not None and times.refusal:
+        raise StepModeError(times.refusal)
     if times is None:
         raise RunError(f"measuring {workload.network} ended without a result, perhaps for want of memory")
     return times

@@ -2,8 +2,10 @@
 
 A machine is given by what returns its fingerprint under settings, by default that of the one at hand.
 
-The settings of a plan (arithmetic and memory format) are chosen per machine and input shape, by the time of a
-reference network (`advisor.cost.reference`). bfloat16 has to win clearly, so that noise does not decide.
+The settings of a plan (arithmetic, memory format and mode of steps) are chosen per machine and input shape,
+by the time of a reference network (`advisor.cost.reference`). bfloat16 and CUDA graphs have to win clearly,
+so that noise does not decide. Compiled steps are never chosen, because they pay off in long trainings only: a
+user asks for them.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ from advisor.cost.measurement import Fingerprint, Measurement, TrainedEpochs
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.reference import references
 from advisor.networks.layers import Task
-from advisor.plans.execution import Execution
+from advisor.plans.execution import DTYPES, GRAPH, MEMORY_FORMATS, STEP_MODES, Execution
 from cli.workflows.clock import now
 from cli.workflows.forecast.coverage import corrections_of
 from db.queries import Store
 from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes
 
-BFLOAT16_ADVANTAGE = 1.15
+# Least factors by which a setting has to be faster than the plain one.
+BFLOAT16_ADVANTAGE, GRAPH_ADVANTAGE = 1.15, 1.05
 # Fingerprint of a machine under the settings of a plan and the augmentation of its batches.
 Machine = Callable[[Execution, str], Fingerprint]
 
@@ -48,22 +51,35 @@ def plain_execution(device: str) -> Execution:
 def executions(device: str) -> list[Execution]:
     """Return the settings to choose from, the plain ones first."""
     plain = plain_execution(device)
-    return [
+    eager = [
         replace(plain, dtype=dtype, memory_format=layout)
-        for dtype in ("float32", "bfloat16")
+        for dtype in DTYPES
         for layout in ("channels_last", "contiguous")
+    ]
+    if device == "cpu":
+        return eager
+    return [*eager, *(replace(plain, dtype=dtype, step_mode=GRAPH) for dtype in DTYPES)]
+
+
+def all_settings(device: str) -> list[Execution]:
+    """Return all settings under which something can have been measured or trained."""
+    return [
+        replace(plain_execution(device), dtype=dtype, memory_format=layout, step_mode=mode)
+        for dtype in DTYPES
+        for layout in MEMORY_FORMATS
+        for mode in STEP_MODES
     ]
 
 
 def digests_of(device: str, machine: Machine = fingerprint) -> frozenset[str]:
-    """Return the digests of a machine under all settings to choose from, which runs are stored with."""
-    return frozenset(machine(execution, "").digest for execution in executions(device))
+    """Return the digests of a machine under all settings, which runs are stored with."""
+    return frozenset(machine(execution, "").digest for execution in all_settings(device))
 
 
 def stored_measurements(
     store: Store, device: str, augmentation: str = "", machine: Machine = fingerprint
 ) -> list[Measurement]:
-    """Return the measurements of a machine under all settings to choose from.
+    """Return the measurements of a machine under all settings.
 
     Args:
         store: database with measurements.
@@ -71,7 +87,7 @@ def stored_measurements(
         augmentation: augmentation of the batches (`Augmentation.key`); measurements without it are converted.
         machine: the machine.
     """
-    own = [m for e in executions(device) for m in store.measurements(machine(e, augmentation).digest)]
+    own = [m for e in all_settings(device) for m in store.measurements(machine(e, augmentation).digest)]
     plain = stored_measurements(store, device, machine=machine) if augmentation else []
     return [*transferred(own, plain), *own] if augmentation else own
 
@@ -142,6 +158,7 @@ def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) 
 
     def handicapped(execution: Execution, unit: float) -> float:
         penalty = BFLOAT16_ADVANTAGE if execution.dtype == "bfloat16" else 1.0
+        penalty *= GRAPH_ADVANTAGE if execution.step_mode == GRAPH else 1.0
         return penalty * found[execution].step_seconds / unit
 
     times = {execution: handicapped(execution, unit) for execution, unit in zip(found, units, strict=True)}

@@ -86,10 +86,11 @@ class Measurer:
         longest = min(LONGEST_SECONDS, self._left())
         if longest <= 0:
             return False
-        settings = f"{execution.dtype}, {execution.memory_format}"
-        self.say(f"measuring {wanted.network} at batch {wanted.batch}, {settings}")
+        self.say(f"measuring {wanted.network} at batch {wanted.batch}, {execution.arithmetic_text}")
         process.begin(self.workload(wanted, execution), min(seconds, longest), MEANT_SHARE * longest)
         result = process.finish(longest)
+        if result is not None and result.refusal:
+            self.say(result.refusal)
         if result is None or result.given_up:
             # Without a result not even one step ended in this time.
             result = result or StepTimes(step=longest, spent=longest)

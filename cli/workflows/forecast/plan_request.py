@@ -43,6 +43,7 @@ class PlanRequest:
         until_converged: whether a training ends when its accuracy no longer improves; false takes the
             default of the recipe.
         patience: epochs without a gain in training accuracy that end a training; implies `until_converged`.
+        step_mode: ``eager``, ``compiled`` or ``graph``.
     """
 
     target: str | None = None
@@ -64,6 +65,7 @@ class PlanRequest:
     recipe: str | None = None
     until_converged: bool = False
     patience: int | None = None
+    step_mode: str | None = None
 
     def fixed_by_a_plan(self) -> list[str]:
         """Return the given options that a plan file decides."""
@@ -79,6 +81,7 @@ class PlanRequest:
             "resize",
             "recipe",
             "patience",
+            "step_mode",
             *HATCHING,
         )
         switches = [name for name in ("skip_damaged", "until_converged") if getattr(self, name)]

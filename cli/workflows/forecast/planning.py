@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from advisor.designs.design import Design, parse_design
-from advisor.errors import PlanError, UsageError, lookup
+from advisor.errors import PlanError, UnknownNameError, UsageError, lookup
 from advisor.files import read_regular
+from advisor.plans.execution import STEP_MODES
 from advisor.plans.method_traits import CHAINS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
@@ -71,7 +72,7 @@ def unmeasured_settings(target: PlannedTarget, plan: TrainingPlan, store: Store)
     if measured_reference(measured, settings.device, data.task) is not None:
         return None
     return (
-        f"the arithmetic is the default, {settings.dtype} and {settings.memory_format}: this home has no "
+        f"the arithmetic is the default, {settings.arithmetic_text}: this home has no "
         f"measurements of {data.task.text} images to choose by (`advisor recommend` makes them; a saved plan "
         "keeps its own)"
     )
@@ -83,14 +84,18 @@ class PlannedDesign:
 
     Attributes:
         plan: plan with the arithmetic of a machine on which nothing was measured.
+        step_mode: mode of steps that is asked for; None for the one that measured fastest.
     """
 
     plan: TrainingPlan
+    step_mode: str | None = None
 
     def with_settings(self, store: Store) -> TrainingPlan:
         """Return the plan with the arithmetic that measured fastest on this machine."""
         data, device = self.plan.dataset, self.plan.execution.device
         chosen = chosen_execution(store, device, data.task, data.augmentation.key)
+        if self.step_mode is not None:
+            chosen = replace(chosen, step_mode=self.step_mode)
         plan = with_learned_epochs(self.plan, store)
         return placed(replace(plan, execution=chosen), chosen.processes)
 
@@ -131,7 +136,8 @@ class RecommendedDesign:
             UsageError: there is no recommendation or no such row, or its plan cannot be made.
         """
         design, completed = _recommended(self.request, store)
-        return PlannedDesign(_plan_of(design, completed, self.home, self.say)).with_settings(store)
+        plan = _plan_of(design, completed, self.home, self.say)
+        return PlannedDesign(plan, self.request.step_mode).with_settings(store)
 
 
 def planned_target(request: PlanRequest, home: Home | None = None, say: Say = silent) -> PlannedTarget:
@@ -149,13 +155,15 @@ def planned_target(request: PlanRequest, home: Home | None = None, say: Say = si
     """
     check_seed(request.seed)
     choose_device(request.device)
+    if request.step_mode is not None and request.step_mode not in STEP_MODES:
+        raise UnknownNameError("step mode", request.step_mode, STEP_MODES)
     if request.target is None:
         return RecommendedDesign(request, home, say)
     if request.rank is not None:
         raise UsageError("--rank chooses among the last recommendation: leave out the design")
     if is_plan_file(request.target):
         return SavedPlan(_plan_in_file(request))
-    return PlannedDesign(_plan_of(parse_design(request.target), request, home, say))
+    return PlannedDesign(_plan_of(parse_design(request.target), request, home, say), request.step_mode)
 
 
 def is_plan_file(target: str) -> bool:

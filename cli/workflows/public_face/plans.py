@@ -41,6 +41,7 @@ def explain(
     until_converged: bool = False,
     patience: int | None = None,
     device: str | None = None,
+    step_mode: Literal["eager", "compiled", "graph"] | None = None,
     slots: SlotCounts = None,
     gpus: SlotCounts = None,
     cluster: str | None = None,
@@ -66,6 +67,7 @@ def explain(
         until_converged: whether a training ends after 15 epochs without a gain in training accuracy.
         patience: the same after so many epochs without a gain.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
+        step_mode: how training steps are executed; what measured fastest by default, never ``compiled``.
         slots: numbers of worker processes, on CUDA of GPUs, to forecast the training time on: ``8`` or
             ``[1, 2, 4, 8]``; the machine need not have them.
         gpus: the same for GPUs: `device` ``"cuda"`` and `slots`.

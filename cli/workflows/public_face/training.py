@@ -44,6 +44,7 @@ def train(
     patience: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    step_mode: Literal["eager", "compiled", "graph"] | None = None,
     time_limit: str | float | None = None,
     until_error: str | float | None = None,
     until_time: str | float | None = None,
@@ -79,6 +80,7 @@ def train(
         patience: the same after so many epochs without a gain.
         seed: origin of all randomness.
         device: ``cpu`` or ``cuda``; CUDA if there is one.
+        step_mode: how training steps are executed; what measured fastest by default, never ``compiled``.
         time_limit: time after which training checkpoints and ends, in seconds or as ``"2h"``.
         until_error: validation error until which a MotherNets ensemble gets clusters: 0.06 or ``"6%"``.
         until_time: time of all training together until which clusters are added, in seconds or as ``"2h"``.

@@ -1,5 +1,7 @@
 """The cost predictor on synthetic machines, whose true times are a formula that it does not know."""
 
+import hashlib
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -451,6 +453,35 @@ def test_measurements_in_another_memory_format_are_transferred_under_its_name():
     others = [measured(name, 32) for name in NAMES[::4]]
     predictor = CostPredictor(others, replace(EXECUTION, memory_format="channels_last"))
     assert predictor.unmeasured("resnet-20-16", CIFAR10, 32) == ("channels_last",)
+
+
+def test_compiled_steps_take_the_measured_share_of_eager_ones():
+    # Of 20 networks that were measured, one was also compiled, and took 0.7 times as long.
+    eager = [measured(name, 32) for name in NAMES[:20]]
+    compiled = replace(MACHINE, step_mode="compiled")
+    own = replace(eager[3], fingerprint=compiled, step_seconds=0.7 * eager[3].step_seconds)
+    in_halves = replace(eager[4], fingerprint=replace(MACHINE, dtype="bfloat16"))
+    predictor = CostPredictor([*eager, own, in_halves], replace(EXECUTION, step_mode="compiled"))
+    asked = ("resnet-20-16", CIFAR10, 32)
+    ratio = predictor.step_seconds(*asked).mean / CostPredictor(eager, EXECUTION).step_seconds(*asked).mean
+    assert ratio == pytest.approx(0.7, rel=0.1)
+    assert predictor.unmeasured(*asked) == ("compiled",)
+
+
+def test_eager_steps_take_nothing_from_measurements_of_another_mode():
+    graphs = [replace(measured(n, 32), fingerprint=replace(MACHINE, step_mode="graph")) for n in NAMES[:20]]
+    assert CostPredictor(graphs, EXECUTION).basis == "nominal"
+
+
+def test_a_fingerprint_without_a_mode_of_its_own_has_the_digest_of_before():
+    # Fields of the first release, and their hash.
+    fields = {
+        "device": "cpu", "device_name": "one", "driver": "", "torch": "2", "threads": 1, "cores": 0,
+        "kernels": "", "dtype": "float32", "memory_format": "contiguous", "protocol": 1,
+    }  # fmt: skip
+    text = json.dumps(fields, sort_keys=True)
+    assert MACHINE.digest == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert replace(MACHINE, step_mode="graph").digest != MACHINE.digest
 
 
 OUT_OF_MEMORY = replace(

@@ -217,6 +217,16 @@ def test_a_single_network_trains_its_epochs():
     assert priced.steps[-1].seconds.mean == pytest.approx((360 + 360) / 32 * 0.2)
 
 
+def test_compiling_takes_time_before_the_first_step_of_every_network():
+    plan = planned("2xmlp-2-8")
+    compiled = replace(plan, execution=replace(plan.execution, step_mode="compiled"))
+    eager, more = (price(each, Stub({"mlp-2-8": 0.1})).steps for each in (plan, compiled))
+    for step, same in list(zip(more, eager, strict=True))[:2]:
+        # Three layers with weights.
+        assert step.seconds.mean - same.seconds.mean == pytest.approx(4.0 + 3 * 1.8)
+        assert step.seconds.high - same.seconds.high == pytest.approx(2 * (4.0 + 3 * 1.8))
+
+
 def test_energy_is_the_power_that_was_measured_over_the_training():
     stub = Stub({"resnet-8-4": 2.0})
     assert price(planned("resnet-8-4"), stub).energy_joules is None

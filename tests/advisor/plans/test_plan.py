@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from advisor.designs.clustering import clusters_of
 from advisor.designs.design import Design, parse_design
-from advisor.errors import PlanError, UsageError
+from advisor.errors import PlanError, UnknownNameError, UsageError
 from advisor.networks.architecture import parse_network
 from advisor.networks.mothernet import mother_of
 from advisor.plans.dataset import DATASETS
@@ -418,3 +418,16 @@ def test_deeply_nested_fields_are_damage(depth):
         with pytest.raises(PlanError) as caught:
             plan_from_json(text.replace(field, field.split(":")[0] + ": " + nested, 1))
         assert "\n" not in str(caught.value)
+
+
+def test_a_stored_plan_without_a_mode_of_steps_has_eager_ones():
+    plan = planned("2xresnet-8-4")
+    stored = json.loads(plan_to_json(plan))
+    del stored["execution"]["step_mode"]
+    assert plan_from_json(json.dumps(stored)) == plan
+    assert plan.execution.step_mode == "eager"
+    assert plan.execution.arithmetic_text == "float32, contiguous"
+    graph = replace(plan.execution, step_mode="graph")
+    assert graph.arithmetic_text == "float32, contiguous, graph steps"
+    with pytest.raises(UnknownNameError, match="unknown step mode 'grph': did you mean 'graph'"):
+        replace(graph, step_mode="grph")

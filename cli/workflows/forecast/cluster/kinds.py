@@ -44,6 +44,7 @@ class KindOfNode:
             dtype=execution.dtype,
             memory_format=execution.memory_format,
             augmentation=augmentation,
+            step_mode=execution.step_mode,
         )
 
     def slots(self, execution: Execution) -> tuple[int, ...]:

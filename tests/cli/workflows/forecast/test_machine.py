@@ -10,7 +10,9 @@ from measured import measurement
 from advisor.cost.measurement import Measurement
 from advisor.cost.reference import REFERENCES, references
 from advisor.networks.layers import Task
+from cli.workflows.forecast import machine
 from cli.workflows.forecast.machine import (
+    all_settings,
     executions,
     fastest_execution,
     measured_reference,
@@ -78,3 +80,39 @@ def test_steps_of_different_references_are_not_compared():
     assert fastest_execution(measured, "cpu", photographs) == CONTIGUOUS
     assert fastest_execution(measured[2:], "cpu", photographs) == LAST
     assert measured_reference([], "cpu", photographs) is None
+
+
+# Modes of steps.
+
+
+@pytest.mark.parametrize(("graph", "chosen"), [(0.099, "eager"), (0.09, "graph")])
+def test_graphs_are_chosen_on_cuda_where_they_win_clearly(monkeypatch, graph, chosen):
+    # A machine with CUDA, by the fingerprint of this one.
+    own = fingerprint(plain_execution("cpu"))
+
+    def on_cuda(execution, augmentation=""):
+        return replace(
+            own,
+            device="cuda",
+            dtype=execution.dtype,
+            memory_format=execution.memory_format,
+            step_mode=execution.step_mode,
+            augmentation=augmentation,
+        )
+
+    monkeypatch.setattr(machine, "fingerprint", on_cuda)
+    times = {("float32", "eager"): 0.1, ("float32", "graph"): graph}
+    measured = [
+        replace(reference(LAST, times[key]), fingerprint=on_cuda(execution))
+        for execution in executions("cuda")
+        if (key := (execution.dtype, execution.step_mode)) in times
+        and execution.memory_format == "channels_last"
+    ]
+    assert len(measured) == 2
+    assert fastest_execution(measured, "cuda", TASK).step_mode == chosen
+
+
+def test_compiled_steps_and_graphs_on_a_cpu_are_never_chosen():
+    assert {e.step_mode for e in executions("cpu")} == {"eager"}
+    assert {e.step_mode for e in executions("cuda")} == {"eager", "graph"}
+    assert {e.step_mode for e in all_settings("cpu")} == {"eager", "graph", "compiled"}

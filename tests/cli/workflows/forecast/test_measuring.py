@@ -17,7 +17,7 @@ from advisor.designs.space import enumerate_candidates
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation, dataset_named
 from cli.workflows.forecast import measurer, measuring, measuring_session
-from cli.workflows.forecast.machine import executions
+from cli.workflows.forecast.machine import all_settings
 from cli.workflows.forecast.measuring_session import MeasuringSession
 from db.queries import Store
 from db.session import open_store
@@ -273,7 +273,7 @@ def test_stored_measurements_are_read_once_a_setting(machine, store, monkeypatch
     monkeypatch.setattr(Store, "measurements", lambda *a: (reads.append(a), read(*a))[1])
     result = profiled(store, 60.0)
     assert result.new > 8
-    assert len(reads) == len(executions("cpu"))
+    assert len(reads) == len(all_settings("cpu"))
     assert result.predictor.count == sum(
         m.fingerprint == result.fingerprint and m.processes == 1 for m in read(store)
     )

@@ -395,3 +395,20 @@ def test_progress_is_one_line_an_epoch_where_there_is_no_terminal(advisor):
     answer = advisor("train", "mlp-1-4", "--dataset", "digits", "--epochs", "3")
     assert sum("epoch" in line and "validation error" in line for line in answer.err.splitlines()) == 3
     assert "epoch 1:" not in answer.out
+
+
+def test_a_mode_of_steps_is_trained_stored_and_keeps_the_results(advisor, home):
+    asked = ("train", "resnet-8-4", "--dataset", "digits", "--epochs", "1")
+    eager, replayed = (advisor(*asked, *more, "--json").json for more in ((), ("--step-mode", "graph")))
+    assert eager["run"]["test"] == replayed["run"]["test"]
+    with open_store(Home(home).database) as store:
+        assert [store.run(number).plan.execution.step_mode for number in (1, 2)] == ["eager", "graph"]
+    with_mode = advisor("explain", "resnet-8-4", "--dataset", "digits", "--step-mode", "compiled", "--json")
+    assert with_mode.code == 0, with_mode.err
+
+
+@pytest.mark.parametrize("command", ["train", "explain", "profile"])
+def test_an_unknown_mode_of_steps_is_refused(advisor, command):
+    answer = advisor(command, "resnet-8-4", "--dataset", "digits", "--step-mode", "grph")
+    assert answer.code == 2
+    assert answer.error_line == "advisor: unknown step mode 'grph': did you mean 'graph'?"

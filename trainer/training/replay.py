@@ -1,0 +1,111 @@
+"""A training step on tensors that stay where they are, recorded once as CUDA graphs and replayed.
+
+A thin network leaves a GPU idle, because Python starts its kernels one by one. A graph starts them all at
+once. Forward pass, backward pass and update are a graph each, so that a profiler can tell them apart. They
+share one memory pool, and are recorded and replayed in this order.
+
+Inputs, labels and learning rate are copied into tensors of the step before every replay. Weights, momentum
+and running statistics stay where the network and the optimizer have them, so checkpoints and evaluations see
+them. On a CPU nothing is recorded: the same three phases are called again on the same tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from advisor.plans.execution import Execution
+from trainer.training.optimizer import SGD
+from trainer.training.step import Loss, Mark, autocast, predicted_classes
+
+# Steps before the recording: kernels are chosen and libraries take their memory, which no graph may contain.
+WARM_UP = 3
+Phase = Callable[[], None]
+
+
+class ReplayedStep:
+    """Forward pass, backward pass and update of batches of one shape.
+
+    It is recorded after some steps, which change the network: the caller restores its state.
+
+    Args:
+        network: network in training mode.
+        optimizer: optimizer of the network's parameters.
+        loss_of: loss function to minimise.
+        execution: device and arithmetic.
+        inputs: prepared images of a batch, (batch, channels, height, width).
+        labels: true classes, int64 (batch,).
+
+    Raises:
+        RuntimeError: the step cannot be recorded.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: SGD,
+        loss_of: Loss,
+        execution: Execution,
+        inputs: Tensor,
+        labels: Tensor,
+    ) -> None:
+        self._network, self._optimizer, self._loss_of = network, optimizer, loss_of
+        self._execution = execution
+        self._inputs, self._labels = inputs.clone(), labels.clone()
+        on_cuda = execution.device == "cuda"
+        # The update reads float32 on CUDA, and all digits on a CPU.
+        self._rate = torch.zeros(
+            (), dtype=torch.float32 if on_cuda else torch.float64, device=execution.device
+        )
+        self._loss = self._wrong = torch.zeros((), device=execution.device)
+        optimizer.fill_momentum()
+        phases = {"forward": self._forward, "backward": self._backward, "optimizer": self._update}
+        self._phases: dict[str, Phase] = _recorded(phases) if on_cuda else phases
+
+    def __call__(self, inputs: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
+        """Do one step on a batch of the same shape.
+
+        Returns:
+            Sum of the losses and number of wrong answers, which the next step overwrites.
+        """
+        self._inputs.copy_(inputs)
+        self._labels.copy_(labels)
+        self._rate.fill_(self._optimizer.rate)
+        for name, phase in self._phases.items():
+            phase()
+            mark(name)
+        return self._loss.detach(), self._wrong
+
+    def _forward(self) -> None:
+        self._optimizer.zero_grad()
+        with autocast(self._execution):
+            logits = self._network(self._inputs)
+        self._loss = self._loss_of(self._inputs, logits.float(), self._labels)
+        self._wrong = (predicted_classes(logits.detach()) != self._labels).sum()
+
+    def _backward(self) -> None:
+        (self._loss / len(self._labels)).backward()
+
+    def _update(self) -> None:
+        self._optimizer.step(self._rate)
+
+
+def _recorded(phases: dict[str, Phase]) -> dict[str, Phase]:
+    """Return replays of phases, after a few steps on the stream on which they are recorded."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            for phase in phases.values():
+                phase()
+    torch.cuda.current_stream().wait_stream(stream)
+    pool = torch.cuda.graph_pool_handle()
+    replays: dict[str, Phase] = {}
+    for name, phase in phases.items():
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool, stream=stream):
+            phase()
+        replays[name] = graph.replay
+    return replays
