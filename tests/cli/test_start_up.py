@@ -56,11 +56,11 @@ class Module:
     def __del__(self):
         print("taken apart")
 
-def command(run=cli.app.main):
+def command(began, run=cli.app.main):
     # As a library that is imported by a command.
     atexit.register(print, "a library's own end")
     sys.modules["module"] = Module()
-    run()
+    run(began)
 
 cli.app.main = command
 sys.argv = ["advisor", *{arguments!r}]
