@@ -208,9 +208,10 @@ def _time_and_memory(answer: Explanation) -> Iterator[_Total]:
         actual.train_seconds,
         error.train_seconds,
     )
+    # As one text over two columns, it fits a narrow terminal.
     yield _Total(
-        "beyond training",
-        "starting, storing, evaluating",
+        "starting, storing,",
+        "evaluating",
         duration,
         predicted.overhead_seconds,
         actual.overhead_seconds,
