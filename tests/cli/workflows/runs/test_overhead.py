@@ -18,11 +18,14 @@ from cli.workflows.clock import WaitingClock
 from cli.workflows.forecast import machine
 from cli.workflows.forecast.coverage import overhead_ratios
 from cli.workflows.forecast.machine import digests_of, plain_execution
+from cli.workflows.forecast.plan_request import PlanRequest
+from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.runs import recording
 from cli.workflows.runs import train as training
 from cli.workflows.runs.recording import Recorder
 from cli.workflows.runs.steps.accounting import mark_disturbed
+from cli.workflows.runs.train import TrainOptions
 from db.session import open_store
 from profiler.device import fingerprint
 from trainer.events import TrainingStarted
@@ -197,6 +200,28 @@ def measured_home(home, monkeypatch):
     monkeypatch.setattr(training, "look_once", lambda *given: None)
     networks = ("mlp-1-4", "mlp-1-8", "mlp-2-8", "mlp-3-8")
     return home_with_steps(home, DATASETS["digits"].task, networks, (32, 128))
+
+
+@pytest.mark.parametrize(("download", "counted"), [(False, 100.0), (True, 0.0)])
+def test_a_first_look_at_the_data_and_a_download_are_left_out(
+    measured_home, monkeypatch, time, download, counted
+):
+    def pass_seconds(seconds, call):
+        time.now += seconds
+        return call()
+
+    load = training.load_new_data
+    monkeypatch.setattr(
+        training, "load_new_data", lambda facts, root, download: pass_seconds(100, lambda: load(facts, root))
+    )
+    monkeypatch.setattr(training, "look_once", lambda *given: pass_seconds(1000, lambda: None))
+    request = PlanRequest(target="mlp-1-4", dataset="digits", epochs=2, batch=128)
+    options = TrainOptions(download=download, clock=WaitingClock(1000.0))
+    target = planned_target(request, measured_home, lambda said: None)
+    with open_store(measured_home.database) as store:
+        run, _ = training.begin(target, options, store, measured_home, lambda said: None)
+    assert options.clock.seconds == counted
+    assert run.overhead_seconds is None
 
 
 def past_runs(home, seconds, count):
