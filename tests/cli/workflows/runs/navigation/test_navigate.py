@@ -174,10 +174,10 @@ def test_a_path_ends_before_a_stage_that_is_forecast_not_to_fit(home, monkeypatc
 def test_without_a_forecast_a_stage_is_expected_to_take_what_its_networks_took(home, monkeypatch):
     given = path._next
 
-    def with_one_second_left(run, stage, store):
+    def with_one_second_left(run, stage, store, cluster):
         assert path._seconds_as_before(path.with_split(run.plan, path.best_split(run.plan)), run, store) > 0
         monkeypatch.setattr(path, "seconds_left", lambda run: 1e-6)
-        return given(run, stage, store)
+        return given(run, stage, store, cluster)
 
     monkeypatch.setattr(path, "_next", with_one_second_left)
     assert navigated(home, seconds=1000.0).id == 1
