@@ -6,6 +6,10 @@ interrupt among them would be a traceback.
 
 import os
 import sys
+import time
+
+# When a person began to wait; Python itself took some hundredths of a second before.
+BEGAN = time.monotonic()
 
 # Number of new objects after which Python looks for garbage. Importing makes hundreds of thousands that stay,
 # and looking through all of them again and again takes a tenth of the time of a short command.
@@ -21,7 +25,7 @@ def main() -> None:
     try:
         from cli.app import main as run
 
-        run()
+        run(BEGAN)
     except SystemExit as ended:
         # The result is known. What Python still does is to leave, and Ctrl-C may hasten it.
         known.append(ended.code if isinstance(ended.code, int) else 0)

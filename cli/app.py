@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -120,8 +121,11 @@ def _program(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    from cli.workflows.clock import WaitingClock
     from cli.workflows.home import Home
 
+    # `_run` hands over when the process began; who calls the program otherwise begins now.
+    clock = WaitingClock() if ctx.obj is None else WaitingClock(ctx.obj)
     settings = load_settings(_working_folder(), app)
     ctx.default_map = settings
     if home is None and "home" in settings:
@@ -130,7 +134,7 @@ def _program(
     library_messages.show(_messages_shown(quiet, verbose))
     price = settings.get("price_per_hour") if price_per_hour is None else price_per_hour
     price = parse_price(None if price is None else str(price), "--price-per-hour")
-    ctx.obj = Globals(Home.find(home), quiet, verbose, price)
+    ctx.obj = Globals(Home.find(home), quiet, verbose, clock, price)
 
 
 def _working_folder() -> Path:
@@ -188,8 +192,13 @@ def _app() -> typer.Typer:
 app = _app()
 
 
-def main() -> None:
-    """Run the command line; every error is one line on stderr and an exit code."""
+def main(began: float | None = None) -> None:
+    """Run the command line; every error is one line on stderr and an exit code.
+
+    Args:
+        began: reading of `time.monotonic` when the process began; None for now.
+    """
+    began = time.monotonic() if began is None else began
     # The predictors' matrices are small, so the BLAS threads behind numpy would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Below errors, what torch writes past Python concerns torch.
@@ -198,7 +207,7 @@ def main() -> None:
     interrupts = Interrupts()
     try:
         with interrupts.noted(), library_messages.taken_over():
-            code = _run(sys.argv[1:], interrupts)
+            code = _run(sys.argv[1:], interrupts, began)
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:
@@ -206,11 +215,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run(arguments: list[str], interrupts: Interrupts) -> int:
+def _run(arguments: list[str], interrupts: Interrupts, began: float) -> int:
     """Run a command and return the exit code."""
     arguments = hoist_global_options(arguments)
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, obj=began)
         with streams.writing():
             return code if isinstance(code, int) else 0
     except Exception as error:

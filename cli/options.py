@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.progress import Speaker
+    from cli.workflows.clock import WaitingClock
     from cli.workflows.clusters import ClusterAddress
     from cli.workflows.forecast.plan_request import PlanRequest
     from cli.workflows.home import Home
@@ -222,11 +223,12 @@ RunArgument = Annotated[str, typer.Argument(help="Number of a run, or 'last'.")]
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """Options of the program itself."""
+    """Options of the program itself, and the clock of who waits for it."""
 
     home: Home
     quiet: bool
     verbose: bool
+    clock: WaitingClock
     price_per_hour: float | None = None
 
     def speaker(self) -> Speaker:

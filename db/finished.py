@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[type, bool]] = {
     "fingerprint": (str, False),
     "forecast": (str, False),
     "train_seconds": (float, False),
+    "overhead_seconds": (float, True),
     "test_error": (float, True),
     "processes": (int, False),
     "test_images": (int, False),
@@ -102,6 +103,7 @@ def _finished_run_of(row: Row[Any], peaks: Mapping[int, list[int]]) -> FinishedR
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     check_amount("train_seconds", row.train_seconds)
+    check_amount("overhead_seconds", row.overhead_seconds)
     check_share("test_error", row.test_error)
     return FinishedRun(
         id=row.id,
@@ -114,6 +116,7 @@ def _finished_run_of(row: Row[Any], peaks: Mapping[int, list[int]]) -> FinishedR
         train_peak_bytes=peak_at_once(peaks.get(row.id, ()), row.processes),
         test_error=row.test_error,
         test_images=row.test_images,
+        overhead_seconds=row.overhead_seconds,
     )
 
 
@@ -129,6 +132,8 @@ def _forecast_of(plain: dict[str, Any]) -> Forecast:
         **{name: _interval_of(name, plain[name]) for name in FIGURES},
         steps=(),
         corrections=tuple(map(_correction_of, plain.get("corrections", ()))),
+        overhead_seconds=_interval_of("overhead_seconds", plain.get("overhead_seconds")),
+        overhead_factor=_factor_of(plain.get("overhead_factor", 1.0)),
     )
 
 
@@ -139,6 +144,11 @@ def _interval_of(name: str, plain: list[float] | None) -> Interval | None:
         _check(name, value, float)
     mean, low, high = map(float, plain)
     return mean, low, high
+
+
+def _factor_of(plain: Any) -> float:
+    _check("overhead_factor", plain, float)
+    return float(plain)
 
 
 def _correction_of(plain: dict[str, Any]) -> Correction:

@@ -49,6 +49,7 @@ COLUMNS = (
     "calibration_error",
     "fingerprint",
     "message",
+    "overhead_seconds",
 )
 
 # Columns that are compared as numbers; all others are compared as text.
@@ -69,6 +70,7 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "super_learner_error": float,
     "best_member_error": float,
     "calibration_error": float,
+    "overhead_seconds": float,
 }
 
 # Columns that may be empty.

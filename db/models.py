@@ -68,7 +68,8 @@ class RunRow(Base):
 
     The columns from `voting_error` on came with schema 0003 and are NULL for runs that ended before. A
     forecast has the corrections of its intervals since schema 0009. `navigation` came with schema 0010: what
-    a stage of a path knows of it, as JSON, NULL for other runs.
+    a stage of a path knows of it, as JSON, NULL for other runs. `overhead_seconds` came with schema 0012:
+    what was waited for beside the training, NULL where it is not known.
     """
 
     __tablename__ = "runs"
@@ -103,6 +104,7 @@ class RunRow(Base):
     best_member_error: Mapped[float | None]
     calibration_error: Mapped[float | None]
     navigation: Mapped[str | None]
+    overhead_seconds: Mapped[float | None]
 
 
 class EpochRow(Base):

@@ -278,6 +278,7 @@ class Store:
         *,
         status: RunStatus,
         train_seconds: float,
+        overhead_seconds: float | None = None,
         message: str = "",
         test: EnsembleMetrics | None = None,
         confusion: ConfusionMatrix | None = None,
@@ -289,6 +290,7 @@ class Store:
             run_id: number of the run.
             status: state of the run.
             train_seconds: wall-clock time of training so far, summed over all parts of a resumed run.
+            overhead_seconds: seconds that were waited for beside it so far, summed alike; None if unknown.
             message: reason why it stopped, if it did.
             test: figures on the test set; None keeps the stored ones.
             confusion: confusion matrix of the test set; None keeps the stored one.
@@ -298,6 +300,7 @@ class Store:
             row = _run_row(session, run_id)
             row.status = status.value
             row.train_seconds = train_seconds
+            row.overhead_seconds = overhead_seconds
             row.message = message
             if test is not None:
                 set_test(row, test)

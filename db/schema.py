@@ -15,7 +15,7 @@ from pathlib import Path
 from advisor.errors import LockedError, StorageError
 
 # Newest revision of Alembic's scripts; tests/db/test_migrations.py compares them.
-HEAD = "0011"
+HEAD = "0012"
 
 _REVISION = re.compile(r"\d{4}")
 # Tables since the first schema. Other programs have a table `runs` too, but hardly two of these.

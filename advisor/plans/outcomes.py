@@ -29,6 +29,7 @@ class FinishedRun:
         train_peak_bytes: peak memory of the networks that trained at the same time; None if it is unknown.
         test_error: error on the test images, a share; None if it is unknown.
         test_images: number of test images.
+        overhead_seconds: seconds that were waited for beside the training; None if they are not known.
     """
 
     id: int
@@ -41,6 +42,7 @@ class FinishedRun:
     train_peak_bytes: int | None
     test_error: float | None
     test_images: int
+    overhead_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -209,11 +210,21 @@ class PredictedStep:
         _check_interval(f"seconds of {self.step!r:.60}", (self.mean, self.low, self.high))
 
 
+# Figures of a forecast with an interval.
+FORECAST_FIGURES = (
+    *("train_seconds", "train_peak_bytes", "inference_ms_per_image"),
+    *("test_error", "overhead_seconds"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """Forecast of a run, made before it started: (mean, low, high) of each figure, None if unknown.
 
     `corrections` are those that the intervals have. Forecasts before schema 0009 have none.
+    `overhead_seconds` are those beside the training (`advisor.cost.overhead`), and `overhead_factor` is the
+    part of their mean that the machine's own history contributes. Forecasts before schema 0012 have neither.
+    The whole wait is the sum of `train_seconds` and `overhead_seconds`.
     """
 
     train_seconds: tuple[float, float, float] | None
@@ -222,10 +233,14 @@ class Forecast:
     test_error: tuple[float, float, float] | None
     steps: tuple[PredictedStep, ...]
     corrections: tuple[Correction, ...] = ()
+    overhead_seconds: tuple[float, float, float] | None = None
+    overhead_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("train_seconds", "train_peak_bytes", "inference_ms_per_image", "test_error"):
+        for name in FORECAST_FIGURES:
             _check_interval(name, getattr(self, name))
+        if not 0 < self.overhead_factor < math.inf:
+            raise ValueError(f"overhead_factor must be positive and finite, got {self.overhead_factor}")
 
 
 def _check_interval(name: str, interval: tuple[float, float, float] | None) -> None:
@@ -252,6 +267,7 @@ class Run:
         test: figures on the test set; None until the end.
         message: reason why it stopped, if it did.
         navigation: what the run knows of the path that it is a stage of; None for a run of its own.
+        overhead_seconds: seconds that were waited for beside the training so far; None if they are not known.
     """
 
     id: int
@@ -266,3 +282,4 @@ class Run:
     test: EnsembleMetrics | None
     message: str
     navigation: Navigation | None = None
+    overhead_seconds: float | None = None

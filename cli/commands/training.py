@@ -221,6 +221,7 @@ def _options(
         take_signals=True,
         price_per_hour=price,
         cluster=cluster_of(ctx),
+        clock=ctx.obj.clock,
     )
 
 

@@ -66,6 +66,9 @@ def run_list(answer: RunList) -> RenderableType:
 # Line below predicted and actual figures.
 BUSY = "The machine was busy: the forecast is for its usual speed, and these seconds are no evidence."
 
+# Row of what is waited for beside the training.
+BEYOND = "starting, storing, evaluating"
+
 
 def run(r: Run) -> RenderableType:
     """Return one run: outcome, predicted beside actual, networks and steps."""
@@ -163,13 +166,18 @@ def _predicted_and_actual(r: Run) -> RenderableType:
     p, test = r.predicted, r.test
     peaks = [s.peak_bytes for s in r.steps if s.peak_bytes]
     at_once = sorted(peaks, reverse=True)[: r.execution.processes]
+    beyond = p.overhead_seconds if p else None
     rows: list[tuple[str, Estimate | None, Callable[[float], str], float | None]] = [
-        ("training", p.train_seconds if p else None, duration, r.train_seconds or None),
+        ("training", p.train_seconds if p else None, duration, r.train_seconds or None)
+    ]
+    if beyond is not None or r.overhead_seconds is not None:
+        rows.append((BEYOND, beyond, duration, r.overhead_seconds))
+    if r.price_per_hour_usd is not None:
+        rows.append(("training, USD", p.cost_usd if p else None, dollars, r.cost_usd))
+    rows += [
         ("peak memory", p.train_peak_bytes if p else None, size, sum(at_once) or None),
         ("test error", p.test_error if p else None, percent, test.error if test else None),
     ]
-    if r.price_per_hour_usd is not None:
-        rows.insert(1, ("training, USD", p.cost_usd if p else None, dollars, r.cost_usd))
     return table(
         "",
         [("", "l"), ("predicted", "r"), ("90 % interval", "r"), ("actual", "r")],

@@ -123,8 +123,10 @@ def _run_of(row: RunRow) -> Run:
         test=_from_json(EnsembleMetrics, row.test),
         message=row.message,
         navigation=_from_json(Navigation, row.navigation),
+        overhead_seconds=row.overhead_seconds,
     )
     check_amount("train_seconds", run.train_seconds)
+    check_amount("overhead_seconds", run.overhead_seconds)
     _check_repeated(row, run)
     return run
 

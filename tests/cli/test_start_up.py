@@ -48,7 +48,7 @@ def test_importing_the_command_line_does_not_import_torch():
 
 
 ENDING = """
-import atexit, sys
+import atexit, sys, time
 import cli.app
 from cli.__main__ import main
 
@@ -56,11 +56,13 @@ class Module:
     def __del__(self):
         print("taken apart")
 
-def command(run=cli.app.main):
+def command(began, run=cli.app.main):
+    # When the process began, by which a training counts what is waited for.
+    assert 0 < time.monotonic() - began < 60
     # As a library that is imported by a command.
     atexit.register(print, "a library's own end")
     sys.modules["module"] = Module()
-    run()
+    run(began)
 
 cli.app.main = command
 sys.argv = ["advisor", *{arguments!r}]

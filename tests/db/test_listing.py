@@ -80,6 +80,7 @@ def test_a_run_is_listed_with_every_column(path: Path, plan: TrainingPlan, forec
         "calibration_error": None,
         "fingerprint": "abc",
         "message": "",
+        "overhead_seconds": None,
     }
 
 

@@ -267,6 +267,20 @@ def test_a_saved_forecast_has_corrections_since_0009(dump: Path, path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda dump: dump.stem)
+def test_a_saved_run_knows_the_seconds_beside_its_training_since_0012(dump: Path, path: Path) -> None:
+    load(dump, path)
+    with open_store(path) as store:
+        (finished,), run, interrupted = store.finished_runs(10), store.run(1), store.run(3)
+    assert run.forecast is not None
+    found = (run.overhead_seconds, run.forecast.overhead_seconds, run.forecast.overhead_factor)
+    assert found == ((3.25, (3.0, 2.0, 5.0), 1.25) if dump.stem >= "schema_0012" else (None, None, 1.0))
+    assert found[0] == finished.overhead_seconds
+    assert interrupted.overhead_seconds is None
+    listed = list_runs(path, where={}, sort="id", descending=False, limit=None)
+    assert [row["overhead_seconds"] for row in listed] == [found[0], None]
+
+
 def test_an_older_database_is_saved_and_migrated(path: Path, next_release: Callable[[str], None]) -> None:
     load(DATA / "schema_0001.sql", path)
     next_release("pass")

@@ -67,8 +67,8 @@ class _Total:
         predicted: forecast.
         actual: actual figure of a run.
         deviation: actual figure beside its forecast.
-        needed: whether the row is shown without a forecast, too. False for a figure that few devices report,
-            and for one that a run has no actual figure of.
+        needed: whether the row is shown even without any figure. False for a figure that few devices
+            report, for one that a run has no actual figure of, and for one that older programs did not store.
     """
 
     label: str
@@ -82,7 +82,7 @@ class _Total:
     @property
     def shown(self) -> bool:
         """Whether the table has the row."""
-        return self.needed or self.predicted is not None
+        return self.needed or self.predicted is not None or self.actual is not None
 
 
 def explanation(answer: Explanation) -> RenderableType:
@@ -207,6 +207,16 @@ def _time_and_memory(answer: Explanation) -> Iterator[_Total]:
         predicted.train_seconds,
         actual.train_seconds,
         error.train_seconds,
+    )
+    # As one text over two columns, it fits a narrow terminal.
+    yield _Total(
+        "starting, storing,",
+        "evaluating",
+        duration,
+        predicted.overhead_seconds,
+        actual.overhead_seconds,
+        error.overhead_seconds,
+        needed=False,
     )
     yield _Total("an epoch", "of every member", duration, predicted.epoch_seconds, needed=planned)
     yield _Total(

@@ -122,6 +122,7 @@ def _figures(run: Run, explained: Explanation) -> Table:
 
     rows = [
         row("training time", predicted.train_seconds, duration, run.train_seconds or None),
+        row("beyond training", predicted.overhead_seconds, duration, run.overhead_seconds),
         row("memory to train", predicted.train_peak_bytes, size, memory),
         row("test error", predicted.test_error, percent, None if run.test is None else run.test.error),
     ]

@@ -24,6 +24,7 @@ FORMS: Mapping[str, Callable[[float], str]] = {
     "parameters": count,
     "train_seconds": duration,
     "predicted_train_seconds": duration,
+    "overhead_seconds": duration,
     "test_error": percent,
     "predicted_test_error": percent,
     "mean_member_error": percent,
@@ -40,6 +41,7 @@ HEADS = {
     "dataset": "data",
     "train_seconds": "training",
     "predicted_train_seconds": "predicted training",
+    "overhead_seconds": "beyond training",
 }
 NONE_MEETS = "No run meets these conditions."
 NO_RUN = "There is no run yet: `advisor train` makes one."

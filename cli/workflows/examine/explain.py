@@ -142,6 +142,7 @@ def _predicted(plan_forecast: PlanForecast, price: float | None) -> PredictedTot
         cost_usd=usd_of_training(priced.train_seconds, price),
         test_nll=plan_forecast.test_nll,
         calibration_error=plan_forecast.calibration_error,
+        overhead_seconds=None if plan_forecast.overhead is None else plan_forecast.overhead.seconds,
     )
 
 

@@ -81,6 +81,7 @@ def _predicted(forecast: Forecast | None, price: float | None) -> PredictedTotal
         inference_ms_per_image=_estimate(forecast.inference_ms_per_image),
         test_error=_estimate(forecast.test_error),
         cost_usd=usd_of_training(seconds, price),
+        overhead_seconds=_estimate(forecast.overhead_seconds),
     )
 
 
@@ -96,6 +97,7 @@ def _actual(run: Run, records: Sequence[StepRecord], price: float | None) -> Act
         train_peak_bytes=peak_at_once((r.peak_bytes for r in records), run.plan.execution.processes),
         test_error=None if run.test is None else run.test.error,
         cost_usd=cost or None,
+        overhead_seconds=run.overhead_seconds,
     )
 
 
@@ -110,6 +112,7 @@ def _deviation(predicted: PredictedTotals, actual: ActualTotals, *, complete: bo
         train_peak_bytes=of(predicted.train_peak_bytes, actual.train_peak_bytes),
         test_error=of(predicted.test_error, actual.test_error),
         cost_usd=of(predicted.cost_usd, actual.cost_usd),
+        overhead_seconds=of(predicted.overhead_seconds, actual.overhead_seconds),
     )
 
 

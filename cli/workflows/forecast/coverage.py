@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from advisor.conformal import MOST_OWN, Corrections, Quantity
+from advisor.cost.overhead import ratio_of
 from advisor.plans.outcomes import FinishedForecast, finished_forecasts, scores_by_basis
 from advisor.shipped_scores import shipped_scores
 from cli.workflows.answers.examine.parts import QuantityCoverage
@@ -57,6 +58,19 @@ def coverage_among(
         QuantityCoverage(quantity=quantity, forecasts=len(inside), inside=sum(inside))
         for quantity, inside in newest.items()
     )
+
+
+def overhead_ratios(store: Store, machine: Collection[str]) -> tuple[float, ...]:
+    """Return what runs on a machine took beside their training over what the formula gives, newest first.
+
+    Runs that a busy machine trained belong to no machine.
+
+    Args:
+        store: database with runs.
+        machine: digests of the machine.
+    """
+    own = (run for run in store.finished_runs(MOST_RUNS) if run.fingerprint in machine)
+    return tuple(ratio for run in own if (ratio := ratio_of(run)) is not None)
 
 
 def _history(store: Store, machine: Collection[str]) -> Iterator[FinishedForecast]:

@@ -9,6 +9,7 @@ from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.conformal import Correction, CostBasis, ErrorBasis
+from advisor.cost.overhead import OverheadForecast, forecast_overhead
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.pricing import PricedPlan, price
 from advisor.designs.design import parse_design
@@ -19,9 +20,10 @@ from advisor.plans.records import Forecast
 from cli.workflows.answers.examine.parts import ForecastEvidence
 from cli.workflows.forecast.cluster.kinds import ClusterKinds
 from cli.workflows.forecast.cluster.prices import ClusterPrices, cluster_prices
+from cli.workflows.forecast.coverage import overhead_ratios
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.known_images import KnownImages, known_images
-from cli.workflows.forecast.machine import predictor_for
+from cli.workflows.forecast.machine import digests_of, predictor_for
 from db.queries import Store
 
 
@@ -39,6 +41,7 @@ class PlanForecast:
         error_basis: best evidence behind the predicted error.
         error_correction: correction that the interval of the predicted error has; None if it is unknown.
         cluster: nodes that train, with their predictors; None for this machine.
+        overhead: predicted seconds beside the training; None on a cluster, and where nothing was measured.
     """
 
     priced: PricedPlan | None
@@ -50,6 +53,7 @@ class PlanForecast:
     error_basis: ErrorBasis
     error_correction: Correction | None = None
     cluster: ClusterPrices | None = None
+    overhead: OverheadForecast | None = None
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -61,7 +65,7 @@ class PlanForecast:
     def forecast(self) -> Forecast:
         """What is stored with a run; costs are None where nothing was measured."""
         if self.priced is not None:
-            return self.priced.forecast(self.test_error, self.error_correction)
+            return _with_overhead(self.priced.forecast(self.test_error, self.error_correction), self.overhead)
         error = (self.test_error.mean, self.test_error.low, self.test_error.high)
         return Forecast(
             train_seconds=None,
@@ -98,6 +102,7 @@ class Predictors:
         runs: number of trainings that the accuracy predictor has learned from.
         images: numbers of training images that the data set and the evidence have.
         cluster: nodes that train, with their predictors; None for this machine.
+        overhead_ratios: what earlier runs took beside their training, over what the formula gives.
     """
 
     cost: CostPredictor
@@ -106,6 +111,7 @@ class Predictors:
     runs: int
     images: KnownImages
     cluster: ClusterPrices | None = None
+    overhead_ratios: tuple[float, ...] = ()
 
     def priced(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PricedPlan | None:
         """Return the price of a plan; None where nothing was measured on the machines that train it."""
@@ -117,9 +123,9 @@ class Predictors:
     def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
         """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
         errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
-        members = len(plan.members)
+        members, priced = len(plan.members), self.priced(plan, done)
         return PlanForecast(
-            self.priced(plan, done),
+            priced,
             self.accuracy.predict(errors, seed_std, plan.dataset.test_images),
             self.likelihood.predict_nll(errors, members, seed_std),
             self.likelihood.predict_calibration(errors, members, seed_std),
@@ -128,7 +134,13 @@ class Predictors:
             error_basis(self.accuracy, self.runs),
             self.accuracy.correction,
             self.cluster,
+            self._overhead(plan, priced),
         )
+
+    def _overhead(self, plan: TrainingPlan, priced: PricedPlan | None) -> OverheadForecast | None:
+        if priced is None or self.cluster is not None:
+            return None
+        return forecast_overhead(plan, priced, self.overhead_ratios)
 
     def sampled_errors(self, plan: TrainingPlan) -> Floats:
         """Return posterior draws of a plan's error, shape (SAMPLES,); draw i of two plans is one draw."""
@@ -157,6 +169,14 @@ class Predictors:
     def seed_std(self, plan: TrainingPlan) -> float:
         """Return the standard deviation of the log of a plan's test error between seeds."""
         return self.accuracy.seed_std(parse_design(plan.design), plan.dataset.learned_as, plan.method)
+
+
+def _with_overhead(forecast: Forecast, overhead: OverheadForecast | None) -> Forecast:
+    """Return a forecast with that of the seconds beside the training."""
+    if overhead is None:
+        return forecast
+    seconds = (overhead.seconds.mean, overhead.seconds.low, overhead.seconds.high)
+    return replace(forecast, overhead_seconds=seconds, overhead_factor=overhead.factor)
 
 
 def forecast_evidence(
@@ -195,7 +215,8 @@ def predictors_for(plan: TrainingPlan, store: Store, nodes: ClusterKinds | None 
     cluster = None
     if nodes is not None:
         cluster = cluster_prices(nodes, execution, data.augmentation.key, store, cost)
-    return Predictors(cost, accuracy, likelihood, len(evidence), images, cluster)
+    ratios = overhead_ratios(store, digests_of(execution.device))
+    return Predictors(cost, accuracy, likelihood, len(evidence), images, cluster, ratios)
 
 
 def forecast_plan(

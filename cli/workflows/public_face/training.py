@@ -17,6 +17,7 @@ from cli.workflows.arguments import (
     targets_given,
     train_options,
 )
+from cli.workflows.clock import WaitingClock
 
 if TYPE_CHECKING:
     from cli.workflows.answers.runs.run import Run
@@ -101,14 +102,14 @@ def train(
         PartialRunError, RunError: some members, or all, failed.
         StorageError: the database or the disk refuses.
     """
-    given = locals()
+    given, clock = locals(), WaitingClock()
     request, targets = plan_request(given), targets_given(given)
     from cli.workflows.runs import train as workflow
     from cli.workflows.runs.lookup import run_id_of
     from cli.workflows.runs.navigation import navigate as path
 
     where, say = home_of(home), say_of(progress)
-    options = train_options(given)
+    options = replace(train_options(given), clock=clock)
     if resume is None and targets is not None:
         return path.navigate(request, targets, options, where, say)
     if resume is None:

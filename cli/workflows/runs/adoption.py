@@ -35,7 +35,8 @@ def adopt(run: Run, kept: KeptProbe, store: Store, home: Home, say: Say) -> None
     """
     if not take(home, run.plan, home.run_folder(run.folder)):
         return
-    store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=kept.seconds)
+    # What was waited for beside the training of the probe was waited for by who asked for the probe.
+    store.update_run(run.id, status=RunStatus.RUNNING, train_seconds=kept.seconds, overhead_seconds=0.0)
     if kept.disturbed:
         mark_disturbed(run.id, store, True)
     # Evidence counts once.

@@ -95,6 +95,7 @@ def describe_run(store: Store, home: Home, number: int, price_per_hour: float | 
         cost_usd=_cost(run.train_seconds, price_per_hour),
         navigation=path_of(run, price_per_hour),
         busy_machine=was_disturbed(run),
+        overhead_seconds=run.overhead_seconds,
         path=home.run_folder(run.folder).absolute(),
         plan=run.plan,
     )
@@ -193,6 +194,7 @@ def _predicted(forecast: Forecast | None, price_per_hour: float | None) -> Predi
         inference_ms_per_image=_estimate(forecast.inference_ms_per_image),
         test_error=_estimate(forecast.test_error),
         cost_usd=usd_of_training(seconds, price_per_hour),
+        overhead_seconds=_estimate(forecast.overhead_seconds),
     )
 
 

@@ -69,12 +69,15 @@ def extend(run_id: int, extension: Extension, options: TrainOptions, home: Home,
         old = stored_run(store, home, run_id)
         plan = with_data_at(_extended(old, extension, store), options.moved_to)
         require_plan(home.run_folder(old.folder), old.plan)
-        data = data_of_run(replace(old, plan=plan), home, download=options.download)
-        look_once(store, plan.dataset, home, say, data)
+        with options.clock.paused(options.download):
+            data = data_of_run(replace(old, plan=plan), home, download=options.download)
+        with options.clock.paused():
+            look_once(store, plan.dataset, home, say, data)
         cluster = cluster_of(options, say)
         run = extended_run(old, plan, forecast_of_added(plan, old, store, cluster), store, home)
         say(f"run {run.id}: {plan.design} on {plan.dataset.name}, extends run {old.id}")
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster))
+        executing = on_cluster(cluster)
+        carry_out(run, store, home, data, signals, say, executing=executing, clock=options.waiting)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from advisor.errors import StorageError
 from advisor.plans.records import EpochRecord, Evaluation, Run, RunStatus, StepRecord, StepStatus
+from cli.workflows.clock import WaitingClock
 from cli.workflows.forecast.pace import TrainingPace
 from cli.workflows.patience import patiently
 from cli.workflows.runs.steps.accounting import mark_disturbed, was_disturbed, with_seconds_of_steps
@@ -32,6 +33,12 @@ WAITING_SHARE = 0.1
 class Recorder:
     """Stores and shows the events of a run, and measures its time from the first step to the last event.
 
+    What is waited for beside that, before the first step and after the last event, is measured as well: the
+    start of processes, loading data, evaluation, and storing the end of the run. What the program does after
+    that, to show the run and to end, cannot be in the database; it takes some tenths of a second. The time
+    after the last event counts only in a run that came to an end by itself or was stopped: after an error or
+    a kill it may be lost training.
+
     Attributes:
         store: database of the run.
         run: the run as it began.
@@ -39,6 +46,7 @@ class Recorder:
         say: receiver of progress.
         stop: question whether the run was asked to stop; then nothing is waited for.
         pace: pace of the machine while it trains; None where it is not known.
+        clock: clock of who waits for the run; None where nobody does.
     """
 
     store: Store
@@ -47,6 +55,7 @@ class Recorder:
     say: Say
     stop: Callable[[], bool] = lambda: False
     pace: TrainingPace | None = None
+    clock: WaitingClock | None = None
     _began: float | None = field(default=None, init=False)
     _latest: float = field(default=0.0, init=False)
     _recorded: set[str] = field(default_factory=set, init=False)
@@ -54,11 +63,24 @@ class Recorder:
     _next_attempt: float = field(default=0.0, init=False)
     _refused: bool = field(default=False, init=False)
     _marked: bool = field(default=False, init=False)
+    _starting: float | None = field(default=None, init=False)
+    _ended: bool = field(default=False, init=False)
 
     @property
     def seconds(self) -> float:
         """Wall clock of training before and after resuming, without the start of processes."""
         return self.run.train_seconds + (0.0 if self._began is None else self._latest - self._began)
+
+    @property
+    def overhead_seconds(self) -> float | None:
+        """Seconds that were waited for beside the training, before and after resuming; None if unknown."""
+        earlier = self.run.overhead_seconds
+        # A part that an older program trained has none stored, and so the sum is not known.
+        if self.clock is None or (earlier is None and self.run.train_seconds):
+            return None
+        ending = time.monotonic() - self._latest if self._ended and self._began is not None else 0.0
+        starting = self.clock.seconds if self._starting is None else self._starting
+        return (earlier or 0.0) + starting + ending
 
     def begin(self) -> None:
         """Store that the run is going on, and what a killed process left unstored.
@@ -108,10 +130,13 @@ class Recorder:
         Raises:
             StorageError: the database still refuses. Checkpoints and records stay in the folder of the run.
         """
+        self._ended = True
         try:
             patiently(lambda: self._store_waiting(status, message, test), self.say, self.stop)
         except StorageError as error:
             raise self._unstored(error) from None
+        if self.clock is not None:
+            self.clock.restart()
 
     def mark(self, status: RunStatus, message: str) -> None:
         """Store how an error ended the run, if the database takes it: the error is the one to report."""
@@ -130,6 +155,7 @@ class Recorder:
         expected = forecast.train_seconds[0] if forecast and forecast.train_seconds else None
         if self.pace is not None:
             self.pace.begin(expected)
+        self._starting = None if self.clock is None else self.clock.seconds
         self._began = self._latest = time.monotonic()
         self.say(TrainingBegun(self.run.plan, expected))
 
@@ -184,6 +210,7 @@ class Recorder:
             self.run.id,
             status=status,
             train_seconds=self.seconds,
+            overhead_seconds=self.overhead_seconds,
             message=message,
             test=None if test is None else test.metrics,
             confusion=None if test is None else test.confusion,

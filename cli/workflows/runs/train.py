@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from advisor.designs.design import parse_design
 from advisor.errors import UsageError
@@ -13,7 +13,7 @@ from advisor.plans.navigation.path import Navigation
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import RESUMABLE, Run, RunStatus, StepRecord
 from cli.workflows.answers.runs.run import Run as RunAnswer
-from cli.workflows.clock import now
+from cli.workflows.clock import WaitingClock, now
 from cli.workflows.forecast.cluster.kinds import Cluster, ClusterKinds
 from cli.workflows.forecast.forecasting import PlanForecast, forecast_plan
 from cli.workflows.forecast.level import look_once
@@ -65,6 +65,7 @@ class TrainOptions:
             does; only the main thread of a process can do that. Otherwise signals keep their handlers.
         price_per_hour: price of the machine in USD per hour; None for no cost in the answer.
         cluster: cluster whose nodes train; None for this machine.
+        clock: clock of who waits, which has begun.
     """
 
     time_limit: float | None = None
@@ -73,6 +74,12 @@ class TrainOptions:
     take_signals: bool = False
     price_per_hour: float | None = None
     cluster: ClusterAddress | None = None
+    clock: WaitingClock = field(default_factory=WaitingClock, compare=False)
+
+    @property
+    def waiting(self) -> WaitingClock | None:
+        """Clock of what is waited for beside the training; None on a cluster, where places are waited for."""
+        return self.clock if self.cluster is None else None
 
 
 def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -92,7 +99,8 @@ def train(request: PlanRequest, options: TrainOptions, home: Home, say: Say) -> 
     cluster = cluster_of(options, say)
     with open_store(home.database) as store:
         run, data = begin(target, options, store, home, say, cluster=cluster)
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster))
+        executing = on_cluster(cluster)
+        carry_out(run, store, home, data, signals, say, executing=executing, clock=options.waiting)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -122,19 +130,22 @@ def begin(
     """
     plan = target.with_settings(store)
     nodes = None if cluster is None else cluster.kinds_to_train(plan.execution.device)
-    data = load_new_data(plan.dataset, home.data, download=options.download)
+    with options.clock.paused(options.download):
+        data = load_new_data(plan.dataset, home.data, download=options.download)
     if data.facts != plan.dataset:
         say(f"{plan.dataset.name}: more damaged files left out, {len(data.train)} images are trained on")
         plan = replace(plan, dataset=data.facts)
     if reason := unmeasured_settings(target, plan, store):
         say(reason)
-    look_once(store, plan.dataset, home, say, data)
+    with options.clock.paused():
+        look_once(store, plan.dataset, home, say, data)
     if (kept := usable_probe(home, plan, say)) is not None:
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
     plan_forecast = _forecast(plan, store, nodes, say)
     if navigation is not None and kept is None:
-        require_time(plan, plan_forecast.priced, navigation.targets, say)
+        with options.clock.paused():
+            require_time(plan, plan_forecast.priced, navigation.targets, say)
     if plan_forecast.priced is None and nodes is None:
         say("no cost forecast: too little was measured on this machine yet (advisor recommend does)")
     run = store.create_run(
@@ -184,9 +195,11 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
         run = resumable(store, run_id)
         require_plan(home.run_folder(run.folder), run.plan)
         run = replace(run, plan=with_data_at(run.plan, options.moved_to))
-        data = data_of_run(run, home, download=options.download)
+        with options.clock.paused(options.download):
+            data = data_of_run(run, home, download=options.download)
         say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}")
-        carry_out(run, store, home, data, signals, say, executing=on_cluster(cluster_of(options, say)))
+        executing = on_cluster(cluster_of(options, say))
+        carry_out(run, store, home, data, signals, say, executing=executing, clock=options.waiting)
         return describe_run(store, home, run.id, options.price_per_hour)
 
 
@@ -229,6 +242,7 @@ def carry_out(
     say: Say,
     measure: Measure = tested,
     executing: Execute | OnCluster | None = None,
+    clock: WaitingClock | None = None,
 ) -> None:
     """Execute the remaining steps of a run, whose folder is locked meanwhile.
 
@@ -241,6 +255,7 @@ def carry_out(
         say: receiver of progress.
         measure: what is measured after the training: by default the figures on the test images.
         executing: what executes the steps; None for as many processes as the plan has.
+        clock: clock of who waits for the run; None where nobody does.
 
     Raises:
         AdvisorError: the training failed or was stopped; what was trained so far is kept.
@@ -253,7 +268,7 @@ def carry_out(
         files = RunFiles(folder=folder, data_root=home.data, watch=watch_peak, pace=watch_pace)
         # Nodes of a cluster have a pace of their own.
         pace = TrainingPace.of(run.plan, store, say) if executing is None else None
-        recorder = Recorder(store, run, Outbox(folder, run.plan), say, signals, pace)
+        recorder = Recorder(store, run, Outbox(folder, run.plan), say, signals, pace, clock)
         try:
             write_description(folder, describe(run.plan, data))
             recorder.begin()

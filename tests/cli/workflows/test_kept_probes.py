@@ -116,6 +116,8 @@ def test_a_training_goes_on_from_a_probe_and_ends_with_the_same_bits(probed, adv
         assert store.steps(1) == steps
     # The time is that of the training, and the probe counts once: as the run.
     assert kept.seconds <= own[2].train_seconds < kept.seconds + 60
+    # What was waited for beside the probe's training belongs to the probe.
+    assert 0 < own[2].overhead_seconds < 60
     assert advisor("probe", "list", "--json").json["probes"] == []
     assert not any(probed.kept_probes.iterdir())
     assert advisor("db", "check", "--runs").code == 0

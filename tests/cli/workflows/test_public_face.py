@@ -100,6 +100,7 @@ def test_a_recommendation_is_trained_explained_and_loaded(home, capfd):
     assert "searching" in said
     run = face.train("2xmlp-1-8", method="snapshot", dataset="digits", epochs=2, seed=1, home=str(home))
     assert isinstance(run, Run)
+    assert 0 < run.overhead_seconds < 600
     explained = face.explain(run.id, home=face.Home(home))
     assert isinstance(explained, Explanation)
     listed = face.runs(where={"dataset": "digits"}, home=home)

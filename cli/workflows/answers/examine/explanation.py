@@ -150,6 +150,8 @@ class PredictedTotals:
         test_nll: mean negative log-likelihood of the averaged probabilities, nats; null for a run, whose
             stored forecast has none.
         calibration_error: expected calibration error of the averaged probabilities, a share; null for a run.
+        overhead_seconds: seconds that are waited for beside the training, to start, evaluate and store; null
+            on a cluster, where nothing was measured, and for runs of older programs.
     """
 
     train_seconds: Estimate | None = None
@@ -163,6 +165,7 @@ class PredictedTotals:
     cost_usd: Estimate | None = None
     test_nll: Estimate | None = None
     calibration_error: Estimate | None = None
+    overhead_seconds: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +177,14 @@ class ActualTotals:
         train_peak_bytes: largest sum of the peak memory of as many steps as run at the same time.
         test_error: error on the test images, a share.
         cost_usd: cost of the training at the machine's price, in USD.
+        overhead_seconds: seconds that were waited for beside the training.
     """
 
     train_seconds: float | None = None
     train_peak_bytes: int | None = None
     test_error: float | None = None
     cost_usd: float | None = None
+    overhead_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +196,14 @@ class DeviationOfTotals:
         train_peak_bytes: deviation of the peak memory.
         test_error: deviation of the test error.
         cost_usd: deviation of the cost.
+        overhead_seconds: deviation of the seconds beside the training.
     """
 
     train_seconds: Deviation | None = None
     train_peak_bytes: Deviation | None = None
     test_error: Deviation | None = None
     cost_usd: Deviation | None = None
+    overhead_seconds: Deviation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class ListedRun:
         calibration_error: expected calibration error.
         fingerprint: digest of the machine's fingerprint.
         message: reason why the run stopped, else empty.
+        overhead_seconds: seconds that were waited for beside the training so far, null where not known.
     """
 
     id: int
@@ -64,6 +65,7 @@ class ListedRun:
     calibration_error: float | None
     fingerprint: str
     message: str
+    overhead_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ class PredictedFigures:
         inference_ms_per_image: inference time of one image, in milliseconds.
         test_error: test error of the ensemble, as a share.
         cost_usd: cost of training in USD; null where the machine has no price.
+        overhead_seconds: seconds beside the training; null on a cluster, and for runs of older programs.
     """
 
     train_seconds: Estimate | None
@@ -70,6 +71,7 @@ class PredictedFigures:
     inference_ms_per_image: Estimate | None
     test_error: Estimate | None
     cost_usd: Estimate | None = None
+    overhead_seconds: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +197,8 @@ class Run(Answer):
         navigation: targets and stages of the path up to this run; null for a run that is not a stage of one.
         busy_machine: whether it was trained on a busy machine, so that its time is not comparable with the
             forecast, which is for the usual speed.
+        overhead_seconds: seconds that were waited for beside the training so far, to start, evaluate and
+            store; null where they are not known, as on a cluster and in runs of older programs.
         path: absolute path of the folder, which `advisor.load` reads.
         plan: the plan that the run executes.
     """
@@ -226,5 +230,6 @@ class Run(Answer):
     cost_usd: float | None = None
     navigation: NavigationPath | None = None
     busy_machine: bool = False
+    overhead_seconds: float | None = None
     path: Path = field(metadata=NO_KEY)
     plan: TrainingPlan = field(metadata=NO_KEY, repr=False)

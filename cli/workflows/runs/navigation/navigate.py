@@ -82,7 +82,7 @@ def navigate(
     with open_store(home.database) as store:
         cluster = cluster_of(options, say)
         run, data = begin(target, options, store, home, say, Navigation(targets=targets), cluster)
-        return _go_on(run, Walk(store, home, data, signals, say, on_cluster(cluster)))
+        return _go_on(run, Walk(store, home, data, signals, say, on_cluster(cluster), options.waiting))
 
 
 def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswer:
@@ -105,9 +105,11 @@ def resume(run_id: int, options: TrainOptions, home: Home, say: Say) -> RunAnswe
             run = resumable(store, store.stages(found.navigation.first_run(run_id))[-1].id)
             require_plan(home.run_folder(run.folder), run.plan)
             run = replace(run, plan=with_data_at(run.plan, options.moved_to))
-            data = data_of_run(run, home, download=options.download)
+            with options.clock.paused(options.download):
+                data = data_of_run(run, home, download=options.download)
             say(f"resuming run {run.id}: {run.plan.design} on {run.plan.dataset.name}, a stage of a path")
-            walk = Walk(store, home, data, signals, say, on_cluster(cluster_of(options, say)))
+            executing = on_cluster(cluster_of(options, say))
+            walk = Walk(store, home, data, signals, say, executing, options.waiting)
             adopt_again(run, walk)
             return _go_on(run, walk)
     return resume_run(run_id, options, home, say)

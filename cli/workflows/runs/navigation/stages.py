@@ -14,6 +14,7 @@ from advisor.designs.design import parse_design
 from advisor.plans.extension import kept_steps
 from advisor.plans.navigation.path import Navigation, Stage
 from advisor.plans.records import Run, RunStatus, StepRecord, StepStatus
+from cli.workflows.clock import WaitingClock
 from cli.workflows.home import Home
 from cli.workflows.locks import locked
 from cli.workflows.runs.cluster.execution import OnCluster
@@ -45,6 +46,7 @@ class Walk:
         signals: reasons to stop the command.
         say: receiver of progress.
         executing: cluster that executes the steps; None for as many processes as a plan has.
+        clock: clock of who waits for the path, a stage at a time; None where nobody does.
     """
 
     store: Store
@@ -53,6 +55,7 @@ class Walk:
     signals: StopSignals
     say: Say
     executing: OnCluster | None = None
+    clock: WaitingClock | None = None
 
 
 def navigation_of(run: Run) -> Navigation:
@@ -95,7 +98,8 @@ def train_stage(run: Run, walk: Walk) -> tuple[Run, Stage]:
     """
     if navigation_of(run).validation_error is None:
         signals = StopSignals(_deadline(run, walk), walk.signals.handled)
-        carry_out(run, walk.store, walk.home, walk.data, signals, walk.say, _validated, walk.executing)
+        within = (walk.store, walk.home, walk.data, signals, walk.say)
+        carry_out(run, *within, _validated, walk.executing, walk.clock)
         run = replace(walk.store.run(run.id), plan=run.plan)
     stage = navigation_of(run).stage(run.id, clusters_of_run(run), run.train_seconds)
     if stage is None:
@@ -114,7 +118,8 @@ def finish(run: Run, walk: Walk) -> None:
         files = RunFiles(folder=folder, data_root=walk.home.data, watch=watch_peak)
         ended = {r.step: r for r in walk.store.steps(run.id) if r.status is StepStatus.DONE}
         close = tested(run, files, walk.data, ended, signals)
-        close(Recorder(walk.store, run, Outbox(folder, run.plan), walk.say, signals))
+        outbox = Outbox(folder, run.plan)
+        close(Recorder(walk.store, run, outbox, walk.say, signals, clock=walk.clock))
 
 
 def adopt_again(run: Run, walk: Walk) -> None:

@@ -4,9 +4,11 @@ Nodes of a cluster are machines as well (`cli.workflows.runs.cluster`).
 
 Such steps need not run at the same time, or on one machine. The training time of the run is therefore that
 of its steps on the slots of the plan (`advisor.cost.timeline`), as the forecast has it: waiting for a place
-on a cluster does not count. Seconds of one machine are no evidence for another, so a run whose steps were
-executed elsewhere belongs to no machine. Neither does one that was trained while its machine was busy
-(`cli.workflows.forecast.pace`): nothing about the usual speed is learned from it.
+on a cluster does not count. What a person waited for beside them is not known.
+
+Seconds of one machine are no evidence for another, so a run whose steps were executed elsewhere belongs to no
+machine. Neither does one that was trained while its machine was busy (`cli.workflows.forecast.pace`): nothing
+about the usual speed is learned from it.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ def note_machine(step_folder: Path, digest: str) -> None:
 def with_seconds_of_steps(run: Run, store: Store, folder: Path) -> Run:
     """Return a run with the seconds of steps that processes of their own executed; others stay as they are.
 
+    What was waited for beside these steps is not known.
+
     Args:
         run: the run.
         store: its database, which has all records.
@@ -58,7 +62,9 @@ def with_seconds_of_steps(run: Run, store: Store, folder: Path) -> Run:
     keep_machines(
         run, store, {path.name.removeprefix(MACHINE) for path in (folder / STEPS).glob(f"*/{MACHINE}*")}
     )
-    return replace(run, train_seconds=max(run.train_seconds, seconds_of_steps(run, store)))
+    return replace(
+        run, train_seconds=max(run.train_seconds, seconds_of_steps(run, store)), overhead_seconds=None
+    )
 
 
 def keep_machines(run: Run, store: Store, machines: Collection[str]) -> None:

@@ -44,7 +44,7 @@ class StepRecorder(Recorder):
         self.say(begun(self.run, self.step))
 
     def _store_state(self, status: RunStatus, message: str = "", test: Evaluation | None = None) -> None:
-        """Store that the run is going on; how it ends is not for one step to say."""
+        """Store that the run is going on; how it ends, and who waits for it, is not for one step to say."""
         self.store.update_run(
             self.run.id,
             status=RunStatus.RUNNING,

@@ -47,8 +47,13 @@ def store_run(request: PlanRequest, options: TrainOptions, home: Home, say: Say)
                 raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
             store.set_validation_classes(run.id, data.validation.labels.numpy())
             # A probe of the same plan may have trained for it.
-            seconds = store.run(run.id).train_seconds
-            store.update_run(run.id, status=RunStatus.PLANNED, train_seconds=seconds)
+            found = store.run(run.id)
+            store.update_run(
+                run.id,
+                status=RunStatus.PLANNED,
+                train_seconds=found.train_seconds,
+                overhead_seconds=found.overhead_seconds,
+            )
         say(
             f"run {run.id} is stored and not started: `advisor resume {run.id}` trains it, and "
             f"`advisor plan {run.id} --format slurm` (or make) writes a job for each of its steps"

@@ -47,6 +47,7 @@ FORECAST = Forecast(
         *(PredictedStep(step=step, mean=20.0, low=15.0, high=25.0) for step in STEPS),
         PredictedStep(step="evaluate", mean=1.0, low=0.5, high=2.0),
     ),
+    overhead_seconds=(4.0, 3.0, 6.0),
 )
 
 
@@ -92,6 +93,7 @@ def trained(home):
         status: RunStatus = RunStatus.DONE,
         slow: float = 20.0,
         done: int = len(STEPS),
+        overhead: float | None = 5.0,
     ) -> None:
         plan = make_plan(
             parse_design(DESIGN),
@@ -125,7 +127,11 @@ def trained(home):
                 error=0.04, member_errors=(0.05, 0.05), oracle_error=0.02, disagreement=0.03, nll=0.2
             )
             store.update_run(
-                run.id, status=status, train_seconds=110.0, test=test if status is RunStatus.DONE else None
+                run.id,
+                status=status,
+                train_seconds=110.0,
+                overhead_seconds=overhead,
+                test=test if status is RunStatus.DONE else None,
             )
 
     return make
@@ -444,9 +450,12 @@ def test_a_run_is_compared_with_the_forecast_from_its_beginning(advisor, trained
         "train_peak_bytes": 9_000_000,
         "test_error": 0.04,
         "cost_usd": pytest.approx(1.1),
+        "overhead_seconds": 5.0,
     }
     assert answer["deviation"]["train_seconds"] == {"share": pytest.approx(0.1), "inside": True}
     assert answer["deviation"]["cost_usd"] == {"share": pytest.approx(0.1), "inside": True}
+    assert answer["predicted"]["overhead_seconds"] == {"mean": 4.0, "low": 3.0, "high": 6.0}
+    assert answer["deviation"]["overhead_seconds"] == {"share": pytest.approx(0.25), "inside": True}
     assert answer["deviation"]["train_peak_bytes"] == {"share": pytest.approx(1.25), "inside": False}
     assert answer["steps"][2]["deviation"] == {"share": pytest.approx(0.1), "inside": True}
     assert answer["steps"][-1]["step"] == "evaluate"
@@ -461,6 +470,30 @@ def test_an_actual_figure_outside_its_interval_is_marked(advisor, trained):
     assert row_of(out, "peak memory").endswith("+125 %*")
     assert row_of(out, "test error").rstrip().endswith("-20.0 %")
     assert "* lies outside the 90 % interval" in out
+
+
+BESIDE = "starting, storing, evaluating"
+
+
+@pytest.mark.parametrize(
+    ("forecast", "overhead", "explained", "shown"),
+    [
+        (FORECAST, 5.0, "4 s 3–6 s 5 s +25.0 %", "4 s 3–6 s 5 s"),
+        # A run of an older program that a newer one forecast, and one that ended under a newer one.
+        (FORECAST, None, "4 s 3–6 s – –", "4 s 3–6 s –"),
+        (replace(FORECAST, overhead_seconds=None), 5.0, "– – 5 s –", "– – 5 s"),
+        (None, None, None, None),
+    ],
+)
+def test_what_is_waited_for_beside_the_training_has_a_row_of_its_own(
+    advisor, trained, monkeypatch, forecast, overhead, explained, shown
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    trained(forecast, overhead=overhead)
+    for command, figures in (("explain", explained), ("runs show", shown)):
+        rows = [" ".join(row.split()) for row in advisor(*command.split(), "1").out.splitlines()]
+        found = [row.partition(BESIDE)[2].strip() for row in rows if BESIDE in row]
+        assert found == ([] if figures is None else [figures])
 
 
 def test_a_run_that_stopped_is_compared_only_where_it_finished(advisor, trained):
@@ -542,7 +575,7 @@ def test_the_table_of_a_run_fits_the_terminal(advisor, trained, monkeypatch, wid
     held = 2 if width == 80 else 1
     # The three lines after the title are those of the clusters, with an empty one. Before the forecasts that
     # held stand the schedules of the mother and of her members, and a blank.
-    assert len(lines) == 3 + 1 + 3 + 1 + 6 + 1 + 5 + 1 + 3 + 2 + held
+    assert len(lines) == 3 + 1 + 3 + 1 + 6 + 1 + 6 + 1 + 3 + 2 + held
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,15 @@ def test_a_path_ends_at_the_first_stage_whose_error_is_low_enough_and_reads_test
 
     monkeypatch.setattr(training, "load_new_data", load_sealed)
     monkeypatch.setattr(conclusion, "evaluate", opening)
+    began = time.monotonic()
     run = navigated(home, said.append, error=0.3, usd=1e6, price_per_hour=3.6)
+    waited = time.monotonic() - began
     assert (run.id, run.design, run.status) == (2, f"{DESIGN}@g2", RunStatus.DONE)
+    # Every moment belongs to one stage: to its training, or to what is waited for beside it.
+    with open_store(home / "advisor.sqlite") as store:
+        parts = [(stage.train_seconds, stage.overhead_seconds) for stage in store.runs()]
+    assert min(map(min, parts)) > 0
+    assert 0.5 * waited < sum(map(sum, parts)) <= waited
     stored = run.navigation
     assert (stored.until_error, stored.until_seconds, stored.until_usd) == (0.3, None, 1e6)
     first, second = stored.stages
@@ -167,10 +174,10 @@ def test_a_path_ends_before_a_stage_that_is_forecast_not_to_fit(home, monkeypatc
 def test_without_a_forecast_a_stage_is_expected_to_take_what_its_networks_took(home, monkeypatch):
     given = path._next
 
-    def with_one_second_left(run, stage, store):
+    def with_one_second_left(run, stage, store, cluster):
         assert path._seconds_as_before(path.with_split(run.plan, path.best_split(run.plan)), run, store) > 0
         monkeypatch.setattr(path, "seconds_left", lambda run: 1e-6)
-        return given(run, stage, store)
+        return given(run, stage, store, cluster)
 
     monkeypatch.setattr(path, "_next", with_one_second_left)
     assert navigated(home, seconds=1000.0).id == 1
