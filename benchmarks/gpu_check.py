@@ -8,8 +8,9 @@
 2. `layers`: one network of every family, layer by layer: what the layers do not account for, and the peak of
    memory by formula beside the measured one.
 3. `cost`: the cost model, fitted to a few measurements and judged on others (`cost/cost_model.py`).
-4. `thin`: 1, 4, 8 and 16 thin ResNets, one step of each after the other: images a second. Graphs, streams and
-   stacked training join here when they exist.
+4. `thin`: 1, 4, 8 and 16 thin ResNets: images a second with eager steps one after the other, with graphs one
+   after the other, and with graphs on a stream each, in turns. And how far the weights of both modes differ
+   after the same steps. Training on several streams is measured here only; no plan has it.
 5. `classes`: an epoch of a single network, and of its width- and depth-equivalent ensembles of four. The
    paper has 1 and 2 times the single network's (V100).
 6. `training`: recommend, train, kill -9 in the middle, resume: the results of an undisturbed training.
@@ -26,6 +27,7 @@ import os
 import re
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -155,51 +157,111 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
 
 
 def thin(sizes: Sizes, home: Path) -> dict[str, Any]:
-    """Train thin networks one step after the other, in one process."""
+    """Train thin networks in one process, in three ways."""
+    found = {}
+    for count in THIN:
+        networks = {mode: [_thin(sizes, mode) for _ in range(count)] for mode in ("eager", "graph")}
+        streams = [torch.cuda.Stream() if sizes.device == "cuda" else None for _ in range(count)]
+        ways = {
+            "eager": lambda networks=networks: _one_after_the_other(networks["eager"]),
+            "graphs": lambda networks=networks: _one_after_the_other(networks["graph"]),
+            "graphs on streams": lambda networks=networks, streams=streams: _at_once(
+                networks["graph"], streams
+            ),
+        }
+        seconds = timed(ways, sizes)
+        found[str(count)] = {
+            way: {
+                "images_a_second": round(count * _facts(sizes).batch / taken),
+                "step_ms": round(1e3 * taken / count, 3),
+                "speed_over_eager": round(seconds["eager"] / taken, 2),
+            }
+            for way, taken in seconds.items()
+        }
+    return {
+        "network": sizes.thin,
+        "batch": _facts(sizes).batch,
+        "networks": found,
+        "difference_of_modes": _difference_of_modes(sizes),
+    }
+
+
+def _facts(sizes: Sizes) -> Any:
     from advisor.plans.dataset import DATASETS
+
+    return DATASETS[sizes.dataset]
+
+
+def _thin(sizes: Sizes, mode: str) -> Any:
+    """Return a thin network that trains in a mode of steps."""
     from advisor.plans.execution import Execution
-    from trainer.training.step import unmarked
     from trainer.training.workload import StepWorkload
 
-    facts = DATASETS[sizes.dataset]
+    facts = _facts(sizes)
     execution = Execution(
-        device=sizes.device, processes=1, threads=1, dtype="bfloat16", memory_format="channels_last"
+        device=sizes.device,
+        processes=1,
+        threads=1,
+        dtype="bfloat16",
+        memory_format="channels_last",
+        step_mode=mode,
     )
-    workload = StepWorkload(
+    return StepWorkload(
         network=sizes.thin,
         task=facts.task,
         batch=facts.batch,
         augmentation=facts.augmentation,
         execution=execution,
-    )
-    found = {}
-    for count in THIN:
-        networks = [workload.prepare() for _ in range(count)]
-
-        def step(networks: list[Any] = networks) -> None:
-            for network in networks:
-                network.train_step(unmarked)
-
-        seconds = timed(step, sizes)
-        found[str(count)] = {
-            "one_after_the_other": {
-                "images_a_second": round(count * facts.batch / seconds),
-                "step_ms": round(1e3 * seconds / count, 3),
-            }
-        }
-    return {"network": sizes.thin, "batch": facts.batch, "networks": found}
+    ).prepare()
 
 
-def timed(step: Callable[[], None], sizes: Sizes) -> float:
-    """Return the seconds of a step, after some that are not counted."""
-    for _ in range(max(sizes.steps // 5, 1)):
-        step()
-    _wait(sizes.device)
-    began = time.perf_counter()
-    for _ in range(sizes.steps):
-        step()
-    _wait(sizes.device)
-    return (time.perf_counter() - began) / sizes.steps
+def _one_after_the_other(networks: list[Any]) -> None:
+    for network in networks:
+        network.train_step(_unmarked)
+
+
+def _at_once(networks: list[Any], streams: list[Any]) -> None:
+    for network, stream in zip(networks, streams, strict=True):
+        with torch.cuda.stream(stream):
+            network.train_step(_unmarked)
+
+
+def _unmarked(phase: str) -> None:
+    """Ignore the end of a phase."""
+
+
+def _difference_of_modes(sizes: Sizes) -> float:
+    """Return the distance of the weights of both modes after the same steps, as a share of their change."""
+    networks = [_thin(sizes, mode) for mode in ("eager", "graph")]
+    # A mode that is built has done one step, at no rate.
+    networks[0].train_step(_unmarked)
+    began = _weights(networks[0])
+    for network in networks:
+        network.rate = 0.05
+        for _ in range(sizes.steps):
+            network.train_step(_unmarked)
+    eager, graph = (_weights(network) for network in networks)
+    return round(float((graph - eager).norm() / (eager - began).norm()), 6)
+
+
+def _weights(network: Any) -> torch.Tensor:
+    return torch.cat([p.detach().double().flatten().cpu() for p in network.module.parameters()])
+
+
+def timed(ways: dict[str, Callable[[], None]], sizes: Sizes) -> dict[str, float]:
+    """Return the median seconds of a step in every way, in turns, after some that are not counted."""
+    turns = 5
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(turns + 1):
+        for way, step in ways.items():
+            _wait(sizes.device)
+            began = time.perf_counter()
+            for _ in range(max(sizes.steps // turns, 1)):
+                step()
+            _wait(sizes.device)
+            if turn:
+                seconds[way].append((time.perf_counter() - began) / max(sizes.steps // turns, 1))
+    return {way: statistics.median(taken) for way, taken in seconds.items()}
 
 
 def _wait(device: str) -> None:

@@ -79,6 +79,15 @@ class PreparedStep:
         self._example = example.contiguous(memory_format=memory_format) if memory_format else example
 
     @property
+    def rate(self) -> float:
+        """Learning rate of the next step; 0 at first, which takes as long as any other."""
+        return self._optimizer.rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._optimizer.rate = rate
+
+    @property
     def eager(self) -> bool:
         """Whether training steps are executed operator by operator."""
         return self._descent is None
