@@ -49,6 +49,7 @@ def test_unknown_names_and_invalid_designs_are_usage_errors_and_nothing_else_is(
     assert tree.pop("UnknownNameError") == "UsageError"
     assert tree.pop("InvalidDesignError") == "UsageError"
     assert tree.pop("LockedError") == "StorageError"
+    assert tree.pop("StepModeError") == "RunError"
     assert set(tree.values()) == {"AdvisorError"}
 
 

@@ -72,7 +72,7 @@ def unmeasured_settings(target: PlannedTarget, plan: TrainingPlan, store: Store)
     if measured_reference(measured, settings.device, data.task) is not None:
         return None
     return (
-        f"the arithmetic is the default, {settings.arithmetic_text}: this home has no "
+        f"the arithmetic is the default ({settings.arithmetic_text}): this home has no "
         f"measurements of {data.task.text} images to choose by (`advisor recommend` makes them; a saved plan "
         "keeps its own)"
     )

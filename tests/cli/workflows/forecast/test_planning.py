@@ -93,7 +93,7 @@ def test_default_arithmetic_of_a_home_without_measurements_is_said_and_that_of_a
         plan = target.with_settings(store)
         reason = unmeasured_settings(target, plan, store)
         assert reason is not None
-        assert "float32 and channels_last" in reason
+        assert "(float32, channels_last)" in reason
         assert "no measurements of 1x8x8 images" in reason
         assert "advisor recommend" in reason
         # A plan from elsewhere has settings that this home would not choose.
