@@ -10,7 +10,7 @@
 3. `cost`: the cost model, fitted to a few measurements and judged on others (`cost/cost_model.py`).
 4. `thin`: 1, 4, 8 and 16 thin ResNets: images a second with eager steps one after the other, with graphs one
    after the other, and with graphs on a stream each, in turns. And how far the weights of both modes differ
-   after the same steps. Training on several streams is measured here only; no plan has it.
+   after the same steps.
 5. `classes`: an epoch of a single network, and of its width- and depth-equivalent ensembles of four. The
    paper has 1 and 2 times the single network's (V100).
 6. `training`: recommend, train, kill -9 in the middle, resume: the results of an undisturbed training.
@@ -161,13 +161,11 @@ def thin(sizes: Sizes, home: Path) -> dict[str, Any]:
     found = {}
     for count in THIN:
         networks = {mode: [_thin(sizes, mode) for _ in range(count)] for mode in ("eager", "graph")}
-        streams = [torch.cuda.Stream() if sizes.device == "cuda" else None for _ in range(count)]
+        at_once = _thin(sizes, "graph", count)
         ways = {
             "eager": lambda networks=networks: _one_after_the_other(networks["eager"]),
             "graphs": lambda networks=networks: _one_after_the_other(networks["graph"]),
-            "graphs on streams": lambda networks=networks, streams=streams: _at_once(
-                networks["graph"], streams
-            ),
+            "graphs on streams": lambda at_once=at_once: at_once.train_step(_unmarked),
         }
         seconds = timed(ways, sizes)
         found[str(count)] = {
@@ -192,8 +190,8 @@ def _facts(sizes: Sizes) -> Any:
     return DATASETS[sizes.dataset]
 
 
-def _thin(sizes: Sizes, mode: str) -> Any:
-    """Return a thin network that trains in a mode of steps."""
+def _thin(sizes: Sizes, mode: str, copies: int = 1) -> Any:
+    """Return thin networks that train at the same time in a mode of steps."""
     from advisor.plans.execution import Execution
     from trainer.training.workload import StepWorkload
 
@@ -212,18 +210,13 @@ def _thin(sizes: Sizes, mode: str) -> Any:
         batch=facts.batch,
         augmentation=facts.augmentation,
         execution=execution,
+        copies=copies,
     ).prepare()
 
 
 def _one_after_the_other(networks: list[Any]) -> None:
     for network in networks:
         network.train_step(_unmarked)
-
-
-def _at_once(networks: list[Any], streams: list[Any]) -> None:
-    for network, stream in zip(networks, streams, strict=True):
-        with torch.cuda.stream(stream):
-            network.train_step(_unmarked)
 
 
 def _unmarked(phase: str) -> None:

@@ -202,7 +202,7 @@ def _energy(plan: TrainingPlan, spans: Spans, predictor: CostPredictor) -> Estim
     if predictor.watts is None:
         return None
     busy = spans.whole
-    if plan.execution.device == "cuda":
+    if plan.execution.device == "cuda" and plan.execution.streams == 1:
         busy = total(
             [span.scaled(devices_of(step)) for step, span in zip(plan.steps, spans.each, strict=True)]
         )

@@ -34,6 +34,8 @@ class Execution:
         dtype: ``float32`` or ``bfloat16`` (autocast).
         memory_format: ``contiguous`` or ``channels_last``.
         step_mode: ``eager``, ``compiled`` or ``graph``. The last two round otherwise than the first.
+        streams: most networks that one process trains at the same time, batch by batch in turns; on CUDA each
+            has a stream. With more than one, `processes` of them train in a single process.
     """
 
     device: str
@@ -42,6 +44,7 @@ class Execution:
     dtype: str
     memory_format: str
     step_mode: str = EAGER
+    streams: int = 1
 
     @property
     def arithmetic(self) -> tuple[str, str, str]:
@@ -57,7 +60,7 @@ class Execution:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UnknownNameError(name.replace("_", " "), getattr(self, name), choices)
-        for name in ("processes", "threads"):
+        for name in ("processes", "threads", "streams"):
             if not 1 <= getattr(self, name) <= MOST_WORKERS:
                 raise UsageError(f"{name} must be between 1 and {MOST_WORKERS}, got {getattr(self, name)}")
 

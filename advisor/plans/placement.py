@@ -7,6 +7,8 @@ On CUDA, idle devices are shared out. MotherNets (MLSys 2020), appendix D: netwo
 form a queue. While there are at least as many of them as GPUs, each has a GPU. While there are fewer, the
 GPUs are divided over them, and those of one network share its batches.
 
+A plan with streams (`Execution.streams`) has one device, on which so many networks take turns.
+
 All of this is decided here and recorded in the plan, so that price and run agree.
 
 A *slot* is a device with the worker process that uses it. A training step occupies `TrainStep.devices` slots,
@@ -35,8 +37,9 @@ def placed(plan: TrainingPlan, workers: int) -> TrainingPlan:
         plan: plan that is finished in all else.
         workers: processes that the machine can run at the same time, at least 1: its cores or its GPUs.
     """
-    execution = replace(plan.execution, processes=min(workers, most_at_once(plan)))
-    if execution.device == "cpu":
+    streams = plan.execution.streams
+    execution = replace(plan.execution, processes=min(max(workers, streams), most_at_once(plan)))
+    if execution.device == "cpu" or streams > 1:
         return replace(plan, execution=execution)
     shares = {
         step.id: max(min(workers // len(phase), plan.batch // LEAST_SLICE), 1)

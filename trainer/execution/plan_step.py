@@ -30,7 +30,7 @@ from trainer.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from trainer.training.loop import DivergedError, StoppedError, load_network
+from trainer.training.loop import DivergedError, StoppedError, Turns, drained, load_network
 from trainer.training.parallel import Rendezvous, train
 
 # Training images for the statistics of new normalisations. The standard error of a mean over 256 images is
@@ -68,6 +68,19 @@ def run_step(
     Raises:
         StorageError: a checkpoint could not be written.
     """
+    return drained(step_turns(plan, step, files, data, tell, stop, rendezvous))
+
+
+def step_turns(
+    plan: TrainingPlan,
+    step: Step,
+    files: RunFiles,
+    data: Data,
+    tell: Tell,
+    stop: Callable[[], bool],
+    rendezvous: Rendezvous | None = None,
+) -> Turns[StepRecord]:
+    """Execute one step, and let others have a turn after every batch; otherwise as `run_step`."""
     # Before the watch of the memory, which would count what the pace is measured on.
     if isinstance(step, TrainStep):
         tell = _paced(step, files.pace(plan.execution.device), tell)
@@ -77,7 +90,7 @@ def run_step(
         progress, message = (
             _hatch(plan, step, files, data, tell)
             if isinstance(step, HatchStep)
-            else _train(plan, step, files, data, tell, stop, rendezvous)
+            else (yield from _train(plan, step, files, data, tell, stop, rendezvous))
         )
     except StoppedError:
         return stopped_record(step)
@@ -128,9 +141,9 @@ def _train(
     tell: Tell,
     stop: Callable[[], bool],
     rendezvous: Rendezvous | None,
-) -> tuple[Progress, str]:
+) -> Turns[tuple[Progress, str]]:
     """Return the progress at the end of a training step, and the message of its record."""
-    progress = train(plan, step, data, files.of_network(step.network), tell, stop, rendezvous)
+    progress = yield from train(plan, step, data, files.of_network(step.network), tell, stop, rendezvous)
     small = progress.micro_batch
     return progress, f"{small} images at a time, for want of memory" if small else ""
 

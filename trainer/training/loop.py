@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -53,6 +54,21 @@ from trainer.training.stored_probabilities import pack_probabilities
 # Number of times that a training may go back to its last checkpoint, and the factor on its rate each time.
 ROLLBACKS = 1
 ROLLBACK_FACTOR = 0.5
+
+
+Result = TypeVar("Result")
+# Work that gives others a turn whenever it yields.
+Turns = Generator[None, None, Result]
+
+
+def drained(turns: Turns[Result]) -> Result:
+    """Do all turns of some work one after the other, and return its result."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class StoppedError(Exception):
@@ -131,7 +147,11 @@ class NetworkTraining:
             raise StorageError(f"{self.folder}: {error}; train again") from None
 
     def run(self) -> Progress:
-        """Train to the end of the schedule.
+        """Train to the end of the schedule; see `turns`."""
+        return drained(self.turns())
+
+    def turns(self) -> Turns[Progress]:
+        """Train to the end of the schedule, and let others have a turn after every batch.
 
         Returns:
             Progress at the end of the step.
@@ -148,15 +168,15 @@ class NetworkTraining:
         if not self.progress.done:
             self.attempt = self._begin()
         while not self.step.schedule.finished(list(self.progress.train_errors)):
-            self._run_epoch()
+            yield from self._run_epoch()
         if not self.progress.done:
             self.progress = replace(self.progress, done=True)
             self._save()
         return self.progress
 
-    def _run_epoch(self) -> None:
+    def _run_epoch(self) -> Turns[None]:
         started = time.perf_counter()
-        loss_sum, wrong = self._run_batches(started)
+        loss_sum, wrong = yield from self._run_batches(started)
         images = self.plan.dataset.steps_per_epoch(self.plan.batch) * self.plan.batch
         if not (math.isfinite(loss_sum) and self.weights_are_finite()):
             self._roll_back()
@@ -178,8 +198,8 @@ class NetworkTraining:
         )
         self._save()
 
-    def _run_batches(self, started: float) -> tuple[float, int]:
-        """Train the remaining batches of the epoch.
+    def _run_batches(self, started: float) -> Turns[tuple[float, int]]:
+        """Train the remaining batches of the epoch, with a turn of others after each.
 
         Args:
             started: start of the epoch or of its continuation, by the clock of `time.perf_counter`.
@@ -207,6 +227,7 @@ class NetworkTraining:
             loss, errors = self._train_batch(order[number * batch : (number + 1) * batch], number)
             loss_sum += loss
             wrong += errors
+            yield
         return float(loss_sum), int(wrong)
 
     def weights_are_finite(self) -> bool:

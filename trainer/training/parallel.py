@@ -49,7 +49,7 @@ from advisor.plans.records import EpochRecord
 from trainer.data.loading import Data
 from trainer.events import Event, Tell
 from trainer.training.checkpoint import Progress
-from trainer.training.loop import DivergedError, NetworkTraining, StoppedError
+from trainer.training.loop import DivergedError, NetworkTraining, StoppedError, Turns
 from trainer.training.step import Descent, Share
 
 # The other ranks wait while rank 0 evaluates and writes a checkpoint, which takes long on a large data set.
@@ -129,8 +129,8 @@ def train(
     tell: Tell,
     stop: Callable[[], bool],
     rendezvous: Rendezvous | None,
-) -> Progress:
-    """Train to the end of a step, alone or as one of several ranks.
+) -> Turns[Progress]:
+    """Train to the end of a step, alone or as one of several ranks; others have a turn after every batch.
 
     Args:
         plan: plan that the step belongs to.
@@ -145,13 +145,14 @@ def train(
         Progress at the end of the step.
 
     Raises:
-        StoppedError, DivergedError, StorageError: as `NetworkTraining.run`.
+        StoppedError, DivergedError, StorageError: as `NetworkTraining.turns`.
         RunError: another rank failed or was lost.
     """
     if rendezvous is None:
-        return NetworkTraining(plan, step, data, folder, tell, stop).run()
+        return (yield from NetworkTraining(plan, step, data, folder, tell, stop).turns())
     with _process_group(plan.execution.device, step.network, rendezvous):
-        return SharedTraining(plan, step, data, folder, tell, stop, rendezvous.share).run()
+        training = SharedTraining(plan, step, data, folder, tell, stop, rendezvous.share)
+        return (yield from training.turns())
 
 
 class SharedTraining(NetworkTraining):

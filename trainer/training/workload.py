@@ -5,6 +5,7 @@ Its description can be pickled, so that it can be measured in a new process.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,7 @@ class StepWorkload:
         batch: number of images in a step.
         augmentation: kind of augmentation.
         execution: device, arithmetic and memory format.
+        copies: number of networks that do the step at the same time in one process, on CUDA on streams.
     """
 
     network: str
@@ -38,6 +40,7 @@ class StepWorkload:
     batch: int
     augmentation: Augmentation
     execution: Execution
+    copies: int = 1
 
     def prepare(self) -> PreparedStep:
         """Build the network and synthetic images, and what the mode of steps needs.
@@ -45,7 +48,7 @@ class StepWorkload:
         Raises:
             StepModeError: the mode is not possible on this machine.
         """
-        prepared = PreparedStep(self)
+        prepared = PreparedStep(self) if self.copies == 1 else PreparedCopies(self)
         if self.execution.step_mode != EAGER:
             prepared.train_step(unmarked)
         return prepared
@@ -141,6 +144,41 @@ class PreparedStep:
     def example(self) -> Tensor:
         """Normalised images of one batch, float32 (batch, channels, height, width)."""
         return self._example
+
+
+class PreparedCopies(PreparedStep):
+    """Several networks that do a step at the same time; layers and inference are those of one of them.
+
+    Args:
+        workload: description of the step, and number of networks.
+    """
+
+    def __init__(self, workload: StepWorkload) -> None:
+        super().__init__(workload)
+        self._others = [PreparedStep(workload) for _ in range(workload.copies - 1)]
+        on_cuda = workload.execution.device == "cuda"
+        self._streams = [torch.cuda.Stream() for _ in range(workload.copies)] if on_cuda else []
+
+    def train_step(self, mark: Mark) -> None:
+        """Do one step of every network, side by side; arguments as `PreparedStep.train_step`."""
+        steps = [super().train_step, *(other.train_step for other in self._others)]
+        if self._streams:
+            self._train_on_streams(steps)
+        else:
+            for step in steps:
+                step(unmarked)
+        # Phases of networks that run side by side cannot be told apart.
+        for phase in ("data", "forward", "backward", "optimizer"):
+            mark(phase)
+
+    def _train_on_streams(self, steps: Sequence[Callable[[Mark], None]]) -> None:
+        current = torch.cuda.current_stream()
+        for step, stream in zip(steps, self._streams, strict=True):
+            stream.wait_stream(current)
+            with torch.cuda.stream(stream):
+                step(unmarked)
+        for stream in self._streams:
+            current.wait_stream(stream)
 
 
 def _raise(error: StepModeError) -> None:

@@ -9,6 +9,7 @@ from advisor.cost.timeline import Span, timeline_of
 from advisor.estimate import Estimate
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.convergence.expectation import converging_epochs
+from advisor.plans.execution import COMPILED, GRAPH, Execution
 from advisor.plans.placement import devices_of
 from advisor.plans.plan import HatchStep, Role, TrainingPlan, TrainStep
 from advisor.plans.records import StepRecord, StepStatus
@@ -151,9 +152,18 @@ def _about_sharing(plan: TrainingPlan) -> list[str]:
 
 
 def _about_concurrency(plan: TrainingPlan) -> list[str]:
-    notes, count = [], plan.execution.processes
+    notes, count = _about_mode(plan.execution), plan.execution.processes
     if count > 1:
-        notes.append(f"Steps run {count} at a time, slowed by their neighbours: they add up to more.")
+        turns = ", in turns on one device" if plan.execution.streams > 1 else ""
+        notes.append(f"Steps run {count} at a time{turns}, slowed by their neighbours: they add up to more.")
     if (most := max(devices_of(step) for step in plan.steps)) > 1:
         notes.append(f"Up to {most} devices share a network's batches: what that gains is not measured yet.")
     return notes
+
+
+def _about_mode(execution: Execution) -> list[str]:
+    if execution.step_mode == COMPILED:
+        return ["Batches are trained by a compiled step; compiling is part of a step's time."]
+    if execution.step_mode == GRAPH:
+        return ["Batches are trained by a step that is recorded once and replayed (on CUDA as graphs)."]
+    return []

@@ -4,8 +4,9 @@ A machine is given by what returns its fingerprint under settings, by default th
 
 The settings of a plan (arithmetic, memory format and mode of steps) are chosen per machine and input shape,
 by the time of a reference network (`advisor.cost.reference`). bfloat16 and CUDA graphs have to win clearly,
-so that noise does not decide. Compiled steps are never chosen, because they pay off in long trainings only: a
-user asks for them.
+so that noise does not decide. So have several networks at once on streams, which are measured on a machine
+with one GPU. Compiled steps are never chosen, because they pay off in long trainings only: a user asks for
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import replace
 from advisor.cost.acquisition import Wanted
 from advisor.cost.augmentation_transfer import transferred
 from advisor.cost.measurement import Fingerprint, Measurement, TrainedEpochs
+from advisor.cost.parallel.contention import measured_contention
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.reference import references
 from advisor.networks.layers import Task
@@ -27,7 +29,7 @@ from profiler.device import fingerprint, usable_cores, visible_gpus
 from profiler.steps import StepTimes
 
 # Least factors by which a setting has to be faster than the plain one.
-BFLOAT16_ADVANTAGE, GRAPH_ADVANTAGE = 1.15, 1.05
+BFLOAT16_ADVANTAGE, GRAPH_ADVANTAGE, STREAMS_ADVANTAGE = 1.15, 1.05, 1.1
 # Fingerprint of a machine under the settings of a plan and the augmentation of its batches.
 Machine = Callable[[Execution, str], Fingerprint]
 
@@ -162,7 +164,17 @@ def fastest_execution(measured: Sequence[Measurement], device: str, task: Task) 
         return penalty * found[execution].step_seconds / unit
 
     times = {execution: handicapped(execution, unit) for execution, unit in zip(found, units, strict=True)}
-    return min(times, key=times.__getitem__)
+    return _with_streams(min(times, key=times.__getitem__), measured)
+
+
+def _with_streams(execution: Execution, measured: Sequence[Measurement]) -> Execution:
+    """Return the settings with as many networks at once on a GPU as train most steps a second."""
+    if execution.device != "cuda" or visible_gpus() > 1:
+        return execution
+    own = [m for m in measured if m.fingerprint.arithmetic == execution.arithmetic]
+    speeds = {count: count / factor for count, factor in measured_contention(own).items()}
+    best = max(speeds, key=speeds.__getitem__, default=1)
+    return replace(execution, streams=best) if speeds.get(best, 0.0) >= STREAMS_ADVANTAGE else execution
 
 
 def chosen_execution(store: Store, device: str, task: Task, augmentation: str = "") -> Execution:

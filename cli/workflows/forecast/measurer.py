@@ -103,14 +103,15 @@ class Measurer:
             self._failed.add((execution, wanted))
         return result.fits
 
-    def workload(self, wanted: Wanted, execution: Execution) -> StepWorkload:
-        """Return the description of a step."""
+    def workload(self, wanted: Wanted, execution: Execution, copies: int = 1) -> StepWorkload:
+        """Return the description of a step by so many networks in one process."""
         return StepWorkload(
             network=wanted.network,
             task=self.facts.task,
             batch=wanted.batch,
             augmentation=self.facts.augmentation,
             execution=execution,
+            copies=copies,
         )
 
     def keep(self, wanted: Wanted, execution: Execution, times: StepTimes, processes: int) -> None:

@@ -46,7 +46,7 @@ from cli.workflows.forecast.measurer import LONGEST_SECONDS, Measurer
 from cli.workflows.views import Say
 from db.queries import Store
 from profiler.capacity import free_bytes
-from profiler.device import fingerprint
+from profiler.device import fingerprint, visible_gpus
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
 from trainer.training.workload import StepWorkload
@@ -56,6 +56,8 @@ REFERENCE_SECONDS = 1.0
 REFERENCE_SHARE = 1 / 20
 # Contention: rounds of measuring alone and then side by side, each for this share of a reference's seconds.
 CONTENTION_ROUNDS, CONTENTION_SHARE = 3, 1 / 2
+# Numbers of networks that are measured on one GPU at the same time.
+STREAMS = (2, 4, 8)
 # References and contention end before this share of the session.
 PREPARING_SHARE = 1 / 2
 # A measurement of a candidate is expected to take at most this share of the session.
@@ -121,6 +123,7 @@ class MeasuringSession:
             measuring = self._measure_references(measurer)
             self.execution = fastest_execution(self.known, self.device, self.facts.task)
             self._measure_contention(measurer, measurer.starting_seconds + measuring)
+            self.execution = fastest_execution(self.known, self.device, self.facts.task)
             self._measure_candidates(measurer, candidates, batch)
 
     def _left(self) -> float:
@@ -175,20 +178,48 @@ class MeasuringSession:
         return any(is_reference(m, reference, execution, task, processes) for m in self.known)
 
     def _measure_contention(self, measurer: Measurer, expected: float) -> None:
-        """Measure one copy per core, if that ends in time; further processes have to start first.
+        """Measure networks side by side: on a CPU one process per core, on a GPU several on streams.
 
         The load of a machine changes, so a step side by side is stored with the time of the same step alone
-        right before. On CUDA this is left out: each network of a plan has a GPU of its own, while measuring
-        processes share one. It is left out for large images too, whose reference is not the usual one. There
-        it would take too much memory and time, and the contention of small images stands in.
+        right before. With several GPUs this is left out, because each network has one of its own. It is left
+        out for large images too, whose reference is not the usual one. There it would take too much memory
+        and time, and the contention of small images stands in.
+
+        Args:
+            measurer: what measures.
+            expected: seconds that starting a process and measuring a reference took.
         """
-        execution = self.execution
-        count = execution.processes if self.device == "cpu" else 1
-        reference = measured_reference(self.known, self.device, self.facts.task)
-        expected += 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
-        if count < 2 or reference != REFERENCES[0] or self._has_reference(reference, execution, count):
+        if measured_reference(self.known, self.device, self.facts.task) != REFERENCES[0]:
             return
-        if not self._ends_in_time(expected) or not self._holds(reference, count):
+        if self.device == "cpu":
+            self._measure_side_by_side(measurer, expected)
+        elif visible_gpus() == 1:
+            for count in STREAMS:
+                self._measure_on_streams(measurer, expected, count)
+
+    def _measure_on_streams(self, measurer: Measurer, expected: float, count: int) -> None:
+        """Measure a reference by several networks in one process, each on a stream."""
+        reference, execution = REFERENCES[0], self.execution
+        done = self._has_reference(reference, execution, count)
+        if done or not self._ends_in_time(2 * expected) or not self._holds(reference, count, 1):
+            return
+        if (process := measurer.process()) is None:
+            return
+        alone, crowd = (
+            self._together([process], measurer.workload(reference, execution, copies))
+            for copies in (1, count)
+        )
+        if alone and crowd:
+            measurer.keep(reference, execution, replace(crowd[0], reference=alone[0].step), count)
+
+    def _measure_side_by_side(self, measurer: Measurer, expected: float) -> None:
+        """Measure a reference by one process per core; further processes have to start first."""
+        reference, execution = REFERENCES[0], self.execution
+        count = execution.processes
+        expected += 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
+        if count < 2 or self._has_reference(reference, execution, count):
+            return
+        if not self._ends_in_time(expected) or not self._holds(reference, count, count):
             return
         if (process := measurer.process()) is None:
             return
@@ -208,9 +239,10 @@ class MeasuringSession:
             for other in others:
                 other.close()
 
-    def _holds(self, reference: Wanted, count: int) -> bool:
-        """Whether copies of the reference are expected to fit into memory together."""
-        return (count - 1) * PROCESS_BYTES + count * self._peak_bytes(reference) <= self._free_bytes
+    def _holds(self, reference: Wanted, copies: int, processes: int) -> bool:
+        """Whether copies of the reference in so many processes are expected to fit into memory together."""
+        needed = (processes - 1) * PROCESS_BYTES + copies * self._peak_bytes(reference)
+        return needed <= self._free_bytes
 
     def _peak_bytes(self, reference: Wanted) -> float:
         """Return the peak of a reference by the formula alone, which takes no time to fit."""

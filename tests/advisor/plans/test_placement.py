@@ -163,3 +163,12 @@ def test_devices_are_in_range():
             replace(step, devices=wrong)
     with pytest.raises(PlanError, match="batch of 32 among 17 devices"):
         replace(planned("resnet-8-4", 1), steps=(replace(step, devices=17),))
+
+
+def test_networks_on_streams_share_one_device_and_no_batches():
+    plan = planned("5xresnet-20-16@g1", 1)
+    on_streams = placed(replace(plan, execution=replace(plan.execution, streams=4)), 1)
+    assert on_streams.execution.processes == 4
+    assert {devices_of(step) for step in on_streams.steps} == {1}
+    few = planned("2xresnet-20-16", 1)
+    assert placed(replace(few, execution=replace(few.execution, streams=4)), 1).execution.processes == 2

@@ -116,3 +116,26 @@ def test_compiled_steps_and_graphs_on_a_cpu_are_never_chosen():
     assert {e.step_mode for e in executions("cpu")} == {"eager"}
     assert {e.step_mode for e in executions("cuda")} == {"eager", "graph"}
     assert {e.step_mode for e in all_settings("cpu")} == {"eager", "graph", "compiled"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "steps", "streams"),
+    [
+        # Two take 1.2 times as long as one, four 1.5 times, eight 4 times: four do most.
+        (1, {2: 0.12, 4: 0.15, 8: 0.4}, 4),
+        # A wide network fills the device.
+        (1, {2: 0.2, 4: 0.4}, 1),
+        # Every network has a GPU of its own.
+        (2, {2: 0.1}, 1),
+    ],
+)
+def test_as_many_networks_share_a_gpu_as_do_most_steps_a_second(monkeypatch, gpus, steps, streams):
+    own = replace(fingerprint(plain_execution("cpu")), device="cuda")
+    monkeypatch.setattr(machine, "fingerprint", lambda execution, augmentation="": own)
+    monkeypatch.setattr(machine, "visible_gpus", lambda: gpus)
+    alone = replace(reference(LAST, 0.1), fingerprint=own)
+    crowds = [
+        replace(alone, processes=count, step_seconds=step, reference_seconds=0.1)
+        for count, step in steps.items()
+    ]
+    assert fastest_execution([alone, *crowds], "cuda", TASK).streams == streams

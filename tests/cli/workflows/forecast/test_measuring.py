@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from cli.workflows.forecast.measuring_session import MeasuringSession
 from db.queries import Store
 from db.session import open_store
 from profiler.steps import StepTimes
+from trainer.training.workload import StepWorkload
 
 DIGITS = dataset_named("digits")
 CANDIDATES = enumerate_candidates(60_000, ["resnet"], DIGITS.task, [1, 2])
@@ -38,6 +40,7 @@ class Machine:
         slowness: by which measuring takes longer than it was asked to.
         begun: network, seconds asked for, and when.
         stuck: networks whose steps take for ever.
+        step: seconds of a step.
     """
 
     start: float = START
@@ -45,6 +48,7 @@ class Machine:
     now: float = 100.0
     begun: list[tuple[str, float, float]] = field(default_factory=list)
     stuck: tuple[str, ...] = ()
+    step: Callable[[StepWorkload], float] = lambda workload: 0.035
 
     def of(self, *, reference: bool) -> list[tuple[str, float, float]]:
         return [each for each in self.begun if (each[0] == REFERENCE) == reference]
@@ -73,6 +77,7 @@ def process_on(machine: Machine):
             machine.begun.append((workload.network, seconds, machine.now))
             self.spent = 1e9 if workload.network in machine.stuck else seconds * machine.slowness
             self.done_at = machine.now + self.spent
+            self.workload = workload
 
         def finish(self, timeout: float) -> StepTimes | None:
             if self.alive and self._wait(self.done_at, timeout):
@@ -80,7 +85,7 @@ def process_on(machine: Machine):
                     forward=0.01,
                     backward=0.02,
                     optimizer=0.001,
-                    step=0.035,
+                    step=machine.step(self.workload),
                     inference=0.01,
                     spent=self.spent,
                 )
@@ -184,6 +189,27 @@ def test_a_step_side_by_side_is_stored_with_the_time_of_the_step_alone(machine, 
     crowd = [m for m in references(store.measurements()) if m.processes == 2]
     # 1.5 s and 2 s side by side.
     assert [(m.step_seconds, m.reference_seconds) for m in crowd] == [(1.75, 1.0)] * 3
+
+
+def test_on_one_gpu_graphs_and_networks_on_streams_are_measured_and_chosen(machine, store, monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    for name in ("_cuda_driver", "_cuda_kernels"):
+        monkeypatch.setattr(f"profiler.device.{name}", lambda: "")
+    monkeypatch.setattr(measuring_session, "free_bytes", lambda device: 16e9)
+    # Eager steps start kernel after kernel. Beyond four graphs the device is full.
+    slower = {1: 1.0, 2: 1.1, 4: 1.3, 8: 3.0}
+    machine.step = lambda workload: (
+        (0.01 if workload.execution.step_mode == "graph" else 0.035) * slower[workload.copies]
+    )
+    result = measuring.profile_candidates(
+        store, CANDIDATES, DIGITS, batch=32, device="cuda", seconds=60.0, say=lambda text: None
+    )
+    assert (result.execution.step_mode, result.execution.streams) == ("graph", 4)
+    crowds = {m.processes: m for m in references(store.measurements()) if m.processes > 1}
+    assert {n: m.step_seconds / m.reference_seconds for n, m in crowds.items()} == pytest.approx(
+        {2: 1.1, 4: 1.3, 8: 3.0}
+    )
+    assert {m.fingerprint.step_mode for m in crowds.values()} == {"graph"}
 
 
 def test_another_augmentation_is_measured_although_the_time_was_spent_before(machine, store):
