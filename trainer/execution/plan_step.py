@@ -31,7 +31,7 @@ from trainer.training.checkpoint import (
     save_checkpoint,
 )
 from trainer.training.loop import DivergedError, StoppedError, Turns, drained, load_network
-from trainer.training.parallel import Rendezvous, train
+from trainer.training.parallel import Rendezvous, train_turns
 
 # Training images for the statistics of new normalisations. The standard error of a mean over 256 images is
 # 6 % of their standard deviation.
@@ -143,7 +143,9 @@ def _train(
     rendezvous: Rendezvous | None,
 ) -> Turns[tuple[Progress, str]]:
     """Return the progress at the end of a training step, and the message of its record."""
-    progress = yield from train(plan, step, data, files.of_network(step.network), tell, stop, rendezvous)
+    progress = yield from train_turns(
+        plan, step, data, files.of_network(step.network), tell, stop, rendezvous
+    )
     small = progress.micro_batch
     return progress, f"{small} images at a time, for want of memory" if small else ""
 

@@ -121,7 +121,7 @@ def check_devices(plan: TrainingPlan) -> None:
         )
 
 
-def train(
+def train_turns(
     plan: TrainingPlan,
     step: TrainStep,
     data: Data,

@@ -21,7 +21,7 @@ from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training import parallel
 from trainer.training.checkpoint import load_checkpoint
-from trainer.training.loop import StoppedError
+from trainer.training.loop import StoppedError, drained
 from trainer.training.optimizer import SGD
 from trainer.training.step import Share, training_step
 
@@ -146,7 +146,7 @@ def trained(plan, step, data, folder, rendezvous, stop, constants, heard):
             heard.put((rank, "", (event.epoch, event.train_loss)))
 
     try:
-        parallel.train(plan, step, data, folder, tell, stop, rendezvous)
+        drained(parallel.train_turns(plan, step, data, folder, tell, stop, rendezvous))
     except (RuntimeError, StoppedError, RunError) as error:
         heard.put((rank, f"{type(error).__name__}: {error}", None))
     else:
