@@ -113,12 +113,16 @@ def repeated(states: States, turns: int) -> dict[str, Any]:
 
 def first(states: States, turns: int) -> dict[str, Any]:
     """Time the first recommendation of a home, for all families."""
+    measurements: list[int] = []
 
     def asked(program: Program) -> float:
         with tempfile.TemporaryDirectory() as home:
-            return program.call(*RECOMMEND, home=Path(home) / "home")[0]
+            seconds, answer = program.call(*RECOMMEND, home=Path(home) / "home")
+        measurements.append(answer["profile"]["measurements_new"])
+        return seconds
 
-    return in_turns(states, asked, turns)
+    found = in_turns(states, asked, turns)
+    return found | {"measurements_before_and_now": measurements}
 
 
 def wall(states: States, turns: int) -> dict[str, Any]:

@@ -11,8 +11,9 @@ OBJECTIVE = "error"
 DATASET = "cifar10"
 # Members of an ensemble where a command compares one size.
 MEMBERS = 4
-# Time for new measurements at most: recommending needs all of a step, probing mainly ratios.
-RECOMMEND_PROFILE_SECONDS = 60.0
+# Time for new measurements at most: recommending needs all of a step, probing mainly ratios. What more time
+# gains: docs/cost-model.md.
+RECOMMEND_PROFILE_SECONDS = 33.0
 PROBE_PROFILE_SECONDS = 20.0
 # Probing before a recommendation: where the data are at hand, and for as long as it is worthwhile.
 PROBE: Literal["auto"] = "auto"

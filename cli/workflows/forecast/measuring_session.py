@@ -13,7 +13,8 @@ batch or a smaller network (`advisor.cost.acquisition`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -119,12 +120,34 @@ class MeasuringSession:
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
         self._candidate_seconds = max(CANDIDATE_SHARE * seconds, MEASUREMENT_SECONDS)
-        with Measurer(self.store, self.facts, self.device, self.known, self._left, self.say) as measurer:
-            measuring = self._measure_references(measurer)
+        measurer = Measurer(self.store, self.facts, self.device, self.known, self._left, self.say)
+        with self._started_neighbours() as neighbours, measurer:
+            measuring = self._measure_references(measurer, neighbours)
             self.execution = fastest_execution(self.known, self.device, self.facts.task)
-            self._measure_contention(measurer, measurer.starting_seconds + measuring)
+            self._measure_contention(measurer, measuring, neighbours)
+            for each in neighbours:
+                each.close()
             self.execution = fastest_execution(self.known, self.device, self.facts.task)
             self._measure_candidates(measurer, candidates, batch)
+
+    @contextmanager
+    def _started_neighbours(self) -> Iterator[list[MeasuringProcess]]:
+        """Start the processes that a CPU's cores are measured with beside the first one, all at once with it.
+
+        None are started where a reference was measured side by side before, or where memory is short. The
+        context ends them.
+        """
+        reference, count = REFERENCES[0], self.execution.processes
+        wanted = self.device == "cpu" and references(self.facts.task)[0] == reference
+        if self._has_reference(reference, self.execution, count) or not self._holds(reference, count, count):
+            wanted = False
+        threads = self.execution.threads
+        started = [MeasuringProcess(self.device, threads) for _ in range(count - 1 if wanted else 0)]
+        try:
+            yield started
+        finally:
+            for each in started:
+                each.close()
 
     def _left(self) -> float:
         """Return the seconds left for measuring: those until the deadline without one more choice."""
@@ -134,12 +157,20 @@ class MeasuringSession:
         """Whether a measurement that prepares for the candidates leaves them their share of the time."""
         return time.perf_counter() + expected <= self._halfway
 
-    def _measure_references(self, measurer: Measurer) -> float:
+    def _measure_references(self, measurer: Measurer, neighbours: Sequence[MeasuringProcess]) -> float:
         """Measure a reference under the plain settings, and under others if they leave enough time.
+
+        Args:
+            measurer: what measures.
+            neighbours: processes that start meanwhile; they are ready before anything is measured.
 
         Returns:
             Seconds of the longest measurement of the reference.
         """
+        if self._reference(measurer, plain_execution(self.device)) is not None:
+            measurer.process()
+        for each in neighbours:
+            each.wait_until_ready(self._left())
         expected = self._reference_seconds
         plain = plain_execution(self.device)
         for execution in executions(self.device):
@@ -177,7 +208,9 @@ class MeasuringSession:
         task = self.facts.task
         return any(is_reference(m, reference, execution, task, processes) for m in self.known)
 
-    def _measure_contention(self, measurer: Measurer, expected: float) -> None:
+    def _measure_contention(
+        self, measurer: Measurer, expected: float, neighbours: Sequence[MeasuringProcess]
+    ) -> None:
         """Measure networks side by side: on a CPU one process per core, on a GPU several on streams.
 
         The load of a machine changes, so a step side by side is stored with the time of the same step alone
@@ -187,13 +220,14 @@ class MeasuringSession:
 
         Args:
             measurer: what measures.
-            expected: seconds that starting a process and measuring a reference took.
+            expected: seconds that measuring a reference took.
+            neighbours: processes for the other cores, ready to measure.
         """
         if measured_reference(self.known, self.device, self.facts.task) != REFERENCES[0]:
             return
-        if self.device == "cpu":
-            self._measure_side_by_side(measurer, expected)
-        elif visible_gpus() == 1:
+        if neighbours:
+            self._measure_side_by_side(measurer, neighbours)
+        elif self.device == "cuda" and visible_gpus() == 1:
             for count in STREAMS:
                 self._measure_on_streams(measurer, expected, count)
 
@@ -212,32 +246,23 @@ class MeasuringSession:
         if alone and crowd:
             measurer.keep(reference, execution, replace(crowd[0], reference=alone[0].step), count)
 
-    def _measure_side_by_side(self, measurer: Measurer, expected: float) -> None:
-        """Measure a reference by one process per core; further processes have to start first."""
-        reference, execution = REFERENCES[0], self.execution
-        count = execution.processes
-        expected += 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
-        if count < 2 or self._has_reference(reference, execution, count):
-            return
-        if not self._ends_in_time(expected) or not self._holds(reference, count, count):
+    def _measure_side_by_side(self, measurer: Measurer, neighbours: Sequence[MeasuringProcess]) -> None:
+        """Measure a reference by one process per core."""
+        reference, execution, count = REFERENCES[0], self.execution, 1 + len(neighbours)
+        expected = 2 * CONTENTION_ROUNDS * CONTENTION_SHARE * self._reference_seconds
+        if self._has_reference(reference, execution, count) or not self._ends_in_time(expected):
             return
         if (process := measurer.process()) is None:
             return
-        others = [MeasuringProcess(self.device, execution.threads) for _ in range(count - 1)]
-        try:
-            if all(other.wait_until_ready(self._left()) for other in others):
-                for _ in range(CONTENTION_ROUNDS):
-                    workload = measurer.workload(reference, execution)
-                    alone = self._together([process], workload)
-                    crowd = self._together([process, *others], workload)
-                    if not (alone and crowd):
-                        return
-                    usual = float(np.median([each.step for each in crowd]))
-                    times = replace(crowd[0], step=usual, reference=alone[0].step)
-                    measurer.keep(reference, execution, times, count)
-        finally:
-            for other in others:
-                other.close()
+        for _ in range(CONTENTION_ROUNDS):
+            workload = measurer.workload(reference, execution)
+            alone = self._together([process], workload)
+            crowd = self._together([process, *neighbours], workload)
+            if not (alone and crowd):
+                return
+            usual = float(np.median([each.step for each in crowd]))
+            times = replace(crowd[0], step=usual, reference=alone[0].step)
+            measurer.keep(reference, execution, times, count)
 
     def _holds(self, reference: Wanted, copies: int, processes: int) -> bool:
         """Whether copies of the reference in so many processes are expected to fit into memory together."""
