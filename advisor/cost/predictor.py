@@ -76,7 +76,9 @@ class CostPredictor:
         self.count = len(alone)
         fitted, unmeasured_setting = _with_transferred(alone, steps, execution)
         self._range = Range.of(fitted, unmeasured_setting)
-        self._contention = measured_contention(measurements)
+        # Networks on one GPU slow each other down by how their steps are executed.
+        mode = execution.step_mode
+        self._contention = measured_contention([m for m in measurements if m.fingerprint.step_mode == mode])
         self._times = StepFormulas(fitted) if fitted else None
         self._step = Corrected(self._times, "step", epochs, self.contention) if self._times else None
         self._inference = Corrected(self._times, "inference") if self._times else None

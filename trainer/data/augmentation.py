@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advisor.plans.dataset import PAD_SHARE, Augmentation
+from trainer.data.batches import without_waiting
 from trainer.data.randaugment import randaugmented
 
 
@@ -29,12 +30,14 @@ def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     count, _, height, width = images.shape
     pad = max(height // PAD_SHARE, 1)
-    down, right = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    rows, columns = down + torch.arange(height), torch.arange(width).expand(count, width)
+    shifts = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
+    down, right = without_waiting(shifts, images.device)
+    rows = down + torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device).expand(count, width)
     if augmentation is not Augmentation.CROP:
-        flipped = torch.rand(count, 1, generator=generator) < 0.5
+        flipped = without_waiting(torch.rand(count, 1, generator=generator) < 0.5, images.device)
         columns = torch.where(flipped, width - 1 - columns, columns)
-    picked = _picked(images, pad, rows.to(images.device), (columns + right).to(images.device))
+    picked = _picked(images, pad, rows, columns + right)
     return randaugmented(picked, seed) if augmentation is Augmentation.RANDAUGMENT else picked
 
 

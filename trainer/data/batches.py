@@ -60,3 +60,10 @@ def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: s
     if memory_format == "channels_last":
         return prepared.contiguous(memory_format=torch.channels_last)
     return prepared
+
+
+def without_waiting(draws: Tensor, device: torch.device) -> Tensor:
+    """Return what was drawn on the CPU on a device, without waiting for the work that the device has."""
+    if device.type != "cuda":
+        return draws.to(device)
+    return draws.pin_memory().to(device, non_blocking=True)

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.data.batches import without_waiting
+
 # N, and M in the range 0 to 30 of torchvision's magnitudes.
 OPERATIONS_EACH, MAGNITUDE, LARGEST_MAGNITUDE = 2, 14, 30
 WHITE = 255
@@ -75,8 +77,8 @@ def transformed(images: Tensor, kinds: NDArray[np.int64], signs: NDArray[np.int6
     sizes = np.bincount(kinds, minlength=len(OPERATIONS)).tolist()
     geometric = sum(sizes[: len(GEOMETRIC)])
     # Index into the given batch for each place in the sorted batch, and the reverse.
-    there, back = (torch.from_numpy(o).to(images.device) for o in (order, np.argsort(order)))
-    directions = torch.from_numpy(signs.astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
+    there, back = (without_waiting(torch.from_numpy(o), images.device) for o in (order, np.argsort(order)))
+    directions = without_waiting(torch.from_numpy(signs.astype(np.float32)), images.device).view(-1, 1, 1, 1)
     lengths = [geometric, *sizes[len(GEOMETRIC) :]]
     moved, *groups = images.index_select(0, there).split(lengths)
     _, *towards = directions.split(lengths)
@@ -98,7 +100,8 @@ def sampled(images: Tensor, matrices: Tensor) -> Tensor:
     height, width = images.shape[2:]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
-    of_x, of_y, shift = matrices.to(images.device)[..., None, None].unbind(2)  # (b, 2, 1, 1) each
+    maps = without_waiting(matrices, images.device)
+    of_x, of_y, shift = maps[..., None, None].unbind(2)  # (b, 2, 1, 1) each
     columns, rows = (of_x * x + of_y * y + shift).unbind(1)  # (b, h, w) each
     columns, rows = (columns + (width - 1) / 2).round().long(), (rows + (height - 1) / 2).round().long()
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)

@@ -75,6 +75,8 @@ class _Crew:
         self._steps = ReadySteps(plan, tell)
         self._running: list[_Running] = []
         self._halted = False
+        # A stream a place, for the whole run: memory that a network gives back on one serves the next there.
+        self._streams = [_stream(plan.execution.device) for _ in range(plan.execution.processes)]
 
     def run(self) -> dict[str, StepRecord]:
         """Execute the steps; see `execute_in_turns`."""
@@ -99,22 +101,27 @@ class _Crew:
             self._begin_ready()
 
     def _begin_ready(self) -> None:
-        free = self._plan.execution.processes - len(self._running)
-        while free and not self._stop() and (step := self._steps.next_ready(free)) is not None:
+        while self._streams and not self._stop():
+            step = self._steps.next_ready(len(self._streams))
+            if step is None:
+                return
             turns = step_turns(self._plan, step, self._files, self._data, self._tell, self._stop)
-            self._running.append(_Running(turns, _stream(self._plan.execution.device)))
-            free -= 1
+            self._running.append(_Running(turns, self._streams.pop()))
 
     def _turn(self, each: _Running) -> None:
         try:
             with each.stream:
                 next(each.turns)
         except StopIteration as end:
-            self._running.remove(each)
+            self._leave(each)
             self._steps.finish(end.value)
         except BaseException:
-            self._running.remove(each)
+            self._leave(each)
             raise
+
+    def _leave(self, each: _Running) -> None:
+        self._running.remove(each)
+        self._streams.append(each.stream)
 
     def _stop(self) -> bool:
         return self._halted or self._asked()

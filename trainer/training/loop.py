@@ -294,9 +294,11 @@ class NetworkTraining:
 
     def _descent(self) -> Descent | None:
         """Return what executes the steps of the plan's mode; None for eager steps."""
+        tell, name = self.tell, self.step.network
 
+        # Without this object, which would live on in a cycle, and its network and graphs with it.
         def refuse(error: StepModeError) -> None:
-            self._notify(f"{self.step.network}: {error}; steps are eager")
+            tell(Notice(f"{name}: {error}; steps are eager"))
 
         return descent_in_mode(self.network, self.optimizer, self.plan.execution, refuse, self.loss_of)
 

@@ -61,8 +61,8 @@ class ReplayedStep:
         )
         self._loss = self._wrong = torch.zeros((), device=execution.device)
         optimizer.fill_momentum()
-        phases = {"forward": self._forward, "backward": self._backward, "optimizer": self._update}
-        self._phases: dict[str, Phase] = _recorded(phases) if on_cuda else phases
+        # Without recordings the phases are asked for anew: kept, they would form a cycle with this object.
+        self._replays = _recorded(self._phases()) if on_cuda else None
 
     def __call__(self, inputs: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
         """Do one step on a batch of the same shape.
@@ -73,10 +73,13 @@ class ReplayedStep:
         self._inputs.copy_(inputs)
         self._labels.copy_(labels)
         self._rate.fill_(self._optimizer.rate)
-        for name, phase in self._phases.items():
+        for name, phase in (self._replays or self._phases()).items():
             phase()
             mark(name)
-        return self._loss.detach(), self._wrong
+        return self._loss, self._wrong
+
+    def _phases(self) -> dict[str, Phase]:
+        return {"forward": self._forward, "backward": self._backward, "optimizer": self._update}
 
     def _forward(self) -> None:
         self._optimizer.zero_grad()
@@ -87,20 +90,39 @@ class ReplayedStep:
 
     def _backward(self) -> None:
         (self._loss / len(self._labels)).backward()
+        # Nodes of this graph would take the gradients of later eager steps on another stream.
+        self._loss = self._loss.detach()
 
     def _update(self) -> None:
         self._optimizer.step(self._rate)
 
 
 def _recorded(phases: dict[str, Phase]) -> dict[str, Phase]:
-    """Return replays of phases, after a few steps on the stream on which they are recorded."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            for phase in phases.values():
-                phase()
-    torch.cuda.current_stream().wait_stream(stream)
+    """Return replays of phases, after a few steps on the stream on which they are recorded.
+
+    That is the current stream, unless it is the default one, on which nothing can be recorded.
+
+    Raises:
+        RuntimeError: a phase cannot be recorded. The current stream is as before.
+    """
+    current = torch.cuda.current_stream()
+    stream = torch.cuda.Stream() if current == torch.cuda.default_stream() else current
+    stream.wait_stream(current)
+    try:
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                for phase in phases.values():
+                    phase()
+        current.wait_stream(stream)
+        return _graphs(phases, stream)
+    except BaseException:
+        # Versions of torch leave the stream of a failed recording as the current one.
+        torch.cuda.synchronize()
+        torch.cuda.set_stream(current)
+        raise
+
+
+def _graphs(phases: dict[str, Phase], stream: torch.cuda.Stream) -> dict[str, Phase]:
     pool = torch.cuda.graph_pool_handle()
     replays: dict[str, Phase] = {}
     for name, phase in phases.items():

@@ -267,7 +267,8 @@ def probabilities(
     """
     network.eval()
     parts = list(_softmax_batches(network, images, mean, deviation, batch, execution))
-    return torch.cat(parts).numpy()
+    # One copy from the device: each waits for its work.
+    return torch.cat(parts).cpu().numpy()
 
 
 def _softmax_batches(
@@ -277,4 +278,4 @@ def _softmax_batches(
         for part in images.split(batch):
             with autocast(execution):
                 logits = network(normalised(part, mean, deviation, execution.memory_format))
-            yield functional.softmax(logits.float(), dim=-1).cpu()
+            yield functional.softmax(logits.float(), dim=-1)

@@ -7,8 +7,10 @@ statistics and momentum alike. The state is restored after the trial, so the tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -66,61 +68,70 @@ class _Tried:
                 self._descent = self._tried(inputs, labels)
             except StepModeError as error:
                 self._refuse(error)
-                self._descent = self._eager
+                self._descent = self._by(self._network)
         return self._descent(inputs, labels, mark)
 
     def _tried(self, inputs: Tensor, labels: Tensor) -> Descent:
         """Return the descent of the mode if it agrees with the eager one."""
         with _restored(self._network, self._optimizer) as state:
-            self._eager(inputs, labels, unmarked)
+            self._by(self._network)(inputs, labels, unmarked)
             expected = state.changes()
             state.restore()
             try:
-                # Recorded on other images: a graph that does not read its inputs anew would differ.
-                descent = self._built(inputs.flip(0), labels)
+                # Recorded on another batch: a graph that does not read its tensors anew would differ.
+                descent = self._built(inputs.flip(0), labels.roll(1))
                 state.restore()
                 descent(inputs, labels, unmarked)
+                found = state.changes()
+            # Want of memory too: the eager step had enough.
             except Exception as error:
-                if isinstance(error, RuntimeError) and ran_out_of_memory(error):
-                    raise
-                raise StepModeError(
-                    self._failure(str(error).splitlines() or [type(error).__name__])
-                ) from None
-            found = state.changes()
-        difference = max(_distance(*pair) for pair in zip(found, expected, strict=True))
-        # Not a number is no agreement.
-        if not difference <= AGREEMENT:
-            raise StepModeError(self._failure([f"a step differs from an eager one by {difference:.0%}"]))
+                _forget_memory(error)
+                raise StepModeError(self._failure(_reason(error))) from None
+        self._require_agreement(found, expected)
         return descent
 
-    def _failure(self, reason: list[str]) -> str:
-        return f"steps in the mode {self._execution.step_mode!r} are not possible here: {reason[0]}"
+    def _require_agreement(self, found: list[list[Tensor]], expected: list[list[Tensor]]) -> None:
+        """Refuse changes of the state that are not those of an eager step.
+
+        Raises:
+            StepModeError: one of the three kinds differs by more than rounding, or a tensor did not change.
+        """
+        for own, wanted in zip(found, expected, strict=True):
+            pairs = list(zip(own, wanted, strict=True))
+            if any(bool(w.any()) and not bool(o.any()) for o, w in pairs):
+                raise StepModeError(self._failure("a step leaves out a part of the network"))
+            difference, size = _norm([o - w for o, w in pairs]), _norm(wanted)
+            # Not a number is no agreement.
+            if not difference <= AGREEMENT * size:
+                share = difference / max(size, 1e-30)
+                raise StepModeError(self._failure(f"a step differs from an eager one by {share:.0%}"))
+
+    def _failure(self, reason: str) -> str:
+        return f"steps in the mode {self._execution.step_mode!r} are not possible here: {reason}"
 
     def _built(self, inputs: Tensor, labels: Tensor) -> Descent:
         if self._execution.step_mode != COMPILED:
             return ReplayedStep(
                 self._network, self._optimizer, self._loss_of, self._execution, inputs, labels
             )
-        compiled = _compiled(self._network)
-        return lambda inputs, labels, mark: self._descended(compiled, inputs, labels, mark)
+        return self._by(_compiled(self._network))
 
-    def _eager(self, inputs: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
-        return self._descended(self._network, inputs, labels, mark)
+    def _by(self, module: Callable[[Tensor], Tensor]) -> Descent:
+        """Return the descent by a module; without this object, which would live on in a cycle."""
+        return partial(_descended, module, self._optimizer, self._execution, self._loss_of)
 
-    def _descended(
-        self, module: Callable[[Tensor], Tensor], inputs: Tensor, labels: Tensor, mark: Mark
-    ) -> tuple[Tensor, Tensor]:
-        self._optimizer.zero_grad()
-        return descend(
-            module,
-            self._optimizer,
-            inputs,
-            labels,
-            len(labels),
-            self._execution,
-            loss_of=self._loss_of,
-            mark=mark,
-        )
+
+def _descended(
+    module: Callable[[Tensor], Tensor],
+    optimizer: SGD,
+    execution: Execution,
+    loss_of: Loss,
+    inputs: Tensor,
+    labels: Tensor,
+    mark: Mark,
+) -> tuple[Tensor, Tensor]:
+    optimizer.zero_grad()
+    return descend(module, optimizer, inputs, labels, len(labels), execution, loss_of=loss_of, mark=mark)
 
 
 def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -155,18 +166,12 @@ class _State:
             for tensor, kept in zip(now, then, strict=True):
                 tensor.copy_(kept)
 
-    def changes(self) -> list[Tensor]:
-        """Return by how much each group has changed, one float64 vector a group; counters are left out."""
+    def changes(self) -> list[list[Tensor]]:
+        """Return by how much weights, running statistics and momentum have changed, without counters."""
         return [
-            torch.cat([torch.zeros(1, dtype=torch.float64), *_differences(now, then)])
+            [(t - k).double() for t, k in zip(now, then, strict=True) if t.is_floating_point()]
             for now, then in zip(self._groups, self._kept, strict=True)
         ]
-
-
-def _differences(now: Sequence[Tensor], then: Sequence[Tensor]) -> Iterator[Tensor]:
-    for tensor, kept in zip(now, then, strict=True):
-        if tensor.is_floating_point():
-            yield (tensor - kept).double().flatten().cpu()
 
 
 @contextmanager
@@ -181,7 +186,18 @@ def _restored(network: nn.Module, optimizer: SGD) -> Iterator[_State]:
         optimizer.rate = rate
 
 
-def _distance(found: Tensor, expected: Tensor) -> float:
-    """Return the distance of two vectors as a share of the second one; 0 if both are 0."""
-    distance = float((found - expected).norm())
-    return distance and distance / max(float(expected.norm()), 1e-30)
+def _norm(changes: Sequence[Tensor]) -> float:
+    return math.sqrt(sum(float(change.square().sum()) for change in changes))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the error that was first: a failed recording ends with errors of its own."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _forget_memory(error: Exception) -> None:
+    """Give back what an attempt for which memory was short has left, so that eager steps have it."""
+    if isinstance(error, RuntimeError) and ran_out_of_memory(error) and torch.cuda.is_available():
+        torch.cuda.empty_cache()

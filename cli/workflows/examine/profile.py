@@ -6,7 +6,7 @@ which is the part of the uncut forward and backward pass that the layers do not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from advisor.conformal import Quantity
 from advisor.cost.measurement import LayerTime, Measurement
@@ -111,13 +111,12 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
     batch = _batch_of(request, facts, parse_network(network).family)
     device = choose_device(request.device)
     with open_store(home.database) as store:
-        chosen = chosen_execution(store, device, facts.task, facts.augmentation.key)
         workload = StepWorkload(
             network=network,
             task=facts.task,
             batch=batch,
             augmentation=facts.augmentation,
-            execution=replace(chosen, step_mode=request.step_mode or chosen.step_mode),
+            execution=chosen_execution(store, device, facts.task, facts.augmentation.key, request.step_mode),
         )
         _check_memory(workload, store)
         # The forecast comes first: once the measurement is stored, the predictor knows the outcome.

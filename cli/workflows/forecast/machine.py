@@ -177,9 +177,23 @@ def _with_streams(execution: Execution, measured: Sequence[Measurement]) -> Exec
     return replace(execution, streams=best) if speeds.get(best, 0.0) >= STREAMS_ADVANTAGE else execution
 
 
-def chosen_execution(store: Store, device: str, task: Task, augmentation: str = "") -> Execution:
-    """Return the settings that measured fastest on this machine, or the plain ones."""
-    return fastest_execution(stored_measurements(store, device, augmentation), device, task)
+def chosen_execution(
+    store: Store, device: str, task: Task, augmentation: str = "", step_mode: str | None = None
+) -> Execution:
+    """Return the settings that measured fastest on this machine, or the plain ones.
+
+    Args:
+        store: database with measurements.
+        device: ``cpu`` or ``cuda``.
+        task: input shape and classes.
+        augmentation: augmentation of the batches (`Augmentation.key`).
+        step_mode: mode of steps that is asked for, whatever measured fastest; None for none.
+    """
+    measured = stored_measurements(store, device, augmentation)
+    fastest = fastest_execution(measured, device, task)
+    if step_mode in (None, fastest.step_mode):
+        return fastest
+    return _with_streams(replace(fastest, step_mode=step_mode, streams=1), measured)
 
 
 def predictor_for(

@@ -93,9 +93,7 @@ class PlannedDesign:
     def with_settings(self, store: Store) -> TrainingPlan:
         """Return the plan with the arithmetic that measured fastest on this machine."""
         data, device = self.plan.dataset, self.plan.execution.device
-        chosen = chosen_execution(store, device, data.task, data.augmentation.key)
-        if self.step_mode is not None:
-            chosen = replace(chosen, step_mode=self.step_mode)
+        chosen = chosen_execution(store, device, data.task, data.augmentation.key, self.step_mode)
         plan = with_learned_epochs(self.plan, store)
         return placed(replace(plan, execution=chosen), chosen.processes)
 

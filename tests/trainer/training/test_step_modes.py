@@ -1,5 +1,7 @@
 """Steps that are replayed or compiled: the same training as eager steps, or eager steps and one line."""
 
+import gc
+import weakref
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ from advisor.networks.layers import Task
 from advisor.plans.records import StepStatus
 from trainer.networks.network import build_network
 from trainer.training import replay
+from trainer.training.loop import NetworkTraining
 from trainer.training.optimizer import SGD
 from trainer.training.step import descend, unmarked
 from trainer.training.step_modes import descent_in_mode
@@ -119,7 +122,7 @@ def test_a_mode_that_fails_leaves_the_training_as_it_would_have_been(monkeypatch
 def test_a_mode_that_changes_the_weights_otherwise_is_refused(monkeypatch, plain, wrong):
     (weights, losses), (expected, wanted), reasons = refusals(monkeypatch, plain, wrong)
     assert len(reasons) == 1
-    assert "a step differs from an eager one by" in reasons[0]
+    assert "a step differs from an eager one by" in reasons[0] or "leaves out a part" in reasons[0]
     assert losses == wanted
     assert all(torch.equal(a, b) for a, b in zip(weights, expected, strict=True))
 
@@ -137,13 +140,72 @@ def test_a_faithful_compiler_is_used(monkeypatch, plain):
     assert losses == trained(plain, eager)[1]
 
 
-def test_want_of_memory_in_a_trial_is_want_of_memory(monkeypatch, plain):
+def test_a_mode_for_which_memory_is_short_is_refused(monkeypatch, plain):
+    # The eager step of the trial had enough.
     def hungry(network):
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(trainer.training.step_modes, "_compiled", hungry)
+    (_, losses), (_, wanted), reasons = refusals(monkeypatch, plain, hungry)
+    assert reasons == ["steps in the mode 'compiled' are not possible here: no memory"]
+    assert losses == wanted
+
+
+def test_want_of_memory_for_the_eager_step_of_a_trial_is_want_of_memory(monkeypatch, plain):
+    def short(*arguments, **settings):
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(trainer.training.step_modes, "descend", short)
     with pytest.raises(torch.OutOfMemoryError):
-        trained(plain, in_mode("compiled"))
+        trained(plain, in_mode("graph"))
+
+
+def test_the_first_of_several_errors_is_the_reason(monkeypatch, plain):
+    def failing(network):
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        finally:
+            raise RuntimeError("previous error during capture")
+
+    *_, reasons = refusals(monkeypatch, plain, failing)
+    assert reasons == [
+        "steps in the mode 'compiled' are not possible here: operation not permitted when stream is capturing"
+    ]
+
+
+def test_a_step_that_leaves_out_one_layer_is_refused(monkeypatch, plain):
+    def without_its_first_layer(network):
+        first = next(network.parameters())
+
+        def forward(inputs):
+            first.requires_grad_(False)
+            logits = network(inputs)
+            first.requires_grad_(True)
+            return logits
+
+        return forward
+
+    (_, losses), (_, wanted), reasons = refusals(monkeypatch, plain, without_its_first_layer)
+    assert reasons == [
+        "steps in the mode 'compiled' are not possible here: a step leaves out a part of the network"
+    ]
+    assert losses == wanted
+
+
+@pytest.mark.parametrize("mode", ["graph", "compiled"])
+def test_a_training_that_has_ended_gives_its_memory_back(monkeypatch, plan_of, files, digits, mode):
+    monkeypatch.setattr(trainer.training.step_modes, "_compiled", lambda network: lambda x: network(x))
+    plan = plan_of("mlp-1-8", step_mode=mode)
+    training = NetworkTraining(
+        plan, plan.steps[0], digits, files.of_network("member-1"), lambda event: None, lambda: False
+    )
+    training.run()
+    network = weakref.ref(training.network)
+    gc.disable()
+    try:
+        del training
+        assert network() is None
+    finally:
+        gc.enable()
 
 
 def test_a_training_whose_mode_fails_goes_on_and_says_so_once(monkeypatch, plan_of, run):
@@ -174,7 +236,7 @@ class Device:
 
     def __init__(self, monkeypatch):
         self.log, self.recording = [], None
-        for name in ("Stream", "current_stream"):
+        for name in ("Stream", "current_stream", "default_stream"):
             monkeypatch.setattr(torch.cuda, name, lambda: self)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Recorded(self))
