@@ -7,7 +7,9 @@ On CUDA, idle devices are shared out. MotherNets (MLSys 2020), appendix D: netwo
 form a queue. While there are at least as many of them as GPUs, each has a GPU. While there are fewer, the
 GPUs are divided over them, and those of one network share its batches.
 
-A plan with streams (`Execution.streams`) has one device, on which so many networks take turns.
+A plan with streams (`Execution.streams`) has one device, on which so many networks take turns. How much they
+slow each other down is measured on a small network. A plan with far larger ones fills the device with one at
+a time, and gets no streams.
 
 All of this is decided here and recorded in the plan, so that price and run agree.
 
@@ -25,7 +27,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from advisor.networks.shared_layers import graph_of
 from advisor.plans.plan import LEAST_SLICE, HatchStep, Step, TrainingPlan, TrainStep
+
+# Multiply-adds of a forward pass of a batch: four times those of the network and batch with which streams are
+# measured (`advisor.cost.reference`, images of 32×32). Chosen: no GPU was at hand.
+MOST_MACS_ON_A_STREAM = 5e9
 
 
 def placed(plan: TrainingPlan, workers: int) -> TrainingPlan:
@@ -37,8 +44,9 @@ def placed(plan: TrainingPlan, workers: int) -> TrainingPlan:
         plan: plan that is finished in all else.
         workers: processes that the machine can run at the same time, at least 1: its cores or its GPUs.
     """
-    streams = plan.execution.streams
-    execution = replace(plan.execution, processes=min(max(workers, streams), most_at_once(plan)))
+    streams = plan.execution.streams if _leaves_room(plan) else 1
+    processes = min(max(workers, streams), most_at_once(plan))
+    execution = replace(plan.execution, processes=processes, streams=streams)
     if execution.device == "cpu" or streams > 1:
         return replace(plan, execution=execution)
     shares = {
@@ -50,6 +58,15 @@ def placed(plan: TrainingPlan, workers: int) -> TrainingPlan:
         replace(step, devices=shares[step.id]) if isinstance(step, TrainStep) else step for step in plan.steps
     )
     return replace(plan, execution=execution, steps=steps)
+
+
+def _leaves_room(plan: TrainingPlan) -> bool:
+    """Return whether a step of every network is small enough to leave a GPU room for others."""
+    if plan.execution.streams == 1:
+        return True
+    task = plan.dataset.task
+    largest = max(graph_of(name, task).macs for name in {network.network for network in plan.built})
+    return plan.batch * largest <= MOST_MACS_ON_A_STREAM
 
 
 def most_at_once(plan: TrainingPlan) -> int:

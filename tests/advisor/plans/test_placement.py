@@ -172,3 +172,11 @@ def test_networks_on_streams_share_one_device_and_no_batches():
     assert {devices_of(step) for step in on_streams.steps} == {1}
     few = planned("2xresnet-20-16", 1)
     assert placed(replace(few, execution=replace(few.execution, streams=4)), 1).execution.processes == 2
+
+
+def test_networks_that_fill_a_gpu_alone_get_no_streams():
+    # 2.5 million multiply-adds an image of 8×8, 0.6 G a batch of 256; 16 times as many at 4 times the width.
+    thin, wide = (planned(f"4xresnet-20-{width}", 1, batch=256) for width in (16, 64))
+    found = [placed(replace(p, execution=replace(p.execution, streams=4)), 1) for p in (thin, wide)]
+    assert [p.execution.streams for p in found] == [4, 1]
+    assert [p.execution.processes for p in found] == [4, 1]
