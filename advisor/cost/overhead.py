@@ -84,7 +84,9 @@ def forecast_overhead(
 
 def starting_seconds(plan: TrainingPlan) -> float:
     """Return START + L, or START + 2 L + p PROCESS."""
-    processes, loading = slots(plan), loading_seconds(plan.dataset)
+    # Networks on streams train in the process of the program.
+    processes = slots(plan) if plan.execution.streams == 1 else 1
+    loading = loading_seconds(plan.dataset)
     if processes == 1:
         return START_SECONDS + loading
     return START_SECONDS + 2 * loading + processes * PROCESS_SECONDS

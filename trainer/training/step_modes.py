@@ -26,6 +26,8 @@ from trainer.training.step import Descent, Loss, Mark, descend, label_loss, ran_
 AGREEMENT = 0.5
 # Learning rate of a trial. The first rate of a schedule may be too small to show a difference.
 TRIAL_RATE = 0.1
+# Networks that a process compiles at most.
+MOST_COMPILED = 4096
 # Receiver of the reason why a mode cannot be used.
 Refuse = Callable[[StepModeError], None]
 
@@ -136,11 +138,14 @@ def _descended(
 
 def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """Return a network that is compiled for one shape at its first call."""
-    from torch._inductor import config
+    from torch._dynamo import config as tracing
+    from torch._inductor import config as building
 
     # This process compiles, because helpers would outlive the training and take the cores of its neighbours.
-    config.compile_threads = 1
-    return torch.compile(network, dynamic=False)
+    building.compile_threads = 1
+    # All networks have one forward pass to torch, which by default compiles a few and leaves others eager.
+    tracing.recompile_limit = tracing.accumulated_recompile_limit = MOST_COMPILED
+    return torch.compile(network, dynamic=False, fullgraph=True)
 
 
 class _State:

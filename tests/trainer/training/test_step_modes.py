@@ -306,3 +306,17 @@ def test_a_graph_on_a_gpu_follows_images_labels_and_rates(plain, dtype):
         return losses
 
     assert trained_there("graph") == pytest.approx(trained_there("eager"), rel=0.02)
+
+
+@pytest.mark.slow
+def test_the_tenth_network_of_a_process_is_compiled_too(plain, monkeypatch):
+    # By default torch compiles eight networks, and leaves the ninth eager without a word.
+    execution = replace(plain, step_mode="compiled")
+    compiled = []
+    for depth in range(1, 11):
+        network, optimizer = built(f"mlp-{depth}-4")
+        optimizer.rate = 0.1
+        descent = descent_in_mode(network, optimizer, execution, pytest.fail)
+        descent(*batches(1)[0], unmarked)
+        compiled.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert compiled == [compiled[0] + more for more in range(10)]
