@@ -25,9 +25,10 @@ from advisor.plans.plan import HatchStep, TrainingPlan, TrainStep
 
 # Seconds of hatching, one pass over the weights: far less than the training of any network worth hatching.
 HATCH_SECONDS = Estimate(0.1, 0.02, 1.0)
-# Seconds of compiling a step: of any, and for each layer with weights (`benchmarks/step_modes.py`: 5 to 8 s
-# for an MLP of 3 layers, 18 to 45 s for ResNets and VGGs of 8 to 20). The bounds are half and twice as much.
-COMPILE_SECONDS, COMPILE_SECONDS_OF_A_LAYER, COMPILE_FACTOR = 4.0, 1.8, 2.0
+# Seconds of compiling a step: of any, and for each layer with weights. Measured were 3 to 5 s for an MLP of 3
+# layers, 16 to 39 s for ResNets and VGGs of 10 to 22, 51 to 61 s for a DenseNet of 22, by
+# `benchmarks/step_modes.py`. The bounds are half and twice as much.
+COMPILE_SECONDS, COMPILE_SECONDS_OF_A_LAYER, COMPILE_FACTOR = 2.0, 1.5, 2.0
 # Efficiency of data parallelism: speed of n devices that share a network's batches, as a share of n times the
 # speed of one. An assumption, not measured; the interval reaches from an efficiency of 1 to no gain at all.
 SHARING_EFFICIENCY = 0.9

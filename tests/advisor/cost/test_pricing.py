@@ -223,8 +223,8 @@ def test_compiling_takes_time_before_the_first_step_of_every_network():
     eager, more = (price(each, Stub({"mlp-2-8": 0.1})).steps for each in (plan, compiled))
     for step, same in list(zip(more, eager, strict=True))[:2]:
         # Three layers with weights.
-        assert step.seconds.mean - same.seconds.mean == pytest.approx(4.0 + 3 * 1.8)
-        assert step.seconds.high - same.seconds.high == pytest.approx(2 * (4.0 + 3 * 1.8))
+        assert step.seconds.mean - same.seconds.mean == pytest.approx(2.0 + 3 * 1.5)
+        assert step.seconds.high - same.seconds.high == pytest.approx(2 * (2.0 + 3 * 1.5))
 
 
 def test_energy_is_the_power_that_was_measured_over_the_training():
