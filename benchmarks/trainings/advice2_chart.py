@@ -48,9 +48,9 @@ def map_chart(result: Mapping[str, Any]) -> alt.LayerChart:
         alt.layer(squares, figures, ends).properties(**size),
         "Points of test error by which the best ensemble beats the best single network of its size",
         [
-            "Both with the best of several depths, members and weight decays, named by validation errors. "
-            "Below: 90 % interval over seeds",
-            f"ResNets, long schedules, {' to '.join(map(str, {min(seeds), max(seeds)}))} seeds a cell. "
+            "Both with the best of several depths, members and weight decays, named by validation errors"
+            + (". Below: 90 % interval over seeds" if max(seeds) > 1 else ""),
+            f"ResNets, long schedules, {_seeds(seeds)} a cell. "
             f"{', '.join(result['device'])}, torch {result['versions']['torch']}, {result['trained'][1]}",
         ],
     )
@@ -68,6 +68,12 @@ def _cell(row: Mapping[str, Any]) -> Row:
         "figure": _signed(row["mean"]),
         "ends": ends,
     }
+
+
+def _seeds(numbers: list[int]) -> str:
+    if max(numbers) == 1:
+        return "one seed"
+    return f"{' to '.join(map(str, sorted({min(numbers), max(numbers)})))} seeds"
 
 
 def _signed(points: float) -> str:

@@ -477,3 +477,17 @@ def test_layers_of_another_mode_have_their_shares_of_its_faster_steps():
     in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
     assert in_layers == pytest.approx(times.forward + times.backward)
     assert in_layers < 0.025
+
+
+class SlowlyBuilt(Faster):
+    """Building its mode takes longer than the measurement."""
+
+    def prepare(self):
+        time.sleep(0.5)
+        return self
+
+
+def test_building_a_mode_takes_no_time_from_its_measurement():
+    times = measure_step(SlowlyBuilt(), "cpu", 0.3)
+    assert times.spent >= 0.5 + 0.2
+    assert times.repetitions > LEAST_REPETITIONS["cpu"]
