@@ -10,6 +10,8 @@ processes search where the caller does, but for the working folder.
 
 Importing torch takes seconds. On Linux, workers are therefore copies of one process that has imported what
 they need and nothing else (`forked_context`): it has no threads and no data, and it ends with this process.
+This process reaches it through a socket in the temporary folder. Where that has too long a name for one,
+workers are spawned.
 
 Ctrl-C and the end of a terminal reach all of its processes. Only the caller decides what follows, so ours do
 not hear them.
@@ -25,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+from tempfile import gettempdir
 
 # What `multiprocessing.spawn` reads of the main module to find it again.
 _TRACES = ("__spec__", "__file__")
@@ -34,6 +37,9 @@ _ENVIRONMENT = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
 
 # What the process imports first that others are copies of; those do not end by it.
 QUICK_END = "advisor.quick_end"
+
+# Characters that the path of a socket may have on Linux, and those that Python adds to the temporary folder.
+LONGEST_SOCKET, ADDED_TO_FOLDER = 107, len("/pymp-12345678/listener-12345678")
 
 # Signals of a terminal to all processes that belong to it; Windows has no SIGHUP.
 OF_TERMINALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGHUP"))
@@ -61,7 +67,7 @@ def forked_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
         modules: names of modules without side effects; those of the first call count.
     """
     context = spawn_context()
-    if sys.platform != "linux":
+    if sys.platform != "linux" or len(os.fsencode(gettempdir())) + ADDED_TO_FOLDER > LONGEST_SOCKET:
         return context
     forked = multiprocessing.get_context("forkserver")
     forked.set_forkserver_preload([QUICK_END, *modules])

@@ -7,7 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from advisor.spawning import apart_from_caller, searched_folders, spawn_context
+import pytest
+
+from advisor import spawning
+from advisor.spawning import apart_from_caller, forked_context, searched_folders, spawn_context
 
 CHILD = """
 import json, os, signal, sys, warnings
@@ -53,3 +56,10 @@ def test_the_working_folder_is_searched_if_the_user_names_it_or_we_lie_in_it(tmp
     monkeypatch.delenv("PYTHONPATH")
     monkeypatch.chdir(Path(__file__).parents[2])
     assert searched_folders() == sys.path
+
+
+@pytest.mark.parametrize(("length", "way"), [(75, "forkserver"), (76, "spawn")])
+def test_a_temporary_folder_with_a_long_name_has_no_place_for_a_socket(monkeypatch, length, way):
+    # 107 characters at most, of which Python adds "/pymp-12345678/listener-12345678".
+    monkeypatch.setattr(spawning, "gettempdir", lambda: "/" + "x" * (length - 1))
+    assert forked_context(()).get_start_method() == way

@@ -308,12 +308,15 @@ def test_a_signal_while_the_workers_start_is_no_failure(home, advisor, command_a
     ) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("run 1"))
-        # The workers import torch now.
-        time.sleep(1)
+        # The workers start now.
+        time.sleep(0.2)
         os.killpg(process.pid, number)
         told = process.stderr.read()
     assert process.returncode == code
-    assert told.strip() == "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
+    # On a quick machine an epoch may have ended before.
+    assert told.strip().splitlines()[-1] == (
+        "advisor: run 1 is interrupted and checkpointed: continue with `advisor resume 1`"
+    )
     assert advisor("resume", "--quiet").code == 0
 
 
