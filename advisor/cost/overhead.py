@@ -32,10 +32,10 @@ from advisor.plans.outcomes import FinishedRun
 from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 
-# Seconds beside the training of one network for two epochs: 3.2, of which 0.2 end the process, when all is
-# stored (benchmarks/results/speed.json, two cores).
+# Seconds beside the training of one network for two epochs: 3.2 when this was set, and 3.6 in the committed
+# results (benchmarks/results/speed.json, two cores); 0.2 of them end the process, when all is stored.
 START_SECONDS = 3.0
-# Seconds that each training process adds: four networks on two of them take 0.15 s more (same results).
+# Seconds that each training process adds. Chosen: two of them added 0.15 s, and later nothing that shows.
 PROCESS_SECONDS = 0.08
 # Rates of loading: SVHN has 305 million bytes, a folder of small images 10,000 files, and both take about 3 s
 # (`cli.workflows.forecast.level`).

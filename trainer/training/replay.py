@@ -32,7 +32,7 @@ class ReplayedStep:
 
     Args:
         network: network in training mode.
-        optimizer: optimizer of the network's parameters.
+        optimizer: optimizer of the network's parameters, all of which have a momentum.
         loss_of: loss function to minimise.
         execution: device and arithmetic.
         inputs: prepared images of a batch, (batch, channels, height, width).
@@ -60,7 +60,6 @@ class ReplayedStep:
             (), dtype=torch.float32 if on_cuda else torch.float64, device=execution.device
         )
         self._loss = self._wrong = torch.zeros((), device=execution.device)
-        optimizer.fill_momentum()
         # Without recordings the phases are asked for anew: kept, they would form a cycle with this object.
         self._replays = _recorded(self._phases()) if on_cuda else None
 

@@ -166,11 +166,9 @@ def training_step(
         share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
     )
     divisor, labels = len(labels) / share.count, share.of(labels)
-    if descent is not None and not micro_batch:
-        mark("data")
-        return descent(inputs, labels, mark)
-    optimizer.zero_grad()
     mark("data")
+    if descent is not None and not micro_batch:
+        return descent(inputs, labels, mark)
     return descend(
         network,
         optimizer,
@@ -196,7 +194,7 @@ def descend(
     loss_of: Loss = label_loss,
     mark: Mark = unmarked,
 ) -> tuple[Tensor, Tensor]:
-    """Do forward pass, backward pass and update, without gradients at first.
+    """Do forward pass, backward pass and update.
 
     Args:
         network: network in training mode.
@@ -212,6 +210,7 @@ def descend(
     Returns:
         Sum of the losses and number of wrong answers, two scalars on the device.
     """
+    optimizer.zero_grad()
     loss_sum = torch.zeros((), device=labels.device)
     wrong = torch.zeros((), dtype=torch.int64, device=labels.device)
     # The parts are nearly equal, because a part of a single image has no batch statistics.

@@ -132,7 +132,6 @@ def _descended(
     labels: Tensor,
     mark: Mark,
 ) -> tuple[Tensor, Tensor]:
-    optimizer.zero_grad()
     return descend(module, optimizer, inputs, labels, len(labels), execution, loss_of=loss_of, mark=mark)
 
 
