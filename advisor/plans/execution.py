@@ -57,9 +57,8 @@ class Execution:
         return text_of(self.arithmetic)
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UnknownNameError(name.replace("_", " "), getattr(self, name), choices)
+        for name in _CHOICES:
+            check_choice(name, getattr(self, name))
         for name in ("processes", "threads", "streams"):
             if not 1 <= getattr(self, name) <= MOST_WORKERS:
                 raise UsageError(f"{name} must be between 1 and {MOST_WORKERS}, got {getattr(self, name)}")
@@ -68,3 +67,17 @@ class Execution:
 def text_of(arithmetic: tuple[str, str, str]) -> str:
     """Return an arithmetic in words; that steps are eager goes without saying."""
     return ", ".join(f"{part} steps" if part in STEP_MODES else part for part in arithmetic if part != EAGER)
+
+
+def check_choice(name: str, value: str) -> None:
+    """Refuse a value that a setting cannot have.
+
+    Args:
+        name: name of the setting, a field of `Execution`.
+        value: its value.
+
+    Raises:
+        UnknownNameError: the setting has no such value.
+    """
+    if value not in _CHOICES[name]:
+        raise UnknownNameError(name.replace("_", " "), value, _CHOICES[name])

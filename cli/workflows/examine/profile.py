@@ -12,11 +12,11 @@ from advisor.conformal import Quantity
 from advisor.cost.measurement import LayerTime, Measurement
 from advisor.cost.memory.peak import inference_bytes, training_bytes
 from advisor.designs.design import parse_design
-from advisor.errors import RunError, StepModeError, UnknownNameError, UsageError
+from advisor.errors import RunError, StepModeError, UsageError
 from advisor.estimate import Estimate
 from advisor.networks.architecture import parse_network
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.execution import STEP_MODES
+from advisor.plans.execution import check_choice
 from advisor.plans.recipes.choice import usual_batch
 from cli.workflows.answers.examine.layers import OtherParts
 from cli.workflows.answers.examine.parts import Deviation, fields_of
@@ -97,8 +97,8 @@ def profile(request: ProfileRequest, home: Home, say: Say) -> Profile:
         StorageError: the CSV file or the database cannot be written.
     """
     check_csv(request.csv, CONTENT, as_json=request.as_json)
-    if request.step_mode is not None and request.step_mode not in STEP_MODES:
-        raise UnknownNameError("step mode", request.step_mode, STEP_MODES)
+    if request.step_mode is not None:
+        check_choice("step_mode", request.step_mode)
     facts = facts_of(
         request.dataset,
         request.augmentation,

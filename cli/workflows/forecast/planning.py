@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from advisor.designs.design import Design, parse_design
-from advisor.errors import PlanError, UnknownNameError, UsageError, lookup
+from advisor.errors import PlanError, UsageError, lookup
 from advisor.files import read_regular
-from advisor.plans.execution import STEP_MODES
+from advisor.plans.execution import check_choice
 from advisor.plans.method_traits import CHAINS, CLUSTERED, Method
 from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.placement import placed
@@ -153,8 +153,8 @@ def planned_target(request: PlanRequest, home: Home | None = None, say: Say = si
     """
     check_seed(request.seed)
     choose_device(request.device)
-    if request.step_mode is not None and request.step_mode not in STEP_MODES:
-        raise UnknownNameError("step mode", request.step_mode, STEP_MODES)
+    if request.step_mode is not None:
+        check_choice("step_mode", request.step_mode)
     if request.target is None:
         return RecommendedDesign(request, home, say)
     if request.rank is not None:
