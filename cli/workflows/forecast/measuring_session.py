@@ -120,13 +120,11 @@ class MeasuringSession:
         self._deadline, self._halfway = began + seconds, began + PREPARING_SHARE * seconds
         self._reference_seconds = min(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
         self._candidate_seconds = max(CANDIDATE_SHARE * seconds, MEASUREMENT_SECONDS)
-        measurer = Measurer(self.store, self.facts, self.device, self.known, self._left, self.say)
-        with self._started_neighbours() as neighbours, measurer:
-            measuring = self._measure_references(measurer, neighbours)
-            self.execution = fastest_execution(self.known, self.device, self.facts.task)
-            self._measure_contention(measurer, measuring, neighbours)
-            for each in neighbours:
-                each.close()
+        with Measurer(self.store, self.facts, self.device, self.known, self._left, self.say) as measurer:
+            with self._started_neighbours() as neighbours:
+                measuring = self._measure_references(measurer, neighbours)
+                self.execution = fastest_execution(self.known, self.device, self.facts.task)
+                self._measure_contention(measurer, measuring, neighbours)
             self.execution = fastest_execution(self.known, self.device, self.facts.task)
             self._measure_candidates(measurer, candidates, batch)
 
@@ -138,9 +136,12 @@ class MeasuringSession:
         context ends them.
         """
         reference, count = REFERENCES[0], self.execution.processes
-        wanted = self.device == "cpu" and references(self.facts.task)[0] == reference
-        if self._has_reference(reference, self.execution, count) or not self._holds(reference, count, count):
-            wanted = False
+        wanted = (
+            self.device == "cpu"
+            and references(self.facts.task)[0] == reference
+            and not self._has_reference(reference, self.execution, count)
+            and self._holds(reference, count, count)
+        )
         threads = self.execution.threads
         started = [MeasuringProcess(self.device, threads) for _ in range(count - 1 if wanted else 0)]
         try:
