@@ -66,9 +66,6 @@ def run_list(answer: RunList) -> RenderableType:
 # Line below predicted and actual figures.
 BUSY = "The machine was busy: the forecast is for its usual speed, and these seconds are no evidence."
 
-# Row of what is waited for beside the training.
-BEYOND = "starting, storing, evaluating"
-
 
 def run(r: Run) -> RenderableType:
     """Return one run: outcome, predicted beside actual, networks and steps."""
@@ -171,7 +168,7 @@ def _predicted_and_actual(r: Run) -> RenderableType:
         ("training", p.train_seconds if p else None, duration, r.train_seconds or None)
     ]
     if beyond is not None or r.overhead_seconds is not None:
-        rows.append((BEYOND, beyond, duration, r.overhead_seconds))
+        rows.append(("starting, storing, evaluating", beyond, duration, r.overhead_seconds))
     if r.price_per_hour_usd is not None:
         rows.append(("training, USD", p.cost_usd if p else None, dollars, r.cost_usd))
     rows += [

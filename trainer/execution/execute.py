@@ -4,8 +4,8 @@ A step depends on nothing but the plan, the data and the checkpoints in the run'
 (`trainer.execution.plan_step`). Executing a plan again therefore continues where it stopped. If the plan has
 more than one process, every network trains in a worker process (`trainer.execution.pool`) with the plan's
 number of threads, on CUDA on a GPU of its own. Idle workers share its batches where the plan says so
-(`trainer.training.parallel`). Several networks can take turns in this process (`trainer.execution.turns`), or
-nodes of a cluster train (`trainer.execution.cluster`).
+(`trainer.training.parallel`). Otherwise this process trains one network after the other, or several in turns
+(`trainer.execution.turns`). Nodes of a cluster can train instead (`trainer.execution.cluster`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from advisor.plans.placement import slots
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import StepRecord
 from trainer.data.loading import Data
-from trainer.events import Tell, TrainingStarted
+from trainer.events import Tell
 from trainer.execution.cluster.address import ClusterAddress
-from trainer.execution.plan_step import run_step
 from trainer.execution.pool import Pool
-from trainer.execution.ready_steps import ReadySteps
-from trainer.execution.turns import execute_in_turns
+from trainer.execution.turns import Crew
 from trainer.run_files import RunFiles
 from trainer.training.parallel import check_devices
 
@@ -61,18 +59,9 @@ def execute(
         return execute_on_cluster(plan, files, tell, stop, cluster)
     check_devices(plan)
     torch.set_num_threads(plan.execution.threads)
-    if plan.execution.streams > 1:
-        return execute_in_turns(plan, files, data, tell, stop)
-    if slots(plan) > 1:
+    if slots(plan) > 1 and plan.execution.streams == 1:
         return Pool(plan, files, tell, stop).run()
-    on_device = data.to(plan.execution.device)
-    steps = ReadySteps(plan, tell)
-    # The first watch in a process loads libraries for seconds, which must not count as training.
-    files.watch(plan.execution.device)
-    tell(TrainingStarted())
-    while (step := steps.next_ready()) is not None and not stop():
-        steps.finish(run_step(plan, step, files, on_device, tell, stop))
-    return steps.ended
+    return Crew(plan, files, data, tell, stop).run()
 
 
 def free_on_cluster(cluster: ClusterAddress) -> dict[str, float]:

@@ -30,8 +30,9 @@ from trainer.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from trainer.training.loop import DivergedError, StoppedError, Turns, drained, load_network
+from trainer.training.loop import DivergedError, StoppedError, load_network
 from trainer.training.parallel import Rendezvous, train_turns
+from trainer.training.work_in_turns import Turns, drained
 
 # Training images for the statistics of new normalisations. The standard error of a mean over 256 images is
 # 6 % of their standard deviation.

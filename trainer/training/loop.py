@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -50,25 +49,11 @@ from trainer.training.step import (
 )
 from trainer.training.step_modes import descent_in_mode
 from trainer.training.stored_probabilities import pack_probabilities
+from trainer.training.work_in_turns import Turns, drained
 
 # Number of times that a training may go back to its last checkpoint, and the factor on its rate each time.
 ROLLBACKS = 1
 ROLLBACK_FACTOR = 0.5
-
-
-Result = TypeVar("Result")
-# Work that gives others a turn whenever it yields.
-Turns = Generator[None, None, Result]
-
-
-def drained(turns: Turns[Result]) -> Result:
-    """Do all turns of some work one after the other, and return its result."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 class StoppedError(Exception):

@@ -49,8 +49,9 @@ from advisor.plans.records import EpochRecord
 from trainer.data.loading import Data
 from trainer.events import Event, Tell
 from trainer.training.checkpoint import Progress
-from trainer.training.loop import DivergedError, NetworkTraining, StoppedError, Turns
+from trainer.training.loop import DivergedError, NetworkTraining, StoppedError
 from trainer.training.step import Descent, Share
+from trainer.training.work_in_turns import Turns
 
 # The other ranks wait while rank 0 evaluates and writes a checkpoint, which takes long on a large data set.
 TIMEOUT = timedelta(minutes=30)

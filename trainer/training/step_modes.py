@@ -33,7 +33,11 @@ Refuse = Callable[[StepModeError], None]
 
 
 def descent_in_mode(
-    network: nn.Module, optimizer: SGD, execution: Execution, refuse: Refuse, loss_of: Loss = label_loss
+    network: nn.Module,
+    optimizer: SGD,
+    execution: Execution,
+    refuse: Refuse | None = None,
+    loss_of: Loss = label_loss,
 ) -> Descent | None:
     """Return what executes steps in the mode of a plan; None if steps are eager.
 
@@ -41,8 +45,8 @@ def descent_in_mode(
         network: network in training mode, on its device.
         optimizer: optimizer of its parameters.
         execution: settings of the plan.
-        refuse: receiver of the reason if the mode fails on the first batch; steps are eager then, unless it
-            raises.
+        refuse: receiver of the reason if the mode fails on the first batch; steps are eager then. Without one
+            the reason is raised.
         loss_of: loss function to minimise.
     """
     if execution.step_mode == EAGER:
@@ -57,7 +61,7 @@ class _Tried:
     """
 
     def __init__(
-        self, network: nn.Module, optimizer: SGD, execution: Execution, refuse: Refuse, loss_of: Loss
+        self, network: nn.Module, optimizer: SGD, execution: Execution, refuse: Refuse | None, loss_of: Loss
     ) -> None:
         self._network, self._optimizer, self._execution = network, optimizer, execution
         self._refuse, self._loss_of = refuse, loss_of
@@ -69,6 +73,8 @@ class _Tried:
             try:
                 self._descent = self._tried(inputs, labels)
             except StepModeError as error:
+                if self._refuse is None:
+                    raise
                 self._refuse(error)
                 self._descent = self._by(self._network)
         return self._descent(inputs, labels, mark)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from advisor.errors import StepModeError
 from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
@@ -70,7 +69,7 @@ class PreparedStep:
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
         self._optimizer = SGD(self.module, 0.9, 1e-4)
-        self._descent = descent_in_mode(self.module, self._optimizer, workload.execution, _raise)
+        self._descent = descent_in_mode(self.module, self._optimizer, workload.execution)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
         # As in the training loop, the images of a batch are gathered from random places.
@@ -179,7 +178,3 @@ class PreparedCopies(PreparedStep):
                 step(unmarked)
         for stream in self._streams:
             current.wait_stream(stream)
-
-
-def _raise(error: StepModeError) -> None:
-    raise error

@@ -117,13 +117,13 @@ def _on_one(
     """Return the seconds of a step on one device while no other runs."""
     if isinstance(step, HatchStep):
         return HATCH_SECONDS
-    epoch = epochs[plan.network(step.network).network]
+    network = plan.network(step.network).network
+    epoch = epochs[network]
     if step.distillation is not None:
         teacher = plan.network(step.distillation.teacher).network
         answer = predictor.inference_seconds(teacher, plan.dataset.task, plan.batch)
         epoch = total([epoch, answer.scaled(plan.dataset.steps_per_epoch(plan.batch))])
-    name = plan.network(step.network).network
-    return total([epoch.times(epochs_of(step.schedule)), building_seconds(name, plan)])
+    return total([epoch.times(epochs_of(step.schedule)), building_seconds(network, plan)])
 
 
 def building_seconds(network: str, plan: TrainingPlan) -> Estimate:

@@ -59,7 +59,7 @@ def test_networks_that_are_stopped_again_and_again_end_with_the_same_bits(
     plan = in_turns(plan_of(DESIGN))
     whole = run(plan, elsewhere(files, "whole"))
     executions = 0
-    while len((story := run(plan, stop=StopAfter(21))).ended) < len(plan.steps):
+    while len((story := run(plan, stop=StopAfter(15))).ended) < len(plan.steps):
         executions += 1
         assert executions < 30
     assert executions > 2

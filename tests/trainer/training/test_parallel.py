@@ -21,9 +21,10 @@ from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training import parallel
 from trainer.training.checkpoint import load_checkpoint
-from trainer.training.loop import StoppedError, drained
+from trainer.training.loop import StoppedError
 from trainer.training.optimizer import SGD
 from trainer.training.step import Share, training_step
+from trainer.training.work_in_turns import drained
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 # A rank that is waited for in vain would be given up after half an hour.
