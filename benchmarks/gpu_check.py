@@ -27,7 +27,6 @@ import os
 import re
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,13 +38,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import gpu_thin
 import torch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 LONGEST = 480.0
-# Numbers of thin networks.
-THIN = (1, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -156,112 +154,6 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
     return {"table": done.stdout.splitlines()}
 
 
-def thin(sizes: Sizes, home: Path) -> dict[str, Any]:
-    """Train thin networks in one process, in three ways."""
-    found = {}
-    for count in THIN:
-        networks = {mode: [_thin(sizes, mode) for _ in range(count)] for mode in ("eager", "graph")}
-        at_once = _thin(sizes, "graph", count)
-        ways = {
-            "eager": lambda networks=networks: _one_after_the_other(networks["eager"]),
-            "graphs": lambda networks=networks: _one_after_the_other(networks["graph"]),
-            "graphs on streams": lambda at_once=at_once: at_once.train_step(_unmarked),
-        }
-        seconds = timed(ways, sizes)
-        found[str(count)] = {
-            way: {
-                "images_a_second": round(count * _facts(sizes).batch / taken),
-                "step_ms": round(1e3 * taken / count, 3),
-                "speed_over_eager": round(seconds["eager"] / taken, 2),
-            }
-            for way, taken in seconds.items()
-        }
-    return {
-        "network": sizes.thin,
-        "batch": _facts(sizes).batch,
-        "networks": found,
-        "difference_of_modes": _difference_of_modes(sizes),
-    }
-
-
-def _facts(sizes: Sizes) -> Any:
-    from advisor.plans.dataset import DATASETS
-
-    return DATASETS[sizes.dataset]
-
-
-def _thin(sizes: Sizes, mode: str, copies: int = 1) -> Any:
-    """Return thin networks that train at the same time in a mode of steps."""
-    from advisor.plans.execution import Execution
-    from trainer.training.workload import StepWorkload
-
-    facts = _facts(sizes)
-    execution = Execution(
-        device=sizes.device,
-        processes=1,
-        threads=1,
-        dtype="bfloat16",
-        memory_format="channels_last",
-        step_mode=mode,
-    )
-    return StepWorkload(
-        network=sizes.thin,
-        task=facts.task,
-        batch=facts.batch,
-        augmentation=facts.augmentation,
-        execution=execution,
-        copies=copies,
-    ).prepare()
-
-
-def _one_after_the_other(networks: list[Any]) -> None:
-    for network in networks:
-        network.train_step(_unmarked)
-
-
-def _unmarked(phase: str) -> None:
-    """Ignore the end of a phase."""
-
-
-def _difference_of_modes(sizes: Sizes) -> float:
-    """Return the distance of the weights of both modes after the same steps, as a share of their change."""
-    networks = [_thin(sizes, mode) for mode in ("eager", "graph")]
-    # A mode that is built has done one step, at no rate.
-    networks[0].train_step(_unmarked)
-    began = _weights(networks[0])
-    for network in networks:
-        network.rate = 0.05
-        for _ in range(sizes.steps):
-            network.train_step(_unmarked)
-    eager, graph = (_weights(network) for network in networks)
-    return round(float((graph - eager).norm() / (eager - began).norm()), 6)
-
-
-def _weights(network: Any) -> torch.Tensor:
-    return torch.cat([p.detach().double().flatten().cpu() for p in network.module.parameters()])
-
-
-def timed(ways: dict[str, Callable[[], None]], sizes: Sizes) -> dict[str, float]:
-    """Return the median seconds of a step in every way, in turns, after some that are not counted."""
-    turns = 5
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(turns + 1):
-        for way, step in ways.items():
-            _wait(sizes.device)
-            began = time.perf_counter()
-            for _ in range(max(sizes.steps // turns, 1)):
-                step()
-            _wait(sizes.device)
-            if turn:
-                seconds[way].append((time.perf_counter() - began) / max(sizes.steps // turns, 1))
-    return {way: statistics.median(taken) for way, taken in seconds.items()}
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def classes(sizes: Sizes, home: Path) -> dict[str, Any]:
     """Compare the steps of the three classes, one network after the other."""
     found = advisor(
@@ -330,7 +222,7 @@ def _epochs(home: Path, run: int) -> int:
 PARTS: dict[str, Callable[[Sizes, Path], dict[str, Any]]] = {
     "tests": tests,
     "layers": layers,
-    "thin": thin,
+    "thin": lambda sizes, home: gpu_thin.thin(sizes),
     "classes": classes,
     "training": training,
     "cost": cost,

@@ -58,7 +58,7 @@ def test_it_begins_nothing_when_its_time_is_over(checked, gpu_check):
 
 
 def test_thin_networks_are_stepped_in_one_process(gpu_check, tmp_path):
-    found = gpu_check.thin(gpu_check.DRY, tmp_path)
+    found = gpu_check.PARTS["thin"](gpu_check.DRY, tmp_path)
     assert list(found["networks"]) == ["1", "4", "8", "16"]
     for ways in found["networks"].values():
         assert list(ways) == ["eager", "graphs", "graphs on streams"]
