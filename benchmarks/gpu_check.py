@@ -44,6 +44,8 @@ import torch
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 LONGEST = 480.0
+# Lines of errors that are kept at most.
+SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,10 @@ def tests(sizes: Sizes, home: Path) -> dict[str, Any]:
     marked = [f for f in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in f.read_text()]
     tested = sizes.tested or tuple(str(f) for f in sorted(marked))
     done = python("-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *tested)
-    last = done.stdout.strip().splitlines()[-1]
-    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return {"summary": last, "tests_that_failed": failed}
+    lines = done.stdout.strip().splitlines()
+    failed = [line.split()[1] for line in lines if line.startswith(("FAILED", "ERROR"))]
+    errors = [line[1:].strip() for line in lines if line.startswith("E  ")]
+    return {"summary": lines[-1], "tests_that_failed": failed, "errors": errors[:SHOWN]}
 
 
 def layers(sizes: Sizes, home: Path) -> dict[str, Any]:
@@ -153,7 +156,7 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
         work = Path(folder) / "work.jsonl"
         done = python(str(script), "--device", sizes.device, "--quick", "--work", str(work))
     if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        raise RuntimeError("; ".join(done.stderr.strip().splitlines()[-SHOWN:]))
     return {"table": done.stdout.splitlines()}
 
 
@@ -253,7 +256,7 @@ def check(sizes: Sizes, chosen: list[str], result: dict[str, Any], keep: Callabl
             try:
                 result[name] = PARTS[name](sizes, Path(home))
             except Exception as error:
-                result[name] = {"failed": " ".join(str(error).split())[:300] or type(error).__name__}
+                result[name] = {"failed": " ".join(str(error).split())[:1000] or type(error).__name__}
             result[name]["seconds"] = round(time.monotonic() - began, 1)
             keep()
             print(f"{name}: {json.dumps(result[name])}", flush=True)

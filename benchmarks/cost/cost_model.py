@@ -338,7 +338,10 @@ def main() -> None:
     work = given.work or RESULTS / f"{name}.jsonl"
     if not given.judge:
         cost_measure.run(given.device, given.quick, work)
-    result = evaluate(cost_measure.read(work), given.device)
+    rows = cost_measure.read(work)
+    if {"pool", "test"} - {row["kind"] for row in rows}:
+        raise SystemExit(f"{work} lacks measurements of the pool or of the test designs: see the lines above")
+    result = evaluate(rows, given.device)
     if not given.quick:
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     show(result)

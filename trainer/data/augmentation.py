@@ -25,20 +25,62 @@ def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
     Returns:
         New images, uint8 (batch, channels, height, width); the given ones if there is no augmentation.
     """
+    return shifted(*drawn(images, augmentation, seed))
+
+
+def drawn(images: Tensor, augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
+    """Return images and shifts, of which `shifted` makes augmented images.
+
+    Args:
+        images: stored images, uint8 (batch, channels, height, width).
+        augmentation: kind of augmentation. The kernels of RandAugment depend on its draws, so its images are
+            augmented already, and have no shifts.
+        seed: random seed of shifts, flips and operations.
+
+    Returns:
+        Images, uint8 (batch, channels, height, width), and shifts, as those of `shifted`, on the same device.
+    """
+    shifts = without_waiting(_shifts(len(images), images.shape[2], augmentation, seed), images.device)
+    if augmentation is Augmentation.RANDAUGMENT:
+        return randaugmented(shifted(images, shifts), seed), shifts[:, :0]
+    return images, shifts
+
+
+def _shifts(count: int, height: int, augmentation: Augmentation, seed: int) -> Tensor:
+    """Return shifts of images, as those of `shifted`, on the CPU."""
     if augmentation is Augmentation.NONE:
-        return images
+        return torch.empty(count, 0, dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
+    shifts = torch.randint(0, 2 * _padding(height) + 1, (2, count), generator=generator)
+    if augmentation is Augmentation.CROP:
+        return shifts.T.contiguous()
+    flips = torch.rand(count, generator=generator) < 0.5
+    return torch.stack([*shifts, flips], dim=1)
+
+
+def _padding(height: int) -> int:
+    return max(height // PAD_SHARE, 1)
+
+
+def shifted(images: Tensor, shifts: Tensor) -> Tensor:
+    """Return cropped and flipped images. The kernels are the same for all batches of one shape.
+
+    Args:
+        images: images, uint8 (batch, channels, height, width).
+        shifts: row and column of the crop within the padded image, and whether it is flipped, 0 or 1; int64
+            (batch, 3), or (batch, 2) without flips, or (batch, 0) without crops.
+
+    Returns:
+        New images, uint8 (batch, channels, height, width); the given ones if there are no shifts.
+    """
+    if not shifts.shape[1]:
+        return images
     count, _, height, width = images.shape
-    pad = max(height // PAD_SHARE, 1)
-    shifts = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    down, right = without_waiting(shifts, images.device)
-    rows = down + torch.arange(height, device=images.device)
+    rows = shifts[:, :1] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(count, width)
-    if augmentation is not Augmentation.CROP:
-        flipped = without_waiting(torch.rand(count, 1, generator=generator) < 0.5, images.device)
-        columns = torch.where(flipped, width - 1 - columns, columns)
-    picked = _picked(images, pad, rows, columns + right)
-    return randaugmented(picked, seed) if augmentation is Augmentation.RANDAUGMENT else picked
+    if shifts.shape[1] > 2:
+        columns = torch.where(shifts[:, 2:] > 0, width - 1 - columns, columns)
+    return _picked(images, _padding(height), rows, columns + shifts[:, 1:2])
 
 
 def _picked(images: Tensor, pad: int, rows: Tensor, columns: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from advisor.plans.plan import TrainingPlan, TrainStep
 from advisor.plans.records import EpochRecord
 from trainer.data.batches import bootstrap_sample, epoch_order
 from trainer.data.loading import Data
+from trainer.data.preparation import Preparation
 from trainer.events import CheckpointWritten, Notice, Tell
 from trainer.networks.network import SpecNetwork, average_shared, build_network
 from trainer.seeds import derived_seed
@@ -96,6 +97,12 @@ class NetworkTraining:
         self.plan, self.step, self.data, self.folder = plan, step, data, folder
         self.tell, self.stop = tell, stop
         self.seed = derived_seed(plan.seed, step.id)
+        self.preparation = Preparation(
+            augmentation=plan.dataset.augmentation,
+            mean=data.mean,
+            deviation=data.deviation,
+            memory_format=plan.execution.memory_format,
+        )
         graph = graph_of(plan.network(step.network).network, plan.dataset.task)
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
         self.progress = Progress(step=step.id)
@@ -261,9 +268,7 @@ class NetworkTraining:
                     self.optimizer,
                     self.data.train.images[which],
                     self.data.train.labels[which],
-                    mean=self.data.mean,
-                    deviation=self.data.deviation,
-                    augmentation=self.plan.dataset.augmentation,
+                    preparation=self.preparation,
                     seed=derived_seed(self.seed, "augment", self.progress.epoch, number),
                     execution=self.plan.execution,
                     micro_batch=self.progress.micro_batch,
@@ -285,7 +290,9 @@ class NetworkTraining:
         def refuse(error: StepModeError) -> None:
             tell(Notice(f"{name}: {error}; steps are eager"))
 
-        return descent_in_mode(self.network, self.optimizer, self.plan.execution, refuse, self.loss_of)
+        return descent_in_mode(
+            self.network, self.optimizer, self.preparation, self.plan.execution, refuse, self.loss_of
+        )
 
     def _halve_micro_batch(self) -> None:
         smaller = (self.progress.micro_batch or self.plan.batch) // 2

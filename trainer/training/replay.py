@@ -1,12 +1,12 @@
 """A training step on tensors that stay where they are, recorded once as CUDA graphs and replayed.
 
 A thin network leaves a GPU idle, because Python starts its kernels one by one. A graph starts them all at
-once. Forward pass, backward pass and update are a graph each, so that a profiler can tell them apart. They
-share one memory pool, and are recorded and replayed in this order.
+once. Preparation, forward pass, backward pass and update are a graph each, so that a profiler can tell them
+apart. They share one memory pool, and are recorded and replayed in this order.
 
-Inputs, labels and learning rate are copied into tensors of the step before every replay. Weights, momentum
-and running statistics stay where the network and the optimizer have them, so checkpoints and evaluations see
-them. On a CPU nothing is recorded: the same three phases are called again on the same tensors.
+Images, shifts, labels and learning rate are copied into tensors of the step before every replay. Weights,
+momentum and running statistics stay where the network and the optimizer have them, so checkpoints and
+evaluations see them. On a CPU nothing is recorded: the same phases are called again on the same tensors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.plans.execution import Execution
+from trainer.data.preparation import Preparation
 from trainer.training.optimizer import SGD
 from trainer.training.step import Loss, Mark, autocast, predicted_classes
 
@@ -26,17 +27,17 @@ Phase = Callable[[], None]
 
 
 class ReplayedStep:
-    """Forward pass, backward pass and update of batches of one shape.
+    """All phases of a step on batches of one shape.
 
     It is recorded after some steps, which change the network: the caller restores its state.
 
     Args:
         network: network in training mode.
         optimizer: optimizer of the network's parameters, all of which have a momentum.
+        preparation: augmentation and normalisation.
         loss_of: loss function to minimise.
         execution: device and arithmetic.
-        inputs: prepared images of a batch, (batch, channels, height, width).
-        labels: true classes, int64 (batch,).
+        batch: images and shifts, as `Preparation.drawn` returns them, and true classes, int64 (batch,).
 
     Raises:
         RuntimeError: the step cannot be recorded.
@@ -46,30 +47,31 @@ class ReplayedStep:
         self,
         network: nn.Module,
         optimizer: SGD,
+        preparation: Preparation,
         loss_of: Loss,
         execution: Execution,
-        inputs: Tensor,
-        labels: Tensor,
+        batch: tuple[Tensor, Tensor, Tensor],
     ) -> None:
         self._network, self._optimizer, self._loss_of = network, optimizer, loss_of
-        self._execution = execution
-        self._inputs, self._labels = inputs.clone(), labels.clone()
+        self._preparation, self._execution = preparation, execution
+        self._images, self._shifts, self._labels = (tensor.clone() for tensor in batch)
         on_cuda = execution.device == "cuda"
         # The update reads float32 on CUDA, and all digits on a CPU.
         self._rate = torch.zeros(
             (), dtype=torch.float32 if on_cuda else torch.float64, device=execution.device
         )
-        self._loss = self._wrong = torch.zeros((), device=execution.device)
+        self._inputs = self._loss = self._wrong = torch.zeros((), device=execution.device)
         # Without recordings the phases are asked for anew: kept, they would form a cycle with this object.
         self._replays = _recorded(self._phases()) if on_cuda else None
 
-    def __call__(self, inputs: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
-        """Do one step on a batch of the same shape.
+    def __call__(self, images: Tensor, shifts: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
+        """Do one step on a batch of the same shape, as `Descent`.
 
         Returns:
             Sum of the losses and number of wrong answers, which the next step overwrites.
         """
-        self._inputs.copy_(inputs)
+        self._images.copy_(images)
+        self._shifts.copy_(shifts)
         self._labels.copy_(labels)
         self._rate.fill_(self._optimizer.rate)
         for name, phase in (self._replays or self._phases()).items():
@@ -78,7 +80,15 @@ class ReplayedStep:
         return self._loss, self._wrong
 
     def _phases(self) -> dict[str, Phase]:
-        return {"forward": self._forward, "backward": self._backward, "optimizer": self._update}
+        return {
+            "data": self._prepare,
+            "forward": self._forward,
+            "backward": self._backward,
+            "optimizer": self._update,
+        }
+
+    def _prepare(self) -> None:
+        self._inputs = self._preparation.inputs(self._images, self._shifts)
 
     def _forward(self) -> None:
         self._optimizer.zero_grad()

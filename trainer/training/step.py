@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advisor.cost.measurement import CUDA_PRECISION, CUDNN_BENCHMARK
-from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
-from trainer.data.augmentation import augmented
 from trainer.data.batches import normalised
+from trainer.data.preparation import Preparation
 from trainer.training.heap import keep_freed_memory
 from trainer.training.optimizer import SGD
 
@@ -30,8 +29,9 @@ from trainer.training.optimizer import SGD
 Mark = Callable[[str], None]
 # Summed loss of a batch as a function of inputs, logits and labels.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-# Descent on prepared images and their classes: sum of the losses and number of wrong answers.
-Descent = Callable[[Tensor, Tensor, Mark], tuple[Tensor, Tensor]]
+# Descent on images and shifts, as `Preparation.drawn` returns them, and on classes: sum of the losses and
+# number of wrong answers.
+Descent = Callable[[Tensor, Tensor, Tensor, Mark], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,7 @@ def training_step(
     images: Tensor,
     labels: Tensor,
     *,
-    mean: Tensor,
-    deviation: Tensor,
-    augmentation: Augmentation,
+    preparation: Preparation,
     seed: int,
     execution: Execution,
     micro_batch: int = 0,
@@ -143,9 +141,7 @@ def training_step(
         optimizer: optimizer of the network's parameters.
         images: stored images of the whole batch, uint8 (batch, channels, height, width).
         labels: true classes, int64 (batch,).
-        mean: mean of the training pixels between 0 and 1, (channels,).
-        deviation: standard deviation of the training pixels between 0 and 1, (channels,).
-        augmentation: kind of augmentation.
+        preparation: augmentation and normalisation.
         seed: random seed of the augmentation.
         execution: arithmetic and memory format.
         micro_batch: largest number of images at once, 0 for the whole batch; gradients of the parts add up to
@@ -154,27 +150,24 @@ def training_step(
         share: slice of the batch that this process computes. Gradients are scaled so that their mean over all
             processes is the gradient of the batch.
         mark: receiver of the names of finished phases.
-        descent: another way of executing forward pass, backward pass and update of a whole batch
-            (`trainer.training.step_modes`); None for the eager way.
+        descent: another way of executing all phases on a whole batch (`trainer.training.step_modes`); None
+            for the eager way.
 
     Returns:
         Sum of the losses and number of wrong answers in the slice, two scalars on the device.
     """
-    # The whole batch is augmented, so that an image looks the same however the batch is shared. The result
-    # has no name, because a name would keep it in memory for the whole step.
-    inputs = normalised(
-        share.of(augmented(images, augmentation, seed)), mean, deviation, execution.memory_format
-    )
-    divisor, labels = len(labels) / share.count, share.of(labels)
-    mark("data")
     if descent is not None and not micro_batch:
-        return descent(inputs, labels, mark)
+        return descent(*preparation.drawn(images, seed), labels, mark)
+    # Shifts are drawn for the whole batch, so that an image looks the same however the batch is shared. They
+    # have no name, because a name would keep them in memory for the whole step.
+    inputs = preparation.inputs(*map(share.of, preparation.drawn(images, seed)))
+    mark("data")
     return descend(
         network,
         optimizer,
         inputs,
-        labels,
-        divisor,
+        share.of(labels),
+        len(labels) / share.count,
         execution,
         micro_batch=micro_batch,
         loss_of=loss_of,

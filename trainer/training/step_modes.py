@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from advisor.errors import StepModeError
 from advisor.plans.execution import COMPILED, EAGER, Execution
+from trainer.data.preparation import Preparation
 from trainer.training.optimizer import SGD
 from trainer.training.replay import ReplayedStep
 from trainer.training.step import Descent, Loss, Mark, descend, label_loss, ran_out_of_memory, unmarked
@@ -35,6 +36,7 @@ Refuse = Callable[[StepModeError], None]
 def descent_in_mode(
     network: nn.Module,
     optimizer: SGD,
+    preparation: Preparation,
     execution: Execution,
     refuse: Refuse | None = None,
     loss_of: Loss = label_loss,
@@ -44,6 +46,7 @@ def descent_in_mode(
     Args:
         network: network in training mode, on its device.
         optimizer: optimizer of its parameters.
+        preparation: augmentation and normalisation.
         execution: settings of the plan.
         refuse: receiver of the reason if the mode fails on the first batch; steps are eager then. Without one
             the reason is raised.
@@ -51,7 +54,7 @@ def descent_in_mode(
     """
     if execution.step_mode == EAGER:
         return None
-    return _Tried(network, optimizer, execution, refuse, loss_of)
+    return _Tried(network, optimizer, preparation, execution, refuse, loss_of)
 
 
 class _Tried:
@@ -61,35 +64,41 @@ class _Tried:
     """
 
     def __init__(
-        self, network: nn.Module, optimizer: SGD, execution: Execution, refuse: Refuse | None, loss_of: Loss
+        self,
+        network: nn.Module,
+        optimizer: SGD,
+        preparation: Preparation,
+        execution: Execution,
+        refuse: Refuse | None,
+        loss_of: Loss,
     ) -> None:
         self._network, self._optimizer, self._execution = network, optimizer, execution
-        self._refuse, self._loss_of = refuse, loss_of
+        self._preparation, self._refuse, self._loss_of = preparation, refuse, loss_of
         self._descent: Descent | None = None
 
-    def __call__(self, inputs: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, shifts: Tensor, labels: Tensor, mark: Mark) -> tuple[Tensor, Tensor]:
         """Do one step, as `Descent`."""
         if self._descent is None:
             try:
-                self._descent = self._tried(inputs, labels)
+                self._descent = self._tried(images, shifts, labels)
             except StepModeError as error:
                 if self._refuse is None:
                     raise
                 self._refuse(error)
                 self._descent = self._by(self._network)
-        return self._descent(inputs, labels, mark)
+        return self._descent(images, shifts, labels, mark)
 
-    def _tried(self, inputs: Tensor, labels: Tensor) -> Descent:
+    def _tried(self, images: Tensor, shifts: Tensor, labels: Tensor) -> Descent:
         """Return the descent of the mode if it agrees with the eager one."""
         with _restored(self._network, self._optimizer) as state:
-            self._by(self._network)(inputs, labels, unmarked)
+            self._by(self._network)(images, shifts, labels, unmarked)
             expected = state.changes()
             state.restore()
             try:
                 # Recorded on another batch: a graph that does not read its tensors anew would differ.
-                descent = self._built(inputs.flip(0), labels.roll(1))
+                descent = self._built(images.flip(0), shifts.roll(1, 0), labels.roll(2))
                 state.restore()
-                descent(inputs, labels, unmarked)
+                descent(images, shifts, labels, unmarked)
                 found = state.changes()
             # Want of memory too: the eager step had enough.
             except Exception as error:
@@ -117,27 +126,36 @@ class _Tried:
     def _failure(self, reason: str) -> str:
         return f"steps in the mode {self._execution.step_mode!r} are not possible here: {reason}"
 
-    def _built(self, inputs: Tensor, labels: Tensor) -> Descent:
+    def _built(self, images: Tensor, shifts: Tensor, labels: Tensor) -> Descent:
         if self._execution.step_mode != COMPILED:
             return ReplayedStep(
-                self._network, self._optimizer, self._loss_of, self._execution, inputs, labels
+                self._network,
+                self._optimizer,
+                self._preparation,
+                self._loss_of,
+                self._execution,
+                (images, shifts, labels),
             )
         return self._by(_compiled(self._network))
 
     def _by(self, module: Callable[[Tensor], Tensor]) -> Descent:
         """Return the descent by a module; without this object, which would live on in a cycle."""
-        return partial(_descended, module, self._optimizer, self._execution, self._loss_of)
+        return partial(_descended, module, self._optimizer, self._preparation, self._execution, self._loss_of)
 
 
 def _descended(
     module: Callable[[Tensor], Tensor],
     optimizer: SGD,
+    preparation: Preparation,
     execution: Execution,
     loss_of: Loss,
-    inputs: Tensor,
+    images: Tensor,
+    shifts: Tensor,
     labels: Tensor,
     mark: Mark,
 ) -> tuple[Tensor, Tensor]:
+    inputs = preparation.inputs(images, shifts)
+    mark("data")
     return descend(module, optimizer, inputs, labels, len(labels), execution, loss_of=loss_of, mark=mark)
 
 

@@ -15,6 +15,7 @@ from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import EAGER, Execution
+from trainer.data.preparation import Preparation
 from trainer.networks.network import build_network
 from trainer.training.optimizer import SGD
 from trainer.training.step import Descent, Mark, autocast, prepare_module, training_step, unmarked
@@ -69,13 +70,17 @@ class PreparedStep:
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
         self._optimizer = SGD(self.module, 0.9, 1e-4)
-        self._descent = descent_in_mode(self.module, self._optimizer, workload.execution)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
         # As in the training loop, the images of a batch are gathered from random places.
         self._order = torch.randperm(workload.batch, generator=generator).to(device)
-        self._mean = torch.full((task.channels,), 0.5, device=device)
-        self._deviation = torch.full((task.channels,), 0.25, device=device)
+        self._preparation = Preparation(
+            augmentation=workload.augmentation,
+            mean=torch.full((task.channels,), 0.5, device=device),
+            deviation=torch.full((task.channels,), 0.25, device=device),
+            memory_format=workload.execution.memory_format,
+        )
+        self._descent = descent_in_mode(self.module, self._optimizer, self._preparation, workload.execution)
         memory_format = torch.channels_last if workload.execution.memory_format == "channels_last" else None
         example = torch.randn(shape, generator=generator).to(device)
         self._example = example.contiguous(memory_format=memory_format) if memory_format else example
@@ -121,9 +126,7 @@ class PreparedStep:
             self._optimizer,
             self._images[self._order],
             self._labels[self._order],
-            mean=self._mean,
-            deviation=self._deviation,
-            augmentation=self.workload.augmentation,
+            preparation=self._preparation,
             seed=0,
             execution=self.workload.execution,
             mark=mark,

@@ -17,6 +17,7 @@ import trainer.execution.pool
 from advisor.errors import RunError
 from advisor.plans.plan import TrainStep
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
+from trainer.data.preparation import Preparation
 from trainer.execution.execute import execute
 from trainer.run_files import RunFiles
 from trainer.training import parallel
@@ -196,9 +197,9 @@ def test_gradients_of_the_slices_have_the_gradient_of_the_batch_as_their_mean(pl
             SGD(network, 0.0, 0.0),
             images,
             labels,
-            mean=digits.mean,
-            deviation=digits.deviation,
-            augmentation=plan.dataset.augmentation,
+            preparation=Preparation(
+                plan.dataset.augmentation, digits.mean, digits.deviation, plan.execution.memory_format
+            ),
             seed=3,
             execution=plan.execution,
             share=share,

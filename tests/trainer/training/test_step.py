@@ -12,6 +12,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.data.batches import normalised
+from trainer.data.preparation import Preparation
 from trainer.networks.network import build_network
 from trainer.training.optimizer import SGD
 from trainer.training.step import (
@@ -41,9 +42,7 @@ def step(network, images, labels, execution, rate=0.1, **settings):
         optimizer,
         images,
         labels,
-        mean=ZERO,
-        deviation=ONE,
-        augmentation=Augmentation.NONE,
+        preparation=Preparation(Augmentation.NONE, ZERO, ONE, execution.memory_format),
         seed=0,
         execution=execution,
         **settings,
@@ -117,9 +116,9 @@ def test_pixels_are_normalised_before_the_network_sees_them(plain):
         SGD(network, 0.9, 0.0),
         IMAGES,
         LABELS,
-        mean=torch.tensor([0.5]),
-        deviation=torch.tensor([0.25]),
-        augmentation=Augmentation.NONE,
+        preparation=Preparation(
+            Augmentation.NONE, torch.tensor([0.5]), torch.tensor([0.25]), plain.memory_format
+        ),
         seed=0,
         execution=plain,
     )

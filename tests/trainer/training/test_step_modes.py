@@ -11,7 +11,9 @@ import torch
 import trainer.training.step_modes
 from advisor.networks.architecture import lower, parse_network
 from advisor.networks.layers import Task
+from advisor.plans.dataset import Augmentation
 from advisor.plans.records import StepStatus
+from trainer.data.preparation import Preparation
 from trainer.networks.network import build_network
 from trainer.training import replay
 from trainer.training.loop import NetworkTraining
@@ -22,12 +24,17 @@ from trainer.training.step_modes import descent_in_mode
 TASK = Task(channels=1, height=8, width=8, classes=4)
 
 
+def preparation(device="cpu", memory_format="contiguous"):
+    mean, deviation = torch.full((1,), 0.5, device=device), torch.full((1,), 0.25, device=device)
+    return Preparation(Augmentation.CROP_FLIP, mean, deviation, memory_format)
+
+
 def batches(count):
+    """Images, shifts and labels of batches."""
     generator = torch.Generator().manual_seed(3)
-    return [
-        (torch.randn(16, 1, 8, 8, generator=generator), torch.randint(0, 4, (16,), generator=generator))
-        for _ in range(count)
-    ]
+    for number in range(count):
+        images = torch.randint(0, 256, (16, 1, 8, 8), generator=generator, dtype=torch.uint8)
+        yield *preparation().drawn(images, number), torch.randint(0, 4, (16,), generator=generator)
 
 
 def built(name="resnet-8-4"):
@@ -39,16 +46,18 @@ def trained(execution, descent_of, name="resnet-8-4"):
     """Weights, running statistics and losses after five batches with five rates."""
     network, optimizer = built(name)
     descent, losses = descent_of(network, optimizer, execution), []
-    for rate, (inputs, labels) in zip((0.1, 0.3, 0.02, 0.0, 0.05), batches(5), strict=True):
+    for rate, batch in zip((0.1, 0.3, 0.02, 0.0, 0.05), batches(5), strict=True):
         optimizer.rate = rate
-        loss, wrong = descent(inputs, labels, unmarked)
+        loss, wrong = descent(*batch, unmarked)
         losses.append((float(loss), int(wrong)))
     return [t.clone() for t in network.state_dict().values()], losses
 
 
 def eager(network, optimizer, execution):
-    def step(inputs, labels, mark):
-        optimizer.zero_grad()
+    prepared = preparation(execution.device, execution.memory_format)
+
+    def step(images, shifts, labels, mark):
+        inputs = prepared.inputs(images, shifts)
         return descend(network, optimizer, inputs, labels, len(labels), execution)
 
     return step
@@ -56,7 +65,8 @@ def eager(network, optimizer, execution):
 
 def in_mode(mode, refuse=pytest.fail):
     def of(network, optimizer, execution):
-        return descent_in_mode(network, optimizer, replace(execution, step_mode=mode), refuse)
+        prepared = preparation(execution.device, execution.memory_format)
+        return descent_in_mode(network, optimizer, prepared, replace(execution, step_mode=mode), refuse)
 
     return of
 
@@ -84,7 +94,7 @@ def test_a_plan_with_replayed_steps_ends_with_the_weights_of_eager_ones(
 
 
 def test_eager_steps_need_no_descent_of_their_own(plain):
-    assert descent_in_mode(*built(), plain, pytest.fail) is None
+    assert descent_in_mode(*built(), preparation(), plain, pytest.fail) is None
 
 
 # A mode that fails, or gives other numbers.
@@ -275,7 +285,7 @@ class Recorded:
 
 def test_phases_are_recorded_once_after_some_steps_and_replayed_in_their_order(monkeypatch):
     device = Device(monkeypatch)
-    names = ("forward", "backward", "optimizer")
+    names = ("data", "forward", "backward", "optimizer")
     phases = {name: lambda name=name: device.kernel(name) for name in names}
     replays = replay._recorded(phases)
     assert device.log == ["side stream", *names * replay.WARM_UP]
@@ -294,14 +304,11 @@ def test_a_graph_on_a_gpu_follows_images_labels_and_rates(plain, dtype):
         network, optimizer = built()
         network.to("cuda", memory_format=torch.channels_last)
         optimizer = SGD(network, 0.9, 1e-3)
-        settings = replace(execution, step_mode=mode)
-        descent = descent_in_mode(network, optimizer, settings, pytest.fail) or eager(
-            network, optimizer, settings
-        )
+        descent = in_mode(mode)(network, optimizer, execution) or eager(network, optimizer, execution)
         losses = []
-        for rate, (inputs, labels) in zip((0.1, 0.3, 0.02, 0.0, 0.05), batches(5), strict=True):
+        for rate, batch in zip((0.1, 0.3, 0.02, 0.0, 0.05), batches(5), strict=True):
             optimizer.rate = rate
-            loss, _ = descent(inputs.cuda(), labels.cuda(), unmarked)
+            loss, _ = descent(*(tensor.cuda() for tensor in batch), unmarked)
             losses.append(float(loss))
         return losses
 
@@ -317,6 +324,6 @@ def test_the_tenth_network_of_a_process_is_compiled_too(plain, monkeypatch):
         network, optimizer = built(f"mlp-{depth}-4")
         optimizer.rate = 0.1
         descent = descent_in_mode(network, optimizer, execution, pytest.fail)
-        descent(*batches(1)[0], unmarked)
+        descent(*next(batches(1)), unmarked)
         compiled.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert compiled == [compiled[0] + more for more in range(10)]
