@@ -9,11 +9,11 @@
    memory by formula beside the measured one.
 3. `cost`: the cost model, fitted to a few measurements and judged on others (`cost/cost_model.py`).
 4. `thin`: 1, 4, 8 and 16 thin ResNets: images a second with eager steps one after the other, with graphs one
-   after the other, and with graphs on a stream each, in turns. And how far the weights of both modes differ
-   after the same steps.
-5. `classes`: an epoch of a single network, and of its width- and depth-equivalent ensembles of four. The
-   paper has 1 and 2 times the single network's (V100).
-6. `training`: recommend, train, kill -9 in the middle, resume: the results of an undisturbed training.
+   after the other, with graphs on a stream each, and stacked (`gpu_stacked.py`), in turns. And how far the
+   weights of eager steps and graphs differ after the same steps.
+5. `classes`: a step of a single network, and of its width- and depth-equivalent ensembles of four, as a share
+   of the single network's; by the paper (V100) that is 1 and 2.
+6. `training`: recommend, train, train again, kill -9 in the middle of a third training, resume.
 
 Every part is kept as soon as it ends, so that a check that was stopped goes on. Needs no network. Writes
 benchmarks/results/gpu-DEVICE.json; `--dry` writes nothing.
@@ -41,9 +41,18 @@ from typing import Any
 import gpu_thin
 import torch
 
+from advisor.cost.memory.peak import training_bytes
+from advisor.plans.dataset import DATASETS
+from advisor.plans.execution import Execution
+from profiler.isolate import MeasuringProcess
+from profiler.steps import StepTimes
+from trainer.training.workload import StepWorkload
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 LONGEST = 480.0
+# Seconds of the measurement of a step.
+SECONDS = 1.0
 # Lines of errors that are kept at most.
 SHOWN = 8
 
@@ -130,20 +139,44 @@ def tests(sizes: Sizes, home: Path) -> dict[str, Any]:
 
 
 def layers(sizes: Sizes, home: Path) -> dict[str, Any]:
-    """Profile one network of every family."""
+    """Measure one network of every family in one process, and the first by the command as well."""
     found = {}
-    for network in sizes.networks:
-        one = advisor(home, "profile", network, "--dataset", sizes.dataset, "--device", sizes.device)
-        memory = one["memory"]
-        measured = memory["measured_peak_bytes"]
-        found[network] = {
-            "step_ms": round(1e3 * one["step"]["step_seconds"], 3),
-            "remainder_share": round(one["remainder_share"], 3),
-            "formula_over_measured": round(memory["formula_bytes"] / measured, 3) if measured else None,
-            "inference_ms_per_image": round(one["step"]["inference_ms_per_image"], 4),
-            "watts": one["conditions"]["watts"],
-        }
-    return found
+    with MeasuringProcess(sizes.device, 1) as process:
+        process.wait_until_ready()
+        for network in sizes.networks:
+            process.begin(_workload(network, sizes), SECONDS)
+            times = process.finish(LONGEST)
+            found[network] = _layers(network, times, sizes) if times else {"failed": "no result"}
+    by_command = advisor(
+        home, "profile", sizes.networks[0], "--dataset", sizes.dataset, "--device", sizes.device
+    )
+    return {"networks": found, "by_command_step_ms": round(1e3 * by_command["step"]["step_seconds"], 3)}
+
+
+def _workload(network: str, sizes: Sizes) -> StepWorkload:
+    facts = DATASETS[sizes.dataset]
+    return StepWorkload(
+        network=network,
+        task=facts.task,
+        batch=facts.batch,
+        augmentation=facts.augmentation,
+        execution=Execution(
+            device=sizes.device, processes=1, threads=1, dtype="bfloat16", memory_format="channels_last"
+        ),
+    )
+
+
+def _layers(network: str, times: StepTimes, sizes: Sizes) -> dict[str, Any]:
+    facts = DATASETS[sizes.dataset]
+    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
+    formula = training_bytes(network, facts.task, facts.batch, "bfloat16", "channels_last")
+    return {
+        "step_ms": round(1e3 * times.step, 3),
+        "remainder_share": round((times.forward + times.backward - in_layers) / times.step, 3),
+        "formula_over_measured": round(formula / times.peak_bytes, 3) if times.peak_bytes else None,
+        "inference_ms_per_image": round(1e3 * times.inference / facts.batch, 4),
+        "watts": times.watts,
+    }
 
 
 def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
@@ -160,23 +193,8 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
     return {"table": done.stdout.splitlines()}
 
 
-def classes(sizes: Sizes, home: Path) -> dict[str, Any]:
-    """Compare the steps of the three classes, one network after the other."""
-    found = advisor(
-        home, "equivalents", sizes.single, "--members", str(sizes.members), "--dataset", sizes.dataset
-    )
-    seconds = {}
-    for kind in ("single", "width_equivalent", "depth_equivalent"):
-        design = found[kind]["design"]
-        count, _, network = design.rpartition("x") if "x" in design else ("1", "", design)
-        one = advisor(home, "profile", network, "--dataset", sizes.dataset, "--device", sizes.device)
-        seconds[kind] = int(count) * one["step"]["step_seconds"]
-    ratios = {kind: round(each / seconds["single"], 2) for kind, each in seconds.items()}
-    return {"designs": {kind: found[kind]["design"] for kind in seconds}, "epoch_over_single": ratios}
-
-
 def training(sizes: Sizes, home: Path) -> dict[str, Any]:
-    """Recommend; then train twice by the same plan, once with kill -9 in the middle."""
+    """Recommend; then train three times by the same plan, the third time with kill -9 in the middle."""
     asked = ("--dataset", "digits", "--device", sizes.device)
     began = time.perf_counter()
     advice = advisor(
@@ -185,19 +203,19 @@ def training(sizes: Sizes, home: Path) -> dict[str, Any]:
     )  # fmt: skip
     recommended = time.perf_counter() - began
     train = ("train", sizes.trained, *asked, "--epochs", str(sizes.epochs))
-    whole = advisor(home, *train)["run"]
-    killed = _killed_in_the_middle(home, train, whole["id"] + 1)
-    again = advisor(home, "resume", str(whole["id"] + 1))["run"]
+    whole, repeated = (advisor(home, *train)["run"] for _ in range(2))
+    killed = _killed_in_the_middle(home, train, repeated["id"] + 1)
+    resumed = advisor(home, "resume", str(repeated["id"] + 1))["run"]
     return {
         "recommended": advice["recommendations"][0]["design"],
         "recommend_seconds": round(recommended, 1),
         "trained": sizes.trained,
         "train_seconds": round(whole["train_seconds"], 2),
         "epochs_before_the_kill": killed,
-        # On a GPU sums may be added in another order every time, so results may differ in the last digits.
-        "same_results": whole["test"] == again["test"],
-        "test_error": whole["test"]["error"],
-        "test_error_of_the_resumed_one": again["test"]["error"],
+        # On a GPU sums are added in another order every time: then no two trainings agree, resumed or not.
+        "repeated_agrees": whole["test"] == repeated["test"],
+        "resumed_agrees": whole["test"] == resumed["test"],
+        "test_errors": [run["test"]["error"] for run in (whole, repeated, resumed)],
     }
 
 
@@ -229,7 +247,7 @@ PARTS: dict[str, Callable[[Sizes, Path], dict[str, Any]]] = {
     "tests": tests,
     "layers": layers,
     "thin": lambda sizes, home: gpu_thin.thin(sizes),
-    "classes": classes,
+    "classes": lambda sizes, home: gpu_thin.classes(sizes),
     "training": training,
     "cost": cost,
 }

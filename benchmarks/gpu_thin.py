@@ -1,6 +1,6 @@
-"""Part of `gpu_check.py`: thin networks in one process, eager, as graphs, and as graphs on streams.
+"""Parts of `gpu_check.py` that compare steps of several networks in one process, in ways that take turns.
 
-The three ways take turns. Sizes are those of the check.
+Sizes are those of the check.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
+from gpu_stacked import StackedStep
 
+from advisor.designs.equivalents import equivalents
+from advisor.networks.architecture import parse_network
 from advisor.plans.dataset import DATASETS, DatasetFacts
 from advisor.plans.execution import Execution
 from trainer.training.step import unmarked
@@ -22,24 +25,28 @@ THIN, TURNS = (1, 4, 8, 16), 5
 
 
 class Sizes(Protocol):
-    """What is measured: device, data set, network, and number of steps."""
+    """What is measured: device, data set, networks, number of steps and of members."""
 
     device: str
     dataset: str
+    single: str
     thin: str
     steps: int
+    members: int
 
 
 def thin(sizes: Sizes) -> dict[str, Any]:
-    """Train thin networks in one process, in three ways."""
+    """Train thin networks in one process, in four ways."""
     found = {}
     for count in THIN:
-        networks = {mode: [_thin(sizes, mode) for _ in range(count)] for mode in ("eager", "graph")}
-        at_once = _thin(sizes, "graph", count)
+        one = {mode: [_step(sizes, sizes.thin, mode) for _ in range(count)] for mode in ("eager", "graph")}
+        at_once = _step(sizes, sizes.thin, "graph", count)
+        joint = StackedStep(sizes.thin, _facts(sizes), _execution(sizes, "graph"), count)
         ways = {
-            "eager": lambda networks=networks: _one_after_the_other(networks["eager"]),
-            "graphs": lambda networks=networks: _one_after_the_other(networks["graph"]),
+            "eager": lambda one=one: _one_after_the_other(one["eager"]),
+            "graphs": lambda one=one: _one_after_the_other(one["graph"]),
             "graphs on streams": lambda at_once=at_once: at_once.train_step(unmarked),
+            "stacked": lambda joint=joint: joint.train_step(),
         }
         seconds = timed(ways, sizes)
         found[str(count)] = {
@@ -62,10 +69,8 @@ def _facts(sizes: Sizes) -> DatasetFacts:
     return DATASETS[sizes.dataset]
 
 
-def _thin(sizes: Sizes, mode: str, copies: int = 1) -> PreparedStep:
-    """Return thin networks that train at the same time in a mode of steps."""
-    facts = _facts(sizes)
-    execution = Execution(
+def _execution(sizes: Sizes, mode: str) -> Execution:
+    return Execution(
         device=sizes.device,
         processes=1,
         threads=1,
@@ -73,14 +78,46 @@ def _thin(sizes: Sizes, mode: str, copies: int = 1) -> PreparedStep:
         memory_format="channels_last",
         step_mode=mode,
     )
+
+
+def _step(sizes: Sizes, network: str, mode: str, copies: int = 1) -> PreparedStep:
+    """Return networks that train at the same time in a mode of steps."""
+    facts = _facts(sizes)
     return StepWorkload(
-        network=sizes.thin,
+        network=network,
         task=facts.task,
         batch=facts.batch,
         augmentation=facts.augmentation,
-        execution=execution,
+        execution=_execution(sizes, mode),
         copies=copies,
     ).prepare()
+
+
+def classes(sizes: Sizes) -> dict[str, Any]:
+    """Compare the steps of a single network and of its equivalents, and their share of it."""
+    found = equivalents(parse_network(sizes.single), sizes.members, _facts(sizes).task)
+    names = {
+        "single": sizes.single,
+        "width_equivalent": found.width_equivalent.name,
+        "depth_equivalent": found.depth_equivalent.name,
+    }
+    ways = {}
+    for kind, name in names.items():
+        members = 1 if kind == "single" else sizes.members
+        eager = _step(sizes, name, "eager")
+        at_once = _step(sizes, name, "graph", members)
+        ways[f"{kind} eager"] = lambda eager=eager, n=members: _one_after_the_other([eager] * n)
+        ways[f"{kind} graphs on streams"] = lambda at_once=at_once: at_once.train_step(unmarked)
+    seconds = timed(ways, sizes)
+    return {
+        "members": sizes.members,
+        "networks": names,
+        "step_ms": {way: round(1e3 * taken, 3) for way, taken in seconds.items()},
+        "share_of_the_single": {
+            way: round(taken / seconds[f"single {way.partition(' ')[2]}"], 2)
+            for way, taken in seconds.items()
+        },
+    }
 
 
 def _one_after_the_other(networks: list[PreparedStep]) -> None:
@@ -90,7 +127,7 @@ def _one_after_the_other(networks: list[PreparedStep]) -> None:
 
 def _difference_of_modes(sizes: Sizes) -> float:
     """Return the distance of the weights of both modes after the same steps, as a share of their change."""
-    networks = [_thin(sizes, mode) for mode in ("eager", "graph")]
+    networks = [_step(sizes, sizes.thin, mode) for mode in ("eager", "graph")]
     # A mode that is built has done one step, at no rate.
     networks[0].train_step(unmarked)
     began = _weights(networks[0])

@@ -85,7 +85,9 @@ def jobs_of(quick: bool, pass_number: int) -> list[tuple[str, list]]:
     if pass_number:
         pool = []
     jobs = [("pool", pool[i : i + POOL_AT_ONCE]) for i in range(0, len(pool), POOL_AT_ONCE)]
-    jobs += [("test", [row]) for row in test] + [("develop", [row]) for row in develop]
+    # Quickly: all in one process, whose start takes longer than a measurement.
+    jobs += [("test", test)] if quick else [("test", [row]) for row in test]
+    jobs += [("develop", [row]) for row in develop]
     random.Random(100 + pass_number).shuffle(jobs)
     return jobs
 
@@ -95,13 +97,12 @@ def measured(kind: str, rows: list, device: str) -> Iterator[dict]:
     if kind == "pool":
         yield from _measured_pool(rows, device)
         return
-    [(network, batch)] = rows
-    command = [sys.executable, __file__, "--one", network, str(batch), "--device", device]
+    command = [sys.executable, __file__, "--designs", json.dumps(rows), "--device", device]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        print(f"{network} at batch {batch}: {done.stderr.strip()[-300:]}", file=sys.stderr)
-        return
-    yield json.loads(done.stdout)
+        print(f"{rows}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+    for line in done.stdout.splitlines():
+        yield json.loads(line)
 
 
 def _measured_pool(rows: list, device: str) -> Iterator[dict]:
@@ -118,7 +119,7 @@ def _measured_pool(rows: list, device: str) -> Iterator[dict]:
 
 
 def measure_one(network: str, batch: int, device: str) -> dict:
-    """Measure a step, then train for real epochs; a fresh process calls this function."""
+    """Measure a step, then train for real epochs; a new process calls this function."""
     import torch
 
     from profiler.device import pin_to, quiet_cores
@@ -146,6 +147,7 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
     from advisor.plans.methods import make_plan
     from advisor.plans.records import EpochRecord
     from profiler.clock import Reference
+    from trainer.events import Notice
     from trainer.training.loop import NetworkTraining
 
     facts = facts_of_subset()
@@ -162,8 +164,8 @@ def _real_epochs(network: str, batch: int, device: str) -> tuple[list[float], fl
         if isinstance(event, EpochRecord):
             seconds.append(event.seconds - (reference.spent - spent[0]))
             spent[0] = reference.spent
-        else:
-            print(event)
+        elif isinstance(event, Notice):
+            print(event.text, file=sys.stderr)
 
     def asked() -> bool:
         if device == "cpu":
@@ -250,11 +252,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="measure a part of the designs, once each")
     parser.add_argument("--work", type=Path, default=Path(".cost-model.jsonl"), help="working file")
     parser.add_argument(
-        "--one", nargs=2, metavar=("NETWORK", "BATCH"), help="measure one design and print it"
+        "--designs", type=json.loads, help="measure [[network, batch], …] and print a line for each"
     )
     given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measure_one(given.one[0], int(given.one[1]), given.device)))
+    if given.designs:
+        for network, batch in given.designs:
+            print(json.dumps(measure_one(network, batch, given.device)), flush=True)
     else:
         run(given.device, given.quick, given.work)
 

@@ -64,6 +64,7 @@ def normalised(images: Tensor, mean: Tensor, deviation: Tensor, memory_format: s
 
 def without_waiting(draws: Tensor, device: torch.device) -> Tensor:
     """Return what was drawn on the CPU on a device, without waiting for the work that the device has."""
-    if device.type != "cuda":
+    # Fake tensors (`profiler.simulation`) are of a class of their own, and cannot be pinned.
+    if device.type != "cuda" or type(draws) is not Tensor:
         return draws.to(device)
     return draws.pin_memory().to(device, non_blocking=True)

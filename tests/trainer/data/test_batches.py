@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from advisor.plans.dataset import Augmentation
 from trainer.data.augmentation import augmented
-from trainer.data.batches import epoch_order, normalised
+from trainer.data.batches import epoch_order, normalised, without_waiting
 from trainer.seeds import derived_seed
 
 
@@ -140,6 +141,13 @@ def test_augmentation_depends_on_its_seed_alone(augmentation):
 def test_no_augmentation_gives_the_images_back():
     images = numbered(5)
     assert torch.equal(augmented(images, Augmentation.NONE, 1), images)
+
+
+def test_draws_reach_fake_tensors_on_a_gpu_without_being_pinned():
+    # The profiler counts the memory of a step on fake tensors, which torch cannot pin.
+    with FakeTensorMode():
+        draws = without_waiting(torch.zeros(4, 3), torch.device("cuda"))
+    assert (draws.device.type, draws.shape) == ("cuda", (4, 3))
 
 
 # Normalisation.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
 from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
@@ -25,7 +25,10 @@ from trainer.data.randaugment import (
 from trainer.training.workload import StepWorkload
 
 REFERENCE = v2.RandAugment(
-    num_ops=2, magnitude=MAGNITUDE, num_magnitude_bins=LARGEST_MAGNITUDE + 1, interpolation="nearest"
+    num_ops=2,
+    magnitude=MAGNITUDE,
+    num_magnitude_bins=LARGEST_MAGNITUDE + 1,
+    interpolation=InterpolationMode.NEAREST,
 )
 SHAPES = [(3, 32, 32), (1, 28, 28), (1, 8, 8), (3, 64, 64), (3, 17, 30)]
 
