@@ -61,11 +61,14 @@ class LayerTimer:
     Args:
         module: network whose leaf modules are the layers.
         device: ``cpu`` or ``cuda``.
+
+    Attributes:
+        device: the same.
     """
 
     def __init__(self, module: nn.Module, device: str) -> None:
         self._leaves = _leaves(module)
-        self._device = device
+        self.device = device
         self._clock: PhaseClock | None = None
         self._running: Hashable = None
         self._after_last: Hashable = None
@@ -97,7 +100,7 @@ class LayerTimer:
 
     def _begin(self, after_last: Hashable) -> None:
         self._running, self._after_last = ("step", "data"), after_last
-        self._clock = clock_for(self._device)
+        self._clock = clock_for(self.device)
 
     def _cut(self, what: Hashable) -> None:
         if self._clock is not None:

@@ -5,7 +5,8 @@
   clear_refs, value 5).
 - Elsewhere there is no figure.
 
-Memory that only the first step of a process takes, such as pages of libraries, belongs to the idle process.
+Memory that only the first step of a process takes, such as pages of libraries or the workspace of cuBLAS,
+belongs to the idle process.
 It is allocated before the first watch begins.
 """
 
@@ -33,13 +34,13 @@ def watch_peak(device: str) -> Callable[[], int | None]:
     Returns:
         A function that returns the growth to the peak since then in bytes, or None where it cannot be read.
     """
+    _load_libraries(device)
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         return lambda: torch.cuda.max_memory_allocated() - before
-    _load_libraries()
     return _watch_resident()
 
 
@@ -49,7 +50,7 @@ def reserved_bytes(device: str) -> int | None:
 
 
 @cache
-def _load_libraries() -> None:
+def _load_libraries(device: str) -> None:
     """Run every kind of kernel that training uses, once a process."""
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(3, 16, 3, padding=1, bias=False),
@@ -58,12 +59,12 @@ def _load_libraries() -> None:
         torch.nn.Conv2d(16, 16, 3, padding=1, bias=False),
         torch.nn.Flatten(),
         torch.nn.Linear(16 * 16 * 16, 10),
-    )
+    ).to(device)
     weights: list[torch.Tensor] = list(layers.parameters())
-    images = torch.zeros(16, 3, 16, 16)
+    images = torch.zeros(16, 3, 16, 16, device=device)
     for dtype in (torch.float32, torch.bfloat16):
         for layout in (torch.contiguous_format, torch.channels_last):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
                 loss = layers(images.contiguous(memory_format=layout)).float().square().sum()
             loss.backward()
             _step(weights)

@@ -479,6 +479,28 @@ def test_layers_of_another_mode_have_their_shares_of_its_faster_steps():
     assert in_layers < 0.025
 
 
+class SlowCuts(LayerTimer):
+    """Cuts that take most of a step, as on a GPU that waits for Python."""
+
+    def train(self, prepared):
+        clock = super().train(prepared)
+        clock._marks = [(name, 3 * moment) for name, moment in clock._marks]
+        return clock
+
+    def times(self, training, inference):
+        layers = super().times(training, inference)
+        self.device = "cuda"
+        return layers
+
+
+def test_cuts_that_take_time_on_a_gpu_are_not_time_of_its_layers(monkeypatch, workload):
+    monkeypatch.setattr(steps, "LayerTimer", SlowCuts)
+    times = measure_step(workload("resnet-8-4"), "cpu", 0.3)
+    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
+    assert in_layers == pytest.approx(times.forward + times.backward)
+    assert sum(layer.inference_seconds for layer in times.layers) == pytest.approx(times.inference)
+
+
 class SlowlyBuilt(Faster):
     """Building its mode takes longer than the measurement."""
 
