@@ -9,7 +9,7 @@ Convolutions take 65 % of that, the other 35 % are spread over ten kinds of work
 Both networks train on synthetic images of 3×32×32 in batches of 128, channels last, in turns. Seconds are
 those of the thread, without the time that other programs have the core. Shares of operators are those of
 torch.profiler. The last figure of a row is a bound: how much faster a step would be if everything but its
-convolutions were free. Writes results/speed_dense.json.
+convolutions were free. Writes results/speed_dense-PROCESSOR.json.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections import defaultdict
@@ -34,7 +35,7 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from trainer.training.workload import PreparedStep, StepWorkload
 
-RESULTS = Path(__file__).parent / "results" / "speed_dense.json"
+RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("resnet-20-16", "densenet-40-12")
 TASK = Task(channels=3, height=32, width=32, classes=10)
 BATCH = 128
@@ -137,6 +138,12 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor()
 
 
+def cpu_slug() -> str:
+    """Return the name of the processor as a part of a file's name."""
+    name = cpu_model().replace("(R)", "").replace("(TM)", "").replace("Processor", "")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
@@ -150,7 +157,7 @@ def main() -> None:
         "product_gmacs_per_second": {dtype: product_gmacs(dtype) for dtype in ("float32", "bfloat16")},
         "rows": rows,
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"speed_dense-{cpu_slug()}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

@@ -7,7 +7,7 @@ are those of the thread, without the time that other programs have the core. The
 it: the compiler's cache is empty, and helpers of it count. A mode pays off after `steps_to_pay` steps.
 
 On a CPU a graph is not recorded. Its steps are the eager ones on tensors that stay where they are.
-Writes results/step_modes.json.
+Writes results/step_modes-PROCESSOR.json.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from speed_dense import cpu_model, thread_seconds
+from speed_dense import cpu_model, cpu_slug, thread_seconds
 
 from advisor.plans.dataset import DATASETS, DatasetFacts
 from advisor.plans.execution import COMPILED, EAGER, STEP_MODES, Execution
 from trainer.training.step import unmarked
 from trainer.training.workload import PreparedStep, StepWorkload
 
-RESULTS = Path(__file__).parent / "results" / "step_modes.json"
+RESULTS = Path(__file__).parent / "results"
 # Networks by the data set whose images they see, and the batch.
 CASES = (
     ("digits", 32, ("resnet-8-8", "mlp-2-64")),
@@ -109,7 +109,7 @@ def main() -> None:
             "date": datetime.now(UTC).date().isoformat(),
             "rows": rows,
         }
-        RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+        (RESULTS / f"step_modes-{cpu_slug()}.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from advisor.networks.layers import Task
 from advisor.plans.execution import EAGER, text_of
 
 # Version of the way of measuring. A change of it keeps older measurements apart from newer ones.
-PROTOCOL = 4
+PROTOCOL = 5
 # Arithmetic of float32 on CUDA: convolutions and matrix products in TF32, kernels chosen by cuDNN's
 # autotuning. The trainer sets both, and they are part of the fingerprint.
 CUDA_PRECISION = "tf32"

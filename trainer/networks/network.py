@@ -28,6 +28,7 @@ from advisor.networks.graph import (
     Relu,
 )
 from advisor.networks.shared_layers import shared_nodes
+from trainer.networks.rectifier import ReLU
 
 
 class Sum(nn.Module):
@@ -87,8 +88,7 @@ def _module_of(operation: Operation) -> nn.Module:
         case PadShortcut(channels, stride):
             return Subsample(channels, stride)
         case Relu():
-            # No other node reads the input of a rectifier, so it may be overwritten.
-            return nn.ReLU(inplace=True)
+            return ReLU()
         case Add():
             return Sum()
         case MaxPool():
