@@ -249,11 +249,13 @@ class TrainingWalk(ForwardWalk):
         gradients = ledger.new(FLOAT_BYTES * self.graph.parameters)
         # Stored images and labels, their order, and the gathered copies.
         ledger.new(image=2 * (self.pixels + INTEGER_BYTES) + INTEGER_BYTES)
+        # Row, column and flip of every image.
+        shifts = ledger.new(image=3 * INTEGER_BYTES)
         augmented = self._augmented()
         images = ledger.new(image=FLOAT_BYTES * self.pixels)
         if channels > 1 and self.channels_last:
             images = self._replaced(images, image=FLOAT_BYTES * self.pixels)
-        ledger.drop(augmented, gradients)
+        ledger.drop(shifts, augmented, gradients)
         ledger.new(SCALAR_BYTES + INTEGER_BYTES)  # sum of losses, number of wrong answers
         return images
 
@@ -261,7 +263,7 @@ class TrainingWalk(ForwardWalk):
         """Crop and flip the images. Without augmentation a step needs less here, which is not modelled."""
         ledger, (channels, height, width) = self.ledger, self.graph.input_shape
         pad = max(height // PAD_SHARE, 1)
-        offsets = ledger.new(image=INTEGER_BYTES * (2 + height + 2 * width) + 1)
+        offsets = ledger.new(image=INTEGER_BYTES * (height + 2 * width))
         padded = ledger.new(image=channels * (height + 2 * pad) * (width + 2 * pad))
         places = ledger.new(image=INTEGER_BYTES * height * width)
         picked = ledger.new(image=self.pixels)

@@ -252,7 +252,7 @@ def test_workers_that_cannot_load_the_data_say_why(plan_of, files, digits):
     # Training never started, and no step ended.
     assert events
     assert all(isinstance(event, Notice) for event in events)
-    assert any("digits has 1437 training" in event.text for event in events)
+    assert any("cannot hold back 1076 of 1077 images" in event.text for event in events)
 
 
 def test_an_event_that_could_not_be_stored_is_reported_again():

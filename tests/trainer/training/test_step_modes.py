@@ -323,7 +323,7 @@ def test_the_tenth_network_of_a_process_is_compiled_too(plain, monkeypatch):
     for depth in range(1, 11):
         network, optimizer = built(f"mlp-{depth}-4")
         optimizer.rate = 0.1
-        descent = descent_in_mode(network, optimizer, execution, pytest.fail)
+        descent = descent_in_mode(network, optimizer, preparation(), execution, pytest.fail)
         descent(*next(batches(1)), unmarked)
         compiled.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert compiled == [compiled[0] + more for more in range(10)]
