@@ -60,8 +60,8 @@ def small_network():
 
 
 def test_an_mlp_trains_at_its_peak_while_images_are_augmented_and_old_gradients_are_there():
-    # Places of all pixels in images with a margin of one, and the pixels that are picked; row, column and flip
-    # of the image, rows, and columns before and after they are moved.
+    # Places of all pixels in images with a margin of one, and the pixels that are picked; row, column and
+    # flip of the image, rows, and columns before and after they are moved.
     augmenting = 8 * 64 + 100 + 64 + 8 * (3 + 8 + 2 * 8)
     # 310 weights with momentum and gradient, mean and deviation of one channel.
     expected = 3 * 4 * 310 + 2 * 4 + 10 * (DIGIT_DATA + augmenting)
