@@ -50,4 +50,5 @@ class _Rectified(Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (rectified,) = ctx.saved_tensors
         parts = gradient.view(torch.int16), rectified.view(torch.int16)
-        return torch.ops.aten.threshold_backward(*parts, 0).view(torch.bfloat16)
+        slope: Tensor = torch.ops.aten.threshold_backward(*parts, 0)
+        return slope.view(torch.bfloat16)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -63,22 +63,23 @@ class LargePages:
         device: device of the network; on another than ``cpu`` nothing happens.
     """
 
-    # Of all networks in this process: bytes of the heap that were last moved.
-    _moved = 0
+    # Of all networks in this process: bytes of the heap before the first one, or when it was last moved.
+    _size: int | None = None
 
     def __init__(self, device: str) -> None:
         self._wanted = device == "cpu" and keep_freed_memory()
         self._steps = 0
+        if self._wanted and LargePages._size is None:
+            LargePages._size = _bytes_of(_heap())
 
     def after_step(self) -> None:
         """Move the heap into large pages where it has grown much; call it after every training step."""
         self._steps += 1
         if self._wanted and self._steps == STEPS:
             heap = list(_heap())
-            size = sum(end - start for start, end in heap)
-            if size - LargePages._moved >= LEAST_GROWTH:
+            if _bytes_of(heap) - (LargePages._size or 0) >= LEAST_GROWTH:
                 _move(heap)
-                LargePages._moved = size
+                LargePages._size = _bytes_of(heap)
 
 
 def _heap() -> Iterator[tuple[int, int]]:
@@ -91,6 +92,10 @@ def _heap() -> Iterator[tuple[int, int]]:
         if line.endswith("[heap]"):
             start, _, end = line.split()[0].partition("-")
             yield int(start, 16), int(end, 16)
+
+
+def _bytes_of(parts: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in parts)
 
 
 def _move(parts: list[tuple[int, int]]) -> None:

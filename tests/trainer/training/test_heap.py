@@ -74,7 +74,7 @@ def test_an_allocator_without_settings_is_left_alone(monkeypatch):
 def moved(monkeypatch):
     """Sizes of heaps that were moved, of a process whose heap is made up."""
     sizes = []
-    monkeypatch.setattr(LargePages, "_moved", 0)
+    monkeypatch.setattr(LargePages, "_size", None)
     monkeypatch.setattr(heap, "keep_freed_memory", lambda: True)
     monkeypatch.setattr(heap, "_move", lambda parts: sizes.append(sum(b - a for a, b in parts)))
 
@@ -82,6 +82,9 @@ def moved(monkeypatch):
         monkeypatch.setattr(heap, "_heap", lambda: iter(parts))
         return sizes
 
+    # What was imported.
+    of((0, 1000))
+    LargePages("cpu")
     return of
 
 
@@ -92,26 +95,27 @@ def train(steps=10, device="cpu"):
 
 
 def test_a_large_heap_is_moved_once_a_network_when_it_has_its_size(moved):
-    sizes = moved((0, LEAST_GROWTH), (2 * LEAST_GROWTH, 3 * LEAST_GROWTH))
+    sizes = moved((0, 1000), (2000, LEAST_GROWTH + 2000))
     train(steps=STEPS - 1)
     assert sizes == []
     train()
-    assert sizes == [2 * LEAST_GROWTH]
+    assert sizes == [LEAST_GROWTH + 1000]
 
 
 def test_it_is_moved_again_only_when_another_network_has_made_it_much_larger(moved):
-    sizes = moved((0, LEAST_GROWTH))
+    first, second = LEAST_GROWTH + 1000, 2 * LEAST_GROWTH + 1000
+    sizes = moved((0, first))
     train()
-    moved((0, 2 * LEAST_GROWTH - 1))
+    moved((0, second - 1))
     train()
-    assert sizes == [LEAST_GROWTH]
-    moved((0, 2 * LEAST_GROWTH))
+    assert sizes == [first]
+    moved((0, second))
     train()
-    assert sizes == [LEAST_GROWTH, 2 * LEAST_GROWTH]
+    assert sizes == [first, second]
 
 
 def test_a_small_heap_and_the_memory_of_a_gpu_stay_as_they_are(moved):
-    sizes = moved((0, LEAST_GROWTH - 1))
+    sizes = moved((0, LEAST_GROWTH + 999))
     train()
     moved((0, 10 * LEAST_GROWTH))
     train(device="cuda")
@@ -132,8 +136,8 @@ import torch
 from trainer.training import heap
 
 assert heap.keep_freed_memory()
-tensors = [torch.full((4_000_000,), float(n)) for n in range(20)]
 pages = heap.LargePages("cpu")
+tensors = [torch.full((4_000_000,), float(n)) for n in range(20)]
 for _ in range(heap.STEPS):
     pages.after_step()
 assert [float(t[-1]) for t in tensors] == list(range(20))
