@@ -1,11 +1,11 @@
-"""What keeping freed memory and large pages (`trainer.training.heap`) do to time and memory of a step.
+"""The effect of keeping freed memory in the process (`trainer.training.heap`) on time and memory.
 
-    taskset -c 1 python benchmarks/cost/heap.py        # about five minutes on a quiet machine
+    python benchmarks/cost/heap.py        # about three minutes on a quiet machine
 
-Each network trains some steps in fresh processes, in turn and several times: with the allocator's own
-settings, with freed memory kept, and with large pages as well. The figures are medians over processes: the
-step (thread time), its interquartile range, its page faults, and the resident peak. Ratios of steps are taken
-within a turn. Writes results/heap-PROCESSOR.json.
+Each network trains some steps in fresh processes, with the allocator's own settings and with ours, in turn
+and several times. The figures are medians over processes: the step (thread time), its interquartile range,
+its page faults, and the resident peak. The ratio of the steps is taken in each pair of neighbours. Writes
+results/heap-cpu.json.
 """
 
 from __future__ import annotations
@@ -22,56 +22,36 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from speed_dense import cpu_model, cpu_slug  # noqa: E402
-
-RESULTS = Path(__file__).parent / "results"
-# Networks and arithmetic.
-CASES = (
-    ("resnet-20-16", "bfloat16"),
-    ("resnet-20-16", "float32"),
-    ("densenet-40-12", "bfloat16"),
-    ("wrn-16-2", "bfloat16"),
-    ("vgg-16-16", "float32"),
-    ("resnet-8-8", "float32"),
-    ("mlp-4-256", "float32"),
-)
-SETTINGS = ("default", "kept", "large pages")
-TURNS = 3
-WARM_UP, LEAST_STEPS, SECONDS = 4, 5, 2.0
+RESULTS = Path(__file__).parent / "results" / "heap-cpu.json"
+NETWORKS = ("resnet-20-8", "resnet-26-16", "vgg-11-16", "densenet-22-12", "wrn-10-2", "mlp-4-256")
+BATCH, PAIRS = 64, 3
+WARM_UP, STEPS = 3, 15
 
 
-def measure(network: str, dtype: str, setting: str) -> dict[str, float]:
+def measure(network: str, *, keep: bool) -> dict[str, float]:
     """Train some steps in this process and return seconds and faults per step, and the resident peak."""
     import torch
 
-    from advisor.plans.dataset import DATASETS
+    import trainer.training.step
+    from advisor.plans.dataset import dataset_named
     from advisor.plans.execution import Execution
-    from trainer.training import heap, step, workload
+    from trainer.training.workload import StepWorkload
 
     torch.set_num_threads(1)
-    if setting == "default":
-        heap.keep_freed_memory = step.keep_freed_memory = lambda: False
-    if setting == "kept":
-        heap.LEAST_GROWTH = float("inf")
-    facts = DATASETS["cifar10"]
-    execution = Execution(device="cpu", processes=1, threads=1, dtype=dtype, memory_format="channels_last")
-    prepared = workload.StepWorkload(
-        network=network,
-        task=facts.task,
-        batch=facts.batch,
-        augmentation=facts.augmentation,
-        execution=execution,
+    if not keep:
+        trainer.training.step.keep_freed_memory = lambda: False
+    facts = dataset_named("fashion-mnist")
+    execution = Execution(
+        device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last"
+    )
+    prepared = StepWorkload(
+        network=network, task=facts.task, batch=BATCH, augmentation=facts.augmentation, execution=execution
     ).prepare()
-    seconds: list[float] = []
-    faults: list[int] = []
-    count = 0
-    while count < WARM_UP + LEAST_STEPS or sum(seconds) < SECONDS:
+    seconds, faults = [], []
+    for step in range(WARM_UP + STEPS):
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.thread_time()
         prepared.train_step(lambda phase: None)
-        count += 1
-        if count > WARM_UP:
+        if step >= WARM_UP:
             seconds.append(time.thread_time() - began)
             faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     low, middle, high = statistics.quantiles(seconds, n=4)
@@ -83,59 +63,52 @@ def measure(network: str, dtype: str, setting: str) -> dict[str, float]:
     }
 
 
-def in_fresh_process(network: str, dtype: str, setting: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--one", network, dtype, setting]
+def in_fresh_process(network: str, setting: str) -> dict[str, float]:
+    command = [sys.executable, __file__, "--one", network, setting]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def compare(network: str, dtype: str) -> dict[str, object]:
-    """Return the medians of all settings, and how much faster steps are than with the allocator's own."""
-    turns = []
-    for number in range(TURNS):
-        order = SETTINGS[number % 3 :] + SETTINGS[: number % 3]
-        turns.append({setting: in_fresh_process(network, dtype, setting) for setting in order})
+def compare(network: str) -> dict[str, object]:
+    """Return the medians of both settings, and the ratios of their steps pair by pair."""
+    pairs = []
+    for number in range(PAIRS):
+        order = ("default", "keep") if number % 2 else ("keep", "default")
+        pairs.append({setting: in_fresh_process(network, setting) for setting in order})
     medians = {
-        setting: {key: statistics.median(t[setting][key] for t in turns) for key in turns[0][setting]}
-        for setting in SETTINGS
+        setting: {key: statistics.median(p[setting][key] for p in pairs) for key in pairs[0][setting]}
+        for setting in ("default", "keep")
     }
-    speeds = {
-        setting: sorted(t["default"]["step_seconds"] / t[setting]["step_seconds"] for t in turns)
-        for setting in SETTINGS
-    }
-    over_kept = sorted(t["kept"]["step_seconds"] / t["large pages"]["step_seconds"] for t in turns)
-    return {"network": network, "dtype": dtype, **medians, "speeds": speeds, "large_over_kept": over_kept}
+    ratios = [p["default"]["step_seconds"] / p["keep"]["step_seconds"] for p in pairs]
+    return {"network": network, **medians, "ratios": sorted(ratios), "ratio": statistics.median(ratios)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--one",
-        nargs=3,
-        metavar=("NETWORK", "DTYPE", "SETTING"),
-        help="measure one network and print it",
+        "--one", nargs=2, metavar=("NETWORK", "SETTING"), help="measure one network and print it"
     )
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure(*given.one)))
+        print(json.dumps(measure(given.one[0], keep=given.one[1] == "keep")))
         return
-    rows = []
-    for case in CASES:
-        row = compare(*case)
-        rows.append(row)
-        figures = ", ".join(
-            f"{s} {1e3 * row[s]['step_seconds']:.1f} ms ×{statistics.median(row['speeds'][s]):.2f} "
-            f"({row[s]['faults']:.0f} faults, {row[s]['peak_bytes'] / 2**20:.0f} MiB)"
-            for s in SETTINGS
+    rows = [compare(network) for network in NETWORKS]
+    for row in rows:
+        old, new = row["default"], row["keep"]
+        print(
+            f"{row['network']:16} {1e3 * old['step_seconds']:7.2f} → {1e3 * new['step_seconds']:7.2f} ms, "
+            f"×{row['ratio']:.2f} ({row['ratios'][0]:.2f}–{row['ratios'][-1]:.2f}), faults "
+            f"{old['faults']:.0f} → {new['faults']:.0f}, IQR {1e3 * old['iqr_seconds']:.2f} → "
+            f"{1e3 * new['iqr_seconds']:.2f} ms, peak ×{new['peak_bytes'] / old['peak_bytes']:.2f}"
         )
-        print(f"{row['network']} {row['dtype']}: {figures}", flush=True)
     result = {
-        "device": f"one core of {cpu_model()}",
+        "machine": platform.machine(),
         "python": platform.python_version(),
-        "torch": version("torch"),
+        "versions": {"torch": version("torch")},
         "date": datetime.now(UTC).date().isoformat(),
+        "batch": BATCH,
         "networks": rows,
     }
-    (RESULTS / f"heap-{cpu_slug()}.json").write_text(json.dumps(result, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

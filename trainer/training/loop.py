@@ -37,7 +37,6 @@ from trainer.training.checkpoint import (
     save_checkpoint,
 )
 from trainer.training.distillation import Teacher
-from trainer.training.heap import LargePages
 from trainer.training.optimizer import SGD
 from trainer.training.step import (
     WHOLE,
@@ -108,7 +107,6 @@ class NetworkTraining:
         self.network: SpecNetwork = build_network(graph, derived_seed(plan.seed, step.network, "weights"))
         self.progress = Progress(step=step.id)
         self.loss_of = self._loss()
-        self._pages = LargePages(plan.execution.device)
         self.attempt: int | None = None
         self._restore()
 
@@ -221,7 +219,6 @@ class NetworkTraining:
             loss, errors = self._train_batch(order[number * batch : (number + 1) * batch], number)
             loss_sum += loss
             wrong += errors
-            self._pages.after_step()
             yield
         return float(loss_sum), int(wrong)
 

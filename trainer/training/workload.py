@@ -17,7 +17,6 @@ from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import EAGER, Execution
 from trainer.data.preparation import Preparation
 from trainer.networks.network import build_network
-from trainer.training.heap import LargePages
 from trainer.training.optimizer import SGD
 from trainer.training.step import Descent, Mark, autocast, prepare_module, training_step, unmarked
 from trainer.training.step_modes import descent_in_mode
@@ -71,7 +70,6 @@ class PreparedStep:
             build_network(graph_of(workload.network, task), 0), workload.execution
         )
         self._optimizer = SGD(self.module, 0.9, 1e-4)
-        self._pages = LargePages(device)
         self._images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
         self._labels = torch.randint(0, task.classes, shape[:1], generator=generator).to(device)
         # As in the training loop, the images of a batch are gathered from random places.
@@ -134,7 +132,6 @@ class PreparedStep:
             mark=mark,
             descent=descent,
         )
-        self._pages.after_step()
 
     def inference_step(self) -> Tensor:
         """Return the logits of one batch, (batch, classes), without gradients."""
