@@ -5,8 +5,8 @@
     python benchmarks/gpu_check.py --dry               # tiny sizes on a CPU: that the script itself works
 
 1. `tests`: the tests that need a CUDA device.
-2. `layers`: one network of every family, layer by layer: what the layers do not account for, and the peak of
-   memory by formula beside the measured one.
+2. `layers`: one network of every family: its longest layers, and the peak of memory by formula beside the
+   measured one. Layers add up to the step by construction (`profiler.steps`).
 3. `cost`: the cost model, fitted to a few measurements and judged on others (`cost/cost_model.py`).
 4. `thin`: 1, 4, 8 and 16 thin ResNets: images a second with eager steps one after the other, with graphs one
    after the other, with graphs on a stream each, and stacked (`gpu_stacked.py`), in turns. And how far the
@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ from typing import Any
 import gpu_thin
 import torch
 
+from advisor.cost.measurement import LayerTime
 from advisor.cost.memory.peak import training_bytes
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
@@ -153,6 +154,12 @@ def layers(sizes: Sizes, home: Path) -> dict[str, Any]:
     return {"networks": found, "by_command_step_ms": round(1e3 * by_command["step"]["step_seconds"], 3)}
 
 
+def _longest(layers: Sequence[LayerTime]) -> dict[str, float]:
+    """Return the milliseconds of the three layers that take longest."""
+    seconds = {layer.name: layer.forward_seconds + layer.backward_seconds for layer in layers}
+    return {name: round(1e3 * seconds[name], 3) for name in sorted(seconds, key=lambda n: -seconds[n])[:3]}
+
+
 def _workload(network: str, sizes: Sizes) -> StepWorkload:
     facts = DATASETS[sizes.dataset]
     return StepWorkload(
@@ -168,11 +175,10 @@ def _workload(network: str, sizes: Sizes) -> StepWorkload:
 
 def _layers(network: str, times: StepTimes, sizes: Sizes) -> dict[str, Any]:
     facts = DATASETS[sizes.dataset]
-    in_layers = sum(layer.forward_seconds + layer.backward_seconds for layer in times.layers)
     formula = training_bytes(network, facts.task, facts.batch, "bfloat16", "channels_last")
     return {
         "step_ms": round(1e3 * times.step, 3),
-        "remainder_share": round((times.forward + times.backward - in_layers) / times.step, 3),
+        "longest_layers_ms": _longest(times.layers),
         "formula_over_measured": round(formula / times.peak_bytes, 3) if times.peak_bytes else None,
         "inference_ms_per_image": round(1e3 * times.inference / facts.batch, 4),
         "watts": times.watts,
@@ -190,7 +196,8 @@ def cost(sizes: Sizes, home: Path) -> dict[str, Any]:
         done = python(str(script), "--device", sizes.device, "--quick", "--work", str(work))
     if done.returncode:
         raise RuntimeError("; ".join(done.stderr.strip().splitlines()[-SHOWN:]))
-    return {"table": done.stdout.splitlines()}
+    notes = [line for line in done.stderr.splitlines() if not line.startswith("pass ")]
+    return {"table": done.stdout.splitlines(), "notes": notes[:SHOWN]}
 
 
 def training(sizes: Sizes, home: Path) -> dict[str, Any]:
@@ -212,7 +219,7 @@ def training(sizes: Sizes, home: Path) -> dict[str, Any]:
         "trained": sizes.trained,
         "train_seconds": round(whole["train_seconds"], 2),
         "epochs_before_the_kill": killed,
-        # On a GPU sums are added in another order every time: then no two trainings agree, resumed or not.
+        # Every process chooses its kernels anew on a GPU, so even two undisturbed trainings may not agree.
         "repeated_agrees": whole["test"] == repeated["test"],
         "resumed_agrees": whole["test"] == resumed["test"],
         "test_errors": [run["test"]["error"] for run in (whole, repeated, resumed)],

@@ -51,7 +51,7 @@ def reserved_bytes(device: str) -> int | None:
 
 @cache
 def _load_libraries(device: str) -> None:
-    """Run every kind of kernel that training uses, once a process."""
+    """Run layers of every kind once a process; on CUDA that is the current stream, not those of graphs."""
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(3, 16, 3, padding=1, bias=False),
         torch.nn.BatchNorm2d(16),

@@ -186,8 +186,8 @@ def _layers(timer: LayerTimer, steps: Samples, passes: Samples, *, eager: bool) 
     """Return the times of the layers, which add up to those of whole steps and passes.
 
     Layers can be timed in eager steps only. Those of another mode get the same shares of a faster step. On
-    CUDA the cuts themselves take time where the device waits for Python: steps of thin ResNets lasted 40 %
-    longer with them on an H200.
+    CUDA the cuts themselves take time where the device waits for Python: on an H200 the layers of a ResNet
+    added up to 1.4 times its forward and backward pass.
     """
     layers = timer.times(steps.layered(), passes.layered())
     training = inference = 1.0

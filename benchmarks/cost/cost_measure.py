@@ -98,11 +98,13 @@ def measured(kind: str, rows: list, device: str) -> Iterator[dict]:
         yield from _measured_pool(rows, device)
         return
     command = [sys.executable, __file__, "--designs", json.dumps(rows), "--device", device]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"{rows}: {done.stderr.strip()[-300:]}", file=sys.stderr)
-    for line in done.stdout.splitlines():
-        yield json.loads(line)
+    # A line at a time: what was measured stays if the process dies, or this one.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode:
+        print(f"measuring ended early, among {rows}", file=sys.stderr)
 
 
 def _measured_pool(rows: list, device: str) -> Iterator[dict]:
@@ -118,16 +120,22 @@ def _measured_pool(rows: list, device: str) -> Iterator[dict]:
                 yield {"network": network, "batch": batch, **_plain(times)}
 
 
-def measure_one(network: str, batch: int, device: str) -> dict:
-    """Measure a step, then train for real epochs; a new process calls this function."""
+def _settle(device: str) -> None:
+    """Keep this process to one thread, and on a CPU to one core that nobody else uses."""
     import torch
 
     from profiler.device import pin_to, quiet_cores
+
+    if device == "cpu":
+        pin_to(quiet_cores(1))
+    torch.set_num_threads(1)
+
+
+def measure_one(network: str, batch: int, device: str) -> dict:
+    """Measure a step, then train for real epochs; a new process calls this function."""
     from profiler.memory import watch_peak
     from profiler.steps import measure_step
 
-    pin_to(quiet_cores(1))
-    torch.set_num_threads(1)
     # The first call loads libraries, whose memory belongs to the idle process.
     watch_peak(device)
     times = measure_step(workload(network, batch, device), device, SECONDS)
@@ -256,6 +264,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     if given.designs:
+        _settle(given.device)
         for network, batch in given.designs:
             print(json.dumps(measure_one(network, batch, given.device)), flush=True)
     else:

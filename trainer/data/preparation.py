@@ -11,7 +11,7 @@ from trainer.data.augmentation import drawn, shifted
 from trainer.data.batches import normalised
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Preparation:
     """Augmentation and normalisation of training images.
 

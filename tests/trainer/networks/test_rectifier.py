@@ -61,5 +61,12 @@ def test_a_number_that_is_none_is_still_none_unless_it_has_a_sign():
     assert output[1] == 0
 
 
+def test_a_layer_that_may_not_overwrite_its_input_does_not():
+    layer, numbers = ReLU(), torch.full((FROM_ELEMENTS,), -1.0, dtype=torch.bfloat16)
+    layer.inplace = False
+    assert layer(numbers).count_nonzero() == 0
+    assert numbers.count_nonzero() == FROM_ELEMENTS
+
+
 def test_layers_are_timed_and_counted_by_the_name_that_torch_gives_them():
     assert type(ReLU()).__name__ == "ReLU"
