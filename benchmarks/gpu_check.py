@@ -44,10 +44,8 @@ import torch
 from advisor.cost.measurement import LayerTime
 from advisor.cost.memory.peak import training_bytes
 from advisor.plans.dataset import DATASETS
-from advisor.plans.execution import Execution
 from profiler.isolate import MeasuringProcess
 from profiler.steps import StepTimes
-from trainer.training.workload import StepWorkload
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -145,7 +143,7 @@ def layers(sizes: Sizes, home: Path) -> dict[str, Any]:
     with MeasuringProcess(sizes.device, 1) as process:
         process.wait_until_ready()
         for network in sizes.networks:
-            process.begin(_workload(network, sizes), SECONDS)
+            process.begin(gpu_thin.workload(sizes, network), SECONDS)
             times = process.finish(LONGEST)
             found[network] = _layers(network, times, sizes) if times else {"failed": "no result"}
     by_command = advisor(
@@ -158,19 +156,6 @@ def _longest(layers: Sequence[LayerTime]) -> dict[str, float]:
     """Return the milliseconds of the three layers that take longest."""
     seconds = {layer.name: layer.forward_seconds + layer.backward_seconds for layer in layers}
     return {name: round(1e3 * seconds[name], 3) for name in sorted(seconds, key=lambda n: -seconds[n])[:3]}
-
-
-def _workload(network: str, sizes: Sizes) -> StepWorkload:
-    facts = DATASETS[sizes.dataset]
-    return StepWorkload(
-        network=network,
-        task=facts.task,
-        batch=facts.batch,
-        augmentation=facts.augmentation,
-        execution=Execution(
-            device=sizes.device, processes=1, threads=1, dtype="bfloat16", memory_format="channels_last"
-        ),
-    )
 
 
 def _layers(network: str, times: StepTimes, sizes: Sizes) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class StackedStep:
         labels: true classes, int64 (count × batch,).
         order: indices of the images of the first network's batch, then of the second's, and so on.
         preparation: augmentation and normalisation of a batch.
-        rate: learning rate of the next step.
+        optimizer: optimizer of all of them.
     """
 
     def __init__(self, network: str, facts: DatasetFacts, execution: Execution, count: int) -> None:
@@ -123,8 +123,8 @@ class StackedStep:
         self._augmentation, self._count = facts.augmentation, count
         networks = [build_network(graph_of(network, task), seed) for seed in range(count)]
         self.network = prepare_module(stacked(networks), execution).train()
-        self._optimizer = SGD(self.network, 0.9, 1e-4)
-        self._optimizer.fill_momentum()
+        self.optimizer = SGD(self.network, 0.9, 1e-4)
+        self.optimizer.fill_momentum()
         mean, deviation = (torch.full((task.channels,), v, device=device) for v in (0.5, 0.25))
         self.preparation = Preparation(facts.augmentation, mean, deviation, execution.memory_format)
         shape = (count * facts.batch, task.channels, task.height, task.width)
@@ -133,21 +133,13 @@ class StackedStep:
         self.order = torch.randperm(len(self.labels), generator=generator).to(device)
         self._step = ReplayedStep(
             self.network,
-            self._optimizer,
+            self.optimizer,
             _Stacking(self.preparation, count),  # type: ignore[arg-type]
             # The mean over all networks, times their number: every network has the gradient of its own loss.
             lambda inputs, logits, labels: count * label_loss(inputs, logits, labels),
             execution,
             (self.images, self._shifts(), self.labels),
         )
-
-    @property
-    def rate(self) -> float:
-        return self._optimizer.rate
-
-    @rate.setter
-    def rate(self, rate: float) -> None:
-        self._optimizer.rate = rate
 
     def train_step(self, mark: Mark = unmarked) -> None:
         self._step(self.images[self.order], self._shifts(), self.labels[self.order], mark)

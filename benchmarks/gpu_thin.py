@@ -80,8 +80,8 @@ def _execution(sizes: Sizes, mode: str) -> Execution:
     )
 
 
-def _step(sizes: Sizes, network: str, mode: str, copies: int = 1) -> PreparedStep:
-    """Return networks that train at the same time in a mode of steps."""
+def workload(sizes: Sizes, network: str, mode: str = "eager", copies: int = 1) -> StepWorkload:
+    """Return the step of networks that train at the same time in a mode."""
     facts = _facts(sizes)
     return StepWorkload(
         network=network,
@@ -90,7 +90,11 @@ def _step(sizes: Sizes, network: str, mode: str, copies: int = 1) -> PreparedSte
         augmentation=facts.augmentation,
         execution=_execution(sizes, mode),
         copies=copies,
-    ).prepare()
+    )
+
+
+def _step(sizes: Sizes, network: str, mode: str, copies: int = 1) -> PreparedStep:
+    return workload(sizes, network, mode, copies).prepare()
 
 
 def classes(sizes: Sizes) -> dict[str, Any]:

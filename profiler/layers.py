@@ -61,14 +61,11 @@ class LayerTimer:
     Args:
         module: network whose leaf modules are the layers.
         device: ``cpu`` or ``cuda``.
-
-    Attributes:
-        device: the same.
     """
 
     def __init__(self, module: nn.Module, device: str) -> None:
         self._leaves = _leaves(module)
-        self.device = device
+        self._device = device
         self._clock: PhaseClock | None = None
         self._running: Hashable = None
         self._after_last: Hashable = None
@@ -100,7 +97,7 @@ class LayerTimer:
 
     def _begin(self, after_last: Hashable) -> None:
         self._running, self._after_last = ("step", "data"), after_last
-        self._clock = clock_for(self.device)
+        self._clock = clock_for(self._device)
 
     def _cut(self, what: Hashable) -> None:
         if self._clock is not None:

@@ -6,8 +6,7 @@
 - Elsewhere there is no figure.
 
 Memory that only the first step of a process takes, such as pages of libraries or the workspace of cuBLAS,
-belongs to the idle process.
-It is allocated before the first watch begins.
+belongs to the idle process. It is allocated before the first watch begins.
 """
 
 from __future__ import annotations

@@ -45,6 +45,9 @@ TRAINING_SHARE = 0.75
 # Undisturbed steps timed by layers that are taken first, one after each whole step: a median of two is a
 # mean.
 LEAST_LAYERED = 3
+# Devices that wait for Python while it cuts a step into layers: on an H200 the layers of a ResNet added up to
+# 1.4 times its forward and backward pass.
+COSTLY_CUTS = frozenset({"cuda"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +171,7 @@ def _measured(
         step=float(np.median(totals)),
         step_iqr=float(np.subtract(*np.quantile(totals, [0.75, 0.25]))),
         inference=passes.median("inference"),
-        layers=_layers(timer, steps, passes, eager=prepared.eager) if repetitions.layered else (),
+        layers=_layers(timer, steps, passes, device, eager=prepared.eager) if repetitions.layered else (),
         reference=None if reference is None else reference.seconds,
         # A first step has no gradients and no momentum of a step before.
         peak_bytes=peak if repetitions.whole else None,
@@ -182,21 +185,21 @@ def _measured(
     )
 
 
-def _layers(timer: LayerTimer, steps: Samples, passes: Samples, *, eager: bool) -> tuple[LayerTime, ...]:
+def _layers(
+    timer: LayerTimer, steps: Samples, passes: Samples, device: str, *, eager: bool
+) -> tuple[LayerTime, ...]:
     """Return the times of the layers, which add up to those of whole steps and passes.
 
-    Layers can be timed in eager steps only. Those of another mode get the same shares of a faster step. On
-    CUDA the cuts themselves take time where the device waits for Python: on an H200 the layers of a ResNet
-    added up to 1.4 times its forward and backward pass.
+    Layers can be timed in eager steps only. Those of another mode get the same shares of a faster step.
     """
     layers = timer.times(steps.layered(), passes.layered())
     training = inference = 1.0
-    if timer.device == "cuda" or not eager:
-        cut = sum(layer.forward_seconds + layer.backward_seconds for layer in layers)
-        training = (steps.median("forward") + steps.median("backward")) / cut if cut else 1.0
-    if timer.device == "cuda":
-        cut = sum(layer.inference_seconds for layer in layers)
-        inference = passes.median("inference") / cut if cut else 1.0
+    if device in COSTLY_CUTS or not eager:
+        whole = steps.median("forward") + steps.median("backward")
+        training = whole / (sum(layer.forward_seconds + layer.backward_seconds for layer in layers) or whole)
+    if device in COSTLY_CUTS:
+        whole = passes.median("inference")
+        inference = whole / (sum(layer.inference_seconds for layer in layers) or whole)
     return tuple(
         replace(
             layer,

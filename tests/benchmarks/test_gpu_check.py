@@ -82,7 +82,7 @@ def test_a_stacked_step_is_the_step_of_every_network_on_its_own_batch(gpu_check)
     eager = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last")
     facts = DATASETS["digits"]
     joint = StackedStep("resnet-8-4", facts, replace(eager, step_mode="graph"), 3)
-    joint.rate = 0.1
+    joint.optimizer.rate = 0.1
     joint.train_step()
     images, labels = (stored[joint.order].chunk(3) for stored in (joint.images, joint.labels))
     alone = [build_network(graph_of("resnet-8-4", facts.task), seed).train() for seed in range(3)]

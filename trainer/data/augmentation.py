@@ -14,20 +14,6 @@ from trainer.data.batches import without_waiting
 from trainer.data.randaugment import randaugmented
 
 
-def augmented(images: Tensor, augmentation: Augmentation, seed: int) -> Tensor:
-    """Return augmented images.
-
-    Args:
-        images: stored images, uint8 (batch, channels, height, width).
-        augmentation: kind of augmentation.
-        seed: random seed of shifts, flips and operations.
-
-    Returns:
-        New images, uint8 (batch, channels, height, width); the given ones if there is no augmentation.
-    """
-    return shifted(*drawn(images, augmentation, seed))
-
-
 def drawn(images: Tensor, augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
     """Return images and shifts, of which `shifted` makes augmented images.
 
@@ -40,6 +26,8 @@ def drawn(images: Tensor, augmentation: Augmentation, seed: int) -> tuple[Tensor
     Returns:
         Images, uint8 (batch, channels, height, width), and shifts, as those of `shifted`, on the same device.
     """
+    if augmentation is Augmentation.NONE:
+        return images, torch.empty(len(images), 0, dtype=torch.int64, device=images.device)
     shifts = without_waiting(_shifts(len(images), images.shape[2], augmentation, seed), images.device)
     if augmentation is Augmentation.RANDAUGMENT:
         return randaugmented(shifted(images, shifts), seed), shifts[:, :0]
@@ -48,8 +36,6 @@ def drawn(images: Tensor, augmentation: Augmentation, seed: int) -> tuple[Tensor
 
 def _shifts(count: int, height: int, augmentation: Augmentation, seed: int) -> Tensor:
     """Return shifts of images, as those of `shifted`, on the CPU."""
-    if augmentation is Augmentation.NONE:
-        return torch.empty(count, 0, dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
     shifts = torch.randint(0, 2 * _padding(height) + 1, (2, count), generator=generator)
     if augmentation is Augmentation.CROP:

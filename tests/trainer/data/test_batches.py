@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from advisor.plans.dataset import Augmentation
-from trainer.data.augmentation import augmented
+from trainer.data.augmentation import drawn, shifted
 from trainer.data.batches import epoch_order, normalised, without_waiting
 from trainer.seeds import derived_seed
+
+
+def augmented(images, augmentation, seed):
+    return shifted(*drawn(images, augmentation, seed))
 
 
 def numbered(count, channels=2, height=8, width=8):
@@ -21,7 +25,7 @@ def numbered(count, channels=2, height=8, width=8):
     return torch.stack(rows).reshape(count, channels, height, width).to(torch.uint8)
 
 
-def shifted(image, down, right):
+def moved(image, down, right):
     """Move an image row by row; zeros move in."""
     _, height, width = image.shape
     moved = torch.zeros_like(image)
@@ -37,9 +41,9 @@ def possible(image, pad, *, flips):
     outcomes = {}
     for down in range(-pad, pad + 1):
         for right in range(-pad, pad + 1):
-            outcomes[down, right, False] = shifted(image, down, right)
+            outcomes[down, right, False] = moved(image, down, right)
             if flips:
-                outcomes[down, right, True] = shifted(image, down, right).flip(2)
+                outcomes[down, right, True] = moved(image, down, right).flip(2)
     return outcomes
 
 

@@ -12,7 +12,7 @@ from advisor.networks.layers import Task
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
 from profiler.simulation import simulate_training_bytes
-from trainer.data.augmentation import augmented
+from trainer.data.augmentation import drawn, shifted
 from trainer.data.randaugment import (
     GEOMETRIC,
     LARGEST_MAGNITUDE,
@@ -31,6 +31,10 @@ REFERENCE = v2.RandAugment(
     interpolation=InterpolationMode.NEAREST,
 )
 SHAPES = [(3, 32, 32), (1, 28, 28), (1, 8, 8), (3, 64, 64), (3, 17, 30)]
+
+
+def augmented(images, augmentation, seed):
+    return shifted(*drawn(images, augmentation, seed))
 
 
 def pictures(count, channels=3, height=32, width=32, seed=0):
