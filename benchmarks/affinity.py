@@ -22,10 +22,10 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
-from speed_dense import cpu_model
 
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import Execution
+from profiler.device import processor_name
 from trainer.training.step import unmarked
 from trainer.training.workload import StepWorkload
 
@@ -97,7 +97,7 @@ def main() -> None:
     for network, row in rows.items():
         print(network, row)
     result = {
-        "device": f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores",
+        "device": f"{processor_name()}, {len(os.sched_getaffinity(0))} cores",
         "torch": version("torch"),
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),

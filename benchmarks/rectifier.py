@@ -22,11 +22,12 @@ from os import environ
 from pathlib import Path
 
 import torch
-from speed_dense import cpu_model, cpu_slug, thread_seconds
+from speed_dense import cpu_slug, thread_seconds
 from torch import nn
 
 from advisor.plans.dataset import DATASETS
 from advisor.plans.execution import COMPILED, EAGER, Execution
+from profiler.device import processor_name
 from trainer.networks.rectifier import ReLU
 from trainer.training.heap import keep_freed_memory
 from trainer.training.step import unmarked
@@ -133,7 +134,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         result: dict[str, object] = {
-            "device": f"one core of {cpu_model()}",
+            "device": f"one core of {processor_name()}",
             "python": platform.python_version(),
             "torch": version("torch"),
             "date": datetime.now(UTC).date().isoformat(),

@@ -33,6 +33,7 @@ from advisor.networks.layers import Task
 from advisor.networks.shared_layers import graph_of
 from advisor.plans.dataset import Augmentation
 from advisor.plans.execution import Execution
+from profiler.device import processor_name
 from trainer.training.workload import PreparedStep, StepWorkload
 
 RESULTS = Path(__file__).parent / "results"
@@ -132,15 +133,9 @@ def product_gmacs(dtype: str) -> float:
     return round(SIDE**3 / 1e9 / min(seconds), 1)
 
 
-def cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def cpu_slug() -> str:
     """Return the name of the processor as a part of a file's name."""
-    name = cpu_model().replace("(R)", "").replace("(TM)", "").replace("Processor", "")
+    name = processor_name().replace("(R)", "").replace("(TM)", "").replace("Processor", "")
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
@@ -150,7 +145,7 @@ def main() -> None:
     rows = [row for dtype in ("float32", "bfloat16") for row in compare(dtype)]
     result = {
         "date": datetime.now(UTC).date().isoformat(),
-        "device": f"one core of {cpu_model()}",
+        "device": f"one core of {processor_name()}",
         "load_average_before": round(load, 1),
         "versions": {"python": platform.python_version(), "torch": version("torch")},
         "batch": BATCH,

@@ -26,10 +26,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from speed_dense import cpu_model, cpu_slug, thread_seconds
+from speed_dense import cpu_slug, thread_seconds
 
 from advisor.plans.dataset import DATASETS, DatasetFacts
 from advisor.plans.execution import COMPILED, EAGER, STEP_MODES, Execution
+from profiler.device import processor_name
 from trainer.training.step import unmarked
 from trainer.training.workload import PreparedStep, StepWorkload
 
@@ -103,7 +104,7 @@ def main() -> None:
                     )
     if given.network is None:
         result = {
-            "device": f"{cpu_model()}, one core",
+            "device": f"{processor_name()}, one core",
             "python": platform.python_version(),
             "torch": version("torch"),
             "date": datetime.now(UTC).date().isoformat(),

@@ -81,7 +81,9 @@ def fingerprint(execution: Execution, augmentation: str = "") -> Fingerprint:
     on_cuda = execution.device == "cuda"
     return Fingerprint(
         device=execution.device,
-        device_name=torch.cuda.get_device_name() if on_cuda else f"{_processor()}, {usable_cores()} cores",
+        device_name=torch.cuda.get_device_name()
+        if on_cuda
+        else f"{processor_name()}, {usable_cores()} cores",
         driver=_cuda_driver() if on_cuda else f"{platform.system()} {platform.machine()}",
         torch=torch.__version__,
         threads=execution.threads,
@@ -142,7 +144,13 @@ def _cuda_driver() -> str:
     return cuda if driver is None else f"{driver}, {cuda}"
 
 
-def _processor() -> str:
+def processor_and_cores() -> str:
+    """Return the name of the processor and the number of cores that this process may use."""
+    return f"{processor_name()}, {usable_cores()} cores"
+
+
+def processor_name() -> str:
+    """Return the name of the processor, or of its architecture where the system does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

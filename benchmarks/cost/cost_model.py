@@ -35,6 +35,7 @@ from advisor.cost.memory.peak import training_bytes
 from advisor.cost.predictor import CostPredictor
 from advisor.cost.step_cost import at_usual_speed
 from advisor.networks.architecture import family_of
+from profiler.device import processor_name
 
 RESULTS = Path(__file__).parent / "results"
 MEASUREMENTS, OF_NEW_FAMILY = 12, 4
@@ -276,7 +277,7 @@ def evaluate(rows: list[dict], device: str) -> dict:
     return {
         "device": device,
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "versions": {n: version(n) for n in ("torch", "numpy", "scikit-learn", "fvcore")},
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
@@ -295,11 +296,6 @@ def evaluate(rows: list[dict], device: str) -> dict:
         "memory": memory(truth, dozen, device),
         "memory_intervals": memory_intervals(truth, [m for m in pool if m.peak_bytes], device),
     }
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def show(result: dict) -> None:

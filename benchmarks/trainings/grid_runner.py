@@ -242,21 +242,22 @@ def _joined(errors: Sequence[float] | np.ndarray) -> str:
 # All trainings.
 
 
-def run(grid: Grid, until: float) -> Iterator[Row]:
-    """Train what the file of a grid lacks, two trainings at a time, and add a row as each ends.
+def run(grid: Grid, until: float, workers: int = WORKERS) -> Iterator[Row]:
+    """Train what the file of a grid lacks, some trainings at a time, and add a row as each ends.
 
     Args:
         grid: the grid.
         until: time by `time.monotonic` after which no training starts.
+        workers: number of trainings that run side by side.
     """
     rows, begun = mended_rows(grid), set[Job]()
     running: dict[Future[Row | None], Job] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, context, _follow_parent) as pool:
+    with ProcessPoolExecutor(workers, context, _follow_parent) as pool:
         while True:
             # Rows decide on later jobs, so the order is asked for anew.
             waiting = iter([job for job in grid.missing(rows) if job not in begun])
-            while len(running) < WORKERS and time.monotonic() < until and (job := next(waiting, None)):
+            while len(running) < workers and time.monotonic() < until and (job := next(waiting, None)):
                 begun.add(job)
                 running[pool.submit(grid.train, job, grid.data)] = job
             if not running:

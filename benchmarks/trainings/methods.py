@@ -1,15 +1,17 @@
 """MotherNets compared with other methods, all trained to convergence by this project on real data.
 
     python benchmarks/trainings/methods.py --minutes 60  # a part; a kill at any time costs an epoch at most
+    python benchmarks/trainings/methods.py --seeds 1 2 --workers 16  # on another machine; add its rows here
     python benchmarks/trainings/methods.py --count       # hours that are left, by ensemble; trains nothing
     python benchmarks/trainings/methods.py --judge       # evaluates what there is; trains nothing
     python benchmarks/trainings/methods.py --quick       # a small ensemble on digits, one seed: some minutes
 
 Every ensemble is trained by every method with both recipes (`methods_grid.py`). All trainings but cycles of
 snapshots end by the rule of 15 epochs without a gain in training accuracy, after 60 epochs at most by `ours`
-and 120 by `published`. Two trainings run side by side in one thread each, with low priority. Ctrl-C or a kill
-of this process ends them. Each is a row of results/methods_converged-cpu.csv when it ends. Until then it lies
-in .methods/ of the working directory (`methods_train.py`), and the next call from there continues it. Seconds
+and 120 by `published`. Two trainings, or `--workers`, run side by side in one thread each, with low priority.
+All trainings of a seed belong on one machine, because their seconds are compared. Ctrl-C or a kill of this
+process ends them. Each is a row of results/methods_converged-cpu.csv when it ends. Until then it lies in
+.methods/ of the working directory (`methods_train.py`), and the next call from there continues it. Seconds
 are processor time, so other work beside it hardly counts.
 
 Expected hours of two cores that also do other work (a load of 5 to 8), before any training. `--count` takes
@@ -47,7 +49,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid_runner import Grid, Row, mended_rows, read_rows
+from grid_runner import WORKERS, Grid, Row, mended_rows, read_rows
 from grid_runner import run as run_grid
 from methods_charts import draw
 from methods_claims import Block, Claim, Figure, blocks_of, claims_of, figure
@@ -64,7 +66,9 @@ ROWS = RESULTS / "methods_converged-cpu.csv"
 NICE = 15
 
 
-def grid_of(file: Path, scenarios: Sequence[Scenario], work: Path, until: float) -> Grid:
+def grid_of(
+    file: Path, scenarios: Sequence[Scenario], work: Path, until: float, seeds: Sequence[int] | None = None
+) -> Grid:
     """Return the grid of the benchmark.
 
     Args:
@@ -72,18 +76,27 @@ def grid_of(file: Path, scenarios: Sequence[Scenario], work: Path, until: float)
         scenarios: ensembles and data.
         work: folder of the trainings under way.
         until: time by `time.monotonic` at which trainings stop.
+        seeds: seeds of the trainings, None for all.
     """
     return Grid(
         file=file,
         columns=COLUMNS,
-        jobs=partial(ready, scenarios),
+        jobs=partial(ready, scenarios, seeds=seeds),
         data=data_of,
         keys=KEYS,
         train=partial(train, work=work, known_from=file, until=until),
     )
 
 
-def run(file: Path, scenarios: Sequence[Scenario], work: Path, minutes: float) -> None:
+def run(
+    file: Path,
+    scenarios: Sequence[Scenario],
+    work: Path,
+    minutes: float,
+    *,
+    workers: int = WORKERS,
+    seeds: Sequence[int] | None = None,
+) -> None:
     """Train what the file lacks for some minutes, and print a line for each row.
 
     Args:
@@ -91,14 +104,16 @@ def run(file: Path, scenarios: Sequence[Scenario], work: Path, minutes: float) -
         scenarios: ensembles and data.
         work: folder of the trainings under way.
         minutes: minutes after which the trainings under way are stopped.
+        workers: number of trainings that run side by side.
+        seeds: seeds of the trainings, None for all.
     """
     os.nice(NICE)
     until = time.monotonic() + 60 * minutes
     with locked(work, "the benchmark of methods"):
-        grid = grid_of(file, scenarios, work, until)
+        grid = grid_of(file, scenarios, work, until, seeds)
         for row in mended_rows(grid):
             _forget(row, work)
-        for row in run_grid(grid, until):
+        for row in run_grid(grid, until, workers):
             _forget(row, work)
             print(
                 f"{row['scenario']:10} {row['recipe']:9} {row['method']:36} seed {row['seed']} "
@@ -202,6 +217,8 @@ def main() -> None:
         "--minutes", type=float, default=float("inf"), help="minutes after which trainings stop"
     )
     parser.add_argument("--work", type=Path, default=None, help="folder of the trainings under way")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="trainings that run side by side")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
     given = parser.parse_args()
     scenarios = QUICK if given.quick else SCENARIOS
     work = given.work or Path(".methods-quick" if given.quick else ".methods")
@@ -209,7 +226,7 @@ def main() -> None:
     if given.count:
         return show_left(hours_left(read_rows(file), scenarios))
     if not given.judge:
-        run(file, scenarios, work, given.minutes)
+        run(file, scenarios, work, given.minutes, workers=given.workers, seeds=given.seeds)
     rows = read_rows(file)
     if not rows:
         raise SystemExit(f"{file} has no training yet: start without --judge")

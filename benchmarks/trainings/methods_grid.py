@@ -80,16 +80,21 @@ def blocks(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, RecipeName
     yield from sorted(found, key=stage)
 
 
-def ready(scenarios: Sequence[Scenario], rows: Sequence[Row]) -> list[Job]:
+def ready(
+    scenarios: Sequence[Scenario], rows: Sequence[Row], *, seeds: Sequence[int] | None = None
+) -> list[Job]:
     """Return the trainings in their order, without chains of snapshots whose length is not known yet.
 
     Args:
         scenarios: ensembles and data.
         rows: finished trainings.
+        seeds: seeds of the trainings, None for all.
     """
     by_key = {tuple(row[name] for name in KEYS): row for row in rows}
     jobs = []
     for scenario, recipe, seed in blocks(scenarios):
+        if seeds is not None and seed not in seeds:
+            continue
         own = {
             method: by_key.get(tuple(key_of(scenario.name, recipe, method, seed).values()))
             for method in scenario.methods

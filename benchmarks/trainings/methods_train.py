@@ -46,6 +46,7 @@ from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan, mean_network
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
 from advisor.plans.recipes.choice import usual_batch
+from profiler.device import processor_and_cores
 from trainer.data.loading import Data
 from trainer.ensembles.evaluate import member_probabilities
 from trainer.ensembles.metrics import Predictions, ensemble_metrics
@@ -163,7 +164,7 @@ def row_of(
     values |= _costs(plan, clock)
     values |= _errors(test, validation)
     values |= {
-        "device": f"{platform.machine()} CPU, 2 cores",
+        "device": processor_and_cores(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),

@@ -230,6 +230,14 @@ def test_chains_wait_for_the_trainings_that_decide_their_length(bench):
     assert waiting([full, hatched, chain])["snapshot in the time of mothernets"] == 90
 
 
+def test_seeds_can_be_trained_on_different_machines(bench):
+    every, ready = bench.ensembles.SCENARIOS, bench.grid.ready
+    shares = [{job.name for job in ready(every, [], seeds=seeds)} for seeds in ([0], [1, 2])]
+    assert shares[0] | shares[1] == {job.name for job in ready(every, [])}
+    assert not shares[0] & shares[1]
+    assert {job.seed for job in ready(every, [], seeds=[1, 2])} == {1, 2}
+
+
 def test_v25_is_the_preset_at_an_eighth_of_its_width(bench):
     names = bench.ensembles.narrowed("V25", 8).split("+")
     assert len(names) == len(set(names)) == 25

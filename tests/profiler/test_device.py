@@ -267,7 +267,7 @@ def test_nothing_of_cuda_is_needed_to_import_the_profiler():
         "torch.cuda = Gone()\n"
         "import profiler.clock, profiler.device, profiler.isolate, profiler.layers, profiler.memory\n"
         "import profiler.sensors, profiler.simulation, profiler.steps, profiler.workload\n"
-        "print(profiler.sensors.driver_version(), profiler.device._processor() != '')\n"
+        "print(profiler.sensors.driver_version(), profiler.device.processor_name() != '')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.stdout, done.returncode) == ("None True\n", 0), done.stderr
