@@ -10,6 +10,7 @@ import torch
 
 import trainer.execution.plan_step
 import trainer.training.loop
+import trainer.training.step
 from advisor.errors import PlanError, RunError, StorageError
 from advisor.plans.plan import HatchStep, TrainStep
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
@@ -641,3 +642,25 @@ def test_a_plan_trains_hatches_and_is_evaluated_on_a_gpu(plan_of, run, files, di
     assert story.ended["hatch member-1"].hatch_difference <= 1e-9
     assert evaluate(plan, files, digits, ["member-1", "member-2"]).metrics.error < 0.5
     assert run(plan).status("train member-2") is StepStatus.DONE
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("settings", [{}, {"step_mode": "graph"}, {"step_mode": "graph", "streams": 2}])
+def test_going_on_on_a_gpu_ends_with_the_same_bits_where_kernels_do_not_change(
+    plan_of, run, files, weights, same_bits, monkeypatch, settings
+):
+    # Autotuning chooses by time, so two processes may compute with different kernels.
+    monkeypatch.setattr(trainer.training.step, "CUDNN_BENCHMARK", False)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    plan = plan_of("2xresnet-8-8@g1", epochs=4, device="cuda", memory_format="channels_last", **settings)
+    for name in ("whole", "again"):
+        run(plan, elsewhere(files, name))
+    # 8 batches an epoch: in the middle of the mother's second epoch, and of the members' first.
+    assert run(plan, stop=StopAfter(13)).ended == {}
+    run(plan, stop=StopAfter(30))
+    run(plan)
+    for network in plan.networks:
+        whole = weights(network.name, elsewhere(files, "whole"))
+        assert same_bits(weights(network.name, elsewhere(files, "again")), whole), "undisturbed"
+        assert same_bits(weights(network.name), whole)
