@@ -183,8 +183,8 @@ def chain_at_equal_cost(block: Block) -> dict[str, Any]:
     chains, spent = block.cells(CHAIN, "errors_by_members"), block.cells(CHAIN, "network_seconds")
     found: dict[str, Any] = {}
     for column in ("seconds", "core_seconds"):
-        given = block.of(G1, column)
-        seeds = sorted(given.keys() & chains.keys())
+        given = block.seconds(G1, column)
+        seeds = sorted(given.keys() & block.seconds(CHAIN).keys())
         counts = [max(int((np.cumsum(spent[s]) <= given[s]).sum()), 1) for s in seeds]
         points = [100 * (chains[s][n - 1] - errors[s]) for s, n in zip(seeds, counts, strict=True)]
         if seeds:

@@ -1,7 +1,8 @@
 """The claims of the MotherNets paper, judged from whatever rows the benchmark of methods has.
 
-Figures are means over seeds with 90 % t-intervals. A ratio of seconds is that of one seed's trainings; its
-mean and interval are those of the logarithms. Two methods are compared on the seeds that both have.
+Figures are means over seeds with 90 % t-intervals. A ratio of seconds is that of one seed's trainings on one
+machine; its mean and interval are those of the logarithms. Two methods are compared on the seeds that both
+have.
 
 A verdict is "met" or "missed" if the whole interval lies on one side of the goal, otherwise it says on which
 side the mean lies. With fewer seeds than a verdict needs (3 of small ensembles, 2 of large ones) it says so.
@@ -111,6 +112,12 @@ class Block:
         """Return a column of a method by seed."""
         return {int(r["seed"]): float(r[column]) for r in self.rows if r["method"] == method}
 
+    def seconds(self, method: str, column: str = "seconds") -> BySeed:
+        """Return a column of times by seed, where the machine is that of MotherNets of one cluster."""
+        machines = {r["seed"]: r["device"] for r in self.rows if r["method"] == G1}
+        found = [r for r in self.rows if r["method"] == method and r["device"] == machines.get(r["seed"])]
+        return {int(r["seed"]): float(r[column]) for r in found}
+
     def cells(self, method: str, column: str) -> dict[int, list[float]]:
         """Return the numbers in a column of a method by seed."""
         return {int(r["seed"]): numbers(r[column]) for r in self.rows if r["method"] == method}
@@ -178,7 +185,7 @@ def _comparisons(block: Block) -> Iterator[tuple[str, Figure | None, float | Non
     errors = block.of(G1, "error")
 
     def times(method: str, column: str = "seconds") -> Figure | None:
-        return ratio_of(block.of(method, column), block.of(G1, column))
+        return ratio_of(block.seconds(method, column), block.seconds(G1, column))
 
     def work(method: str) -> Figure | None:
         return times(method, "core_seconds")
@@ -215,7 +222,7 @@ def _of_clusters(block: Block) -> Iterator[Claim]:
         return
     steps = list(pairwise(methods))
     errors = {g: block.of(m, "error") for g, m in methods.items()}
-    seconds = {g: block.of(m, "seconds") for g, m in methods.items()}
+    seconds = {g: block.seconds(m) for g, m in methods.items()}
     falls = {f"g = {a} to {b}": points_of(errors[b], errors[a]) for a, b in steps}
     rises = {f"g = {a} to {b}": ratio_of(seconds[a], seconds[b]) for a, b in steps}
     bends = {f"g = {g}": _bend(errors, seconds, around) for g, around in _inner(list(methods))}
@@ -243,7 +250,7 @@ def _bend(
     A seed counts if its three times rise.
     """
     found = []
-    for seed in set.intersection(*(set(errors[g]) for g in around)):
+    for seed in set.intersection(*(set(of[g]) for g in around for of in (seconds, errors))):
         (x0, x1, x2), (y0, y1, y2) = ([of[g][seed] for g in around] for of in (seconds, errors))
         if x0 < x1 < x2:
             found.append(100 * (y1 - y0 - (y2 - y0) * (x1 - x0) / (x2 - x0)))

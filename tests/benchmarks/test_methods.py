@@ -230,6 +230,16 @@ def test_chains_wait_for_the_trainings_that_decide_their_length(bench):
     assert waiting([full, hatched, chain])["snapshot in the time of mothernets"] == 90
 
 
+def test_seconds_of_different_machines_are_not_compared(bench):
+    rows = [row(bench, "mothernets g1", s, 10, device="one") for s in (0, 1)]
+    rows += [
+        row(bench, "full_data", s, 30, error=0.2, device=name) for s, name in enumerate(("one", "other"))
+    ]
+    assert claim(bench, rows, "full data over g = 1").figure.seeds == 1
+    # Errors are.
+    assert claim(bench, rows, "g = 1 over full data").figure.seeds == 2
+
+
 def test_seeds_can_be_trained_on_different_machines(bench):
     every, ready = bench.ensembles.SCENARIOS, bench.grid.ready
     shares = [{job.name for job in ready(every, [], seeds=seeds)} for seeds in ([0], [1, 2])]
