@@ -220,12 +220,20 @@ def replay(
 
 
 def with_probes_of(seed: int, cell: Cell) -> Cell:
-    """Return a cell in which the trainings of a seed are those of probes."""
+    """Return a cell in which the trainings of a seed are those of probes, at the cost of the first ones.
+
+    Trainings on a GPU have no seconds of their own.
+    """
     names = {seed: PROBE_SEED, PROBE_SEED: seed}
     runs = {
-        d: {names.get(s, s): t for s, t in own.items() if s in cell.seeds} for d, own in cell.runs.items()
+        design: {names.get(s, s): _at_cost_of(own[PROBE_SEED], t) for s, t in own.items() if s in cell.seeds}
+        for design, own in cell.runs.items()
     }
     return replace(cell, runs=runs)
+
+
+def _at_cost_of(first: Training, training: Training) -> Training:
+    return replace(training, seconds=first.seconds, networks=first.networks)
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:

@@ -15,6 +15,10 @@ repeated. Columns are those that `advisor db import` reads, and those that a gri
 
 Two trainings run side by side, each in one thread. A plan of one process gives the same weights as a plan of
 two. It starts no processes of its own, and leaves no core idle while a single network trains.
+
+On a GPU the members of an ensemble take turns on streams, by replayed graphs. These trainings have the first
+weights, batches and augmentation of those on a CPU, and other roundings. Their seconds are 0: nothing is
+compared in seconds with them.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ from advisor.accuracy.sources.reported import OPTIONAL, REQUIRED
 from advisor.designs.design import parse_design
 from advisor.plans.dataset import DatasetFacts
 from advisor.plans.draft import PlanOptions
+from advisor.plans.execution import GRAPH, Execution
 from advisor.plans.methods import make_plan
 from advisor.plans.plan import Role, TrainingPlan
 from advisor.plans.recipes.table import RECIPES
@@ -56,6 +61,9 @@ from trainer.training.stored_probabilities import Probabilities, unpack_probabil
 COLUMNS = (*REQUIRED, *OPTIONAL)
 # Number of trainings that run side by side.
 WORKERS = 2
+ON_GPU = replace(EXECUTION, device="cuda", step_mode=GRAPH)
+# Most members that train at the same time on a GPU.
+MOST_STREAMS = 8
 # Columns that tell a training from all others, as far as a file has them.
 KEY = ("dataset", "budget", "class", "design", "epochs", "seed", "weight_decay")
 Row = dict[str, str]
@@ -155,9 +163,15 @@ class Curves(Clock):
         )
 
 
-def train(job: Job, data_of: Callable[[Job], Data]) -> Row:
-    """Execute a job in this process and return its row, with every column that a grid may have."""
-    data, design = data_of(job), parse_design(job.design)
+def train(job: Job, data_of: Callable[[Job], Data], execution: Execution = EXECUTION) -> Row:
+    """Execute a job in this process and return its row, with every column that a grid may have.
+
+    Args:
+        job: training.
+        data_of: images of a job.
+        execution: `EXECUTION` or `ON_GPU`.
+    """
+    data, design = data_of(job).to(execution.device), parse_design(job.design)
     decay = RECIPES[design.families[0]].weight_decay * job.weight_decay
     # The plan has two processes. This process executes it alone, with the same weights.
     plan = make_plan(
@@ -169,17 +183,28 @@ def train(job: Job, data_of: Callable[[Job], Data]) -> Row:
         execution=EXECUTION,
         options=PlanOptions(weight_decay=decay) if job.weight_decay != 1 else None,
     )
-    here = replace(plan, execution=replace(EXECUTION, processes=1))
-    curves = Curves()
+    here = replace(plan, execution=_alone(execution, len(design.members)))
+    curves, watch = Curves(), processor_watch if execution.device == "cpu" else unwatched
     with tempfile.TemporaryDirectory(prefix="grid-") as folder:
-        files = RunFiles(folder=Path(folder), data_root=Path(folder), watch=processor_watch)
+        files = RunFiles(folder=Path(folder), data_root=Path(folder), watch=watch)
         execute(here, files, data, curves, lambda: False)
         names = [m.name for m in plan.members]
         networks = {name: load_network(here, name, files.of_network(name))[0] for name in names}
         tested = member_probabilities(here, networks, data, data.test, names)
-    test = Predictions(tested, data.test.labels.numpy())
-    validation = Predictions(curves.predicted(plan), data.validation.labels.numpy())
-    return _row(job, plan, curves, test, validation)
+    test = Predictions(tested, data.test.labels.cpu().numpy())
+    validation = Predictions(curves.predicted(plan), data.validation.labels.cpu().numpy())
+    return _row(job, here, curves, test, validation)
+
+
+def _alone(execution: Execution, members: int) -> Execution:
+    """Return the execution of a plan in this process: on a GPU members take turns."""
+    at_once = 1 if execution.device == "cpu" else min(members, MOST_STREAMS)
+    return replace(execution, processes=at_once, streams=at_once)
+
+
+def unwatched(device: str) -> Callable[[], int | None]:
+    """Watch nothing."""
+    return lambda: None
 
 
 def _row(job: Job, plan: TrainingPlan, curves: Curves, test: Predictions, validation: Predictions) -> Row:
@@ -219,9 +244,11 @@ def _row(job: Job, plan: TrainingPlan, curves: Curves, test: Predictions, valida
         "member_curve": _joined((alone != validation.labels).mean(axis=(1, 2))),
         "network_seconds": ";".join(f"{networks[n.name]:.2f}" for n in plan.networks),
         "core_seconds": f"{sum(curves.steps.values()):.2f}",
-        "makespan_seconds": f"{curves.makespan(plan):.2f}",
+        "makespan_seconds": f"{curves.makespan(replace(plan, execution=EXECUTION)):.2f}",
         "torch": version("torch"),
-        "device": f"{platform.machine()} CPU, 2 cores",
+        "device": torch.cuda.get_device_name()
+        if plan.execution.device == "cuda"
+        else f"{platform.machine()} CPU, 2 cores",
         "date": datetime.now(UTC).date().isoformat(),
         "nll": _short(figures.nll),
         "calibration_error": _short(figures.calibration_error),
@@ -324,14 +351,15 @@ def _add(grid: Grid, row: Row) -> None:
         os.fsync(opened.fileno())
 
 
-def train_all(grid: Grid, minutes: float) -> None:
+def train_all(grid: Grid, minutes: float, workers: int = WORKERS) -> None:
     """Train what a grid lacks, and print a line for each training.
 
     Args:
         grid: the grid.
         minutes: minutes after which no training starts.
+        workers: number of trainings that run side by side.
     """
-    for row in run(grid, time.monotonic() + 60 * minutes):
+    for row in run(grid, time.monotonic() + 60 * minutes, workers):
         print(
             f"{row['dataset']:24} {row['budget']:>8} {row['class']:6} {row['design']:60} {row['epochs']:>3} "
             f"epochs, weight decay × {row.get('weight_decay', 1)}, seed {row['seed']} "
