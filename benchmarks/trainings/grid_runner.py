@@ -183,7 +183,7 @@ def train(job: Job, data_of: Callable[[Job], Data], execution: Execution = EXECU
         execution=EXECUTION,
         options=PlanOptions(weight_decay=decay) if job.weight_decay != 1 else None,
     )
-    here = replace(plan, execution=_alone(execution, len(design.members)))
+    here = replace(plan, execution=alone(execution, len(design.members)))
     curves, watch = Curves(), processor_watch if execution.device == "cpu" else unwatched
     with tempfile.TemporaryDirectory(prefix="grid-") as folder:
         files = RunFiles(folder=Path(folder), data_root=Path(folder), watch=watch)
@@ -196,7 +196,7 @@ def train(job: Job, data_of: Callable[[Job], Data], execution: Execution = EXECU
     return _row(job, here, curves, test, validation)
 
 
-def _alone(execution: Execution, members: int) -> Execution:
+def alone(execution: Execution, members: int) -> Execution:
     """Return the execution of a plan in this process: on a GPU members take turns."""
     at_once = 1 if execution.device == "cpu" else min(members, MOST_STREAMS)
     return replace(execution, processes=at_once, streams=at_once)

@@ -2,6 +2,7 @@
 
     python benchmarks/trainings/methods.py --minutes 60  # a part; a kill at any time costs an epoch at most
     python benchmarks/trainings/methods.py --seeds 1 2 --workers 16  # on another machine; add its rows here
+    python benchmarks/trainings/methods.py --device cuda --seeds 1 2 --workers 8  # rows without seconds
     python benchmarks/trainings/methods.py --count       # hours that are left, by ensemble; trains nothing
     python benchmarks/trainings/methods.py --judge       # evaluates what there is; trains nothing
     python benchmarks/trainings/methods.py --quick       # a small ensemble on digits, one seed: some minutes
@@ -49,7 +50,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid_runner import WORKERS, Grid, Row, mended_rows, read_rows
+from grid_runner import ON_GPU, WORKERS, Grid, Row, mended_rows, read_rows
 from grid_runner import run as run_grid
 from methods_charts import draw
 from methods_claims import Block, Claim, Figure, blocks_of, claims_of, figure
@@ -58,7 +59,9 @@ from methods_epochs import epoch_claims
 from methods_grid import KEYS, numbers, ready
 from methods_left import hours_left, show_left
 from methods_train import COLUMNS, data_of, train
+from processor_time import EXECUTION
 
+from advisor.plans.execution import DEVICES, Execution
 from cli.workflows.locks import locked
 
 RESULTS = Path(__file__).parent / "results"
@@ -67,7 +70,12 @@ NICE = 15
 
 
 def grid_of(
-    file: Path, scenarios: Sequence[Scenario], work: Path, until: float, seeds: Sequence[int] | None = None
+    file: Path,
+    scenarios: Sequence[Scenario],
+    work: Path,
+    until: float,
+    seeds: Sequence[int] | None = None,
+    execution: Execution = EXECUTION,
 ) -> Grid:
     """Return the grid of the benchmark.
 
@@ -77,6 +85,7 @@ def grid_of(
         work: folder of the trainings under way.
         until: time by `time.monotonic` at which trainings stop.
         seeds: seeds of the trainings, None for all.
+        execution: how to train.
     """
     return Grid(
         file=file,
@@ -84,7 +93,7 @@ def grid_of(
         jobs=partial(ready, scenarios, seeds=seeds),
         data=data_of,
         keys=KEYS,
-        train=partial(train, work=work, known_from=file, until=until),
+        train=partial(train, execution=execution, work=work, known_from=file, until=until),
     )
 
 
@@ -96,6 +105,7 @@ def run(
     *,
     workers: int = WORKERS,
     seeds: Sequence[int] | None = None,
+    execution: Execution = EXECUTION,
 ) -> None:
     """Train what the file lacks for some minutes, and print a line for each row.
 
@@ -106,11 +116,12 @@ def run(
         minutes: minutes after which the trainings under way are stopped.
         workers: number of trainings that run side by side.
         seeds: seeds of the trainings, None for all.
+        execution: how to train.
     """
     os.nice(NICE)
     until = time.monotonic() + 60 * minutes
     with locked(work, "the benchmark of methods"):
-        grid = grid_of(file, scenarios, work, until, seeds)
+        grid = grid_of(file, scenarios, work, until, seeds, execution)
         for row in mended_rows(grid):
             _forget(row, work)
         for row in run_grid(grid, until, workers):
@@ -216,17 +227,23 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="minutes after which trainings stop"
     )
+    parser.add_argument("--file", type=Path, default=None, help="CSV file of the rows")
     parser.add_argument("--work", type=Path, default=None, help="folder of the trainings under way")
     parser.add_argument("--workers", type=int, default=WORKERS, help="trainings that run side by side")
     parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
+    parser.add_argument("--only", nargs="+", metavar="ENSEMBLE", help="only these ensembles")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="what the networks train on")
     given = parser.parse_args()
     scenarios = QUICK if given.quick else SCENARIOS
+    scenarios = [s for s in scenarios if given.only is None or s.name in given.only]
     work = given.work or Path(".methods-quick" if given.quick else ".methods")
-    file = work / "rows.csv" if given.quick else ROWS
+    file = given.file or (work / "rows.csv" if given.quick else ROWS)
     if given.count:
         return show_left(hours_left(read_rows(file), scenarios))
     if not given.judge:
-        run(file, scenarios, work, given.minutes, workers=given.workers, seeds=given.seeds)
+        execution = ON_GPU if given.device == "cuda" else EXECUTION
+        shared = {"workers": given.workers, "seeds": given.seeds, "execution": execution}
+        run(file, scenarios, work, given.minutes, **shared)
     rows = read_rows(file)
     if not rows:
         raise SystemExit(f"{file} has no training yet: start without --judge")

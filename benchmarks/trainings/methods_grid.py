@@ -7,7 +7,8 @@ one after the other, so that a grid that is cut short is a fair comparison as fa
 2. seeds 1 and 2 of them,
 3. the ensemble of 25 members, seed by seed.
 
-Chains of snapshots need the rows of other methods of their block (`ready`), and begin as soon as these exist.
+Chains of snapshots need the rows of other methods of their block (`ready`), and begin as soon as these exist;
+those of equal time once these have seconds, which trainings on a GPU lack.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def epochs_of(scenario: Scenario, recipe: RecipeName, method: str, own: dict[str
         return None if full is None else max(math.ceil(mean_of(full["epochs"])), 2)
     if method == EQUAL:
         hatched, chain = own[G1], own[CHAIN]
-        if hatched is None or chain is None:
+        if hatched is None or chain is None or not float(chain["core_seconds"]):
             return None
         an_epoch = float(chain["core_seconds"]) / sum(numbers(chain["epochs"]))
         cycle = float(hatched["seconds"]) / an_epoch / len(scenario.members)

@@ -30,18 +30,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from grid2_sets import data_named
-from grid_runner import Row, read_rows
+from grid_runner import Row, alone, read_rows, unwatched
 from methods_ensembles import CHAIN, SNAPSHOTS
 from methods_epochs import evidence, with_forecast
 from methods_grid import KEYS, Job
-from processor_time import EXECUTION, EpochClock, makespan, processor_watch
+from processor_time import EXECUTION, EpochClock, makespan
 
 from advisor.designs.design import Design, homogeneous, parse_design
 from advisor.files import write_whole
 from advisor.plans.convergence.expectation import converging_epochs
 from advisor.plans.convergence.kinds import kind_of, train_steps
 from advisor.plans.dataset import DatasetFacts
+from advisor.plans.execution import Execution
 from advisor.plans.method_traits import Method
 from advisor.plans.methods import PlanOptions, make_plan, mean_network
 from advisor.plans.plan import TrainingPlan, TrainStep, plan_from_json, plan_to_json
@@ -61,6 +63,10 @@ COLUMNS = (
     "validation_error", "error", "member_errors", "errors_by_members", "oracle_error", "disagreement",
     "device", "python", "torch", "numpy", "date",
 )  # fmt: skip
+
+
+# Columns of times, 0 on a GPU.
+COSTS = ("network_seconds", "seconds", "core_seconds", "wall_seconds")
 
 
 # Plans.
@@ -108,18 +114,25 @@ def data_of(job: Job) -> Data:
 
 
 def train(
-    job: Job, data_of: Callable[[Job], Data], *, work: Path, known_from: Path, until: float
+    job: Job,
+    data_of: Callable[[Job], Data],
+    execution: Execution = EXECUTION,
+    *,
+    work: Path,
+    known_from: Path,
+    until: float,
 ) -> Row | None:
     """Train a job from where it stopped, and return its row; None if it was stopped before its end.
 
     Args:
         job: training.
         data_of: images of a job.
+        execution: `EXECUTION` or `ON_GPU`.
         work: folder of the trainings under way.
         known_from: file of the finished trainings, which the forecast learns from.
         until: time by `time.monotonic` at which the training is stopped, in the middle of an epoch.
     """
-    data, folder = data_of(job), work / job.name
+    data, folder = data_of(job).to(execution.device), work / job.name
     folder.mkdir(parents=True, exist_ok=True)
     kept, prior = folder / "plan.json", plan_of(job, data.facts)
     if not kept.exists():
@@ -127,13 +140,13 @@ def train(
         write_whole(kept, plan_to_json(with_forecast(prior, known)).encode())
     plan = plan_from_json(kept.read_text())
     # The plan has two processes. This process executes it alone, with the same weights.
-    here = replace(plan, execution=replace(EXECUTION, processes=1))
+    here = replace(plan, execution=alone(execution, len(plan.members)))
     clock = EpochClock(folder / "seconds.jsonl")
-    files = RunFiles(folder=folder, data_root=folder, watch=processor_watch)
+    files = RunFiles(folder=folder, data_root=folder, watch=unwatched)
     ended = execute(here, files, data, clock, lambda: time.monotonic() >= until)
     if len(ended) < len(here.steps):
         return None
-    return row_of(job, plan, prior, clock, files, data)
+    return row_of(job, here, prior, clock, files, data)
 
 
 def row_of(
@@ -154,17 +167,18 @@ def row_of(
               for step in train_steps(plan)}  # fmt: skip
     networks = {name: loaded[name][0] for name in plan.asked}
     test, validation = (
-        Predictions(member_probabilities(plan, networks, data, split, names), split.labels.numpy())
+        Predictions(member_probabilities(plan, networks, data, split, names), split.labels.cpu().numpy())
         for split in (data.test, data.validation)
     )
     values = _settings(job, plan)
     values |= _epochs(
         plan, prior, {name: len(progress.train_errors) for name, (_, progress) in loaded.items()}
     )
-    values |= _costs(plan, clock)
+    on_cpu = plan.execution.device == "cpu"
+    values |= _costs(plan, clock) if on_cpu else dict.fromkeys(COSTS, 0)
     values |= _errors(test, validation)
     values |= {
-        "device": processor_and_cores(),
+        "device": processor_and_cores() if on_cpu else torch.cuda.get_device_name(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
@@ -218,7 +232,7 @@ def _costs(plan: TrainingPlan, clock: EpochClock) -> dict[str, object]:
     }
     return {
         "network_seconds": ";".join(f"{steps[step.id]:.2f}" for step in train_steps(plan)),
-        "seconds": f"{makespan(plan, steps):.2f}",
+        "seconds": f"{makespan(replace(plan, execution=EXECUTION), steps):.2f}",
         "core_seconds": f"{sum(steps.values()):.2f}",
         "wall_seconds": f"{sum(clock.wall.values()):.2f}",
     }
