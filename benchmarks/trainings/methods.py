@@ -58,6 +58,7 @@ from methods_ensembles import CHAIN, G1, QUICK, SCENARIOS, Scenario
 from methods_epochs import epoch_claims
 from methods_grid import KEYS, numbers, ready
 from methods_left import hours_left, show_left
+from methods_seconds import with_seconds
 from methods_train import COLUMNS, data_of, train
 from processor_time import EXECUTION
 
@@ -90,7 +91,7 @@ def grid_of(
     return Grid(
         file=file,
         columns=COLUMNS,
-        jobs=partial(ready, scenarios, seeds=seeds),
+        jobs=lambda rows: ready(scenarios, with_seconds(rows, scenarios), seeds=seeds),
         data=data_of,
         keys=KEYS,
         train=partial(train, execution=execution, work=work, known_from=file, until=until),
@@ -141,7 +142,7 @@ def _forget(row: Row, work: Path) -> None:
 
 def judged(rows: Sequence[Row]) -> dict[str, Any]:
     """Return claims, figures and what the pictures show, from whatever rows there are."""
-    found = blocks_of(rows)
+    found = blocks_of(with_seconds(rows))
     on_epochs, epochs = epoch_claims(rows)
     claims = [claim for block in found for claim in claims_of(block)] + on_epochs
     return {
@@ -170,7 +171,7 @@ def summary(block: Block) -> dict[str, Any]:
 def _of_method(block: Block, method: str) -> dict[str, Any]:
     own = [r for r in block.rows if r["method"] == method]
     columns = (
-        "seconds", "core_seconds", "wall_seconds", "error", "validation_error", "oracle_error",
+        "seconds", "core_seconds", "error", "validation_error", "oracle_error",
         "disagreement",
     )  # fmt: skip
     return {
@@ -239,7 +240,7 @@ def main() -> None:
     work = given.work or Path(".methods-quick" if given.quick else ".methods")
     file = given.file or (work / "rows.csv" if given.quick else ROWS)
     if given.count:
-        return show_left(hours_left(read_rows(file), scenarios))
+        return show_left(hours_left(with_seconds(read_rows(file), scenarios), scenarios))
     if not given.judge:
         execution = ON_GPU if given.device == "cuda" else EXECUTION
         shared = {"workers": given.workers, "seeds": given.seeds, "execution": execution}

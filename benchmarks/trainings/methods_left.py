@@ -75,7 +75,8 @@ def expected_core_seconds(
     """
     plan = with_forecast(plan_of(job, facts), known)
     kinds = [(kind_of(plan, step), step.schedule.expected_epochs) for step in train_steps(plan)]
-    own = [r for r in rows if (r["scenario"], r["recipe"]) == (job.scenario.name, job.recipe)]
+    place = job.scenario.name, job.recipe
+    own = [r for r in rows if (r["scenario"], r["recipe"]) == place and float(r["core_seconds"])]
     each = job.scenario.epoch_seconds[job.recipe]
     if own:
         each = sum(float(r["core_seconds"]) for r in own) / sum(_weighted(_trained(r)) for r in own)

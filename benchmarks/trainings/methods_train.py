@@ -12,6 +12,7 @@ Columns, beside those that tell a training from all others:
 - `predicted`: mean, low and high of the epochs of each network, forecast before the training from the rows
   that the file had then. `prior`: the same without any row. Cycles of snapshots have no forecast.
 - `network_seconds`: processor seconds of each network, hatching included.
+- Trainings on a GPU have 0 seconds (`methods_seconds.py`).
 - `seconds`: processor time from the first step to the last on two idle cores, as the plan schedules the steps.
 - `core_seconds`: sum of all steps. `wall_seconds`: the same by the clock on the wall, other programs included.
 - `validation_error`, `error`: of the average of the members. `member_errors`, `oracle_error`, `disagreement`:
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -66,7 +67,7 @@ COLUMNS = (
 
 
 # Columns of times, 0 on a GPU.
-COSTS = ("network_seconds", "seconds", "core_seconds", "wall_seconds")
+COSTS = ("network_seconds", "seconds", "core_seconds")
 
 
 # Plans.
@@ -175,7 +176,7 @@ def row_of(
         plan, prior, {name: len(progress.train_errors) for name, (_, progress) in loaded.items()}
     )
     on_cpu = plan.execution.device == "cpu"
-    values |= _costs(plan, clock) if on_cpu else dict.fromkeys(COSTS, 0)
+    values |= _costs(plan, clock) if on_cpu else dict.fromkeys((*COSTS, "wall_seconds"), 0)
     values |= _errors(test, validation)
     values |= {
         "device": processor_and_cores() if on_cpu else torch.cuda.get_device_name(),
@@ -225,16 +226,25 @@ def _forecast(step: TrainStep) -> str:
     return "" if found is None else f"{found.mean:g}/{found.low:g}/{found.high:g}"
 
 
-def _costs(plan: TrainingPlan, clock: EpochClock) -> dict[str, object]:
+def _costs(plan: TrainingPlan, clock: EpochClock) -> dict[str, str]:
     # Hatching costs next to nothing and counts as training of its network.
     steps = {
         step.id: clock.seconds(step.network) if isinstance(step, TrainStep) else 0.0 for step in plan.steps
     }
+    return {**costs_of(plan, steps), "wall_seconds": f"{sum(clock.wall.values()):.2f}"}
+
+
+def costs_of(plan: TrainingPlan, steps: Mapping[str, float]) -> dict[str, str]:
+    """Return the columns `COSTS`.
+
+    Args:
+        plan: plan of the training.
+        steps: processor seconds of every step, by its id.
+    """
     return {
         "network_seconds": ";".join(f"{steps[step.id]:.2f}" for step in train_steps(plan)),
         "seconds": f"{makespan(replace(plan, execution=EXECUTION), steps):.2f}",
         "core_seconds": f"{sum(steps.values()):.2f}",
-        "wall_seconds": f"{sum(clock.wall.values()):.2f}",
     }
 
 

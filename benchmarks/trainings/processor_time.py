@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from advisor.cost.timeline import timeline
@@ -49,7 +49,7 @@ class Clock:
         return makespan(plan, self.steps)
 
 
-def makespan(plan: TrainingPlan, seconds: dict[str, float]) -> float:
+def makespan(plan: TrainingPlan, seconds: Mapping[str, float]) -> float:
     """Return the seconds of a plan on otherwise idle cores, one for each process.
 
     Args:

@@ -20,7 +20,7 @@ from trainer.events import CheckpointWritten
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 MODULES = (
     "methods", "methods_ensembles", "methods_epochs", "methods_grid", "methods_train", "methods_claims",
-    "methods_left", "methods_charts",
+    "methods_left", "methods_charts", "methods_seconds",
 )  # fmt: skip
 
 
@@ -238,6 +238,27 @@ def test_seconds_of_different_machines_are_not_compared(bench):
     assert claim(bench, rows, "full data over g = 1").figure.seeds == 1
     # Errors are.
     assert claim(bench, rows, "g = 1 over full data").figure.seeds == 2
+
+
+def test_a_training_on_a_gpu_gets_the_seconds_of_its_epochs_on_the_processor(bench, tiny):
+    def made(seed, epochs, seconds, **others):
+        own = {"scenario": "tiny", "epochs": epochs, "network_seconds": seconds, "plan_epochs": 2}
+        return row(bench, "mothernets g1", seed, **own | others)
+
+    # A tenth of a second an epoch of the mother, and a fifth and two fifths of the members.
+    timed = made(0, "10;10;20", "1;2;8", device="processor")
+    quick = made(1, "20;5;10", "0;0;0", core_seconds=0, device="gpu")
+    other = quick | {"recipe": "ours"}
+    found = bench.seconds.with_seconds([timed, quick, other], [tiny])
+    assert found[0] == timed
+    assert found[2] == other
+    assert found[1]["network_seconds"] == "2.00;1.00;4.00"
+    # Both members train at the same time on the two cores, after their mother.
+    assert (found[1]["seconds"], found[1]["core_seconds"], found[1]["device"]) == (
+        "6.00",
+        "7.00",
+        "processor",
+    )
 
 
 def test_seeds_can_be_trained_on_different_machines(bench):
