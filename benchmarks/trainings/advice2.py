@@ -18,7 +18,8 @@ of the package has no entry for that.
    the best single network has converged (`advice2_tuned.py`).
 
 Intervals are 90 % intervals: over cells by bootstrap, over seeds by Student's t. A cell counts once it has
-`LEAST_DESIGNS` designs of both kinds with seed 0. Forecasts of time are not evaluated here.
+`LEAST_DESIGNS` designs of both kinds with seed 0; its designs are those with all its seeds. Forecasts of time
+are not evaluated here.
 
 Writes results/advice2-cpu.json, or results/advice2_set_aside-cpu.json. results/advice2_first_grid-cpu.json is
 the same procedure on the first grid (`--file` and `--result`), whose single networks all have depth 26.
@@ -52,6 +53,7 @@ from grid2 import SET_ASIDE
 RESULTS = Path(__file__).parent / "results"
 RESULT, LAST_RESULT = RESULTS / "advice2-cpu.json", RESULTS / "advice2_set_aside-cpu.json"
 LEAST_DESIGNS = 8
+MOST_DESIGNS = 2 / 3
 Row = dict[str, Any]
 
 
@@ -63,6 +65,16 @@ def usable(trainings: Sequence[Training]) -> list[Cell]:
         if len(kept.runs) >= LEAST_DESIGNS and kept.singles and kept.ensembles:
             found.append(kept)
     return found
+
+
+def with_common_seeds(cell: Cell) -> Cell:
+    """Return a cell with the designs that have all its seeds: those with which most designs were trained.
+
+    Mixed ensembles and the larger weight decays have one seed (`grid2.py`).
+    """
+    counts = Counter(seed for runs in cell.runs.values() for seed in runs)
+    seeds = {seed for seed, count in counts.items() if count >= MOST_DESIGNS * len(cell.runs)}
+    return replace(cell, runs={design: runs for design, runs in cell.runs.items() if seeds <= set(runs)})
 
 
 def replays_of(asked: Sequence[Cell], looks: Sequence[Row], say: Callable[[str], None]) -> list[Replay]:
@@ -93,13 +105,14 @@ def evaluate(trainings: Sequence[Training], looks: Sequence[Row], say: Callable[
         looks: errors of the simple classifiers that an earlier call counted.
         say: receiver of progress.
     """
-    recipe = usable([t for t in trainings if t.reported.weight_decay == 1])
+    recipe = [with_common_seeds(c) for c in usable([t for t in trainings if t.reported.weight_decay == 1])]
     looks = looks_at(recipe, looks)
     found = {r.cell.place: r for r in replays_of(recipe, looks, say)}
     asked = [cell for cell in recipe if cell.place in found]
-    tuned = [cell for cell in usable(trainings) if cell.whole]
+    every = [cell for cell in usable(trainings) if cell.whole]
+    tuned = [with_common_seeds(cell) for cell in every]
     chosen = rules(found)
-    changes, averages = weight_decays(tuned)
+    changes, averages = weight_decays(every)
     return {
         "schedules": {
             name: schedule_figures([c for c in asked if c.whole is whole], found, chosen)
