@@ -170,14 +170,13 @@ def summary(block: Block) -> dict[str, Any]:
 
 def _of_method(block: Block, method: str) -> dict[str, Any]:
     own = [r for r in block.rows if r["method"] == method]
-    columns = (
-        "seconds", "core_seconds", "error", "validation_error", "oracle_error",
-        "disagreement",
-    )  # fmt: skip
+    times = {name: list(block.seconds(method, name).values()) for name in ("seconds", "core_seconds")}
+    shares = ("error", "validation_error", "oracle_error", "disagreement")
     return {
         "design": own[0]["design"],
         "clusters": int(own[0]["clusters"]),
-        **{name: asdict(figure([float(r[name]) for r in own])) for name in columns},
+        **{name: asdict(figure(found)) if found else None for name, found in times.items()},
+        **{name: asdict(figure([float(r[name]) for r in own])) for name in shares},
         "mean_member_error": asdict(figure([np.mean(numbers(r["member_errors"])) for r in own])),
         "epochs": [numbers(r["epochs"]) for r in own],
         "kinds": own[0]["kinds"].split(";"),

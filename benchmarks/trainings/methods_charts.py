@@ -38,7 +38,8 @@ def _in_pairs(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
 
 
 def _panel(block: Mapping[str, Any]) -> alt.LayerChart:
-    data = chart_of([_row(method, figures) for method, figures in block["methods"].items()])
+    timed = {method: figures for method, figures in block["methods"].items() if figures["seconds"]}
+    data = chart_of([_row(method, figures) for method, figures in timed.items()])
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
     x = alt.X("seconds:Q", title="training, seconds on two cores", scale=alt.Scale(zero=True))
     legend = alt.Legend(orient="bottom", columns=3)

@@ -113,9 +113,10 @@ class Block:
         return {int(r["seed"]): float(r[column]) for r in self.rows if r["method"] == method}
 
     def seconds(self, method: str, column: str = "seconds") -> BySeed:
-        """Return a column of times by seed, where the machine is that of MotherNets of one cluster."""
-        machines = {r["seed"]: r["device"] for r in self.rows if r["method"] == G1}
-        found = [r for r in self.rows if r["method"] == method and r["device"] == machines.get(r["seed"])]
+        """Return a column of times by seed, as far as known on the machine of MotherNets of one cluster."""
+        timed = [r for r in self.rows if float(r["core_seconds"])]
+        machines = {r["seed"]: r["device"] for r in timed if r["method"] == G1}
+        found = [r for r in timed if r["method"] == method and r["device"] == machines.get(r["seed"])]
         return {int(r["seed"]): float(r[column]) for r in found}
 
     def cells(self, method: str, column: str) -> dict[int, list[float]]:
