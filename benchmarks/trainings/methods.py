@@ -56,6 +56,7 @@ from methods_charts import draw
 from methods_claims import Block, Claim, Figure, blocks_of, claims_of, figure
 from methods_ensembles import CHAIN, G1, QUICK, SCENARIOS, Scenario
 from methods_epochs import epoch_claims
+from methods_forecasts import with_forecasts
 from methods_grid import KEYS, numbers, ready
 from methods_left import hours_left, show_left
 from methods_seconds import with_seconds
@@ -140,10 +141,15 @@ def _forget(row: Row, work: Path) -> None:
     shutil.rmtree(work / name, ignore_errors=True)
 
 
-def judged(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return claims, figures and what the pictures show, from whatever rows there are."""
-    found = blocks_of(with_seconds(rows))
-    on_epochs, epochs = epoch_claims(rows)
+def judged(rows: Sequence[Row], scenarios: Sequence[Scenario] = SCENARIOS) -> dict[str, Any]:
+    """Return claims, figures and what the pictures show, from whatever rows there are.
+
+    Args:
+        rows: finished trainings.
+        scenarios: ensembles and data.
+    """
+    found = blocks_of(with_seconds(rows, scenarios))
+    on_epochs, epochs = epoch_claims(with_forecasts(rows, scenarios))
     claims = [claim for block in found for claim in claims_of(block)] + on_epochs
     return {
         "devices": sorted({r["device"] for r in rows}),
@@ -247,7 +253,7 @@ def main() -> None:
     rows = read_rows(file)
     if not rows:
         raise SystemExit(f"{file} has no training yet: start without --judge")
-    result = judged(rows)
+    result = judged(rows, scenarios)
     show_claims(result["claims"])
     if not given.quick and given.judge:
         (RESULTS / "methods_converged-cpu.json").write_text(json.dumps(result) + "\n")

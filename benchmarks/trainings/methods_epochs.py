@@ -75,7 +75,7 @@ def epoch_figures(rows: Sequence[Row], column: str) -> dict[str, Any] | None:
 
     Args:
         rows: finished trainings.
-        column: `predicted`, or `prior`.
+        column: `predicted`, `prior`, or a column of `methods_forecasts`.
     """
     misses, ended, inside, by_kind = [], [], [], {}
     for row in rows:
@@ -110,10 +110,12 @@ def epoch_claims(rows: Sequence[Row]) -> tuple[list[Claim], dict[str, Any]]:
     claims, found = [], {}
     for recipe in RecipeName:
         for column, words in (
-            ("predicted", "forecast from earlier rows"),
+            ("other_seeds", "forecast from other seeds"),
+            ("other_ensembles", "forecast from other ensembles"),
+            ("predicted", "forecast of its time"),
             ("prior", "forecast of the prior"),
         ):
-            own = epoch_figures([r for r in rows if r["recipe"] == recipe], column)
+            own = epoch_figures([r for r in rows if r["recipe"] == recipe and column in r], column)
             if own is None:
                 continue
             found[f"{recipe} {column}"] = own

@@ -67,6 +67,17 @@ def key_of(scenario: str, recipe: str, method: str, seed: int) -> Row:
     return dict(zip(KEYS, (scenario, str(recipe), method, str(seed)), strict=True))
 
 
+def job_of(row: Row, scenarios: Sequence[Scenario]) -> Job:
+    """Return the training that a row is of."""
+    return Job(
+        scenario=next(scenario for scenario in scenarios if scenario.name == row["scenario"]),
+        recipe=RecipeName(row["recipe"]),
+        method=row["method"],
+        seed=int(row["seed"]),
+        epochs=int(row["plan_epochs"]),
+    )
+
+
 # Order.
 
 

@@ -14,13 +14,12 @@ import numpy as np
 from grid2_sets import data_named
 from grid_runner import Row
 from methods_ensembles import SCENARIOS, Scenario
-from methods_grid import Job, numbers
+from methods_grid import Job, job_of, numbers
 from methods_train import COSTS, costs_of, plan_of
 from numpy.typing import NDArray
 
 from advisor.plans.convergence.kinds import train_steps
 from advisor.plans.dataset import DatasetFacts
-from advisor.plans.recipes.choice import RecipeName
 
 
 def with_seconds(rows: Sequence[Row], scenarios: Sequence[Scenario] = SCENARIOS) -> list[Row]:
@@ -30,13 +29,12 @@ def with_seconds(rows: Sequence[Row], scenarios: Sequence[Scenario] = SCENARIOS)
         rows: finished trainings.
         scenarios: ensembles and data.
     """
-    named = {scenario.name: scenario for scenario in scenarios}
     timed: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if float(row["core_seconds"]):
             timed.setdefault(_place(row), []).append(row)
     return [
-        _with_seconds(row, timed[_place(row)], named[row["scenario"]])
+        _with_seconds(row, timed[_place(row)], scenarios)
         if not float(row["core_seconds"]) and _place(row) in timed
         else row
         for row in rows
@@ -47,17 +45,11 @@ def _place(row: Row) -> tuple[str, ...]:
     return row["scenario"], row["recipe"], row["method"]
 
 
-def _with_seconds(row: Row, timed: Sequence[Row], scenario: Scenario) -> Row:
+def _with_seconds(row: Row, timed: Sequence[Row], scenarios: Sequence[Scenario]) -> Row:
     seconds, epochs = (_summed(timed, column) for column in ("network_seconds", "epochs"))
     each = tuple(np.array(numbers(row["epochs"])) * seconds / epochs)
-    job = Job(
-        scenario=scenario,
-        recipe=RecipeName(row["recipe"]),
-        method=row["method"],
-        seed=int(row["seed"]),
-        epochs=int(row["plan_epochs"]),
-    )
-    return row | dict(zip(COSTS, _costs(job, each), strict=True)) | {"device": timed[0]["device"]}
+    costs = _costs(job_of(row, scenarios), each)
+    return row | dict(zip(COSTS, costs, strict=True)) | {"device": timed[0]["device"]}
 
 
 def _summed(rows: Sequence[Row], column: str) -> NDArray[np.float64]:
@@ -68,7 +60,7 @@ def _summed(rows: Sequence[Row], column: str) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4096)
 def _costs(job: Job, each: tuple[float, ...]) -> tuple[str, ...]:
-    plan = plan_of(job, _facts(job.scenario.dataset))
+    plan = plan_of(job, facts_of(job.scenario.dataset))
     steps = {step.id: 0.0 for step in plan.steps}
     steps |= zip((step.id for step in train_steps(plan)), each, strict=True)
     found = costs_of(plan, steps)
@@ -76,5 +68,6 @@ def _costs(job: Job, each: tuple[float, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
-def _facts(dataset: str) -> DatasetFacts:
+def facts_of(dataset: str) -> DatasetFacts:
+    """Return the facts of a data set."""
     return data_named(dataset).facts

@@ -215,9 +215,14 @@ def _epochs(plan: TrainingPlan, prior: TrainingPlan, took: dict[str, int]) -> di
         "kinds": ";".join(kind_of(plan, step) for step in steps),
         "epochs": ";".join(str(took[step.network]) for step in steps),
         "most_epochs": ";".join(str(step.schedule.epochs) for step in steps),
-        "predicted": ";".join(map(_forecast, steps)),
-        "prior": ";".join(map(_forecast, train_steps(prior))),
+        "predicted": forecasts(plan),
+        "prior": forecasts(prior),
     }
+
+
+def forecasts(plan: TrainingPlan) -> str:
+    """Return mean, low and high of the epochs of every network, as in the column `predicted`."""
+    return ";".join(map(_forecast, train_steps(plan)))
 
 
 def _forecast(step: TrainStep) -> str:

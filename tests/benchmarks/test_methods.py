@@ -20,7 +20,7 @@ from trainer.events import CheckpointWritten
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 MODULES = (
     "methods", "methods_ensembles", "methods_epochs", "methods_grid", "methods_train", "methods_claims",
-    "methods_left", "methods_charts", "methods_seconds",
+    "methods_left", "methods_charts", "methods_seconds", "methods_forecasts",
 )  # fmt: skip
 
 
@@ -34,6 +34,19 @@ def bench():
         )
     for name in MODULES:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def tiny(bench):
+    return bench.ensembles.Scenario(
+        name="tiny",
+        design="resnet-8-2+resnet-8-3",
+        dataset="digits",
+        clusters=(1,),
+        seeds=1,
+        epoch_seconds={RecipeName.PUBLISHED: 0.1},
+        most_epochs={RecipeName.PUBLISHED: 2},
+    )
 
 
 def row(bench, method, seed, seconds=10.0, error=0.1, members=5, **others):
@@ -172,11 +185,27 @@ def test_forecasts_of_epochs_are_judged_by_median_miss_and_coverage(bench):
     assert (found["trainings"], found["networks"], found["median_miss"]) == (12, 60, 1.0)
     assert found["inside_90"]["mean"] == 0.0
     verdicts = {c.claim: c.verdict for c in bench.epochs.epoch_claims(rows)[0]}
-    assert verdicts["epochs, forecast from earlier rows: median miss"] == "met"
+    assert verdicts["epochs, forecast of its time: median miss"] == "met"
     assert verdicts["epochs, forecast of the prior: median miss"] == "missed"
     assert verdicts["epochs, forecast of the prior: inside the interval"] == "missed: too narrow"
     few = {c.claim: c.verdict for c in bench.epochs.epoch_claims(rows[:3])[0]}
     assert few["epochs, forecast of the prior: median miss"].startswith("too few trainings (3 of 10)")
+
+
+def test_a_forecast_anew_learns_from_the_other_seeds_alone(bench, tiny):
+    def trained(seed, epochs):
+        return row(
+            bench, "full_data", seed, scenario="tiny", dataset="digits", family="resnet", plan_epochs=120,
+            kinds="member;member", epochs=f"{epochs};{epochs}", most_epochs="120;120",
+        )  # fmt: skip
+
+    found = bench.forecasts.with_forecasts([*(trained(s, 40) for s in range(4)), trained(4, 80)], [tiny])
+    means = [float(r["other_seeds"].split("/")[0]) for r in found]
+    # That of the last seed rests on trainings of 40 epochs, and those of the others on one of 80 as well.
+    assert means[4] == pytest.approx(40, rel=0.1)
+    assert means[0] > means[4]
+    # There is no other ensemble: what is left is the prior, 128 epochs of which 120 are allowed.
+    assert all(float(r["other_ensembles"].split("/")[0]) > 70 for r in found)
 
 
 def test_a_chain_stops_at_the_cost_of_mothernets(bench):
@@ -199,7 +228,8 @@ def test_a_chain_stops_at_the_cost_of_mothernets(bench):
 
 def test_rows_of_one_seed_give_json_and_pictures(bench):
     rows = clusters(bench, (0.12, 0.102, 0.09), (10, 20, 30))
-    rows = [r for r in rows if r["seed"] == "0"] + [row(bench, "snapshot", 0, members=7, patience="")]
+    rows = [r | {"patience": ""} for r in rows if r["seed"] == "0"]
+    rows.append(row(bench, "snapshot", 0, members=7, patience=""))
     result = bench.methods.judged(rows)
     assert json.loads(json.dumps(result))["blocks"][0]["members"] == 5
     for chart in (bench.charts.front_chart(result), bench.charts.growth_chart(result)):
@@ -283,19 +313,6 @@ def test_a_stored_number_of_epochs_teaches_as_the_curve_that_ended_there(bench):
     assert [(s.kind, s.family, len(s.train_errors), s.falling) for s in known] == [
         ("member", "vgg", 30, False)
     ] * 5
-
-
-@pytest.fixture(scope="module")
-def tiny(bench):
-    return bench.ensembles.Scenario(
-        name="tiny",
-        design="resnet-8-2+resnet-8-3",
-        dataset="digits",
-        clusters=(1,),
-        seeds=1,
-        epoch_seconds={RecipeName.PUBLISHED: 0.1},
-        most_epochs={RecipeName.PUBLISHED: 2},
-    )
 
 
 def test_a_training_that_was_stopped_continues_to_the_same_row(bench, tiny, tmp_path, monkeypatch):

@@ -7,9 +7,10 @@ Notation:
     n     epochs of a training that ends by its patience; the last gain came in epoch n − P
     y     log(n) at a constant learning rate, log((n − P) / E + c) where the rate falls as in a schedule of E
     c     a share of the schedule, `SOFT_SHARE`, so that gains which end at once are not far from early ones
-    x     1, and indicators of the kind of step, the family and the data set
+    x     1, and indicators of the kind of step, the family, the data set, the family on a data set, and a
+          hatched member on a data set
     β     their effects, each with a normal prior
-    s     standard deviation of y between trainings that x does not tell apart
+    s     standard deviation of y between trainings that x does not tell apart, of hatched members another one
 
     y = xβ + s·z,    z ~ N(0, 1),    P + 1 ≤ n, and no training has more than E epochs
 
@@ -24,11 +25,14 @@ Prior: MotherNets (MLSys 2020), section 3. A mother takes 128 epochs of CIFAR an
 takes 73 % of the time of full data, and a distilled network 60 to 70 %. Other data may take half or twice as
 many. Where the rate falls, the schedule decides more than the kind of step: most trainings gain until after
 the last drop.
+
+A hatched member whose mother knows all training images by heart gains nothing and ends by the patience alone;
+another one takes as long as a mother. So hatched members lie further apart, and data decide more on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
@@ -62,9 +66,13 @@ PATIENCE_EXPONENT, PATIENCE_STD = 0.5, 0.3
 # Where the rate falls, the last gain comes at about this share of the schedule.
 FALLING_SHARE, FALLING_LEVEL_STD, FALLING_DATA_STD = 0.85, 0.3, 0.3
 SOFT_SHARE = 0.1
+# Of a family on a data set, and of hatched members on a data set (chosen on VGGs and ResNets of
+# `benchmarks/trainings/methods.py`).
+FAMILY_DATA_STD, HATCHED_DATA_STD = 0.2, 0.5
 # Between trainings that are alike: the inverse gamma distribution of s², whose mean is 0.3². Seeds of small
 # networks on the digits lie that far apart.
 ALIKE_SHAPE, ALIKE_SCALE = 3.0, 2 * 0.3**2
+HATCHED_SCALE = 2 * 0.45**2
 BURN_IN, DRAWS = 200, 1000
 
 
@@ -127,17 +135,26 @@ def _values(
     effects, drawn, stds = _posterior(predictor, patience, falling)
     generator = np.random.default_rng((predictor.seed, 1))
     noise, elsewhere = generator.standard_normal((2, DRAWS))
-    values = drawn @ effects.row(dataset, family, kind) + stds * noise
-    if dataset not in effects.datasets:
-        values = values + effects.data_std * elsewhere
+    values = drawn @ effects.row(dataset, family, kind) + stds[:, int(kind is Kind.HATCHED)] * noise
+    values = values + effects.unseen_std(dataset, family, kind) * elsewhere
     return np.asarray(values, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Effects:
-    """The effects β and their prior, for one patience and one shape of the learning rate."""
+    """The effects β and their prior, for one patience and one shape of the learning rate.
+
+    Attributes:
+        datasets: data sets of the evidence.
+        pairs: families and the data sets that they were trained on.
+        hatched: data sets on which members were hatched.
+        patience: epochs without a gain that end a training.
+        falling: whether the learning rate falls.
+    """
 
     datasets: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    hatched: tuple[str, ...]
     patience: int
     falling: bool
 
@@ -148,8 +165,21 @@ class _Effects:
 
     def row(self, dataset: str, family: str, kind: Kind) -> Floats:
         """Return x of a training, shape (effects,)."""
-        parts = ((kind, Kind), (family, FAMILIES), (dataset, self.datasets))
+        own_hatched = dataset if kind is Kind.HATCHED else None
+        parts: tuple[tuple[object, Iterable[object]], ...] = (
+            (kind, Kind), (family, FAMILIES), (dataset, self.datasets),
+            ((family, dataset), self.pairs), (own_hatched, self.hatched),
+        )  # fmt: skip
         return np.array([1.0, *(float(name == own) for own, names in parts for name in names)])
+
+    def unseen_std(self, dataset: str, family: str, kind: Kind) -> float:
+        """Return the standard deviation of all effects on a training that no training tells of."""
+        unseen = (
+            (self.data_std, dataset not in self.datasets),
+            (FAMILY_DATA_STD, (family, dataset) not in self.pairs),
+            (HATCHED_DATA_STD, kind is Kind.HATCHED and dataset not in self.hatched),
+        )
+        return sqrt(sum(std**2 for std, missing in unseen if missing))
 
     @property
     def prior(self) -> tuple[Floats, Floats]:
@@ -161,36 +191,46 @@ class _Effects:
         else:
             level = log(PUBLISHED_EPOCHS[Kind.MEMBER])
             kinds = {kind: log(PUBLISHED_EPOCHS[kind]) - level for kind in Kind}
+            # Published epochs are means; that of numbers further apart lies further above their median.
+            kinds[Kind.HATCHED] -= (HATCHED_DATA_STD**2 + (HATCHED_SCALE - ALIKE_SCALE) / 2) / 2
             level += PATIENCE_EXPONENT * longer
             level_std = sqrt(LEVEL_STD**2 + (PATIENCE_STD * longer) ** 2)
-        others = len(FAMILIES) + len(self.datasets)
-        means = [level, *kinds.values(), *[0.0] * others]
-        stds = [level_std, *(KIND_STD[kind] for kind in Kind), *[FAMILY_STD] * len(FAMILIES)]
+        others = [FAMILY_STD] * len(FAMILIES) + [self.data_std] * len(self.datasets)
+        others += [FAMILY_DATA_STD] * len(self.pairs) + [HATCHED_DATA_STD] * len(self.hatched)
+        means = [level, *kinds.values(), *[0.0] * len(others)]
         # An effect without uncertainty still needs a positive one.
-        return np.array(means), np.maximum([*stds, *[self.data_std] * len(self.datasets)], 1e-6)
+        return np.array(means), np.maximum([level_std, *(KIND_STD[kind] for kind in Kind), *others], 1e-6)
 
 
 @lru_cache(maxsize=64)
 def _posterior(predictor: EpochPredictor, patience: int, falling: bool) -> tuple[_Effects, Floats, Floats]:
-    """Return the effects, and draws of β and of s, shapes (DRAWS, effects) and (DRAWS,)."""
+    """Return the effects, and draws of β and of s, shapes (DRAWS, effects) and (DRAWS, 2); hatched last."""
     own = [e for e in predictor.evidence if e.falling == falling]
     seen = [(e, found) for e in own if (found := _observed(e, patience)) is not None]
-    effects = _Effects(tuple(sorted({e.dataset for e, _ in seen})), patience, falling)
+    effects = _Effects(
+        datasets=tuple(sorted({e.dataset for e, _ in seen})),
+        pairs=tuple(sorted({(e.family, e.dataset) for e, _ in seen})),
+        hatched=tuple(sorted({e.dataset for e, _ in seen if e.kind is Kind.HATCHED})),
+        patience=patience,
+        falling=falling,
+    )
     means, stds = effects.prior
     design = np.array([effects.row(e.dataset, e.family, e.kind) for e, _ in seen]).reshape(-1, len(means))
     values, censored = np.array([v for _, (v, _) in seen]), np.array([c for _, (_, c) in seen], dtype=bool)
+    groups = np.array([int(e.kind is Kind.HATCHED) for e, _ in seen], dtype=int)
+    scales, counts = np.array([ALIKE_SCALE, HATCHED_SCALE]), np.bincount(groups, minlength=2)
     generator = np.random.default_rng((predictor.seed, 0))
     drawn = []
-    std, y = sqrt(ALIKE_SCALE / ALIKE_SHAPE), values.copy()
+    alike, y = np.sqrt(scales / ALIKE_SHAPE), values.copy()
     for _ in range(BURN_IN + DRAWS):
-        effect = _drawn_effects(generator, design, y, std, means, stds)
+        effect = _drawn_effects(generator, design, y, alike[groups], means, stds)
         fitted = design @ effect
-        misses = ((y - fitted) ** 2).sum()
-        std = sqrt((ALIKE_SCALE + misses / 2) / generator.gamma(ALIKE_SHAPE + len(y) / 2))
-        y = np.where(censored, _drawn_above(generator, values, fitted, std), values)
-        drawn.append((effect, std))
+        misses = np.bincount(groups, (y - fitted) ** 2, minlength=2)
+        alike = np.sqrt((scales + misses / 2) / generator.gamma(ALIKE_SHAPE + counts / 2))
+        y = np.where(censored, _drawn_above(generator, values, fitted, alike[groups]), values)
+        drawn.append((effect, alike))
     kept = drawn[BURN_IN:]
-    return effects, np.array([effect for effect, _ in kept]), np.array([std for _, std in kept])
+    return effects, np.array([effect for effect, _ in kept]), np.array([each for _, each in kept])
 
 
 def _observed(step: TrainedStep, patience: int) -> tuple[float, bool] | None:
@@ -220,21 +260,22 @@ def epochs_to_convergence(train_errors: Sequence[float], patience: int) -> int |
 
 
 def _drawn_effects(
-    generator: np.random.Generator, design: Floats, y: Floats, std: float, means: Floats, stds: Floats
+    generator: np.random.Generator, design: Floats, y: Floats, alike: Floats, means: Floats, stds: Floats
 ) -> Floats:
-    """Return a draw of β given y and s."""
-    precision = np.diag(stds**-2) + design.T @ design / std**2
+    """Return a draw of β given y and s of every training."""
+    weighted = design.T / alike**2
+    precision = np.diag(stds**-2) + weighted @ design
     root = np.linalg.cholesky(precision)
-    centre = np.linalg.solve(precision, means / stds**2 + design.T @ y / std**2)
+    centre = np.linalg.solve(precision, means / stds**2 + weighted @ y)
     return np.asarray(
         centre + np.linalg.solve(root.T, generator.standard_normal(len(means))), dtype=np.float64
     )
 
 
-def _drawn_above(generator: np.random.Generator, bounds: Floats, means: Floats, std: float) -> Floats:
-    """Return draws of normal distributions above bounds, all of one standard deviation."""
-    below = ndtr((bounds - means) / std)
+def _drawn_above(generator: np.random.Generator, bounds: Floats, means: Floats, stds: Floats) -> Floats:
+    """Return draws of normal distributions above bounds."""
+    below = ndtr((bounds - means) / stds)
     shares = below + (1 - below) * generator.random(len(bounds))
     # Far above a distribution its rounded tail is empty: the bound itself is the draw.
-    drawn = means + std * ndtri(np.minimum(shares, 1 - 1e-12))
+    drawn = means + stds * ndtri(np.minimum(shares, 1 - 1e-12))
     return np.asarray(np.maximum(drawn, bounds), dtype=np.float64)
