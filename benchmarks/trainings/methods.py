@@ -32,8 +32,8 @@ seconds and epochs from the rows as soon as there are any. Data are 2,000 traini
 
 MotherNets of as many clusters as members are full data, and trained once.
 
-`--judge` writes results/methods_converged-cpu.json, methods_converged-cpu.svg and
-methods_converged-members-cpu.svg. `--quick` writes nothing there.
+`--judge` writes results/methods_converged-cpu.json, methods_converged-cpu.svg,
+methods_converged-digits-cpu.svg and methods_converged-members-cpu.svg. `--quick` writes nothing there.
 """
 
 from __future__ import annotations

@@ -11,29 +11,44 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-from methods_ensembles import CHAIN, EQUAL, FULL, G1
+from methods_ensembles import CHAIN, EQUAL, FULL, G1, SCENARIOS
 
 from cli.web.charts.files import write_chart
 from cli.web.charts.theme import chart_of, finished
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "methods_converged"
-PANEL = {"width": 330, "height": 230}
-MOTHERNETS = "MotherNets, g = 1 … m (full data)"
+COLUMNS, PANEL = 3, {"width": 250, "height": 190}
+MOTHERNETS = "MotherNets of g clusters, joined (g = members: full data)"
+NAMES = {CHAIN: "snapshots, all cycles", EQUAL: "snapshots, in the seconds of g = 1", FULL: "full data"}
+LEGEND = alt.Legend(orient="top", columns=2, labelLimit=400)
+DIGITS = "digits"
 
 
-def front_chart(result: Mapping[str, Any]) -> alt.VConcatChart:
-    """Return error beside seconds of every ensemble and recipe."""
-    panels = [_panel(block) for block in result["blocks"]]
+def front_chart(blocks: Sequence[Mapping[str, Any]], caption: str) -> alt.VConcatChart:
+    """Return error beside seconds of ensembles and recipes.
+
+    Args:
+        blocks: ensembles and recipes with the figures of their methods.
+        caption: machines, versions and dates.
+    """
     return finished(
-        _in_pairs(panels),
-        "Test error against training time to convergence, all methods at once",
-        ["Means over seeds with 90 % intervals. MotherNets of rising g are joined", _caption(result)],
+        _in_rows([_panel(block) for block in _sorted(blocks)]),
+        "Test error against training time, to convergence",
+        ["Means over seeds with 90 % intervals of the error. Numbers are g", caption],
     )
 
 
-def _in_pairs(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
-    rows = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
+def _sorted(blocks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return ensembles in their order, one recipe after the other."""
+    order = [scenario.name for scenario in SCENARIOS]
+    return sorted(
+        blocks, key=lambda b: (b["recipe"], order.index(b["scenario"]) if b["scenario"] in order else 0)
+    )
+
+
+def _in_rows(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
+    rows = [alt.hconcat(*panels[i : i + COLUMNS]) for i in range(0, len(panels), COLUMNS)]
     return alt.vconcat(*rows).resolve_scale(color="shared", shape="shared")
 
 
@@ -41,17 +56,17 @@ def _panel(block: Mapping[str, Any]) -> alt.LayerChart:
     timed = {method: figures for method, figures in block["methods"].items() if figures["seconds"]}
     data = chart_of([_row(method, figures) for method, figures in timed.items()])
     y = alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False))
-    x = alt.X("seconds:Q", title="training, seconds on two cores", scale=alt.Scale(zero=True))
-    legend = alt.Legend(orient="bottom", columns=3)
-    colour = alt.Color("method:N", title=None, legend=legend, scale=alt.Scale(scheme="tableau20"))
+    x = alt.X("seconds:Q", title="seconds on two cores", scale=alt.Scale(zero=True))
+    colour = alt.Color("method:N", title=None, legend=LEGEND)
     # A legend of shapes would be a second one beside that of colours.
     shape = alt.Shape("method:N", legend=None)
     bars = data.mark_rule().encode(x=x, y=alt.Y("low:Q", title="test error, %"), y2="high:Q", color=colour)
     points = data.mark_point(filled=True, size=55).encode(x=x, y=y, color=colour, shape=shape)
-    line = data.mark_line(color="#444").encode(x=x, y=y, order="clusters:Q")
-    joined = line.transform_filter(alt.datum.method == MOTHERNETS)
+    own = alt.datum.method == MOTHERNETS
+    line = data.mark_line(color="#444").encode(x=x, y=y, order="clusters:Q").transform_filter(own)
+    label = data.mark_text(dx=8, dy=-8).encode(x=x, y=y, text="clusters:Q").transform_filter(own)
     title = f"{block['scenario']}, {block['recipe']}"
-    return alt.layer(joined, bars, points).properties(title=title, **PANEL)
+    return alt.layer(line, bars, points, label).properties(title=title, **PANEL)
 
 
 def _row(method: str, figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,22 +74,26 @@ def _row(method: str, figures: Mapping[str, Any]) -> dict[str, Any]:
     low, high = (error["mean"] if error[end] is None else error[end] for end in ("low", "high"))
     joined = method.startswith("mothernets") or method == FULL
     return {
-        "method": MOTHERNETS if joined else method,
+        "method": MOTHERNETS if joined else NAMES.get(method, method),
         "clusters": figures["clusters"],
         "seconds": figures["seconds"]["mean"],
         "error": 100 * error["mean"],
-        "low": 100 * low,
+        "low": 100 * max(low, 0.0),
         "high": 100 * high,
     }
 
 
-def growth_chart(result: Mapping[str, Any]) -> alt.VConcatChart:
-    """Return the error by number of members of snapshots, MotherNets of one cluster and full data."""
-    panels = [_growth(block) for block in result["blocks"] if CHAIN in block["methods"]]
+def growth_chart(blocks: Sequence[Mapping[str, Any]], caption: str) -> alt.VConcatChart:
+    """Return the error by number of members of snapshots, MotherNets of one cluster and full data.
+
+    Args:
+        blocks: ensembles and recipes with the figures of their methods.
+        caption: machines, versions and dates.
+    """
     return finished(
-        _in_pairs(panels),
+        _in_rows([_growth(block) for block in _sorted(blocks)]),
         "Error as members are added",
-        ["Means over seeds. The line marks six snapshots", _caption(result)],
+        ["Means over seeds. The line marks six snapshots", caption],
     )
 
 
@@ -85,7 +104,7 @@ def _growth(block: Mapping[str, Any]) -> alt.LayerChart:
     lines = data.mark_line(point=True).encode(
         x=alt.X("members:Q", title="members"),
         y=alt.Y("error:Q", title="test error, %", scale=alt.Scale(zero=False)),
-        color=alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", columns=2)),
+        color=alt.Color("method:N", title=None, legend=LEGEND),
     )
     title = f"{block['scenario']}, {block['recipe']}"
     return alt.layer(six, lines).properties(title=title, **PANEL)
@@ -93,21 +112,27 @@ def _growth(block: Mapping[str, Any]) -> alt.LayerChart:
 
 def _curves(methods: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for method, figures in methods.items():
+        name = "MotherNets, g = 1" if method == G1 else NAMES.get(method, method)
         for i, error in enumerate(figures["errors_by_members"]):
-            yield {"method": method, "members": i + 1, "error": 100 * error}
+            yield {"method": name, "members": i + 1, "error": 100 * error}
 
 
-def _caption(result: Mapping[str, Any]) -> str:
-    first, last = result["dates"]
-    torch = ", ".join(result["versions"]["torch"])
-    return f"{'; '.join(result['devices'])}, torch {torch}, {first} to {last}"
+def caption_of(result: Mapping[str, Any]) -> str:
+    """Return machines, versions and dates in words."""
+    dates, torch = dict.fromkeys(result["dates"]), ", ".join(result["versions"]["torch"])
+    return f"{'; '.join(result['devices'])}, torch {torch}, {' to '.join(dates)}"
 
 
 def draw(result: Mapping[str, Any]) -> None:
-    """Draw both pictures beside the results."""
-    write_chart(front_chart(result), RESULTS / f"{NAME}-cpu.svg", "the picture")
-    if any(CHAIN in block["methods"] for block in result["blocks"]):
-        write_chart(growth_chart(result), RESULTS / f"{NAME}-members-cpu.svg", "the picture")
+    """Draw the pictures beside the results, digits apart."""
+    caption = caption_of(result)
+    for name, on_digits in (("cpu", False), ("digits-cpu", True)):
+        blocks = [b for b in result["blocks"] if b["scenario"].endswith(DIGITS) is on_digits]
+        if any(figures["seconds"] for block in blocks for figures in block["methods"].values()):
+            write_chart(front_chart(blocks, caption), RESULTS / f"{NAME}-{name}.svg", "the picture")
+    chains = [b for b in result["blocks"] if CHAIN in b["methods"]]
+    if chains:
+        write_chart(growth_chart(chains, caption), RESULTS / f"{NAME}-members-cpu.svg", "the picture")
 
 
 if __name__ == "__main__":

@@ -232,8 +232,8 @@ def test_rows_of_one_seed_give_json_and_pictures(bench):
     rows.append(row(bench, "snapshot", 0, members=7, patience=""))
     result = bench.methods.judged(rows)
     assert json.loads(json.dumps(result))["blocks"][0]["members"] == 5
-    for chart in (bench.charts.front_chart(result), bench.charts.growth_chart(result)):
-        assert chart.to_dict()["$schema"]
+    for chart_of in (bench.charts.front_chart, bench.charts.growth_chart):
+        assert chart_of(result["blocks"], bench.charts.caption_of(result)).to_dict()["$schema"]
 
 
 # Order and resuming.
