@@ -4,12 +4,15 @@ Notation: every figure is the standard deviation of a logarithm of an error, or 
 
     σ       seed_std: of the error of one network between seeds, on one data set
     m, r    members, and the share of ordered pairs (over m²) with a common beginning
-    k       errors counted on a finite number of images; the logarithm of a count has std 1/√k
+    k, e    errors counted on a finite number of images, and their share
+    c       √((1 − e)/k), of a count
+    w       share of c² that is common to all networks: images that are hard are so for each (`common_share`)
 
     one network                      σ
     an ensemble                      σ · √(1/m + r), since members with one mother share her seed
     one training                     √(DISCREPANCY_STD² + σ²·(1/m + r))
-    ensemble error / member error    √(RATIO_STD² + σ²/m + 1/k)
+    its count                        √(c²·(1 − w)/m), and √w·c in common with all counts on the same images
+    ensemble error / member error    √(RATIO_STD² + σ²/m + c²·(1 − w))
 
 σ is estimated for every data set from trainings that differ by nothing but their seed (`fitted_seed_std`), by
 the likelihood of their log errors under a common normal distribution whose mean is integrated out, with a
@@ -35,6 +38,10 @@ DISCREPANCY_STD = 0.05
 RATIO_STD = 0.02
 # The same for an epoch in the middle of a schedule over the end of the same training.
 CURVE_STD = 0.15
+# Correlation of the wrong answers of two networks on the same images, over the images. Pairs of members in
+# `benchmarks/trainings` have 0.24 to 0.39 where a hundredth of the answers is wrong, and 0.72 to 0.89 from a
+# seventh on. Between lies a line in the logarithm of the error.
+LEAST_COMMON, MOST_COMMON, COMMON_SLOPE, COMMON_ERROR = 0.3, 0.75, 0.15, 0.01
 # Priors of σ: for data sets with published errors, and for all others, where little data and short schedules
 # may make it ten times as large.
 PUBLISHED_SEED_STD = LogNormal(float(np.log(0.03)), 0.2)
@@ -52,6 +59,27 @@ def error_count(error: float, images: int) -> float:
         images: number of images.
     """
     return max(error * images, 0.5)
+
+
+def common_share(error: float) -> float:
+    """Return the share of the variance of a count that all counts on the same images have in common.
+
+    Args:
+        error: error, share.
+    """
+    found = LEAST_COMMON + COMMON_SLOPE * np.log(max(error, 1e-9) / COMMON_ERROR)
+    return float(np.clip(found, LEAST_COMMON, MOST_COMMON))
+
+
+def own_count_variance(count: float, images: int) -> float:
+    """Return the variance of the logarithm of a count that no other count on the same images shares.
+
+    Args:
+        count: number of errors.
+        images: number of images.
+    """
+    error = min(count / images, 1.0)
+    return (1 - error) / count * (1 - common_share(error))
 
 
 def ensemble_seed_std(seed_std: float, case: Case) -> float:
@@ -75,33 +103,48 @@ def training_std(seed_std: float, case: Case) -> float:
     return float(np.hypot(DISCREPANCY_STD, ensemble_seed_std(seed_std, case)))
 
 
-def ratio_std(seed_std: float, case: Case, count: float) -> float:
+def member_std(seed_std: float, case: Case, count: float, images: int) -> float:
+    """Return the standard deviation of the log error of the mean member of one training, counted on images.
+
+    Args:
+        seed_std: standard deviation of the log error of one network between seeds.
+        case: case of the training.
+        count: number of errors that a member makes, the mean of all.
+        images: number of images that they are counted on.
+    """
+    own = own_count_variance(count, images) / case.members
+    return float(np.hypot(training_std(seed_std, case), np.sqrt(own)))
+
+
+def ratio_std(seed_std: float, case: Case, count: float, images: int) -> float:
     """Return the standard deviation of the log of an ensemble's error over that of its mean member.
 
     Args:
         seed_std: standard deviation of the log error of one network between seeds.
         case: case of the ensemble.
         count: number of errors that the ensemble makes.
+        images: number of images that they are counted on.
     """
-    return float(np.sqrt(RATIO_STD**2 + seed_std**2 / case.members + 1 / count))
+    own = own_count_variance(count, images)
+    return float(np.sqrt(RATIO_STD**2 + seed_std**2 / case.members + own))
 
 
 def split_stds(evidence: Sequence[TrainedEvidence]) -> dict[str, float]:
     """Return how far the log error on validation images may lie off that on all images, by data set.
 
     All trainings are counted on the same validation images, so what these contribute is common to them, and
-    many trainings do not average it out. It is the standard deviation of one count, of the mean member.
+    many trainings do not average it out.
 
     Args:
         evidence: trainings; those that are counted on test images are passed over.
     """
-    counts: dict[str, list[float]] = {}
+    variances: dict[str, list[float]] = {}
     for e in evidence:
         if e.validated and e.member_errors is not None:
-            counts.setdefault(e.dataset, []).append(
-                error_count(float(np.mean(e.member_errors)), e.test_images)
-            )
-    return {dataset: float(np.median(found) ** -0.5) for dataset, found in counts.items()}
+            count = error_count(float(np.mean(e.member_errors)), e.test_images)
+            error = min(count / e.test_images, 1.0)
+            variances.setdefault(e.dataset, []).append((1 - error) / count * common_share(error))
+    return {dataset: float(np.median(found) ** 0.5) for dataset, found in variances.items()}
 
 
 def fitted_seed_std(dataset: str, evidence: Sequence[TrainedEvidence]) -> float:
@@ -147,7 +190,8 @@ def _log_likelihoods(counts: Floats, images: Floats) -> Floats:
         counts: errors of each training, shape (n,).
         images: images that they are counted on, shape (n,).
     """
-    weights = 1 / (SEED_STD_GRID[:, None] ** 2 + 1 / counts)
+    own = np.array([own_count_variance(*pair) for pair in zip(counts, images, strict=True)])
+    weights = 1 / (SEED_STD_GRID[:, None] ** 2 + own)
     total = weights.sum(axis=1)
     logs = np.log(counts / images)
     mean = weights @ logs / total

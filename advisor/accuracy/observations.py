@@ -28,7 +28,14 @@ from advisor.accuracy.cases import (
 from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import Curve, TrainedEvidence, has_curve
 from advisor.accuracy.formula import REFERENCE_PARAMETERS, Case
-from advisor.accuracy.noise import CURVE_STD, PUBLISHED_SEED_STD, error_count, ratio_std, training_std
+from advisor.accuracy.noise import (
+    CURVE_STD,
+    PUBLISHED_SEED_STD,
+    error_count,
+    member_std,
+    ratio_std,
+    training_std,
+)
 from advisor.accuracy.prior import ANCHORS, GLOBAL
 from advisor.accuracy.sources.published import ERRORS, GAPS, HATCHED_PENALTY, PublishedError
 from advisor.plans.dataset import DATASETS
@@ -118,7 +125,8 @@ def _published_error(e: PublishedError, single: PublishedError | None) -> Observ
         value = np.log(e.error / 100) + IMAGES_EXPONENT * np.log(e.image_share)
         return Observation(case, float(value), training_std(seed_std, case))
     # The denominator is one training, not the mean of the members.
-    std = np.hypot(ratio_std(seed_std, case, e.error / 100 * PUBLISHED_TEST_IMAGES), seed_std)
+    count = e.error / 100 * PUBLISHED_TEST_IMAGES
+    std = np.hypot(ratio_std(seed_std, case, count, PUBLISHED_TEST_IMAGES), seed_std)
     return Observation(case, float(np.log(e.error / single.error)), float(std), single_member_case(case))
 
 
@@ -170,8 +178,8 @@ def _final_errors(
     """Yield the error of the mean member, and the ratios of ensembles of it."""
     m, member = case.members, single_member_case(case)
     count = error_count(_mean_error(e, member_errors), e.test_images)
-    std = np.hypot(training_std(seed_std, case), 1 / np.sqrt(count * m))
-    yield Observation(member, float(np.log(count / e.test_images)), float(std))
+    std = member_std(seed_std, case, count, e.test_images)
+    yield Observation(member, float(np.log(count / e.test_images)), std)
     errors = {m: ensemble_error} if m > 1 else {}
     # The first members of several shapes, or of several clusters, are not an ensemble of the same kind.
     if e.errors_by_members is not None and e.design.homogeneous and e.design.clusters in (1, m):
@@ -179,7 +187,8 @@ def _final_errors(
     for k, error in errors.items():
         ensemble_count, ensemble = error_count(error, e.test_images), smaller_ensemble_case(case, k)
         value = float(np.log(ensemble_count / count))
-        yield Observation(ensemble, value, ratio_std(seed_std, ensemble, ensemble_count), reference=member)
+        std = ratio_std(seed_std, ensemble, ensemble_count, e.test_images)
+        yield Observation(ensemble, value, std, reference=member)
 
 
 def _mean_error(e: TrainedEvidence, errors: Sequence[float]) -> float:
@@ -214,7 +223,7 @@ def _curve_errors(e: TrainedEvidence, curve: Curve, case: Case, seed_std: float)
             yield Observation(member, float(value), float(std), reference=single_member_case(case))
         if curve.ensemble is not None and case.members > 1:
             together = _count_in(curve.ensemble, window, curve.images)
-            std = ratio_std(seed_std, case, together)
+            std = ratio_std(seed_std, case, together, curve.images)
             yield Observation(here, float(np.log(together / count)), float(std), reference=member)
 
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.accuracy.cases import case_of
-from advisor.accuracy.noise import ensemble_seed_std, ratio_std, training_std
+from advisor.accuracy.noise import ensemble_seed_std, member_std, ratio_std
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.scenario import Evaluated
 from advisor.designs.design import Design, homogeneous
@@ -105,8 +105,8 @@ def outcome(
     seed_std = accuracy.seed_stds[data.learned_as]
     stds = np.array(
         [
-            np.hypot(training_std(seed_std, case), 1 / np.sqrt(counts[1] * members)),
-            ratio_std(seed_std, case, counts[0]),
+            member_std(seed_std, case, counts[1], data.validation_images),
+            ratio_std(seed_std, case, counts[0], data.validation_images),
         ]
     )
     figures = slice(0, 1 if members == 1 else 2)

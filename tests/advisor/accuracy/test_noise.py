@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from accuracy_examples import run, scattered
 
-from advisor.accuracy.noise import fitted_seed_std
+from advisor.accuracy.noise import common_share, fitted_seed_std, own_count_variance
 from advisor.plans.method_traits import Method
 
 
@@ -21,11 +21,37 @@ def test_how_far_seeds_lie_apart_is_learned_from_members_of_one_shape():
     )
 
 
+def wrong_answers(error, correlation, images, networks, generator):
+    """Wrong answers, bool (networks, images): an image is as hard for every network."""
+    spread = 1 / correlation - 1
+    hardness = generator.beta(error * spread, (1 - error) * spread, images)
+    return generator.random((networks, images)) < hardness
+
+
 def test_counting_few_errors_is_not_taken_for_seeds():
-    generator = np.random.default_rng(4)
-    counted = tuple(generator.binomial(300, 0.1, 60) / 300)
+    wrong = wrong_answers(0.1, 0.65, 300, 60, np.random.default_rng(4))
+    counted = tuple(wrong.mean(axis=1))
     taught = replace(run("60xresnet-8-8", 0.1, 0.1, images=300), member_errors=counted)
     assert fitted_seed_std("mine", [taught]) < 0.06
+
+
+@pytest.mark.parametrize("error", [0.01, 0.05, 0.2, 0.4])
+def test_a_count_has_a_part_of_its_own_and_one_of_its_images(error):
+    generator, images = np.random.default_rng(7), 2000
+    # Many sets of images, each answered by four networks.
+    logs = np.log(
+        [wrong_answers(error, common_share(error), images, 4, generator).sum(axis=1) for _ in range(4000)]
+    )
+    own = own_count_variance(error * images, images)
+    assert logs.var(axis=1, ddof=1).mean() == pytest.approx(own, rel=0.15)
+    whole = (1 - error) / (error * images)
+    assert logs.mean(axis=1).var() - own / 4 == pytest.approx(whole * common_share(error), rel=0.15)
+
+
+def test_the_common_part_of_a_count_is_what_pairs_of_networks_showed():
+    assert common_share(0.001) == common_share(0.01) == 0.3
+    assert common_share(0.2) == pytest.approx(0.75, abs=0.01)
+    assert common_share(0.9) == 0.75
 
 
 def test_trainings_that_were_counted_on_other_numbers_of_images_are_no_further_apart():
