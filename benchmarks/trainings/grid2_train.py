@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
+import torch
 from grid2 import SETTINGS, jobs
 from grid2_sets import data_named
 from grid_runner import COLUMNS, ON_GPU, WORKERS, Grid, Job, Row, mended_rows, train, train_all
@@ -74,8 +75,13 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=WORKERS, help="trainings that run side by side")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="what the networks train on")
-    parser.add_argument("--only", nargs="+", metavar="DATASET", help="only these data sets, in this order")
+    names = [setting.dataset for setting in SETTINGS]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, metavar="DATASET", help="only these data sets, in this order"
+    )
     given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no CUDA device here")
     chosen = grid(given.file, ON_GPU if given.device == "cuda" else EXECUTION, given.only)
     if given.count:
         counts = Counter((job.dataset, job.seed) for job in chosen.missing(mended_rows(chosen)))

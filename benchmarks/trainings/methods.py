@@ -50,6 +50,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from grid_runner import ON_GPU, WORKERS, Grid, Row, mended_rows, read_rows
 from grid_runner import run as run_grid
 from methods_charts import draw
@@ -237,9 +238,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=None, help="folder of the trainings under way")
     parser.add_argument("--workers", type=int, default=WORKERS, help="trainings that run side by side")
     parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
-    parser.add_argument("--only", nargs="+", metavar="ENSEMBLE", help="only these ensembles")
+    names = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="ENSEMBLE", help="only these ensembles")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="what the networks train on")
     given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no CUDA device here")
     scenarios = QUICK if given.quick else SCENARIOS
     scenarios = [s for s in scenarios if given.only is None or s.name in given.only]
     work = given.work or Path(".methods-quick" if given.quick else ".methods")
