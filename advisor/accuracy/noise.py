@@ -38,9 +38,9 @@ DISCREPANCY_STD = 0.05
 RATIO_STD = 0.02
 # The same for an epoch in the middle of a schedule over the end of the same training.
 CURVE_STD = 0.15
-# Correlation of the wrong answers of two networks on the same images, over the images. Pairs of members in
-# `benchmarks/trainings` have 0.24 to 0.39 where a hundredth of the answers is wrong, and 0.72 to 0.89 from a
-# seventh on. Between lies a line in the logarithm of the error.
+# Correlation of the wrong answers of two networks on the same images, over the images. Pairs of members have
+# 0.24 to 0.39 where a hundredth of the answers is wrong, and 0.72 to 0.89 from a seventh on
+# (`benchmarks/trainings/common_errors.py`). Between lies a line in the logarithm of the error.
 LEAST_COMMON, MOST_COMMON, COMMON_SLOPE, COMMON_ERROR = 0.3, 0.75, 0.15, 0.01
 # Priors of σ: for data sets with published errors, and for all others, where little data and short schedules
 # may make it ten times as large.
@@ -79,7 +79,12 @@ def own_count_variance(count: float, images: int) -> float:
         images: number of images.
     """
     error = min(count / images, 1.0)
-    return (1 - error) / count * (1 - common_share(error))
+    return _count_variance(count, error) * (1 - common_share(error))
+
+
+def _count_variance(count: float, error: float) -> float:
+    """Return the variance of the logarithm of a count of errors, which are a share of the images."""
+    return (1 - error) / count
 
 
 def ensemble_seed_std(seed_std: float, case: Case) -> float:
@@ -143,7 +148,7 @@ def split_stds(evidence: Sequence[TrainedEvidence]) -> dict[str, float]:
         if e.validated and e.member_errors is not None:
             count = error_count(float(np.mean(e.member_errors)), e.test_images)
             error = min(count / e.test_images, 1.0)
-            variances.setdefault(e.dataset, []).append((1 - error) / count * common_share(error))
+            variances.setdefault(e.dataset, []).append(_count_variance(count, error) * common_share(error))
     return {dataset: float(np.median(found) ** 0.5) for dataset, found in variances.items()}
 
 

@@ -8,6 +8,7 @@
 - Three whole trainings of candidates, of which the best on validation images is taken. The candidates are the
   single network and the two ensembles above, or three random designs (mean over all threes). Like a probe, a
   candidate is the training with seed 0.
+- Of the probes of the default procedure, the best on validation images.
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
         kinds = (_single(cell), _deep(cell), _shallow(cell))
         return _best_on_validation(cell, [d for kind in kinds for d in kind]) if all(kinds) else {}
 
+    def best_probe(cell: Cell, naming: Sequence[int]) -> Shares:
+        probes = [training.name for training in replays[cell.place].probes]
+        return _best_on_validation(cell, [d for d in probes if d in cell.runs]) if probes else {}
+
     longest: dict[str, int] = {}
     for dataset, _, epochs in replays:
         longest[dataset] = max(longest.get(dataset, 0), epochs)
@@ -89,6 +94,7 @@ def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
         "random design": at_random,
         "best of single, deq, weq on validation": fixed_candidates,
         "best of three random on validation": random_candidates,
+        "best of the default probes on validation": best_probe,
     }
 
 
