@@ -58,7 +58,7 @@ from methods_claims import Block, Claim, Figure, blocks_of, claims_of, figure
 from methods_ensembles import CHAIN, G1, QUICK, SCENARIOS, Scenario
 from methods_epochs import epoch_claims
 from methods_forecasts import with_forecasts
-from methods_grid import KEYS, numbers, ready
+from methods_grid import KEYS, numbers, ready, rows_of
 from methods_left import hours_left, show_left
 from methods_seconds import with_seconds
 from methods_train import COLUMNS, data_of, train
@@ -254,7 +254,7 @@ def main() -> None:
         execution = ON_GPU if given.device == "cuda" else EXECUTION
         shared = {"workers": given.workers, "seeds": given.seeds, "execution": execution}
         run(file, scenarios, work, given.minutes, **shared)
-    rows = read_rows(file)
+    rows = rows_of(read_rows(file), scenarios)
     if not rows:
         raise SystemExit(f"{file} has no training yet: start without --judge")
     result = judged(rows, scenarios)

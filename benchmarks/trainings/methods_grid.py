@@ -78,6 +78,12 @@ def job_of(row: Row, scenarios: Sequence[Scenario]) -> Job:
     )
 
 
+def rows_of(rows: Sequence[Row], scenarios: Sequence[Scenario]) -> list[Row]:
+    """Return the rows of some scenarios."""
+    names = {scenario.name for scenario in scenarios}
+    return [row for row in rows if row["scenario"] in names]
+
+
 # Order.
 
 

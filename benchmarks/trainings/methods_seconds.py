@@ -1,8 +1,9 @@
-"""Seconds of the trainings that ran on a GPU, in the benchmark of methods: those of their epochs on the CPU.
+"""Seconds of trainings on several machines, in the benchmark of methods: as on the machine of the first one.
 
-Several trainings shared the GPU, so their own seconds say nothing. An epoch of a network takes as long with
-one seed as with another. So a network gets its epochs times the processor seconds of an epoch of the same
-network, in rows of the same ensemble, recipe and method that were trained on the CPU.
+Several trainings shared a GPU, so their own seconds say nothing, and processors differ. An epoch of a network
+takes as long with one seed as with another. So a network that was trained on another machine gets its epochs
+times the processor seconds of an epoch of the same network, in rows of the same ensemble, recipe and method
+that were trained on the machine of the first of the ensemble's seeds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from grid2_sets import data_named
 from grid_runner import Row
 from methods_ensembles import SCENARIOS, Scenario
-from methods_grid import Job, job_of, numbers
+from methods_grid import Job, job_of, numbers, rows_of
 from methods_train import COSTS, costs_of, plan_of
 from numpy.typing import NDArray
 
@@ -23,26 +24,33 @@ from advisor.plans.dataset import DatasetFacts
 
 
 def with_seconds(rows: Sequence[Row], scenarios: Sequence[Scenario] = SCENARIOS) -> list[Row]:
-    """Return rows in which those of a GPU have seconds and the machine of these, where any are known.
+    """Return the rows of some scenarios, with the seconds of one machine each as far as these are known.
 
     Args:
         rows: finished trainings.
         scenarios: ensembles and data.
     """
+    rows = rows_of(rows, scenarios)
+    measured = [row for row in rows if float(row["core_seconds"])]
+    homes = {_block(row): row["device"] for row in sorted(measured, key=lambda row: -int(row["seed"]))}
     timed: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        if float(row["core_seconds"]):
+    for row in measured:
+        if row["device"] == homes[_block(row)]:
             timed.setdefault(_place(row), []).append(row)
     return [
         _with_seconds(row, timed[_place(row)], scenarios)
-        if not float(row["core_seconds"]) and _place(row) in timed
+        if _place(row) in timed and row["device"] != homes[_block(row)]
         else row
         for row in rows
     ]
 
 
+def _block(row: Row) -> tuple[str, ...]:
+    return row["scenario"], row["recipe"]
+
+
 def _place(row: Row) -> tuple[str, ...]:
-    return row["scenario"], row["recipe"], row["method"]
+    return *_block(row), row["method"]
 
 
 def _with_seconds(row: Row, timed: Sequence[Row], scenarios: Sequence[Scenario]) -> Row:

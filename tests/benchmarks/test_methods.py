@@ -270,14 +270,15 @@ def test_seconds_of_different_machines_are_not_compared(bench):
     assert claim(bench, rows, "g = 1 over full data").figure.seeds == 2
 
 
-def test_a_training_on_a_gpu_gets_the_seconds_of_its_epochs_on_the_processor(bench, tiny):
+@pytest.mark.parametrize("own_seconds", [0, 3])
+def test_a_training_elsewhere_gets_the_seconds_of_its_epochs_on_the_first_machine(bench, tiny, own_seconds):
     def made(seed, epochs, seconds, **others):
         own = {"scenario": "tiny", "epochs": epochs, "network_seconds": seconds, "plan_epochs": 2}
         return row(bench, "mothernets g1", seed, **own | others)
 
     # A tenth of a second an epoch of the mother, and a fifth and two fifths of the members.
     timed = made(0, "10;10;20", "1;2;8", device="processor")
-    quick = made(1, "20;5;10", "0;0;0", core_seconds=0, device="gpu")
+    quick = made(1, "20;5;10", "1;1;1", core_seconds=own_seconds, device="another")
     other = quick | {"recipe": "ours"}
     found = bench.seconds.with_seconds([timed, quick, other], [tiny])
     assert found[0] == timed
@@ -354,3 +355,10 @@ def test_work_that_is_done_again_counts_once(bench, tmp_path, monkeypatch):
     again(EpochRecord(epoch=0, **epoch))
     again(EpochRecord(epoch=1, **epoch))
     assert again.seconds("member-1") == pytest.approx(1 + 2 + 1)
+
+
+def test_some_ensembles_can_be_trained_into_a_file_that_has_rows_of_others(bench, tiny):
+    place = {"network_seconds": "1;1;1", "epochs": "1;1;1", "recipe": "ours"}
+    timed = row(bench, "mothernets g1", 0, 10, **place)
+    quick = row(bench, "mothernets g1", 1, 0, core_seconds=0, device="gpu", **place)
+    assert bench.seconds.with_seconds([timed, quick], [tiny]) == []
