@@ -182,6 +182,14 @@ async function show(html) {
   await draw(answer);
 }
 
+// Whether a field differs from the page that the server sent.
+function touched(field) {
+  const options = [...(field.options ?? [])];
+  if (options.length) return field.value !== (options.find((one) => one.defaultSelected) ?? options[0]).value;
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  return field.type !== "range" && field.value !== field.defaultValue;
+}
+
 function changed() {
   const given = query();
   history.replaceState(null, "", `?${given}`);
@@ -256,5 +264,7 @@ if (form) {
     changed();
   });
   form.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+  // A reader may have chosen before this script came, or the browser has kept what was typed.
+  if ([...form.querySelectorAll("input, select")].some(touched)) changed();
 }
 draw(document).then(() => { if (answer) { poll(); if (answer.querySelector("[data-unfinished]")) ask(query(), true); } });

@@ -64,6 +64,8 @@ def drawn(page):
 def test_every_page_draws_wide_and_narrow_from_its_own_host(page, at, watched, path):
     page.goto(at(path))
     drawn(page)
+    # No field differs from what the server sent, so the page asks nothing again by itself.
+    assert not page.evaluate("[...form.querySelectorAll('input, select')].some(touched)")
     page.set_viewport_size({"width": 390, "height": 800})
     page.reload()
     drawn(page)
@@ -124,6 +126,24 @@ def test_of_two_changes_in_quick_succession_the_last_one_is_shown(page, at):
     page.unroute("**/*part=1*")
     expect(page.locator(".notes")).to_contain_text(", 8 epochs")
     assert "epochs=8" in page.url
+
+
+def test_a_choice_before_the_script_came_counts(page, at):
+    late = []
+
+    def hold_back(route):
+        late.append(route)
+
+    page.route("**/static/page.js", hold_back)
+    page.goto(at("runs"), wait_until="commit")
+    page.locator("select[name=dataset]").select_option("digits")
+    page.locator("input[name=design]").fill("2x")
+    assert "dataset" not in page.url
+    while not late:
+        page.wait_for_timeout(10)
+    late[0].continue_()
+    page.wait_for_url(lambda url: "dataset=digits" in url and "design=2x" in url)
+    drawn(page)
 
 
 def test_a_run_that_another_process_trains_moves(page, at, used_home):
