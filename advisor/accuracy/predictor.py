@@ -15,10 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import fmean
+from zlib import crc32
 
 import numpy as np
 from scipy.special import ndtr
 
+from advisor.accuracy.at_hand import AtHand, errors_at_hand
 from advisor.accuracy.cases import case_of, cases_of, progress, relative_rates, single_member_case
 from advisor.accuracy.data_level import DataLevel
 from advisor.accuracy.evidence import TrainedEvidence
@@ -30,6 +32,7 @@ from advisor.accuracy.noise import (
     ensemble_seed_std,
     fitted_seed_std,
     split_stds,
+    training_std,
 )
 from advisor.accuracy.observations import (
     AVERAGED_EPOCHS,
@@ -208,6 +211,43 @@ class AccuracyPredictor:
         cases = cases_of(designs, dataset, task, epochs, methods, image_share, weight_decays)
         members = [single_member_case(case) for case in cases]
         return self._drawn_of_designs(cases, designs), self._drawn_of_designs(members, designs)
+
+    def sample_at_hand(
+        self,
+        known: AtHand,
+        design: Design,
+        dataset: str,
+        task: Task,
+        epochs: float,
+        method: Method | None = None,
+        weight_decay: float = 1.0,
+    ) -> Floats:
+        """Return draws of the test error of one training whose networks exist.
+
+        They hold what its seed contributes, so a `seed_std` of 0 belongs to them.
+
+        Args:
+            known: the training, which is in the evidence, too.
+            design: its design, of one family.
+            dataset: name that errors on the data are learned under.
+            task: input shape and classes.
+            epochs: epochs of a network that is trained from scratch.
+            method: its training method; by default full data for independent members, else MotherNets.
+            weight_decay: weight decay over that of the family's recipe.
+
+        Returns:
+            Errors as shares, shape (SAMPLES,).
+        """
+        methods, decays = None if method is None else [method], [weight_decay]
+        expected, on_validation = (
+            self.sample_errors([design], dataset, task, epochs, methods, weight_decays=decays, validated=on)
+            for on in (False, True)
+        )
+        case = case_of(design, dataset, task, epochs, method, weight_decay=weight_decay)
+        std = training_std(self.seed_stds[dataset], case)
+        # Noise of its own for every design.
+        generator = np.random.default_rng((self.seed, crc32(design.name.encode())))
+        return errors_at_hand(expected[:, 0], on_validation[:, 0], std, known, generator)
 
     def _drawn_of_designs(self, cases: Sequence[Case], designs: Sequence[Design]) -> Floats:
         """Return draws of designs from those of their families' cases."""

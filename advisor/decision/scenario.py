@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.cost.parallel.nodes import NodeKind
@@ -30,6 +31,8 @@ from advisor.plans.methods import PlanOptions, make_plan
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.recipes.choice import RecipeName
 
+# Name of a design, its method, and its weight decay over that of the recipe.
+Key = tuple[str, Method, float]
 OBJECTIVES = ("test_error", "train_seconds", "inference_ms_per_image", "train_peak_bytes")
 
 
@@ -85,6 +88,8 @@ class Scenario:
         accuracy: predictor of test errors.
         likelihood: predictor of likelihood and calibration; None where nothing needs them.
         cluster: nodes that train, by their kinds; none for the machine of `cost`.
+        at_hand: trainings of this scenario whose networks exist, by design, method and weight decay
+            (`Evaluated.key`).
     """
 
     candidates: Sequence[Candidate]
@@ -104,6 +109,7 @@ class Scenario:
     accuracy: AccuracyPredictor
     likelihood: LikelihoodPredictor | None = None
     cluster: Sequence[NodeKind] = ()
+    at_hand: Mapping[Key, AtHand] = field(default_factory=dict)
 
     @property
     def choices(self) -> Choices:
@@ -133,10 +139,12 @@ class Evaluated:
         design_class: class of the design.
         parameters: parameters of all members together.
         priced: price of its training plan.
-        errors: draws of its expected test error as shares, shape (samples,).
+        errors: draws of its expected test error as shares, shape (samples,); where its networks exist, of
+            their test error.
         feasible: whether it meets the limits.
         method: training method.
-        seed_std: standard deviation of the log error of one training between seeds.
+        seed_std: standard deviation of the log error of one training between seeds; 0 where its networks
+            exist.
         images: number of images that its error will be counted on; None for infinitely many.
         nlls: draws of its expected negative log-likelihood in nats, shape (samples,); None for no forecast.
         weight_decay: weight decay over that of the recipe.
@@ -158,7 +166,7 @@ class Evaluated:
     errors_by_weight_decay: Floats | None = None
 
     @property
-    def key(self) -> tuple[str, Method, float]:
+    def key(self) -> Key:
         """Name, method and weight decay, which identify it among the designs of a search."""
         return self.design.name, self.method, self.weight_decay
 

@@ -8,7 +8,8 @@ The sampler is TPE. It needs no torch, and of the samplers that were measured it
 fewest trials (docs/search.md).
 
 Choices are evaluated with the weight decay of their recipe. What another one does is the same for all designs
-of a data set, so it is chosen at the end, for all of them at once (`advisor.decision.weight_decay`).
+of a data set, so it is chosen at the end, for all of them at once (`advisor.decision.weight_decay`). Designs
+whose networks exist then get the error of their own training (`advisor.decision.networks_at_hand`).
 
 Source: Ozaki et al., Multiobjective Tree-Structured Parzen Estimator (2022).
 """
@@ -22,6 +23,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 
+from advisor.decision.networks_at_hand import with_networks_at_hand
 from advisor.decision.scenario import OBJECTIVES, Evaluated, Limits, Scenario, evaluate_choices, plan_of
 from advisor.decision.search_space import Choice, Choices
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
@@ -70,7 +72,7 @@ def search(
     )
     stored.set_user_attr("objectives", list(OBJECTIVES))
     stored.add_trials(study.trials)
-    return with_weight_decays(scenario, found)
+    return with_networks_at_hand(scenario, with_weight_decays(scenario, found))
 
 
 def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
@@ -82,7 +84,7 @@ def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
     """
     trials = math.ceil(number / LARGEST_SHARE)
     starts = starting_points(scenario.choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
-    return with_weight_decays(scenario, evaluate_choices(scenario, starts))
+    return with_networks_at_hand(scenario, with_weight_decays(scenario, evaluate_choices(scenario, starts)))
 
 
 def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:

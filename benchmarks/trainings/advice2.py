@@ -10,7 +10,8 @@ What other data sets say leaves out all parts of the same origin. It does not le
 of the package has no entry for that.
 
 1. Regret on test errors, on the same seeds and cross-fitted (`advice_regret.py`), before and after probing,
-   and that of the rules in `advice2_rules.py`. The designs are those with the weight decay of the recipe, as
+   and that of the rules in `advice2_rules.py`. "As trained" counts the networks that a rule leaves: those of
+   a design that it has trained, seed 0. The designs are those with the weight decay of the recipe, as
    the advice is. One figure sets the advice against trainings with every weight decay.
 2. Forecasts of the error: intervals of single trainings at first sight and after probing, width, miss.
 3. One network or several, where the best of both differ by more than a standard error (`advice2_tuned.py`).
@@ -131,7 +132,7 @@ def evaluate(trainings: Sequence[Training], looks: Sequence[Row], say: Callable[
 def schedule_figures(asked: Sequence[Cell], replays: dict[Place, Replay], chosen: dict[str, Rule]) -> Row:
     """Return the figures of the advice on cells of one length of schedule."""
     own = [replays[cell.place] for cell in asked]
-    table, worse = regrets(asked, chosen), worse_after_probing(asked, chosen)
+    table, worse = regrets(asked, chosen, replays), worse_after_probing(asked, chosen)
     kinds: tuple[Callable[[Replay], Forecast], ...] = (lambda r: r.before, lambda r: r.after)
     before, after = (forecasts(own, kind) | {"parts": by_dataset(own, kind)} for kind in kinds)
     choices = one_or_several(replays, asked)

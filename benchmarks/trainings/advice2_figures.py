@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from advice2_rules import ADVICE, BEFORE, Place, Replay
+from advice2_rules import ADVICE, BEFORE, PROBE_SEED, Place, Replay, networks_exist
 from advice2_tuned import contest
 from advice_intervals import LEVEL, bootstrapped, coverage, verdict
 from advice_regret import Rule, raw_regret, regret
@@ -18,20 +19,22 @@ Row = dict[str, Any]
 SAME_SEEDS, CROSS_FITTED, INSIDE, FACTOR, MISS, RIGHT = 0.5, 0.3, 0.85, 4.0, 0.12, 0.9
 
 
-def regrets(cells: Sequence[Cell], rules: Mapping[str, Rule]) -> list[Row]:
+def regrets(cells: Sequence[Cell], rules: Mapping[str, Rule], replays: Mapping[Place, Replay]) -> list[Row]:
     """Return the mean regret of every rule over cells of one length of schedule, points.
 
     Args:
         cells: the cells, no two with the same data set and budget.
         rules: the advice and its competitors.
+        replays: the default procedure by `Cell.place`.
     """
-    measures: dict[str, Callable[[Cell, Rule], float | None]] = {
-        "same_seeds": raw_regret,
-        "cross_fitted": regret,
-    }
     found, ours = [], {}
     for name, rule in rules.items():
         row: Row = {"rule": name}
+        measures: dict[str, Callable[[Cell, Rule], float | None]] = {
+            "same_seeds": raw_regret,
+            "cross_fitted": regret,
+            "as_trained": partial(regret_as_trained, name=name, replays=replays),
+        }
         for measure, function in measures.items():
             values = {c.key: r for c in cells if (r := function(c, rule)) is not None}
             if name == ADVICE:
@@ -41,6 +44,28 @@ def regrets(cells: Sequence[Cell], rules: Mapping[str, Rule]) -> list[Row]:
             row[f"advice_minus_this_{measure}"] = bootstrapped(less)
         found.append(row)
     return found
+
+
+def regret_as_trained(cell: Cell, rule: Rule, name: str, replays: Mapping[Place, Replay]) -> float | None:
+    """Return the points that the networks of a user of a rule have above the mean of the best design.
+
+    A rule leaves the networks of a design that it has trained. Of others the mean over seeds counts.
+
+    Args:
+        cell: the cell.
+        rule: the rule.
+        name: its name.
+        replays: the default procedure by `Cell.place`.
+    """
+    chosen = rule(cell, cell.seeds)
+    if not chosen:
+        return None
+    replay = replays[cell.place]
+    reached = sum(
+        share * cell.error(d, [PROBE_SEED] if networks_exist(name, d, replay) else cell.seeds)
+        for d, share in chosen.items()
+    )
+    return reached - min(cell.error(d, cell.seeds) for d in cell.runs)
 
 
 def worse_after_probing(cells: Sequence[Cell], rules: Mapping[str, Rule]) -> list[Row]:
@@ -71,7 +96,8 @@ def forecasts(replays: Sequence[Replay], forecast: Callable[[Replay], Forecast])
         cell, foreseen = replay.cell, forecast(replay)
         for design, runs in cell.runs.items():
             low, high = foreseen.ends[design]
-            errors = [t.reported.error for t in runs.values()]
+            kept = [runs[PROBE_SEED]] if design in foreseen.at_hand else runs.values()
+            errors = [t.reported.error for t in kept]
             covered[(*cell.place, design)] = [low <= error <= high for error in errors]
             widths.append(100 * (high - low))
             factors.append(foreseen.factors[design])

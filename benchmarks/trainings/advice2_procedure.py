@@ -5,7 +5,8 @@
    its closest rival of the other kind, then leading designs by what their trainings move per second. The
    time is that of the first two, and 5 % of the recommended training beyond that, at most 3 minutes. A probe
    is the training of the file with seed 0, with its core seconds as cost and its errors on validation images.
-3. The answer: the design of least expected error.
+3. The answer: the design of least expected error. Probed designs are compared by the error of their own
+   training, which is what `advisor train` goes on from.
 
 Two things differ from the program. Only designs of the cell are probed, with the cell's schedule: the file
 has no other trainings. Forecasts of time are not evaluated here: the time of a probe is known before it is
@@ -20,8 +21,9 @@ from types import SimpleNamespace
 from advice import forecast_of
 from advice2_known import Known
 from advice2_rules import PROBE_SEED, Replay
-from advice_replay import Cell, Training
+from advice_replay import Cell, Forecast, Training
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.probes.contenders import contenders, first_to_train, key_of
 from advisor.decision.probes.fantasies import Fantasies
@@ -29,7 +31,7 @@ from advisor.decision.probes.probe_value import at_stake, errors_of, expected_mo
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
 from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass, parse_design
-from advisor.estimate import Estimate
+from advisor.estimate import Estimate, Floats
 from advisor.plans.method_traits import Method
 from cli.workflows.advise.probe_session.default_probing import default_seconds, full_seconds_of
 
@@ -50,20 +52,23 @@ def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:
         probes.append(chosen)
         left -= chosen.seconds
         accuracy = known.predictor(probes)
-        evaluated = compared(cell, known, accuracy)
+        evaluated = compared(cell, known, accuracy, probes)
     return Replay(
         cell=cell,
         before=forecast_of(first, cell, name),
-        after=forecast_of(accuracy, cell, name),
+        after=forecast_after(accuracy, cell, name, probes),
         probes=tuple(probes),
         allowed=allowed,
     )
 
 
-def compared(cell: Cell, known: Known, accuracy: AccuracyPredictor) -> list[Evaluated]:
-    """Return the designs of a cell with the draws of their errors."""
+def compared(
+    cell: Cell, known: Known, accuracy: AccuracyPredictor, probes: Sequence[Training] = ()
+) -> list[Evaluated]:
+    """Return the designs of a cell with the draws of their errors, those of probes by their own training."""
     designs, facts = [parse_design(d) for d in cell.runs], known.facts
     drawn = accuracy.sample_errors(designs, facts.learned_as, facts.task, cell.epochs)
+    own = errors_of_probes(accuracy, cell, facts.learned_as, probes)
     return [
         Evaluated(
             design=design,
@@ -71,12 +76,52 @@ def compared(cell: Cell, known: Known, accuracy: AccuracyPredictor) -> list[Eval
             design_class=DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT,
             parameters=design.parameters(facts.task),
             priced=None,
-            errors=errors,
+            errors=own.get(design.name, errors),
             feasible=True,
             method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
         )
         for design, errors in zip(designs, drawn.T, strict=True)
     ]
+
+
+def errors_of_probes(
+    accuracy: AccuracyPredictor, cell: Cell, name: str, probes: Sequence[Training]
+) -> dict[str, Floats]:
+    """Return draws of the test error of the probes themselves, by the name of the design.
+
+    Args:
+        accuracy: predictor that has learned from them.
+        cell: cell of the probes.
+        name: name that errors on its data are learned under.
+        probes: the probes.
+    """
+    found = {}
+    for training in probes:
+        known = AtHand(training.curve[-1], training.reported.validation_images)
+        design = parse_design(training.reported.design)
+        found[design.name] = accuracy.sample_at_hand(known, design, name, cell.reported.task, cell.epochs)
+    return found
+
+
+def forecast_after(
+    accuracy: AccuracyPredictor, cell: Cell, name: str, probes: Sequence[Training]
+) -> Forecast:
+    """Return the forecast of a cell after probes; arguments are those of `errors_of_probes`."""
+    found = forecast_of(accuracy, cell, name)
+    error, ends, seeds, factors = (dict(x) for x in (found.error, found.ends, found.seeds, found.factors))
+    for key, (design, drawn) in enumerate(errors_of_probes(accuracy, cell, name, probes).items()):
+        counted, exact = (
+            accuracy.predict(drawn, 0.0, images, key) for images in (cell.reported.test_images, None)
+        )
+        error[design], seeds[design] = float(drawn.mean()), 0.0
+        ends[design], factors[design] = (counted.low, counted.high), exact.high / exact.low
+    return Forecast(
+        error=error,
+        ends=ends,
+        seeds=seeds,
+        factors=factors,
+        at_hand=frozenset(t.reported.design for t in probes),
+    )
 
 
 def next_training(

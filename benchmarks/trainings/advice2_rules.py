@@ -25,6 +25,8 @@ from advisor.designs.design import parse_design
 MEMBERS, SHALLOW, CANDIDATES = 4, 8, 3
 ADVICE, BEFORE = "advice after probing", "advice at first sight"
 PROBE_SEED = 0
+CANDIDATES_TRAINED = ("best of single, deq, weq on validation", "best of three random on validation")
+PROBES_TRAINED = "best of the default probes on validation"
 Place = tuple[str, int, int]
 
 
@@ -92,10 +94,21 @@ def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
         "EST rule as printed": est_rule(longest, scaled=False, single=single, four=deep),
         "EST rule scaled by image": est_rule(longest, scaled=True, single=single, four=deep),
         "random design": at_random,
-        "best of single, deq, weq on validation": fixed_candidates,
-        "best of three random on validation": random_candidates,
-        "best of the default probes on validation": best_probe,
+        CANDIDATES_TRAINED[0]: fixed_candidates,
+        CANDIDATES_TRAINED[1]: random_candidates,
+        PROBES_TRAINED: best_probe,
     }
+
+
+def networks_exist(name: str, design: str, replay: Replay) -> bool:
+    """Return whether a rule has trained the design that it names.
+
+    Args:
+        name: name of the rule.
+        design: design that it names.
+        replay: the default procedure on the same cell.
+    """
+    return name in CANDIDATES_TRAINED or (name in (ADVICE, PROBES_TRAINED) and design in replay.after.at_hand)
 
 
 def random_candidates(cell: Cell, naming: Sequence[int]) -> Shares:

@@ -32,9 +32,9 @@ def _schedule(figures: Mapping[str, Any]) -> None:
             for r in figures["goals"]
         ],
     )
-    measures = ("same_seeds", "cross_fitted")
+    measures = ("same_seeds", "cross_fitted", "as_trained")
     _table(
-        ("regret, points", "same seeds", "cross-fitted", "advice less this", "same, cross-fitted"),
+        ("regret, points", *(m.replace("_", " ") for m in measures), "advice less this", "", ""),
         [
             (
                 r["rule"],

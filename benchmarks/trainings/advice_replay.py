@@ -238,6 +238,7 @@ class Forecast:
         factors: upper over lower end of that interval without the noise of counting.
         reaching: epochs until an ensemble has the single network's final error; empty without a forecast.
         seeds: std of the log error between seeds, without counting noise; empty without a forecast.
+        at_hand: designs that were trained as probes; their forecast is of that training.
     """
 
     error: Mapping[str, float]
@@ -245,6 +246,7 @@ class Forecast:
     reaching: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, float] = field(default_factory=dict)
     factors: Mapping[str, float] = field(default_factory=dict)
+    at_hand: frozenset[str] = frozenset()
 
     @property
     def choice(self) -> str:

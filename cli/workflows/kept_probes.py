@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import StorageError
 from advisor.files import read_regular
@@ -121,6 +122,17 @@ def forget(home: Home, trainings: Collection[ReportedTraining]) -> None:
                 _remove(folder)
             except OSError as error:
                 raise StorageError(f"cannot delete {folder}: {error.strerror}") from None
+
+
+def known_of(kept: KeptProbe) -> AtHand:
+    """Return what is known of the test error of kept networks."""
+    return AtHand(kept.training.error, kept.training.test_images)
+
+
+def probe_of(home: Home, plan: TrainingPlan) -> KeptProbe | None:
+    """Return the probe that trained the networks of a plan, by its description; None if there is none."""
+    wanted = digest_of(plan)
+    return next((kept for folder, kept in _found(home) if folder.name == wanted), None)
 
 
 def usable_probe(home: Home, plan: TrainingPlan, say: Say) -> KeptProbe | None:

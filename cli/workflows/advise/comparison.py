@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from optuna.storages import BaseStorage, InMemoryStorage
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.evidence import TrainedEvidence
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
@@ -23,8 +24,9 @@ from advisor.cost.money.machine_price import seconds_for
 from advisor.decision.leading import leading_families, trained_families
 from advisor.decision.ranking import Objective, Recommendation, rank
 from advisor.decision.reasons import Evidence, compared_prices
-from advisor.decision.scenario import Evaluated, Scenario
+from advisor.decision.scenario import Evaluated, Key, Scenario, planned
 from advisor.decision.search import first_look, go_on_always, search
+from advisor.designs.design import parse_design
 from advisor.errors import InfeasibleError
 from advisor.plans.convergence.predictor import EpochPredictor
 from cli.workflows.advise.request import ResolvedRequest, scenario_of, used_patience
@@ -33,6 +35,8 @@ from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.convergence import epoch_predictor
 from cli.workflows.forecast.evidence import accuracy_for, error_basis
 from cli.workflows.forecast.measuring import Profiled
+from cli.workflows.home import Home
+from cli.workflows.kept_probes import KeptProbe, digest_of, kept_probes, known_of
 from db.queries import Store
 
 # A search over the designs of families that may lead, and of those that may not.
@@ -50,21 +54,24 @@ class Fitted:
         likelihood: predictor of likelihood and calibration.
         epochs: predictor of the epochs to convergence; a request without it has the published ones.
         trained: trainings that the accuracy predictor learned from.
+        kept: probes whose networks exist.
     """
 
     accuracy: AccuracyPredictor
     likelihood: LikelihoodPredictor
     epochs: EpochPredictor
     trained: Sequence[TrainedEvidence]
+    kept: Sequence[KeptProbe]
 
     @classmethod
-    def of(cls, request: RecommendRequest, resolved: ResolvedRequest, store: Store) -> Fitted:
+    def of(cls, request: RecommendRequest, resolved: ResolvedRequest, store: Store, home: Home) -> Fitted:
         """Return the predictors for a request, and for all that differ in budget and epochs only.
 
         Args:
             request: request for advice.
             resolved: what it stands for.
             store: database with runs, imported trainings and looks at data sets.
+            home: home of the kept probes.
         """
         facts = resolved.facts
         accuracy, trained = accuracy_for(store, facts, request.seed)
@@ -73,7 +80,36 @@ class Fitted:
             likelihood=LikelihoodPredictor.of(facts.learned_as, facts.task.classes, trained, request.seed),
             epochs=EpochPredictor() if used_patience(request) is None else epoch_predictor(store),
             trained=trained,
+            kept=kept_probes(home),
         )
+
+
+def scenario_by(
+    request: RecommendRequest, resolved: ResolvedRequest, profiled: Profiled, fitted: Fitted
+) -> Scenario:
+    """Return the scenario in which the designs of a request are compared, without likelihoods.
+
+    Args:
+        request: request for advice.
+        resolved: what it stands for.
+        profiled: predictor of cost, and the settings to train with.
+        fitted: predictors of the error.
+    """
+    scenario = scenario_of(request, resolved, profiled, fitted.accuracy, fitted.epochs)
+    return replace(scenario, at_hand=_at_hand(scenario, fitted.kept))
+
+
+def _at_hand(scenario: Scenario, kept: Sequence[KeptProbe]) -> dict[Key, AtHand]:
+    """Return the kept probes whose networks are those of a plan of the scenario."""
+    digests = {digest_of(probe.plan): probe for probe in kept}
+    found = {}
+    for plan in (probe.plan for probe in kept):
+        design = parse_design(plan.design)
+        for multiple in scenario.weight_decays:
+            probe = digests.get(digest_of(planned(scenario, design, plan.method, multiple)))
+            if probe is not None:
+                found[design.name, plan.method, multiple] = known_of(probe)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +153,8 @@ def compare(
         InfeasibleError: no design keeps the limits.
     """
     learned_as = resolved.facts.learned_as
-    scenario = replace(
-        scenario_of(request, resolved, profiled, fitted.accuracy, fitted.epochs),
-        likelihood=fitted.likelihood,
-    )
+    scenario = scenario_by(request, resolved, profiled, fitted)
+    scenario = replace(scenario, likelihood=fitted.likelihood)
     began = time.perf_counter()
     families = trained_families(fitted.trained, learned_as, request.epochs)
     leading = leading_families(scenario.families, families, learned_as)

@@ -131,7 +131,7 @@ class Previews:
         if key not in self._kept:
             with known_store(self.home) as store:
                 profiled = profiled_for(replace(request, profile_seconds=0.0), resolved, store, silent)
-                self._kept[key] = profiled, Fitted.of(request, resolved, store)
+                self._kept[key] = profiled, Fitted.of(request, resolved, store, self.home)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return self._kept[key]

@@ -112,7 +112,7 @@ class ProbingSession:
     _busy: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.choosing = Choosing(self.request, self.resolved, self.profiled, self.store, self.say)
+        self.choosing = Choosing(self.request, self.resolved, self.profiled, self.store, self.home, self.say)
 
     def run(self, options: ProbeOptions) -> Probing:
         """Probe until the time is up, or until no probe is worth its cost.

@@ -118,7 +118,7 @@ def recommend(
             probed = _probed(session, probing)
         # Whatever another process stores from here on, this answer does not rest on it.
         stamp = stamp_of(request, home, probing) if profiled.complete and nodes is None else None
-        fitted = Fitted.of(request, resolved, store)
+        fitted = Fitted.of(request, resolved, store, home)
         say_of_earlier_contents(store, resolved.facts, say)
         say("searching")
         prices = None if nodes is None else _prices_on(nodes, resolved, profiled, store)

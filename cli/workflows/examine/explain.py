@@ -31,6 +31,7 @@ from cli.workflows.forecast.machine import digests_of
 from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
+from cli.workflows.kept_probes import known_of, probe_of
 from cli.workflows.reading import known_store
 from cli.workflows.runs.lookup import reading_store, run_id_of, stored_run
 from cli.workflows.runs.steps.accounting import machine_of
@@ -72,7 +73,9 @@ def explain(
     with known_store(home) as store:
         plan = target.with_settings(store)
         nodes = None if cluster is None else Cluster(cluster, say).kinds(plan.execution.device)
-        plan_forecast = forecast_plan(plan, store, nodes=nodes)
+        kept = probe_of(home, plan)
+        known = None if kept is None else known_of(kept)
+        plan_forecast = forecast_plan(plan, store, nodes=nodes, known=known)
         coverage = coverage_of(store, digests_of(plan.execution.device))
     prices, priced = plan_forecast.cluster, plan_forecast.priced
     placed = None if prices is None or priced is None else priced.placed

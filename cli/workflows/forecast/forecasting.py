@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.cases import weight_decay_of
 from advisor.accuracy.likelihood import LikelihoodPredictor
 from advisor.accuracy.predictor import AccuracyPredictor
@@ -120,9 +121,20 @@ class Predictors:
             return price(plan, self.cluster.base, done, kinds) if kinds else None
         return None if self.cost.basis == "nominal" else price(plan, self.cost, done)
 
-    def forecast_plan(self, plan: TrainingPlan, done: frozenset[str] = frozenset()) -> PlanForecast:
-        """Return the forecast of a plan; finished steps (`done`, by id) cost nothing more."""
-        errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
+    def forecast_plan(
+        self, plan: TrainingPlan, done: frozenset[str] = frozenset(), known: AtHand | None = None
+    ) -> PlanForecast:
+        """Return the forecast of a plan.
+
+        Args:
+            plan: the plan.
+            done: ids of finished steps, which cost nothing more.
+            known: what is known of its networks where a probe has trained them.
+        """
+        if known is None:
+            errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
+        else:
+            errors, seed_std = self._sampled_at_hand(plan, known), 0.0
         members, priced = len(plan.members), self.priced(plan, done)
         return PlanForecast(
             priced,
@@ -164,6 +176,18 @@ class Predictors:
             [plan.method for plan in plans],
             image_share=self.images.share(data.train_images),
             weight_decays=[weight_decay_of(plan) for plan in plans],
+        )
+
+    def _sampled_at_hand(self, plan: TrainingPlan, known: AtHand) -> Floats:
+        data = plan.dataset
+        return self.accuracy.sample_at_hand(
+            known,
+            parse_design(plan.design),
+            data.learned_as,
+            data.task,
+            scratch_epochs(plan),
+            plan.method,
+            weight_decay_of(plan),
         )
 
     def seed_std(self, plan: TrainingPlan) -> float:
@@ -224,6 +248,7 @@ def forecast_plan(
     store: Store,
     done: frozenset[str] = frozenset(),
     nodes: ClusterKinds | None = None,
+    known: AtHand | None = None,
 ) -> PlanForecast:
     """Return the predicted cost and error of a plan.
 
@@ -232,5 +257,6 @@ def forecast_plan(
         store: database with measurements and trainings.
         done: ids of finished steps, which cost nothing more.
         nodes: nodes that train; None for this machine.
+        known: what is known of its networks where a probe has trained them.
     """
-    return predictors_for(plan, store, nodes).forecast_plan(plan, done)
+    return predictors_for(plan, store, nodes).forecast_plan(plan, done, known)

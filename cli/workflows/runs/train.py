@@ -26,7 +26,7 @@ from cli.workflows.forecast.planning import (
     with_data_at,
 )
 from cli.workflows.home import Home
-from cli.workflows.kept_probes import usable_probe
+from cli.workflows.kept_probes import KeptProbe, known_of, usable_probe
 from cli.workflows.locks import locked, make_folder
 from cli.workflows.runs.adoption import adopt, set_aside
 from cli.workflows.runs.cluster.execution import OnCluster
@@ -142,7 +142,7 @@ def begin(
     if (kept := usable_probe(home, plan, say)) is not None:
         # Its number of processes tells how long it took.
         plan = replace(plan, execution=kept.plan.execution)
-    plan_forecast = _forecast(plan, store, nodes, say)
+    plan_forecast = _forecast(plan, store, nodes, say, kept)
     if navigation is not None and kept is None:
         with options.clock.paused():
             require_time(plan, plan_forecast.priced, navigation.targets, say)
@@ -168,9 +168,11 @@ def begin(
     return run, data
 
 
-def _forecast(plan: TrainingPlan, store: Store, nodes: ClusterKinds | None, say: Say) -> PlanForecast:
+def _forecast(
+    plan: TrainingPlan, store: Store, nodes: ClusterKinds | None, say: Say, kept: KeptProbe | None
+) -> PlanForecast:
     """Return the forecast of a plan, and say what must be known of the nodes that it is for."""
-    found = forecast_plan(plan, store, nodes=nodes)
+    found = forecast_plan(plan, store, nodes=nodes, known=None if kept is None else known_of(kept))
     if nodes is not None and found.cluster is not None:
         for line in found.cluster.lines(plan):
             say(line)

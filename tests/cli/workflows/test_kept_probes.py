@@ -10,13 +10,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from advisor.accuracy.at_hand import AtHand
 from advisor.decision.probes.probing import Probe
 from advisor.estimate import Estimate
 from advisor.plans.identity import ClassIdentity, DatasetIdentity
+from advisor.plans.method_traits import Method
 from advisor.plans.records import StepRecord
 from cli.workflows import kept_probes
+from cli.workflows.advise.comparison import Fitted, scenario_by
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_evidence import reported_probe
+from cli.workflows.advise.request import ResolvedRequest, profiled_for
+from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast import machine, pace
 from cli.workflows.forecast.pace import UsualPace
 from cli.workflows.forecast.plan_request import PlanRequest
@@ -25,6 +30,7 @@ from cli.workflows.home import Home
 from cli.workflows.kept_probes import KeptProbe, digest_of, keep, usable_probe
 from cli.workflows.runs.steps.accounting import DISTURBED
 from cli.workflows.stopping import StopSignals
+from cli.workflows.views import silent
 from db.session import open_store
 from trainer.data.loading import load_data
 from trainer.execution.outbox import Outbox
@@ -262,3 +268,48 @@ def test_deleting_a_probe_deletes_what_it_taught_and_its_networks(probed, adviso
         assert store.reported() == []
     assert "no probes yet" in advisor("probe", "list").out
     assert advisor("probe", "delete", "--all", "--json").json["deleted"] == []
+
+
+def test_the_forecast_is_of_the_networks_that_exist(probed, advisor):
+    asked = ("explain", *TRAIN[1:], "--json")
+    own = advisor(*asked).json["predicted"]["test_error"]
+    shutil.rmtree(probed.kept_probes)
+    other = advisor(*asked).json["predicted"]["test_error"]
+    assert own["high"] / own["low"] < other["high"] / other["low"]
+
+
+def test_a_run_that_takes_networks_has_the_forecast_that_they_had(probed, advisor):
+    assert advisor("data", "digits").code == 0
+    forecast = advisor("explain", *TRAIN[1:], "--json").json["predicted"]["test_error"]
+    assert advisor(*TRAIN, "-q").code == 0
+    stored = advisor("explain", "1", "--json").json["predicted"]["test_error"]
+    assert stored == forecast
+
+
+def test_a_recommendation_knows_the_networks_of_what_it_asks_about(probed):
+    request = RecommendRequest(
+        budget="620",
+        epochs=EPOCHS,
+        dataset="digits",
+        augmentation=None,
+        families=("mlp",),
+        members=(),
+        device="cpu",
+        batch=None,
+        seed=0,
+        profile_seconds=0.0,
+    )
+
+    def at_hand(**changes):
+        asked = replace(request, **changes)
+        resolved = ResolvedRequest.of(asked, probed, silent)
+        with open_store(probed.database) as store:
+            profiled = profiled_for(asked, resolved, store, silent)
+            fitted = Fitted.of(asked, resolved, store, probed)
+        return scenario_by(asked, resolved, profiled, fitted).at_hand
+
+    (kept,) = kept_probes.kept_probes(probed)
+    known = AtHand(kept.training.error, kept.plan.dataset.validation_images)
+    assert at_hand() == {(DESIGN, Method.MOTHERNETS, 1.0): known}
+    assert at_hand(tune="off") == at_hand()
+    assert at_hand(epochs=EPOCHS + 1) == at_hand(seed=1) == at_hand(batch=16) == {}

@@ -18,14 +18,15 @@ from advisor.decision.scenario import Evaluated, Scenario
 from advisor.decision.search import search
 from advisor.designs.budget import parse_budget
 from advisor.estimate import Floats
-from cli.workflows.advise.comparison import Fitted
+from cli.workflows.advise.comparison import Fitted, scenario_by
 from cli.workflows.advise.probe_evidence import trained_before
 from cli.workflows.advise.probe_session.default_probing import announcement, default_seconds, full_seconds_of
 from cli.workflows.advise.probe_session.session_time import TrainedProbe, default_left
-from cli.workflows.advise.request import ResolvedRequest, scenario_of
+from cli.workflows.advise.request import ResolvedRequest
 from cli.workflows.answers.advise.probing import ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
 from cli.workflows.forecast.measuring import Profiled
+from cli.workflows.home import Home
 from cli.workflows.views import Say
 from db.queries import Store
 
@@ -83,6 +84,7 @@ class Choosing:
         resolved: request with its names resolved.
         profiled: cost predictor of this machine.
         store: database of the evidence.
+        home: home of the kept probes.
         say: receiver of what will be probed.
         best: design of least expected error before each probe and after the last.
         _seconds: seconds that the last choice took.
@@ -96,6 +98,7 @@ class Choosing:
     resolved: ResolvedRequest
     profiled: Profiled
     store: Store
+    home: Home
     say: Say
     best: list[Evaluated] = field(default_factory=list, init=False)
     _seconds: float = field(default=0.0, init=False)
@@ -114,8 +117,8 @@ class Choosing:
         if self._compared is not None:
             return self._compared
         facts = self.resolved.facts
-        fitted = Fitted.of(self.request, self.resolved, self.store)
-        scenario = scenario_of(self.request, self.resolved, self.profiled, fitted.accuracy, fitted.epochs)
+        fitted = Fitted.of(self.request, self.resolved, self.store, self.home)
+        scenario = scenario_by(self.request, self.resolved, self.profiled, fitted)
         trained = trained_families(fitted.trained, facts.learned_as, self.request.epochs)
         scenario = scenario.limited_to(leading_families(scenario.families, trained, facts.learned_as))
         evaluated = search(scenario, optuna.storages.InMemoryStorage(), "probe", self.request.trials)

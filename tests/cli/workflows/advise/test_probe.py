@@ -53,7 +53,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(choosing, "next_probe", choose)
     fitted = SimpleNamespace(accuracy=None, epochs=None, trained=[])
     monkeypatch.setattr(choosing.Fitted, "of", lambda *_: fitted)
-    monkeypatch.setattr(choosing, "scenario_of", lambda *_: SCENARIO)
+    monkeypatch.setattr(choosing, "scenario_by", lambda *_: SCENARIO)
     return now
 
 

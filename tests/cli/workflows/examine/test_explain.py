@@ -78,7 +78,7 @@ def priced(monkeypatch):
             0,
             ErrorBasis.PRIOR,
         )
-        monkeypatch.setattr(workflow, "forecast_plan", lambda plan, store, nodes=None: plan_forecast)
+        monkeypatch.setattr(workflow, "forecast_plan", lambda plan, store, **others: plan_forecast)
 
     put()
     return put

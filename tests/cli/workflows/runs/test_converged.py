@@ -31,7 +31,7 @@ def one_core(monkeypatch):
     """Plans of one process, which train in this one, without a look at the data and forecasts of the cost."""
     nothing = SimpleNamespace(priced=None, forecast=None)
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: nothing)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, **others: nothing)
     monkeypatch.setattr(extension, "forecast_of_added", lambda *given: None)
     for workflow in (training, extension):
         monkeypatch.setattr(workflow, "look_once", lambda *given: None)

@@ -57,7 +57,7 @@ def place(home, monkeypatch):
     """A home for trainings in this process, without forecasts, which take longer than they do."""
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
     nothing = SimpleNamespace(priced=None, forecast=None)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: nothing)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, **others: nothing)
     return Home(home)
 
 

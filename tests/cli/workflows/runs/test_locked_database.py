@@ -57,7 +57,7 @@ class Browser:
             self.connection.close()
 
 
-def nothing_forecast(plan, store, nodes=None):
+def nothing_forecast(plan, store, **others):
     return SimpleNamespace(priced=None, forecast=None)
 
 

@@ -52,7 +52,7 @@ def without_forecasts(monkeypatch):
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
     monkeypatch.setattr(training, "look_once", lambda *given: None)
     nothing = SimpleNamespace(priced=None, forecast=None)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: nothing)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, **others: nothing)
     monkeypatch.setattr(path, "forecast_of_added", lambda plan, old, store, cluster: UNKNOWN)
     monkeypatch.setattr(first_stage, "_measured_now", lambda plan, say: None)
 
@@ -190,7 +190,7 @@ def test_a_first_stage_that_is_forecast_not_to_fit_is_refused_before_anything_is
 ):
     priced = SimpleNamespace(train_seconds=Estimate(100.0, 50.0, 200.0))
     known = SimpleNamespace(priced=priced, forecast=None)
-    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: known)
+    monkeypatch.setattr(training, "forecast_plan", lambda plan, store, **others: known)
     with pytest.raises(
         InfeasibleError, match=r"99 s .* 100 s are expected \(50 to 200\); nothing was trained"
     ):
@@ -370,7 +370,7 @@ from cli.workflows.runs.navigation import navigate as path
 
 machine.usable_cores = lambda: 1
 training.look_once = lambda *given: None
-training.forecast_plan = lambda plan, store, nodes=None: SimpleNamespace(priced=None, forecast=None)
+training.forecast_plan = lambda plan, store, **others: SimpleNamespace(priced=None, forecast=None)
 unknown = Forecast(
     train_seconds=None, train_peak_bytes=None, inference_ms_per_image=None, test_error=None, steps=()
 )

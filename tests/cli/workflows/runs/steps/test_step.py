@@ -62,7 +62,7 @@ def quiet():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "usable_cores", lambda: 1)
         nothing = SimpleNamespace(priced=None, forecast=None)
-        patch.setattr(training, "forecast_plan", lambda plan, store, nodes=None: nothing)
+        patch.setattr(training, "forecast_plan", lambda plan, store, **others: nothing)
         patch.setattr("db.session.open_store", partial(open_store, busy_seconds=0.01))
         yield
 
