@@ -54,7 +54,7 @@ def test_what_a_run_did_and_was_expected_to_do_stays_with_the_run_that_extends_i
     """Old networks keep epochs, errors, seconds and forecasts; only what is added is forecast anew."""
 
     def forecasting(seconds):
-        def forecast(plan, store, done=frozenset(), **others):
+        def forecast(plan, store, done=frozenset(), nodes=None, **others):
             steps = (PredictedStep(step=s.id, mean=t, low=t, high=t) for s, t in each(plan, done))
             whole = Forecast(
                 train_seconds=(seconds,) * 3,
