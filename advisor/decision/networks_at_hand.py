@@ -47,6 +47,7 @@ def _own_training(scenario: Scenario, e: Evaluated) -> Evaluated:
     return replace(
         e,
         errors=errors,
+        at_hand=place in exist,
         seed_std=0.0 if place in exist else accuracy.seed_std(e.design, data.learned_as, e.method),
         nlls=None if likelihood is None else likelihood.sample_nlls(errors, len(e.design.members)),
         weight_decay=scenario.weight_decays[place],

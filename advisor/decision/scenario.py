@@ -150,6 +150,7 @@ class Evaluated:
         weight_decay: weight decay over that of the recipe.
         errors_by_weight_decay: draws of its expected test error for each multiple of the scenario, shape
             (samples, multiples); None where it has the recipe's weight decay only.
+        at_hand: whether its networks exist (`Scenario.at_hand`).
     """
 
     design: Design
@@ -164,6 +165,7 @@ class Evaluated:
     nlls: Floats | None = None
     weight_decay: float = 1.0
     errors_by_weight_decay: Floats | None = None
+    at_hand: bool = False
 
     @property
     def key(self) -> Key:

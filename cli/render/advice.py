@@ -50,6 +50,8 @@ require_entries("cli/render/advice.py: _TIED", _TIED, Objective)
 ENDS = "Median (90 % interval); ≤ and >: at an end of what was looked at, or beyond it."
 # Mark of a design that is ranked behind for want of a training of its family on the data.
 UNTRIED = "untried here"
+# Mark of a design whose networks a probe has trained.
+TRAINED = "trained already"
 _SHORT = {
     DesignClass.SINGLE: "single",
     DesignClass.DEPTH_EQUIVALENT: "deq",
@@ -128,6 +130,8 @@ def _legend(advice: Advice) -> str:
         )
     if any(row.untried for row in advice.recommendations):
         lines.append("untried here: behind families of which more is known on this data.")
+    if any(row.networks_exist for row in advice.recommendations):
+        lines.append(f"{TRAINED}: by a probe; its error is that of these networks.")
     lines += [
         f"Beats single: {beats if single else 'no single network keeps the limits'}.",
         "deq, weq: depth- and width-equivalent ensemble, mixed: of several shapes.",
@@ -149,6 +153,7 @@ def _recommendation_row(row: AdvisedDesign, *, known: bool, by_likelihood: bool)
         ", ".join(filter(None, [_SHORT[row.design_class], count(row.parameters), method])),
         "" if decay is None else weight_decay_words(decay),
         UNTRIED if row.untried else "",
+        TRAINED if row.networks_exist else "",
     ]
     return [
         f"{row.rank}{' =' * row.tie}",

@@ -42,14 +42,24 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
             yield f"{train} {design}: {figures}."
         case VerdictKind.EITHER:
             matters = "It does not matter here" if verdict.known else f"{ELSEWHERE} it does not matter"
-            yield (
-                f"{matters}: take the single network, it is simpler. {design[0].upper()}{design[1:]} has "
-                f"{figures}."
-            )
+            has = "has" if _is_single(verdict.design) else "have"
+            yield f"{matters}: take {_tied(verdict)}. {design[0].upper()}{design[1:]} {has} {figures}."
         case VerdictKind.ONLY_ENSEMBLES:
             yield f"{train} {design}. There is no single network to compare it with."
         case VerdictKind.ONLY_SINGLES:
             yield f"{train} {design}. There is no ensemble to compare it with."
+
+
+def _tied(verdict: Verdict) -> str:
+    """Return which of two tied designs to take, and why."""
+    if not _is_single(verdict.design):
+        return "the ensemble, its networks are trained already"
+    trained = " and trained already" if verdict.networks_exist else ""
+    return f"the single network, it is simpler{trained}"
+
+
+def _is_single(design: str) -> bool:
+    return len(parse_design(design).members) == 1
 
 
 def in_words(design: NamedDesign) -> str:
@@ -76,7 +86,7 @@ def _figures(verdict: Verdict) -> str:
     trade, chance = verdict.trade, verdict.probability_less_error
     if trade is None or chance is None:
         return ""
-    kind = "single network" if verdict.kind is VerdictKind.ENSEMBLE else "ensemble"
+    kind = "ensemble" if _is_single(verdict.design) else "single network"
     other, decay = named(trade.against.design, trade.against.method), trade.against.tuned_weight_decay
     against = f"the best {kind} ({other}{f', {weight_decay_words(decay)}' if decay is not None else ''})"
     times = f"in {_times(trade.train_times)} times its time"

@@ -30,7 +30,8 @@ BUDGET, EPOCHS = "1M", 60
 BUDGETS, MOST_EPOCHS = (10_000, 100_000_000), 500
 OBJECTIVES = ("error", "time", "balanced", "nll")
 TERMS = (
-    "= ties with rank 1; untried here: no network of the family was trained on this data; beats single: "
+    "= ties with rank 1; untried here: no network of the family was trained on this data; trained already: "
+    "by a probe, whose networks the error is forecast for; beats single: "
     "chance that one training has less error than one of the best single network; intervals of 90 %."
 )
 COLUMNS = ("#", "design", "class", "test error", "beats single", "training", "latency", "memory", "size")
@@ -232,7 +233,11 @@ def _cells(request: AnsweredRequest, row: AdvisedDesign) -> Iterator[Cell | str]
     predicted, chance = row.predicted, row.probability_beats_single
     yield f"{row.rank}{' =' if row.tie else ''}"
     yield Cell(text=named(row.design, row.method), link=plan_link(request, row.design, row.method))
-    yield NAMES[row.design_class] + (", untried here" if row.untried else "")
+    yield (
+        NAMES[row.design_class]
+        + (", untried here" if row.untried else "")
+        + (", trained already" if row.networks_exist else "")
+    )
     error = predicted.test_error
     yield f"{percent(error.mean)} ({bounds(error, percent)})"
     yield "–" if chance is None else f"{100 * chance:.0f} %"

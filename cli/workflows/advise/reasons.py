@@ -114,6 +114,7 @@ def _advised(
         reasons=tuple(reasons(row, traded, threshold, evidence)),
         weight_decay=absolute(evaluated.design, evaluated.weight_decay),
         tuned_weight_decay=evaluated.tuned_weight_decay,
+        networks_exist=evaluated.at_hand,
     )
 
 

@@ -37,6 +37,7 @@ def verdict_of(scenario: Scenario, rows: Sequence[Recommendation], *, known: boo
         tuned_weight_decay=taken.evaluated.tuned_weight_decay,
         trade=trade,
         probability_less_error=probability,
+        networks_exist=taken.evaluated.at_hand,
     )
 
 
@@ -44,7 +45,7 @@ def choice(rows: Sequence[Recommendation]) -> tuple[VerdictKind, Recommendation,
     """Return the kind of a verdict, the row to train, and the row of the other kind that it is compared with.
 
     The two are the best single network and the best ensemble by the objective, among designs that may be
-    first.
+    first. Of two that are tied the single network is taken, unless only the networks of the ensemble exist.
 
     Args:
         rows: ranking, best first.
@@ -59,7 +60,8 @@ def choice(rows: Sequence[Recommendation]) -> tuple[VerdictKind, Recommendation,
         return VerdictKind.ONLY_SINGLES, first, None
     single, ensemble = singles[0], ensembles[0]
     if single.tie or ensemble.tie:
-        return VerdictKind.EITHER, single, ensemble
+        trained = ensemble.evaluated.at_hand and not single.evaluated.at_hand
+        return VerdictKind.EITHER, *((ensemble, single) if trained else (single, ensemble))
     if first is single:
         return VerdictKind.SINGLE, single, ensemble
     return VerdictKind.ENSEMBLE, ensemble, single

@@ -113,6 +113,7 @@ def row(rank, design, kind, chance, *, reserved=None, **changed):
         reasons=("because",),
         weight_decay=changed.get("tuned_weight_decay") or 1e-4,
         tuned_weight_decay=changed.get("tuned_weight_decay"),
+        networks_exist=changed.get("networks_exist", False),
     )
 
 
@@ -274,6 +275,14 @@ def test_a_name_that_is_no_unicode_is_written_as_it_is(tmp_path):
 
 
 # What is a tie, untried, or rests on nothing.
+
+
+def test_a_design_whose_networks_exist_is_marked_and_the_page_says_what_that_means():
+    note = "trained already: by a probe; its error is that of these networks."
+    shown = lines(advice([ENSEMBLE, replace(SINGLE, networks_exist=True)]))
+    assert shown.count("trained already") == 1
+    assert note in shown
+    assert note not in lines(advice([ENSEMBLE, SINGLE]))
 
 
 def test_ties_and_untried_families_are_marked_and_the_page_says_what_that_means():

@@ -18,7 +18,16 @@ from cli.workflows.answers.advise.reasons import DesignTrade, NamedDesign
 
 
 def verdict(
-    kind, design, against=None, *, known=True, points=None, times=None, chance=0.93, decays=(None, None)
+    kind,
+    design,
+    against=None,
+    *,
+    known=True,
+    points=None,
+    times=None,
+    chance=0.93,
+    decays=(None, None),
+    trained=False,
 ):
     trade = None
     if against is not None:
@@ -37,6 +46,7 @@ def verdict(
         tuned_weight_decay=decays[0],
         trade=trade,
         probability_less_error=None if trade is None else chance,
+        networks_exist=trained,
     )
 
 
@@ -64,6 +74,18 @@ def verdict(
             "It does not matter here: take the single network, it is simpler. One VGG of depth 11 and width "
             "8 (vgg-11-8) has 0.3 ± 0.5 points more error than the best ensemble (2xvgg-11-4), in 1.6 "
             "(1.3–1.9) times its time; chance of less error 35%.",
+        ),
+        (
+            verdict(VerdictKind.EITHER, "vgg-11-8", "2xvgg-11-4", trained=True),
+            "It does not matter here: take the single network, it is simpler and trained already. One VGG of "
+            "depth 11 and width 8 (vgg-11-8) has 1.2 ± 0.4 points less error than the best ensemble "
+            "(2xvgg-11-4), in 1.6 (1.3–1.9) times its time; chance of less error 93%.",
+        ),
+        (
+            verdict(VerdictKind.EITHER, "2xvgg-11-4", "vgg-11-8", trained=True),
+            "It does not matter here: take the ensemble, its networks are trained already. 2 VGGs of depth "
+            "11 and width 4 (2xvgg-11-4) have 1.2 ± 0.4 points less error than the best single network "
+            "(vgg-11-8), in 1.6 (1.3–1.9) times its time; chance of less error 93%.",
         ),
         (
             verdict(VerdictKind.SINGLE, "resnet-14-9", "4xresnet-8-6", decays=(3e-3, 3e-4)),

@@ -121,6 +121,8 @@ class AdvisedDesign:
         reasons: sentences for and against the design.
         weight_decay: weight decay of its networks.
         tuned_weight_decay: the same where it is not that of the recipe; null where it is.
+        networks_exist: whether a probe has trained its networks, so that `advisor train` goes on from them
+            and the error is forecast for them.
     """
 
     rank: int
@@ -144,6 +146,7 @@ class AdvisedDesign:
     reasons: tuple[str, ...]
     weight_decay: float
     tuned_weight_decay: float | None
+    networks_exist: bool = False
 
 
 class VerdictKind(StrEnum):
@@ -164,13 +167,14 @@ class Verdict(NamedDesign):
 
     Attributes:
         kind: whether an ensemble leads, a single network leads, or the two are tied; a tie is decided for the
-            single network, because it is simpler.
+            single network, because it is simpler, or for the ensemble if its networks alone exist.
         known: whether anything is known of the data set; where it is not, every figure of an error rests on
             other data alone.
         rank: rank of the design to train.
         trade: trade of the design against the best one of the other kind; null where there is none.
         probability_less_error: probability that one training of the design has less error than one of the
             other; null where there is none.
+        networks_exist: whether a probe has trained the networks of the design.
     """
 
     kind: VerdictKind
@@ -178,6 +182,7 @@ class Verdict(NamedDesign):
     rank: int
     trade: DesignTrade | None
     probability_less_error: float | None
+    networks_exist: bool = False
 
     @property
     def sentence(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import ACCURACY, evaluated
@@ -38,6 +40,13 @@ def chosen(designs, objective=Objective.ERROR, **options):
 )
 def test_the_first_is_compared_with_the_best_of_the_other_kind(designs, expected):
     assert chosen(designs) == expected
+
+
+def test_of_two_that_are_tied_the_ensemble_is_taken_if_its_networks_alone_exist():
+    trained_single, trained_deq = (replace(e, at_hand=True) for e in (SINGLE, CLOSE_DEQ))
+    assert chosen([SINGLE, trained_deq]) == (VerdictKind.EITHER, trained_deq, SINGLE)
+    assert chosen([trained_single, trained_deq]) == (VerdictKind.EITHER, trained_single, trained_deq)
+    assert chosen([trained_single, CLOSE_DEQ]) == (VerdictKind.EITHER, trained_single, CLOSE_DEQ)
 
 
 def test_by_time_the_single_network_is_the_fastest_that_matches_the_best_one():
