@@ -11,8 +11,8 @@ A score is the distance of an outcome from the forecast mean, in half widths of 
   normalised to a usual speed.
 - error: every training of the grids of trainings/ with its test error. `prior`: the predictor knows no
   training of the origin of the data set (all parts of Fashion-MNIST have one origin). `data`: it also has
-  the errors of simple classifiers (trainings/results/data_level-cpu.json); the constants of that level are
-  fitted to these data sets too. `runs`: it also has the trainings on the data set at all other budgets that
+  the errors of simple classifiers (trainings/results/data_level-cpu.json); the line through them is fitted
+  without that origin. `runs`: it also has the trainings on the data set at all other budgets that
   cost a tenth of the grid (`advice_replay.evidence`).
 
 Trainings on the data set that `grid2.py` sets aside are not read. The file has at most `MOST_SCORES` evenly
@@ -37,6 +37,7 @@ HERE = Path(__file__).parent
 sys.path += [str(HERE / "cost"), str(HERE / "trainings")]
 
 import cost_measure  # noqa: E402
+from advice2_level import known  # noqa: E402
 from advice_replay import Training, evidence, read  # noqa: E402
 from cost_model import Truth, chosen, measurement  # noqa: E402
 from cost_predictors import TASK, ours  # noqa: E402
@@ -44,7 +45,7 @@ from grid2 import SET_ASIDE  # noqa: E402
 from pooled import GRIDS, origin_of  # noqa: E402
 
 from advisor.accuracy import pooled  # noqa: E402
-from advisor.accuracy.data_level import STEPS, CountedError, DataLevel, level_of  # noqa: E402
+from advisor.accuracy.data_level import DataLevel  # noqa: E402
 from advisor.accuracy.predictor import AccuracyPredictor  # noqa: E402
 from advisor.conformal import (  # noqa: E402
     CostBasis,
@@ -64,7 +65,6 @@ from cli.workflows.forecast.evidence import evidence_of_reported  # noqa: E402
 DEVICE = "cpu"
 FEW, MEASURED = (5,), (12, 40)
 LEVELS = HERE / "trainings" / "results" / "data_level-cpu.json"
-CLASSIFIERS = ("neighbours", "linear", "patches")
 MOST_SCORES, MOST_SCORE = 50, 99.0
 # Scores by quantity, basis and group.
 Found = dict[Key, dict[str, list[float]]]
@@ -109,23 +109,13 @@ def trainings(files: Sequence[Path] = GRIDS) -> Iterator[Training]:
             yield from read(kept)
 
 
-def levels() -> Mapping[str, tuple[tuple[CountedError, ...], int]]:
-    """Return the errors of simple classifiers and the number of their images, by data set."""
-    return {
-        row["dataset"]: (
-            tuple(CountedError(row[name]["wrong"], row[name]["images"]) for name in CLASSIFIERS),
-            row["train_images"],
-        )
-        for row in json.loads(LEVELS.read_text())["rows"]
-    }
-
-
 def error_scores(found: Found) -> None:
     """Add the scores of the error of every training, on each basis."""
-    everything, looks = list(trainings()), levels()
+    everything = list(trainings())
+    looks = {row["dataset"]: row for row in json.loads(LEVELS.read_text())["rows"]}
     for dataset in sorted({t.reported.dataset for t in everything}):
         own = [t for t in everything if t.reported.dataset == dataset]
-        level = [_level(own[0], *looks[dataset])] if dataset in looks else []
+        level = [known(own[0].reported.facts, looks[dataset]).level] if dataset in looks else []
 
         def add(
             basis: ErrorBasis,
@@ -145,16 +135,6 @@ def error_scores(found: Found) -> None:
             if seen:
                 add(ErrorBasis.RUNS, [t for t in own if t.budget == budget], level, seen)
         print(f"{dataset}: {len(own)} trainings", flush=True)
-
-
-def _level(training: Training, errors: tuple[CountedError, ...], look_images: int) -> DataLevel:
-    t = training.reported
-    return DataLevel(
-        dataset=learned_name(t.dataset, t.augmentation),
-        classes=t.task.classes,
-        error=level_of(errors, look_images=look_images, train_images=t.train_images),
-        epochs=STEPS * t.batch / t.train_images,
-    )
 
 
 def _scores(

@@ -20,7 +20,7 @@ from typing import Any
 from advice2_known import SEED, Known
 from advice_replay import Cell
 from data_level import RESULT as LEVELS
-from data_level import fitted, measured, regression_of
+from data_level import fitted, measured, points_of
 from grid2_sets import data_named
 
 from advisor.accuracy.data_level import A, B, CountedError, DataLevel, ErrorLevel, Look
@@ -84,9 +84,8 @@ def _without_origin(row: Row, facts: DatasetFacts, origin: str) -> DataLevel:
     errors = {name: CountedError(**row[name]) for name in CLASSIFIERS}
     look = Look(data_key=facts.key, errors=errors, train_images=row["train_images"], seed=SEED, looked_at="")
     level = look.level(facts, facts.train_images)
-    x, y, groups, weights = regression_of(json.loads(LEVELS.read_text())["rows"])
-    others = [not group.startswith(origin) for group in groups]
-    a, b = fitted(x[others], y[others], weights[others])
+    points = points_of(json.loads(LEVELS.read_text())["rows"])
+    a, b = fitted(points.where([not group.startswith(origin) for group in points.groups]))
     least = min(errors.values(), key=lambda error: error.log_share)
     variance = level.error.log_std**2 + (b**2 - B**2) * least.log_std**2
     mean = level.error.log_mean + a - A + (b - B) * least.log_share

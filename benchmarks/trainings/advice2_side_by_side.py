@@ -156,7 +156,7 @@ class Replayer:
         running: list[tuple[float, str, Training]] = []
         while True:
             accuracy = self.predictor(probes)
-            evaluated = compared(self.cell, self.known, accuracy)
+            evaluated = compared(self.cell, self.known, accuracy, probes)
             while len(running) < way.at_once:
                 left = allowed - (clock if by_the_clock else spent)
                 beside = [t for *_, t in sorted(running, key=lambda r: r[1])]
@@ -176,7 +176,7 @@ class Replayer:
     def _figures(self, probes: Sequence[Training], clock: float) -> Row:
         means = {
             e.design.name: float(e.errors.mean())
-            for e in compared(self.cell, self.known, self.predictor(probes))
+            for e in compared(self.cell, self.known, self.predictor(probes), probes)
         }
         advised = min(means, key=means.__getitem__)
         names = {parse_design(d).name: d for d in self.cell.runs}

@@ -5,17 +5,18 @@
     python benchmarks/trainings/data_level.py --judge   # fits again, measures and trains nothing
 
 Every data set has the errors of the simple classifiers (`trainer.data.look`) and the test errors of networks
-that learned from the same training images. Networks of digits and of two subsets of Fashion-MNIST are the
-whole schedules of `results/advice-cpu.csv` at 117k parameters or more. Those of the other data sets
-(`data_level_sets.py`) are trained here: one ResNet with as many steps as in that grid.
+that learned from the same training images. Networks of both grids (`advice_train.py`, `grid2_train.py`) are
+those with whole schedules, the recipe's weight decay and 116k parameters or more. Those of the other data
+sets (`data_level_sets.py`) are trained here: one ResNet with as many steps as in the first grid.
 
 The fit: the logarithm of the networks' mean error is a + b * that of the least simple error. Its deviation
 between data sets is estimated on sets that were left out of the fit, all sizes of Fashion-MNIST together. Its
-tails are heavy, so the likelihood is that of Student's t. Its deviation between networks of one data set is
-that of the grid.
+tails are heavy, so the likelihood is that of Student's t. What is known to be noise is not taken for such a
+deviation: counts of few wrong answers, few networks, the exponent of the number of images. The deviation
+between networks of one data set is that of the grids.
 
 The set `moved-digits` is artificial, made so that simple classifiers fail. It stands outside the fit and
-shows how wrong the level can be: with it, the deviation between data sets would be 0.8 instead of 0.4.
+shows how wrong the level can be.
 
 Writes results/data_level-cpu.json.
 """
@@ -30,7 +31,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -41,10 +42,16 @@ import torch
 from advice_grid import SETTINGS
 from advice_train import data_named as grid_data
 from data_level_sets import WORK, data_of
+from grid2 import SET_ASIDE
+from grid2 import SETTINGS as SETTINGS_2
+from grid2_sets import data_named as grid2_data
 from numpy.typing import NDArray
 from processor_time import processor_watch
+from scipy.optimize import minimize, minimize_scalar
+from scipy.stats import t as student
 
-from advisor.accuracy.data_level import ETA, ETA_STD, CountedError
+from advisor.accuracy.data_level import ETA, ETA_STD, MOVING_STD, CountedError, objects_move
+from advisor.accuracy.noise import common_share
 from advisor.designs.design import parse_design
 from advisor.estimate import Z
 from advisor.plans.execution import Execution
@@ -58,25 +65,26 @@ from trainer.run_files import RunFiles
 from trainer.training.loop import load_network
 
 FOLDER = Path(__file__).parent / "results"
-RESULT, GRID = FOLDER / "data_level-cpu.json", FOLDER / "advice-cpu.csv"
+RESULT = FOLDER / "data_level-cpu.json"
 Floats = NDArray[np.float64]
 DESIGN = "resnet-14-12"
 # Epochs of each data set that is trained here, for about 1,000 steps or more.
 EPOCHS = {
     "mnist-14x14": 24,
-    "fashion-28x28-500": 40,
     "moved-digits": 20,
     "photographs": 12,
-    "fashion-14x14-4000-noisy": 16,
     "fashion-14x14-8000": 16,
 }
 # Beginnings of the names of data sets that are left out of the fit together: all sizes of Fashion-MNIST.
-GROUPS = ("digits", "fashion-14x14-4000-noisy", "fashion", "mnist", "photographs")
+GROUPS = ("digits", "fashion-14x14-4000-noisy", "fashion", "mnist", "photographs", "icons")
 OUTSIDE = "moved-digits"
+CLASSIFIERS = ("neighbours", "linear", "patches")
+# Of all data sets but icons, which have 7.
+CLASSES = 10
 LEAST_BUDGET = 116_000
-# Prior of the slope, mean and standard deviation. Deviations between data sets have heavy tails: they follow
-# Student's t with so many degrees of freedom.
-SLOPE, FREEDOM, ITERATIONS = (1.0, 0.1), 4, 100
+# Prior of the slope, and of the logarithm of the scale of deviations between data sets, mean and standard
+# deviation. The deviations have heavy tails: they follow Student's t with so many degrees of freedom.
+SLOPE, LOG_SCALE, FREEDOM = (1.0, 0.1), (np.log(0.2), 0.5), 4
 EXECUTION = Execution(device="cpu", processes=1, threads=1, dtype="float32", memory_format="channels_last")
 
 
@@ -107,26 +115,42 @@ def trained(data: Data, epochs: int) -> float:
     return float((tested.mean(axis=0).argmax(axis=1) != data.test.labels.numpy()).mean())
 
 
-def grid_errors() -> dict[str, list[float]]:
-    """Return the test errors of the grid's trainings with whole schedules, by data set."""
-    epochs = {setting.facts.name: setting.epochs for setting in SETTINGS}
+# File of a grid, epochs of its whole schedules, and the function that loads its data sets. Of a data set in
+# both the first counts.
+GRIDS = (
+    ("advice-cpu.csv", {setting.facts.name: setting.epochs for setting in SETTINGS}, grid_data),
+    ("grid2-cpu.csv", {setting.dataset: setting.epochs for setting in SETTINGS_2}, grid2_data),
+)
+
+
+def grid_errors(name: str, epochs: dict[str, int]) -> dict[str, list[float]]:
+    """Return the test errors of a grid's trainings with whole schedules, by data set.
+
+    Args:
+        name: name of the file.
+        epochs: epochs of a whole schedule, by data set.
+    """
     found: dict[str, list[float]] = defaultdict(list)
-    with GRID.open(newline="") as file:
+    with (FOLDER / name).open(newline="") as file:
         for row in csv.DictReader(file):
-            whole = int(row["epochs"]) == epochs[row["dataset"]] and int(row["budget"]) >= LEAST_BUDGET
+            dataset = row["dataset"]
+            whole = dataset != SET_ASIDE and int(row["epochs"]) == epochs[dataset]
             hatched = row["class"] != "single" and row["clusters"] == "1"
-            if whole and not hatched:
-                found[row["dataset"]].append(float(row["error"]))
+            usual = float(row.get("weight_decay") or 1) == 1 and int(row["budget"]) >= LEAST_BUDGET
+            if whole and usual and not hatched:
+                found[dataset].append(float(row["error"]))
     return found
 
 
 def rows(known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a row for each data set; all are looked at anew, and networks that are unknown are trained."""
     trained_before = {row["dataset"]: row for row in known}
-    found = []
-    for name, errors in grid_errors().items():
-        networks = {"network_errors": sorted(errors), "source": GRID.name}
-        found.append(measured(name, grid_data(name)) | networks)
+    found: list[dict[str, Any]] = []
+    for file, lengths, load in GRIDS:
+        for name, errors in grid_errors(file, lengths).items():
+            if all(row["dataset"] != name for row in found):
+                networks = {"network_errors": sorted(errors), "source": file}
+                found.append(measured(name, load(name)) | networks)
     for name, epochs in EPOCHS.items():
         data = data_of(name)
         before, began = trained_before.get(name), time.process_time()
@@ -144,69 +168,123 @@ def rows(known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 # The fit.
 
 
+@dataclass(frozen=True)
+class Points:
+    """What is fitted: a point for each data set; all of shape (rows,).
+
+    Attributes:
+        x: log errors of the simple classifiers.
+        y: log mean errors of the networks, at as many images as the simple classifiers had.
+        x_variance: variance of x by its count.
+        y_variance: variance of y that is known to be noise.
+        groups: data sets that are left out together.
+        weights: weights, one for each group.
+    """
+
+    x: Floats
+    y: Floats
+    x_variance: Floats
+    y_variance: Floats
+    groups: NDArray[np.str_]
+    weights: Floats
+
+    def where(self, chosen: NDArray[np.bool_] | Sequence[bool]) -> Points:
+        """Return some of the points."""
+        return Points(*(getattr(self, each.name)[np.array(chosen)] for each in fields(self)))
+
+    def noise(self, slope: float) -> Floats:
+        """Return the variance around a line that is known to be noise."""
+        return self.y_variance + slope**2 * self.x_variance
+
+
 def judged(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the fit of all rows but `OUTSIDE`, and how far data sets lie from a fit without them."""
-    logs = [log_errors(row) for row in found]
-    x, y, groups, weights = regression_of(found)
-    left_out = np.empty(len(y))
+    points = points_of(found)
+    left_out = np.empty(len(found))
     for group in (*GROUPS, OUTSIDE):
-        others = groups != group
-        a, b = fitted(x[others], y[others], weights[others])
-        left_out[~others] = y[~others] - a - b * x[~others]
-    a, b = fitted(x, y, weights)
-    within = [
-        values.var(ddof=1) - np.mean(np.exp(-values) / row["test_images"])
-        for values, row in zip(logs, found, strict=True)
-        if len(values) > 1
-    ]
+        others = points.groups != group
+        a, b = fitted(points.where(others))
+        left_out[~others] = (points.y - a - b * points.x)[~others]
+    a, b = fitted(points)
+    scale = scale_of(left_out, points.noise(b), points.weights)
     return {
         "a": round(a, 3),
         "b": round(b, 3),
-        "dataset_std": round(float(np.sqrt(FREEDOM / (FREEDOM - 2)) * scale_of(left_out, weights)), 3),
-        "network_std": round(float(np.sqrt(np.mean(within))), 3),
+        "dataset_std": round(float(np.sqrt(FREEDOM / (FREEDOM - 2)) * scale), 3),
+        "network_std": round(network_std(found), 3),
         "left_out": {row["dataset"]: round(float(r), 3) for row, r in zip(found, left_out, strict=True)},
     }
 
 
-def regression_of(found: Sequence[dict[str, Any]]) -> tuple[Floats, Floats, NDArray[np.str_], Floats]:
-    """Return log errors of the simple classifiers and of networks, groups, and weights; shapes (rows,)."""
-    x = np.array([least_error(row).log_share for row in found])
+def network_std(found: Sequence[dict[str, Any]]) -> float:
+    """Return the standard deviation of the log error between networks on one data set, counting left out."""
+    logs = [(log_errors(row), row["test_images"]) for row in found if len(row["network_errors"]) > 1]
+    within = [values.var(ddof=1) - np.mean(np.exp(-values) / images) for values, images in logs]
+    return float(np.sqrt(np.mean(within)))
+
+
+def points_of(found: Sequence[dict[str, Any]]) -> Points:
+    """Return the points of some rows."""
+    least = [least_error(row) for row in found]
     more = np.array([np.log(row["network_train_images"] / row["train_images"]) for row in found])
-    y = np.array([np.log(np.mean(row["network_errors"])) for row in found]) + ETA * more
+    errors = np.array([np.mean(row["network_errors"]) for row in found])
     groups = np.array([next((g for g in GROUPS if row["dataset"].startswith(g)), OUTSIDE) for row in found])
-    weights = np.array([0 if group == OUTSIDE else 1 / (groups == group).sum() for group in groups])
-    return x, y, groups, weights
+    between = network_std(found) ** 2
+    # Networks on the same test images share a part of what the count contributes.
+    count = (1 - errors) / errors / np.array([row["test_images"] for row in found])
+    number = np.array([len(row["network_errors"]) for row in found])
+    shared = np.array([common_share(float(error)) for error in errors])
+    return Points(
+        x=np.array([error.log_share for error in least]),
+        y=np.log(errors) + ETA * more,
+        x_variance=np.array([error.log_std**2 for error in least]),
+        y_variance=count * (shared + (1 - shared) / number) + between / number + (ETA_STD * more) ** 2,
+        groups=groups,
+        weights=np.array([0 if group == OUTSIDE else 1 / (groups == group).sum() for group in groups]),
+    )
 
 
-def fitted(x: Floats, y: Floats, weights: Floats) -> tuple[float, float]:
-    """Return intercept and slope by the likelihood of Student's t; the slope has the prior of `SLOPE`."""
-    mean, std = SLOPE
-    rows, a, b, scale = np.stack([np.ones_like(x), x], axis=1), 0.0, mean, 1.0
-    for _ in range(ITERATIONS):
-        deviations = y - a - b * x
-        scale = scale_of(deviations, weights)
-        heavy = weights * (FREEDOM + 1) / (FREEDOM + (deviations / scale) ** 2)
-        penalty = np.diag([0.0, (scale / std) ** 2])
-        a, b = np.linalg.solve(
-            rows.T @ (heavy[:, None] * rows) + penalty, rows.T @ (heavy * y) + penalty @ np.array([0, mean])
+def fitted(points: Points) -> tuple[float, float]:
+    """Return intercept and slope of greatest posterior density; the scale is fitted with them."""
+    slope, std = SLOPE
+
+    def loss(theta: Floats) -> float:
+        a, b, log_scale = theta
+        deviations = points.y - a - b * points.x
+        return ((b - slope) / std) ** 2 / 2 - log_density(
+            deviations, points.noise(b), points.weights, log_scale
         )
-    return float(a), float(b)
+
+    found = minimize(loss, [0.0, slope, LOG_SCALE[0]], method="Nelder-Mead", options={"xatol": 1e-6})
+    return float(found.x[0]), float(found.x[1])
 
 
-def scale_of(deviations: Floats, weights: Floats) -> float:
-    """Return the scale of Student's t around 0 by maximum likelihood (Lange, Little and Taylor 1989)."""
-    scale = float(weights @ np.abs(deviations) / weights.sum())
-    for _ in range(ITERATIONS):
-        heavy = weights * (FREEDOM + 1) / (FREEDOM + (deviations / scale) ** 2)
-        scale = float(np.sqrt(heavy @ deviations**2 / weights.sum()))
-    return scale
+def scale_of(deviations: Floats, noise: Floats, weights: Floats) -> float:
+    """Return the scale of deviations around 0, beside their noise, of greatest posterior density."""
+    found = minimize_scalar(
+        lambda x: -log_density(deviations, noise, weights, x), bounds=np.log([0.01, 3.0]), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+def log_density(deviations: Floats, noise: Floats, weights: Floats, log_scale: float) -> float:
+    """Return the log density of deviations and of their scale, up to a constant.
+
+    Args:
+        deviations: deviations of data sets, shape (rows,).
+        noise: variances of what is known to be noise, shape (rows,).
+        weights: weights of the rows, shape (rows,).
+        log_scale: logarithm of the scale of Student's t.
+    """
+    mean, std = LOG_SCALE
+    scales = np.sqrt(np.exp(2 * log_scale) + noise)
+    likelihood = weights @ student.logpdf(deviations, FREEDOM, scale=scales)
+    return float(likelihood - ((log_scale - mean) / std) ** 2 / 2)
 
 
 def least_error(row: dict[str, Any]) -> CountedError:
     """Return the least error of the simple classifiers."""
-    return min(
-        (CountedError(**row[name]) for name in ("neighbours", "linear", "patches")), key=lambda e: e.log_share
-    )
+    return min((CountedError(**row[name]) for name in CLASSIFIERS), key=lambda e: e.log_share)
 
 
 def log_errors(row: dict[str, Any]) -> Floats:
@@ -222,8 +300,9 @@ def inside(found: Sequence[dict[str, Any]], fit: dict[str, Any]) -> dict[str, An
     shares, factors = {}, {}
     for row in found:
         least, more = least_error(row), np.log(row["network_train_images"] / row["train_images"])
+        moving = objects_move({name: CountedError(**row[name]) for name in CLASSIFIERS}, CLASSES)
         std = np.sqrt(
-            fit["dataset_std"] ** 2
+            (MOVING_STD if moving else fit["dataset_std"]) ** 2
             + fit["network_std"] ** 2
             + (fit["b"] * least.log_std) ** 2
             + (ETA_STD * more) ** 2

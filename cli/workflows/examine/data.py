@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.accuracy.data_level import ErrorLevel
+from advisor.accuracy.data_level import Look, objects_move
 from advisor.errors import StorageError
 from cli.quantities import check_seed
 from cli.workflows.answers.examine.data import (
@@ -90,21 +90,21 @@ def look_at(request: DataRequest, home: Home, say: Say) -> DataLook:
             store.add_look(look)
     except StorageError as refused:
         remark(f"not kept for forecasts: {refused}")
-    level = look.level(data.facts, data.facts.train_images).error
-    return _answer(data, duplicates, errors, level, remarks, seconds)
+    return _answer(data, duplicates, errors, look, remarks, seconds)
 
 
 def _answer(
     data: Data,
     duplicates: Duplicates,
     errors: SimpleErrors,
-    level: ErrorLevel,
+    look: Look,
     remarks: list[str],
     seconds: float,
 ) -> DataLook:
     facts, sizes = data.facts, _class_sizes(data)
     rarest, most = min(sizes, key=lambda c: c.images), max(sizes, key=lambda c: c.images)
     chance = 1 - most.images / sum(size.images for size in sizes)
+    level = look.level(facts, facts.train_images).error
     low, high = level.interval
     return DataLook(
         dataset=facts.name,
@@ -125,7 +125,7 @@ def _answer(
             *remarks,
             *_of_few(sizes),
             *_of_duplicates(duplicates, facts.test_images),
-            *_of_chance(errors, chance),
+            *(tuple(_of_chance(errors, chance)) or _of_moving(look, facts.task.classes)),
         ),
         seconds=seconds,
     )
@@ -189,6 +189,14 @@ def _of_duplicates(found: Duplicates, test_images: int) -> Iterator[str]:
         yield (
             f"{found.contradicting:,} images to train on have equal pixels and different labels: correct the "
             "labels"
+        )
+
+
+def _of_moving(look: Look, classes: int) -> Iterator[str]:
+    if objects_move(look.errors, classes):
+        yield (
+            "classifiers of pixels do little better than guessing: where objects move in the images, "
+            "networks may have a quarter of the expected error"
         )
 
 

@@ -62,6 +62,23 @@ def test_the_faults_of_a_folder_are_said_once_each_in_a_table_that_fits(faulty, 
         assert said.count(part) == 1, part
 
 
+def test_where_classifiers_of_pixels_guess_the_expected_error_is_called_unsure(tmp_path):
+    # A bright cross or a bright square, somewhere on noise.
+    place, generator = tmp_path / "images", np.random.default_rng(0)
+    shapes = {"cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]), "square": np.ones((3, 3))}
+    for split, number in (("train", 150), ("test", 10)):
+        for name, shape in shapes.items():
+            for i in range(number):
+                image = generator.integers(0, 120, (16, 16, 3)).astype(np.uint8)
+                down, right = generator.integers(0, 13, 2)
+                image[down : down + 3, right : right + 3][shape > 0] = 255
+                draw(place / split / name / f"{i:03}.png", image)
+    look = look_at(DataRequest(dataset=f"folder:{place}"), Home(tmp_path / "home"), silent)
+    (said,) = [text for text in look.warnings if "pixels do little better than guessing" in text]
+    assert "networks may have a quarter of the expected error" in said
+    assert look.expected.high / look.expected.low > 5
+
+
 def test_digits_are_known_to_be_easy_before_any_training(advisor):
     answer = advisor("data", "digits", "--seed", "1", "--json")
     found = answer.json
