@@ -11,7 +11,8 @@ of the package has no entry for that.
 
 1. Regret on test errors, on the same seeds and cross-fitted (`advice_regret.py`), before and after probing,
    and that of the rules in `advice2_rules.py`. "As trained" counts the networks that a rule leaves: those of
-   a design that it has trained, seed 0. The designs are those with the weight decay of the recipe, as
+   a design that it has trained, seed 0. On a seed that named nothing, the advice is set beside whoever trains
+   every design. The designs are those with the weight decay of the recipe, as
    the advice is. One figure sets the advice against trainings with every weight decay.
 2. Forecasts of the error: intervals of single trainings at first sight and after probing, width, miss.
 3. One network or several, where the best of both differ by more than a standard error (`advice2_tuned.py`).
@@ -40,7 +41,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from advice2_figures import by_dataset, forecasts, goals, one_or_several, regrets, worse_after_probing
+from advice2_figures import (
+    by_dataset,
+    forecasts,
+    goals,
+    on_a_fresh_seed,
+    one_or_several,
+    regrets,
+    worse_after_probing,
+)
 from advice2_level import known, looks_at
 from advice2_procedure import replayed
 from advice2_rules import ADVICE, BEFORE, PROBE_SEED, Place, Replay, rules
@@ -141,6 +150,7 @@ def schedule_figures(asked: Sequence[Cell], replays: dict[Place, Replay], chosen
         "goals": goals(table, before, after, choices, worse),
         "regret": table,
         "worse_after_probing": worse,
+        "on_a_fresh_seed": on_a_fresh_seed(asked, replays),
         "first_sight": before,
         "after_probing": after,
         "one_or_several": choices,

@@ -68,6 +68,39 @@ def regret_as_trained(cell: Cell, rule: Rule, name: str, replays: Mapping[Place,
     return reached - min(cell.error(d, cell.seeds) for d in cell.runs)
 
 
+def on_a_fresh_seed(cells: Sequence[Cell], replays: Mapping[Place, Replay]) -> dict[str, Row]:
+    """Return the points above the least error of a seed that named nothing, by who names the design.
+
+    Every seed of a cell scores once. Whoever trains all designs with one other seed, or with all others, and
+    takes the best shows how much of a regret is the luck of the seed that scores. The advice has seen one
+    seed of what it probed, the scoring one too.
+
+    Args:
+        cells: the cells; those with one seed are left out.
+        replays: the default procedure by `Cell.place`.
+    """
+    found: dict[str, dict[Any, float]] = {}
+    for cell in (c for c in cells if len(c.seeds) > 1):
+        replay, every = replays[cell.place], list(cell.runs)
+        points: dict[str, list[float]] = {}
+        for seed in cell.seeds:
+            others = [s for s in cell.seeds if s != seed]
+            least = min(cell.error(d, [seed]) for d in every)
+            named = {
+                ADVICE: [replay.after.choice],
+                BEFORE: [replay.before.choice],
+                "random design": every,
+                "best of all designs, each trained once": [d for s in others for d in cell.best(every, [s])],
+                "best of all designs on all other seeds": cell.best(every, others),
+            }
+            for name, designs in named.items():
+                error = float(np.mean([cell.error(d, [seed]) for d in designs]))
+                points.setdefault(name, []).append(error - least)
+        for name, values in points.items():
+            found.setdefault(name, {})[cell.key] = float(np.mean(values))
+    return {name: bootstrapped(values) | {"cells": len(values)} for name, values in found.items()}
+
+
 def worse_after_probing(cells: Sequence[Cell], rules: Mapping[str, Rule]) -> list[Row]:
     """Return the cells whose advice has more error on the same seeds after probing than before, in points."""
     found = []

@@ -45,6 +45,10 @@ def _schedule(figures: Mapping[str, Any]) -> None:
         ],
     )
     _table(
+        ("points above the best on a fresh seed", "mean", "cells"),
+        [(name, _mean(row), row["cells"]) for name, row in figures["on_a_fresh_seed"].items()],
+    )
+    _table(
         ("forecast", "data", "inside", "width, factor", "largest", *(f"{m} miss" for m in MISSES), "designs"),
         [
             (
