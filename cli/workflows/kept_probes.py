@@ -125,7 +125,7 @@ def forget(home: Home, trainings: Collection[ReportedTraining]) -> None:
 
 
 def known_of(kept: KeptProbe) -> AtHand:
-    """Return what is known of the test error of kept networks."""
+    """Return what kept networks showed on validation images, which are the test images of a stored probe."""
     return AtHand(kept.training.error, kept.training.test_images)
 
 

@@ -101,9 +101,12 @@ def scenario_by(
 
 def _at_hand(scenario: Scenario, kept: Sequence[KeptProbe]) -> dict[Key, AtHand]:
     """Return the kept probes whose networks are those of a plan of the scenario."""
-    digests = {digest_of(probe.plan): probe for probe in kept}
+    data = scenario.dataset
+    # A design of other data may not fit the images of these.
+    own = [each for each in kept if (each.plan.dataset.key, each.plan.dataset.task) == (data.key, data.task)]
+    digests = {digest_of(probe.plan): probe for probe in own}
     found = {}
-    for plan in (probe.plan for probe in kept):
+    for plan in (probe.plan for probe in own):
         design = parse_design(plan.design)
         for multiple in scenario.weight_decays:
             probe = digests.get(digest_of(planned(scenario, design, plan.method, multiple)))

@@ -313,3 +313,4 @@ def test_a_recommendation_knows_the_networks_of_what_it_asks_about(probed):
     assert at_hand() == {(DESIGN, Method.MOTHERNETS, 1.0): known}
     assert at_hand(tune="off") == at_hand()
     assert at_hand(epochs=EPOCHS + 1) == at_hand(seed=1) == at_hand(batch=16) == {}
+    assert at_hand(dataset="cifar10", budget="20k") == {}
