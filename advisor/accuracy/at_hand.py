@@ -37,24 +37,23 @@ class AtHand:
 
 
 def errors_at_hand(
-    expected: Floats, on_validation: Floats, std: float, known: AtHand, generator: np.random.Generator
-) -> Floats:
-    """Return draws of the test error of a training that is at hand.
+    expected: Floats, on_validation: Floats, std: float, known: AtHand
+) -> tuple[Floats, float]:
+    """Return what is expected of the test error of a training that is at hand.
 
     Args:
         expected: draws of e, shape (draws,).
         on_validation: draws of e · exp(b), the expected error on the validation images, shape (draws,).
         std: s.
         known: the training.
-        generator: source of the noise.
 
     Returns:
-        Errors as shares, shape (draws,).
+        Draws of the median of exp(l), shares, shape (draws,), and the standard deviation √w·o of l around
+        its logarithm.
     """
     count = error_count(known.error, known.images)
     own = own_count_variance(count, known.images)
     weight = std**2 / (std**2 + own)
     surprise = np.log(count / known.images) - np.log(on_validation)
-    noise = np.sqrt(weight * own) * generator.standard_normal(expected.shape)
-    errors: Floats = np.minimum(expected * np.exp(weight * surprise + noise), 1.0)
-    return errors
+    errors: Floats = np.minimum(expected * np.exp(weight * surprise), 1.0)
+    return errors, float(np.sqrt(weight * own))

@@ -9,9 +9,10 @@ The deviation of log e has independent parts: that between data sets, that betwe
 that of the count m, and that of the exponent eta.
 
 The constants a and b, and the first two deviations, are those of benchmarks/trainings/data_level.py. They
-are fitted to trainings on eleven sets of small images of six origins (results/data_level-cpu.json). The
-deviations are those of sets that were left out of the fit. Networks have 0.1 to 1 million parameters and a
-whole schedule there. A smaller network, or a shorter schedule, has more error.
+are fitted to trainings on eleven sets of small images of five origins (results/data_level-cpu.json). Beside
+the noise of counting, sets that were left out of the fit hardly lie off the line: five origins do not tell
+their deviation from 0, and its prior, which is chosen, decides it. Networks have 0.1 to 1 million parameters
+and a whole schedule there. A smaller network, or a shorter schedule, has more error.
 
 Where objects move over clutter, all simple classifiers fail and networks do not: on a set that was made for
 this purpose, and stands outside the fit, networks have a quarter of the foretold error. What gives such data
@@ -28,8 +29,8 @@ from dataclasses import dataclass
 from advisor.estimate import Z
 from advisor.plans.dataset import DatasetFacts
 
-A, B = 0.308, 1.056
-DATASET_STD, NETWORK_STD = 0.177, 0.074
+A, B = 0.295, 1.052
+DATASET_STD, NETWORK_STD = 0.195, 0.074
 # Chosen: the one such set lies 1.4 below, at the end of the interval. Objects are taken to move where the
 # least error in pixels is at least this share of chance: 0.85 there, and 0.02 to 0.5 on the sets of the fit.
 MOVING_STD, MOVING_SHARE = 0.9, 0.6
@@ -181,8 +182,8 @@ def objects_move(errors: Mapping[str, CountedError], classes: int) -> bool:
         errors: errors of the simple classifiers by name.
         classes: number of classes.
     """
-    chance = 1 - 1 / classes
-    return all(errors[name].share >= MOVING_SHARE * chance for name in IN_PIXELS if name in errors)
+    shares = [errors[name].share for name in IN_PIXELS if name in errors]
+    return bool(shares) and min(shares) >= MOVING_SHARE * (1 - 1 / classes)
 
 
 def level_of(

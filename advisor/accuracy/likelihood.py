@@ -161,33 +161,39 @@ class LikelihoodPredictor:
         nlls: Floats = self._values(self.nll, theta, errors, members) * np.log(self.classes)
         return nlls
 
-    def predict_nll(self, errors: Floats, members: int, seed_std: float) -> Estimate:
+    def predict_nll(
+        self, errors: Floats, members: int, seed_std: float, *, at_hand: bool = False
+    ) -> Estimate:
         """Return the estimate of the negative log-likelihood of one training, in nats.
 
         Args:
             errors: draws of the expected test error, shares, shape (n,).
             members: number of members.
             seed_std: standard deviation of the log error of one training between seeds.
+            at_hand: whether its networks exist; see `AccuracyPredictor.predict`.
         """
-        samples = self._trained(self.nll, errors, members, seed_std, key=1)
+        samples = self._trained(self.nll, errors, members, _std(seed_std, at_hand), key=1)
         return Estimate.of_samples(samples * np.log(self.classes))
 
-    def predict_calibration(self, errors: Floats, members: int, seed_std: float) -> Estimate:
+    def predict_calibration(
+        self, errors: Floats, members: int, seed_std: float, *, at_hand: bool = False
+    ) -> Estimate:
         """Return the estimate of the expected calibration error of one training, a share.
 
         Args:
             errors: draws of the expected test error, shares, shape (n,).
             members: number of members.
             seed_std: standard deviation of the log error of one training between seeds.
+            at_hand: whether its networks exist; see `AccuracyPredictor.predict`.
         """
-        samples = self._trained(self.calibration, errors, members, seed_std, key=2)
+        samples = self._trained(self.calibration, errors, members, _std(seed_std, at_hand), key=2)
         return Estimate.of_samples(np.minimum(samples, 1.0))
 
-    def _trained(self, relation: Relation, errors: Floats, members: int, seed_std: float, key: int) -> Floats:
-        """Return draws of exp(y) of one training, shape (n,)."""
+    def _trained(self, relation: Relation, errors: Floats, members: int, std: float, key: int) -> Floats:
+        """Return draws of exp(y) of one training, whose log error deviates by `std`, shape (n,)."""
         generator = np.random.default_rng((self.seed, key))
         theta = relation.draws(len(errors), generator)
-        error_noise = generator.normal(0, np.hypot(DISCREPANCY_STD, seed_std), len(errors))
+        error_noise = generator.normal(0, std, len(errors))
         trained = np.minimum(errors * np.exp(error_noise), 1.0)
         noise = generator.normal(0, relation.training_std, len(errors))
         samples: Floats = self._values(relation, theta, trained, members) * np.exp(noise)
@@ -197,6 +203,11 @@ class LikelihoodPredictor:
         features = features_of(np.maximum(errors, SMALLEST), members, self.classes)
         values: Floats = np.exp((features * theta).sum(axis=1))
         return values
+
+
+def _std(seed_std: float, at_hand: bool) -> float:
+    """Return the standard deviation of the log error of one training around its expectation."""
+    return seed_std if at_hand else float(np.hypot(DISCREPANCY_STD, seed_std))
 
 
 def _learned(

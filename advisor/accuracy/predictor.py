@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import fmean
-from zlib import crc32
 
 import numpy as np
 from scipy.special import ndtr
@@ -221,10 +220,8 @@ class AccuracyPredictor:
         epochs: float,
         method: Method | None = None,
         weight_decay: float = 1.0,
-    ) -> Floats:
-        """Return draws of the test error of one training whose networks exist.
-
-        They hold what its seed contributes, so a `seed_std` of 0 belongs to them.
+    ) -> tuple[Floats, float]:
+        """Return what is expected of the test error of one training whose networks exist.
 
         Args:
             known: the training, which is in the evidence, too.
@@ -236,7 +233,8 @@ class AccuracyPredictor:
             weight_decay: weight decay over that of the family's recipe.
 
         Returns:
-            Errors as shares, shape (SAMPLES,).
+            Draws of the error as shares, shape (SAMPLES,), and the standard deviation of its logarithm around
+            them, which takes the place of that between seeds (`predict` with `at_hand`).
         """
         methods, decays = None if method is None else [method], [weight_decay]
         expected, on_validation = (
@@ -245,9 +243,7 @@ class AccuracyPredictor:
         )
         case = case_of(design, dataset, task, epochs, method, weight_decay=weight_decay)
         std = training_std(self.seed_stds[dataset], case)
-        # Noise of its own for every design.
-        generator = np.random.default_rng((self.seed, crc32(design.name.encode())))
-        return errors_at_hand(expected[:, 0], on_validation[:, 0], std, known, generator)
+        return errors_at_hand(expected[:, 0], on_validation[:, 0], std, known)
 
     def _drawn_of_designs(self, cases: Sequence[Case], designs: Sequence[Design]) -> Floats:
         """Return draws of designs from those of their families' cases."""
@@ -385,23 +381,34 @@ class AccuracyPredictor:
         return ensemble_seed_std(self.seed_stds[dataset], case_of(design, dataset, _ANY_TASK, 1, method))
 
     def predict(
-        self, errors: Floats, seed_std: float = 0.0, images: int | None = None, key: int = 0
+        self,
+        errors: Floats,
+        seed_std: float = 0.0,
+        images: int | None = None,
+        key: int = 0,
+        *,
+        at_hand: bool = False,
     ) -> Estimate:
         """Return the estimate of the test error that one training will measure, its interval corrected.
+
+        The correction is that of trainings which are still to come: what exists has none.
 
         Args:
             errors: draws of the expected error of a design, shape (SAMPLES,).
             seed_std: standard deviation of its log error between seeds; see `seed_std`.
             images: number of images that the error will be counted on; None for infinitely many.
             key: number that gives each design noise of its own.
+            at_hand: whether its networks exist; errors and deviation are those of `sample_at_hand` then.
         """
         generator = np.random.default_rng((self.seed, key))
+        std = seed_std if at_hand else np.hypot(DISCREPANCY_STD, seed_std)
         # Several trainings for each draw: with few samples the ends of an interval would be left to chance.
-        noise = generator.normal(0, np.hypot(DISCREPANCY_STD, seed_std), REPEATS * len(errors))
+        noise = generator.normal(0, std, REPEATS * len(errors))
         trained = np.minimum(np.tile(errors, REPEATS) * np.exp(noise), 1.0)
         if images is not None:
             trained = generator.binomial(images, trained) / images
-        return self.correction.applied(Estimate.of_samples(trained), most=1.0)
+        found = Estimate.of_samples(trained)
+        return found if at_hand else self.correction.applied(found, most=1.0)
 
     def probability_below(
         self, errors: Floats, reference: Floats, seed_stds: tuple[float, float] = (0.0, 0.0)

@@ -13,8 +13,17 @@ from dataclasses import replace
 import numpy as np
 
 from advisor.decision.scenario import Evaluated, Scenario, plan_of
+from advisor.decision.search_space import Choice
 from advisor.decision.weight_decay import chosen_place
 from advisor.plans.convergence.kinds import scratch_epochs
+
+
+def choices_at_hand(scenario: Scenario) -> list[Choice]:
+    """Return the choices of a scenario whose networks exist, so that no search misses them."""
+    exist = {(design, method) for design, method, _ in scenario.at_hand}
+    if not exist:
+        return []
+    return [choice for choice in scenario.choices.all if (choice.design.name, choice.method) in exist]
 
 
 def with_networks_at_hand(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
@@ -32,23 +41,22 @@ def _own_training(scenario: Scenario, e: Evaluated) -> Evaluated:
     """Return a design with the errors of its trainings that exist, and the weight decay that they suggest."""
     data, accuracy, likelihood = scenario.dataset, scenario.accuracy, scenario.likelihood
     table = e.errors[:, None] if e.errors_by_weight_decay is None else e.errors_by_weight_decay
-    exist = []
+    stds: dict[int, float] = {}
     for place, multiple in enumerate(scenario.weight_decays):
         known = scenario.at_hand.get((e.design.name, e.method, multiple))
         if known is not None:
             epochs = scratch_epochs(plan_of(scenario, e))
-            own = accuracy.sample_at_hand(
+            own, stds[place] = accuracy.sample_at_hand(
                 known, e.design, data.learned_as, data.task, epochs, e.method, multiple
             )
             table = np.concatenate([table[:, :place], own[:, None], table[:, place + 1 :]], axis=1)
-            exist.append(place)
-    place = chosen_place(table)
+    place = chosen_place(table, stds)
     errors = table[:, place]
     return replace(
         e,
         errors=errors,
-        at_hand=place in exist,
-        seed_std=0.0 if place in exist else accuracy.seed_std(e.design, data.learned_as, e.method),
+        at_hand=place in stds,
+        seed_std=stds.get(place, accuracy.seed_std(e.design, data.learned_as, e.method)),
         nlls=None if likelihood is None else likelihood.sample_nlls(errors, len(e.design.members)),
         weight_decay=scenario.weight_decays[place],
         errors_by_weight_decay=None if e.errors_by_weight_decay is None else table,

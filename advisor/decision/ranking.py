@@ -166,7 +166,7 @@ def rank(
             rank=position,
             place=places[e],
             evaluated=e,
-            test_error=accuracy.predict(e.errors, e.seed_std, e.images),
+            test_error=accuracy.predict(e.errors, e.seed_std, e.images, at_hand=e.at_hand),
             reference=order.reference,
             probability_beats_reference=order.beats[e],
             near_threshold=e in near,

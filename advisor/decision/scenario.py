@@ -140,11 +140,11 @@ class Evaluated:
         parameters: parameters of all members together.
         priced: price of its training plan.
         errors: draws of its expected test error as shares, shape (samples,); where its networks exist, of
-            their test error.
+            theirs.
         feasible: whether it meets the limits.
         method: training method.
-        seed_std: standard deviation of the log error of one training between seeds; 0 where its networks
-            exist.
+        seed_std: standard deviation of the log error of one training between seeds; where its networks
+            exist, of their log error around the draws.
         images: number of images that its error will be counted on; None for infinitely many.
         nlls: draws of its expected negative log-likelihood in nats, shape (samples,); None for no forecast.
         weight_decay: weight decay over that of the recipe.
@@ -180,7 +180,8 @@ class Evaluated:
     @property
     def gain_by_weight_decay(self) -> float:
         """Share of the error with the recipe's weight decay that is expected to be saved."""
-        if self.errors_by_weight_decay is None:
+        # Of networks that exist it cannot be told from the luck of their seed.
+        if self.errors_by_weight_decay is None or self.at_hand:
             return 0.0
         return 1 - float(self.errors.mean() / self.errors_by_weight_decay[:, 0].mean())
 

@@ -23,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 
-from advisor.decision.networks_at_hand import with_networks_at_hand
+from advisor.decision.networks_at_hand import choices_at_hand, with_networks_at_hand
 from advisor.decision.scenario import OBJECTIVES, Evaluated, Limits, Scenario, evaluate_choices, plan_of
 from advisor.decision.search_space import Choice, Choices
 from advisor.decision.starting_points import LARGEST_SHARE, starting_points
@@ -61,7 +61,7 @@ def search(
     found = explore(
         study,
         choices,
-        starting_points(choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials),
+        _starts(scenario, choices, trials),
         lambda new: evaluate_choices(scenario, new),
         scenario.limits,
         trials,
@@ -83,8 +83,14 @@ def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
         number: number of starting points at most.
     """
     trials = math.ceil(number / LARGEST_SHARE)
-    starts = starting_points(scenario.choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
+    starts = _starts(scenario, scenario.choices, trials)
     return with_networks_at_hand(scenario, with_weight_decays(scenario, evaluate_choices(scenario, starts)))
+
+
+def _starts(scenario: Scenario, choices: Choices, trials: int) -> list[Choice]:
+    """Return what a search of so many trials begins with: designs whose networks exist, then a first look."""
+    first = starting_points(choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
+    return list(dict.fromkeys([*choices_at_hand(scenario), *first]))
 
 
 def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:

@@ -1,8 +1,8 @@
 """The weight decay of a design: the recipe's, or a multiple of it that is expected to have less error.
 
 A design may be trained with each of `MULTIPLES` of its family's recipe. The chosen multiple is the smallest
-whose expected error is within `LEAST_GAIN` of the least. So the recipe's is left only for a gain that a
-reader would care about.
+whose expected error is within `LEAST_GAIN` of the least; one whose networks exist goes before the others. So
+the recipe's is left only for a gain that a reader would care about.
 
 The formula (`advisor.accuracy.formula`) has the same factor for all designs on a data set. Without a training
 with another weight decay on the data, the expected factor is 1 or more, and the recipe's is chosen.
@@ -10,7 +10,10 @@ with another weight decay on the data, the expected factor is 1 or more, and the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
+
+import numpy as np
 
 from advisor.accuracy.cases import weight_decay_of
 from advisor.designs.design import Design, parse_design
@@ -37,14 +40,16 @@ def multiples_of(tune: Tune) -> tuple[float, ...]:
     return MULTIPLES if tune is Tune.AUTO else RECIPE_ONLY
 
 
-def chosen_place(errors: Floats) -> int:
+def chosen_place(errors: Floats, at_hand: Collection[int] = ()) -> int:
     """Return the place of the multiple to train with.
 
     Args:
         errors: draws of a design's expected error by multiple, the recipe's first, shape (draws, multiples).
+        at_hand: places of the multiples that were trained with, whose networks exist.
     """
     means = errors.mean(axis=0)
-    return int((means <= means.min() / (1 - LEAST_GAIN)).argmax())
+    near = np.flatnonzero(means <= means.min() / (1 - LEAST_GAIN))
+    return int(next((place for place in near if place in at_hand), near[0]))
 
 
 def absolute(design: Design, multiple: float) -> float:

@@ -110,8 +110,8 @@ def finished_forecasts(run: FinishedRun) -> Iterator[FinishedForecast]:
 def scores_by_basis(forecasts: Iterable[FinishedForecast]) -> dict[Key, list[float]]:
     """Return the scores by quantity and basis, in their order.
 
-    Forecasts without a basis were made by older programs, whose predictors may have erred in other ways. They
-    are left out.
+    Forecasts without a basis were made by older programs, or of networks that existed. Both err in other ways
+    than those to come. They are left out.
     """
     found: dict[Key, list[float]] = defaultdict(list)
     for forecast in forecasts:

@@ -71,9 +71,8 @@ def regret_as_trained(cell: Cell, rule: Rule, name: str, replays: Mapping[Place,
 def on_a_fresh_seed(cells: Sequence[Cell], replays: Mapping[Place, Replay]) -> dict[str, Row]:
     """Return the points above the least error of a seed that named nothing, by who names the design.
 
-    Every seed of a cell scores once. Whoever trains all designs with one other seed, or with all others, and
-    takes the best shows how much of a regret is the luck of the seed that scores. The advice has seen one
-    seed of what it probed, the scoring one too.
+    Every seed but that of probes scores once. Whoever trains all designs with one other seed, or with all
+    others, and takes the best shows how much of a regret is the luck of the seed that scores.
 
     Args:
         cells: the cells; those with one seed are left out.
@@ -83,7 +82,7 @@ def on_a_fresh_seed(cells: Sequence[Cell], replays: Mapping[Place, Replay]) -> d
     for cell in (c for c in cells if len(c.seeds) > 1):
         replay, every = replays[cell.place], list(cell.runs)
         points: dict[str, list[float]] = {}
-        for seed in cell.seeds:
+        for seed in (s for s in cell.seeds if s != PROBE_SEED):
             others = [s for s in cell.seeds if s != seed]
             least = min(cell.error(d, [seed]) for d in every)
             named = {

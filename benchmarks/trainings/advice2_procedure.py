@@ -76,7 +76,7 @@ def compared(
             design_class=DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT,
             parameters=design.parameters(facts.task),
             priced=None,
-            errors=own.get(design.name, errors),
+            errors=own[design.name][0] if design.name in own else errors,
             feasible=True,
             method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
         )
@@ -86,8 +86,8 @@ def compared(
 
 def errors_of_probes(
     accuracy: AccuracyPredictor, cell: Cell, name: str, probes: Sequence[Training]
-) -> dict[str, Floats]:
-    """Return draws of the test error of the probes themselves, by the name of the design.
+) -> dict[str, tuple[Floats, float]]:
+    """Return what is expected of the test error of the probes themselves (`sample_at_hand`), by design.
 
     Args:
         accuracy: predictor that has learned from them.
@@ -109,11 +109,12 @@ def forecast_after(
     """Return the forecast of a cell after probes; arguments are those of `errors_of_probes`."""
     found = forecast_of(accuracy, cell, name)
     error, ends, seeds, factors = (dict(x) for x in (found.error, found.ends, found.seeds, found.factors))
-    for key, (design, drawn) in enumerate(errors_of_probes(accuracy, cell, name, probes).items()):
+    for key, (design, (drawn, std)) in enumerate(errors_of_probes(accuracy, cell, name, probes).items()):
         counted, exact = (
-            accuracy.predict(drawn, 0.0, images, key) for images in (cell.reported.test_images, None)
+            accuracy.predict(drawn, std, images, key, at_hand=True)
+            for images in (cell.reported.test_images, None)
         )
-        error[design], seeds[design] = float(drawn.mean()), 0.0
+        error[design], seeds[design] = float(drawn.mean()), std
         ends[design], factors[design] = (counted.low, counted.high), exact.high / exact.low
     return Forecast(
         error=error,

@@ -32,7 +32,9 @@ def with_seconds(rows: Sequence[Row], scenarios: Sequence[Scenario] = SCENARIOS)
     """
     rows = rows_of(rows, scenarios)
     measured = [row for row in rows if float(row["core_seconds"])]
-    homes = {_block(row): row["device"] for row in sorted(measured, key=lambda row: -int(row["seed"]))}
+    # The last one that is written stays: the first in the file of the first seed.
+    backwards = sorted(reversed(measured), key=lambda row: -int(row["seed"]))
+    homes = {_block(row): row["device"] for row in backwards}
     timed: dict[tuple[str, ...], list[Row]] = {}
     for row in measured:
         if row["device"] == homes[_block(row)]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,11 @@ def known_store(home: Home) -> Iterator[Store]:
 
 
 def state_of_evidence(home: Home) -> tuple[int, ...]:
-    """Return numbers that change when predictors have something new to learn from."""
-    return evidence_state(home.database)
+    """Return numbers that change when predictors have something new to learn from, or networks are kept."""
+    kept: list[int] = []
+    with suppress(OSError):
+        kept = sorted(path.stat().st_mtime_ns for path in home.kept_probes.iterdir())
+    return *evidence_state(home.database), *kept
 
 
 def state_of_home(home: Home) -> tuple[int, ...]:

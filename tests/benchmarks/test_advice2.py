@@ -146,7 +146,8 @@ def test_every_rule_regrets_what_a_hand_computes(table, rule, regret):
 
 def test_on_a_fresh_seed_the_advice_stands_beside_whoever_trains_everything(scripts, cells, replays):
     found = scripts["figures"].on_a_fresh_seed(cells, replays)
-    # Seeds move all errors alike, so any other seed names the best. The ensemble is advised at both budgets.
+    # Seeds move all errors alike, so any other seed names the best. The ensemble is advised at both budgets,
+    # and the seed of probes does not score.
     assert found["best of all designs, each trained once"]["mean"] == pytest.approx(0)
     assert found["best of all designs on all other seeds"]["mean"] == pytest.approx(0)
     assert found["advice after probing"]["mean"] == pytest.approx((2 + 0) / 2)

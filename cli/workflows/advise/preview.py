@@ -167,7 +167,7 @@ def _evaluated(
     accuracy = compared.scenario.accuracy
     for e in compared.evaluated:
         if e.feasible:
-            error = known.get(e) or accuracy.predict(e.errors, e.seed_std, e.images)
+            error = known.get(e) or accuracy.predict(e.errors, e.seed_std, e.images, at_hand=e.at_hand)
             yield EvaluatedDesign(
                 design=e.design.name,
                 method=e.method,

@@ -134,6 +134,7 @@ def predicted_figures(
     """
     priced = evaluated.priced
     drawn = evaluated.errors, len(evaluated.design.members), evaluated.seed_std
+    at_hand = evaluated.at_hand
     return PredictedFigures(
         test_error=test_error,
         epoch_seconds=priced.epoch_seconds,
@@ -142,8 +143,10 @@ def predicted_figures(
         train_peak_bytes=priced.train_peak_bytes,
         train_reserved_bytes=priced.train_reserved_bytes,
         memory_bytes=priced.memory_bytes,
-        test_nll=None if likelihood is None else likelihood.predict_nll(*drawn),
-        calibration_error=None if likelihood is None else likelihood.predict_calibration(*drawn),
+        test_nll=None if likelihood is None else likelihood.predict_nll(*drawn, at_hand=at_hand),
+        calibration_error=None
+        if likelihood is None
+        else likelihood.predict_calibration(*drawn, at_hand=at_hand),
         cost_usd=usd_of_training(priced.train_seconds, price_per_hour),
     )
 
@@ -246,7 +249,7 @@ def would_change(
 
 
 def _error(evaluated: Evaluated, accuracy: AccuracyPredictor) -> Estimate:
-    return accuracy.predict(evaluated.errors, evaluated.seed_std, evaluated.images)
+    return accuracy.predict(evaluated.errors, evaluated.seed_std, evaluated.images, at_hand=evaluated.at_hand)
 
 
 def _second(

@@ -195,8 +195,8 @@ def _of_duplicates(found: Duplicates, test_images: int) -> Iterator[str]:
 def _of_moving(look: Look, classes: int) -> Iterator[str]:
     if objects_move(look.errors, classes):
         yield (
-            "classifiers of pixels do little better than guessing: where objects move in the images, "
-            "networks may have a quarter of the expected error"
+            "classifiers of pixels make most of the errors of guessing: if that is because objects move in "
+            "the images, networks may have a quarter of the expected error"
         )
 
 

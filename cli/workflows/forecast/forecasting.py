@@ -40,7 +40,8 @@ class PlanForecast:
         predictor: predictor of the cost.
         runs: number of trainings that the predicted error rests on.
         error_basis: best evidence behind the predicted error.
-        error_correction: correction that the interval of the predicted error has; None if it is unknown.
+        error_correction: correction that the interval of the predicted error has; None for networks that
+            exist, and if it is unknown.
         cluster: nodes that train, with their predictors; None for this machine.
         overhead: predicted seconds beside the training; None on a cluster, and where nothing was measured.
     """
@@ -134,17 +135,17 @@ class Predictors:
         if known is None:
             errors, seed_std = self.sampled_errors(plan), self.seed_std(plan)
         else:
-            errors, seed_std = self._sampled_at_hand(plan, known), 0.0
-        members, priced = len(plan.members), self.priced(plan, done)
+            errors, seed_std = self._sampled_at_hand(plan, known)
+        members, priced, at_hand = len(plan.members), self.priced(plan, done), known is not None
         return PlanForecast(
             priced,
-            self.accuracy.predict(errors, seed_std, plan.dataset.test_images),
-            self.likelihood.predict_nll(errors, members, seed_std),
-            self.likelihood.predict_calibration(errors, members, seed_std),
+            self.accuracy.predict(errors, seed_std, plan.dataset.test_images, at_hand=at_hand),
+            self.likelihood.predict_nll(errors, members, seed_std, at_hand=at_hand),
+            self.likelihood.predict_calibration(errors, members, seed_std, at_hand=at_hand),
             self.cost,
             self.runs,
             error_basis(self.accuracy, self.runs),
-            self.accuracy.correction,
+            None if at_hand else self.accuracy.correction,
             self.cluster,
             self._overhead(plan, priced),
         )
@@ -178,7 +179,7 @@ class Predictors:
             weight_decays=[weight_decay_of(plan) for plan in plans],
         )
 
-    def _sampled_at_hand(self, plan: TrainingPlan, known: AtHand) -> Floats:
+    def _sampled_at_hand(self, plan: TrainingPlan, known: AtHand) -> tuple[Floats, float]:
         data = plan.dataset
         return self.accuracy.sample_at_hand(
             known,

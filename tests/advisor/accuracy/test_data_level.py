@@ -108,5 +108,7 @@ def test_objects_that_move_are_told_by_classifiers_of_pixels_that_guess():
     # Half of two classes is chance, half of a hundred is much better than chance.
     assert objects_move(errors(400, 450, 100), classes=2)
     assert not objects_move(errors(500, 600, 450), classes=100)
+    # Without either of them nothing is known.
+    assert not objects_move({"patches": CountedError(800, 1000)}, classes=10)
     # What one of them can do counts.
     assert not objects_move(errors(900, 200, 150), classes=10)

@@ -28,6 +28,7 @@ from cli.workflows.forecast.plan_request import PlanRequest
 from cli.workflows.forecast.planning import planned_target
 from cli.workflows.home import Home
 from cli.workflows.kept_probes import KeptProbe, digest_of, keep, usable_probe
+from cli.workflows.reading import state_of_evidence
 from cli.workflows.runs.steps.accounting import DISTURBED
 from cli.workflows.stopping import StopSignals
 from cli.workflows.views import silent
@@ -272,10 +273,15 @@ def test_deleting_a_probe_deletes_what_it_taught_and_its_networks(probed, adviso
 
 def test_the_forecast_is_of_the_networks_that_exist(probed, advisor):
     asked = ("explain", *TRAIN[1:], "--json")
-    own = advisor(*asked).json["predicted"]["test_error"]
+    own = advisor(*asked).json
     shutil.rmtree(probed.kept_probes)
-    other = advisor(*asked).json["predicted"]["test_error"]
-    assert own["high"] / own["low"] < other["high"] / other["low"]
+    other = advisor(*asked).json
+    factors = [
+        e["predicted"]["test_error"]["high"] / e["predicted"]["test_error"]["low"] for e in (own, other)
+    ]
+    assert factors[0] < factors[1]
+    # Corrections are those of trainings that are still to come.
+    assert [any(c["quantity"] == "error" for c in e["corrections"]) for e in (own, other)] == [False, True]
 
 
 def test_a_run_that_takes_networks_has_the_forecast_that_they_had(probed, advisor):
@@ -314,3 +320,10 @@ def test_a_recommendation_knows_the_networks_of_what_it_asks_about(probed):
     assert at_hand(tune="off") == at_hand()
     assert at_hand(epochs=EPOCHS + 1) == at_hand(seed=1) == at_hand(batch=16) == {}
     assert at_hand(dataset="cifar10", budget="20k") == {}
+
+
+def test_an_answer_of_then_does_not_outlive_the_networks(probed):
+    before = state_of_evidence(probed)
+    assert state_of_evidence(probed) == before
+    shutil.rmtree(next(probed.kept_probes.iterdir()))
+    assert state_of_evidence(probed) != before

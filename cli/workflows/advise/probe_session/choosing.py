@@ -201,7 +201,17 @@ class Choosing:
         """Return the draws of a design's error as they were before the first probe, shape (draws,)."""
         if not self._trained or self._first is None:
             return after.errors
-        data = self.resolved.facts
+        data, first = self.resolved.facts, self._first
+        if (known := first.at_hand.get(after.key)) is not None:
+            return first.accuracy.sample_at_hand(
+                known,
+                after.design,
+                data.learned_as,
+                data.task,
+                self.request.epochs,
+                after.method,
+                after.weight_decay,
+            )[0]
         errors: Floats = self._first.accuracy.sample_errors(
             [after.design],
             data.learned_as,

@@ -74,7 +74,7 @@ def test_where_classifiers_of_pixels_guess_the_expected_error_is_called_unsure(t
                 image[down : down + 3, right : right + 3][shape > 0] = 255
                 draw(place / split / name / f"{i:03}.png", image)
     look = look_at(DataRequest(dataset=f"folder:{place}"), Home(tmp_path / "home"), silent)
-    (said,) = [text for text in look.warnings if "pixels do little better than guessing" in text]
+    (said,) = [text for text in look.warnings if "pixels make most of the errors of guessing" in text]
     assert "networks may have a quarter of the expected error" in said
     assert look.expected.high / look.expected.low > 5
 
