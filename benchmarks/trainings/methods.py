@@ -10,7 +10,7 @@
 Every ensemble is trained by every method with both recipes (`methods_grid.py`). All trainings but cycles of
 snapshots end by the rule of 15 epochs without a gain in training accuracy, after 60 epochs at most by `ours`
 and 120 by `published`. Two trainings, or `--workers`, run side by side in one thread each, with low priority.
-All trainings of a seed belong on one machine, because their seconds are compared. Ctrl-C or a kill of this
+Seconds are compared as on the machine of the first seed (`methods_seconds.py`). Ctrl-C or a kill of this
 process ends them. Each is a row of results/methods_converged-cpu.csv when it ends. Until then it lies in
 .methods/ of the working directory (`methods_train.py`), and the next call from there continues it. Seconds
 are processor time, so other work beside it hardly counts.
