@@ -6,7 +6,8 @@ python benchmarks/trainings/methods_charts.py   # draws what `methods.py --judge
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cli.web.charts.theme import chart_of, finished
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "methods_converged"
-COLUMNS, PANEL = 3, {"width": 250, "height": 190}
+COLUMNS, PANEL = 4, {"width": 220, "height": 180}
 MOTHERNETS = "MotherNets of g clusters, joined (g = members: full data)"
 NAMES = {CHAIN: "snapshots, all cycles", EQUAL: "snapshots, in the seconds of g = 1", FULL: "full data"}
 LEGEND = alt.Legend(orient="top", columns=2, labelLimit=400)
@@ -33,7 +34,7 @@ def front_chart(blocks: Sequence[Mapping[str, Any]], caption: str) -> alt.VConca
         caption: machines, versions and dates.
     """
     return finished(
-        _in_rows([_panel(block) for block in _sorted(blocks)]),
+        _in_rows(_sorted(blocks), _panel),
         "Test error against training time, to convergence",
         ["Means over seeds with 90 % intervals of the error. Numbers are g", caption],
     )
@@ -47,8 +48,14 @@ def _sorted(blocks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     )
 
 
-def _in_rows(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
-    rows = [alt.hconcat(*panels[i : i + COLUMNS]) for i in range(0, len(panels), COLUMNS)]
+def _in_rows(
+    blocks: Sequence[Mapping[str, Any]], panel: Callable[[Mapping[str, Any]], alt.LayerChart]
+) -> alt.VConcatChart:
+    """Return the panels of ensembles, those of a recipe in rows of their own."""
+    rows = []
+    for _, of_recipe in groupby(blocks, key=lambda block: block["recipe"]):
+        panels = [panel(block) for block in of_recipe]
+        rows += [alt.hconcat(*panels[i : i + COLUMNS]) for i in range(0, len(panels), COLUMNS)]
     return alt.vconcat(*rows).resolve_scale(color="shared", shape="shared")
 
 
@@ -91,7 +98,7 @@ def growth_chart(blocks: Sequence[Mapping[str, Any]], caption: str) -> alt.VConc
         caption: machines, versions and dates.
     """
     return finished(
-        _in_rows([_growth(block) for block in _sorted(blocks)]),
+        _in_rows(_sorted(blocks), _growth),
         "Error as members are added",
         ["Means over seeds. The line marks six snapshots", caption],
     )
