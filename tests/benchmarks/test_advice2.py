@@ -284,5 +284,5 @@ def test_a_grid_that_is_not_complete_is_evaluated_without_the_data_set_set_aside
     assert found["schedules"]["short"]["cells"] == 0
     assert found["looks"] == [LOOK]
     out = capsys.readouterr().out
-    assert out.count("| advice after probing |") == 1
+    assert out.count("| advice after probing |") == 2
     assert "letters" not in out
