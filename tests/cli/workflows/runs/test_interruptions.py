@@ -32,7 +32,7 @@ from db.session import open_store
 from trainer.training import checkpoint
 
 REQUEST = PlanRequest(target="mlp-1-4", dataset="digits", epochs=4, batch=256, seed=1)
-LONGER = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "8", "--seed", "5")
+LONGER = ("train", "2xresnet-8-4@g1", "--dataset", "digits", "--epochs", "60", "--seed", "5")
 SIGNALS = TrainOptions(take_signals=True)
 
 
