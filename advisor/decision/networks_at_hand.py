@@ -13,17 +13,17 @@ from dataclasses import replace
 import numpy as np
 
 from advisor.decision.scenario import Evaluated, Scenario, plan_of
-from advisor.decision.search_space import Choice
+from advisor.decision.search_space import Choice, Choices
 from advisor.decision.weight_decay import chosen_place
 from advisor.plans.convergence.kinds import scratch_epochs
+from advisor.plans.method_traits import Method
 
 
-def choices_at_hand(scenario: Scenario) -> list[Choice]:
+def choices_at_hand(scenario: Scenario, choices: Choices) -> list[Choice]:
     """Return the choices of a scenario whose networks exist, so that no search misses them."""
-    exist = {(design, method) for design, method, _ in scenario.at_hand}
-    if not exist:
-        return []
-    return [choice for choice in scenario.choices.all if (choice.design.name, choice.method) in exist]
+    exist = _trained(scenario)
+    # Naming thousands of designs takes a moment.
+    return [c for c in choices.all if (c.design.name, c.method) in exist] if exist else []
 
 
 def with_networks_at_hand(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
@@ -33,8 +33,13 @@ def with_networks_at_hand(scenario: Scenario, found: Sequence[Evaluated]) -> lis
         scenario: scenario that the designs were evaluated in.
         found: the designs, with their weight decay.
     """
-    exist = {(design, method) for design, method, _ in scenario.at_hand}
+    exist = _trained(scenario)
     return [_own_training(scenario, e) if (e.design.name, e.method) in exist else e for e in found]
+
+
+def _trained(scenario: Scenario) -> set[tuple[str, Method]]:
+    """Return design and method of all networks that exist."""
+    return {(design, method) for design, method, _ in scenario.at_hand}
 
 
 def _own_training(scenario: Scenario, e: Evaluated) -> Evaluated:

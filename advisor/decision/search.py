@@ -90,7 +90,7 @@ def first_look(scenario: Scenario, number: int) -> list[Evaluated]:
 def _starts(scenario: Scenario, choices: Choices, trials: int) -> list[Choice]:
     """Return what a search of so many trials begins with: designs whose networks exist, then a first look."""
     first = starting_points(choices, scenario.accuracy, scenario.dataset, scenario.epochs, trials)
-    return list(dict.fromkeys([*choices_at_hand(scenario), *first]))
+    return list(dict.fromkeys([*choices_at_hand(scenario, choices), *first]))
 
 
 def with_weight_decays(scenario: Scenario, found: Sequence[Evaluated]) -> list[Evaluated]:
