@@ -87,11 +87,14 @@ def with_common_seeds(cell: Cell) -> Cell:
     return replace(cell, runs={design: runs for design, runs in cell.runs.items() if seeds <= set(runs)})
 
 
-def replays_of(asked: Sequence[Cell], looks: Sequence[Row], say: Callable[[str], None]) -> list[Replay]:
+def replays_of(
+    asked: Sequence[Cell], trainings: Sequence[Training], looks: Sequence[Row], say: Callable[[str], None]
+) -> list[Replay]:
     """Return the default procedure on every cell whose data set was looked at.
 
     Args:
         asked: the cells.
+        trainings: trainings of the grid, of which probes are chosen.
         looks: errors of the simple classifiers, by data set.
         say: receiver of one line for each cell.
     """
@@ -101,10 +104,15 @@ def replays_of(asked: Sequence[Cell], looks: Sequence[Row], say: Callable[[str],
         at_hand = known(own[0].reported.facts, look)
         first = at_hand.predictor()
         for cell in own:
-            found.append(replayed(cell, at_hand, first))
-            names = ", ".join(t.reported.design for t in found[-1].probes)
+            found.append(replayed(cell, at_hand, first, trainings))
+            names = ", ".join(_words_of(t, cell) for t in found[-1].probes)
             say(f"{cell.dataset} {cell.budget:,} {cell.epochs} epochs: probed {names or 'nothing'}")
     return found
+
+
+def _words_of(probe: Training, cell: Cell) -> str:
+    epochs = probe.reported.epochs
+    return probe.reported.design + (f" for {epochs}" if epochs != cell.epochs else "")
 
 
 def evaluate(trainings: Sequence[Training], looks: Sequence[Row], say: Callable[[str], None] = print) -> Row:
@@ -117,7 +125,7 @@ def evaluate(trainings: Sequence[Training], looks: Sequence[Row], say: Callable[
     """
     recipe = [with_common_seeds(c) for c in usable([t for t in trainings if t.reported.weight_decay == 1])]
     looks = looks_at(recipe, looks)
-    found = {r.cell.place: r for r in replays_of(recipe, looks, say)}
+    found = {r.cell.place: r for r in replays_of(recipe, trainings, looks, say)}
     asked = [cell for cell in recipe if cell.place in found]
     every = [cell for cell in usable(trainings) if cell.whole]
     tuned = [with_common_seeds(cell) for cell in every]
@@ -171,8 +179,14 @@ def described(replay: Replay, chosen: dict[str, Rule]) -> Row:
     return place_of(cell) | {
         "designs": len(cell.runs),
         "allowed_seconds": replay.allowed,
+        "clock_seconds": round(replay.clock, 2),
         "probes": [
-            {"design": t.reported.design, "seconds": t.seconds, "validation_error": t.curve[-1]}
+            {
+                "design": t.reported.design,
+                "epochs": t.reported.epochs,
+                "seconds": t.seconds,
+                "validation_error": t.curve[-1],
+            }
             for t in replay.probes
         ],
         "at_first_sight": replay.before.choice,

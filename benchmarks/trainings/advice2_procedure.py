@@ -1,106 +1,146 @@
-"""The default procedure of `advisor recommend`, replayed on the trainings of a cell.
+"""The default procedure of `advisor recommend`, replayed on the trainings of a cell with a simulated clock.
 
 1. First sight: forecasts by what is known before any training (`advice2_level.py`).
-2. Probing (`probe_session.default_probing`): the leading design is trained as it is asked about, then
-   its closest rival of the other kind, then leading designs by what their trainings move per second. The
-   time is that of the first two, and 5 % of the recommended training beyond that, at most 3 minutes. A probe
-   is the training of the file with seed 0, with its core seconds as cost and its errors on validation images.
+2. Probing (`probe_session.default_probing`): the leading design is trained as it is asked about, beside it
+   its closest rival of the other kind, then what moves the comparison most per second
+   (`advice2_choice.py`). The session lasts as long as the first two one after the other, and 5 % of the
+   recommended training beyond that, at most 3 minutes. A probe is the training of the file with seed 0, with
+   its errors on validation images. It takes its core seconds, and choosing takes none.
 3. The answer: the design of least expected error. Probed designs are compared by the error of their own
    training, which is what `advisor train` goes on from.
-
-Two things differ from the program. Only designs of the cell are probed, with the cell's schedule: the file
-has no other trainings. Forecasts of time are not evaluated here: the time of a probe is known before it is
-made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappop, heappush
 
 from advice import forecast_of
+from advice2_choice import Choice, allowed_seconds, asked_about, compared, errors_of_probes, pool_for
 from advice2_known import Known
-from advice2_rules import PROBE_SEED, Replay
+from advice2_rules import Replay
 from advice_replay import Cell, Forecast, Training
 
-from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.predictor import AccuracyPredictor
-from advisor.decision.probes.contenders import contenders, first_to_train, key_of
-from advisor.decision.probes.fantasies import Fantasies
-from advisor.decision.probes.probe_value import at_stake, errors_of, expected_move, outcome
-from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
-from advisor.decision.scenario import Evaluated
-from advisor.designs.design import DesignClass, parse_design
-from advisor.estimate import Estimate, Floats
-from advisor.plans.method_traits import Method
-from cli.workflows.advise.probe_session.default_probing import default_seconds, full_seconds_of
+
+# Mean slowdown of two processes on two cores (benchmarks/cost/results/contention-cpu.json, "long").
+CONTENTION = 1.023
+# Design, budget and epochs of a training, which tell the trainings of a data set apart.
+Order = tuple[str, int, int]
 
 
-def replayed(cell: Cell, known: Known, first: AccuracyPredictor) -> Replay:
+@dataclass(frozen=True)
+class Way:
+    """A way to use the cores of a machine for probes.
+
+    Attributes:
+        name: name in a result.
+        at_once: probes at once.
+        seconds: time of a probe.
+    """
+
+    name: str
+    at_once: int
+    seconds: Callable[[Training], float]
+
+    @classmethod
+    def side_by_side(cls, cores: int) -> Way:
+        """Return the way of the program: a probe a core, slowed down by the others."""
+        return cls(f"{cores} side by side", cores, partial(one_core, slowdown=CONTENTION))
+
+
+def one_core(training: Training, slowdown: float = 1.0) -> float:
+    return slowdown * training.seconds
+
+
+# The grids were trained on machines with two cores.
+AS_THE_PROGRAM = Way.side_by_side(2)
+
+
+@dataclass
+class Replayer:
+    """The default procedure on one cell.
+
+    Attributes:
+        cell: the cell.
+        known: what is known of its data set at first sight.
+        first: predictor without probes.
+        pool: trainings that may be probes.
+    """
+
+    cell: Cell
+    known: Known
+    first: AccuracyPredictor
+    pool: Sequence[Training]
+    _fitted: dict[frozenset[str], AccuracyPredictor] = field(default_factory=dict)
+
+    def predictor(self, probes: Sequence[Training]) -> AccuracyPredictor:
+        """Return the predictor after some probes, in whatever order they ended."""
+        if not probes:
+            return self.first
+        key = frozenset(map(_order, probes))
+        if key not in self._fitted:
+            self._fitted[key] = self.known.predictor(sorted(probes, key=_order))
+        return self._fitted[key]
+
+    def allowed_seconds(self) -> float:
+        """Return how long a session may take by default."""
+        return allowed_seconds(self.cell, self.known, compared(self.cell, self.known, self.first))
+
+    def session(self, way: Way, allowed: float, by_the_clock: bool = True) -> tuple[list[Training], float]:
+        """Return the probes of a session in the order of their end, and its wall-clock seconds.
+
+        Args:
+            way: use of the cores.
+            allowed: seconds of the session.
+            by_the_clock: whether they are those of the clock; else the seconds of all probes.
+        """
+        choice = Choice(self.cell, self.known, self.pool, way.seconds if by_the_clock else one_core)
+        clock, spent, probes = 0.0, 0.0, list[Training]()
+        running: list[tuple[float, Order, Training]] = []
+        while True:
+            accuracy = self.predictor(probes)
+            evaluated = compared(self.cell, self.known, accuracy, probes)
+            while len(running) < way.at_once:
+                left = allowed - (clock if by_the_clock else spent)
+                beside = [t for *_, t in sorted(running, key=lambda r: r[1])]
+                chosen = choice.next(accuracy, evaluated, probes, beside, left)
+                if chosen is None:
+                    break
+                heappush(running, (clock + way.seconds(chosen), _order(chosen), chosen))
+                spent += chosen.seconds
+            if not running:
+                return probes, clock
+            clock, _, ended = heappop(running)
+            probes.append(ended)
+
+
+def _order(training: Training) -> Order:
+    return training.name, training.budget, training.reported.epochs
+
+
+def replayed(cell: Cell, known: Known, first: AccuracyPredictor, trainings: Sequence[Training]) -> Replay:
     """Return the default procedure on a cell.
 
     Args:
         cell: the cell.
         known: what is known of its data set at first sight.
         first: predictor without probes.
+        trainings: trainings of the grid, of which probes are chosen.
     """
-    name, accuracy = known.facts.learned_as, first
-    evaluated = compared(cell, known, accuracy)
-    allowed = left = allowed_seconds(cell, known, evaluated)
-    probes: list[Training] = []
-    while (chosen := next_training(cell, known, accuracy, evaluated, probes, left)) is not None:
-        probes.append(chosen)
-        left -= chosen.seconds
-        accuracy = known.predictor(probes)
-        evaluated = compared(cell, known, accuracy, probes)
+    replayer, name = Replayer(cell, known, first, pool_for(cell, trainings)), known.facts.learned_as
+    allowed = replayer.allowed_seconds()
+    probes, clock = replayer.session(AS_THE_PROGRAM, allowed)
     return Replay(
         cell=cell,
         before=forecast_of(first, cell, name),
-        after=forecast_after(accuracy, cell, name, probes),
+        after=forecast_after(replayer.predictor(probes), cell, name, probes),
         probes=tuple(probes),
         allowed=allowed,
+        clock=clock,
     )
-
-
-def compared(
-    cell: Cell, known: Known, accuracy: AccuracyPredictor, probes: Sequence[Training] = ()
-) -> list[Evaluated]:
-    """Return the designs of a cell with the draws of their errors, those of probes by their own training."""
-    designs, facts = [parse_design(d) for d in cell.runs], known.facts
-    drawn = accuracy.sample_errors(designs, facts.learned_as, facts.task, cell.epochs)
-    own = errors_of_probes(accuracy, cell, facts.learned_as, probes)
-    return [
-        Evaluated(
-            design=design,
-            # Nothing here depends on the class or on a price.
-            design_class=DesignClass.SINGLE if len(design.members) == 1 else DesignClass.DEPTH_EQUIVALENT,
-            parameters=design.parameters(facts.task),
-            priced=None,
-            errors=own[design.name][0] if design.name in own else errors,
-            feasible=True,
-            method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
-        )
-        for design, errors in zip(designs, drawn.T, strict=True)
-    ]
-
-
-def errors_of_probes(
-    accuracy: AccuracyPredictor, cell: Cell, name: str, probes: Sequence[Training]
-) -> dict[str, tuple[Floats, float]]:
-    """Return what is expected of the test error of the probes themselves (`sample_at_hand`), by design.
-
-    Args:
-        accuracy: predictor that has learned from them.
-        cell: cell of the probes.
-        name: name that errors on its data are learned under.
-        probes: the probes.
-    """
-    found = {}
-    for training in probes:
-        known = AtHand(training.curve[-1], training.reported.validation_images)
-        design = parse_design(training.reported.design)
-        found[design.name] = accuracy.sample_at_hand(known, design, name, cell.reported.task, cell.epochs)
-    return found
 
 
 def forecast_after(
@@ -121,71 +161,5 @@ def forecast_after(
         ends=ends,
         seeds=seeds,
         factors=factors,
-        at_hand=frozenset(t.reported.design for t in probes),
+        at_hand=frozenset(t.reported.design for t in asked_about(cell, probes)),
     )
-
-
-def next_training(
-    cell: Cell,
-    known: Known,
-    accuracy: AccuracyPredictor,
-    evaluated: Sequence[Evaluated],
-    probes: Sequence[Training],
-    left: float,
-    running: Sequence[Training] = (),
-    seconds: Callable[[Training], float] = lambda training: training.seconds,
-) -> Training | None:
-    """Return the next probe as `next_probe` would, or None where none is worthwhile.
-
-    Args:
-        cell: the cell.
-        known: what is known of its data set at first sight.
-        accuracy: predictor that has learned from the probes so far.
-        evaluated: designs of the cell, by this predictor.
-        probes: probes so far.
-        left: seconds that are left.
-        running: probes that train at the same time, whose results are not known.
-        seconds: time of a probe.
-    """
-    expected = [outcome(accuracy, parse_design(t.reported.design), known.facts, cell.epochs) for t in running]
-    begun = len(probes) + len(running)
-    fantasies = Fantasies.of(expected, begun)
-    evaluated = fantasies.evaluated(evaluated)
-    errors = errors_of(evaluated)
-    if 100 * at_stake(errors) < WORTHWHILE:
-        return None
-    done = {_key(t.reported.design, cell) for t in (*probes, *running)}
-    for e in first_to_train(evaluated, known.facts, cell.epochs, done):
-        if seconds(_training(cell, e)) <= left:
-            return _training(cell, e)
-    rates: dict[float, Training] = {}
-    for e in contenders(evaluated):
-        training = _training(cell, e)
-        if seconds(training) > left or _is_done(training, cell, done):
-            continue
-        result = outcome(accuracy, e.design, known.facts, cell.epochs)
-        log_figures = fantasies.conditioned(result.log_figures)
-        move = 100 * expected_move(errors, log_figures, result.stds, begun)
-        if move >= WORTHWHILE:
-            rates[move / (seconds(training) + BESIDE_SECONDS)] = training
-    return rates[max(rates)] if rates else None
-
-
-def allowed_seconds(cell: Cell, known: Known, evaluated: Sequence[Evaluated]) -> float:
-    """Return the core seconds that the probes of a cell may cost by default."""
-    first = [_training(cell, e) for e in first_to_train(evaluated, known.facts, cell.epochs, ())]
-    recommended = min(evaluated, key=lambda e: float(e.errors.mean()))
-    probes = [SimpleNamespace(seconds=Estimate.exact(t.seconds)) for t in first]
-    return default_seconds(probes, full_seconds_of(probes), _training(cell, recommended).seconds)
-
-
-def _training(cell: Cell, evaluated: Evaluated) -> Training:
-    return cell.runs[evaluated.design.name][PROBE_SEED]
-
-
-def _key(design: str, cell: Cell) -> str:
-    return key_of(design, cell.epochs, 1.0)
-
-
-def _is_done(training: Training, cell: Cell, done: Collection[str]) -> bool:
-    return _key(training.reported.design, cell) in done

@@ -38,8 +38,9 @@ class Replay:
         cell: the cell.
         before: forecast at first sight.
         after: forecast after the probes.
-        probes: the probes in their order.
-        allowed: core seconds that the probes may cost.
+        probes: the probes in the order of their end.
+        allowed: seconds that the session may take.
+        clock: seconds that it took.
     """
 
     cell: Cell
@@ -47,6 +48,7 @@ class Replay:
     after: Forecast
     probes: tuple[Training, ...]
     allowed: float
+    clock: float
 
 
 def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
@@ -79,8 +81,8 @@ def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
         return _best_on_validation(cell, [d for kind in kinds for d in kind]) if all(kinds) else {}
 
     def best_probe(cell: Cell, naming: Sequence[int]) -> Shares:
-        probes = [training.name for training in replays[cell.place].probes]
-        return _best_on_validation(cell, [d for d in probes if d in cell.runs]) if probes else {}
+        probes = [d for d in cell.runs if d in replays[cell.place].after.at_hand]
+        return _best_on_validation(cell, probes) if probes else {}
 
     longest: dict[str, int] = {}
     for dataset, _, epochs in replays:

@@ -16,8 +16,8 @@ Ways to use the cores of a machine:
 
 Times of a session:
 
-- shares of the time that the program allows by default for one probe after the other, by the clock;
-- default: as many seconds of trainings as the program allows, whatever the clock says.
+- shares of the time that the program allows by default, by the clock as in the program;
+- in sum: as many seconds of trainings in all, whatever the clock says.
 
 Figures are medians and middle halves over cells and seeds, and the mean change of the regret by a way over
 one probe after the other, with an interval over cells. Regret is the raw one of `advice_regret.py`, in points
@@ -30,60 +30,38 @@ import argparse
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from heapq import heappop, heappush, heapreplace
+from heapq import heapreplace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from advice2 import usable
-from advice2_known import Known
+from advice2_choice import compared, pool_for
 from advice2_level import known, looks_at
-from advice2_procedure import allowed_seconds, compared, next_training
+from advice2_procedure import CONTENTION, Replayer, Way, one_core
 from advice2_rules import PROBE_SEED
 from advice_intervals import bootstrapped
 from advice_regret import raw_regret
 from advice_replay import Cell, Training, read
 from grid2 import SET_ASIDE
 
-from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.designs.design import parse_design
 
 RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "advice2_side_by_side-cpu.json"
-# Mean slowdown of two processes on two cores (benchmarks/cost/results/contention-cpu.json, "long").
-CONTENTION = 1.023
 CORES = (2, 4)
 SHARES = (0.25, 0.5, 1.0)
 GRIDS = ("grid2-cpu.csv", "advice-cpu.csv")
 # Results with the errors of simple classifiers on the data sets of the grids.
 LOOKS = ("advice2_first_grid-cpu.json", "advice2-cpu.json")
-DEFAULT, ONE = "default", "one after the other"
+IN_SUM, ONE = "in sum", "one after the other"
 Row = dict[str, Any]
 # Grid, data set, budget, epochs, and the seed of the probes.
 Place = tuple[str, str, int, int, int]
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to use the cores of a machine for probes.
-
-    Attributes:
-        name: name in the result.
-        at_once: probes at once.
-        seconds: time of a probe.
-    """
-
-    name: str
-    at_once: int
-    seconds: Callable[[Training], float]
-
-
-def one_core(training: Training, slowdown: float = 1.0) -> float:
-    return slowdown * training.seconds
 
 
 def members_at_once(training: Training, cores: int) -> float:
@@ -104,93 +82,40 @@ def _makespan(networks: Sequence[float], cores: int) -> float:
 
 WAYS = [
     Way(ONE, 1, one_core),
-    *(Way(f"{n} side by side", n, partial(one_core, slowdown=CONTENTION)) for n in CORES),
+    *(Way.side_by_side(n) for n in CORES),
     *(Way(f"members on {n} cores", 1, partial(members_at_once, cores=n)) for n in CORES),
 ]
 
 
-@dataclass
-class Replayer:
-    """The default procedure on one cell, in every way.
+def rows_of(replayer: Replayer) -> list[Row]:
+    """Return a row for every way and every time."""
+    allowed, found = replayer.allowed_seconds(), []
+    for way in WAYS:
+        for time in (*SHARES, IN_SUM):
+            share = 1.0 if isinstance(time, str) else time
+            probes, clock = replayer.session(way, share * allowed, by_the_clock=time != IN_SUM)
+            found.append({"way": way.name, "time": time} | _figures_of(replayer, probes, clock))
+    return found
 
-    Attributes:
-        cell: the cell.
-        known: what is known of its data set at first sight.
-        first: predictor without probes.
-    """
 
-    cell: Cell
-    known: Known
-    first: AccuracyPredictor
-    _fitted: dict[frozenset[str], AccuracyPredictor] = field(default_factory=dict)
+def _figures_of(replayer: Replayer, probes: Sequence[Training], clock: float) -> Row:
+    means = {
+        e.design.name: float(e.errors.mean())
+        for e in compared(replayer.cell, replayer.known, replayer.predictor(probes), probes)
+    }
+    advised = min(means, key=means.__getitem__)
+    names = {parse_design(d).name: d for d in replayer.cell.runs}
 
-    def predictor(self, probes: Sequence[Training]) -> AccuracyPredictor:
-        """Return the predictor after some probes, in whatever order they ended."""
-        if not probes:
-            return self.first
-        key = frozenset(t.name for t in probes)
-        if key not in self._fitted:
-            self._fitted[key] = self.known.predictor(sorted(probes, key=lambda t: t.name))
-        return self._fitted[key]
+    def rule(cell: Cell, naming: Sequence[int]) -> dict[str, float]:
+        return {names[advised]: 1.0}
 
-    def rows(self) -> list[Row]:
-        """Return a row for every way and every time."""
-        allowed = allowed_seconds(self.cell, self.known, compared(self.cell, self.known, self.first))
-        found = []
-        for way in WAYS:
-            for time in (*SHARES, DEFAULT):
-                share = 1.0 if isinstance(time, str) else time
-                probes, clock = self.session(way, share * allowed, by_the_clock=time != DEFAULT)
-                found.append({"way": way.name, "time": time} | self._figures(probes, clock))
-        return found
-
-    def session(self, way: Way, allowed: float, by_the_clock: bool) -> tuple[list[Training], float]:
-        """Return the probes of a session in the order of their end, and its wall-clock seconds.
-
-        Args:
-            way: use of the cores.
-            allowed: seconds of the session.
-            by_the_clock: whether they are those of the clock; else the seconds of all probes.
-        """
-        clock, spent, probes = 0.0, 0.0, list[Training]()
-        running: list[tuple[float, str, Training]] = []
-        while True:
-            accuracy = self.predictor(probes)
-            evaluated = compared(self.cell, self.known, accuracy, probes)
-            while len(running) < way.at_once:
-                left = allowed - (clock if by_the_clock else spent)
-                beside = [t for *_, t in sorted(running, key=lambda r: r[1])]
-                seconds = way.seconds if by_the_clock else one_core
-                chosen = next_training(
-                    self.cell, self.known, accuracy, evaluated, probes, left, beside, seconds
-                )
-                if chosen is None:
-                    break
-                heappush(running, (clock + way.seconds(chosen), chosen.name, chosen))
-                spent += chosen.seconds
-            if not running:
-                return probes, clock
-            clock, _, ended = heappop(running)
-            probes.append(ended)
-
-    def _figures(self, probes: Sequence[Training], clock: float) -> Row:
-        means = {
-            e.design.name: float(e.errors.mean())
-            for e in compared(self.cell, self.known, self.predictor(probes), probes)
-        }
-        advised = min(means, key=means.__getitem__)
-        names = {parse_design(d).name: d for d in self.cell.runs}
-
-        def rule(cell: Cell, naming: Sequence[int]) -> dict[str, float]:
-            return {names[advised]: 1.0}
-
-        return {
-            "advised": advised,
-            "probes": len(probes),
-            "clock_seconds": round(clock, 2),
-            "core_seconds": round(sum(t.seconds for t in probes), 2),
-            "regret": round(raw_regret(self.cell, rule) or 0.0, 6),
-        }
+    return {
+        "advised": advised,
+        "probes": len(probes),
+        "clock_seconds": round(clock, 2),
+        "core_seconds": round(sum(t.seconds for t in probes), 2),
+        "regret": round(raw_regret(replayer.cell, rule) or 0.0, 6),
+    }
 
 
 def replay(
@@ -210,8 +135,9 @@ def replay(
         own = [cell for cell in asked if cell.dataset == look["dataset"]]
         at_hand = known(own[0].reported.facts, look)
         first = at_hand.predictor()
-        for cell, seed in ((each, seed) for each in own for seed in each.seeds):
-            found = Replayer(with_probes_of(seed, cell), at_hand, first).rows()
+        for each, seed in ((cell, seed) for cell in own for seed in cell.seeds):
+            cell = with_probes_of(seed, each)
+            found = rows_of(Replayer(cell, at_hand, first, pool_for(cell, trainings)))
             place = {"grid": grid, "dataset": cell.dataset, "budget": cell.budget, "epochs": cell.epochs}
             rows += [place | {"seed": seed} | row for row in found]
             regrets = ", ".join(f"{r['regret']:.2f}" for r in found if r["time"] == 0.5)
@@ -241,7 +167,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return [
         {"time": time, "way": way.name}
         | _figures(_by_place(rows, way.name, time), _by_place(rows, ONE, time))
-        for time in (*SHARES, DEFAULT)
+        for time in (*SHARES, IN_SUM)
         for way in WAYS
     ]
 

@@ -10,8 +10,9 @@ import csv
 import importlib
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "trainings"
 SINGLE, ENSEMBLE = "resnet-8-4", "4xresnet-8-2"
 LEADS = {10_000: -2, 2_000_000: 4}
 EPOCHS, IMAGES = 8, 1000
-NAMES = ("known", "rules", "figures", "tuned")
+NAMES = ("known", "rules", "figures", "tuned", "choice", "procedure")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,68 @@ def replays(scripts, replay, cells):
 
     made = scripts["rules"].Replay
     first, last = forecast(0.2, 0.3), forecast(0.3, 0.2, frozenset({ENSEMBLE}))
-    return {c.place: made(cell=c, before=first, after=last, probes=(), allowed=0.0) for c in cells}
+    return {c.place: made(cell=c, before=first, after=last, probes=(), allowed=0.0, clock=0.0) for c in cells}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A training that takes so many seconds."""
+
+    name: str
+    seconds: float
+    budget: int = 0
+    reported: object = None
+
+
+@pytest.mark.parametrize(
+    ("at_once", "by_the_clock", "probes", "clock"),
+    [
+        # 10 + 6 s leave 4, which d fits and c does not.
+        (1, True, "abd", 18.0),
+        # a and b at once; c beside a from the end of b on, d from the end of a on.
+        (2, True, "badc", 14.0),
+        # In sum as much as one after the other.
+        (2, False, "bda", 10.0),
+    ],
+)
+def test_a_simulated_session_lasts_as_long_as_its_clock_allows(
+    scripts, monkeypatch, at_once, by_the_clock, probes, clock
+):
+    procedure, seconds = scripts["procedure"], {"a": 10.0, "b": 6.0, "c": 8.0, "d": 2.0}
+    monkeypatch.setattr(procedure, "compared", lambda *_: [])
+    one_epoch = SimpleNamespace(epochs=1)
+
+    def next_training(self, accuracy, evaluated, ended, running, left):
+        begun = {t.name for t in (*ended, *running)}
+        waiting = [Timed(*each, reported=one_epoch) for each in seconds.items() if each[0] not in begun]
+        return next((t for t in waiting if self.seconds(t) <= left), None)
+
+    monkeypatch.setattr(procedure.Choice, "next", next_training)
+    known = SimpleNamespace(predictor=lambda probes: None)
+    way = procedure.Way("so", at_once, procedure.one_core)
+    found, ended = procedure.Replayer(None, known, None, []).session(way, 20.0, by_the_clock)
+    assert ("".join(t.name for t in found), ended) == (probes, clock)
+
+
+def test_probes_are_no_larger_nor_longer_than_what_is_asked_and_of_the_data(scripts, replay, tmp_path):
+    asked = row(10_000, SINGLE, 0, 0.3, 0.3)
+    shorter = asked | {"epochs": 4, "ensemble_curve": "0.9;0.9;0.9;0.5", "member_curve": "0.9;0.9;0.9;0.5"}
+    smaller = row(5_000, "resnet-8-3", 0, 0.3, 0.3)
+    mixed = row(10_000, "resnet-8-2+resnet-14-2", 0, 0.3, 0.3) | {"clusters": 2, "member_errors": "0.3;0.3"}
+    others = [
+        row(2_000_000, SINGLE, 0, 0.3, 0.3),
+        row(5_000, "resnet-8-3", 1, 0.3, 0.3),
+        row(5_000, "resnet-8-3", 0, 0.3, 0.3, weight_decay=3),
+        row(5_000, "resnet-8-3", 0, 0.3, 0.3, dataset="other"),
+    ]
+    file = written(tmp_path / "grid.csv", [asked, shorter, smaller, mixed, *others])
+    trainings = replay.read(file)
+    cell = next(c for c in replay.cells(trainings) if c.place == ("digits-toy", 10_000, EPOCHS))
+    pool = scripts["choice"].pool_for(cell, trainings)
+    found = {(t.reported.design, t.budget, t.reported.epochs) for t in pool}
+    assert found == {(SINGLE, 10_000, EPOCHS), (SINGLE, 10_000, 4), ("resnet-8-3", 5_000, EPOCHS)}
+    # Only the training that is asked about is a network at hand.
+    assert [t.reported.epochs for t in scripts["choice"].asked_about(cell, pool)] == [EPOCHS]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import optuna
 
-from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE, Probe
+from advisor.decision.probes.probing import WORTHWHILE, Probe
 from advisor.designs.budget import parse_budget
 from advisor.errors import InterruptedRunError
 from advisor.estimate import Estimate
@@ -222,7 +222,9 @@ class ProbingSession:
         """The other probes, as the next one sees them."""
         if self._crew is None:
             return Others(begun=len(self.finished))
-        return Others(self._begun, self._running, self._crew.places.slowdown)
+        members = self._crew.members
+        running, began = [m.probe for m in members], [m.began for m in members]
+        return Others(self._begun, running, began, self._crew.places.slowdown)
 
     def _choose(self, ends: float, longest: float, done: set[str]) -> Probe | ProbingEnd:
         """Return the next probe, or the reason why there is none; arguments as for `Choosing.next`."""
@@ -250,7 +252,8 @@ class ProbingSession:
             result = train_probe(
                 chosen, folder, self.home, data, self.say, signals, self._cluster, self._usual
             )
-            self._learn(number, chosen, folder, result, time.monotonic() - began, signals)
+            took = TrainedProbe.of(chosen, began, time.monotonic() - began)
+            self._learn(number, chosen, folder, result, took, signals)
 
     def _wait(self, signals: StopSignals) -> None:
         """Wait until a probe of the crew ends, and keep its outcome."""
@@ -265,8 +268,8 @@ class ProbingSession:
         """
         try:
             for each in ended:
-                report = each.report
-                self._learn(each.number, each.probe, each.folder, report.result, report.seconds, signals)
+                took = TrainedProbe.of(each.probe, each.began, each.report.seconds)
+                self._learn(each.number, each.probe, each.folder, each.report.result, took, signals)
         finally:
             for each in ended:
                 each.close()
@@ -280,7 +283,7 @@ class ProbingSession:
         chosen: Probe,
         folder: Path,
         result: ProbeResult | None,
-        seconds: float,
+        took: TrainedProbe,
         signals: StopSignals,
     ) -> None:
         """Keep the outcome of a probe; one that was stopped, or failed, teaches nothing.
@@ -290,11 +293,12 @@ class ProbingSession:
             chosen: probe as it was chosen.
             folder: folder of its networks.
             result: its result, if it has any.
-            seconds: time that it took, seconds.
+            took: time that it took.
             signals: reasons to stop.
         """
         if result is None:
             return
+        seconds = took.actual
         self.say(
             f"probe {number}: error {100 * result.error:.3g} % on validation images, after {seconds:.3g} s"
         )
@@ -312,7 +316,7 @@ class ProbingSession:
             stop=signals,
         )
         self.finished.append(finished_probe(chosen, seconds, result))
-        self.choosing.learn(TrainedProbe(chosen.seconds.high + BESIDE_SECONDS, seconds, chosen.full))
+        self.choosing.learn(took)
 
     def _answer(self, ended: ProbingEnd) -> Probing:
         best = self.choosing.best

@@ -43,16 +43,27 @@ class Others:
     Attributes:
         begun: number of the probes that began.
         running: those that train now.
+        began: when each of them began, by the monotonic clock, seconds.
         slowdown: factor on the time of a probe that begins now, by the costs of this machine.
     """
 
     begun: int = 0
     running: Sequence[Probe] = ()
+    began: Sequence[float] = ()
     slowdown: Callable[[CostPredictor], float] = undisturbed
 
     def beside(self, scenario: Scenario) -> Beside:
         """Return what the next probe trains beside, as far as its time goes."""
         return Beside(slowdown=self.slowdown(scenario.cost))
+
+    @property
+    def times(self) -> list[TrainedProbe]:
+        """Times of the probes that train, so far."""
+        now = time.monotonic()
+        return [
+            TrainedProbe.of(probe, began, now - began)
+            for probe, began in zip(self.running, self.began, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +155,15 @@ class Choosing:
         compared = self.compare()
         if compared.at_stake_points < WORTHWHILE:
             return until, 0.0
-        before = compared.before | {probe.key for probe in others.running}
-        scenario, beside = compared.scenario, others.beside(compared.scenario)
-        first = full_probes(scenario, compared.evaluated, before, self.request.seed, beside)
-        if self._full_seconds is None:
-            self._full_seconds = full_seconds_of(first)
         train_seconds = self.best[-1].priced.train_seconds.mean
-        # Probes that train have their share of the time as if they ended as forecast.
-        spent = [*self._trained, *map(TrainedProbe.as_forecast, others.running)]
-        seconds = default_seconds(first, self._full_seconds, train_seconds, spent)
-        if seconds > 0 and not spent:
-            self.say(announcement(first, seconds))
-        return default_left(seconds, until, spent)
+        if self._full_seconds is None:
+            scenario, beside = compared.scenario, others.beside(compared.scenario)
+            first = full_probes(scenario, compared.evaluated, compared.before, self.request.seed, beside)
+            self._full_seconds = full_seconds_of(first)
+            if (seconds := default_seconds(self._full_seconds, train_seconds)) > 0:
+                self.say(announcement(first, seconds))
+        trained = [*self._trained, *others.times]
+        return default_left(default_seconds(self._full_seconds, train_seconds, trained), until, trained)
 
     def next(self, ends: float, longest: float, done: set[str], others: Others) -> Probe | ProbingEnd:
         """Return the next probe, or the reason why there is none.

@@ -46,12 +46,14 @@ class Member:
     Attributes:
         number: number of the probe in its session.
         probe: the probe.
+        began: when it began, by the monotonic clock, seconds.
         folder: folder of its checkpoints and records, which `close` removes.
         report: what its process reported at its end.
     """
 
     number: int
     probe: Probe
+    began: float
     folder: Path
     process: BaseProcess
     connection: Connection
@@ -156,7 +158,8 @@ class Crew:
             # Its end is seen as the end of what it sends.
             theirs.close()
             self.begun = number
-            self.members.append(Member(number, probe, folder, process, ours, resources.pop_all()))
+            began = time.monotonic()
+            self.members.append(Member(number, probe, began, folder, process, ours, resources.pop_all()))
 
     def wait(self, stop: Callable[[], bool]) -> list[Member]:
         """Show what the processes tell until a probe ends; return those that ended, which are to be closed.

@@ -1,7 +1,8 @@
 """Probing where a request for advice says nothing of it: `--probe auto`.
 
-It takes what two full trainings of leading designs cost by forecast, of a single network and of an ensemble,
-and 5 % of the forecast training time of the recommended design beyond that, but never more than 3 minutes.
+It takes as long as two full trainings of leading designs by forecast, of a single network and of an ensemble,
+one after the other, and 5 % of the forecast training time of the recommended design beyond that, but never
+more than 3 minutes. Where several probes train at once, more of them fit into that time.
 Only data at hand are probed: built-in and downloaded sets, and folders. A request that was probed for is not
 probed for again while the database has its probes.
 """
@@ -20,7 +21,11 @@ from advisor.designs.design import parse_design
 from advisor.errors import DataError
 from advisor.plans.dataset import DatasetFacts
 from cli.workflows.advise.probe_options import ProbeOptions
-from cli.workflows.advise.probe_session.session_time import LONGEST_SECONDS, TrainedProbe
+from cli.workflows.advise.probe_session.session_time import (
+    LONGEST_SECONDS,
+    TrainedProbe,
+    spent_seconds,
+)
 from cli.workflows.advise.request import ResolvedRequest, stored_request
 from cli.workflows.answers.advise.probing import Probing, ProbingEnd
 from cli.workflows.answers.advise.request import RecommendRequest
@@ -40,22 +45,15 @@ ASKED = "--probe MINUTES"
 NOT_ASKED = ("objective", "profile_seconds", "trials")
 
 
-def default_seconds(
-    first: Sequence[Probe], full_seconds: float, train_seconds: float, trained: Sequence[TrainedProbe] = ()
-) -> float:
+def default_seconds(full_seconds: float, train_seconds: float, trained: Sequence[TrainedProbe] = ()) -> float:
     """Return the time for further probes, seconds; 0 where it is too short for any.
 
     Args:
-        first: full trainings of leading designs that were not made before.
-        full_seconds: `full_seconds_of` them at the beginning of the session; as other designs take the lead,
-            their trainings have what is left of it.
+        full_seconds: `full_seconds_of` the full trainings of the designs that led at the beginning.
         train_seconds: predicted training time of the recommended design.
         trained: probes of the session so far.
     """
-    spent = sum(min(each.forecast, each.actual) for each in trained if each.full)
-    full = max(min(full_seconds_of(first), full_seconds - spent), 0.0)
-    shorter = sum(each.actual for each in trained if not each.full)
-    seconds = min(full + SHARE * train_seconds - shorter, LONGEST_SECONDS)
+    seconds = min(full_seconds + SHARE * train_seconds, LONGEST_SECONDS) - spent_seconds(trained)
     return seconds if seconds > BESIDE_SECONDS else 0.0
 
 

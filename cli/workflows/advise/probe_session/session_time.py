@@ -1,6 +1,6 @@
 """The time of a probing session for which none is given.
 
-It is a time of trainings by forecast (`default_probing`). Choosing them comes on top,
+It is a time by the clock: probes side by side use it together. Choosing them comes on top,
 and so does what a training takes beyond its forecast, up to `LONGEST_SECONDS` in all: on a busy machine a
 leading design would else be trained, and not its rival.
 """
@@ -23,20 +23,36 @@ class TrainedProbe:
     """The time of a finished probe, or of one that trains.
 
     Attributes:
+        began: its beginning by the monotonic clock, seconds.
         forecast: upper end of its forecast, with what a probe costs beside its training, seconds.
-        actual: seconds that it took.
+        actual: seconds that it took, or has taken so far.
         full: whether it was the full training of a leading design.
     """
 
+    began: float
     forecast: float
     actual: float
     full: bool
 
     @classmethod
-    def as_forecast(cls, probe: Probe) -> TrainedProbe:
-        """Return the time of a probe that has not ended, as it is expected."""
-        seconds = probe.seconds.high + BESIDE_SECONDS
-        return cls(seconds, seconds, probe.full)
+    def of(cls, probe: Probe, began: float, actual: float) -> TrainedProbe:
+        """Return the time of a probe that began and took so long, seconds."""
+        return cls(began, probe.seconds.high + BESIDE_SECONDS, actual, probe.full)
+
+    @property
+    def charged(self) -> float:
+        """Seconds that count: a full training that is slower than its forecast takes no time of others."""
+        return min(self.forecast, self.actual) if self.full else self.actual
+
+
+def spent_seconds(trained: Sequence[TrainedProbe]) -> float:
+    """Return the seconds of a session that its probes have used; where several trained they count once."""
+    covered, end = 0.0, float("-inf")
+    for each in sorted(trained, key=lambda t: t.began):
+        covered += max(each.began + each.actual - max(each.began, end), 0.0)
+        end = max(end, each.began + each.actual)
+    total = sum(each.actual for each in trained)
+    return sum(each.charged for each in trained) * covered / total if total else 0.0
 
 
 def default_left(seconds: float, until: float, trained: Sequence[TrainedProbe]) -> tuple[float, float]:

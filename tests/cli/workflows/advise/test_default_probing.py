@@ -51,7 +51,7 @@ def test_the_time_is_that_of_two_full_trainings_and_a_twentieth_of_the_recommend
 
 
 def seconds_of(first, train_seconds):
-    return default_seconds(first, full_seconds_of(first), train_seconds)
+    return default_seconds(full_seconds_of(first), train_seconds)
 
 
 def test_before_it_is_said_what_is_probed_and_for_how_long():
@@ -94,21 +94,41 @@ def test_after_it_is_said_what_was_learned_and_whether_more_would_change_the_ans
     assert lesson(replace(settled, probes=())) == "nothing was probed: no training would change the answer"
 
 
-def test_designs_that_take_the_lead_have_what_the_first_left_and_shorter_probes_a_twentieth():
-    rival, other = full("resnet-26-6", 20.0), full("resnet-8-14", 50.0)
-    made, short = TrainedProbe(45.0, 30.0, True), TrainedProbe(9.0, 8.0, False)
+def left_of_80(*trained):
+    """What is left of 70 s for the first probes and a twentieth of 200 s."""
+    return default_seconds(70.0, 200.0, trained)
 
-    def left(first, *trained):
-        return default_seconds(first, 70.0, 200.0, trained)
 
-    assert left([rival], made) == pytest.approx(20 + BESIDE_SECONDS + 10)
-    # Of 70 s of full trainings two took 30 each; one that is slower than its forecast counts as forecast.
-    assert left([other], made, made) == pytest.approx(70 - 60 + 10)
-    assert left([other], made, TrainedProbe(20.0, 90.0, True)) == pytest.approx(70 - 50 + 10)
-    assert left([], made) == pytest.approx(10)
-    assert left([], made, short) == 0.0
-    assert left([rival], made, short) == pytest.approx(20 + BESIDE_SECONDS + 2)
-    assert left([other], made, made, made) == pytest.approx(10)
+def test_what_probes_took_is_no_longer_left_and_a_slow_full_training_counts_as_forecast():
+    first, short = TrainedProbe(0.0, 45.0, 30.0, True), TrainedProbe(30.0, 9.0, 8.0, False)
+    assert left_of_80() == 80.0
+    assert left_of_80(first) == pytest.approx(80 - 30)
+    assert left_of_80(first, short) == pytest.approx(80 - 30 - 8)
+    # A shorter probe that is slower than its forecast counts as it is.
+    assert left_of_80(first, replace(short, actual=19.0)) == pytest.approx(80 - 30 - 19)
+    assert left_of_80(first, TrainedProbe(30.0, 20.0, 90.0, True)) == pytest.approx(80 - 30 - 20)
+    assert left_of_80(first, replace(first, began=30.0), replace(first, began=60.0)) == 0.0
+
+
+def test_probes_side_by_side_use_the_time_together():
+    first = TrainedProbe(0.0, 45.0, 30.0, True)
+    assert left_of_80(first, first) == pytest.approx(80 - 30)
+    # One began after 20 s: both took 50 s by the clock. Their order of end does not matter.
+    later = replace(first, began=20.0)
+    assert left_of_80(first, later) == left_of_80(later, first) == pytest.approx(80 - 50)
+    # A short one trained within a long one; another began when both had ended.
+    within = TrainedProbe(5.0, 9.0, 8.0, False)
+    assert left_of_80(first, within) == pytest.approx(80 - 30)
+    assert left_of_80(first, within, replace(first, began=100.0)) == pytest.approx(80 - 60)
+    # Of two at once that take twice their forecasts, half of the clock counts.
+    slow = TrainedProbe(0.0, 30.0, 60.0, True)
+    assert left_of_80(slow, slow) == pytest.approx(80 - 30)
+
+
+def test_a_probe_that_has_just_begun_leaves_the_time_for_others():
+    begun = TrainedProbe(7.0, 45.0, 0.0, True)
+    assert left_of_80(begun) == 80.0
+    assert left_of_80(begun, replace(begun, actual=1.0)) == pytest.approx(79.0)
 
 
 def test_a_default_time_does_not_count_choosing_nor_what_forecasts_missed(monkeypatch):
@@ -117,8 +137,8 @@ def test_a_default_time_does_not_count_choosing_nor_what_forecasts_missed(monkey
     assert default_left(50.0, 1180.0, []) == (1000 + 50 + PREPARING_SECONDS, 50.0)
     now.seconds = 1060.0
     # A training took three times its forecast: 120 s are left for 40 of the forecast.
-    assert default_left(50.0, 1180.0, [TrainedProbe(10.0, 30.0, True)])[1] == 40.0
-    assert default_left(50.0, 1180.0, [TrainedProbe(30.0, 10.0, True)])[1] == 50.0
+    assert default_left(50.0, 1180.0, [TrainedProbe(1000.0, 10.0, 30.0, True)])[1] == 40.0
+    assert default_left(50.0, 1180.0, [TrainedProbe(1000.0, 30.0, 10.0, True)])[1] == 50.0
     # Three minutes are the limit whatever it takes.
     now.seconds = 1175.0
     assert default_left(50.0, 1180.0, []) == (1180.0, 5.0)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from advisor.decision.probes.probing import Probe
+from advisor.decision.probes.probing import BESIDE_SECONDS, Probe
 from advisor.errors import InterruptedRunError, StorageError
 from advisor.estimate import Estimate
 from advisor.plans.dataset import DATASETS
@@ -146,7 +146,9 @@ def make_crew(monkeypatch, tmp_path, said):
 
 def named(key, peak_bytes=0.0, seconds=60.0):
     plan = SimpleNamespace(execution=CPU, dataset=DATASETS["digits"])
-    return SimpleNamespace(key=key, plan=plan, peak_bytes=peak_bytes, seconds=Estimate.exact(seconds))
+    return SimpleNamespace(
+        key=key, plan=plan, peak_bytes=peak_bytes, seconds=Estimate.exact(seconds), full=True
+    )
 
 
 def obedient(connection, probe):
@@ -298,6 +300,27 @@ def test_a_free_place_is_filled_with_what_is_chosen_beside_those_that_train(sess
     assert running[:3] == [[], ["a"], ["a"]]
     assert done[:4] == [set(), {"a"}, {"a", "b"}, {"a", "b", "c"}]
     assert (running[-1], asked[-1][1]) == ([], finished)
+
+
+def test_the_next_choice_knows_for_how_long_the_others_have_trained(session, monkeypatch):
+    said = []
+
+    def body(connection, probe):
+        connection.poll(None)
+        connection.send(Report())
+
+    def choose(self, ends, longest, done):
+        said.append([(each.began, each.actual, each.forecast) for each in self._others.times])
+        return named("a", seconds=20.0) if not done else ProbingEnd.NOTHING_WORTHWHILE
+
+    began = time.monotonic()
+    asked_for, _ = session([], body)
+    monkeypatch.setattr(ProbingSession, "_choose", choose)
+    asked_for.run(ProbeOptions(seconds=0.5))
+    (alone, beside, *_) = said
+    ((start, seconds, forecast),) = beside
+    assert (alone, forecast) == ([], 20.0 + BESIDE_SECONDS)
+    assert began <= start <= start + seconds <= time.monotonic()
 
 
 def test_an_interrupt_stops_all_probes_and_keeps_those_that_have_ended(session):
