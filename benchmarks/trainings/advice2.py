@@ -52,7 +52,7 @@ from advice2_figures import (
 )
 from advice2_level import known, looks_at
 from advice2_procedure import replayed
-from advice2_rules import ADVICE, BEFORE, PROBE_SEED, Place, Replay, rules
+from advice2_rules import ADVICE, BEFORE, PROBE_SEED, VERDICT, Place, Replay, rules
 from advice2_show import show
 from advice2_tuned import contests, convergence, place_of, weight_decays
 from advice_intervals import bootstrapped
@@ -191,10 +191,11 @@ def described(replay: Replay, chosen: dict[str, Rule]) -> Row:
         ],
         "at_first_sight": replay.before.choice,
         "advised": replay.after.choice,
+        "verdict": replay.verdict,
         "best": cell.best(list(cell.runs), cell.seeds),
         "regret": {
             name: {"same_seeds": raw_regret(cell, chosen[name]), "cross_fitted": regret(cell, chosen[name])}
-            for name in (BEFORE, ADVICE)
+            for name in (BEFORE, ADVICE, VERDICT)
         },
         "forecasts": {
             d: {

@@ -21,6 +21,7 @@ from advisor.decision.probes.contenders import first_to_train, key_of
 from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import Outcome, at_stake, errors_of, expected_move, outcome
 from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
+from advisor.decision.ranking import TIE, Objective, probability_better
 from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate, Floats
@@ -45,9 +46,33 @@ def compared(
             errors=own[design.name][0] if design.name in own else errors,
             feasible=True,
             method=Method.FULL_DATA if design.independent else Method.MOTHERNETS,
+            seed_std=own[design.name][1]
+            if design.name in own
+            else accuracy.seed_std(design, facts.learned_as, Method.FULL_DATA),
+            at_hand=design.name in own,
         )
         for design, errors in zip(designs, drawn.T, strict=True)
     ]
+
+
+def verdict(accuracy: AccuracyPredictor, evaluated: Sequence[Evaluated]) -> str:
+    """Return the design that the program says to train (`cli.workflows.advise.verdict.choice`).
+
+    It is that of least expected error. Where the best one of the other kind is tied with it, the single
+    network of the two is taken, unless only the networks of the ensemble exist.
+
+    Args:
+        accuracy: predictor that has learned from the probes.
+        evaluated: designs of a cell, by this predictor.
+    """
+    order = sorted(evaluated, key=lambda e: float(e.errors.mean()))
+    singles = [e for e in order if e.design_class is DesignClass.SINGLE]
+    ensembles = [e for e in order if e.design_class is not DesignClass.SINGLE]
+    first, (single, ensemble) = order[0], (singles[0], ensembles[0])
+    other = ensemble if first is single else single
+    if probability_better(other, first, accuracy, Objective.ERROR) < TIE:
+        return first.design.name
+    return (ensemble if ensemble.at_hand and not single.at_hand else single).design.name
 
 
 def errors_of_probes(

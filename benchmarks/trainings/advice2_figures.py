@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from advice2_rules import ADVICE, BEFORE, PROBE_SEED, Place, Replay, networks_exist
+from advice2_rules import ADVICE, BEFORE, PROBE_SEED, VERDICT, Place, Replay, networks_exist
 from advice2_tuned import contest
 from advice_intervals import LEVEL, bootstrapped, coverage, verdict
 from advice_regret import Rule, raw_regret, regret
@@ -87,6 +87,7 @@ def on_a_fresh_seed(cells: Sequence[Cell], replays: Mapping[Place, Replay]) -> d
             least = min(cell.error(d, [seed]) for d in every)
             named = {
                 ADVICE: [replay.after.choice],
+                VERDICT: [replay.verdict],
                 BEFORE: [replay.before.choice],
                 "random design": every,
                 "best of all designs, each trained once": [d for s in others for d in cell.best(every, [s])],
@@ -203,7 +204,8 @@ def goals(
         choices: what `one_or_several` returned.
         worse: cells whose advice became worse by probing.
     """
-    ours, others = regret_rows[0], regret_rows[2:]
+    ours = regret_rows[0]
+    others = [r for r in regret_rows if r["rule"] not in (ADVICE, VERDICT, BEFORE)]
 
     def row(name: str, value: float | None, limit: float, ends: Sequence = (), least: bool = False) -> Row:
         sign = "≥" if least else "≤"

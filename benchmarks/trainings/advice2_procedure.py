@@ -18,12 +18,13 @@ from functools import partial
 from heapq import heappop, heappush
 
 from advice import forecast_of
-from advice2_choice import Choice, allowed_seconds, asked_about, compared, errors_of_probes, pool_for
+from advice2_choice import Choice, allowed_seconds, asked_about, compared, errors_of_probes, pool_for, verdict
 from advice2_known import Known
 from advice2_rules import Replay
 from advice_replay import Cell, Forecast, Training
 
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.designs.design import parse_design
 
 # Mean slowdown of two processes on two cores (benchmarks/cost/results/contention-cpu.json, "long").
 CONTENTION = 1.023
@@ -133,13 +134,16 @@ def replayed(cell: Cell, known: Known, first: AccuracyPredictor, trainings: Sequ
     replayer, name = Replayer(cell, known, first, pool_for(cell, trainings)), known.facts.learned_as
     allowed = replayer.allowed_seconds()
     probes, clock = replayer.session(AS_THE_PROGRAM, allowed)
+    accuracy = replayer.predictor(probes)
+    told = verdict(accuracy, compared(cell, known, accuracy, probes))
     return Replay(
         cell=cell,
         before=forecast_of(first, cell, name),
-        after=forecast_after(replayer.predictor(probes), cell, name, probes),
+        after=forecast_after(accuracy, cell, name, probes),
         probes=tuple(probes),
         allowed=allowed,
         clock=clock,
+        verdict=next(d for d in cell.runs if parse_design(d).name == told),
     )
 
 

@@ -1,5 +1,8 @@
 """The advice on the second grid, and the rules that compete with it.
 
+The advice is the design of least expected error, rank 1. The verdict is what the program says to train: of a
+single network and an ensemble that are tied the single network, unless only the ensemble is trained already.
+
 - The single network of least error at first sight.
 - Always an ensemble of four independent members as deep as that network (deq), or of depth 8 (weq). Members
   of depth 26 are not in the grid: the deepest there is stands for them.
@@ -24,6 +27,7 @@ from advisor.designs.design import parse_design
 
 MEMBERS, SHALLOW, CANDIDATES = 4, 8, 3
 ADVICE, BEFORE = "advice after probing", "advice at first sight"
+VERDICT = "verdict after probing"
 PROBE_SEED = 0
 CANDIDATES_TRAINED = ("best of single, deq, weq on validation", "best of three random on validation")
 PROBES_TRAINED = "best of the default probes on validation"
@@ -41,6 +45,7 @@ class Replay:
         probes: the probes in the order of their end.
         allowed: seconds that the session may take.
         clock: seconds that it took.
+        verdict: design that the program says to train.
     """
 
     cell: Cell
@@ -49,6 +54,7 @@ class Replay:
     probes: tuple[Training, ...]
     allowed: float
     clock: float
+    verdict: str
 
 
 def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
@@ -89,6 +95,7 @@ def rules(replays: Mapping[Place, Replay]) -> dict[str, Rule]:
         longest[dataset] = max(longest.get(dataset, 0), epochs)
     return {
         ADVICE: lambda cell, naming: {replays[cell.place].after.choice: 1.0},
+        VERDICT: lambda cell, naming: {replays[cell.place].verdict: 1.0},
         BEFORE: lambda cell, naming: {replays[cell.place].before.choice: 1.0},
         "single network of least prior error": single,
         "always deq, k = 4": deep,
@@ -110,7 +117,9 @@ def networks_exist(name: str, design: str, replay: Replay) -> bool:
         design: design that it names.
         replay: the default procedure on the same cell.
     """
-    return name in CANDIDATES_TRAINED or (name in (ADVICE, PROBES_TRAINED) and design in replay.after.at_hand)
+    return name in CANDIDATES_TRAINED or (
+        name in (ADVICE, VERDICT, PROBES_TRAINED) and design in replay.after.at_hand
+    )
 
 
 def random_candidates(cell: Cell, naming: Sequence[int]) -> Shares:
