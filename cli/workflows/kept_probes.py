@@ -1,10 +1,10 @@
 """Trained networks of probes that are kept: `advisor train` of the same plan continues from them.
 
 A probe that trained what a request asks about leaves its networks in ``probes/kept/DIGEST`` below the home.
-The digest is that of its plan without the number of processes, which changes no weight, and with the identity
-of the data instead of the place of their folder. The folder has the form of a run's (checkpoints, and records
-of epochs and steps that no database has stored), and a file that describes the probe. A folder appears and
-disappears as a whole, by renaming.
+The digest is that of its plan without the number of processes and the expected epochs, which change no
+weight, and with the identity of the data instead of the place of their folder. The folder has the form of a
+run's (checkpoints, and records of epochs and steps that no database has stored), and a file that describes
+the probe. A folder appears and disappears as a whole, by renaming.
 
 At most `KEPT_PROBES` are kept, and `KEPT_BYTES`; the oldest go first.
 """
@@ -25,6 +25,7 @@ from advisor.accuracy.at_hand import AtHand
 from advisor.accuracy.sources.reported import ReportedTraining
 from advisor.errors import StorageError
 from advisor.files import read_regular
+from advisor.plans.convergence.expectation import without_expected_epochs
 from advisor.plans.plan import TrainingPlan
 from advisor.plans.records import EpochRecord, StepRecord, StepStatus
 from advisor.serial import from_plain, to_plain
@@ -71,7 +72,8 @@ def digest_of(plan: TrainingPlan) -> str:
 
 def _comparable(plan: TrainingPlan) -> TrainingPlan:
     data = replace(plan.dataset, name=plan.dataset.key)
-    return replace(plan, dataset=data, execution=replace(plan.execution, processes=1))
+    alone = replace(plan.execution, processes=1)
+    return replace(without_expected_epochs(plan), dataset=data, execution=alone)
 
 
 def folder_of(home: Home, plan: TrainingPlan) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from advisor.estimate import Estimate
@@ -35,15 +35,30 @@ def with_expected_epochs(
         unchanged: ids of steps that keep their expectation.
     """
 
-    def expected(step: Step) -> Step:
-        if not isinstance(step, TrainStep) or step.id in unchanged:
-            return step
-        if not isinstance(step.schedule, PlateauSchedule):
-            return step
+    def expected(step: TrainStep, schedule: PlateauSchedule) -> PlateauSchedule:
+        if step.id in unchanged:
+            return schedule
         kind, family = kind_of(plan, step), family_of(plan, step)
-        epochs = predictor.predict(plan.dataset.learned_as, family, kind, step.schedule)
-        schedule = replace(step.schedule, expected=epochs.mean, low=epochs.low, high=epochs.high)
-        return replace(step, schedule=schedule)
+        epochs = predictor.predict(plan.dataset.learned_as, family, kind, schedule)
+        return replace(schedule, expected=epochs.mean, low=epochs.low, high=epochs.high)
 
-    steps = tuple(map(expected, plan.steps))
+    return _with_schedules(plan, expected)
+
+
+def without_expected_epochs(plan: TrainingPlan) -> TrainingPlan:
+    """Return a plan that is equal for two plans which differ by their expected epochs only."""
+    return _with_schedules(plan, lambda _, s: replace(s, expected=float(s.epochs), low=None, high=None))
+
+
+def _with_schedules(
+    plan: TrainingPlan, changed: Callable[[TrainStep, PlateauSchedule], PlateauSchedule]
+) -> TrainingPlan:
+    """Return a plan whose trainings to convergence have other schedules."""
+
+    def step_of(step: Step) -> Step:
+        if not isinstance(step, TrainStep) or not isinstance(step.schedule, PlateauSchedule):
+            return step
+        return replace(step, schedule=changed(step, step.schedule))
+
+    steps = tuple(map(step_of, plan.steps))
     return plan if steps == plan.steps else replace(plan, steps=steps)

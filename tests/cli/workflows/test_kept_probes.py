@@ -15,6 +15,7 @@ from advisor.decision.probes.probing import Probe
 from advisor.estimate import Estimate
 from advisor.plans.identity import ClassIdentity, DatasetIdentity
 from advisor.plans.method_traits import Method
+from advisor.plans.plan import TrainStep
 from advisor.plans.records import StepRecord
 from cli.workflows import kept_probes
 from cli.workflows.advise.comparison import Fitted, scenario_by
@@ -177,6 +178,31 @@ def test_only_the_plan_of_the_probe_goes_on_from_it(probed_home, tmp_path):
     assert usable_probe(home, more_processes, said.append) is not None
     assert all(usable_probe(home, other, said.append) is None for other in (*changed, other_arithmetic))
     assert said == []
+
+
+def test_what_is_expected_of_the_epochs_to_convergence_tells_no_networks_apart(home):
+    with open_store(Home(home).database) as store:
+        request = PlanRequest(target=DESIGN, dataset="digits", epochs=30, until_converged=True)
+        plan, patient = (
+            planned_target(each).with_settings(store) for each in (request, replace(request, patience=7))
+        )
+
+    def expecting(epochs):
+        steps = (
+            replace(step, schedule=replace(step.schedule, expected=epochs, low=epochs - 1, high=epochs + 1))
+            if is_training(step)
+            else step
+            for step in plan.steps
+        )
+        return replace(plan, steps=tuple(steps))
+
+    few, many = expecting(18.0), expecting(25.0)
+    assert few != many
+    assert digest_of(few) == digest_of(many) == digest_of(plan) != digest_of(patient)
+
+
+def is_training(step):
+    return isinstance(step, TrainStep)
 
 
 def identity(contents):
