@@ -12,7 +12,13 @@ Notation: every figure is the standard deviation of a logarithm of an error, or 
     an ensemble                      σ · √(1/m + r), since members with one mother share her seed
     one training                     √(DISCREPANCY_STD² + σ²·(1/m + r))
     its count                        √(c²·(1 − w)/m), and √w·c in common with all counts on the same images
-    ensemble error / member error    √(RATIO_STD² + σ²/m + c²·(1 − w))
+    ensemble of j of the m members / mean member
+                                     √(RATIO_STD² + (SEEDS_OF_RATIO·σ)² + σ²·(1/j − 1/m) + c²·(1 − R + OWN))
+    the same / network of another training
+                                     √(RATIO_STD² + σ²/m + σ² + c²·(1 − w))
+
+R is the ratio of the two errors of one training, and c that of the ensemble. Its members share her images and
+her seeds, so that the ratio is known much better than either error.
 
 σ is estimated for every data set from trainings that differ by nothing but their seed (`fitted_seed_std`), by
 the likelihood of their log errors under a common normal distribution whose mean is integrated out, with a
@@ -36,7 +42,11 @@ from advisor.marginal_likelihood import LogNormal
 DISCREPANCY_STD = 0.05
 # The same for the ratio of two errors of one training.
 RATIO_STD = 0.02
-# The same for an epoch in the middle of a schedule over the end of the same training.
+# Standard deviation of that ratio between seeds, over σ: 0.2 to 0.5 on the grids. An ensemble errs on images
+# on which its members err; a share of the variance of its count, OWN_ERRORS, is of others: 0.03 to 0.17
+# (`benchmarks/trainings/ratio_noise.py`).
+SEEDS_OF_RATIO, OWN_ERRORS = 0.3, 0.08
+# Discrepancy of an epoch in the middle of a schedule over the end of the same training.
 CURVE_STD = 0.15
 # Correlation of the wrong answers of two networks on the same images, over the images. Pairs of members have
 # 0.24 to 0.39 where a hundredth of the answers is wrong, and 0.72 to 0.89 from a seventh on
@@ -121,8 +131,27 @@ def member_std(seed_std: float, case: Case, count: float, images: int) -> float:
     return float(np.hypot(training_std(seed_std, case), np.sqrt(own)))
 
 
-def ratio_std(seed_std: float, case: Case, count: float, images: int) -> float:
-    """Return the standard deviation of the log of an ensemble's error over that of its mean member.
+def ratio_std(
+    seed_std: float, counts: tuple[float, float], images: int, members: int, averaged: int | None = None
+) -> float:
+    """Return the standard deviation of the log of an ensemble's error over the mean error of its members.
+
+    Args:
+        seed_std: standard deviation of the log error of one network between seeds.
+        counts: numbers of errors of the ensemble, and of its members in the mean.
+        images: number of images that they are counted on.
+        members: members of the ensemble.
+        averaged: members whose mean it is, if the ensemble has the first of them only.
+    """
+    ensemble, member = counts
+    own = _count_variance(ensemble, min(ensemble / images, 1.0))
+    own *= 1 - min(ensemble / member, 1.0) + OWN_ERRORS
+    others = 1 / members - 1 / (averaged or members)
+    return float(np.sqrt(RATIO_STD**2 + seed_std**2 * (SEEDS_OF_RATIO**2 + others) + own))
+
+
+def ratio_to_another_std(seed_std: float, case: Case, count: float, images: int) -> float:
+    """Return the standard deviation of the log of an ensemble's error over that of one other network.
 
     Args:
         seed_std: standard deviation of the log error of one network between seeds.
@@ -131,7 +160,7 @@ def ratio_std(seed_std: float, case: Case, count: float, images: int) -> float:
         images: number of images that they are counted on.
     """
     own = own_count_variance(count, images)
-    return float(np.sqrt(RATIO_STD**2 + seed_std**2 / case.members + own))
+    return float(np.sqrt(RATIO_STD**2 + seed_std**2 * (1 / case.members + 1) + own))
 
 
 def split_stds(evidence: Sequence[TrainedEvidence]) -> dict[str, float]:

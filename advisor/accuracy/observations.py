@@ -34,6 +34,7 @@ from advisor.accuracy.noise import (
     error_count,
     member_std,
     ratio_std,
+    ratio_to_another_std,
     training_std,
 )
 from advisor.accuracy.prior import ANCHORS, GLOBAL
@@ -126,8 +127,8 @@ def _published_error(e: PublishedError, single: PublishedError | None) -> Observ
         return Observation(case, float(value), training_std(seed_std, case))
     # The denominator is one training, not the mean of the members.
     count = e.error / 100 * PUBLISHED_TEST_IMAGES
-    std = np.hypot(ratio_std(seed_std, case, count, PUBLISHED_TEST_IMAGES), seed_std)
-    return Observation(case, float(np.log(e.error / single.error)), float(std), single_member_case(case))
+    std = ratio_to_another_std(seed_std, case, count, PUBLISHED_TEST_IMAGES)
+    return Observation(case, float(np.log(e.error / single.error)), std, single_member_case(case))
 
 
 def level_observation(level: DataLevel) -> Observation:
@@ -187,7 +188,7 @@ def _final_errors(
     for k, error in errors.items():
         ensemble_count, ensemble = error_count(error, e.test_images), smaller_ensemble_case(case, k)
         value = float(np.log(ensemble_count / count))
-        std = ratio_std(seed_std, ensemble, ensemble_count, e.test_images)
+        std = ratio_std(seed_std, (ensemble_count, count), e.test_images, k, m)
         yield Observation(ensemble, value, std, reference=member)
 
 
@@ -223,7 +224,9 @@ def _curve_errors(e: TrainedEvidence, curve: Curve, case: Case, seed_std: float)
             yield Observation(member, float(value), float(std), reference=single_member_case(case))
         if curve.ensemble is not None and case.members > 1:
             together = _count_in(curve.ensemble, window, curve.images)
-            std = ratio_std(seed_std, case, together, curve.images)
+            # Where the rate is high, averaging removes now most of what it adds to an error, now nothing.
+            rate_std = CURVE_STD * here.relative_rate
+            std = np.hypot(ratio_std(seed_std, (together, count), curve.images, case.members), rate_std)
             yield Observation(here, float(np.log(together / count)), float(std), reference=member)
 
 

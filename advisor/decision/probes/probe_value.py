@@ -106,7 +106,7 @@ def outcome(
     stds = np.array(
         [
             member_std(seed_std, case, counts[1], data.validation_images),
-            ratio_std(seed_std, case, counts[0], data.validation_images),
+            ratio_std(seed_std, (counts[0], counts[1]), data.validation_images, members),
         ]
     )
     figures = slice(0, 1 if members == 1 else 2)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from accuracy_examples import run, scattered
 
-from advisor.accuracy.noise import common_share, fitted_seed_std, own_count_variance
+from advisor.accuracy.formula import Case
+from advisor.accuracy.noise import (
+    OWN_ERRORS,
+    RATIO_STD,
+    common_share,
+    fitted_seed_std,
+    own_count_variance,
+    ratio_std,
+    ratio_to_another_std,
+)
 from advisor.plans.method_traits import Method
 
 
@@ -52,6 +61,30 @@ def test_the_common_part_of_a_count_is_what_pairs_of_networks_showed():
     assert common_share(0.001) == common_share(0.01) == 0.3
     assert common_share(0.2) == pytest.approx(0.75, abs=0.01)
     assert common_share(0.9) == 0.75
+
+
+@pytest.mark.parametrize(("error", "ratio"), [(0.05, 0.4), (0.2, 0.7), (0.3, 0.95)])
+def test_an_ensemble_that_errs_where_its_members_err_is_known_well_over_them(error, ratio):
+    generator, images = np.random.default_rng(3), 5000
+    members = generator.binomial(images, error, size=20_000)
+    ensembles = generator.binomial(members, ratio)
+    scattered_ratios = np.log(ensembles / members).std()
+    count = images * error * ratio
+    counting = 1 / count - 1 / images
+    found = ratio_std(0.0, (count, images * error), images, 4) ** 2 - RATIO_STD**2 - OWN_ERRORS * counting
+    assert found**0.5 == pytest.approx(scattered_ratios, rel=0.2)
+    # Two networks that were trained apart have their own wrong answers and seeds.
+    case = Case("mine", 10, "resnet", 0.1, 8, 1.0, 4)
+    assert ratio_to_another_std(0.1, case, count, images) > ratio_std(0.1, (count, images * error), images, 4)
+
+
+def test_the_first_of_several_members_lie_off_the_mean_of_all():
+    generator, many = np.random.default_rng(5), (1e9, 1e9)
+    logs = generator.normal(0, 0.2, size=(40_000, 8))
+    apart = (logs[:, :2].mean(axis=1) - logs.mean(axis=1)).std()
+    whole, part = (ratio_std(0.2, many, 10**10, members, 8) for members in (8, 2))
+    assert (part**2 - whole**2) ** 0.5 == pytest.approx(apart, rel=0.02)
+    assert whole == pytest.approx(np.hypot(RATIO_STD, 0.3 * 0.2), rel=1e-3)
 
 
 def test_trainings_that_were_counted_on_other_numbers_of_images_are_no_further_apart():

@@ -21,6 +21,7 @@ from accuracy_examples import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.accuracy.evidence import Curve
 from advisor.accuracy.noise import DISCREPANCY_STD
 from advisor.accuracy.posterior import SAMPLES
 from advisor.accuracy.predictor import AccuracyPredictor
@@ -294,3 +295,16 @@ def test_the_discrepancy_widens_the_draws_and_breaks_no_bound():
     plain = formula_alone(whole).sample_errors(designs, "cifar10", task, 250)
     ratios = [np.log(errors[:, 2] / errors[:, 0]).std() for errors in (found, plain)]
     assert ratios[0] > ratios[1]
+
+
+def test_members_that_learn_alike_foretell_what_more_of_them_gain_whatever_they_did_at_a_high_rate():
+    # Two members lie 2 % below one at the end. They gained nothing at the high rate of the first epochs.
+    member = (0.9, 0.8, 0.65, *[0.26] * 3, *[0.25] * 2)
+    curve = Curve(member=member, ensemble=(*member[:3], *[0.255] * 3, *[0.245] * 2), images=1000)
+    taught = [run("resnet-8-29", 0.245, 0.245, epochs=8), run("resnet-8-14", 0.265, 0.265, epochs=8)]
+    taught.append(replace(run("2xresnet-8-20", 0.25, 0.245, epochs=8), curve=curve))
+    found = AccuracyPredictor(["mine"], taught)
+    one, eight = (draws(f"{members}resnet-8-20", "mine", 8, found) for members in ("", "8x"))
+    gain = 1 - eight / one
+    assert 0.02 < gain.mean() < 0.1
+    assert gain.std() < 0.07
