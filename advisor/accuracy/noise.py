@@ -13,12 +13,13 @@ Notation: every figure is the standard deviation of a logarithm of an error, or 
     one training                     √(DISCREPANCY_STD² + σ²·(1/m + r))
     its count                        √(c²·(1 − w)/m), and √w·c in common with all counts on the same images
     ensemble of j of the m members / mean member
-                                     √(RATIO_STD² + (SEEDS_OF_RATIO·σ)² + σ²·(1/j − 1/m) + c²·(1 − R + OWN))
+                                     √(RATIO_STD² + (SEEDS_OF_RATIO·σ)² + σ²·(1/j − 1/m) + (1 − R)/k + OWN·c²)
     the same / network of another training
                                      √(RATIO_STD² + σ²/m + σ² + c²·(1 − w))
 
-R is the ratio of the two errors of one training, and c that of the ensemble. Its members share her images and
-her seeds, so that the ratio is known much better than either error.
+R is the ratio of the two errors of one training; k and c are those of the ensemble. Both errors are of the
+same networks on the same images, so that their ratio is known better than either. In the middle of a schedule
+the ratio has CURVE_STD times the relative learning rate on top (`advisor.accuracy.observations`).
 
 σ is estimated for every data set from trainings that differ by nothing but their seed (`fitted_seed_std`), by
 the likelihood of their log errors under a common normal distribution whose mean is integrated out, with a
@@ -42,10 +43,10 @@ from advisor.marginal_likelihood import LogNormal
 DISCREPANCY_STD = 0.05
 # The same for the ratio of two errors of one training.
 RATIO_STD = 0.02
-# Standard deviation of that ratio between seeds, over σ: 0.2 to 0.5 on the grids. An ensemble errs on images
-# on which its members err; a share of the variance of its count, OWN_ERRORS, is of others: 0.03 to 0.17
-# (`benchmarks/trainings/ratio_noise.py`).
-SEEDS_OF_RATIO, OWN_ERRORS = 0.3, 0.08
+# Standard deviation of that ratio between seeds, over σ: 0.2 to 0.5 for independent members on the grids. An
+# ensemble errs on images on which its members err; of the variance of its count the share OWN_ERRORS is of
+# others: 0.01 to 0.15 (`benchmarks/trainings/ratio_noise.py`).
+SEEDS_OF_RATIO, OWN_ERRORS = 0.3, 0.05
 # Discrepancy of an epoch in the middle of a schedule over the end of the same training.
 CURVE_STD = 0.15
 # Correlation of the wrong answers of two networks on the same images, over the images. Pairs of members have
@@ -144,10 +145,10 @@ def ratio_std(
         averaged: members whose mean it is, if the ensemble has the first of them only.
     """
     ensemble, member = counts
-    own = _count_variance(ensemble, min(ensemble / images, 1.0))
-    own *= 1 - min(ensemble / member, 1.0) + OWN_ERRORS
+    nested = (1 - min(ensemble / member, 1.0)) / ensemble
+    own = OWN_ERRORS * _count_variance(ensemble, min(ensemble / images, 1.0))
     others = 1 / members - 1 / (averaged or members)
-    return float(np.sqrt(RATIO_STD**2 + seed_std**2 * (SEEDS_OF_RATIO**2 + others) + own))
+    return float(np.sqrt(RATIO_STD**2 + seed_std**2 * (SEEDS_OF_RATIO**2 + others) + nested + own))
 
 
 def ratio_to_another_std(seed_std: float, case: Case, count: float, images: int) -> float:

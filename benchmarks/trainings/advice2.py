@@ -41,6 +41,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from advice2_figures import (
     by_dataset,
     forecasts,
@@ -197,6 +198,10 @@ def described(replay: Replay, chosen: dict[str, Rule]) -> Row:
             name: {"same_seeds": raw_regret(cell, chosen[name]), "cross_fitted": regret(cell, chosen[name])}
             for name in (BEFORE, ADVICE, VERDICT)
         },
+        "spread": {
+            name: _spread(cell, forecast)
+            for name, forecast in (("first_sight", replay.before), ("after_probing", replay.after))
+        },
         "forecasts": {
             d: {
                 "first_sight": _rounded(replay.before, d),
@@ -206,6 +211,13 @@ def described(replay: Replay, chosen: dict[str, Rule]) -> Row:
             for d, runs in cell.runs.items()
         },
     }
+
+
+def _spread(cell: Cell, forecast: Forecast) -> float | None:
+    """Return how many times as far apart designs are forecast as they are, by standard deviations."""
+    found = np.std([forecast.error[design] for design in cell.runs])
+    actual = np.std([cell.error(design, cell.seeds) for design in cell.runs])
+    return round(float(100 * found / actual), 2) if actual else None
 
 
 def _rounded(forecast: Forecast, design: str) -> list[float]:

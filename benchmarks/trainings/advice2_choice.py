@@ -1,8 +1,12 @@
 """The choices of the default procedure on the trainings of a cell: designs compared, and the next probe.
 
-As in the program, but for two things. Probes are trainings of the grid: designs of the cell, the short
-schedule, and smaller budgets. None is on a part of the images or has another weight decay. Forecasts of time
-are not evaluated here: the time of a probe is known before it is made.
+As in the program, but for this:
+
+- Probes are trainings of the grid: designs of the cell, the short schedule, and smaller budgets. None is on a
+  part of the images or has another weight decay. All of them are valued, not a sample of proposals.
+- Of a probe's members the mean error is known only.
+- Forecasts of time are not evaluated: the time of a probe is known before it is made, and the time of a
+  session does not change as other designs take the lead.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from advisor.accuracy.predictor import AccuracyPredictor
 from advisor.decision.probes.contenders import first_to_train, key_of
 from advisor.decision.probes.fantasies import Fantasies
 from advisor.decision.probes.probe_value import Outcome, at_stake, errors_of, expected_move, outcome
-from advisor.decision.probes.probing import BESIDE_SECONDS, WORTHWHILE
+from advisor.decision.probes.probing import BESIDE_SECONDS, LEAST_BUDGET, LEAST_EPOCHS, WORTHWHILE
 from advisor.decision.ranking import TIE, Objective, probability_better
 from advisor.decision.scenario import Evaluated
 from advisor.designs.design import DesignClass, parse_design
@@ -68,7 +72,9 @@ def verdict(accuracy: AccuracyPredictor, evaluated: Sequence[Evaluated]) -> str:
     order = sorted(evaluated, key=lambda e: float(e.errors.mean()))
     singles = [e for e in order if e.design_class is DesignClass.SINGLE]
     ensembles = [e for e in order if e.design_class is not DesignClass.SINGLE]
-    first, (single, ensemble) = order[0], (singles[0], ensembles[0])
+    if not singles or not ensembles:
+        return order[0].design.name
+    first, single, ensemble = order[0], singles[0], ensembles[0]
     other = ensemble if first is single else single
     if probability_better(other, first, accuracy, Objective.ERROR) < TIE:
         return first.design.name
@@ -100,7 +106,7 @@ def asked_about(cell: Cell, probes: Iterable[Training]) -> list[Training]:
 
 
 def pool_for(cell: Cell, trainings: Iterable[Training]) -> list[Training]:
-    """Return the trainings that may be probes of a cell: on its data, and no larger nor longer than asked.
+    """Return the trainings that may be probes of a cell, as large and long as the program proposes them.
 
     Args:
         cell: the cell.
@@ -112,8 +118,8 @@ def pool_for(cell: Cell, trainings: Iterable[Training]) -> list[Training]:
         if t.reported.dataset == cell.dataset
         and t.reported.seed == PROBE_SEED
         and t.reported.weight_decay == 1
-        and t.budget <= cell.budget
-        and t.reported.epochs <= cell.epochs
+        and LEAST_BUDGET * cell.budget <= t.budget <= cell.budget
+        and LEAST_EPOCHS * cell.epochs <= t.reported.epochs <= cell.epochs
         and (t.budget, t.reported.epochs) != (cell.budget, cell.epochs)
     ]
     own = [runs[PROBE_SEED] for runs in cell.runs.values()]

@@ -53,9 +53,8 @@ def evidence_of_probe(training: Training) -> TrainedEvidence:
         reported,
         test_images=reported.validation_images,
         error=reported.ensemble_curve[-1],
-        # The file has the mean of the members only, and no more is learned from them.
-        member_errors=(reported.member_curve[-1],) * len(reported.member_errors),
         errors_by_members=None,
     )
     (found,) = evidence_of_reported([scored])
-    return found
+    # The file has the mean of the members only: how far seeds lie apart is not learned from it.
+    return replace(found, member_errors=(reported.member_curve[-1],), validated=True)

@@ -24,6 +24,7 @@ from advice2_rules import Replay
 from advice_replay import Cell, Forecast, Training
 
 from advisor.accuracy.predictor import AccuracyPredictor
+from advisor.decision.probes.probing import BESIDE_SECONDS
 from advisor.designs.design import parse_design
 
 # Mean slowdown of two processes on two cores (benchmarks/cost/results/contention-cpu.json, "long").
@@ -107,7 +108,8 @@ class Replayer:
             while len(running) < way.at_once:
                 left = allowed - (clock if by_the_clock else spent)
                 beside = [t for *_, t in sorted(running, key=lambda r: r[1])]
-                chosen = choice.next(accuracy, evaluated, probes, beside, left)
+                too_short = left <= BESIDE_SECONDS
+                chosen = None if too_short else choice.next(accuracy, evaluated, probes, beside, left)
                 if chosen is None:
                     break
                 heappush(running, (clock + way.seconds(chosen), _order(chosen), chosen))

@@ -4,8 +4,8 @@
 
 The default procedure of `advisor recommend` (`advice2_procedure.py`) is replayed on the cells of both grids
 with a simulated clock. A probe takes the seconds that its training took when the grid was made. Choosing
-takes none. The data set that is set aside is not read. Where a grid has several seeds, each of them is once
-the one that probes have.
+takes none. The data set that is set aside is not read. Where a cell has several seeds, each of them is once
+the one that probes of its own designs have.
 
 Ways to use the cores of a machine:
 

@@ -8,7 +8,8 @@
    Both are pooled over the designs of a data set that have several seeds.
 2. Images: R on the validation images less R on the test images. Seeds cancel. If the ensemble erred on a part
    of the images only on which a member errs, the variance of R would be (1 − e^R)/k for k errors of the
-   ensemble. The excess of the measured squares over that, in units of 1/k, is the second constant.
+   ensemble. The excess of the measured squares over that, as a share of the variance of its count, is the
+   second constant.
 
 Rows of both grids are read, without the data set that is set aside. Data sets with fewer than `LEAST_ERRORS`
 errors of an ensemble (digits) do not count for the first constant: there R is mostly the noise of counting.
@@ -49,8 +50,13 @@ class Counts(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """Variance of the logarithm of the count of the ensemble, 1/k but for the images without an error."""
+        """Variance of the logarithm of the count of the ensemble."""
         return (1 - min(self.ensemble / self.images, 1.0)) / self.ensemble
+
+    @property
+    def nested_variance(self) -> float:
+        """Variance of R if the ensemble erred on a part of the images only on which a member errs."""
+        return (1 - min(self.ensemble / self.member, 1.0)) / self.ensemble
 
 
 def counts_of(ensemble: float, member: float, images: str) -> Counts:
@@ -105,9 +111,8 @@ def by_images(rows: Sequence[Row]) -> dict[str, float]:
     for row in rows:
         pair = (on_validation(row), on_test(row))
         squares.append((pair[0].log_ratio - pair[1].log_ratio) ** 2)
-        share = min(pair[1].ensemble / pair[1].member, 1.0)
         variances.append(sum(counts.variance for counts in pair))
-        nested.append((1 - share) * variances[-1])
+        nested.append(sum(counts.nested_variance for counts in pair))
     return {
         "trainings": len(rows),
         "root_mean_square": float(np.sqrt(np.mean(squares))),

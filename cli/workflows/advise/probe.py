@@ -252,8 +252,9 @@ class ProbingSession:
             result = train_probe(
                 chosen, folder, self.home, data, self.say, signals, self._cluster, self._usual
             )
-            took = TrainedProbe.of(chosen, began, time.monotonic() - began)
-            self._learn(number, chosen, folder, result, took, signals)
+            seconds = time.monotonic() - began
+            took = TrainedProbe.of(chosen, began, seconds)
+            self._learn(number, chosen, folder, result, seconds, took, signals)
 
     def _wait(self, signals: StopSignals) -> None:
         """Wait until a probe of the crew ends, and keep its outcome."""
@@ -268,8 +269,11 @@ class ProbingSession:
         """
         try:
             for each in ended:
-                took = TrainedProbe.of(each.probe, each.began, each.report.seconds)
-                self._learn(each.number, each.probe, each.folder, each.report.result, took, signals)
+                took = TrainedProbe.of(each.probe, each.began, time.monotonic() - each.began)
+                report = each.report
+                self._learn(
+                    each.number, each.probe, each.folder, report.result, report.seconds, took, signals
+                )
         finally:
             for each in ended:
                 each.close()
@@ -283,6 +287,7 @@ class ProbingSession:
         chosen: Probe,
         folder: Path,
         result: ProbeResult | None,
+        seconds: float,
         took: TrainedProbe,
         signals: StopSignals,
     ) -> None:
@@ -293,12 +298,13 @@ class ProbingSession:
             chosen: probe as it was chosen.
             folder: folder of its networks.
             result: its result, if it has any.
-            took: time that it took.
+            seconds: time that training and evaluation took, seconds.
+            took: time that the session counts, which includes the start of its process.
             signals: reasons to stop.
         """
+        self.choosing.spend(took)
         if result is None:
             return
-        seconds = took.actual
         self.say(
             f"probe {number}: error {100 * result.error:.3g} % on validation images, after {seconds:.3g} s"
         )
@@ -316,7 +322,7 @@ class ProbingSession:
             stop=signals,
         )
         self.finished.append(finished_probe(chosen, seconds, result))
-        self.choosing.learn(took)
+        self.choosing.learn()
 
     def _answer(self, ended: ProbingEnd) -> Probing:
         best = self.choosing.best

@@ -101,7 +101,7 @@ class Choosing:
         _seconds: seconds that the last choice took.
         _compared: what the evidence so far says; None where a probe has made it stale.
         _first: scenario before the first probe.
-        _trained: times of the finished probes.
+        _trained: times of the probes that have ended.
         _full_seconds: time of the first full trainings by forecast, seconds, where no time is given.
     """
 
@@ -118,9 +118,12 @@ class Choosing:
     _trained: list[TrainedProbe] = field(default_factory=list, init=False)
     _full_seconds: float | None = field(default=None, init=False)
 
-    def learn(self, trained: TrainedProbe) -> None:
-        """Take a finished probe into account, whose outcome is in the database."""
+    def spend(self, trained: TrainedProbe) -> None:
+        """Count the time of a probe that has ended, whatever became of it."""
         self._trained.append(trained)
+
+    def learn(self) -> None:
+        """Take a finished probe into account, whose outcome is in the database."""
         self._compared = None
 
     def compare(self) -> Compared:
@@ -157,8 +160,7 @@ class Choosing:
             return until, 0.0
         train_seconds = self.best[-1].priced.train_seconds.mean
         if self._full_seconds is None:
-            scenario, beside = compared.scenario, others.beside(compared.scenario)
-            first = full_probes(scenario, compared.evaluated, compared.before, self.request.seed, beside)
+            first = full_probes(compared.scenario, compared.evaluated, compared.before, self.request.seed)
             self._full_seconds = full_seconds_of(first)
             if (seconds := default_seconds(self._full_seconds, train_seconds)) > 0:
                 self.say(announcement(first, seconds))

@@ -13,7 +13,9 @@ from advisor.estimate import Estimate
 from cli.workflows.advise.probe import ProbingSession
 from cli.workflows.advise.probe_options import ProbeOptions, longest_probe_seconds
 from cli.workflows.advise.probe_session import choosing
+from cli.workflows.advise.probe_session.choosing import Others
 from cli.workflows.advise.probe_session.places import Places
+from cli.workflows.advise.probe_session.session_time import TrainedProbe
 from cli.workflows.answers.advise.probing import ProbingEnd
 from cli.workflows.forecast.pace import UsualPace
 
@@ -165,6 +167,32 @@ def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(s
     assert said == ["probing first: full training of resnet-8-4, at most 40 s (--probe 0 for none)"]
     assert clock.asked == [40.0, float("inf")]
     assert (answer.ended, answer.at_stake_points) == (ProbingEnd.NOTHING_WORTHWHILE, 1.0)
+
+
+def test_by_default_probes_that_train_or_have_ended_take_their_time_together(session, clock, monkeypatch):
+    said = []
+    session.choosing.say = said.append
+    leading = SimpleNamespace(
+        plan=SimpleNamespace(design="resnet-8-4"), tuned_weight_decay=None, **vars(taking(30.0))
+    )
+    monkeypatch.setattr(choosing, "full_probes", lambda *_: [leading])
+    monkeypatch.setattr(choosing, "at_stake", lambda _: 0.01)
+    session.choosing.compare()
+    began, until = clock.seconds, clock.seconds + 180.0
+
+    def left(*others):
+        return session.choosing.default_left(until, Others(len(others), others, [began] * len(others)))[1]
+
+    # 30 s, 5 s beside them, and 5 % of the 100 s of the recommended design.
+    assert left() == 40.0
+    clock.seconds += 12.0
+    running = SimpleNamespace(full=True, **vars(taking(30.0)))
+    assert left(running) == left(running, running) == 40.0 - 12.0
+    # One ended after 10 s and taught nothing; the other trains on.
+    session.choosing.spend(TrainedProbe.of(running, began, 10.0))
+    assert left(running) == 40.0 - 12.0
+    assert left() == 40.0 - 10.0
+    assert len(said) == 1, "what is probed is announced once"
 
 
 @pytest.mark.parametrize("seconds", [None, 60.0])

@@ -265,7 +265,7 @@ def session(monkeypatch, make_crew):
             asked.append(([p.key for p in self._running], [f for f in self.finished], set(done)))
             return script.pop(0) if script else ProbingEnd.NOTHING_WORTHWHILE
 
-        def learn(self, number, chosen, folder, result, seconds, signals):
+        def learn(self, number, chosen, folder, result, seconds, took, signals):
             if result is not None:
                 self.finished.append(chosen.key)
 
