@@ -3,8 +3,8 @@
 A probe trains its networks one after the other on a core of its own, so that a machine has room for as many
 probes as cores. Members of one ensemble side by side would use the cores as well, but a single network and
 the mothers of MotherNets would leave them idle, and every further process would read the data. Replayed
-(benchmarks/trainings/advice2_side_by_side.py), probes side by side choose no worse than members do in the
-same time, and better in half of it. On a cluster the members of a probe spread over its nodes. Without
+(benchmarks/trainings/advice2_side_by_side.py), neither way is measurably better than the other in the same
+time, and both are better than one core. On a cluster the members of a probe spread over its nodes. Without
 one, a GPU has one probe at a time.
 """
 
