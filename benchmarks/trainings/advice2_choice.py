@@ -31,6 +31,7 @@ from advisor.designs.design import DesignClass, parse_design
 from advisor.estimate import Estimate, Floats
 from advisor.plans.method_traits import Method
 from cli.workflows.advise.probe_session.default_probing import default_seconds, full_seconds_of
+from cli.workflows.advise.verdict import choice
 
 
 def compared(
@@ -60,25 +61,19 @@ def compared(
 
 
 def verdict(accuracy: AccuracyPredictor, evaluated: Sequence[Evaluated]) -> str:
-    """Return the design that the program says to train (`cli.workflows.advise.verdict.choice`).
-
-    It is that of least expected error. Where the best one of the other kind is tied with it, the single
-    network of the two is taken, unless only the networks of the ensemble exist.
+    """Return the design that the program says to train (`cli.workflows.advise.verdict`).
 
     Args:
         accuracy: predictor that has learned from the probes.
         evaluated: designs of a cell, by this predictor.
     """
-    order = sorted(evaluated, key=lambda e: float(e.errors.mean()))
-    singles = [e for e in order if e.design_class is DesignClass.SINGLE]
-    ensembles = [e for e in order if e.design_class is not DesignClass.SINGLE]
-    if not singles or not ensembles:
-        return order[0].design.name
-    first, single, ensemble = order[0], singles[0], ensembles[0]
-    other = ensemble if first is single else single
-    if probability_better(other, first, accuracy, Objective.ERROR) < TIE:
-        return first.design.name
-    return (ensemble if ensemble.at_hand and not single.at_hand else single).design.name
+    first, *others = sorted(evaluated, key=lambda e: float(e.errors.mean()))
+    ties = [False, *(probability_better(e, first, accuracy, Objective.ERROR) >= TIE for e in others)]
+    rows = [
+        SimpleNamespace(evaluated=e, place=place, tie=tie, untried=False)
+        for place, (e, tie) in enumerate(zip([first, *others], ties, strict=True))
+    ]
+    return choice(rows)[1].evaluated.design.name
 
 
 def errors_of_probes(

@@ -169,7 +169,10 @@ def one_or_several(replays: Mapping[Place, Replay], cells: Sequence[Cell]) -> Ro
         held = contest(cell)
         if held is None or abs(held.lead) <= held.standard_error:
             continue
-        several = cell.of(replays[cell.place].after.choice).kind != "single"
+        before, several = (
+            cell.of(forecast.choice).kind != "single"
+            for forecast in (replays[cell.place].before, replays[cell.place].after)
+        )
         rows.append(
             {
                 "dataset": cell.dataset,
@@ -178,6 +181,7 @@ def one_or_several(replays: Mapping[Place, Replay], cells: Sequence[Cell]) -> Ro
                 "lead": held.lead,
                 "several": several,
                 "right": several is (held.lead > 0),
+                "right_at_first_sight": before is (held.lead > 0),
             }
         )
     right = sum(row["right"] for row in rows)

@@ -154,14 +154,20 @@ def test_by_default_a_settled_decision_is_not_probed(session, clock):
     assert (answer.ended, answer.probes, clock.asked) == (ProbingEnd.NOTHING_WORTHWHILE, (), [])
 
 
-def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(session, clock, monkeypatch):
-    said = []
-    session.choosing.say = said.append
+@pytest.fixture
+def said(session, monkeypatch):
+    """What a session says in which a design leads whose full training takes 30 s, and more is at stake."""
     leading = SimpleNamespace(
         plan=SimpleNamespace(design="resnet-8-4"), tuned_weight_decay=None, **vars(taking(30.0))
     )
     monkeypatch.setattr(choosing, "full_probes", lambda *_: [leading])
     monkeypatch.setattr(choosing, "at_stake", lambda _: 0.01)
+    lines = []
+    session.choosing.say = lines.append
+    return lines
+
+
+def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(session, clock, said):
     answer = session.run(ProbeOptions(seconds=None))
     # 30 s, 5 s beside them, and 5 % of the 100 s of the recommended design.
     assert said == ["probing first: full training of resnet-8-4, at most 40 s (--probe 0 for none)"]
@@ -169,14 +175,7 @@ def test_by_default_what_leads_is_announced_and_probed_for_as_long_as_it_takes(s
     assert (answer.ended, answer.at_stake_points) == (ProbingEnd.NOTHING_WORTHWHILE, 1.0)
 
 
-def test_by_default_probes_that_train_or_have_ended_take_their_time_together(session, clock, monkeypatch):
-    said = []
-    session.choosing.say = said.append
-    leading = SimpleNamespace(
-        plan=SimpleNamespace(design="resnet-8-4"), tuned_weight_decay=None, **vars(taking(30.0))
-    )
-    monkeypatch.setattr(choosing, "full_probes", lambda *_: [leading])
-    monkeypatch.setattr(choosing, "at_stake", lambda _: 0.01)
+def test_by_default_probes_that_train_or_have_ended_take_their_time_together(session, clock, said):
     session.choosing.compare()
     began, until = clock.seconds, clock.seconds + 180.0
 
